@@ -1,0 +1,103 @@
+package sbc
+
+import (
+	"context"
+	"time"
+)
+
+// Query selects resources of one kind.
+type Query struct {
+	Kind Kind
+	// TenantID "" is every tenant (keys that serve all tenants only).
+	TenantID string
+	// Ref, where set, keeps resources that refer to this id by any field (a trunk's endpoints, a realm's interfaces).
+	Ref        string
+	Name       string
+	ExternalID string
+	Enabled    *bool
+	// Labels must all be there with these values.
+	Labels map[string]string
+	// After is the id after which the page begins; Limit is its size.
+	After string
+	Limit int
+}
+
+// CDRQuery selects call detail records. Zero fields do not filter.
+type CDRQuery struct {
+	TenantID string
+	// After is the sequence after which to begin: the lossless feed. Order is always by rising sequence.
+	After                         int64
+	Limit                         int
+	CallID                        string
+	IngressTrunkID, EgressTrunkID string
+	Caller, Callee                string
+	EndReason                     EndReason
+	Disposition                   Disposition
+	StartedAfter, StartedBefore   time.Time
+}
+
+// AuditQuery selects audit events, by rising id.
+type AuditQuery struct {
+	TenantID   string
+	After      string
+	Limit      int
+	Actor      string
+	Kind       Kind
+	ResourceID string
+}
+
+// Reply is what an operation with an Idempotency-Key answered, to be answered again.
+type Reply struct {
+	// Actor and Key identify it; Fingerprint is a hash of the request it belongs to.
+	Actor, Key, Fingerprint string
+	Status                  int
+	Header                  map[string]string
+	Body                    []byte
+	CreatedAt               time.Time
+}
+
+// Tx is one transaction on the configuration. What it wrote is seen by its own reads and, if the transaction succeeds, becomes
+// one new revision.
+type Tx interface {
+	// Revision is the number this transaction will have if it succeeds.
+	Revision() int64
+	// Get and ByExternalID give CodeNotFound where there is none. tenantID "" looks in all tenants.
+	Get(kind Kind, tenantID, id string) (Resource, error)
+	ByExternalID(kind Kind, tenantID, externalID string) (Resource, error)
+	// Put inserts or replaces. It sets Revision, UpdatedAt and, on an insert, CreatedAt. Faults: a name or external id taken
+	// (CodeConflict), a reference to nothing or into another tenant (CodeInvalid), each with its pointer.
+	Put(r Resource) error
+	// Delete refuses with CodeReferenced while others refer to it.
+	Delete(kind Kind, id string) error
+	// Audit appends to the audit log in the same transaction.
+	Audit(e AuditEvent) error
+	// Remember keeps a Reply in the same transaction (CodeConflict if the actor used the key before).
+	Remember(r Reply) error
+	// All loads every resource, as the transaction sees them, in the order of Kinds and then of id.
+	All() ([]Resource, error)
+}
+
+// Provisioning is the configuration's store. storage implements it; config and api use it.
+type Provisioning interface {
+	// Update runs change in one serialised transaction; an error of change rolls it back and is returned as it is.
+	Update(ctx context.Context, change func(tx Tx) error) error
+	Get(ctx context.Context, kind Kind, tenantID, id string) (Resource, error)
+	ByExternalID(ctx context.Context, kind Kind, tenantID, externalID string) (Resource, error)
+	// List gives a page by rising id; next is "" on the last page, else the After of the next one.
+	List(ctx context.Context, q Query) (page []Resource, next string, err error)
+	// All loads everything with the revision it belongs to, from one consistent view.
+	All(ctx context.Context) ([]Resource, int64, error)
+	Revision(ctx context.Context) (int64, error)
+	// Recall finds a remembered reply, nil if there is none or it is older than 24 hours.
+	Recall(ctx context.Context, actor, key string) (*Reply, error)
+	AuditEvents(ctx context.Context, q AuditQuery) (page []AuditEvent, next string, err error)
+}
+
+// Records is the store of call detail records.
+type Records interface {
+	// AppendCDRs stores records in the given order and numbers them in the order of commit. A record whose ID is there already
+	// is left as it is, so that writing twice is writing once.
+	AppendCDRs(ctx context.Context, records []CDR) error
+	CDRs(ctx context.Context, q CDRQuery) ([]CDR, error)
+	CDR(ctx context.Context, tenantID, id string) (*CDR, error)
+}

@@ -1,0 +1,68 @@
+package sbc
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Tenant is a customer of the operator: names are unique and visible only within it.
+type Tenant struct {
+	Meta
+	// RequirePreconditions makes If-Match mandatory on PUT, PATCH and DELETE in this tenant (428 without).
+	RequirePreconditions bool `json:"require_preconditions"`
+}
+
+func (*Tenant) Kind() Kind              { return KindTenant }
+func (t *Tenant) Base() *Meta           { return &t.Meta }
+func (*Tenant) Defaults()               {}
+func (t *Tenant) Validate() []Fault     { return t.Meta.validate() }
+func (*Tenant) References() []Reference { return nil }
+
+// Scope is what an API key may do, for example "trunks:write". "admin" covers all.
+type Scope string
+
+// ScopeAdmin covers every operation.
+const ScopeAdmin Scope = "admin"
+
+// Scopes lists every scope that openapi.yaml names in x-permission.
+func Scopes() []Scope {
+	return []Scope{
+		ScopeAdmin, "tenants:read", "tenants:write", "api-keys:read", "api-keys:write", "realms:read", "realms:write",
+		"sip-interfaces:read", "sip-interfaces:write", "media-pools:read", "media-pools:write", "trunks:read", "trunks:write",
+		"routing:read", "routing:write", "calls:read", "calls:control", "cdrs:read", "audit:read", "metrics:read",
+	}
+}
+
+// APIKey lets a program in. Only the SHA-256 of the key is kept; the key itself is shown once, when it is made.
+type APIKey struct {
+	Meta
+	Scopes    []Scope    `json:"scopes"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	// Hint is the beginning of the key, enough to recognise it by.
+	Hint string `json:"hint,omitempty"`
+	// Hash is the hexadecimal SHA-256 of the key. The API never shows it.
+	Hash string `json:"hash,omitempty"`
+}
+
+func (*APIKey) Kind() Kind    { return KindAPIKey }
+func (k *APIKey) Base() *Meta { return &k.Meta }
+func (*APIKey) Defaults()     {}
+
+// Validate wants at least one known scope.
+func (k *APIKey) Validate() []Fault {
+	f := faults(k.Meta.validate())
+	if len(k.Scopes) == 0 {
+		f.add("#/scopes", "required", "must hold at least one scope")
+	}
+	for i, s := range k.Scopes {
+		if !slices.Contains(Scopes(), s) {
+			f.add(fmt.Sprintf("#/scopes/%d", i), "enum", fmt.Sprintf("is %q; must be one of %v", s, Scopes()))
+		}
+	}
+	return f
+}
+
+func (k *APIKey) References() []Reference {
+	return refs(Reference{Pointer: "#/tenant_id", Kind: KindTenant, ID: k.TenantID})
+}
