@@ -1,0 +1,59 @@
+package sbc
+
+// ExplainRequest describes a call that has not happened: where an INVITE would come from, and whom it would call.
+type ExplainRequest struct {
+	SourceAddress  string    `json:"source_address"`
+	SourcePort     int       `json:"source_port"`
+	SIPInterfaceID string    `json:"sip_interface_id"`
+	Transport      Transport `json:"transport"`
+	Caller         string    `json:"caller"`
+	Callee         string    `json:"callee"`
+}
+
+// Outcome says what a decision comes to.
+type Outcome string
+
+// The outcomes.
+const (
+	OutcomeRoute  Outcome = "route"  // attempts are made
+	OutcomeReject Outcome = "reject" // answered with RejectCode
+	OutcomeSilent Outcome = "silent" // a stranger in a realm that does not answer strangers
+)
+
+// Explanation is the decision on a call, with every step that led to it.
+type Explanation struct {
+	Outcome       Outcome `json:"outcome"`
+	TrunkID       string  `json:"trunk_id,omitempty"`
+	IdentityID    string  `json:"identity_id,omitempty"`
+	Number        string  `json:"number,omitempty"`
+	RoutingPlanID string  `json:"routing_plan_id,omitempty"`
+	RuleID        string  `json:"rule_id,omitempty"`
+	RejectCode    int     `json:"reject_code,omitempty"`
+	RejectReason  string  `json:"reject_reason,omitempty"`
+	// Steps are in the order in which they were taken.
+	Steps    []DecisionStep    `json:"steps"`
+	Attempts []DecisionAttempt `json:"attempts"`
+	// Message is the INVITE of the first attempt as it would be sent, without SDP; tags and branches are examples.
+	Message string `json:"message,omitempty"`
+}
+
+// DecisionStep is one thing considered: a rule, a target, an endpoint, a limit.
+type DecisionStep struct {
+	// Stage is identify, admit, route or attempt; Subject is the id of what was considered.
+	Stage   string `json:"stage"`
+	Subject string `json:"subject,omitempty"`
+	// Verdict is taken, skipped or refused; Detail says why in a sentence.
+	Verdict string `json:"verdict"`
+	Detail  string `json:"detail"`
+}
+
+// DecisionAttempt is one address that would be tried.
+type DecisionAttempt struct {
+	TrunkID    string    `json:"trunk_id"`
+	TargetID   string    `json:"target_id,omitempty"`
+	EndpointID string    `json:"endpoint_id"`
+	Number     string    `json:"number"`
+	Address    string    `json:"address"`
+	Port       int       `json:"port"`
+	Transport  Transport `json:"transport"`
+}
