@@ -1,0 +1,105 @@
+package media
+
+import (
+	"errors"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// What can go wrong in a round of offer and answer.
+var (
+	// ErrNoPorts says that no pool of the party has a free pair of ports of the right address family (503).
+	ErrNoPorts = errors.New("media: no ports")
+	// ErrBadSDP says that a description cannot be understood or does not fit its offer; it wraps the detail (400 or 488).
+	ErrBadSDP = errors.New("media: bad SDP")
+	// ErrUnsupported says that nothing in the offer can be relayed (488).
+	ErrUnsupported = errors.New("media: nothing acceptable offered")
+	// ErrPending says that a round between these parties is still open (491).
+	ErrPending = errors.New("media: exchange pending")
+	// ErrClosed says that the session or the engine is closed, or the exchange is over.
+	ErrClosed = errors.New("media: closed")
+)
+
+// Latch says to which source addresses media may attach itself (RFC 7362). Its values are those of sbc.Latching.
+type Latch string
+
+// The latching rules.
+const (
+	LatchSDP Latch = "sdp" // exactly the address and port of the SDP
+	LatchNAT Latch = "nat" // the address of the SDP or of the signalling source, any port, once per exchange
+)
+
+// Pool is an address of ours with a range of UDP ports. Advertised stands in SDP instead of Address if valid.
+type Pool struct {
+	ID                  string
+	Address, Advertised netip.Addr
+	PortMin, PortMax    int
+}
+
+// PoolStatus counts the pairs of ports of a pool. State is "ready", or "draining" once removed while calls still use it.
+type PoolStatus struct {
+	State                     string
+	Total, InUse, Quarantined int
+}
+
+// PoolError says which pool of a Prepare cannot be served.
+type PoolError struct {
+	ID  string
+	Err error
+}
+
+func (e *PoolError) Error() string { return "media pool " + e.ID + ": " + e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *PoolError) Unwrap() error { return e.Err }
+
+// Options of an Engine. The zero value is usable.
+type Options struct {
+	// Quarantine is how long a released pair of ports rests before it serves another call; 0 means 2 s.
+	Quarantine time.Duration
+	// Threads moves packets; 0 means one per core, at most.
+	Threads    int
+	Log        *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+// SessionOptions of one call.
+type SessionOptions struct {
+	// Silence is how long no media at all may arrive before OnSilence is called; HoldSilence the same while the call is on hold.
+	// 0 means never.
+	Silence, HoldSilence time.Duration
+	// OnSilence is called at most once, from a goroutine of the engine, with the time of the last media (or of Answered). It must
+	// not block.
+	OnSilence func(last time.Time)
+}
+
+// PartyOptions of one side of a call.
+type PartyOptions struct {
+	// Pools are tried in order: the first of the right address family with room serves.
+	Pools []string
+	// Signalling is the address the party's signalling comes from.
+	Signalling netip.Addr
+	// Latch is LatchNAT if empty.
+	Latch Latch
+}
+
+// StreamStats is one media stream as one party sends it: what was received from that party and passed on.
+type StreamStats struct {
+	From *Party
+	// Index is the position of the m-line, Media its kind, Codec what was agreed.
+	Index                       int
+	Media, Codec                string
+	LocalAddress, RemoteAddress string
+	// Packets and Octets (RTP with header) received from this side; Lost by sequence numbers (RFC 3550 A.3).
+	Packets, Octets uint64
+	Lost            int64
+	// Discarded counts packets of strangers and of no known form; RelayedPackets were sent on to the other side.
+	Discarded, RelayedPackets, RTCPPackets uint64
+	// JitterMS is by RFC 3550 A.8; RoundTripMS from RTCP (6.4.1), 0 if unknown; MOS is the estimate of ITU-T G.107, 0 if unknown.
+	JitterMS, RoundTripMS, MOS float64
+	FirstPacket, LastPacket    *time.Time
+	SSRC                       uint32
+}

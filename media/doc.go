@@ -1,0 +1,10 @@
+// Package media is what signalling may ask of the media plane: a Session for each call, a Party for each side of it and an
+// Exchange for each round of offer and answer.
+//
+// Signalling passes SDP bytes and gets SDP bytes back; it never edits them and never sees a port. Offer reserves ports and
+// prepares while the running path keeps running, Answer completes the round and swaps the path in with one atomic store per
+// port, Reject forgets the round.
+//
+// A Session and what belongs to it are used from one call's queue only. Packets are moved by package media/relay and never wait
+// for signalling. What the package does not do yet: SRTP, ICE, transcoding (m-lines that need them are refused).
+package media
