@@ -1,0 +1,2 @@
+// Package api serves openapi.yaml.
+package api

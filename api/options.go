@@ -1,0 +1,71 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sallyport/sallyport/sbc"
+)
+
+// Provisioner changes the configuration. config.Manager is one.
+type Provisioner interface {
+	// Update runs change in one transaction and returns when the new configuration is live on this node. A dry run does
+	// everything but keep it. Errors are *sbc.Error.
+	Update(ctx context.Context, dryRun bool, change func(tx sbc.Tx) error) error
+}
+
+// Calls are the calls in progress. call.Manager is one.
+type Calls interface {
+	// List gives calls by rising id, at most f.Limit of those after f.After.
+	List(f sbc.CallFilter) []sbc.CallInfo
+	Get(id string) (sbc.CallInfo, bool)
+	// HangUp releases a call; reason goes into its record. CodeNotFound if it is over.
+	HangUp(ctx context.Context, id, reason string) error
+	// Messages and Media also know calls that ended a short while ago.
+	Messages(id string) ([]sbc.TraceMessage, bool)
+	Media(id string) ([]sbc.StreamStats, bool)
+}
+
+// Status is what the running node knows of itself. All methods answer from memory.
+type Status interface {
+	InterfaceStatus(id string) (sbc.InterfaceStatus, bool)
+	PoolStatus(id string) (sbc.PoolStatus, bool)
+	ConfigStatus() sbc.ConfigStatus
+	// Ready lists what has to be right for the node to be ready; the node is ready when every condition is OK.
+	Ready() []sbc.Condition
+}
+
+// Options are what the API needs. Store, Config, Records, Calls, Explain and Status are required.
+type Options struct {
+	Store   sbc.Provisioning // reads
+	Config  Provisioner      // writes
+	Records sbc.Records
+	Calls   Calls
+	Explain func(ctx context.Context, r sbc.ExplainRequest) (sbc.Explanation, error)
+	Status  Status
+	// Gatherer is what /metrics shows (nil: nothing), Registerer gets the metrics of the API itself (nil: none).
+	Gatherer   prometheus.Gatherer
+	Registerer prometheus.Registerer
+	// Version is shown at /version and in the documentation.
+	Version string
+	// Log is nil for silence.
+	Log *slog.Logger
+	// ValidateResponses checks every answer against openapi.yaml and turns one that breaks it into a 500 and an error in the
+	// log. It costs as much again as the request's validation: for tests and the demo.
+	ValidateResponses bool
+}
+
+// New builds the handler of the whole API: resources, documentation, health and metrics.
+func New(o Options) (http.Handler, error) {
+	return nil, errors.New("not built yet")
+}
+
+// Bootstrap sees to it that somebody can get in: with envKey (the value of SALLYPORT_API_KEY) that key is let in as an
+// administrator; without it, and if no key exists, one is made and returned to be printed once.
+func Bootstrap(ctx context.Context, config Provisioner, store sbc.Provisioning, envKey string) (printOnce string, err error) {
+	return "", errors.New("not built yet")
+}
