@@ -1,0 +1,29 @@
+// Package call makes two dialogs one call: a back-to-back user agent (RFC 7092) that hunts over a route list, relays what the
+// two sides negotiate, and writes exactly one record for each call.
+//
+// # Idea
+//
+// What a call does is one pure function, step in machine.go: state and event in, state and actions out. Everything else turns
+// what happens (messages, timers, media, the API) into events on the call's queue, and carries the actions out.
+//
+//	edge, media, timers, API ──► Call.post ──► queue ──► step ──► actions ──► dialog, header, media, edge, account
+//
+// The caller is inviting, answered, leaving, up, byeing or over; the callee of the attempt under way is none, calling, ringing,
+// unwanted, cancelling, held, up, byeing or over; 17 pairs can happen. The call is over when both are. Sub-states that the
+// machine does not see: the forks of an attempt (hunt.go), the session change under way and the one that waits (update.go).
+//
+// A call takes the configuration snapshot once, when its INVITE arrives, and keeps it to its end. Requests within a dialog are
+// matched by tags alone, whatever their Request-URI or Route says; they must come from the leg's peer or its trunk.
+//
+// # Concurrency
+//
+// A call's state belongs to its queue. A goroutine exists only while the queue holds work, so an idle call costs none. Callbacks
+// of edge and media only append to the queue. Timers carry a number; a late one is ignored. No lock is held while calling out. A
+// panic ends the call it happened in, with a record, and no other.
+//
+// # Limits
+//
+// No PRACK (Require: 100rel gets 420, so that provisional responses are never reliable), no session timers, no REFER yet.
+// Parallel forking is left to the targets: their forks are taken, the first 2xx wins and the others are released. 3xx are
+// failures, 401 and 407 too: nobody's credentials travel. At most one session change at a time per call; one more may wait.
+package call
