@@ -1,0 +1,168 @@
+package dialog
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/sallyport/sallyport/sbc/msg"
+)
+
+// Why a message cannot make a dialog, or does not fit in one.
+var (
+	// ErrNoContact says that the message lacks exactly one Contact with a SIP URI (RFC 3261 8.1.1.8); a request with it gets 400.
+	ErrNoContact = errors.New("dialog: a Contact with one SIP URI is needed")
+	// ErrNoTag says that a response carries no To tag and so makes no dialog (RFC 3261 12.1.2).
+	ErrNoTag = errors.New("dialog: no To tag")
+	// ErrOldSequence says that a request's CSeq is below one already seen; it gets 500 (RFC 3261 12.2.2).
+	ErrOldSequence = errors.New("dialog: sequence number below the last one")
+	// ErrStranger says that the tags are not this dialog's; the request gets 481 (RFC 3261 12.2.2).
+	ErrStranger = errors.New("dialog: tags do not match")
+)
+
+// maxForwards is what our requests begin with (RFC 3261 8.1.1.6).
+const maxForwards = 70
+
+// firstSequence begins our sequence numbers. Any value below 2^31 would do (RFC 3261 8.1.1.5).
+const firstSequence = 1
+
+// Dialog is one side's view of a dialog: ours.
+type Dialog struct {
+	callID        string
+	local, remote msg.NameAddr // From and To of the requests we send, with tags
+	localSeq      uint32       // of the last request we sent
+	remoteSeq     uint32       // of the last request that came
+	remoteSent    bool         // whether remoteSeq holds anything
+	owner         bool         // whether the Call-ID is ours
+	confirmed     bool
+	routes        []msg.NameAddr
+	target        msg.URI
+	peer          msg.Hop
+}
+
+// NewUAS makes the early dialog of an INVITE that we answer with tag (RFC 3261 12.1.1). Error: ErrNoContact.
+func NewUAS(invite *msg.Message, tag string) (*Dialog, error) {
+	contact, err := soleContact(invite)
+	if err != nil {
+		return nil, err
+	}
+	routes, err := invite.RecordRoutes()
+	if err != nil {
+		return nil, fmt.Errorf("dialog: Record-Route: %w", err)
+	}
+	return &Dialog{
+		callID: invite.CallID, local: invite.To.WithTag(tag), remote: invite.From,
+		remoteSeq: invite.CSeq.Seq, remoteSent: true, routes: routes, target: contact, peer: invite.Hop,
+	}, nil
+}
+
+// NewUAC makes the dialog that a response with a To tag opens for an INVITE we sent (RFC 3261 12.1.2): early for a provisional
+// response, confirmed for a 2xx. Errors: ErrNoTag, and ErrNoContact for a 2xx without Contact.
+func NewUAC(invite, res *msg.Message) (*Dialog, error) {
+	if res.To.Tag() == "" {
+		return nil, ErrNoTag
+	}
+	d := &Dialog{
+		callID: invite.CallID, local: invite.From, remote: res.To,
+		localSeq: invite.CSeq.Seq, owner: true, target: invite.RequestURI, peer: res.Hop,
+	}
+	if err := d.Answered(res); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Answered takes over what a response to our INVITE says. The route set is taken from each response until a 2xx confirms the
+// dialog (RFC 3261 13.2.2.4), then it stays (12.2.1.2). Error: ErrNoContact for the first 2xx without Contact.
+func (d *Dialog) Answered(res *msg.Message) error {
+	contact, err := soleContact(res)
+	if err != nil && res.Status/100 == 2 && !d.confirmed {
+		return err
+	}
+	if err == nil {
+		d.target = contact
+	}
+	d.Learn(res.Hop)
+	if d.confirmed {
+		return nil
+	}
+	routes, err := res.RecordRoutes()
+	if err != nil {
+		return fmt.Errorf("dialog: Record-Route: %w", err)
+	}
+	for i, j := 0, len(routes)-1; i < j; i, j = i+1, j-1 {
+		routes[i], routes[j] = routes[j], routes[i]
+	}
+	d.routes = routes
+	d.confirmed = res.Status/100 == 2
+	return nil
+}
+
+// soleContact gives the URI of the one Contact.
+func soleContact(m *msg.Message) (msg.URI, error) {
+	cs, err := m.Contacts()
+	if err != nil || len(cs) != 1 || !cs[0].URI.IsSIP() || cs[0].URI.Host == "" {
+		return msg.URI{}, ErrNoContact
+	}
+	return cs[0].URI, nil
+}
+
+// Confirm makes the dialog of a UAS confirmed: its 2xx was sent.
+func (d *Dialog) Confirm() { d.confirmed = true }
+
+// Confirmed tells confirmed dialogs from early ones.
+func (d *Dialog) Confirmed() bool { return d.confirmed }
+
+// CallID is the dialog's Call-ID.
+func (d *Dialog) CallID() string { return d.callID }
+
+// Owner tells whether the Call-ID is ours, which decides how long to wait after a 491 (RFC 3261 14.1).
+func (d *Dialog) Owner() bool { return d.owner }
+
+// LocalTag is ours, RemoteTag the peer's ("" from peers older than RFC 3261).
+func (d *Dialog) LocalTag() string { return d.local.Tag() }
+
+// RemoteTag is the peer's; "" from peers older than RFC 3261.
+func (d *Dialog) RemoteTag() string { return d.remote.Tag() }
+
+// Peer is where the peer's last message came from.
+func (d *Dialog) Peer() msg.Hop { return d.peer }
+
+// Sequence is the CSeq number of the last request we sent.
+func (d *Dialog) Sequence() uint32 { return d.localSeq }
+
+// Matches tells whether a request belongs to the dialog by both tags (RFC 3261 12.2.2). The Call-ID is not asked: our tag is random and
+// tells more, and gateways on the way are known to rewrite it.
+func (d *Dialog) Matches(req *msg.Message) bool {
+	return req.To.Tag() == d.LocalTag() && req.From.Tag() == d.RemoteTag()
+}
+
+// Check judges a request of the peer and, if it is in order, takes its sequence number. Numbers may jump (RFC 3261 12.2.2) and may
+// repeat, because devices are found that do not count; retransmissions never come here. Errors: ErrStranger, ErrOldSequence.
+func (d *Dialog) Check(req *msg.Message) error {
+	if !d.Matches(req) {
+		return ErrStranger
+	}
+	if req.Method == msg.ACK || req.Method == msg.CANCEL { // they carry the number of their INVITE
+		return nil
+	}
+	if d.remoteSent && req.CSeq.Seq < d.remoteSeq {
+		return ErrOldSequence
+	}
+	d.remoteSeq, d.remoteSent = req.CSeq.Seq, true
+	return nil
+}
+
+// Learn takes the address the peer's newest message came from, so that ours find their way back when a translator moved it.
+func (d *Dialog) Learn(h msg.Hop) {
+	if h.Remote.IsValid() {
+		d.peer = h
+	}
+}
+
+// Refresh takes the remote target from a target refresh: an INVITE or UPDATE that we answered with 2xx, or the 2xx to ours
+// (RFC 3261 12.2.1.2, 12.2.2, RFC 3311 5.1). A message without a usable Contact leaves the target as it is.
+func (d *Dialog) Refresh(m *msg.Message) {
+	if contact, err := soleContact(m); err == nil {
+		d.target = contact
+	}
+}
