@@ -1,15 +1,31 @@
-// Package sql keeps the configuration and call detail records in SQLite or PostgreSQL.
 package sql
 
 import (
 	"context"
+	stdsql "database/sql"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
 
 	"github.com/sallyport/sallyport/sbc"
 )
+
+// How long one operation may take before it fails with CodeUnavailable, unless the caller's context ends sooner. An update is
+// given more, because its caller binds sockets within it.
+const (
+	readTimeout   = 5 * time.Second
+	recordTimeout = 15 * time.Second
+	updateTimeout = 30 * time.Second
+)
+
+// lockTimeout bounds the wait for another writer, in milliseconds.
+const lockTimeout = 10_000
+
+const defaultMaxConns = 8
 
 // Options of OpenSQLite and OpenPostgres, as in storage.Options.
 type Options struct {
@@ -19,45 +35,132 @@ type Options struct {
 	NoMigrate  bool
 }
 
-// Store implements storage.Store.
-type Store struct{}
+func (o Options) withDefaults() Options {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.MaxConns <= 0 {
+		o.MaxConns = defaultMaxConns
+	}
+	return o
+}
 
-var errNotYet = errors.New("not built yet")
+// dialect is what differs between the databases beyond what gorm hides.
+type dialect struct {
+	// name is goose's and that of the folder of migrations.
+	name string
+	// snapshot are the options of a transaction whose reads all see one state.
+	snapshot *stdsql.TxOptions
+	// lock is appended to the statement that reads a counter in order to raise it.
+	lock string
+}
 
-// OpenSQLite opens a file, or ":memory:".
-func OpenSQLite(ctx context.Context, path string, o Options) (*Store, error) { return nil, errNotYet }
+// Store implements storage.Store. All methods may be called from any goroutine; Update must not be called within Update.
+type Store struct {
+	dialect dialect
+	// read and write are the same on PostgreSQL; on SQLite write has one connection and read cannot write.
+	read, write *gorm.DB
+	pools       []*stdsql.DB
+	cleanup     func() error
+	log         *slog.Logger
+	metrics     *metrics
+	cache       cache
+}
 
-// OpenPostgres connects to a server.
-func OpenPostgres(ctx context.Context, url string, o Options) (*Store, error) { return nil, errNotYet }
+// open finishes a Store: ping, migrations. On an error everything is closed again.
+func open(ctx context.Context, s *Store, o Options) (*Store, error) {
+	s.log = o.Log
+	var err error
+	if s.metrics, err = newMetrics(o.Registerer); err == nil {
+		err = s.Ping(ctx)
+	}
+	if err == nil && !o.NoMigrate {
+		err = s.migrateUp(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
 
-func (s *Store) Update(ctx context.Context, change func(tx sbc.Tx) error) error { return errNotYet }
-func (s *Store) Get(ctx context.Context, kind sbc.Kind, tenantID, id string) (sbc.Resource, error) {
-	return nil, errNotYet
+// openGorm puts gorm over a pool of connections.
+func openGorm(d gorm.Dialector, prepare bool) (*gorm.DB, error) {
+	return gorm.Open(d, &gorm.Config{
+		// Every write stands in a transaction of ours already.
+		SkipDefaultTransaction: true,
+		// Statements and their values hold numbers of people: they never reach a log.
+		Logger:               logger.Discard,
+		DisableAutomaticPing: true,
+		PrepareStmt:          prepare,
+		PrepareStmtMaxSize:   preparedStatements,
+	})
 }
-func (s *Store) ByExternalID(ctx context.Context, kind sbc.Kind, tenantID, externalID string) (sbc.Resource, error) {
-	return nil, errNotYet
+
+// preparedStatements bounds those kept on each connection.
+const preparedStatements = 128
+
+// run carries out one operation: in bounded time, measured, with its error translated.
+func (s *Store) run(ctx context.Context, op string, limit time.Duration, f func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	start := time.Now()
+	err := translate(f(ctx))
+	s.metrics.observe(op, time.Since(start), err)
+	return err
 }
-func (s *Store) List(ctx context.Context, q sbc.Query) ([]sbc.Resource, string, error) {
-	return nil, "", errNotYet
+
+// Ping asks the database whether it is there: nil, or CodeUnavailable.
+func (s *Store) Ping(ctx context.Context) error {
+	return s.run(ctx, "ping", readTimeout, func(ctx context.Context) error {
+		for _, p := range s.pools {
+			if err := p.PingContext(ctx); err != nil {
+				return unavailable(err)
+			}
+		}
+		return nil
+	})
 }
-func (s *Store) All(ctx context.Context) ([]sbc.Resource, int64, error) { return nil, 0, errNotYet }
-func (s *Store) Revision(ctx context.Context) (int64, error)            { return 0, errNotYet }
-func (s *Store) Recall(ctx context.Context, actor, key string) (*sbc.Reply, error) {
-	return nil, errNotYet
+
+// Close ends all connections.
+func (s *Store) Close() error {
+	var errs []error
+	for _, p := range s.pools {
+		errs = append(errs, p.Close())
+	}
+	if s.cleanup != nil {
+		errs = append(errs, s.cleanup())
+	}
+	return errors.Join(errs...)
 }
-func (s *Store) AuditEvents(ctx context.Context, q sbc.AuditQuery) ([]sbc.AuditEvent, string, error) {
-	return nil, "", errNotYet
+
+// Revision is that of the last write.
+func (s *Store) Revision(ctx context.Context) (revision int64, err error) {
+	err = s.run(ctx, "revision", readTimeout, func(ctx context.Context) error {
+		revision, err = counterValue(s.read.WithContext(ctx), counterRevision, "")
+		return err
+	})
+	return revision, err
 }
-func (s *Store) AppendCDRs(ctx context.Context, records []sbc.CDR) error { return errNotYet }
-func (s *Store) CDRs(ctx context.Context, q sbc.CDRQuery) ([]sbc.CDR, error) {
-	return nil, errNotYet
+
+// The counters.
+const (
+	counterRevision = "revision"
+	counterCDR      = "cdr"
+)
+
+// counterValue reads a counter; lock is the dialect's clause where it is about to be raised.
+func counterValue(db *gorm.DB, name, lock string) (int64, error) {
+	var values []int64
+	err := db.Raw("SELECT value FROM counters WHERE name = ?"+lock, name).Scan(&values).Error
+	if err == nil && len(values) != 1 {
+		err = sbc.Errorf(sbc.CodeInternal, "the database has no counter %q: has it been migrated?", name)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return values[0], nil
 }
-func (s *Store) CDR(ctx context.Context, tenantID, id string) (*sbc.CDR, error) {
-	return nil, errNotYet
+
+func setCounter(db *gorm.DB, name string, value int64) error {
+	return db.Exec("UPDATE counters SET value = ? WHERE name = ?", value, name).Error
 }
-func (s *Store) Ping(ctx context.Context) error { return errNotYet }
-func (s *Store) Version(ctx context.Context) (current, wanted int64, err error) {
-	return 0, 0, errNotYet
-}
-func (s *Store) Migrate(ctx context.Context, version int64) error { return errNotYet }
-func (s *Store) Close() error                                     { return errNotYet }

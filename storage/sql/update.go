@@ -1,0 +1,290 @@
+package sql
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/sallyport/sallyport/sbc"
+)
+
+// Update runs change in one serialised transaction. The revision rises if change wrote a resource; a change that only audits or
+// remembers leaves it.
+func (s *Store) Update(ctx context.Context, change func(tx sbc.Tx) error) error {
+	var refused error
+	err := s.run(ctx, "update", updateTimeout, func(ctx context.Context) error {
+		t := &tx{store: s, deleted: map[string]sbc.Kind{}}
+		err := s.write.WithContext(ctx).Transaction(func(db *gorm.DB) error {
+			current, err := counterValue(db, counterRevision, s.dialect.lock)
+			if err != nil {
+				return err
+			}
+			t.db, t.revision = db, current+1
+			if refused = change(t); refused != nil {
+				return refused
+			}
+			if t.writes == 0 {
+				return nil
+			}
+			return setCounter(db, counterRevision, t.revision)
+		})
+		if refused != nil {
+			return nil
+		}
+		if err == nil {
+			t.committed()
+		}
+		return err
+	})
+	if refused != nil {
+		return refused // as it is, whatever the rollback said
+	}
+	return err
+}
+
+// tx implements sbc.Tx.
+type tx struct {
+	store    *Store
+	db       *gorm.DB
+	revision int64
+	// writes counts Puts and Deletes; deleted are the ids of the latter.
+	writes  int
+	deleted map[string]sbc.Kind
+	// view is what All saw last, when viewed writes had been made.
+	view   *view
+	viewed int
+}
+
+// Revision is the number this transaction will have.
+func (t *tx) Revision() int64 { return t.revision }
+
+// Get reads as the transaction sees it.
+func (t *tx) Get(kind sbc.Kind, tenantID, id string) (sbc.Resource, error) {
+	return getResource(t.db, kind, tenantID, "id", id)
+}
+
+// ByExternalID reads as the transaction sees it.
+func (t *tx) ByExternalID(kind sbc.Kind, tenantID, externalID string) (sbc.Resource, error) {
+	return getResource(t.db, kind, tenantID, "external_id", externalID)
+}
+
+// Put inserts or replaces.
+func (t *tx) Put(r sbc.Resource) error {
+	m := r.Base()
+	if m.ID == "" {
+		m.ID = sbc.NewID(r.Kind().Prefix())
+	}
+	old, err := t.current(m.ID)
+	if err != nil {
+		return translate(err)
+	}
+	if err := t.check(r, old); err != nil {
+		return translate(err)
+	}
+	m.Revision, m.UpdatedAt = t.revision, now()
+	m.CreatedAt = m.UpdatedAt
+	if old != nil {
+		m.CreatedAt = fromMicros(old.Created)
+	}
+	row, err := newResourceRow(r)
+	if err != nil {
+		return err
+	}
+	if err := t.db.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, UpdateAll: true}).Create(row).Error; err != nil {
+		return translate(err)
+	}
+	if err := t.satellites(r, old != nil); err != nil {
+		return translate(err)
+	}
+	delete(t.deleted, m.ID)
+	t.writes++
+	return nil
+}
+
+// current reads the row that Put will replace, nil if there is none.
+func (t *tx) current(id string) (*resourceRow, error) {
+	var rows []resourceRow
+	err := t.db.Select("id", "kind", "tenant_id", "created_at").Where("id = ?", id).Find(&rows).Error
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	return &rows[0], nil
+}
+
+// check finds everything that speaks against writing r: first what can never be right (references, a change of tenant), then
+// what collides with others.
+func (t *tx) check(r sbc.Resource, old *resourceRow) error {
+	m, kind := r.Base(), r.Kind()
+	if old != nil && old.Kind != kind {
+		return &sbc.Error{Code: sbc.CodeConflict, Message: fmt.Sprintf("the id %s belongs to a resource of another kind", m.ID)}
+	}
+	var faults []sbc.Fault
+	switch {
+	case kind == sbc.KindTenant && m.TenantID != "":
+		faults = append(faults, sbc.Fault{Pointer: "#/tenant_id", Code: "forbidden", Detail: "a tenant belongs to no tenant"})
+	case old != nil && old.TenantID != m.TenantID:
+		faults = append(faults, sbc.Fault{Pointer: "#/tenant_id", Code: "immutable", Detail: "a resource cannot move to another tenant"})
+	case m.TenantID == "" && kind != sbc.KindTenant && kind != sbc.KindAPIKey:
+		faults = append(faults, sbc.Fault{Pointer: "#/tenant_id", Code: "required", Detail: "must name the tenant it belongs to"})
+	}
+	broken, err := t.brokenReferences(r)
+	if err != nil {
+		return err
+	}
+	if err := sbc.Invalid(append(faults, broken...)); err != nil {
+		return err
+	}
+	return t.collisions(r)
+}
+
+// brokenReferences lists references to what does not exist, is of another kind or belongs to another tenant; who asks cannot
+// tell these apart, so that nobody learns what other tenants have.
+func (t *tx) brokenReferences(r sbc.Resource) ([]sbc.Fault, error) {
+	refs := r.References()
+	if len(refs) == 0 {
+		return nil, nil
+	}
+	ids := make([]string, len(refs))
+	for i, ref := range refs {
+		ids[i] = ref.ID
+	}
+	var rows []resourceRow
+	if err := t.db.Select("id", "kind", "tenant_id").Where("id IN ?", ids).Find(&rows).Error; err != nil {
+		return nil, err
+	}
+	found := make(map[string]*resourceRow, len(rows))
+	for i := range rows {
+		found[rows[i].ID] = &rows[i]
+	}
+	var faults []sbc.Fault
+	for _, ref := range refs {
+		to := found[ref.ID]
+		if to != nil && to.Kind == ref.Kind && (to.TenantID == r.Base().TenantID || ref.Kind == sbc.KindTenant) {
+			continue
+		}
+		faults = append(faults, sbc.Fault{
+			Pointer: ref.Pointer, Code: "reference",
+			Detail: fmt.Sprintf("there is no %s with the id %q in this tenant", ref.Kind, ref.ID),
+		})
+	}
+	return faults, nil
+}
+
+// collisions looks for others with the same name or external id.
+func (t *tx) collisions(r sbc.Resource) error {
+	m, kind := r.Base(), r.Kind()
+	var names, externals []string
+	same := t.db.Model(&resourceRow{}).Where("kind = ? AND tenant_id = ? AND id <> ?", kind, m.TenantID, m.ID).Session(&gorm.Session{})
+	if err := same.Where("parent_id = ? AND name = ?", parentOf(r), m.Name).Limit(1).Pluck("id", &names).Error; err != nil {
+		return err
+	}
+	if m.ExternalID != "" {
+		if err := same.Where("external_id = ?", m.ExternalID).Limit(1).Pluck("id", &externals).Error; err != nil {
+			return err
+		}
+	}
+	var faults []sbc.Fault
+	for _, id := range names {
+		faults = append(faults, sbc.Fault{Pointer: "#/name", Code: "taken", Detail: fmt.Sprintf("the %s %s has this name", kind, id)})
+	}
+	for _, id := range externals {
+		faults = append(faults, sbc.Fault{
+			Pointer: "#/external_id", Code: "taken", Detail: fmt.Sprintf("the %s %s has this external id", kind, id),
+		})
+	}
+	if len(faults) == 0 {
+		return nil
+	}
+	return &sbc.Error{Code: sbc.CodeConflict, Message: "another resource has this name or external id", Faults: faults}
+}
+
+// satellites writes the rows of references and labels, those that were there before are replaced.
+func (t *tx) satellites(r sbc.Resource, replaces bool) error {
+	id := r.Base().ID
+	if replaces {
+		if err := t.db.Where("from_id = ?", id).Delete(&refRow{}).Error; err != nil {
+			return err
+		}
+		if err := t.db.Where("resource_id = ?", id).Delete(&labelRow{}).Error; err != nil {
+			return err
+		}
+	}
+	var refs []refRow
+	for _, ref := range r.References() {
+		refs = append(refs, refRow{FromID: id, Pointer: ref.Pointer, ToID: ref.ID})
+	}
+	if len(refs) > 0 {
+		if err := t.db.Create(&refs).Error; err != nil {
+			return err
+		}
+	}
+	var labels []labelRow
+	for _, k := range slices.Sorted(maps.Keys(r.Base().Labels)) {
+		labels = append(labels, labelRow{ResourceID: id, Label: k, Value: r.Base().Labels[k]})
+	}
+	if len(labels) == 0 {
+		return nil
+	}
+	return t.db.Create(&labels).Error
+}
+
+// maxReferrers bounds the list that a refused deletion gives.
+const maxReferrers = 100
+
+// Delete refuses while others refer to the resource.
+func (t *tx) Delete(kind sbc.Kind, id string) error {
+	var referrers []sbc.Referrer
+	err := t.db.Model(&resourceRow{}).Select("kind", "id", "name").
+		Where("id IN (SELECT from_id FROM resource_refs WHERE to_id = ? AND from_id <> ?)", id, id).
+		Order("kind, id").Limit(maxReferrers).Scan(&referrers).Error
+	if err != nil {
+		return translate(err)
+	}
+	if len(referrers) > 0 {
+		return &sbc.Error{
+			Code: sbc.CodeReferenced, Message: fmt.Sprintf("the %s is needed by others; change or delete them first", kind),
+			Referrers: referrers,
+		}
+	}
+	done := t.db.Where("kind = ? AND id = ?", kind, id).Delete(&resourceRow{})
+	if done.Error != nil {
+		return translate(done.Error)
+	}
+	if done.RowsAffected == 0 {
+		return notFound(kind, id)
+	}
+	t.deleted[id] = kind
+	t.writes++
+	return nil
+}
+
+// Remember keeps a reply, for 24 hours from its CreatedAt (now, if that is zero).
+func (t *tx) Remember(r sbc.Reply) error {
+	if r.CreatedAt.IsZero() {
+		r.CreatedAt = now()
+	}
+	header, err := json.Marshal(r.Header)
+	if err != nil {
+		return translate(err)
+	}
+	if err := t.db.Where("created_at < ?", micros(now().Add(-replyLife))).Delete(&replyRow{}).Error; err != nil {
+		return translate(err)
+	}
+	row := replyRow{
+		Actor: r.Actor, Key: r.Key, Fingerprint: r.Fingerprint, Status: r.Status,
+		Header: string(header), Body: r.Body, Created: micros(r.CreatedAt),
+	}
+	done := t.db.Clauses(clause.OnConflict{DoNothing: true}).Create(&row)
+	if done.Error != nil {
+		return translate(done.Error)
+	}
+	if done.RowsAffected == 0 {
+		return sbc.Errorf(sbc.CodeConflict, "the idempotency key has been used before")
+	}
+	return nil
+}
