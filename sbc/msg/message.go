@@ -1,6 +1,11 @@
 package msg
 
-import "github.com/emiago/sipgo/sip"
+import (
+	"slices"
+	"strconv"
+
+	"github.com/emiago/sipgo/sip"
+)
 
 // Method is the method of a request. It is case-sensitive (RFC 3261 7.1).
 type Method = sip.RequestMethod
@@ -34,7 +39,7 @@ type Header struct {
 
 // Message is a SIP request or response. It is not safe for concurrent use; read-only sharing is.
 type Message struct {
-	Method     Method // requests
+	Method     Method // requests; in responses ""
 	RequestURI URI    // requests
 	Status     int    // responses; 0 in requests
 	Reason     string // responses
@@ -57,3 +62,145 @@ type Message struct {
 
 // IsRequest tells requests from responses.
 func (m *Message) IsRequest() bool { return m.Status == 0 }
+
+// StartLine is the first line without its CRLF.
+func (m *Message) StartLine() string { return string(m.appendStartLine(nil)) }
+
+// Get gives the value of the first header of that name, in its long or compact form; "" if there is none.
+func (m *Message) Get(name string) string {
+	if i := m.index(name); i >= 0 {
+		return m.Headers[i].Value
+	}
+	return ""
+}
+
+// Has tells whether there is a header of that name, be it empty.
+func (m *Message) Has(name string) bool { return m.index(name) >= 0 }
+
+func (m *Message) index(name string) int {
+	want := match(name)
+	return slices.IndexFunc(m.Headers, func(h Header) bool { return want.is(h.Name) })
+}
+
+// GetAll gives the values of all headers of that name, in order, one for each line.
+func (m *Message) GetAll(name string) []string {
+	var out []string
+	want := match(name)
+	for i := range m.Headers {
+		if want.is(m.Headers[i].Name) {
+			out = append(out, m.Headers[i].Value)
+		}
+	}
+	return out
+}
+
+// Values gives the elements of a header that is a list, such as Supported: over all its lines, cut at commas outside quotes
+// and angle brackets, without empty ones.
+func (m *Message) Values(name string) []string {
+	var out []string
+	want := match(name)
+	for i := range m.Headers {
+		if !want.is(m.Headers[i].Name) {
+			continue
+		}
+		for one, rest, more := nextElement(m.Headers[i].Value); ; one, rest, more = nextElement(rest) {
+			if one != "" {
+				out = append(out, one)
+			}
+			if !more {
+				break
+			}
+		}
+	}
+	return out
+}
+
+// Contacts gives the values of all Contact headers. "*" is one whose URI.Wildcard is set.
+func (m *Message) Contacts() ([]NameAddr, error) { return m.addresses("Contact") }
+
+// Routes gives the values of all Route headers, display names and parameters included.
+func (m *Message) Routes() ([]NameAddr, error) { return m.addresses("Route") }
+
+// RecordRoutes gives the values of all Record-Route headers, in the order of the message.
+func (m *Message) RecordRoutes() ([]NameAddr, error) { return m.addresses("Record-Route") }
+
+func (m *Message) addresses(name string) (out []NameAddr, err error) {
+	var a arena
+	want := match(name)
+	for i := range m.Headers {
+		if !want.is(m.Headers[i].Name) {
+			continue
+		}
+		if out, err = a.nameAddrs(out, m.Headers[i].Value); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// Vias gives the values of all Via headers, the topmost first.
+func (m *Message) Vias() ([]Via, error) {
+	var out []Via
+	var a arena
+	for i := range m.Headers {
+		if identify(m.Headers[i].Name) != idVia {
+			continue
+		}
+		for one, rest, more := nextElement(m.Headers[i].Value); ; one, rest, more = nextElement(rest) {
+			v, err := a.via(one)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, v)
+			if !more {
+				break
+			}
+		}
+	}
+	return out, nil
+}
+
+// Clone gives a message that can be changed without this one changing. The octets of the body are shared; Raw is left out.
+func (m *Message) Clone() *Message {
+	c := *m
+	c.Raw = nil
+	c.Headers = slices.Clone(m.Headers)
+	c.RequestURI = m.RequestURI.Clone()
+	c.From, c.To = m.From.Clone(), m.To.Clone()
+	c.Via.Params = m.Via.Params.Clone()
+	return &c
+}
+
+// AppendTo writes the message behind buf. It is strict: Content-Length is that of the body whatever the headers say, names are
+// tokens (headers with other names are left out), and neither names nor values nor the first line can hold CR, LF or NUL.
+func (m *Message) AppendTo(buf []byte) []byte {
+	b := m.appendStartLine(buf)
+	b = append(b, '\r', '\n')
+	for i := range m.Headers {
+		h := &m.Headers[i]
+		if !isToken(h.Name) || identify(h.Name) == idContentLength {
+			continue
+		}
+		b = append(b, h.Name...)
+		b = append(b, ':', ' ')
+		b = appendClean(b, h.Value)
+		b = append(b, '\r', '\n')
+	}
+	b = append(b, "Content-Length: "...)
+	b = strconv.AppendInt(b, int64(len(m.Body)), 10)
+	b = append(b, "\r\n\r\n"...)
+	return append(b, m.Body...)
+}
+
+func (m *Message) appendStartLine(b []byte) []byte {
+	if m.IsRequest() {
+		b = appendToken(b, string(m.Method))
+		b = append(b, ' ')
+		b = m.RequestURI.AppendTo(b)
+		return append(b, " SIP/2.0"...)
+	}
+	b = append(b, "SIP/2.0 "...)
+	b = strconv.AppendInt(b, int64(m.Status), 10)
+	b = append(b, ' ')
+	return appendClean(b, m.Reason)
+}
