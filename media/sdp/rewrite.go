@@ -1,0 +1,57 @@
+package sdp
+
+// Rewrite makes our offer out of the one we got. The result has the same m= lines, the rejected ones with port 0 and
+// without attributes, and lines in the order of RFC 8866 section 5. A c= line of zeros becomes the direction that means
+// the same: the peer must not see it, for it is to send to us. The o= line holds zeros until [Author.Say].
+// Errors: ErrView.
+func Rewrite(d *Description, v View) (*Description, error) {
+	if err := v.check(); err != nil {
+		return nil, err
+	}
+	w := newWriter(d, v)
+	w.session(d, d)
+	for i := range d.Media {
+		m := &d.Media[i]
+		s := v.stream(i)
+		formats := cleanFormats(m)
+		if m.Rejected() || s.Port == 0 || len(formats) == 0 {
+			w.reject(m)
+			continue
+		}
+		w.media(m, s, plan{
+			kind: m.Kind, proto: m.Proto, transport: m.Transport, formats: formats,
+			direction: heldDirection(m), mux: s.Mux,
+		})
+	}
+	if v.Former != nil {
+		for i := len(d.Media); i < len(v.Former.Media); i++ {
+			w.reject(&v.Former.Media[i])
+		}
+	}
+	return w.finish(), nil
+}
+
+// heldDirection is the direction a side means, with the zero address of RFC 2543 read as "do not send to me".
+func heldDirection(m *Media) Direction {
+	if m.Zero() {
+		return m.Direction & SendOnly
+	}
+	return m.Direction
+}
+
+// cleanFormats gives the formats without those in which an address hides.
+func cleanFormats(m *Media) []string {
+	for _, f := range m.Formats {
+		if !holdsAddress(f) {
+			continue
+		}
+		clean := make([]string, 0, len(m.Formats))
+		for _, f := range m.Formats {
+			if !holdsAddress(f) {
+				clean = append(clean, f)
+			}
+		}
+		return clean
+	}
+	return m.Formats
+}

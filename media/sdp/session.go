@@ -1,0 +1,88 @@
+package sdp
+
+import "strings"
+
+// session writes the session level of d. Times come from another description if this is an answer, which must repeat the
+// offer's (RFC 3264 section 6).
+func (w *writer) session(d, times *Description) {
+	c := connectionValue(w.address)
+	w.add('v', 0, "0")
+	w.add('o', 0, "- 0 0 "+c)
+	w.add('s', 0, "-")
+	w.add('c', 0, c)
+	w.out.Connection = Connection{Host: c[len("IN IP4 "):], Addr: w.address}
+	w.out.Origin = Origin{
+		Raw: w.lines[1].Value, Username: "-", SessionID: "0", Version: "0", Host: w.out.Connection.Host, Addr: w.address,
+	}
+	w.copyLines(d.Lines, 'b')
+	w.times(times)
+	for _, l := range d.Lines {
+		if l.Type != 'a' {
+			continue
+		}
+		switch l.kind {
+		case attrDirection, attrRTCP, attrMux, attrMuxOnly: // written at every m= line instead
+		case attrPayload: // means nothing here
+		default:
+			w.pass(l)
+		}
+	}
+	w.unknown(d.Lines)
+}
+
+// times writes t=, and r= and z= behind it, or "t=0 0" where there is none.
+func (w *writer) times(d *Description) {
+	seen := false
+	for _, l := range d.Lines {
+		switch l.Type {
+		case 't':
+			if timing(l.Value) {
+				w.lines = append(w.lines, l)
+				seen = true
+			}
+		case 'r', 'z':
+			if seen && w.clean(l.Value) {
+				w.lines = append(w.lines, l)
+			}
+		}
+	}
+	if !seen {
+		w.add('t', 0, "0 0")
+	}
+}
+
+// timing checks "start stop" (RFC 8866 section 5.9).
+func timing(s string) bool {
+	start, rest := field(s)
+	stop, rest := field(rest)
+	return decimals(start) && decimals(stop) && strings.TrimLeft(rest, " \t") == ""
+}
+
+func decimals(s string) bool {
+	for i := range len(s) {
+		if !digit(s[i]) {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 20
+}
+
+func (w *writer) copyLines(from []Line, t byte) {
+	for _, l := range from {
+		if l.Type == t && w.clean(l.Value) {
+			w.lines = append(w.lines, l)
+		}
+	}
+}
+
+// unknown passes lines of types that RFC 8866 does not have, if the caller wants them.
+func (w *writer) unknown(from []Line) {
+	if !w.view.KeepUnknownLines {
+		return
+	}
+	for _, l := range from {
+		if l.Type != 0 && strings.IndexByte("vosiuepcbtrzkam", l.Type) < 0 && w.clean(l.Value) {
+			w.lines = append(w.lines, l)
+		}
+	}
+}

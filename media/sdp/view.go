@@ -1,0 +1,40 @@
+package sdp
+
+import "net/netip"
+
+// View is how a description shall look to the side that gets it.
+type View struct {
+	Address          netip.Addr   // ours: c= and, at first, o=
+	Streams          []Stream     // one per m= line, in order; lines without one are rejected
+	Former           *Description // what we said last to this side, if anything: the m= lines it had are never fewer (RFC 3264 section 8)
+	Hide             []string     // host names that may not pass inside an attribute, beside those the description names itself
+	KeepUnknownLines bool         // pass lines whose type RFC 8866 does not know
+}
+
+// Stream is our end of one m= line.
+type Stream struct {
+	Port     int        // 0 rejects the line
+	RTCPPort int        // 0: Port+1, as RFC 3550 section 11 has it
+	Address  netip.Addr // zero: View.Address
+	Mux      bool       // write a=rtcp-mux; in an answer only if it was offered (RFC 5761 section 5.1.1)
+}
+
+func (v *View) check() error {
+	if !v.Address.IsValid() || v.Address.IsUnspecified() {
+		return fault(ErrView, "no address")
+	}
+	for i := range v.Streams {
+		s := &v.Streams[i]
+		if s.Port < 0 || s.Port > maxPort || s.RTCPPort < 0 || s.RTCPPort > maxPort {
+			return fault(ErrView, "stream %d: port out of range", i+1)
+		}
+	}
+	return nil
+}
+
+func (v *View) stream(i int) Stream {
+	if i < len(v.Streams) {
+		return v.Streams[i]
+	}
+	return Stream{}
+}

@@ -1,0 +1,193 @@
+package sdp
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// plan is what a written m= line says.
+type plan struct {
+	kind, proto string
+	transport   Transport
+	formats     []string
+	direction   Direction
+	mux         bool
+	answer      bool
+	pairs       []pair // in an answer: payload types to renumber and keep
+}
+
+// writer builds a description for the other side out of one of this side.
+type writer struct {
+	out     *Description
+	view    View
+	address netip.Addr // View.Address, plain
+	hide    []string
+	lines   []Line
+	ends    []int
+}
+
+// newWriter takes the size from d and the names to hide from d and the view.
+func newWriter(d *Description, v View) *writer {
+	n := len(d.Lines) + 8
+	for i := range d.Media {
+		n += len(d.Media[i].Lines) + 4
+	}
+	w := &writer{
+		out:     &Description{Media: make([]Media, 0, len(d.Media)+1)},
+		view:    v,
+		address: plain(v.Address),
+		lines:   make([]Line, 0, n),
+		ends:    make([]int, 0, len(d.Media)+1),
+	}
+	w.hide = hiddenNames(d, v.Hide)
+	return w
+}
+
+func (w *writer) add(t byte, kind attribute, value string) {
+	w.lines = append(w.lines, Line{Type: t, kind: kind, Value: value})
+}
+
+// pass writes an attribute unless it belongs to the other side or gives away an address or name.
+func (w *writer) pass(l Line) bool {
+	switch l.kind {
+	case attrDrop, attrICE, attrKey, attrMux, attrMuxOnly:
+		return false
+	case attrGroup:
+		if _, value := splitAttribute(l.Value); len(value) >= 6 && strings.EqualFold(value[:6], "BUNDLE") {
+			return false // every line has its own port here (RFC 9143)
+		}
+	}
+	if l.Value == "" || l.Value[0] == ':' || !w.clean(l.Value) {
+		return false
+	}
+	w.lines = append(w.lines, l)
+	return true
+}
+
+// reject writes an m= line with port 0: kind, protocol and formats as they were asked, nothing else (RFC 3264 section 6).
+func (w *writer) reject(m *Media) {
+	formats := cleanFormats(m)
+	if len(formats) == 0 {
+		formats = []string{substitute(m.Transport)}
+	}
+	w.ends = append(w.ends, len(w.lines))
+	w.out.Media = append(w.out.Media, Media{
+		Kind: m.Kind, Proto: m.Proto, Transport: m.Transport, PortCount: 1, Formats: formats,
+		Connection: w.out.Connection, Direction: SendRecv,
+	})
+}
+
+// substitute is the format of a line that came without one; the grammar wants at least one.
+func substitute(t Transport) string {
+	switch t {
+	case TransportUDPTL:
+		return "t38"
+	case TransportRTP, TransportSRTP, TransportDTLS:
+		return "0"
+	default:
+		return "*"
+	}
+}
+
+// media writes one m= line that is wanted, with the attributes of m that may pass.
+func (w *writer) media(m *Media, s Stream, p plan) {
+	out := Media{
+		Kind: p.kind, Proto: p.proto, Transport: p.transport, Port: s.Port, PortCount: 1, Formats: p.formats,
+		Connection: w.out.Connection, Direction: p.direction, explicit: m.explicit, Ptime: m.Ptime, MaxPtime: m.MaxPtime,
+	}
+	w.ends = append(w.ends, len(w.lines))
+	if a := plain(s.Address); s.Address.IsValid() && a != w.address {
+		c := connectionValue(a)
+		out.Connection = Connection{Host: c[len("IN IP4 "):], Addr: a}
+		w.add('c', 0, c)
+	}
+	w.copyLines(m.Lines, 'b')
+	rtcp := w.rtcp(&out, m, s, p)
+	w.attributes(&out, m, rtcp, p)
+	w.unknown(m.Lines)
+	out.RTCP = rtcpAddress(&out)
+	w.out.Media = append(w.out.Media, out)
+}
+
+// rtcp decides the value of a=rtcp; "" if none is due: the port is the usual one and the peer had not written it either,
+// or an answer takes rtcp-mux.
+func (w *writer) rtcp(out, m *Media, s Stream, p plan) string {
+	if p.transport != TransportRTP {
+		return ""
+	}
+	out.Mux = p.mux
+	port := s.RTCPPort
+	if port == 0 {
+		port = s.Port + 1
+	}
+	if port > maxPort || p.mux && p.answer || port == s.Port+1 && m.RTCPPort == 0 {
+		return ""
+	}
+	out.RTCPPort = port
+	return "rtcp:" + strconv.Itoa(port)
+}
+
+// attributes writes the a= lines in the order they came; direction and a=rtcp stand where they stood.
+func (w *writer) attributes(out, m *Media, rtcp string, p plan) {
+	directed := p.direction == SendRecv && !m.explicit
+	for _, l := range m.Lines {
+		if l.Type != 'a' {
+			continue
+		}
+		switch l.kind {
+		case attrDirection:
+			if !directed {
+				w.add('a', attrDirection, p.direction.String())
+				directed = true
+			}
+		case attrRTCP:
+			if rtcp != "" {
+				w.add('a', attrRTCP, rtcp)
+				rtcp = ""
+			}
+		case attrPayload:
+			w.payload(l, p)
+		default:
+			w.pass(l)
+		}
+	}
+	if rtcp != "" {
+		w.add('a', attrRTCP, rtcp)
+	}
+	if out.Mux {
+		w.add('a', attrMux, "rtcp-mux")
+	}
+	if !directed {
+		w.add('a', attrDirection, p.direction.String())
+	}
+}
+
+// payload passes rtpmap, fmtp and rtcp-fb; in an answer only those of agreed types, under the offer's numbers.
+func (w *writer) payload(l Line, p plan) {
+	if p.answer && p.transport == TransportRTP {
+		value, ok := renumber(l.Value, p.pairs)
+		if !ok {
+			return
+		}
+		l.Value = value
+	}
+	w.pass(l)
+}
+
+// finish cuts the lines into sections.
+func (w *writer) finish() *Description {
+	first := len(w.lines)
+	if len(w.ends) > 0 {
+		first = w.ends[0]
+	}
+	w.out.Lines = w.lines[:first:first]
+	for i := range w.out.Media {
+		end := len(w.lines)
+		if i+1 < len(w.ends) {
+			end = w.ends[i+1]
+		}
+		w.out.Media[i].Lines = w.lines[w.ends[i]:end:end]
+	}
+	return w.out
+}
