@@ -1,0 +1,71 @@
+package app
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Options are what has to be known before the store is open; everything else is configured through the API.
+type Options struct {
+	// DataDir holds the database (unless Database says otherwise), the journal of call records and the last snapshot.
+	DataDir string
+	// Database is "postgres://…" or "sqlite:///path"; empty is an SQLite file in DataDir.
+	Database string
+	// APIAddress is where the API listens, "host:port"; port 0 takes a free one.
+	APIAddress string
+	// APIKey, where set, becomes the first API key instead of a generated one.
+	APIKey string
+	// Node names this process in call records; empty is the host's name.
+	Node string
+	// DNSServers replace those of /etc/resolv.conf, "host:port".
+	DNSServers []string
+	// MaxCalls bounds the calls in progress; 0 is 20,000. Beyond it new calls get 503.
+	MaxCalls int
+	// DrainTimeout bounds how long Stop waits for what is under way; 0 is 5 s.
+	DrainTimeout time.Duration
+	// ValidateResponses checks each API response against the specification (tests and demo).
+	ValidateResponses bool
+	// Version is shown by /version.
+	Version string
+	Log     *slog.Logger
+}
+
+// fill sets defaults and makes the data directory.
+func (o *Options) fill() error {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.DataDir == "" {
+		o.DataDir = "data"
+	}
+	if err := os.MkdirAll(o.DataDir, 0o700); err != nil {
+		return fmt.Errorf("app: cannot make the data directory: %w", err)
+	}
+	if o.Database == "" {
+		path, err := filepath.Abs(filepath.Join(o.DataDir, "sallyport.db"))
+		if err != nil {
+			return fmt.Errorf("app: data directory: %w", err)
+		}
+		o.Database = "sqlite://" + path
+	}
+	if o.APIAddress == "" {
+		o.APIAddress = "127.0.0.1:8080"
+	}
+	if o.Node == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			return fmt.Errorf("app: no node name: %w", err)
+		}
+		o.Node = host
+	}
+	if o.MaxCalls == 0 {
+		o.MaxCalls = 20_000
+	}
+	if o.DrainTimeout == 0 {
+		o.DrainTimeout = 5 * time.Second
+	}
+	return nil
+}

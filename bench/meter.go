@@ -1,0 +1,58 @@
+package main
+
+import (
+	"encoding/binary"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/ipv4"
+)
+
+// meter counts what arrives and keeps the delay of every 16th packet.
+type meter struct {
+	got    atomic.Int64
+	mu     sync.Mutex
+	delays []time.Duration
+}
+
+// listen reads in batches until the socket is closed.
+func (m *meter) listen(conn *ipv4.PacketConn) {
+	batch := make([]ipv4.Message, 64)
+	for i := range batch {
+		batch[i].Buffers = [][]byte{make([]byte, 2048)}
+	}
+	for {
+		n, err := conn.ReadBatch(batch, 0)
+		if err != nil {
+			return
+		}
+		now := time.Now().UnixNano()
+		for _, packet := range batch[:n] {
+			if packet.N != rtpBytes {
+				continue
+			}
+			if m.got.Add(1)%16 == 0 {
+				m.mu.Lock()
+				m.delays = append(m.delays, time.Duration(now-int64(binary.BigEndian.Uint64(packet.Buffers[0][12:]))))
+				m.mu.Unlock()
+			}
+		}
+	}
+}
+
+// take gives the delays seen so far.
+func (m *meter) take() []time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]time.Duration(nil), m.delays...)
+}
+
+// reset forgets the warm-up.
+func (s *side) reset() {
+	s.sent = 0
+	s.got.Store(0)
+	s.mu.Lock()
+	s.delays = nil
+	s.mu.Unlock()
+}
