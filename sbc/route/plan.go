@@ -1,18 +1,24 @@
 package route
 
 import (
+	"fmt"
+	"unicode/utf8"
+
 	"github.com/sallyport/sallyport/sbc"
 )
 
 // MaxAttempts bounds a Plan.
 const MaxAttempts = 32
 
+// maxSteps bounds a trace.
+const maxSteps = 500
+
 // Query is one question to a Table.
 type Query struct {
 	PlanID string
 	// Number is what was dialled, as identify left it.
 	Number string
-	// Rand gives a number from 0 to n-1 for the choice by weight; nil always gives 0.
+	// Rand gives a number from 0 to n-1 for the choice by weight; nil takes the oldest first.
 	Rand func(n int) int
 	// Trace asks for Steps.
 	Trace bool
@@ -23,7 +29,7 @@ type Plan struct {
 	RoutingPlanID string
 	// RuleID is the rule that decided; empty if there was none.
 	RuleID string
-	// Reject is set where no attempt is to be made.
+	// Reject is set where no attempt is to be made, and only there.
 	Reject   *Reject
 	Attempts []Attempt
 	// Steps are what was considered, in order, if Query.Trace was set.
@@ -41,7 +47,8 @@ const (
 	CauseNoTarget Cause = "no_target" // the rule's route list has nobody to call
 )
 
-// Reject is a refusal as a SIP answer (RFC 3261 21).
+// Reject is a refusal as a SIP answer (RFC 3261 21): 403 without a plan, 404 without a rule, 503 without a target, or what the rule
+// says. Reason "" is the standard phrase.
 type Reject struct {
 	Code   int
 	Reason string
@@ -59,4 +66,176 @@ type Attempt struct {
 	Address   string
 	Port      int
 	Transport sbc.Transport
+}
+
+// The verdicts of steps.
+const (
+	taken   = "taken"
+	passed  = "skipped"
+	refused = "refused"
+)
+
+// Plan decides on one call.
+func (t *Table) Plan(q Query) Plan {
+	p := &planner{table: t, query: q, plan: Plan{RoutingPlanID: q.PlanID}}
+	p.run()
+	return p.plan
+}
+
+// planner is one decision being made.
+type planner struct {
+	table *Table
+	query Query
+	plan  Plan
+}
+
+func (p *planner) run() {
+	switch row := p.table.plans[p.query.PlanID]; {
+	case row == nil:
+		p.step(p.query.PlanID, refused, "the routing plan does not exist")
+		p.reject(403, "", CauseNoPlan)
+		return
+	case !row.Enabled:
+		p.step(p.query.PlanID, refused, "the routing plan is disabled")
+		p.reject(403, "", CauseNoPlan)
+		return
+	}
+	r := p.rule()
+	if r == nil {
+		p.step(p.query.PlanID, refused, "no rule has a prefix of %q", p.query.Number)
+		p.reject(404, "", CauseNoRule)
+		return
+	}
+	p.plan.RuleID = r.id
+	if r.do.reject {
+		p.step(r.id, refused, "the rule rejects with %d %s", r.do.code, r.do.reason)
+		p.reject(r.do.code, r.do.reason, CauseRule)
+		return
+	}
+	p.lay(r)
+	if len(p.plan.Attempts) == 0 {
+		p.step(r.do.listID, refused, "the route list has nobody to call")
+		p.reject(503, "", CauseNoTarget)
+	}
+}
+
+func (p *planner) reject(code int, reason string, cause Cause) {
+	p.plan.Reject = &Reject{Code: code, Reason: reason, Cause: cause}
+}
+
+// rule finds the rule that decides.
+func (p *planner) rule() *rule {
+	root := p.table.tries[p.query.PlanID]
+	if root == nil {
+		return nil
+	}
+	if !p.query.Trace {
+		return root.find(p.query.Number)
+	}
+	var found *rule
+	longest := 0
+	nodes, lengths := root.path(p.query.Number)
+	for i, n := range nodes {
+		prefix := p.query.Number[:lengths[i]]
+		for _, r := range n.rules() {
+			switch {
+			case !r.enabled:
+				p.step(r.id, passed, "prefix %q matches, but the rule is disabled", prefix)
+			case found == nil:
+				found, longest = &r, lengths[i]
+				p.step(r.id, taken, "prefix %q is the longest that matches %q", prefix, p.query.Number)
+			case lengths[i] < longest || found.priority == r.priority:
+				p.step(r.id, passed, "prefix %q matches, but rule %s comes before it", prefix, found.id)
+			default:
+				p.step(r.id, passed, "prefix %q matches, but priority %d comes after %d", prefix, r.priority, found.priority)
+			}
+		}
+	}
+	return found
+}
+
+// lay lays out the attempts of a rule's route list.
+func (p *planner) lay(r *rule) {
+	l := p.table.lists[r.do.listID]
+	switch {
+	case l == nil:
+		p.step(r.do.listID, passed, "the route list does not exist")
+		return
+	case !l.row.Enabled:
+		p.step(r.do.listID, passed, "the route list is disabled")
+		return
+	}
+	p.skip(l.out)
+	number := rewrite(p.query.Number, r.do.strip, r.do.add)
+	p.plan.Attempts = make([]Attempt, 0, min(l.attempts, MaxAttempts))
+	order := sequence[target]{items: l.targets, rand: p.query.Rand}
+	for tg, ok := order.pick(); ok; tg, ok = order.pick() {
+		if len(p.plan.Attempts) == MaxAttempts {
+			p.step(l.row.ID, passed, "the targets left are beyond the bound of %d attempts", MaxAttempts)
+			return
+		}
+		if p.query.Trace { // a step's words cost something even where nobody wants them
+			p.step(tg.id, taken, "trunk %s, priority %d, weight %d", tg.trunk.row.ID, tg.priority, tg.weight)
+		}
+		p.target(tg, number)
+	}
+}
+
+// target lays out the attempts on one trunk.
+func (p *planner) target(tg *target, number string) {
+	p.skip(tg.trunk.out)
+	order := sequence[endpoint]{items: tg.trunk.endpoints, rand: p.query.Rand}
+	for e, ok := order.pick(); ok; e, ok = order.pick() {
+		if len(p.plan.Attempts) == MaxAttempts {
+			p.step(e.row.ID, passed, "beyond the bound of %d attempts", MaxAttempts)
+			return
+		}
+		// The rule's number, not the last endpoint's: each attempt begins anew.
+		send := rewrite(number, e.row.Strip, e.row.Prefix)
+		if send == "" {
+			p.step(e.row.ID, passed, "nothing is left of the number after strip %d", e.row.Strip)
+			continue
+		}
+		if p.query.Trace {
+			p.step(e.row.ID, taken, "attempt %d: %s to %s port %d over %s", len(p.plan.Attempts)+1, send, e.row.Address, e.row.Port,
+				e.row.Transport)
+		}
+		p.plan.Attempts = append(p.plan.Attempts, Attempt{
+			TrunkID: tg.trunk.row.ID, TargetID: tg.id, EndpointID: e.row.ID, RealmID: tg.trunk.row.RealmID,
+			Number: send, Address: e.row.Address, Port: e.row.Port, Transport: e.row.Transport,
+		})
+	}
+}
+
+func (p *planner) skip(all []skipped) {
+	if !p.query.Trace {
+		return
+	}
+	for _, s := range all {
+		p.step(s.id, passed, "%s", s.why)
+	}
+}
+
+// step adds to the trace if there is one.
+func (p *planner) step(subject, verdict, format string, args ...any) {
+	if !p.query.Trace || len(p.plan.Steps) > maxSteps {
+		return
+	}
+	if len(p.plan.Steps) == maxSteps {
+		subject, verdict, format, args = "", passed, "the trace ends here: it has %d steps", []any{maxSteps}
+	}
+	p.plan.Steps = append(p.plan.Steps, sbc.DecisionStep{Stage: "route", Subject: subject, Verdict: verdict,
+		Detail: fmt.Sprintf(format, args...)})
+}
+
+// rewrite removes leading characters of a number and puts a prefix before the rest.
+func rewrite(number string, strip int, prefix string) string {
+	for ; strip > 0 && number != ""; strip-- {
+		_, n := utf8.DecodeRuneInString(number)
+		number = number[n:]
+	}
+	if prefix == "" {
+		return number
+	}
+	return prefix + number
 }

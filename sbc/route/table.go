@@ -1,6 +1,13 @@
 package route
 
 import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
 	"github.com/sallyport/sallyport/sbc"
 )
 
@@ -13,16 +20,157 @@ type Rows struct {
 	Targets   []*sbc.Target
 	Trunks    []*sbc.Trunk
 	Endpoints []*sbc.Endpoint
-	// Out says of a trunk's id why the trunk is out of service although it is enabled (its realm is not); nil or "" if it is not.
-	Out func(trunkID string) string
+	// Out says why a trunk that is enabled is out of service all the same (its realm is disabled), "" if it is not. Nil: none is.
+	Out func(t *sbc.Trunk) string
 }
+
+// RuleChange is one rule before and after a write: Old is nil for a new rule, New for a deleted one.
+type RuleChange struct{ Old, New *sbc.Rule }
 
 // Table is a compiled set of routing plans. The zero Table has no plans.
 type Table struct {
+	plans map[string]*sbc.RoutingPlan
+	lists map[string]*list
+	// tries are the rules by plan.
+	tries map[string]*node
 }
 
-// Compile builds a Table.
-func Compile(rows Rows) (*Table, error) { return &Table{}, nil }
+// Compile builds a Table. It fails on a rule whose prefix no number could begin with.
+func Compile(rows Rows) (*Table, error) {
+	t := (&Table{}).WithRows(rows)
+	order := make([]sorted, 0, len(rows.Rules))
+	for _, r := range rows.Rules {
+		if err := checkPrefix(r); err != nil {
+			return nil, err
+		}
+		order = append(order, sorted{leading(r.Prefix), r})
+	}
+	// Sorted, a trie is built at once without moving anything, and does not depend on the order of the rows.
+	slices.SortFunc(order, sorted.compare)
+	t.tries = map[string]*node{}
+	packs := packer{actions: map[action]*action{}, many: 16 << 10}
+	var entries []entry
+	for lo := 0; lo < len(order); {
+		plan := order[lo].rule.RoutingPlanID
+		entries = entries[:0]
+		hi := lo
+		for ; hi < len(order) && order[hi].rule.RoutingPlanID == plan; hi++ {
+			entries = append(entries, packs.pack(order[hi].rule))
+		}
+		trie := root(entries)
+		t.tries[strings.Clone(plan)] = &trie
+		lo = hi
+	}
+	return t, nil
+}
 
-// Plan decides on one call.
-func (t *Table) Plan(q Query) Plan { return Plan{RoutingPlanID: q.PlanID} }
+// WithRows gives a Table with other plans, lists, targets, trunks and endpoints and the same rules; rows.Rules is not looked at.
+func (t *Table) WithRows(rows Rows) *Table {
+	next := &Table{plans: make(map[string]*sbc.RoutingPlan, len(rows.Plans)), tries: t.tries}
+	for _, p := range rows.Plans {
+		next.plans[p.ID] = p
+	}
+	next.lists = compileLists(rows)
+	return next
+}
+
+// WithRules gives a Table in which some rules are changed. Its cost is that of the rules changed and of copying the list of plans,
+// not of the number of rules.
+func (t *Table) WithRules(changes []RuleChange) (*Table, error) {
+	next := &Table{plans: t.plans, lists: t.lists, tries: make(map[string]*node, len(t.tries)+1)}
+	maps.Copy(next.tries, t.tries)
+	packs := packer{actions: map[action]*action{}}
+	for _, c := range changes {
+		if c.Old != nil {
+			next.swap(c.Old.RoutingPlanID, func(root node) node { return root.without(c.Old.Prefix, c.Old.ID) })
+		}
+		if c.New != nil {
+			if err := checkPrefix(c.New); err != nil {
+				return nil, err
+			}
+			e := packs.pack(c.New)
+			next.swap(c.New.RoutingPlanID, func(root node) node { return root.with(e.prefix, e.rule) })
+		}
+	}
+	return next, nil
+}
+
+// swap puts a changed trie in the place of a plan's; a trie without rules goes.
+func (t *Table) swap(planID string, change func(root node) node) {
+	var root node
+	if old := t.tries[planID]; old != nil {
+		root = *old
+	}
+	if root = change(root); root.has() || root.fan != nil {
+		t.tries[planID] = &root
+	} else {
+		delete(t.tries, planID)
+	}
+}
+
+// checkPrefix refuses what sbc.Rule.Validate would never have let in: the trie's alphabet is ASCII.
+func checkPrefix(r *sbc.Rule) error {
+	for i := range len(r.Prefix) {
+		if r.Prefix[i] >= 128 {
+			return fmt.Errorf("rule %s: prefix %q is not made of characters of a dialled number", r.ID, r.Prefix)
+		}
+	}
+	return nil
+}
+
+// sorted is a rule with the first eight characters of its prefix as a number, which decides most comparisons.
+type sorted struct {
+	leading uint64
+	rule    *sbc.Rule
+}
+
+func leading(prefix string) uint64 {
+	var b [8]byte
+	copy(b[:], prefix)
+	return binary.BigEndian.Uint64(b[:])
+}
+
+func (s sorted) compare(o sorted) int {
+	if c := strings.Compare(s.rule.RoutingPlanID, o.rule.RoutingPlanID); c != 0 {
+		return c
+	}
+	if c := cmp.Compare(s.leading, o.leading); c != 0 {
+		return c
+	}
+	return cmp.Or(strings.Compare(s.rule.Prefix, o.rule.Prefix), cmp.Compare(s.rule.Priority, o.rule.Priority),
+		strings.Compare(s.rule.ID, o.rule.ID))
+}
+
+// packer reduces rules, so that the rows they came from can be forgotten.
+type packer struct {
+	actions map[action]*action
+	// many packs ids and prefixes into pieces of memory of this size; 0 gives each its own.
+	many  int
+	piece *strings.Builder
+}
+
+func (p *packer) pack(r *sbc.Rule) entry {
+	a := action{reject: r.Action == sbc.ActionReject, code: r.RejectCode, reason: r.RejectReason, listID: r.RouteListID,
+		strip: r.Strip, add: r.AddPrefix}
+	do := p.actions[a]
+	if do == nil {
+		a.reason, a.listID, a.add = strings.Clone(a.reason), strings.Clone(a.listID), strings.Clone(a.add)
+		do = &a
+		p.actions[a] = do
+	}
+	return entry{prefix: p.text(r.Prefix), rule: rule{id: p.text(r.ID), do: do, priority: uint16(r.Priority), enabled: r.Enabled}}
+}
+
+// text copies a string. A builder that never outgrows its first piece of memory gives strings that stay where they are.
+func (p *packer) text(s string) string {
+	if len(s) > p.many/4 {
+		return strings.Clone(s)
+	}
+	if p.piece == nil || p.piece.Cap()-p.piece.Len() < len(s) {
+		p.piece = &strings.Builder{}
+		p.piece.Grow(p.many)
+	}
+	at := p.piece.Len()
+	p.piece.WriteString(s)
+	return p.piece.String()[at:]
+}

@@ -1,0 +1,218 @@
+package route
+
+import (
+	"cmp"
+	"math/bits"
+	"slices"
+	"strings"
+)
+
+// node is a place in the trie of one plan. Nodes are never changed once a Table is out: see change.go for how a new trie shares them.
+// A million of them must fit beside the calls, so a node is 64 bytes and most have nothing below.
+type node struct {
+	// edge are the characters from the parent to here; empty only at the root.
+	edge string
+	// rule is the first rule of this prefix, the zero rule if there is none; more are the others, by priority and then id.
+	rule rule
+	more *[]rule
+	fan  *fan
+}
+
+// fan is what is below a node.
+type fan struct {
+	// bits has one bit for each character (ASCII) with which a child's edge begins; kids are in the order of these bits.
+	bits [2]uint64
+	kids []node
+}
+
+// rule is a sbc.Rule reduced to what a decision needs.
+type rule struct {
+	id       string
+	do       *action
+	priority uint16
+	enabled  bool
+}
+
+// action is what a rule does. Most rules of a plan do the same few things, so actions are shared.
+type action struct {
+	reject bool
+	code   int
+	reason string
+	listID string
+	strip  int
+	add    string
+}
+
+// before orders rules of one prefix: the smallest priority decides, then the smallest id.
+func (r rule) before(o rule) int {
+	return cmp.Or(cmp.Compare(r.priority, o.priority), strings.Compare(r.id, o.id))
+}
+
+// has tells whether a rule ends at the node.
+func (n *node) has() bool { return n.rule.id != "" }
+
+// deciding gives the rule that decides at the node: the first enabled one.
+func (n *node) deciding() *rule {
+	if n.rule.enabled {
+		return &n.rule
+	}
+	if n.more != nil {
+		for i := range *n.more {
+			if (*n.more)[i].enabled {
+				return &(*n.more)[i]
+			}
+		}
+	}
+	return nil
+}
+
+// rules lists all rules of the node.
+func (n *node) rules() []rule {
+	if !n.has() {
+		return nil
+	}
+	all := []rule{n.rule}
+	if n.more != nil {
+		all = append(all, *n.more...)
+	}
+	return all
+}
+
+// setRules replaces the rules of a node that nobody else sees yet; all must be in order.
+func (n *node) setRules(all []rule) {
+	n.rule, n.more = rule{}, nil
+	if len(all) > 0 {
+		n.rule = all[0]
+	}
+	if len(all) > 1 {
+		rest := slices.Clone(all[1:])
+		n.more = &rest
+	}
+}
+
+// at gives the place of a character among the children, and whether there is one.
+func (f *fan) at(c byte) (int, bool) {
+	if f == nil || c >= 128 {
+		return 0, false
+	}
+	word, bit := c>>6, uint64(1)<<(c&63)
+	i := bits.OnesCount64(f.bits[word] & (bit - 1))
+	if word == 1 {
+		i += bits.OnesCount64(f.bits[0])
+	}
+	return i, f.bits[word]&bit != 0
+}
+
+// child gives the node below by which a number goes on, nil if there is none.
+func (n *node) child(rest string) *node {
+	if rest == "" {
+		return nil
+	}
+	i, ok := n.fan.at(rest[0])
+	if !ok {
+		return nil
+	}
+	kid := &n.fan.kids[i]
+	// The first character is known to match; an edge of one character need not be fetched from memory.
+	if len(kid.edge) > 1 && !strings.HasPrefix(rest, kid.edge) {
+		return nil
+	}
+	return kid
+}
+
+// find gives the deciding rule of the longest prefix of a number, nil if there is none.
+func (n *node) find(number string) *rule {
+	var found *rule
+	for n != nil {
+		if n.has() {
+			if r := n.deciding(); r != nil {
+				found = r
+			}
+		}
+		kid := n.child(number)
+		if kid != nil {
+			number = number[len(kid.edge):]
+		}
+		n = kid
+	}
+	return found
+}
+
+// path lists the nodes that hold rules for a number, the longest prefix first, with the length of each.
+func (n *node) path(number string) (nodes []*node, lengths []int) {
+	depth := 0
+	for n != nil {
+		if n.has() {
+			nodes, lengths = append(nodes, n), append(lengths, depth)
+		}
+		kid := n.child(number[depth:])
+		if kid != nil {
+			depth += len(kid.edge)
+		}
+		n = kid
+	}
+	slices.Reverse(nodes)
+	slices.Reverse(lengths)
+	return nodes, lengths
+}
+
+// entry is one rule on its way into a trie.
+type entry struct {
+	prefix string
+	rule   rule
+}
+
+// root makes the trie of entries in order of prefix and then of rule.
+func root(entries []entry) node { return build(entries, 0, 0) }
+
+// build makes the node whose edge are the characters from depth to end, in which the entries agree.
+func build(entries []entry, depth, end int) node {
+	n := node{edge: entries[0].prefix[depth:end]}
+	here := 0
+	for here < len(entries) && len(entries[here].prefix) == end {
+		here++
+	}
+	n.take(entries[:here])
+	if below := entries[here:]; len(below) > 0 {
+		n.fan = buildFan(below, end)
+	}
+	return n
+}
+
+// take stores the entries that end at the node.
+func (n *node) take(entries []entry) {
+	if len(entries) > 0 {
+		n.rule = entries[0].rule
+	}
+	if len(entries) > 1 {
+		more := make([]rule, len(entries)-1)
+		for i, e := range entries[1:] {
+			more[i] = e.rule
+		}
+		n.more = &more
+	}
+}
+
+// buildFan makes the children of entries that are all longer than depth.
+func buildFan(entries []entry, depth int) *fan {
+	f := &fan{}
+	kids := 0
+	for i, e := range entries {
+		if c := e.prefix[depth]; i == 0 || c != entries[i-1].prefix[depth] {
+			f.bits[c>>6] |= 1 << (c & 63)
+			kids++
+		}
+	}
+	f.kids = make([]node, 0, kids)
+	for lo := 0; lo < len(entries); {
+		hi := lo + 1
+		for hi < len(entries) && entries[hi].prefix[depth] == entries[lo].prefix[depth] {
+			hi++
+		}
+		// In order, what the first and the last have in common all have.
+		end := depth + commonPrefix(entries[lo].prefix[depth:], entries[hi-1].prefix[depth:])
+		f.kids = append(f.kids, build(entries[lo:hi], depth, end))
+		lo = hi
+	}
+	return f
+}
