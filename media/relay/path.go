@@ -1,0 +1,62 @@
+package relay
+
+// Kind says what a Port carries.
+type Kind uint8
+
+// The kinds of Path.
+const (
+	KindRTP    Kind = iota // RTP, and RTCP if Mux
+	KindRTCP               // RTCP alone
+	KindOpaque             // datagrams not looked into (UDPTL)
+)
+
+// Egress is where packets go: the port of ours they leave from and the party they are for. The zero value sends nowhere.
+type Egress struct {
+	Port *Port
+	To   *Stream
+	// Control takes the address the party has for RTCP apart from RTP.
+	Control bool
+}
+
+// ready says whether there is a way and an address.
+func (e *Egress) ready() bool { return e.Port != nil && e.dest() != nil }
+
+func (e *Egress) dest() *Dest {
+	if e.To == nil {
+		return nil
+	}
+	if e.Control {
+		return e.To.rtcp.dest.Load()
+	}
+	return e.To.rtp.dest.Load()
+}
+
+// PayloadMap says for each payload type which one is sent on instead.
+type PayloadMap [128]uint8
+
+// Path is what a Port does with its packets. Immutable: a change is another Path.
+type Path struct {
+	Kind Kind
+	// From is the stream the Port receives.
+	From *Stream
+	// Mux says that RTCP arrives on the RTP port as well (RFC 5761).
+	Mux bool
+	// RTP is the way of RTP or opaque packets, RTCP that of RTCP, whichever port it came by.
+	RTP, RTCP Egress
+	// Formats tell which payload types are plausible and their clocks; nil believes every type.
+	Formats *Formats
+	// Map translates payload types; nil leaves them.
+	Map *PayloadMap
+	// Mask is the key under which texts in RTCP are replaced; 0 lets them pass.
+	Mask uint64
+}
+
+// outcome is what became of a packet.
+type outcome uint8
+
+const (
+	pass outcome = iota
+	consumed
+	wrongSource
+	malformed
+)

@@ -1,0 +1,91 @@
+package relay
+
+import (
+	"net/netip"
+	"sync/atomic"
+)
+
+// wire is the socket under a Port. send never blocks; false says that the system did not take the packet.
+type wire interface {
+	send(b []byte, to *Dest) bool
+	close() error
+}
+
+// Port is one UDP port of ours. It receives from the moment it is opened; without a Path its packets are counted and dropped.
+type Port struct {
+	path  atomic.Pointer[Path]
+	wire  wire
+	local netip.AddrPort
+}
+
+// Local is the bound address.
+func (p *Port) Local() netip.AddrPort { return p.local }
+
+// Set swaps the Path; nil drops everything. Packets being handled finish on the old one.
+func (p *Port) Set(path *Path) { p.path.Store(path) }
+
+// Close stops reception and closes the socket. No Path may lead to the Port any more.
+func (p *Port) Close() error {
+	p.path.Store(nil)
+	return p.wire.close()
+}
+
+// receive handles one datagram. b may be changed; now is nanoseconds of the mover's clock, never 0.
+func (p *Port) receive(b []byte, src netip.AddrPort, now int64, t *tally) {
+	path := p.path.Load()
+	if path == nil {
+		t.noSession++
+		return
+	}
+	if path.Kind == KindRTCP || path.Kind == KindRTP && path.Mux && looksRTCP(b) {
+		path.control(b, src, now, t)
+		return
+	}
+	result, pt := path.From.media(b, src, now, path)
+	switch result {
+	case pass:
+		if path.Map != nil && path.Kind == KindRTP {
+			b[1] = b[1]&0x80 | path.Map[pt]&0x7f
+		}
+		if !path.RTP.send(b, t) {
+			path.From.unsent()
+		}
+	case wrongSource:
+		t.wrongSource++
+	case malformed:
+		t.malformed++
+	case consumed:
+		t.consumed++
+	}
+}
+
+// control handles one RTCP packet. It is read before its source is judged, because reading also rewrites its texts; a stranger's
+// packet changes nothing but the buffer.
+func (p *Path) control(b []byte, src netip.AddrPort, now int64, t *tally) {
+	c := readRTCP(b, p.Mask)
+	switch p.From.rtcpIn(&c, src, now) {
+	case wrongSource:
+		t.wrongSource++
+	case malformed:
+		t.malformed++
+	case pass, consumed:
+		p.From.round(p.RTCP.To, &c, now)
+		if p.RTCP.ready() {
+			p.RTCP.send(b, t)
+		} else {
+			t.consumed++
+		}
+	}
+}
+
+// send passes a packet on and counts it.
+func (e *Egress) send(b []byte, t *tally) bool {
+	d := e.dest()
+	if d == nil || !e.Port.wire.send(b, d) {
+		t.unsent++
+		return false
+	}
+	t.packets++
+	t.octets += uint64(len(b))
+	return true
+}
