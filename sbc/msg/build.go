@@ -11,7 +11,8 @@ func NewRequest(method Method, uri URI) *Message {
 }
 
 // NewResponse makes the response to a request (RFC 3261 8.2.6): all Via, From, To, Call-ID and CSeq are copied as they are, for
-// 100 also Timestamp. Reason "" is the standard text. No To tag is added; the Hop is the request's.
+// 100 also Timestamp. Of a header refused for being doubled the first is copied. Reason "" is the standard text. No To tag is
+// added; the Hop is the request's.
 func NewResponse(req *Message, status int, reason string) *Message {
 	if reason == "" {
 		reason = StatusText(status)
@@ -20,15 +21,19 @@ func NewResponse(req *Message, status int, reason string) *Message {
 		Status: status, Reason: clean(reason), Version: Version, Headers: make([]Header, 0, 12), Hop: req.Hop,
 		Via: req.Via, From: req.From, To: req.To, CallID: req.CallID, CSeq: req.CSeq, MaxForwards: -1,
 	}
+	var seen uint64
 	for i := range req.Headers {
 		h := req.Headers[i]
-		switch id := identify(h.Name); {
-		case id >= idVia && id <= idCSeq:
-			h.Value = clean(h.Value) // a message refused for its CR, LF or NUL is answered too
-			res.Headers = append(res.Headers, h)
-		case status == 100 && equalFold(h.Name, "Timestamp"):
-			res.Headers = append(res.Headers, h)
+		id := identify(h.Name)
+		copied := id >= idVia && id <= idCSeq || status == 100 && id == idOther && equalFold(h.Name, "Timestamp")
+		if !copied || seen>>id&1 != 0 {
+			continue
 		}
+		if knownHeaders[id].single {
+			seen |= 1 << id
+		}
+		h.Value = clean(h.Value) // a message refused for its CR, LF or NUL is answered too
+		res.Headers = append(res.Headers, h)
 	}
 	return res
 }

@@ -32,6 +32,13 @@ func (p *parser) fail(status int, reason string) {
 	}
 }
 
+// failHeader names the header in the reason. It makes a string for the first fault only: a header bomb shall stay cheap.
+func (p *parser) failHeader(what string, id headerID) {
+	if p.status == 0 {
+		p.status, p.reason = 400, what+knownHeaders[id].name
+	}
+}
+
 // Parse reads one message that fills raw, as a datagram does; octets after the body are ignored (RFC 3261 18.3). It takes raw over:
 // the message's strings are windows into it. Every error is a *ParseError.
 func Parse(raw []byte) (*Message, error) {
@@ -117,7 +124,7 @@ func (p *parser) headers(sc *scanner) {
 func (p *parser) header(id headerID, value string) {
 	if knownHeaders[id].single && (id <= idContentType || p.m.IsRequest()) {
 		if p.seen>>id&1 != 0 {
-			p.fail(400, "Duplicate "+knownHeaders[id].name)
+			p.failHeader("Duplicate ", id)
 			return
 		}
 		p.seen |= 1 << id
@@ -144,7 +151,7 @@ func (p *parser) header(id headerID, value string) {
 		err = p.contact(value)
 	}
 	if err != nil {
-		p.fail(400, "Malformed "+knownHeaders[id].name)
+		p.failHeader("Malformed ", id)
 	}
 }
 
@@ -215,7 +222,7 @@ func (p *parser) required() {
 	}
 	for id := idFrom; id <= idCSeq; id++ {
 		if p.seen>>id&1 == 0 {
-			p.fail(400, "Missing "+knownHeaders[id].name)
+			p.failHeader("Missing ", id)
 		}
 	}
 	if !m.IsRequest() {

@@ -88,14 +88,15 @@ func (a *arena) via(s string) (v Via, err error) {
 	return v, err
 }
 
-// viaProtocol cuts "SIP / 2.0 /" in any case and spacing.
+// viaProtocol cuts "SIP / 2.0 /" in any case and spacing. The version may be another: a request of SIP/7.0 wants its 505 sent
+// to the address in that Via (RFC 4475 3.1.2.16).
 func viaProtocol(s string) (rest string, err error) {
 	name, s, ok := strings.Cut(s, "/")
 	if !ok || !equalFold(trim(name), "SIP") {
 		return "", errVia
 	}
 	version, s, ok := strings.Cut(s, "/")
-	if !ok || trim(version) != "2.0" {
+	if version = trim(version); !ok || !isToken(version) || !isDigit(version[0]) {
 		return "", errVia
 	}
 	return trimLeft(s), nil
