@@ -238,8 +238,15 @@ const maxReferrers = 100
 
 // Delete refuses while others refer to the resource.
 func (t *tx) Delete(kind sbc.Kind, id string) error {
+	old, err := t.current(id)
+	if err != nil {
+		return translate(err)
+	}
+	if old == nil || old.Kind != kind {
+		return notFound(kind, id)
+	}
 	var referrers []sbc.Referrer
-	err := t.db.Model(&resourceRow{}).Select("kind", "id", "name").
+	err = t.db.Model(&resourceRow{}).Select("kind", "id", "name").
 		Where("id IN (SELECT from_id FROM resource_refs WHERE to_id = ? AND from_id <> ?)", id, id).
 		Order("kind, id").Limit(maxReferrers).Scan(&referrers).Error
 	if err != nil {
@@ -251,12 +258,8 @@ func (t *tx) Delete(kind sbc.Kind, id string) error {
 			Referrers: referrers,
 		}
 	}
-	done := t.db.Where("kind = ? AND id = ?", kind, id).Delete(&resourceRow{})
-	if done.Error != nil {
-		return translate(done.Error)
-	}
-	if done.RowsAffected == 0 {
-		return notFound(kind, id)
+	if err := t.db.Where("id = ?", id).Delete(&resourceRow{}).Error; err != nil {
+		return translate(err)
 	}
 	t.deleted[id] = kind
 	t.writes++
