@@ -1,78 +1,79 @@
 package media
 
 import (
-	"net/netip"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/sallyport/sallyport/media/port"
+	"github.com/sallyport/sallyport/media/relay"
 )
 
-// Engine owns the pools, the sockets and the threads that move packets.
-type Engine struct{}
+// wantedFiles is the limit of open files asked for: each held call needs four sockets.
+const wantedFiles = 1 << 18
 
-// New starts an engine without pools.
-func New(o Options) (*Engine, error) { return &Engine{}, nil }
+// Engine owns the pools, the sockets and the threads that move packets. Safe for concurrent use.
+type Engine struct {
+	o     Options
+	mover relay.Mover
+	clock func() int64
+	// mask is the key under which names in RTCP are replaced.
+	mask  uint64
+	watch *watch
 
-// Change is a prepared set of pools, not yet in use.
-type Change struct{}
+	pools    atomic.Pointer[map[string]*pool]
+	mu       sync.Mutex // guards what follows, and Commit
+	draining []*pool
 
-// Prepare checks pools: addresses can be bound and ranges do not overlap (*PoolError). Nothing changes until Commit.
-func (e *Engine) Prepare(pools []Pool) (*Change, error) { return &Change{}, nil }
+	sessions atomic.Int64
+	timeouts atomic.Uint64
+	noPorts  atomic.Uint64
+}
 
-// Commit puts the pools to use. Removed pools drain: calls keep their ports.
-func (c *Change) Commit() {}
-
-// Abort forgets the change.
-func (c *Change) Abort() {}
-
-// PoolStatus counts the ports of a pool.
-func (e *Engine) PoolStatus(id string) (PoolStatus, bool) { return PoolStatus{}, false }
+// New starts an engine without pools. It raises the limit of open files as far as the process may.
+func New(o Options) (*Engine, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if n, err := port.RaiseFileLimit(wantedFiles); err != nil || n < wantedFiles {
+		o.Log.Warn("limit of open files bounds the calls that can be held", "files", n, "calls", n/4, "error", err)
+	}
+	clock := relay.Clock()
+	mover, err := relay.New(relay.Options{Threads: o.Threads, Clock: clock, Log: o.Log})
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{o: o, mover: mover, clock: clock, mask: rand.Uint64() | 1}
+	e.pools.Store(&map[string]*pool{})
+	e.watch = newWatch(clock, func(v any) { o.Log.Error("media watch panicked", "panic", v) })
+	e.watch.start()
+	if o.Registerer != nil {
+		if err := o.Registerer.Register(newCollector(e)); err != nil {
+			return nil, errors.Join(err, e.Close())
+		}
+	}
+	return e, nil
+}
 
 // Open begins the media of a call; it costs no port.
-func (e *Engine) Open(o SessionOptions) *Session { return &Session{} }
+func (e *Engine) Open(o SessionOptions) *Session {
+	e.sessions.Add(1)
+	return &Session{e: e, o: o}
+}
 
-// Close stops the threads and closes every socket.
-func (e *Engine) Close() error { return nil }
+// Close stops the threads and closes every socket. Sessions still open must be closed by their owners all the same.
+func (e *Engine) Close() error {
+	e.watch.stop()
+	return e.mover.Close()
+}
 
-// Session is the media of one call.
-type Session struct{}
-
-// Party adds a side to the call; it gets ports with the first exchange it takes part in.
-func (s *Session) Party(o PartyOptions) *Party { return &Party{} }
-
-// Party is one side of a call.
-type Party struct{}
-
-// SetSignalling tells where the party's signalling really comes from, known only when a response arrived; it acts from the next
-// Offer or Answer on.
-func (p *Party) SetSignalling(source netip.Addr) {}
-
-// Offer begins a round: offer came from one party and shall go to the other. The running path keeps running.
-// Errors: ErrNoPorts, ErrBadSDP, ErrUnsupported, ErrPending, ErrClosed.
-func (s *Session) Offer(from, to *Party, offer []byte) (*Exchange, error) { return &Exchange{}, nil }
-
-// Exchange is one round of offer and answer (RFC 3264).
-type Exchange struct{}
-
-// Offer is the SDP for the party that is offered to.
-func (x *Exchange) Offer() []byte { return nil }
-
-// Answer completes the round and gives the SDP for the party that offered. It may be called again (183 then 200, or another
-// fork's SDP): the same answer gives the same bytes.
-func (x *Exchange) Answer(answer []byte) ([]byte, error) { return nil, nil }
-
-// Reject forgets the round: ports taken only for it are released, the old path stays. Harmless after Answer.
-func (x *Exchange) Reject() {}
-
-// Drop removes a party whose attempt failed; its ports go back.
-func (s *Session) Drop(p *Party) {}
-
-// Answered arms the supervision of silence.
-func (s *Session) Answered() {}
-
-// Stats gives the figures of every stream, party by party.
-func (s *Session) Stats() []StreamStats { return nil }
-
-// LastMedia is when the last media packet of any party arrived; zero if none did.
-func (s *Session) LastMedia() time.Time { return time.Time{} }
-
-// Close releases everything and gives the final figures. Idempotent.
-func (s *Session) Close() []StreamStats { return nil }
+// wall turns a moment of the engine's clock into time of day, by what the time of day is now. Moment 0 is the zero time.
+func (e *Engine) wall(at int64) time.Time {
+	if at == 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(time.Duration(at - e.clock())).Round(0)
+}

@@ -1,0 +1,242 @@
+package media
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/sallyport/sallyport/media/relay"
+	"github.com/sallyport/sallyport/media/sdp"
+)
+
+// Exchange is one round of offer and answer (RFC 3264).
+type Exchange struct {
+	s        *Session
+	from, to *Party
+	offer    *sdp.Description // as it came
+	sent     *sdp.Description // as it went on
+	bytes    []byte
+	held     []*end
+	// expected has a bit for each m-line whose offerer the relay was told of (sdp.MaxMedia is 32).
+	expected uint64
+	answered bool
+	over     bool
+	// lastIn and lastOut are the last answer and what was made of it.
+	lastIn, lastOut []byte
+}
+
+// Offer begins a round: offer came from one party and shall go to the other. The running path keeps running.
+// Errors: ErrNoPorts, ErrBadSDP, ErrUnsupported, ErrPending, ErrClosed.
+func (s *Session) Offer(from, to *Party, offer []byte) (*Exchange, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || from.dropped || to.dropped || from.s != s || to.s != s {
+		return nil, ErrClosed
+	}
+	if s.pending(from, to) {
+		return nil, ErrPending
+	}
+	d, err := sdp.Parse(offer)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBadSDP, err)
+	}
+	if !acceptable(d) {
+		return nil, ErrUnsupported
+	}
+	x := &Exchange{s: s, from: from, to: to, offer: d}
+	if err := x.reserve(); err != nil {
+		x.finish()
+		return nil, err
+	}
+	view, err := to.view(d, to.author.Said())
+	if err == nil {
+		x.sent, err = sdp.Rewrite(d, view)
+	}
+	if err != nil {
+		x.finish()
+		return nil, fmt.Errorf("%w: %w", ErrBadSDP, err)
+	}
+	x.bytes = to.author.Say(x.sent)
+	s.finish(func(old *Exchange) bool { return old.between(from, to) })
+	s.exchanges = append(s.exchanges, x)
+	return x, nil
+}
+
+func (x *Exchange) between(p, q *Party) bool {
+	return x.from == p && x.to == q || x.from == q && x.to == p
+}
+
+// pending says whether a round between the two still waits for its answer (RFC 3264 4).
+func (s *Session) pending(p, q *Party) bool {
+	return slices.ContainsFunc(s.exchanges, func(x *Exchange) bool { return x.between(p, q) && !x.answered })
+}
+
+// acceptable says whether there is an m-line to relay, or nothing was wanted at all.
+func acceptable(d *sdp.Description) bool {
+	wanted := false
+	for i := range d.Media {
+		if d.Media[i].Relayable() {
+			return true
+		}
+		wanted = wanted || !d.Media[i].Rejected()
+	}
+	return !wanted
+}
+
+// reserve gives both parties ports for every m-line that can be relayed.
+func (x *Exchange) reserve() error {
+	for i := range x.offer.Media {
+		m := &x.offer.Media[i]
+		if !m.Relayable() {
+			continue
+		}
+		wanted := m.Connection.Addr
+		if !wanted.IsValid() {
+			wanted = x.from.signalling
+		}
+		if err := x.hold(x.from, i, wanted); err != nil {
+			return err
+		}
+		if err := x.hold(x.to, i, x.to.signalling); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hold makes sure that a party has ports for an m-line as long as the exchange is open.
+func (x *Exchange) hold(p *Party, i int, wanted netip.Addr) error {
+	for len(p.ends) <= i {
+		p.ends = append(p.ends, nil)
+	}
+	if p.ends[i] == nil {
+		from, pair, err := x.s.e.take(p.o.Pools, wanted)
+		if err != nil {
+			return err
+		}
+		p.ends[i] = &end{pool: from, pair: pair, stream: relay.NewStream()}
+	}
+	e := p.ends[i]
+	e.kind = x.offer.Media[i].Kind
+	e.holds++
+	x.held = append(x.held, e)
+	return nil
+}
+
+// view is how a description looks to the party: our address and ports on each m-line.
+func (p *Party) view(d *sdp.Description, former *sdp.Description) (sdp.View, error) {
+	v := sdp.View{Former: former, Streams: make([]sdp.Stream, len(d.Media))}
+	for i := range d.Media {
+		m := &d.Media[i]
+		if i >= len(p.ends) || p.ends[i] == nil || !m.Relayable() {
+			continue
+		}
+		e := p.ends[i]
+		address := e.pool.advertised()
+		if !v.Address.IsValid() {
+			v.Address = address
+		}
+		v.Streams[i] = sdp.Stream{Port: int(e.pair.Local.Port()), Address: address, Mux: m.Mux}
+	}
+	if v.Address.IsValid() {
+		return v, nil
+	}
+	// Nothing but refused lines: any address of ours in that realm will do.
+	pools := *p.s.e.pools.Load()
+	for _, id := range p.o.Pools {
+		if q := pools[id]; q != nil {
+			v.Address = q.advertised()
+			return v, nil
+		}
+	}
+	return v, ErrNoPorts
+}
+
+// Offer is the SDP for the party that is offered to.
+func (x *Exchange) Offer() []byte { return x.bytes }
+
+// Answer completes the round and gives the SDP for the party that offered. It may be called again (183 then 200, or another
+// fork's SDP) until the next Offer between the two or Session.Answered: the same answer gives the same bytes.
+// Errors: ErrBadSDP if the answer does not fit, ErrClosed.
+func (x *Exchange) Answer(answer []byte) ([]byte, error) {
+	s := x.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if x.answered && bytes.Equal(answer, x.lastIn) {
+		return x.lastOut, nil
+	}
+	if s.closed || x.over {
+		return nil, ErrClosed
+	}
+	d, err := sdp.Parse(answer)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBadSDP, err)
+	}
+	agreed, notes, err := sdp.Check(x.sent, d)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBadSDP, err)
+	}
+	if len(notes) > 0 {
+		s.e.o.Log.Debug("answer repaired", "notes", notes)
+	}
+	view, err := x.from.view(x.offer, nil)
+	if err != nil {
+		return nil, err
+	}
+	back, err := sdp.Answer(x.offer, agreed, view)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBadSDP, err)
+	}
+	out := x.from.author.Say(back)
+	x.connect(agreed, back)
+	x.answered, x.lastIn, x.lastOut = true, bytes.Clone(answer), out
+	if next := s.deadline(); next != 0 {
+		s.e.watch.set(s, next)
+	}
+	return out, nil
+}
+
+// Reject forgets the round: ports taken only for it are released, the old path stays. Harmless after Answer.
+func (x *Exchange) Reject() {
+	x.s.mu.Lock()
+	defer x.s.mu.Unlock()
+	if !x.answered && !x.over {
+		x.finish()
+	}
+}
+
+// finish ends the round: what it held and nobody uses goes back. The lock is held.
+func (x *Exchange) finish() {
+	x.over = true
+	x.s.exchanges = slices.DeleteFunc(x.s.exchanges, func(y *Exchange) bool { return y == x })
+	for _, e := range x.held {
+		e.holds--
+	}
+	x.from.trim()
+	x.to.trim()
+	x.held, x.offer, x.sent = nil, nil, nil
+}
+
+// finish ends the exchanges that which selects; backwards, since each takes itself off the list.
+func (s *Session) finish(which func(*Exchange) bool) {
+	for i := len(s.exchanges) - 1; i >= 0; i-- {
+		if which(s.exchanges[i]) {
+			s.exchanges[i].finish()
+		}
+	}
+}
+
+// trim gives back the ports nobody needs. The figures of what was received by them are kept.
+func (p *Party) trim() {
+	for i, e := range p.ends {
+		if e != nil && e.holds == 0 && !e.used {
+			if st := p.s.one(p, i, e); st.Packets > 0 {
+				p.past = append(p.past, st)
+			}
+			e.disconnect()
+			e.pair.Release()
+			p.ends[i] = nil
+		}
+	}
+}

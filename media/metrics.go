@@ -1,0 +1,68 @@
+package media
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// collector reads the engine's counters when it is asked, so that moving packets costs nothing for it.
+type collector struct {
+	e *Engine
+
+	ports, sessions                            *prometheus.Desc
+	packets, bytes, dropped, timeouts, noPorts *prometheus.Desc
+	panics                                     *prometheus.Desc
+}
+
+func newCollector(e *Engine) *collector {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("sbc_"+name, help, labels, nil)
+	}
+	return &collector{
+		e:        e,
+		ports:    desc("media_ports", "Pairs of ports of a pool by state.", "pool", "state"),
+		sessions: desc("media_sessions", "Calls with media open."),
+		packets:  desc("rtp_packets_total", "Media packets by direction (out: relayed).", "direction"),
+		bytes:    desc("rtp_bytes_total", "Octets of media relayed."),
+		dropped:  desc("rtp_dropped_total", "Media packets not relayed, by reason.", "reason"),
+		timeouts: desc("media_timeouts_total", "Calls reported as silent."),
+		noPorts:  desc("media_ports_exhausted_total", "Times no pool had a free pair of ports."),
+		panics:   desc("media_panics_total", "Panics caught while moving packets."),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		c.ports, c.sessions, c.packets, c.bytes, c.dropped, c.timeouts, c.noPorts, c.panics,
+	} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	counter := func(d *prometheus.Desc, n uint64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+	}
+	gauge := func(d *prometheus.Desc, n int, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n), labels...)
+	}
+	for _, p := range c.e.all() {
+		s := p.ports.Status()
+		gauge(c.ports, s.InUse, p.ID, "in_use")
+		gauge(c.ports, s.Quarantined, p.ID, "quarantined")
+		gauge(c.ports, s.Total-s.InUse-s.Quarantined-s.Failed, p.ID, "free")
+		gauge(c.ports, s.Failed, p.ID, "unbindable")
+	}
+	gauge(c.sessions, int(c.e.sessions.Load()))
+	t := c.e.mover.Totals()
+	counter(c.packets, t.Packets+t.Consumed+t.Unsent+t.NoSession+t.WrongSource+t.Malformed, "in")
+	counter(c.packets, t.Packets, "out")
+	counter(c.bytes, t.Octets)
+	counter(c.dropped, t.NoSession, "no_session")
+	counter(c.dropped, t.WrongSource, "wrong_source")
+	counter(c.dropped, t.Malformed, "malformed")
+	counter(c.dropped, t.Unsent, "unsent")
+	counter(c.dropped, t.Consumed, "no_destination")
+	counter(c.timeouts, c.e.timeouts.Load())
+	counter(c.noPorts, c.e.noPorts.Load())
+	counter(c.panics, t.Panics)
+}

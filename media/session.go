@@ -1,0 +1,204 @@
+package media
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sallyport/sallyport/media/relay"
+	"github.com/sallyport/sallyport/media/sdp"
+)
+
+// Session is the media of one call. Its methods may be called from anywhere, but those that change it are meant for the call's
+// queue: the lock is there for observers and for the supervision of silence.
+type Session struct {
+	e *Engine
+	o SessionOptions
+
+	mu        sync.Mutex
+	parties   []*Party
+	exchanges []*Exchange
+	hold      bool
+	closed    bool
+	fired     bool
+	// answered and since are moments of the engine's clock: of Answered, and of the last completed exchange.
+	answered, since int64
+	final           []StreamStats
+
+	entry watchEntry // belongs to the watch
+}
+
+// Party is one side of a call.
+type Party struct {
+	s          *Session
+	o          PartyOptions
+	signalling netip.Addr
+	author     *sdp.Author
+	ends       []*end // by m-line; nil where there is no port
+	past       []StreamStats
+	dropped    bool
+}
+
+// end is one m-line of a party: our pair of ports towards it and what it sends there.
+type end struct {
+	pool   *pool
+	pair   *pair
+	stream *relay.Stream
+	peer   *end // where its packets go
+	kind   string
+	codec  string
+	// holds counts the open exchanges that need it, used says that the last answer does.
+	holds int
+	used  bool
+}
+
+// Party adds a side to the call; it gets ports with the first exchange it takes part in.
+func (s *Session) Party(o PartyOptions) *Party {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := &Party{s: s, o: o, signalling: o.Signalling.Unmap(), author: sdp.NewAuthor(rand.Uint64())}
+	s.parties = append(s.parties, p)
+	return p
+}
+
+// SetSignalling tells where the party's signalling really comes from, known only when a response arrived; it acts from the next
+// Offer or Answer on.
+func (p *Party) SetSignalling(source netip.Addr) {
+	p.s.mu.Lock()
+	defer p.s.mu.Unlock()
+	p.signalling = source.Unmap()
+}
+
+// expected is what the relay may believe about packets from the party.
+func (p *Party) expected(media netip.AddrPort) relay.Peer {
+	peer := relay.Peer{Media: media}
+	if p.o.Latch != LatchSDP {
+		peer.Signalling = p.signalling
+	}
+	return peer
+}
+
+// Drop removes a party whose attempt failed; its ports go back.
+func (s *Session) Drop(p *Party) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || p.s != s || p.dropped {
+		return
+	}
+	p.dropped = true
+	s.finish(func(x *Exchange) bool { return x.from == p || x.to == p })
+	for i, e := range p.ends {
+		if e != nil {
+			e.disconnect()
+			e.pair.Release()
+			p.ends[i] = nil
+		}
+	}
+	s.parties = slices.DeleteFunc(s.parties, func(q *Party) bool { return q == p })
+}
+
+// Answered arms the supervision of silence, and gives back ports reserved for m-lines that the answer refused. Call it after the
+// Answer of the final response.
+func (s *Session) Answered() {
+	s.mu.Lock()
+	if s.closed || s.answered != 0 {
+		s.mu.Unlock()
+		return
+	}
+	s.answered = s.e.clock()
+	s.finish(func(x *Exchange) bool { return x.answered })
+	next := s.deadline()
+	s.mu.Unlock()
+	s.e.watch.set(s, next)
+}
+
+// Stats gives the figures of every stream, party by party.
+func (s *Session) Stats() []StreamStats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return s.final
+	}
+	return s.stats()
+}
+
+// LastMedia is when the last media packet of any party arrived; zero if none did.
+func (s *Session) LastMedia() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.e.wall(s.lastHeard())
+}
+
+// lastHeard is the moment of the last accepted packet, RTP, RTCP or fax, of any party.
+func (s *Session) lastHeard() int64 {
+	var last int64
+	for _, p := range s.parties {
+		for _, e := range p.ends {
+			if e != nil {
+				last = max(last, e.stream.Last())
+			}
+		}
+	}
+	return last
+}
+
+// Close releases everything and gives the final figures. Idempotent.
+func (s *Session) Close() []StreamStats {
+	s.mu.Lock()
+	if s.closed {
+		defer s.mu.Unlock()
+		return s.final
+	}
+	s.final = s.stats()
+	s.closed = true
+	for _, p := range s.parties {
+		for _, e := range p.ends {
+			if e != nil {
+				e.disconnect()
+				e.pair.Release()
+			}
+		}
+	}
+	for _, x := range s.exchanges {
+		x.over = true
+	}
+	s.exchanges = nil
+	s.mu.Unlock()
+	s.e.watch.drop(s)
+	s.e.sessions.Add(-1)
+	return s.final
+}
+
+// deadline is when silence should be looked at next: 0 for never. The lock is held.
+func (s *Session) deadline() int64 {
+	limit := s.o.Silence
+	if s.hold {
+		limit = s.o.HoldSilence
+	}
+	if s.closed || s.fired || s.answered == 0 || limit <= 0 || s.o.OnSilence == nil {
+		return 0
+	}
+	return max(s.lastHeard(), s.answered, s.since) + int64(limit)
+}
+
+// silent is called by the watch: it reports silence if it is due, and says when to look again.
+func (s *Session) silent(now int64) (next int64) {
+	s.mu.Lock()
+	next = s.deadline()
+	if next == 0 || next > now {
+		s.mu.Unlock()
+		return next
+	}
+	s.fired = true
+	last := s.lastHeard()
+	if last == 0 {
+		last = s.answered
+	}
+	report := s.o.OnSilence
+	s.mu.Unlock()
+	s.e.timeouts.Add(1)
+	report(s.e.wall(last))
+	return 0
+}

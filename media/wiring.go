@@ -1,0 +1,159 @@
+package media
+
+import (
+	"slices"
+
+	"github.com/sallyport/sallyport/media/relay"
+	"github.com/sallyport/sallyport/media/sdp"
+)
+
+// connect makes the paths that an answer agreed on and swaps them in. agreed is the checked answer of the party offered to, back
+// what the offerer is told. The session's lock is held.
+func (x *Exchange) connect(agreed, back *sdp.Description) {
+	hold := true
+	for i := range x.offer.Media {
+		a, b := x.from.end(i), x.to.end(i)
+		if a == nil || b == nil {
+			continue
+		}
+		if back.Media[i].Rejected() || agreed.Media[i].Rejected() {
+			a.refuse(b)
+			continue
+		}
+		l := line{
+			x: x, a: a, b: b,
+			offer: &x.offer.Media[i], sent: &x.sent.Media[i], agreed: &agreed.Media[i], back: &back.Media[i],
+		}
+		l.connect(i)
+		hold = hold && (l.offer.Held() || l.agreed.Held())
+	}
+	x.s.hold = hold
+	x.s.since = x.s.e.clock()
+}
+
+func (p *Party) end(i int) *end {
+	if i >= len(p.ends) {
+		return nil
+	}
+	return p.ends[i]
+}
+
+// line is one m-line of an answered exchange: a belongs to the offerer, b to the answerer.
+type line struct {
+	x                         *Exchange
+	a, b                      *end
+	offer, sent, agreed, back *sdp.Media
+	formats                   *relay.Formats
+}
+
+func (l *line) connect(i int) {
+	a, b := l.a, l.b
+	a.join(b)
+	a.codec, b.codec = codec(l.agreed), codec(l.agreed)
+	muxA, muxB := l.offer.Mux && l.back.Mux, l.sent.Mux && l.agreed.Mux
+	now := l.x.s.e.clock()
+	// The offerer's description does not change when another answer follows, so its latch stays as it is then.
+	if expected := uint64(1) << (i & 63); l.x.expected&expected == 0 {
+		l.x.expected |= expected
+		a.expect(l.x.from, l.offer, muxA, now)
+	}
+	b.expect(l.x.to, l.agreed, muxB, now)
+	maps := sdp.Pairing{}
+	if l.offer.Transport == sdp.TransportRTP {
+		l.formats, maps = l.payloads(), sdp.Pair(l.sent, l.agreed)
+	}
+	l.path(a, b, muxA, muxB, maps.ToAnswerer)
+	l.path(b, a, muxB, muxA, maps.ToOfferer)
+}
+
+// expect tells the stream where its packets come from by the party's description.
+func (e *end) expect(p *Party, m *sdp.Media, mux bool, now int64) {
+	e.stream.Expect(p.expected(m.Destination()), p.expected(m.RTCP), mux, now)
+}
+
+// path swaps in what the ports of one end do with packets: they leave by the ports of the other.
+func (l *line) path(from, to *end, mux, muxTo bool, m *sdp.PayloadMap) {
+	control := relay.Egress{Port: to.pair.RTCP, To: to.stream, Control: true}
+	if muxTo {
+		control = relay.Egress{Port: to.pair.RTP, To: to.stream}
+	}
+	path := &relay.Path{
+		From: from.stream, Mux: mux, Formats: l.formats, Map: (*relay.PayloadMap)(m), Mask: l.x.s.e.mask,
+		RTP: relay.Egress{Port: to.pair.RTP, To: to.stream}, RTCP: control,
+	}
+	if l.formats == nil {
+		path.Kind = relay.KindOpaque
+	}
+	from.pair.RTP.Set(path)
+	if mux || l.formats == nil {
+		from.pair.RTCP.Set(nil)
+		return
+	}
+	second := *path
+	second.Kind = relay.KindRTCP
+	from.pair.RTCP.Set(&second)
+}
+
+// payloads are the payload types either side may send: each should use the other's numbers, some use their own.
+func (l *line) payloads() *relay.Formats {
+	codecs := slices.Concat(l.sent.Codecs(), l.agreed.Codecs())
+	list := make([]relay.Format, 0, len(codecs))
+	for i := range codecs {
+		c := &codecs[i]
+		list = append(list, relay.Format{PT: c.PT, Clock: uint32(max(c.Clock, 0)), Event: c.TelephoneEvent()})
+	}
+	return relay.NewFormats(list)
+}
+
+// codec names what an answer agreed on: its first format that is neither keys nor noise.
+func codec(m *sdp.Media) string {
+	if m.Transport != sdp.TransportRTP {
+		if len(m.Formats) > 0 {
+			return m.Formats[0]
+		}
+		return ""
+	}
+	codecs := m.Codecs()
+	for i := range codecs {
+		if !codecs[i].TelephoneEvent() && !codecs[i].ComfortNoise() {
+			return codecs[i].Name
+		}
+	}
+	return ""
+}
+
+// join makes two ends each other's. Whoever one of them was connected with before (another fork, a failed attempt) is cut off.
+func (e *end) join(to *end) {
+	if e.peer != to {
+		e.disconnect()
+	}
+	if to.peer != e {
+		to.disconnect()
+	}
+	e.peer, to.peer = to, e
+	e.used, to.used = true, true
+}
+
+// refuse is the answer "no" on an m-line.
+func (e *end) refuse(to *end) {
+	if e.peer == to || e.peer == nil {
+		e.disconnect()
+		e.used = false
+	}
+	if to.peer == e || to.peer == nil {
+		to.disconnect()
+		to.used = false
+	}
+}
+
+// disconnect stops the ports of an end and of the one it was connected with.
+func (e *end) disconnect() {
+	e.pair.RTP.Set(nil)
+	e.pair.RTCP.Set(nil)
+	if q := e.peer; q != nil && q.peer == e {
+		q.pair.RTP.Set(nil)
+		q.pair.RTCP.Set(nil)
+		q.peer = nil
+	}
+	e.peer = nil
+}
