@@ -1,0 +1,293 @@
+package edge
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/sallyport/sallyport/sbc/msg"
+)
+
+const (
+	// messageTime is how long a message may take from its first octet to its last; slow senders lose their connection.
+	messageTime = 4 * time.Second
+	// strangerIdle is the idle time of a connection that has brought nothing we served.
+	strangerIdle = 30 * time.Second
+	writeTime    = 5 * time.Second
+	// maxQueued bounds what waits for a peer that does not read.
+	maxQueued = 1 << 20
+)
+
+type connState uint8
+
+const (
+	connConnecting connState = iota
+	connOpen
+	connClosed
+)
+
+// conn is one connection, accepted or opened by us.
+type conn struct {
+	sock     *socket
+	id       uint64
+	remote   netip.AddrPort
+	outbound bool
+	known    atomic.Bool // it brought something we served
+
+	mu       sync.Mutex
+	state    connState
+	nc       net.Conn
+	raw      syscall.RawConn
+	here     netip.AddrPort
+	queue    [][]byte
+	queued   int
+	flushing bool
+	waiting  map[*try]struct{} // client transactions without any response yet
+}
+
+func newConn(s *socket, nc net.Conn, remote netip.AddrPort, id uint64) *conn {
+	c := &conn{sock: s, id: id, remote: remote, here: s.bound}
+	if nc != nil {
+		c.attach(nc)
+	}
+	return c
+}
+
+func (c *conn) attach(nc net.Conn) {
+	c.nc, c.here = nc, addrPort(nc.LocalAddr())
+	if t, ok := nc.(*net.TCPConn); ok {
+		if raw, err := t.SyscallConn(); err == nil {
+			c.raw = raw
+		}
+	}
+}
+
+func (c *conn) at() *iface     { return c.sock.at() }
+func (c *conn) number() uint64 { return c.id }
+
+func (c *conn) local() netip.AddrPort {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.here
+}
+
+func (c *conn) alive() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state != connClosed
+}
+
+// opened is called when the connection we dialled stands; it is false if it was given up meanwhile.
+func (c *conn) opened(nc net.Conn) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state == connClosed {
+		return false
+	}
+	c.state = connOpen
+	c.attach(nc)
+	c.flushLocked()
+	return true
+}
+
+// send writes what the system takes at once and leaves the rest to a goroutine that lives until the queue is empty. A peer that
+// does not read loses its connection when more than 1 MiB waits for it.
+func (c *conn) send(raw []byte, _ netip.AddrPort) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state == connClosed {
+		return net.ErrClosed
+	}
+	if c.state == connOpen && !c.flushing && len(c.queue) == 0 {
+		n, err := c.writeNow(raw)
+		if err != nil || n == len(raw) {
+			return err
+		}
+		raw = raw[n:]
+	}
+	if c.queued+len(raw) > maxQueued {
+		c.sock.edge.metrics.drops.WithLabelValues("slow_reader").Inc()
+		if c.nc != nil {
+			_ = c.nc.Close() // the reader notices and clears up
+		}
+		return net.ErrClosed
+	}
+	c.queue = append(c.queue, raw)
+	c.queued += len(raw)
+	c.flushLocked()
+	return nil
+}
+
+// writeNow makes one attempt that does not wait (EAGAIN counts as nothing written). It is called with the lock held.
+func (c *conn) writeNow(raw []byte) (int, error) {
+	if c.raw == nil {
+		return 0, nil
+	}
+	written := 0
+	var failed error
+	err := c.raw.Write(func(fd uintptr) bool {
+		n, err := syscall.Write(int(fd), raw)
+		switch {
+		case err == nil:
+			written = n
+		case !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EINTR):
+			failed = err
+		}
+		return true
+	})
+	if err != nil {
+		return 0, err
+	}
+	return written, failed
+}
+
+func (c *conn) flushLocked() {
+	if c.flushing || len(c.queue) == 0 || c.state != connOpen {
+		return
+	}
+	c.flushing = true
+	c.sock.edge.start("tcp writer", c.flush)
+}
+
+func (c *conn) flush() {
+	for {
+		c.mu.Lock()
+		batch := net.Buffers(c.queue)
+		c.queue, c.queued = nil, 0
+		if len(batch) == 0 || c.state != connOpen {
+			c.flushing = false
+			c.mu.Unlock()
+			return
+		}
+		nc := c.nc
+		c.mu.Unlock()
+		err := nc.SetWriteDeadline(time.Now().Add(writeTime))
+		if err == nil {
+			_, err = batch.WriteTo(nc)
+		}
+		if err != nil {
+			_ = nc.Close() // the reader notices and clears up
+		}
+	}
+}
+
+// shut closes the connection once and tells the transactions that were waiting for it.
+func (c *conn) shut(cause error) {
+	c.mu.Lock()
+	if c.state == connClosed {
+		c.mu.Unlock()
+		return
+	}
+	c.state = connClosed
+	nc, waiting := c.nc, c.waiting
+	c.queue, c.waiting = nil, nil
+	c.mu.Unlock()
+	if nc != nil {
+		_ = nc.Close() // nobody is left to hear of it
+	}
+	c.sock.edge.streams.forget(c)
+	for t := range waiting {
+		t.broken(cause)
+	}
+}
+
+// await notes that a transaction wants to hear when the connection breaks; it is false if it is broken already.
+func (c *conn) await(t *try) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state == connClosed {
+		return false
+	}
+	if c.waiting == nil {
+		c.waiting = map[*try]struct{}{}
+	}
+	c.waiting[t] = struct{}{}
+	return true
+}
+
+func (c *conn) release(t *try) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.waiting, t)
+}
+
+// serve reads messages until the peer closes, is too slow, sends what cannot be framed, or stays silent for too long.
+func (c *conn) serve() {
+	cause := error(io.EOF)
+	defer func() { c.shut(cause) }()
+	i := c.at()
+	if i == nil {
+		return
+	}
+	r := bufio.NewReaderSize(c.nc, 4096)
+	f := msg.NewFramer(i.MaxMessage)
+	for {
+		if err := c.nc.SetReadDeadline(time.Now().Add(c.idle())); err != nil {
+			cause = err
+			return
+		}
+		if _, err := r.Peek(1); err != nil {
+			cause = err
+			return
+		}
+		if err := c.nc.SetReadDeadline(time.Now().Add(messageTime)); err != nil {
+			cause = err
+			return
+		}
+		raw, keepAlive, err := f.Next(r)
+		if err != nil {
+			cause = err
+			c.unframed(err)
+			return
+		}
+		c.received(raw, keepAlive)
+	}
+}
+
+// idle is how long the connection may stay silent now.
+func (c *conn) idle() time.Duration {
+	i := c.at()
+	switch {
+	case i == nil:
+		return 0
+	case c.known.Load() || c.outbound:
+		return i.Idle
+	}
+	return min(i.Idle, strangerIdle)
+}
+
+// received hands one message on. A ping is answered with a pong (RFC 5626 3.5.1).
+func (c *conn) received(raw []byte, keepAlive bool) {
+	if keepAlive {
+		if err := c.send([]byte("\r\n"), c.remote); err != nil {
+			c.sock.edge.log.Debug("edge: pong", "error", err)
+		}
+		return
+	}
+	if len(raw) > 0 {
+		c.sock.edge.streamed(c, raw)
+	}
+}
+
+// unframed counts what could not be framed. After it nothing on the connection can be trusted, so it is closed.
+func (c *conn) unframed(err error) {
+	var timeout net.Error
+	e := c.sock.edge
+	switch {
+	case errors.Is(err, net.ErrClosed), errors.Is(err, io.EOF):
+		return
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		e.metrics.parseErrors.WithLabelValues("tcp", "truncated").Inc()
+	case errors.As(err, &timeout) && timeout.Timeout():
+		e.metrics.parseErrors.WithLabelValues("tcp", "slow").Inc()
+	default:
+		e.metrics.parseErrors.WithLabelValues("tcp", "framing").Inc()
+		e.misframed(c, err)
+	}
+}
