@@ -1,6 +1,9 @@
 package config
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/sallyport/sallyport/sbc"
 )
 
@@ -18,4 +21,146 @@ type Rows struct {
 	Endpoints  []*sbc.Endpoint
 	Identities []*sbc.Identity
 	Targets    []*sbc.Target
+}
+
+// edit is one resource before and after a write; Old is known for rules only, New is nil for a deleted one.
+type edit struct {
+	kind     sbc.Kind
+	id       string
+	old, new sbc.Resource
+}
+
+// sortRows takes resources apart by kind.
+func sortRows(resources []sbc.Resource) (Rows, []*sbc.Rule) {
+	var rows Rows
+	var rules []*sbc.Rule
+	for _, r := range resources {
+		switch r := r.(type) {
+		case *sbc.Rule:
+			rules = append(rules, r)
+		case *sbc.Tenant:
+			rows.Tenants = append(rows.Tenants, r)
+		case *sbc.APIKey:
+			rows.APIKeys = append(rows.APIKeys, r)
+		case *sbc.Realm:
+			rows.Realms = append(rows.Realms, r)
+		case *sbc.SIPInterface:
+			rows.Interfaces = append(rows.Interfaces, r)
+		case *sbc.MediaPool:
+			rows.Pools = append(rows.Pools, r)
+		case *sbc.RoutingPlan:
+			rows.Plans = append(rows.Plans, r)
+		case *sbc.RouteList:
+			rows.Lists = append(rows.Lists, r)
+		case *sbc.Trunk:
+			rows.Trunks = append(rows.Trunks, r)
+		case *sbc.Endpoint:
+			rows.Endpoints = append(rows.Endpoints, r)
+		case *sbc.Identity:
+			rows.Identities = append(rows.Identities, r)
+		case *sbc.Target:
+			rows.Targets = append(rows.Targets, r)
+		}
+	}
+	rows.order()
+	return rows, rules
+}
+
+// order puts every kind in the order of ids.
+func (r *Rows) order() {
+	byID(r.Tenants)
+	byID(r.APIKeys)
+	byID(r.Realms)
+	byID(r.Interfaces)
+	byID(r.Pools)
+	byID(r.Plans)
+	byID(r.Lists)
+	byID(r.Trunks)
+	byID(r.Endpoints)
+	byID(r.Identities)
+	byID(r.Targets)
+}
+
+func byID[T sbc.Resource](rows []T) {
+	slices.SortStableFunc(rows, func(a, b T) int { return strings.Compare(a.Base().ID, b.Base().ID) })
+}
+
+// with gives rows in which some resources are changed; kinds without changes are shared.
+func (r Rows) with(edits []edit) Rows {
+	for _, e := range edits {
+		switch e.kind {
+		case sbc.KindTenant:
+			apply(&r.Tenants, e)
+		case sbc.KindAPIKey:
+			apply(&r.APIKeys, e)
+		case sbc.KindRealm:
+			apply(&r.Realms, e)
+		case sbc.KindSIPInterface:
+			apply(&r.Interfaces, e)
+		case sbc.KindMediaPool:
+			apply(&r.Pools, e)
+		case sbc.KindRoutingPlan:
+			apply(&r.Plans, e)
+		case sbc.KindRouteList:
+			apply(&r.Lists, e)
+		case sbc.KindTrunk:
+			apply(&r.Trunks, e)
+		case sbc.KindEndpoint:
+			apply(&r.Endpoints, e)
+		case sbc.KindIdentity:
+			apply(&r.Identities, e)
+		case sbc.KindTarget:
+			apply(&r.Targets, e)
+		}
+	}
+	return r
+}
+
+// apply makes a new slice with one resource put in, replaced or taken out.
+func apply[T sbc.Resource](rows *[]T, e edit) {
+	at, there := search(*rows, e.id)
+	next := make([]T, 0, len(*rows)+1)
+	next = append(next, (*rows)[:at]...)
+	if n, ok := e.new.(T); ok {
+		next = append(next, n)
+	}
+	if there {
+		at++
+	}
+	*rows = append(next, (*rows)[at:]...)
+}
+
+// search finds the place of an id.
+func search[T sbc.Resource](rows []T, id string) (int, bool) {
+	return slices.BinarySearchFunc(rows, id, func(r T, id string) int { return strings.Compare(r.Base().ID, id) })
+}
+
+// find gives the resource with an id, the zero T if there is none.
+func find[T sbc.Resource](rows []T, id string) T {
+	if at, ok := search(rows, id); ok {
+		return rows[at]
+	}
+	var none T
+	return none
+}
+
+// each walks over all rows in the order of Kinds.
+func (r *Rows) each(f func(sbc.Resource)) {
+	walk(r.Tenants, f)
+	walk(r.APIKeys, f)
+	walk(r.Realms, f)
+	walk(r.Interfaces, f)
+	walk(r.Pools, f)
+	walk(r.Plans, f)
+	walk(r.Lists, f)
+	walk(r.Trunks, f)
+	walk(r.Endpoints, f)
+	walk(r.Identities, f)
+	walk(r.Targets, f)
+}
+
+func walk[T sbc.Resource](rows []T, f func(sbc.Resource)) {
+	for _, r := range rows {
+		f(r)
+	}
 }

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"slices"
+
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/header"
 	"github.com/sallyport/sallyport/sbc/identify"
@@ -14,36 +16,199 @@ type Snapshot struct {
 	Identify *identify.Table
 	Route    *route.Table
 	Header   *header.Table
+	index    *index
 }
 
-// Trunk finds a trunk by id, nil if there is none.
-func (s *Snapshot) Trunk(id string) *sbc.Trunk { return nil }
+// index answers what calls ask of the rows.
+type index struct {
+	trunks       map[string]*sbc.Trunk
+	realms       map[string]*sbc.Realm
+	interfaces   map[string]*sbc.SIPInterface
+	activeTrunks map[string]bool
+	interfacesOf map[string][]string
+	poolsOf      map[string][]string
+	active       struct {
+		interfaces []*sbc.SIPInterface
+		pools      []*sbc.MediaPool
+		trunks     []*sbc.Trunk
+		identities []*sbc.Identity
+	}
+	// realmOut says why a realm is out of service.
+	realmOut map[string]string
+}
+
+// Compile builds the Snapshot of a revision from all resources, in any order. The error is an *sbc.Error with every fault found.
+func Compile(resources []sbc.Resource, revision int64) (*Snapshot, error) {
+	rows, rules := sortRows(resources)
+	var b blames
+	b.doubles(&rows)
+	b.references(&rows, rules)
+	s := &Snapshot{Revision: revision, Rows: rows}
+	s.compile(&b)
+	routes := s.routeRows()
+	routes.Rules = rules
+	table, err := route.Compile(routes)
+	if err != nil {
+		b.faults = append(b.faults, blame{fault: sbc.Fault{Pointer: "#/prefix", Code: "pattern", Detail: err.Error()}})
+	}
+	s.Route = table
+	if err := b.err(revision); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// with builds the Snapshot of a revision in which little has changed; everything else is shared. The result is the one that Compile
+// gives for the same resources.
+func (s *Snapshot) with(edits []edit, revision int64) (*Snapshot, error) {
+	var b blames
+	next := &Snapshot{Revision: revision, Rows: s.Rows.with(edits)}
+	var rules []route.RuleChange
+	for _, e := range edits {
+		if e.kind == sbc.KindRule {
+			old, _ := e.old.(*sbc.Rule)
+			now, _ := e.new.(*sbc.Rule)
+			rules = append(rules, route.RuleChange{Old: old, New: now})
+		}
+	}
+	if len(rules) == len(edits) {
+		next.Identify, next.Header, next.index, next.Route = s.Identify, s.Header, s.index, s.Route
+	} else {
+		b.references(&next.Rows, nil)
+		next.compile(&b)
+		next.Route = s.Route.WithRows(next.routeRows())
+	}
+	b.rules(&next.Rows, rules)
+	table, err := next.Route.WithRules(rules)
+	if err != nil {
+		b.faults = append(b.faults, blame{fault: sbc.Fault{Pointer: "#/prefix", Code: "pattern", Detail: err.Error()}})
+	}
+	next.Route = table
+	if err := b.err(revision); err != nil {
+		return nil, err
+	}
+	return next, nil
+}
+
+// compile makes everything but the routing table, and checks the rows against each other.
+func (s *Snapshot) compile(b *blames) {
+	s.index = newIndex(&s.Rows)
+	active := &s.index.active
+	table, conflicts := identify.Compile(identify.Rows{
+		Identities: active.identities, Trunks: active.trunks, Interfaces: active.interfaces,
+	})
+	for _, c := range conflicts {
+		// A conflict with another is a collision; an identity that is wrong by itself is not.
+		b.faults = append(b.faults, blame{resource: c.Identity, fault: c.Fault, collision: c.Other != nil})
+	}
+	s.Identify = table
+	headers, problems := header.Compile(header.Rows{
+		Trunks: s.Rows.Trunks, Endpoints: s.Rows.Endpoints, Identities: s.Rows.Identities, Interfaces: s.Rows.Interfaces,
+		Pools: s.Rows.Pools,
+	})
+	for _, p := range problems {
+		b.faults = append(b.faults, blame{resource: p.Trunk, fault: p.Fault})
+	}
+	s.Header = headers
+	b.interfaces(active.interfaces)
+	b.pools(active.pools)
+	b.shared(active.interfaces, active.pools)
+}
+
+// routeRows are the rows of the routing table without rules.
+func (s *Snapshot) routeRows() route.Rows {
+	out := s.index.realmOut
+	return route.Rows{
+		Plans: s.Rows.Plans, Lists: s.Rows.Lists, Targets: s.Rows.Targets, Trunks: s.Rows.Trunks, Endpoints: s.Rows.Endpoints,
+		Out: func(t *sbc.Trunk) string { return out[t.RealmID] },
+	}
+}
+
+// newIndex finds out what is in service: a thing is if it, its realm and its tenant are enabled.
+func newIndex(rows *Rows) *index {
+	x := &index{
+		trunks: map[string]*sbc.Trunk{}, realms: map[string]*sbc.Realm{}, interfaces: map[string]*sbc.SIPInterface{},
+		activeTrunks: map[string]bool{}, interfacesOf: map[string][]string{}, poolsOf: map[string][]string{},
+		realmOut: map[string]string{},
+	}
+	off := map[string]bool{}
+	for _, t := range rows.Tenants {
+		off[t.ID] = !t.Enabled
+	}
+	for _, r := range rows.Realms {
+		x.realms[r.ID] = r
+		switch {
+		case off[r.TenantID]:
+			x.realmOut[r.ID] = "tenant " + r.TenantID + " is disabled"
+		case !r.Enabled:
+			x.realmOut[r.ID] = "realm " + r.ID + " is disabled"
+		}
+	}
+	on := func(m *sbc.Meta, realmID string) bool {
+		return m.Enabled && !off[m.TenantID] && x.realmOut[realmID] == ""
+	}
+	for _, i := range rows.Interfaces {
+		x.interfaces[i.ID] = i
+		if on(&i.Meta, i.RealmID) {
+			x.active.interfaces = append(x.active.interfaces, i)
+			x.interfacesOf[i.RealmID] = append(x.interfacesOf[i.RealmID], i.ID)
+		}
+	}
+	for _, p := range rows.Pools {
+		if on(&p.Meta, p.RealmID) {
+			x.active.pools = append(x.active.pools, p)
+			x.poolsOf[p.RealmID] = append(x.poolsOf[p.RealmID], p.ID)
+		}
+	}
+	for _, t := range rows.Trunks {
+		x.trunks[t.ID] = t
+		if on(&t.Meta, t.RealmID) {
+			x.active.trunks, x.activeTrunks[t.ID] = append(x.active.trunks, t), true
+		}
+	}
+	for _, i := range rows.Identities {
+		if i.Enabled && !off[i.TenantID] {
+			x.active.identities = append(x.active.identities, i)
+		}
+	}
+	return x
+}
+
+// Trunk finds a trunk by id, in service or not; nil if there is none.
+func (s *Snapshot) Trunk(id string) *sbc.Trunk { return s.index.trunks[id] }
 
 // Realm finds a realm by id, nil if there is none.
-func (s *Snapshot) Realm(id string) *sbc.Realm { return nil }
+func (s *Snapshot) Realm(id string) *sbc.Realm { return s.index.realms[id] }
 
 // Interface finds a SIP interface by id, nil if there is none.
-func (s *Snapshot) Interface(id string) *sbc.SIPInterface { return nil }
+func (s *Snapshot) Interface(id string) *sbc.SIPInterface { return s.index.interfaces[id] }
 
 // Endpoint finds an endpoint by id, nil if there is none.
-func (s *Snapshot) Endpoint(id string) *sbc.Endpoint { return nil }
+func (s *Snapshot) Endpoint(id string) *sbc.Endpoint { return find(s.Rows.Endpoints, id) }
 
-// InterfacesOf lists the ids of the active SIP interfaces of a realm, the oldest first.
-func (s *Snapshot) InterfacesOf(realmID string) []string { return nil }
+// RealmOf finds the realm of a SIP interface, nil if there is none.
+func (s *Snapshot) RealmOf(interfaceID string) *sbc.Realm {
+	if i := s.index.interfaces[interfaceID]; i != nil {
+		return s.index.realms[i.RealmID]
+	}
+	return nil
+}
 
-// PoolsOf lists the ids of the active media pools of a realm, the oldest first.
-func (s *Snapshot) PoolsOf(realmID string) []string { return nil }
+// InterfacesOf lists the ids of the active SIP interfaces of a realm, the oldest first. The list is shared.
+func (s *Snapshot) InterfacesOf(realmID string) []string {
+	return slices.Clip(s.index.interfacesOf[realmID])
+}
 
-// ActiveInterfaces lists the SIP interfaces to be served: enabled, in an enabled realm of an enabled tenant.
-func (s *Snapshot) ActiveInterfaces() []*sbc.SIPInterface { return nil }
+// PoolsOf lists the ids of the active media pools of a realm, the oldest first. The list is shared.
+func (s *Snapshot) PoolsOf(realmID string) []string { return slices.Clip(s.index.poolsOf[realmID]) }
 
-// ActivePools lists the media pools to be served: enabled, in an enabled realm of an enabled tenant.
-func (s *Snapshot) ActivePools() []*sbc.MediaPool { return nil }
+// ActiveInterfaces lists the SIP interfaces to be served: enabled, in an enabled realm of an enabled tenant. The list is shared.
+func (s *Snapshot) ActiveInterfaces() []*sbc.SIPInterface {
+	return slices.Clip(s.index.active.interfaces)
+}
+
+// ActivePools lists the media pools to be served: enabled, in an enabled realm of an enabled tenant. The list is shared.
+func (s *Snapshot) ActivePools() []*sbc.MediaPool { return slices.Clip(s.index.active.pools) }
 
 // ActiveTrunk tells whether a trunk is in service: it, its realm and its tenant are enabled.
-func (s *Snapshot) ActiveTrunk(id string) bool { return false }
-
-// Compile builds the Snapshot of a revision. The error is an *sbc.Error with the faults.
-func Compile(resources []sbc.Resource, revision int64) (*Snapshot, error) {
-	return &Snapshot{Revision: revision, Identify: &identify.Table{}, Route: &route.Table{}, Header: &header.Table{}}, nil
-}
+func (s *Snapshot) ActiveTrunk(id string) bool { return s.index.activeTrunks[id] }

@@ -38,28 +38,18 @@ type Table struct {
 // Compile builds a Table. It fails on a rule whose prefix no number could begin with.
 func Compile(rows Rows) (*Table, error) {
 	t := (&Table{}).WithRows(rows)
-	order := make([]sorted, 0, len(rows.Rules))
-	for _, r := range rows.Rules {
+	byPlan := map[string][]int32{}
+	for i, r := range rows.Rules {
 		if err := checkPrefix(r); err != nil {
 			return nil, err
 		}
-		order = append(order, sorted{leading(r.Prefix), r})
+		byPlan[r.RoutingPlanID] = append(byPlan[r.RoutingPlanID], int32(i))
 	}
-	// Sorted, a trie is built at once without moving anything, and does not depend on the order of the rows.
-	slices.SortFunc(order, sorted.compare)
-	t.tries = map[string]*node{}
+	t.tries = make(map[string]*node, len(byPlan))
 	packs := packer{actions: map[action]*action{}, many: 16 << 10}
-	var entries []entry
-	for lo := 0; lo < len(order); {
-		plan := order[lo].rule.RoutingPlanID
-		entries = entries[:0]
-		hi := lo
-		for ; hi < len(order) && order[hi].rule.RoutingPlanID == plan; hi++ {
-			entries = append(entries, packs.pack(order[hi].rule))
-		}
-		trie := root(entries)
+	for plan, rules := range byPlan {
+		trie := root(packs.sorted(rows.Rules, rules))
 		t.tries[strings.Clone(plan)] = &trie
-		lo = hi
 	}
 	return t, nil
 }
@@ -118,29 +108,6 @@ func checkPrefix(r *sbc.Rule) error {
 	return nil
 }
 
-// sorted is a rule with the first eight characters of its prefix as a number, which decides most comparisons.
-type sorted struct {
-	leading uint64
-	rule    *sbc.Rule
-}
-
-func leading(prefix string) uint64 {
-	var b [8]byte
-	copy(b[:], prefix)
-	return binary.BigEndian.Uint64(b[:])
-}
-
-func (s sorted) compare(o sorted) int {
-	if c := strings.Compare(s.rule.RoutingPlanID, o.rule.RoutingPlanID); c != 0 {
-		return c
-	}
-	if c := cmp.Compare(s.leading, o.leading); c != 0 {
-		return c
-	}
-	return cmp.Or(strings.Compare(s.rule.Prefix, o.rule.Prefix), cmp.Compare(s.rule.Priority, o.rule.Priority),
-		strings.Compare(s.rule.ID, o.rule.ID))
-}
-
 // packer reduces rules, so that the rows they came from can be forgotten.
 type packer struct {
 	actions map[action]*action
@@ -149,6 +116,39 @@ type packer struct {
 	piece *strings.Builder
 }
 
+// sorted packs some rules in order of prefix and then of rule: so a trie is built at once without moving anything, and does not
+// depend on the order of the rows.
+func (p *packer) sorted(rows []*sbc.Rule, some []int32) []entry {
+	packed := make([]entry, len(some))
+	// The first eight characters as a number decide most comparisons without going to the rule.
+	type place struct {
+		leading uint64
+		at      int32
+	}
+	order := make([]place, len(some))
+	for i, row := range some {
+		packed[i] = p.pack(rows[row])
+		var b [8]byte
+		copy(b[:], packed[i].prefix)
+		order[i] = place{binary.BigEndian.Uint64(b[:]), int32(i)}
+	}
+	slices.SortFunc(order, func(x, y place) int {
+		if x.leading != y.leading {
+			return cmp.Compare(x.leading, y.leading)
+		}
+		a, b := &packed[x.at], &packed[y.at]
+		return cmp.Or(strings.Compare(a.prefix, b.prefix), a.rule.before(b.rule))
+	})
+	entries := make([]entry, len(some))
+	for i, o := range order {
+		entries[i] = packed[o.at]
+		// Only now, so that what is compared together lies together.
+		entries[i].prefix = p.text(entries[i].prefix)
+	}
+	return entries
+}
+
+// pack reduces a rule; its prefix is still the row's.
 func (p *packer) pack(r *sbc.Rule) entry {
 	a := action{reject: r.Action == sbc.ActionReject, code: r.RejectCode, reason: r.RejectReason, listID: r.RouteListID,
 		strip: r.Strip, add: r.AddPrefix}
@@ -158,7 +158,7 @@ func (p *packer) pack(r *sbc.Rule) entry {
 		do = &a
 		p.actions[a] = do
 	}
-	return entry{prefix: p.text(r.Prefix), rule: rule{id: p.text(r.ID), do: do, priority: uint16(r.Priority), enabled: r.Enabled}}
+	return entry{prefix: r.Prefix, rule: rule{id: p.text(r.ID), do: do, priority: uint16(r.Priority), enabled: r.Enabled}}
 }
 
 // text copies a string. A builder that never outgrows its first piece of memory gives strings that stay where they are.

@@ -1,0 +1,173 @@
+package config
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/sallyport/sallyport/sbc"
+)
+
+const (
+	// cacheFormat is the version of the file; another one is not read.
+	cacheFormat = 1
+	// cacheDelay gathers writes that follow each other into one file.
+	cacheDelay = time.Second
+)
+
+// cacheHead is the first line of the file. The resources follow, one a line, and then the checksum of all lines before it.
+type cacheHead struct {
+	Format   int   `json:"format"`
+	Revision int64 `json:"revision"`
+	Count    int   `json:"count"`
+}
+
+type cacheLine struct {
+	Kind     sbc.Kind        `json:"kind"`
+	Resource json.RawMessage `json:"resource"`
+}
+
+type cacheTail struct {
+	SHA256 string `json:"sha256"`
+}
+
+// keep writes the cache file some time after each commit. It reads the store once more instead of keeping every resource in memory
+// only for this.
+func (m *Manager) keep(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-m.save:
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(cacheDelay):
+		}
+		resources, revision, err := m.o.Store.All(ctx)
+		if err != nil {
+			continue // the next commit, or the next start, comes back to it
+		}
+		if revision != m.Current().Revision {
+			continue // not proven to be servable; whoever serves it wakes us again
+		}
+		if err := writeCache(m.o.CacheFile, resources, revision); err != nil {
+			m.metrics.failures.WithLabelValues("cache").Inc()
+			m.log.Warn("the configuration could not be cached", "file", m.o.CacheFile, "error", err)
+		}
+	}
+}
+
+// writeCache replaces the file in one step, readable by us alone: it holds the hashes of API keys.
+func writeCache(path string, resources []sbc.Resource, revision int64) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}()
+	err = encodeCache(f, resources, revision)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+func encodeCache(w io.Writer, resources []sbc.Resource, revision int64) error {
+	sum := sha256.New()
+	buf := bufio.NewWriterSize(w, 1<<16)
+	enc := json.NewEncoder(io.MultiWriter(buf, sum))
+	if err := enc.Encode(cacheHead{cacheFormat, revision, len(resources)}); err != nil {
+		return err
+	}
+	for _, r := range resources {
+		body, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		if err := enc.Encode(cacheLine{r.Kind(), body}); err != nil {
+			return err
+		}
+	}
+	if err := json.NewEncoder(buf).Encode(cacheTail{hex.EncodeToString(sum.Sum(nil))}); err != nil {
+		return err
+	}
+	return buf.Flush()
+}
+
+// readCache reads what writeCache wrote; a file that is torn, changed or of another format is refused as a whole.
+func readCache(path string) ([]sbc.Resource, int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	resources, revision, err := decodeCache(f)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, 0, fmt.Errorf("cache file %s: %w", path, err)
+	}
+	return resources, revision, nil
+}
+
+func decodeCache(r io.Reader) ([]sbc.Resource, int64, error) {
+	sum := sha256.New()
+	in := bufio.NewReaderSize(r, 1<<16)
+	next := func(v any) error {
+		line, err := in.ReadBytes('\n')
+		if err != nil {
+			return fmt.Errorf("torn: %w", err)
+		}
+		if err := json.Unmarshal(line, v); err != nil {
+			return err
+		}
+		if _, tail := v.(*cacheTail); !tail {
+			sum.Write(line) // a hash never fails
+		}
+		return nil
+	}
+	var head cacheHead
+	if err := next(&head); err != nil {
+		return nil, 0, err
+	}
+	if head.Format != cacheFormat || head.Count < 0 {
+		return nil, 0, fmt.Errorf("format %d is not known", head.Format)
+	}
+	var resources []sbc.Resource
+	for range head.Count {
+		var line cacheLine
+		if err := next(&line); err != nil {
+			return nil, 0, err
+		}
+		res := sbc.New(line.Kind)
+		if res == nil {
+			return nil, 0, fmt.Errorf("kind %q is not known", line.Kind)
+		}
+		if err := json.NewDecoder(bytes.NewReader(line.Resource)).Decode(res); err != nil {
+			return nil, 0, err
+		}
+		resources = append(resources, res)
+	}
+	var tail cacheTail
+	if err := next(&tail); err != nil {
+		return nil, 0, err
+	}
+	if tail.SHA256 != hex.EncodeToString(sum.Sum(nil)) {
+		return nil, 0, errors.New("the checksum is wrong")
+	}
+	return resources, head.Revision, nil
+}

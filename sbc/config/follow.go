@@ -1,0 +1,107 @@
+package config
+
+import (
+	"context"
+	"time"
+)
+
+// maxBackoff is the longest wait before a revision that could not be served is tried again.
+const maxBackoff = time.Minute
+
+// follow asks the store for its revision, again and again, and serves what other nodes wrote.
+func (m *Manager) follow(ctx context.Context) {
+	ticker := time.NewTicker(m.o.Poll)
+	defer ticker.Stop()
+	var retry backoff
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		revision, err := m.o.Store.Revision(ctx)
+		if err != nil {
+			m.lost(ctx, err)
+			continue
+		}
+		m.saw(revision)
+		if revision == m.Current().Revision {
+			m.healed(revision)
+			retry = backoff{}
+			continue
+		}
+		if !retry.due(revision, time.Now()) {
+			continue
+		}
+		if err := m.refresh(ctx); err != nil {
+			wait := retry.failed(revision, time.Now(), m.o.Poll)
+			m.failed(err)
+			m.log.Error("a revision of the configuration cannot be served, the one before stays", "revision", revision,
+				"active", m.Current().Revision, "retry_in", wait, "error", err)
+		}
+	}
+}
+
+// refresh loads everything and serves it, if it is still not what is served.
+func (m *Manager) refresh(ctx context.Context) error {
+	if err := m.acquire(ctx); err != nil {
+		return err
+	}
+	defer m.release()
+	revision, err := m.o.Store.Revision(ctx)
+	if err != nil || m.started && revision == m.Current().Revision {
+		return err
+	}
+	resources, revision, err := m.o.Store.All(ctx)
+	if err != nil {
+		return err
+	}
+	if err := m.replace(resources, revision); err != nil {
+		return err
+	}
+	m.log.Info("serving a revision of the configuration written elsewhere", "revision", revision)
+	return nil
+}
+
+// lost notes that the store does not answer, and logs it once.
+func (m *Manager) lost(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	m.metrics.failures.WithLabelValues("store").Inc()
+	before := m.Status().LastError
+	m.failed(err)
+	if before == "" {
+		m.log.Warn("the store cannot be asked for its revision, the last configuration stays", "error", err)
+	}
+}
+
+// healed forgets the last error where the revision served is the store's.
+func (m *Manager) healed(revision int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.status.Active == revision {
+		m.status.LastError = ""
+	}
+}
+
+// backoff keeps a revision that cannot be served from being compiled again at every poll.
+type backoff struct {
+	revision int64
+	wait     time.Duration
+	until    time.Time
+}
+
+func (b *backoff) due(revision int64, now time.Time) bool {
+	return revision != b.revision || !now.Before(b.until)
+}
+
+func (b *backoff) failed(revision int64, now time.Time, poll time.Duration) time.Duration {
+	if revision != b.revision {
+		b.revision, b.wait = revision, poll
+	} else {
+		b.wait = min(2*b.wait, maxBackoff)
+	}
+	b.until = now.Add(b.wait)
+	return b.wait
+}

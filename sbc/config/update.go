@@ -1,0 +1,193 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sallyport/sallyport/sbc"
+)
+
+// maxEdits is how many resources a write may touch and still be compiled from what it changed.
+const maxEdits = 100
+
+// errDryRun rolls a dry run's transaction back. It never leaves Update.
+var errDryRun = errors.New("config: dry run")
+
+// Update makes a change and returns when it is live on this node: change runs in the store's transaction, the result is compiled and
+// checked, every party prepares, the store commits, the parties commit, the Snapshot is swapped. An error of any of these leaves
+// everything as it was and is returned; the faults of a contradiction point into the body of the write. With dryRun all of it is
+// done and undone. One Update runs at a time; change may be called again if the store has to repeat the transaction.
+func (m *Manager) Update(ctx context.Context, dryRun bool, change func(tx sbc.Tx) error) error {
+	if err := m.acquire(ctx); err != nil {
+		return err
+	}
+	defer m.release()
+	started := time.Now()
+	u := &update{manager: m, dryRun: dryRun}
+	// Also on a panic of change: the store rolls back, and what was prepared goes.
+	defer u.undo()
+	err := m.o.Store.Update(ctx, func(tx sbc.Tx) error { return u.run(tx, change) })
+	switch {
+	case dryRun && errors.Is(err, errDryRun):
+		return nil
+	case err != nil:
+		return err
+	}
+	u.finish(ctx)
+	m.metrics.seconds.Observe(time.Since(started).Seconds())
+	return nil
+}
+
+// update is one Update under way.
+type update struct {
+	manager  *Manager
+	dryRun   bool
+	revision int64
+	prepared *prepared
+}
+
+// run is the part within the transaction.
+func (u *update) run(tx sbc.Tx, change func(tx sbc.Tx) error) error {
+	u.undo() // the store may repeat a transaction
+	rec := &recorder{Tx: tx, touched: map[edit]sbc.Resource{}}
+	if err := change(rec); err != nil {
+		return err
+	}
+	u.revision = tx.Revision()
+	if len(rec.order) > 0 {
+		next, err := u.compile(tx, rec)
+		if err != nil {
+			return u.manager.failure("compile", err)
+		}
+		if u.prepared, err = u.manager.prepare(next); err != nil {
+			return err
+		}
+	}
+	if u.dryRun {
+		return errDryRun
+	}
+	return nil
+}
+
+// compile makes the new Snapshot, from what was changed if the current one is the revision just before, else from everything.
+func (u *update) compile(tx sbc.Tx, rec *recorder) (*Snapshot, error) {
+	current := u.manager.Current()
+	if u.manager.started && current.Revision == u.revision-1 && rec.simple() {
+		edits, err := rec.edits()
+		if err != nil {
+			return nil, err
+		}
+		return current.with(edits, u.revision)
+	}
+	resources, err := tx.All()
+	if err != nil {
+		return nil, err
+	}
+	return Compile(resources, u.revision)
+}
+
+// finish is the part after the store's commit.
+func (u *update) finish(ctx context.Context) {
+	m := u.manager
+	if u.prepared != nil {
+		p := u.prepared
+		u.prepared = nil
+		m.saw(p.next.Revision)
+		m.commit(p)
+		return
+	}
+	// Nothing of the configuration was written, but what was (an audit event) may have raised the revision all the same.
+	current := m.Current()
+	if revision, err := m.o.Store.Revision(ctx); err == nil && m.started && revision == u.revision && current.Revision == revision-1 {
+		same := *current
+		same.Revision = revision
+		m.saw(revision)
+		m.current.Store(&same)
+		m.served(revision)
+	}
+}
+
+// undo lets go of what was prepared and not committed.
+func (u *update) undo() {
+	u.manager.abort(u.prepared)
+	u.prepared = nil
+}
+
+// recorder is a transaction that notes what is written.
+type recorder struct {
+	sbc.Tx
+	order []edit
+	// touched holds what rules were before; the key has neither old nor new.
+	touched map[edit]sbc.Resource
+	// owners tells that something was deleted which others may have been a part of.
+	owners bool
+}
+
+// Put notes and writes.
+func (r *recorder) Put(res sbc.Resource) error {
+	if err := r.note(res.Kind(), res.Base().ID); err != nil {
+		return err
+	}
+	return r.Tx.Put(res)
+}
+
+// Delete notes and deletes.
+func (r *recorder) Delete(kind sbc.Kind, id string) error {
+	if err := r.note(kind, id); err != nil {
+		return err
+	}
+	switch kind {
+	case sbc.KindRule, sbc.KindTarget, sbc.KindEndpoint, sbc.KindIdentity, sbc.KindAPIKey:
+	default:
+		r.owners = true
+	}
+	return r.Tx.Delete(kind, id)
+}
+
+// note remembers a resource, and of a rule what it was: the Snapshot does not keep rules, but has to find this one in its plan.
+func (r *recorder) note(kind sbc.Kind, id string) error {
+	key := edit{kind: kind, id: id}
+	if _, seen := r.touched[key]; seen {
+		return nil
+	}
+	var old sbc.Resource
+	if kind == sbc.KindRule {
+		var err error
+		if old, err = r.get(kind, id); err != nil {
+			return err
+		}
+	}
+	r.touched[key] = old
+	r.order = append(r.order, key)
+	return nil
+}
+
+// simple tells whether the edits are all that the transaction changed, and few.
+func (r *recorder) simple() bool { return !r.owners && len(r.order) <= maxEdits }
+
+// edits reads what the transaction left of everything touched. It reads them back, so that the Snapshot holds what the store does and
+// nothing that the writer may still change.
+func (r *recorder) edits() ([]edit, error) {
+	edits := make([]edit, len(r.order))
+	for i, e := range r.order {
+		now, err := r.get(e.kind, e.id)
+		if err != nil {
+			return nil, err
+		}
+		edits[i] = edit{kind: e.kind, id: e.id, old: r.touched[e], new: now}
+	}
+	return edits, nil
+}
+
+// get reads a resource, nil if there is none.
+func (r *recorder) get(kind sbc.Kind, id string) (sbc.Resource, error) {
+	res, err := r.Tx.Get(kind, "", id)
+	if err != nil {
+		if sbc.CodeOf(err) == sbc.CodeNotFound {
+			return nil, nil
+		}
+		return nil, err
+	}
+	return res, nil
+}
