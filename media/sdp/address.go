@@ -113,10 +113,10 @@ func quadEnd(run string, i int) int {
 	return 0
 }
 
-// sixLike reports whether a run could be an IPv6 address: "::" beside a digit, or seven colons.
+// sixLike reports whether a run could be an IPv6 address: "::" or seven colons.
 func sixLike(run string) bool {
 	colons := strings.Count(run, ":")
-	return colons >= 7 || colons >= 2 && len(run) > colons && strings.Contains(run, "::")
+	return colons >= 7 || colons >= 2 && strings.Contains(run, "::")
 }
 
 // Leaks reports whether one of the addresses stands in body as text, in any spelling (IPv6 written long, short, in

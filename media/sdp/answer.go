@@ -2,13 +2,14 @@ package sdp
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // Check holds an answer against the offer it answers (RFC 3264 section 6) and repairs what devices get wrong where the
 // meaning is plain: missing or surplus m= lines, a stream taken that was not offered, a direction the offer does not
 // allow, RTP/AVP against RTP/AVPF, rtcp-mux or formats never offered. The result has exactly the offer's m= lines; its
-// facts count where they differ from its lines. Notes name each repair; arguments are left as they were.
+// facts count where they differ from its lines. Notes name the repairs (32 at most); arguments are left as they were.
 // Errors: ErrMismatch.
 func Check(sent, answer *Description) (agreed *Description, notes []string, err error) {
 	c := checker{sent: sent}
@@ -28,7 +29,13 @@ type checker struct {
 	notes []string
 }
 
+// maxNotes bounds what a hostile answer can make us write.
+const maxNotes = 32
+
 func (c *checker) note(i int, format string, args ...any) {
+	if len(c.notes) >= maxNotes {
+		return
+	}
 	c.notes = append(c.notes, fmt.Sprintf("m= line %d: ", i+1)+fmt.Sprintf(format, args...))
 }
 
@@ -152,7 +159,7 @@ func Answer(offer, agreed *Description, v View) (*Description, error) {
 			direction: heldDirection(m) & asked.Direction.Reverse(),
 			mux:       s.Mux && asked.Mux,
 		}
-		if asked.Rejected() || m.Rejected() || s.Port == 0 || !p.agree(asked, m) {
+		if asked.Rejected() || m.Rejected() || s.Port == 0 || !p.agree(asked, m, w) {
 			w.reject(asked)
 			continue
 		}
@@ -161,10 +168,12 @@ func Answer(offer, agreed *Description, v View) (*Description, error) {
 	return w.finish(), nil
 }
 
-// agree fills in the formats, under the offer's numbers; false if none is left.
-func (p *plan) agree(asked, m *Media) bool {
+// agree fills in the formats, under the offer's numbers and in its spelling; false if none is left.
+func (p *plan) agree(asked, m *Media, w *writer) bool {
 	if p.transport != TransportRTP {
-		p.formats = cleanFormats(m)
+		if p.formats = w.formats(m); slices.EqualFunc(p.formats, asked.Formats, strings.EqualFold) {
+			p.formats = asked.Formats
+		}
 		return len(p.formats) > 0
 	}
 	p.pairs = pairFormats(asked, m)

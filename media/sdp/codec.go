@@ -39,7 +39,8 @@ func (m *Media) Codecs() []Codec {
 	return codecs
 }
 
-// describe puts what an rtpmap or fmtp attribute says into the codec of its payload type. The first rtpmap counts.
+// describe puts what an rtpmap or fmtp attribute says into the codec of its payload type. Of two
+// rtpmap the later counts, of two fmtp the first.
 func describe(codecs []Codec, attr string) {
 	name, value := splitAttribute(attr)
 	word, rest := field(value)

@@ -36,13 +36,37 @@ func (w *writer) clean(s string) bool {
 	return true
 }
 
-// holdsName finds name in s as a word of its own, without case.
+// formats gives the formats of m without those in which an address or a name hides.
+func (w *writer) formats(m *Media) []string {
+	for i, f := range m.Formats {
+		if w.cleanFormat(f) {
+			continue
+		}
+		kept := append(make([]string, 0, len(m.Formats)), m.Formats[:i]...)
+		for _, f := range m.Formats[i+1:] {
+			if w.cleanFormat(f) {
+				kept = append(kept, f)
+			}
+		}
+		return kept
+	}
+	return m.Formats
+}
+
+func (w *writer) cleanFormat(f string) bool {
+	_, number := payloadType(f)
+	return number || w.clean(f)
+}
+
+// holdsName finds name in s without case: a name with dots anywhere, a single label ("pbx") only as a word of its own.
 func holdsName(s, name string) bool {
 	if name == "" {
 		return false
 	}
+	dotted := strings.IndexByte(name, '.') >= 0
 	for i := 0; i+len(name) <= len(s); i++ {
-		if strings.EqualFold(s[i:i+len(name)], name) && !wordByte(s, i-1) && !wordByte(s, i+len(name)) {
+		if strings.EqualFold(s[i:i+len(name)], name) &&
+			(dotted || !wordByte(s, i-1) && !wordByte(s, i+len(name))) {
 			return true
 		}
 	}

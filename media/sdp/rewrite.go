@@ -13,7 +13,7 @@ func Rewrite(d *Description, v View) (*Description, error) {
 	for i := range d.Media {
 		m := &d.Media[i]
 		s := v.stream(i)
-		formats := cleanFormats(m)
+		formats := w.formats(m)
 		if m.Rejected() || s.Port == 0 || len(formats) == 0 {
 			w.reject(m)
 			continue
@@ -37,21 +37,4 @@ func heldDirection(m *Media) Direction {
 		return m.Direction & SendOnly
 	}
 	return m.Direction
-}
-
-// cleanFormats gives the formats without those in which an address hides.
-func cleanFormats(m *Media) []string {
-	for _, f := range m.Formats {
-		if !holdsAddress(f) {
-			continue
-		}
-		clean := make([]string, 0, len(m.Formats))
-		for _, f := range m.Formats {
-			if !holdsAddress(f) {
-				clean = append(clean, f)
-			}
-		}
-		return clean
-	}
-	return m.Formats
 }

@@ -36,8 +36,8 @@ func (w *writer) times(d *Description) {
 	for _, l := range d.Lines {
 		switch l.Type {
 		case 't':
-			if timing(l.Value) {
-				w.lines = append(w.lines, l)
+			if value, ok := timing(l.Value); ok {
+				w.add('t', 0, value)
 				seen = true
 			}
 		case 'r', 'z':
@@ -51,11 +51,17 @@ func (w *writer) times(d *Description) {
 	}
 }
 
-// timing checks "start stop" (RFC 8866 section 5.9).
-func timing(s string) bool {
+// timing reads "start stop" (RFC 8866 section 5.9) and gives it back with one blank between.
+func timing(s string) (string, bool) {
 	start, rest := field(s)
 	stop, rest := field(rest)
-	return decimals(start) && decimals(stop) && strings.TrimLeft(rest, " \t") == ""
+	if !decimals(start) || !decimals(stop) || strings.TrimLeft(rest, " \t") != "" {
+		return "", false
+	}
+	if len(s) == len(start)+1+len(stop) && s[len(start)] == ' ' {
+		return s, true
+	}
+	return start + " " + stop, true
 }
 
 func decimals(s string) bool {

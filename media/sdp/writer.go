@@ -61,13 +61,26 @@ func (w *writer) pass(l Line) bool {
 	if l.Value == "" || l.Value[0] == ':' || !w.clean(l.Value) {
 		return false
 	}
-	w.lines = append(w.lines, l)
+	w.lines = append(w.lines, tidy(l))
 	return true
+}
+
+// tidy writes the names we know in lower case and their values without blanks in front, as strict readers want them.
+func tidy(l Line) Line {
+	if l.kind != attrPayload && l.kind != attrPtime && l.kind != attrMaxPtime {
+		return l
+	}
+	name, value := splitAttribute(l.Value)
+	low := strings.ToLower(strings.TrimRight(name, " \t")) // the same string if there is nothing to change
+	if len(low)+1+len(value) != len(l.Value) || low != name {
+		l.Value = low + ":" + value
+	}
+	return l
 }
 
 // reject writes an m= line with port 0: kind, protocol and formats as they were asked, nothing else (RFC 3264 section 6).
 func (w *writer) reject(m *Media) {
-	formats := cleanFormats(m)
+	formats := w.formats(m)
 	if len(formats) == 0 {
 		formats = []string{substitute(m.Transport)}
 	}
