@@ -156,7 +156,7 @@ func sipp(ctx context.Context, args ...string) error {
 	cmd.Dir = dir // where SIPp puts its logs
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		tail := out[max(0, len(out)-1500):]
+		tail := out[:min(len(out), 600)] // SIPp says first what is wrong
 		return fmt.Errorf("sipp %s: %w\n%s", strings.Join(args, " "), err, tail)
 	}
 	return nil

@@ -2,18 +2,16 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/sallyport/sallyport/integration/rest"
 )
 
 // server is a border under measurement: it listens on 127.0.0.1:5060 and sends calls on to 127.0.0.3.
@@ -88,71 +86,30 @@ func (s *server) firstKey(ctx context.Context) error {
 	return errors.New("the server printed no API key")
 }
 
-// object is a JSON object on its way to or from the API.
-type object map[string]any
-
-// post creates a resource and gives its id.
-func (s *server) post(ctx context.Context, path string, body object) (string, error) {
-	raw, err := json.Marshal(body)
-	if err != nil {
-		return "", err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.api+"/v1"+path, bytes.NewReader(raw))
-	if err != nil {
-		return "", err
-	}
-	req.Header.Set("Authorization", "Bearer "+s.key)
-	req.Header.Set("Content-Type", "application/json")
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer res.Body.Close()
-	answer, err := io.ReadAll(res.Body)
-	if err != nil {
-		return "", err
-	}
-	var made struct {
-		ID string `json:"id"`
-	}
-	if res.StatusCode != http.StatusCreated {
-		return "", fmt.Errorf("POST %s: %s: %s", path, res.Status, answer)
-	}
-	err = json.Unmarshal(answer, &made)
-	return made.ID, err
-}
-
 // provision makes one realm with everything in it: SIPp calls from 127.0.0.2 and answers on 127.0.0.3, the probe of the delay
 // and the RTP generator on 127.0.0.4 and 127.0.0.5 with numbers that begin with 9.
 func (s *server) provision(ctx context.Context) error {
 	if err := s.firstKey(ctx); err != nil {
 		return err
 	}
-	var fault error
-	create := func(path string, body object) string {
-		if fault != nil {
-			return ""
-		}
-		var id string
-		id, fault = s.post(ctx, path, body)
-		return id
-	}
-	realm := create("/realms", object{"name": "bench", "trust": "peer"})
-	create("/sip-interfaces", object{"name": "udp", "realm_id": realm, "transport": "udp", "bind_address": "127.0.0.1", "port": 5060})
-	create("/media-pools", object{"name": "pool", "realm_id": realm, "address": "127.0.0.1", "port_min": 10000, "port_max": 59999})
-	plan := create("/routing-plans", object{"name": "plan"})
+	script := rest.Script{Client: rest.Client{URL: s.api, Key: s.key}, Ctx: ctx}
+	create := func(path string, body rest.Object) string { return script.Create("/v1"+path, body) }
+	realm := create("/realms", rest.Object{"name": "bench", "trust": "peer"})
+	create("/sip-interfaces", rest.Object{"name": "udp", "realm_id": realm, "transport": "udp", "bind_address": "127.0.0.1", "port": 5060})
+	create("/media-pools", rest.Object{"name": "pool", "realm_id": realm, "address": "127.0.0.1", "port_min": 10000, "port_max": 59999})
+	plan := create("/routing-plans", rest.Object{"name": "plan"})
 	for _, way := range []struct{ name, from, to, prefix string }{
 		{"sipp", "127.0.0.2", "127.0.0.3", ""}, {"probe", "127.0.0.4", "127.0.0.5", "9"},
 	} {
-		in := create("/trunks", object{"name": way.name + "-in", "realm_id": realm, "routing_plan_id": plan, "media_timeout_s": 0})
-		out := create("/trunks", object{"name": way.name + "-out", "realm_id": realm, "media_timeout_s": 0})
-		create("/trunks/"+in+"/identities", object{"name": "source", "cidr": way.from + "/32"})
-		create("/trunks/"+out+"/endpoints", object{"name": "callee", "address": way.to, "port": 5060, "transport": "udp"})
-		list := create("/route-lists", object{"name": way.name})
-		create("/route-lists/"+list+"/targets", object{"name": "only", "trunk_id": out})
-		create("/routing-plans/"+plan+"/rules", object{"name": way.name, "prefix": way.prefix, "action": "route", "route_list_id": list})
+		in := create("/trunks", rest.Object{"name": way.name + "-in", "realm_id": realm, "routing_plan_id": plan, "media_timeout_s": 0})
+		out := create("/trunks", rest.Object{"name": way.name + "-out", "realm_id": realm, "media_timeout_s": 0})
+		create("/trunks/"+in+"/identities", rest.Object{"name": "source", "cidr": way.from + "/32"})
+		create("/trunks/"+out+"/endpoints", rest.Object{"name": "callee", "address": way.to, "port": 5060, "transport": "udp"})
+		list := create("/route-lists", rest.Object{"name": way.name})
+		create("/route-lists/"+list+"/targets", rest.Object{"name": "only", "trunk_id": out})
+		create("/routing-plans/"+plan+"/rules", rest.Object{"name": way.name, "prefix": way.prefix, "action": "route", "route_list_id": list})
 	}
-	return fault
+	return script.Err
 }
 
 // startKamailio starts Debian's Kamailio with testdata/kamailio.cfg and Debian's rtpengine in userspace.

@@ -334,7 +334,7 @@ func (c *Call) newRequest(method msg.Method, seq uint32, branch string) *msg.Mes
 	m.SetFrom(c.local)
 	m.SetTo(c.remote)
 	m.SetCallID(c.callID)
-	m.SetCSeq(msg.CSeq{Seq: seq, Method: method})
+	m.SetCSeq(seq, method)
 	m.Append("User-Agent", c.phone.o.UserAgent)
 	return m
 }

@@ -1,0 +1,188 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/sallyport/sallyport/api"
+	"github.com/sallyport/sallyport/media"
+	"github.com/sallyport/sallyport/sbc/account"
+	"github.com/sallyport/sallyport/sbc/admit"
+	"github.com/sallyport/sallyport/sbc/call"
+	"github.com/sallyport/sallyport/sbc/config"
+	"github.com/sallyport/sallyport/sbc/edge"
+	"github.com/sallyport/sallyport/storage"
+)
+
+// App is a running border. Its methods may be called from anywhere.
+type App struct {
+	o        Options
+	life     lifecycle
+	metrics  *prometheus.Registry
+	store    storage.Store
+	journal  *account.Journal
+	engine   *media.Engine
+	edge     *edge.Edge
+	calls    *call.Manager
+	config   *config.Manager
+	health   *health
+	listener net.Listener
+	firstKey string
+}
+
+// Start opens everything and returns when calls and API requests are served. If a part fails, those before it are stopped again
+// and the error is returned. The context bounds the start, not the life.
+func Start(ctx context.Context, o Options) (*App, error) {
+	if err := o.fill(); err != nil {
+		return nil, err
+	}
+	a := &App{o: o, metrics: prometheus.NewRegistry(), life: lifecycle{log: o.Log}}
+	a.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, part := range []struct {
+		name string
+		open func(context.Context) error
+	}{
+		{"store", a.openStore}, {"journal", a.openJournal}, {"media", a.openMedia}, {"signalling", a.openSignalling},
+		{"configuration", a.openConfig}, {"records", a.deliverRecords}, {"api", a.openAPI},
+	} {
+		if err := part.open(ctx); err != nil {
+			return nil, errors.Join(fmt.Errorf("%s: %w", part.name, err), a.Stop(context.Background()))
+		}
+	}
+	o.Log.Info("serving", "api", a.URL(), "revision", a.config.Current().Revision, "node", o.Node)
+	return a, nil
+}
+
+// Migrate brings the database to this version's schema.
+func Migrate(ctx context.Context, o Options) error {
+	if err := o.fill(); err != nil {
+		return err
+	}
+	store, err := storage.Open(ctx, o.Database, storage.Options{Log: o.Log})
+	if err != nil {
+		return err
+	}
+	return store.Close()
+}
+
+// URL is where the API is, "http://host:port".
+func (a *App) URL() string { return "http://" + a.listener.Addr().String() }
+
+// FirstKey is the API key made at the first start of all, "" at every other.
+func (a *App) FirstKey() string { return a.firstKey }
+
+// Stop refuses new work, releases the calls, delivers what can be delivered, and closes everything; DrainTimeout bounds it.
+func (a *App) Stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, a.o.DrainTimeout)
+	defer cancel()
+	if a.health != nil {
+		a.health.stopping.Store(true)
+	}
+	return a.life.stop(ctx)
+}
+
+func (a *App) openStore(ctx context.Context) (err error) {
+	a.store, err = storage.Open(ctx, a.o.Database, storage.Options{Log: a.o.Log, Registerer: a.metrics})
+	if err != nil {
+		return err
+	}
+	a.life.onStop("store", func(context.Context) error { return a.store.Close() })
+	return nil
+}
+
+func (a *App) openJournal(context.Context) (err error) {
+	a.journal, err = account.Open(account.Options{
+		Dir: filepath.Join(a.o.DataDir, "journal"), Node: a.o.Node, Log: a.o.Log, Registerer: a.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	a.life.onStop("journal", func(context.Context) error { return a.journal.Close() })
+	return nil
+}
+
+func (a *App) openMedia(context.Context) (err error) {
+	a.engine, err = media.New(media.Options{Log: a.o.Log, Registerer: a.metrics})
+	if err != nil {
+		return err
+	}
+	a.life.onStop("media", func(context.Context) error { return a.engine.Close() })
+	return nil
+}
+
+// openSignalling makes edge and calls, which hand messages to each other through the functions given here. Nothing is listened
+// on before the configuration says where.
+func (a *App) openSignalling(context.Context) error {
+	resolver, err := edge.NewResolver(edge.ResolverOptions{Servers: a.o.DNSServers})
+	if err != nil {
+		return err
+	}
+	a.config = config.New(config.Options{
+		Store: a.store, Log: a.o.Log, Registerer: a.metrics, CacheFile: filepath.Join(a.o.DataDir, "snapshot.json"),
+		Parties: []config.Party{party{a.prepareEdge}, party{a.prepareMedia}},
+	})
+	var border border
+	a.edge = edge.New(edge.Options{
+		Admit: border.admit, Handle: border.handle, Ack: border.ack, Resolver: resolver, ServerName: "Sallyport",
+		Log: a.o.Log, Registerer: a.metrics,
+	})
+	a.life.onStop("edge", func(context.Context) error { return a.edge.Close() })
+	a.calls = call.New(call.Options{
+		Snapshot: a.config.Current, Wire: a.edge, Engine: call.Media(a.engine), Ledger: a.journal,
+		Tally: admit.New(admit.Options{Registerer: a.metrics}), Node: a.o.Node, Log: a.o.Log, Registerer: a.metrics, MaxCalls: a.o.MaxCalls,
+	})
+	border.calls.Store(a.calls)
+	a.life.onStop("calls", a.calls.Close)
+	return nil
+}
+
+func (a *App) openConfig(ctx context.Context) error {
+	if err := a.config.Start(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
+	a.life.onStop("configuration", func(context.Context) error { a.config.Close(); return nil })
+	return nil
+}
+
+// deliverRecords begins to carry call records from the journal to the store.
+func (a *App) deliverRecords(context.Context) error {
+	a.life.background("records", func(ctx context.Context) { a.journal.Run(ctx, a.store) })
+	return nil
+}
+
+func (a *App) openAPI(ctx context.Context) (err error) {
+	a.firstKey, err = api.Bootstrap(ctx, a.config, a.store, a.o.APIKey)
+	if err != nil {
+		return err
+	}
+	a.health = &health{app: a}
+	handler, err := api.New(api.Options{
+		Store: a.store, Config: a.config, Records: a.store, Calls: a.calls, Explain: a.explain, Status: a.health,
+		Gatherer: a.metrics, Registerer: a.metrics, Version: a.o.Version, Log: a.o.Log, ValidateResponses: a.o.ValidateResponses,
+	})
+	if err != nil {
+		return err
+	}
+	if a.listener, err = net.Listen("tcp", a.o.APIAddress); err != nil {
+		return err
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(a.listener) }()
+	a.life.onStop("api", func(ctx context.Context) error {
+		err := server.Shutdown(ctx)
+		if end := <-served; !errors.Is(end, http.ErrServerClosed) {
+			err = errors.Join(err, end)
+		}
+		return err
+	})
+	return nil
+}
