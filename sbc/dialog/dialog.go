@@ -3,6 +3,7 @@ package dialog
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/sallyport/sallyport/sbc/msg"
 )
@@ -11,8 +12,6 @@ import (
 var (
 	// ErrNoContact says that the message lacks exactly one Contact with a SIP URI (RFC 3261 8.1.1.8); a request with it gets 400.
 	ErrNoContact = errors.New("dialog: a Contact with one SIP URI is needed")
-	// ErrNoTag says that a response carries no To tag and so makes no dialog (RFC 3261 12.1.2).
-	ErrNoTag = errors.New("dialog: no To tag")
 	// ErrOldSequence says that a request's CSeq is below one already seen; it gets 500 (RFC 3261 12.2.2).
 	ErrOldSequence = errors.New("dialog: sequence number below the last one")
 	// ErrStranger says that the tags are not this dialog's; the request gets 481 (RFC 3261 12.2.2).
@@ -55,46 +54,36 @@ func NewUAS(invite *msg.Message, tag string) (*Dialog, error) {
 	}, nil
 }
 
-// NewUAC makes the dialog that a response with a To tag opens for an INVITE we sent (RFC 3261 12.1.2): early for a provisional
-// response, confirmed for a 2xx. Errors: ErrNoTag, and ErrNoContact for a 2xx without Contact.
-func NewUAC(invite, res *msg.Message) (*Dialog, error) {
-	if res.To.Tag() == "" {
-		return nil, ErrNoTag
+// NewUAC makes the dialog that a response opens for an INVITE we sent (RFC 3261 12.1.2): early for a provisional response, confirmed
+// for a 2xx. It is nil for a provisional response without a To tag. What a 2xx lacks is made up for, because the call exists: without
+// a Contact the Request-URI stays the target, without a tag the peer is older than RFC 3261 (12.1.2).
+func NewUAC(invite, res *msg.Message) *Dialog {
+	if res.To.Tag() == "" && res.Status < 200 {
+		return nil
 	}
 	d := &Dialog{
 		callID: invite.CallID, local: invite.From, remote: res.To,
 		localSeq: invite.CSeq.Seq, owner: true, target: invite.RequestURI, peer: res.Hop,
 	}
-	if err := d.Answered(res); err != nil {
-		return nil, err
-	}
-	return d, nil
+	d.Answered(res)
+	return d
 }
 
 // Answered takes over what a response to our INVITE says. The route set is taken from each response until a 2xx confirms the
-// dialog (RFC 3261 13.2.2.4), then it stays (12.2.1.2). Error: ErrNoContact for the first 2xx without Contact.
-func (d *Dialog) Answered(res *msg.Message) error {
-	contact, err := soleContact(res)
-	if err != nil && res.Status/100 == 2 && !d.confirmed {
-		return err
-	}
-	if err == nil {
-		d.target = contact
-	}
+// dialog (RFC 3261 13.2.2.4), then it stays (12.2.1.2). A Record-Route that cannot be read counts as none.
+func (d *Dialog) Answered(res *msg.Message) {
+	d.Refresh(res)
 	d.Learn(res.Hop)
 	if d.confirmed {
-		return nil
+		return
 	}
 	routes, err := res.RecordRoutes()
 	if err != nil {
-		return fmt.Errorf("dialog: Record-Route: %w", err)
+		routes = nil
 	}
-	for i, j := 0, len(routes)-1; i < j; i, j = i+1, j-1 {
-		routes[i], routes[j] = routes[j], routes[i]
-	}
+	slices.Reverse(routes)
 	d.routes = routes
 	d.confirmed = res.Status/100 == 2
-	return nil
 }
 
 // soleContact gives the URI of the one Contact.

@@ -1,0 +1,419 @@
+package call
+
+import (
+	"cmp"
+	"strconv"
+	"time"
+
+	"github.com/sallyport/sallyport/media"
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/admit"
+	"github.com/sallyport/sallyport/sbc/config"
+	"github.com/sallyport/sallyport/sbc/msg"
+)
+
+// Call is two dialogs made one. Everything but the queue, the ladder and what is set by newCall belongs to the queue.
+type Call struct {
+	m       *Manager
+	id      string
+	snap    *config.Snapshot
+	started time.Time
+	ladder  ladder
+	queue   queue
+	timers  timers
+
+	st     state
+	events []event // raised and not yet stepped
+	in     *msg.Message
+	inTx   msg.ServerTx // of in, until it is answered
+
+	tx       msg.ServerTx // the caller's INVITE
+	invite   *msg.Message // as it came; nil once answered
+	decision decision
+	a        *leg // the caller
+	b        *leg // the callee: the attempt under way, or the last one
+	hunt     hunt
+	session  Session
+	exchange Exchange // of the INVITE
+	answer   []byte   // the SDP last given to the caller for exchange
+
+	up     *update // the session change under way
+	parked *update // the one that waits after a 491
+	relays []*relay
+
+	rec record
+}
+
+// newCall makes a call of an INVITE. It sends nothing.
+func newCall(m *Manager, snap *config.Snapshot, tx msg.ServerTx, req *msg.Message, d decision) *Call {
+	c := &Call{m: m, id: sbc.NewID(sbc.PrefixCall), snap: snap, started: now(), tx: tx, invite: req, decision: d}
+	c.a = c.newLeg(sbc.SideCaller, d.caller.TrunkID, d.trunk, 0)
+	c.a.end.heard(req.Hop.Remote.Addr())
+	c.rec.begin(req, d)
+	return c
+}
+
+// handle does one job.
+func (c *Call) handle(j *job) {
+	switch j.kind {
+	case jobRun:
+		j.run()
+		return
+	case jobStart:
+		c.start()
+	case jobRequest:
+		c.request(j.leg, j.tx, j.msg)
+	case jobAck:
+		c.acked(j.leg, j.msg)
+	case jobCancel:
+		c.cancelled(j.tx, j.msg)
+	case jobTxFailed:
+		c.txFailed(j.tx, j.err)
+	case jobResponse:
+		c.response(j.out, j.msg)
+	case jobFailed:
+		c.failed(j.out, j.err)
+	case jobTimer:
+		if c.fired(j) {
+			c.timer(j.timer)
+		}
+	case jobSilence:
+		c.stop(stopOrder{reason: sbc.EndMediaTimeout})
+	case jobHangUp:
+		c.stop(j.stop)
+	}
+	c.run()
+}
+
+// raise notes an event; run steps it.
+func (c *Call) raise(kind eventKind) {
+	c.events = append(c.events, event{kind: kind, next: c.hunt.more()})
+}
+
+// run steps the events that were raised and carries the actions out; actions may raise others.
+func (c *Call) run() {
+	var room [8]action
+	for len(c.events) > 0 {
+		e := c.events[0]
+		c.events = c.events[1:]
+		before := c.visible()
+		var out []action
+		c.st, out = step(c.st, e, room[:0])
+		for _, a := range out {
+			c.carry(a)
+		}
+		c.moved(before)
+	}
+	c.events = nil
+	if c.inTx != nil { // a BYE that changed nothing is answered all the same (RFC 3261 15.1.2)
+		c.replyOK()
+	}
+	c.in = nil
+}
+
+// carry does one action.
+func (c *Call) carry(a action) {
+	switch a {
+	case doTry:
+		c.try()
+	case doRing:
+		c.ring()
+	case doAnswer:
+		c.answerCaller()
+	case doRefuse:
+		c.refuseCaller()
+	case doOKCaller, doOKCallee:
+		c.dropUpdates()
+		c.replyOK()
+	case doByeCaller:
+		c.dropUpdates()
+		c.bye(c.a)
+	case doByeCallee:
+		c.dropUpdates()
+		c.bye(c.b)
+	case doAck:
+		c.ackCallee()
+	case doCancel:
+		c.cancelCallee()
+	case doEnd:
+		c.finish()
+	}
+}
+
+// start is the INVITE's first treatment: 100 at once, then what could refuse it, then the first attempt.
+func (c *Call) start() {
+	c.ladder.add(sbc.SideCaller, false, 0, c.invite.Raw, c.invite.Hop)
+	c.send(c.tx, msg.NewResponse(c.invite, 100, ""))
+	if c.decision.trunk != nil {
+		c.m.metrics.attempts.WithLabelValues(c.decision.trunk.ID, string(admit.In)).Inc()
+	}
+	if c.acceptable() && c.admitted() {
+		c.openMedia()
+	}
+	if c.hunt.code != 0 {
+		c.hunt.plan = nil
+	}
+	c.raise(evStart)
+}
+
+// acceptable checks the INVITE itself in the order of RFC 3261 8.2.
+func (c *Call) acceptable() bool {
+	req := c.invite
+	if d := c.a.accept(req); d != nil { // 8.1.1.8: an INVITE has one Contact
+		c.hunt.final(400, "Bad Contact or Record-Route", sbc.EndError)
+		return false
+	}
+	if req.MaxForwards == 0 {
+		c.hunt.final(483, "", sbc.EndError)
+		return false
+	}
+	if bad := unsupported(req); bad != "" {
+		c.hunt.final(420, "", sbc.EndError)
+		c.hunt.headers = []msg.Header{{Name: "Unsupported", Value: bad}}
+		return false
+	}
+	offer, ok := sessionBody(req)
+	if !ok {
+		c.hunt.final(415, "", sbc.EndError)
+		c.hunt.headers = []msg.Header{{Name: "Accept", Value: accepted}, {Name: "Accept-Encoding", Value: "identity"}}
+		return false
+	}
+	c.hunt.offer = offer
+	if c.decision.code != 0 {
+		c.hunt.final(c.decision.code, c.decision.reason, c.decision.end)
+		return false
+	}
+	c.hunt.plan = c.decision.plan.Attempts
+	return true
+}
+
+// admitted takes the call's place on the caller's trunk.
+func (c *Call) admitted() bool {
+	release, v := c.m.o.Tally.Call(c.decision.trunk, admit.In)
+	if !v.OK {
+		c.hunt.final(v.Code, "", sbc.EndLimit)
+		if v.RetryAfter > 0 {
+			c.hunt.headers = []msg.Header{{Name: "Retry-After", Value: strconv.Itoa(int(v.RetryAfter / time.Second))}}
+		}
+		return false
+	}
+	c.a.release = release
+	return true
+}
+
+// openMedia opens the session; only calls that were admitted have one (FreeSBC's audit: no port before authorisation). The silence
+// that counts is the shortest any trunk of the call asks for.
+func (c *Call) openMedia() {
+	silence, hold := c.decision.trunk.MediaTimeoutS, c.decision.trunk.MediaHoldTimeoutS
+	for _, at := range c.hunt.plan {
+		if t := c.snap.Trunk(at.TrunkID); t != nil {
+			silence, hold = shortest(silence, t.MediaTimeoutS), shortest(hold, t.MediaHoldTimeoutS)
+		}
+	}
+	c.session = c.m.o.Engine.Open(media.SessionOptions{
+		Silence: time.Duration(silence) * time.Second, HoldSilence: time.Duration(hold) * time.Second,
+		OnSilence: func(last time.Time) { c.post(job{kind: jobSilence, at: last}) },
+	})
+	c.a.party = c.session.Party(c.partyOptions(c.a, c.invite.Hop.Remote.Addr()))
+}
+
+// shortest gives the smaller of two numbers, where 0 means none.
+func shortest(x, y int) int {
+	if x == 0 || y == 0 {
+		return x + y
+	}
+	return min(x, y)
+}
+
+// timer is a timer of ours that ran out.
+func (c *Call) timer(k timerKind) {
+	switch k {
+	case timerRing:
+		c.hunt.failed(c.b, 0, "timeout", c.hunt.rungOut(), sbc.EndNoAnswer)
+		c.raise(evRungOut)
+	case timerGuard: // no final answer to a CANCEL: whatever still comes is dealt with as a stray
+		if c.b != nil && c.b.invite != nil {
+			c.hunt.failed(c.b, 0, "cancelled", 408, sbc.EndNoAnswer)
+			c.b.invite.detached = true
+			c.disarm(timerRing)
+			c.release(c.b)
+			c.raise(evFailed)
+		}
+	case timerMax:
+		if c.visible() == sbc.CallTerminating {
+			c.m.o.Log.Error("call does not end by itself", "call_id", c.id)
+			c.abandon()
+			return
+		}
+		c.stop(stopOrder{reason: sbc.EndMaxDuration})
+	case timerRetry:
+		c.retry()
+	}
+}
+
+// stopNow is stop from outside a job.
+func (c *Call) stopNow(o stopOrder) {
+	c.stop(o)
+	c.run()
+}
+
+// stop ends the call from our side.
+func (c *Call) stop(o stopOrder) {
+	if c.st.ended {
+		return
+	}
+	cause, _ := stopCause(o)
+	c.rec.ended(o.reason, sbc.SideSBC, cause)
+	c.rec.text = cmp.Or(c.rec.text, o.text)
+	c.rec.stop = o
+	if c.st.a == callerInviting {
+		c.hunt.final(stopCode(o.reason), "", o.reason)
+	}
+	c.raise(evStop)
+}
+
+// stopCode is what a caller still waiting is told.
+func stopCode(r sbc.EndReason) int {
+	switch r {
+	case sbc.EndShutdown:
+		return 503
+	case sbc.EndAdmin:
+		return 480
+	}
+	return 500
+}
+
+// txFailed is a broken server transaction: a 2xx without ACK, or a caller who cannot be reached.
+func (c *Call) txFailed(tx msg.ServerTx, err error) {
+	switch {
+	case c.up != nil && c.up.tx == tx: // RFC 3261 14.2: without the ACK of a re-INVITE the dialog is terminated
+		c.stop(stopOrder{reason: sbc.EndNoAck})
+	case tx != c.tx || c.st.ended:
+	case c.st.a == callerInviting:
+		c.m.o.Log.Debug("caller cannot be reached", "call_id", c.id, "error", err)
+		c.stop(stopOrder{reason: sbc.EndError})
+	case c.st.a == callerAnswered, c.st.a == callerLeaving:
+		c.rec.ended(sbc.EndNoAck, sbc.SideSBC, causeRecovery)
+		c.raise(evNoAck)
+	}
+}
+
+// cancelled is a CANCEL; edge has answered it.
+func (c *Call) cancelled(tx msg.ServerTx, cancel *msg.Message) {
+	c.ladder.add(sbc.SideCaller, false, 0, cancel.Raw, cancel.Hop)
+	switch {
+	case tx == c.tx && c.st.a == callerInviting:
+		c.rec.ended(sbc.EndCallerCancel, sbc.SideCaller, cmp.Or(q850(cancel), causeNormal))
+		c.hunt.final(487, "", sbc.EndCallerCancel)
+		c.in = cancel
+		c.raise(evCancel)
+	case c.up != nil && c.up.tx == tx && c.up.out != nil && c.up.out.tx != nil: // the re-INVITE is cancelled on: its answer comes back
+		c.up.out.tx.Cancel()
+	case c.parked != nil && c.parked.tx == tx:
+		c.refuseUpdate(c.parked, 487)
+		c.parked = nil
+		c.disarm(timerRetry)
+	}
+}
+
+// acked is an ACK.
+func (c *Call) acked(l *leg, ack *msg.Message) {
+	c.ladder.add(l.side, false, l.attempt, ack.Raw, ack.Hop)
+	d := l.dialogOf(ack)
+	if d == nil {
+		return
+	}
+	d.Learn(ack.Hop)
+	if c.up != nil && c.up.from == l && c.up.req.CSeq.Seq == ack.CSeq.Seq && c.up.phase == phaseAck {
+		c.updateAcked(ack)
+		return
+	}
+	if l != c.a || ack.CSeq.Seq != c.a.inviteSeq || c.st.a != callerAnswered && c.st.a != callerLeaving {
+		return
+	}
+	c.tx.Acked()
+	if c.st.b == calleeHeld { // RFC 3261 13.2.1: the answer to our offer comes in the ACK
+		c.lateAnswer(ack)
+	}
+	c.raise(evAck)
+}
+
+// finish is the end: everything is given back, and there is one record.
+func (c *Call) finish() {
+	c.dropUpdates()
+	for k := range timerCount {
+		c.disarm(k)
+	}
+	if c.b != nil {
+		c.b.leave()
+	}
+	c.a.leave()
+	stats := c.closeMedia()
+	c.writeRecord(stats)
+	c.m.past.add(c.id, &c.ladder, stats)
+	t := now()
+	c.m.calls.retire(c.a.tag, t)
+	for _, tag := range c.hunt.tags {
+		c.m.calls.retire(tag, t)
+	}
+	c.tx, c.invite, c.exchange, c.answer = nil, nil, nil, nil
+	c.hunt.offer, c.hunt.plan = nil, nil
+	c.m.forget(c)
+}
+
+// closeMedia gives the ports back and reads the final figures.
+func (c *Call) closeMedia() []sbc.StreamStats {
+	if c.session == nil {
+		return nil
+	}
+	c.rec.lastMedia = c.session.LastMedia()
+	stats := c.streams(c.session.Close())
+	c.session = nil
+	return stats
+}
+
+// abandon writes a call off that does not end by itself: its record is written, nobody is told.
+func (c *Call) abandon() {
+	if c.rec.written {
+		return
+	}
+	before := c.visible()
+	c.rec.ended(sbc.EndShutdown, sbc.SideSBC, causeTemporary)
+	c.st = state{a: callerOver, b: calleeOver, ended: true}
+	c.events = nil
+	c.finish()
+	c.moved(before)
+}
+
+// visible is the state as the API shows it.
+func (c *Call) visible() sbc.CallState {
+	switch {
+	case c.st.ended:
+		return sbc.CallEnded
+	case c.st.a == callerOver, c.st.a == callerByeing, c.st.a == callerLeaving, c.st.b == calleeByeing && c.st.a != callerInviting,
+		c.st.b == calleeOver && c.st.a != callerInviting:
+		return sbc.CallTerminating
+	case c.st.a == callerUp:
+		return sbc.CallConfirmed
+	case c.st.a == callerAnswered:
+		return sbc.CallAnswered
+	case !c.rec.progressAt.IsZero():
+		return sbc.CallEarly
+	}
+	return sbc.CallSetup
+}
+
+// moved keeps the gauge of states.
+func (c *Call) moved(before sbc.CallState) {
+	after := c.visible()
+	if after == before {
+		return
+	}
+	c.m.metrics.moved(before, after)
+	if after == sbc.CallTerminating { // every transaction ends by itself before: this is for a fault of ours
+		c.arm(timerMax, lastResort)
+	}
+}
+
+// lastResort is how long a call may take to end: longer than any transaction it may wait for (a CANCEL, then a BYE).
+const lastResort = 100 * time.Second

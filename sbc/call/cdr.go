@@ -1,0 +1,224 @@
+package call
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/sallyport/sallyport/media"
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/admit"
+	"github.com/sallyport/sallyport/sbc/msg"
+)
+
+// record is what the call detail record is made of, gathered while the call goes on.
+type record struct {
+	from, to, ruri              string
+	caller, callee, normalised  string
+	local, remote               string
+	transport                   sbc.Transport
+	sipCallID                   string
+	progressAt, answeredAt      time.Time
+	refusedAt, endAt, lastMedia time.Time
+	reason                      sbc.EndReason
+	by                          sbc.Side
+	cause                       int
+	text                        string
+	stop                        stopOrder
+	finalCode                   int
+	finalReason                 string
+	written                     bool
+}
+
+// begin notes what the INVITE says.
+func (r *record) begin(req *msg.Message, d decision) {
+	r.from, r.to, r.ruri = req.From.URI.String(), req.To.URI.String(), req.RequestURI.String()
+	r.caller, r.callee, r.normalised = number(req.From.URI), number(req.RequestURI), d.caller.Number
+	r.local, r.remote, r.transport = addr(req.Hop.Local), addr(req.Hop.Remote), req.Hop.Transport
+	r.sipCallID = req.CallID
+}
+
+// ended notes why the call ends; the first reason counts.
+func (r *record) ended(reason sbc.EndReason, by sbc.Side, cause int) {
+	if r.reason != "" {
+		return
+	}
+	r.reason, r.by, r.cause, r.endAt = reason, by, cause, now()
+}
+
+// cdr builds the record as it stands.
+func (c *Call) cdr() *sbc.CDR {
+	r := &c.rec
+	d := &sbc.CDR{
+		ID: sbc.PrefixCDR + c.id[len(sbc.PrefixCall):], CallID: c.id, Node: c.m.o.Node,
+		IngressTrunkID: c.decision.caller.TrunkID,
+		Caller:         r.caller, Callee: r.callee, CalleeNormalised: r.normalised,
+		FromURI: r.from, ToURI: r.to, RequestURI: r.ruri,
+		StartedAt: c.started.UTC(), EndedAt: r.endAt.UTC(), EndReason: r.reason, ReleasedBy: r.by,
+		FinalCode: r.finalCode, FinalReason: r.finalReason, Q850Cause: r.cause,
+		ConfigRevision: c.snap.Revision, RuleID: c.decision.plan.RuleID,
+		Attempts: c.hunt.attempts, ProgressAt: when(r.progressAt), AnsweredAt: when(r.answeredAt), LastMediaAt: when(r.lastMedia),
+		Media: []sbc.StreamStats{},
+	}
+	if d.Attempts == nil {
+		d.Attempts = []sbc.CDRAttempt{}
+	}
+	if t := c.decision.trunk; t != nil {
+		d.TenantID = t.TenantID
+	}
+	if n := len(c.hunt.attempts); n > 0 {
+		d.CalleeSent = c.hunt.attempts[n-1].Callee
+		if !r.answeredAt.IsZero() {
+			d.EgressTrunkID = c.hunt.attempts[n-1].TrunkID
+		}
+	}
+	d.Legs = append(make([]sbc.CDRLeg, 0, 2), sbc.CDRLeg{
+		Side: sbc.SideCaller, SIPCallID: r.sipCallID, Transport: r.transport, LocalAddress: r.local, RemoteAddress: r.remote,
+		UserAgent: c.a.agent,
+	})
+	if b := c.b; b != nil {
+		d.EgressTrunkID = b.end.trunkID
+		leg := sbc.CDRLeg{Side: sbc.SideCallee, SIPCallID: b.invite.req.CallID, UserAgent: b.agent}
+		if b.d != nil {
+			p := b.d.Peer()
+			leg.Transport, leg.LocalAddress, leg.RemoteAddress = p.Transport, addr(p.Local), addr(p.Remote)
+		}
+		d.Legs = append(d.Legs, leg)
+	}
+	c.times(d)
+	return d
+}
+
+// times fills the durations; they come from the monotonic clock, so that no clock step makes them wrong.
+func (c *Call) times(d *sbc.CDR) {
+	r := &c.rec
+	d.Disposition = dispositionOf(!r.answeredAt.IsZero(), r.reason)
+	if r.endAt.IsZero() {
+		return
+	}
+	first := earliest(r.progressAt, r.answeredAt, r.refusedAt, r.endAt)
+	d.PDDMS = ms(first.Sub(c.started))
+	until := r.endAt
+	if !r.answeredAt.IsZero() {
+		d.SetupMS = ms(r.answeredAt.Sub(c.started))
+		until = r.answeredAt
+		d.DurationMS = ms(r.endAt.Sub(r.answeredAt))
+		d.BillableMS = d.DurationMS
+		if r.reason == sbc.EndMediaTimeout { // the silent tail is not the caller's
+			d.BillableMS = 0
+			if r.lastMedia.After(r.answeredAt) {
+				d.BillableMS = min(d.DurationMS, ms(r.lastMedia.Sub(r.answeredAt)))
+			}
+		}
+	}
+	if !r.progressAt.IsZero() {
+		d.RingMS = ms(until.Sub(r.progressAt))
+	}
+}
+
+// earliest is the first of the times that are set.
+func earliest(ts ...time.Time) time.Time {
+	var first time.Time
+	for _, t := range ts {
+		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	return first
+}
+
+func ms(d time.Duration) int64 { return max(0, d.Milliseconds()) }
+
+// when gives a time for JSON, nil if it never was.
+func when(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+// writeAnswered makes the record of the answer safe.
+func (c *Call) writeAnswered() {
+	if err := c.m.o.Ledger.Answered(c.cdr()); err != nil {
+		c.m.metrics.ledger.Inc()
+		c.m.o.Log.Error("answer not recorded", "call_id", c.id, "error", err)
+	}
+}
+
+// writeRecord writes the one record of the call.
+func (c *Call) writeRecord(stats []sbc.StreamStats) {
+	if c.rec.written {
+		return
+	}
+	c.rec.written = true
+	c.rec.ended(sbc.EndError, sbc.SideSBC, causeTemporary)
+	for i := range c.hunt.attempts { // those still under way when the call ended
+		if a := &c.hunt.attempts[i]; a.EndedAt == nil {
+			a.EndedAt = when(c.rec.endAt)
+			if a.Code == 0 && a.Reason == "" {
+				a.Reason = "cancelled"
+			}
+		}
+	}
+	d := c.cdr()
+	if stats != nil {
+		d.Media = stats
+	}
+	if err := c.m.o.Ledger.End(d); err != nil {
+		c.m.metrics.ledger.Inc()
+		c.m.o.Log.Error("call not recorded", "call_id", c.id, "error", err)
+	}
+	c.count(d)
+}
+
+// count keeps the metrics of ended calls.
+func (c *Call) count(d *sbc.CDR) {
+	m := c.m.metrics
+	m.releases.WithLabelValues(string(d.ReleasedBy), string(d.EndReason)).Inc()
+	if d.EndReason == sbc.EndMediaTimeout {
+		m.silences.Inc()
+	}
+	pdd, duration := time.Duration(d.PDDMS)*time.Millisecond, time.Duration(-1)
+	if d.AnsweredAt != nil {
+		duration = time.Duration(d.DurationMS) * time.Millisecond
+	}
+	outcome, code := outcomeOf(d), strconv.Itoa(d.FinalCode)
+	m.observe(d.IngressTrunkID, string(admit.In), outcome, code, pdd, duration)
+	m.observe(d.EgressTrunkID, string(admit.Out), outcome, code, pdd, duration)
+}
+
+// outcomeOf sorts an end for sbc_calls_finished_total.
+func outcomeOf(d *sbc.CDR) string {
+	switch {
+	case d.AnsweredAt != nil:
+		return "answered"
+	case d.EndReason == sbc.EndLimit:
+		return "limited"
+	case d.Disposition != sbc.DispositionFailed:
+		return string(d.Disposition)
+	case d.EndReason == sbc.EndNoRoute, d.FinalCode >= 500:
+		return "network_failure"
+	case d.FinalCode == 404, d.FinalCode == 484:
+		return "user_error"
+	}
+	return "rejected"
+}
+
+// streams puts media's figures in our words.
+func (c *Call) streams(in []media.StreamStats) []sbc.StreamStats {
+	out := make([]sbc.StreamStats, len(in))
+	for i := range in {
+		s := &in[i]
+		side := sbc.SideCallee
+		if s.From == c.a.party {
+			side = sbc.SideCaller
+		}
+		out[i] = sbc.StreamStats{
+			Side: side, Index: s.Index, Media: s.Media, Codec: s.Codec, LocalAddress: s.LocalAddress, RemoteAddress: s.RemoteAddress,
+			Packets: s.Packets, Octets: s.Octets, Lost: s.Lost, Discarded: s.Discarded, RelayedPackets: s.RelayedPackets,
+			RTCPPackets: s.RTCPPackets, JitterMS: s.JitterMS, RoundTripMS: s.RoundTripMS, MOS: s.MOS,
+			FirstPacket: s.FirstPacket, LastPacket: s.LastPacket, SSRC: s.SSRC,
+		}
+	}
+	return out
+}

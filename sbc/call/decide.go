@@ -1,0 +1,105 @@
+package call
+
+import (
+	"math/rand/v2"
+	"net/url"
+	"strings"
+
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/config"
+	"github.com/sallyport/sallyport/sbc/identify"
+	"github.com/sallyport/sallyport/sbc/msg"
+	"github.com/sallyport/sallyport/sbc/route"
+)
+
+// decision is what is to be done with a new call: made by decide, carried out by Call, shown by Explain.
+type decision struct {
+	caller identify.Caller
+	trunk  *sbc.Trunk
+	plan   route.Plan
+	// code is the answer where there is no attempt to be made, end the reason for the record.
+	code   int
+	reason string
+	end    sbc.EndReason
+	steps  []sbc.DecisionStep
+}
+
+// source says where a message came from, in the words of identify.
+func source(h msg.Hop) identify.Source {
+	return identify.Source{Addr: h.Remote.Addr(), Port: int(h.Remote.Port()), Interface: h.Interface, Transport: h.Transport}
+}
+
+// decide finds the trunk and the attempts of a call. ok is false for strangers. It neither counts nor sends anything: limits are taken by
+// the call itself, in one step with the check.
+func decide(snap *config.Snapshot, src identify.Source, dialled string, trace bool) (d decision, ok bool) {
+	d.caller, ok = snap.Identify.Identify(src, dialled)
+	verdict := "taken"
+	if !ok {
+		verdict = "refused"
+	}
+	d.step(trace, "identify", d.caller.IdentityID, verdict, d.caller.Reason)
+	if !ok {
+		return d, false
+	}
+	d.trunk = snap.Trunk(d.caller.TrunkID)
+	switch {
+	case d.trunk == nil || !snap.ActiveTrunk(d.caller.TrunkID):
+		d.refuse(403, "", sbc.EndRejected)
+		d.step(trace, "admit", d.caller.TrunkID, "refused", "the trunk is out of service")
+		return d, true
+	case d.trunk.RoutingPlanID == "":
+		d.refuse(403, "", sbc.EndRejected)
+		d.step(trace, "admit", d.trunk.ID, "refused", "the trunk has no routing plan, so it may not call")
+		return d, true
+	case d.caller.Number == "":
+		d.refuse(484, "", sbc.EndNoRoute) // RFC 3261 21.4.22
+		d.step(trace, "route", d.trunk.RoutingPlanID, "refused", "no number was dialled")
+		return d, true
+	}
+	d.plan = snap.Route.Plan(route.Query{PlanID: d.trunk.RoutingPlanID, Number: d.caller.Number, Rand: rand.IntN, Trace: trace})
+	d.steps = append(d.steps, d.plan.Steps...)
+	switch r := d.plan.Reject; {
+	case r != nil && r.Cause == route.CauseRule:
+		d.refuse(r.Code, r.Reason, sbc.EndRejected)
+	case r != nil:
+		d.refuse(r.Code, r.Reason, sbc.EndNoRoute)
+	case len(d.plan.Attempts) == 0:
+		d.refuse(404, "", sbc.EndNoRoute)
+	}
+	return d, true
+}
+
+func (d *decision) refuse(code int, reason string, end sbc.EndReason) {
+	d.code, d.reason, d.end = code, reason, end
+}
+
+func (d *decision) step(trace bool, stage, subject, verdict, detail string) {
+	if trace {
+		d.steps = append(d.steps, sbc.DecisionStep{Stage: stage, Subject: subject, Verdict: verdict, Detail: detail})
+	}
+}
+
+// number gives the telephone number, or the name, that a URI stands for: the user part of a SIP URI without its parameters, the
+// number of a tel URI without its visual separators (RFC 3966 5.1.1).
+func number(u msg.URI) string {
+	if u.IsSIP() {
+		n, _, _ := strings.Cut(u.User, ";")
+		if strings.IndexByte(n, '%') >= 0 {
+			if plain, err := url.PathUnescape(n); err == nil {
+				n = plain
+			}
+		}
+		return n
+	}
+	scheme, rest, _ := strings.Cut(u.Raw, ":")
+	if !strings.EqualFold(scheme, "tel") {
+		return ""
+	}
+	rest, _, _ = strings.Cut(rest, ";")
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune("-.() ", r) {
+			return -1
+		}
+		return r
+	}, rest)
+}

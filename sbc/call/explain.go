@@ -1,0 +1,153 @@
+package call
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/config"
+	"github.com/sallyport/sallyport/sbc/identify"
+	"github.com/sallyport/sallyport/sbc/msg"
+	"github.com/sallyport/sallyport/sbc/route"
+)
+
+// Explain decides on a call that has not happened, by the same function as on live ones, and shows every step. Limits are shown, not
+// taken. Errors: CodeInvalid for addresses and interfaces that cannot be.
+func (m *Manager) Explain(req sbc.ExplainRequest) (sbc.Explanation, error) {
+	snap := m.o.Snapshot()
+	src, faults := explainSource(snap, req)
+	if err := sbc.Invalid(faults); err != nil {
+		return sbc.Explanation{}, err
+	}
+	in := explainInvite(snap, req, src)
+	d, known := decide(snap, src, number(in.RequestURI), true)
+	e := sbc.Explanation{
+		TrunkID: d.caller.TrunkID, IdentityID: d.caller.IdentityID, Number: d.caller.Number, RoutingPlanID: d.plan.RoutingPlanID,
+		RuleID: d.plan.RuleID, Steps: d.steps, Attempts: []sbc.DecisionAttempt{}, Outcome: sbc.OutcomeRoute,
+	}
+	switch {
+	case !known:
+		s := m.strangerOf(snap, src.Interface)
+		e.Outcome = sbc.OutcomeSilent
+		if s == sbc.UnknownReject {
+			e.Outcome, e.RejectCode, e.RejectReason = sbc.OutcomeReject, 403, msg.StatusText(403)
+		}
+		return e, nil
+	case d.code != 0:
+		e.Outcome, e.RejectCode, e.RejectReason = sbc.OutcomeReject, d.code, d.reason
+		if d.reason == "" {
+			e.RejectReason = msg.StatusText(d.code)
+		}
+		return e, nil
+	}
+	e.Steps = append(e.Steps, m.limitStep(d.trunk))
+	for _, a := range d.plan.Attempts {
+		e.Attempts = append(e.Attempts, sbc.DecisionAttempt{
+			TrunkID: a.TrunkID, TargetID: a.TargetID, EndpointID: a.EndpointID, Number: a.Number, Address: a.Address, Port: a.Port,
+			Transport: a.Transport,
+		})
+	}
+	e.Message = m.explainMessage(snap, in, d, &d.plan.Attempts[0])
+	return e, nil
+}
+
+// strangerOf is what a realm does with strangers.
+func (m *Manager) strangerOf(snap *config.Snapshot, interfaceID string) sbc.UnknownSource {
+	if i := snap.Interface(interfaceID); i != nil {
+		if r := snap.Realm(i.RealmID); r != nil {
+			return r.UnknownSource
+		}
+	}
+	return sbc.UnknownDrop
+}
+
+// limitStep shows a trunk's limit and what is used of it.
+func (m *Manager) limitStep(t *sbc.Trunk) sbc.DecisionStep {
+	u := m.o.Tally.Usage(t.ID)
+	s := sbc.DecisionStep{Stage: "admit", Subject: t.ID, Verdict: "taken", Detail: fmt.Sprintf("%d calls in progress, no limit", u.In+u.Out)}
+	if t.MaxCalls > 0 {
+		s.Detail = fmt.Sprintf("%d of %d calls in progress", u.In+u.Out, t.MaxCalls)
+		if u.In+u.Out >= t.MaxCalls {
+			s.Verdict = "refused"
+			s.Detail += ": now it would get 503"
+		}
+	}
+	return s
+}
+
+// explainSource checks where the call would come from.
+func explainSource(snap *config.Snapshot, req sbc.ExplainRequest) (src identify.Source, faults []sbc.Fault) {
+	a, err := netip.ParseAddr(req.SourceAddress)
+	if err != nil {
+		faults = append(faults, sbc.Fault{Pointer: "#/source_address", Code: "address",
+			Detail: fmt.Sprintf("%q is not an IPv4 or IPv6 address", req.SourceAddress)})
+	}
+	i := snap.Interface(req.SIPInterfaceID)
+	if i == nil {
+		faults = append(faults, sbc.Fault{Pointer: "#/sip_interface_id", Code: "reference",
+			Detail: fmt.Sprintf("there is no SIP interface %q", req.SIPInterfaceID)})
+	}
+	if req.SourcePort < 0 || req.SourcePort > 65535 {
+		faults = append(faults, sbc.Fault{Pointer: "#/source_port", Code: "out_of_range", Detail: "must be between 0 and 65535"})
+	}
+	if req.Callee == "" {
+		faults = append(faults, sbc.Fault{Pointer: "#/callee", Code: "required", Detail: "must be the number dialled"})
+	}
+	if len(faults) > 0 {
+		return src, faults
+	}
+	src = identify.Source{Addr: a.Unmap(), Port: req.SourcePort, Interface: req.SIPInterfaceID, Transport: req.Transport}
+	if src.Transport == "" {
+		src.Transport = i.Transport
+	}
+	return src, nil
+}
+
+// explainInvite is the INVITE that would come.
+func explainInvite(snap *config.Snapshot, req sbc.ExplainRequest, src identify.Source) *msg.Message {
+	i := snap.Interface(req.SIPInterfaceID)
+	var to, from msg.URI
+	to.Scheme, to.User, to.Host, to.Port = "sip", req.Callee, i.BindAddress, i.Port
+	from.Scheme, from.User, from.Host = "sip", req.Caller, src.Addr.String()
+	in := msg.NewRequest(msg.INVITE, to)
+	in.SetFrom(msg.NameAddr{URI: from}.WithTag("example"))
+	in.SetTo(msg.NameAddr{URI: to})
+	in.SetCallID("example")
+	in.SetCSeq(1, msg.INVITE)
+	in.SetMaxForwards(70)
+	in.Hop = msg.Hop{Interface: src.Interface, Transport: src.Transport, Local: i.Bind(),
+		Remote: netip.AddrPortFrom(src.Addr, uint16(src.Port))}
+	return in
+}
+
+// explainMessage is the INVITE that would go out, built as live ones are.
+func (m *Manager) explainMessage(snap *config.Snapshot, in *msg.Message, d decision, at *route.Attempt) string {
+	c := &Call{m: m, snap: snap, invite: in, decision: d}
+	c.a = c.newLeg(sbc.SideCaller, d.caller.TrunkID, d.trunk, 0)
+	l := c.newLeg(sbc.SideCallee, at.TrunkID, snap.Trunk(at.TrunkID), 1)
+	r := c.buildInvite(l, at)
+	local := msg.Local{Transport: at.Transport, Host: "sbc.invalid", Port: 5060}
+	for _, id := range snap.InterfacesOf(at.RealmID) {
+		i := snap.Interface(id)
+		if i == nil || at.Transport != "" && i.Transport != at.Transport {
+			continue
+		}
+		local = msg.Local{Interface: id, Transport: i.Transport, Host: i.BindAddress, Port: i.Port}
+		if i.AdvertisedAddress != "" {
+			local.Host = i.AdvertisedAddress
+		}
+		break
+	}
+	r.prepare(r.req, local)
+	r.req.Prepend("Via", msg.Via{Transport: viaTransport(local.Transport), Host: local.Host, Port: local.Port,
+		Params: msg.SetParam(nil, "branch", msg.NewBranch())}.String())
+	return string(r.req.AppendTo(nil))
+}
+
+// viaTransport spells a transport as Via does.
+func viaTransport(t sbc.Transport) string {
+	if t == sbc.TransportTCP {
+		return "TCP"
+	}
+	return "UDP"
+}

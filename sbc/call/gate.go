@@ -1,0 +1,112 @@
+package call
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/config"
+	"github.com/sallyport/sallyport/sbc/msg"
+)
+
+// ownMethods are the methods of the call itself; a trunk's PassMethods come besides.
+const ownMethods = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE"
+
+// accepted is what we read in bodies of our own.
+const accepted = "application/sdp"
+
+// allow lists the methods served, with those that some trunk may pass.
+func allow() string { return ownMethods + ", INFO, MESSAGE" }
+
+// allowFor lists the methods served on a trunk.
+func allowFor(t *sbc.Trunk) string {
+	if t == nil || len(t.PassMethods) == 0 {
+		return ownMethods
+	}
+	return ownMethods + ", " + strings.Join(t.PassMethods, ", ")
+}
+
+// Admit decides on a request before a transaction exists for it. Who is not known gets no service: silence, or 403 where the realm
+// says so. Known sources get 481 for dialogs that do not exist and 405 for methods outside a dialog that are not served. Nothing it
+// refuses leaves state behind (RFC 3261 8.2.7).
+func (m *Manager) Admit(req *msg.Message) msg.Decision {
+	snap := m.o.Snapshot()
+	if tag := req.To.Tag(); tag != "" {
+		return m.admitInDialog(snap, req, tag)
+	}
+	src := source(req.Hop)
+	if req.Method == msg.INVITE {
+		if _, ok := snap.Identify.Identify(src, number(req.RequestURI)); !ok {
+			return m.stranger(snap, req)
+		}
+		return msg.Decision{Action: msg.Serve}
+	}
+	if _, ok := snap.Identify.Known(src); !ok {
+		return m.stranger(snap, req)
+	}
+	switch req.Method {
+	case msg.OPTIONS, msg.CANCEL:
+		return msg.Decision{Action: msg.Serve}
+	case msg.ACK:
+		return msg.Decision{Action: msg.Silence}
+	}
+	m.metrics.blocked.WithLabelValues("method").Inc()
+	return msg.Decision{Action: msg.Refuse, Status: 405, Headers: []msg.Header{{Name: "Allow", Value: allow()}}}
+}
+
+// admitInDialog lets a request in that bears a tag of ours and comes from that leg's peer or trunk; nothing is ever routed by
+// Request-URI or Route. A BYE for a foreign call is not told from one for no call.
+func (m *Manager) admitInDialog(snap *config.Snapshot, req *msg.Message, tag string) msg.Decision {
+	e := m.calls.tag(tag)
+	if e != nil && m.fromPeer(snap, e, req) {
+		return msg.Decision{Action: msg.Serve}
+	}
+	if _, ok := snap.Identify.Known(source(req.Hop)); !ok {
+		return m.stranger(snap, req)
+	}
+	m.metrics.blocked.WithLabelValues("dialog").Inc()
+	if req.Method == msg.ACK {
+		return msg.Decision{Action: msg.Silence}
+	}
+	return msg.Decision{Action: msg.Refuse, Status: 481}
+}
+
+// fromPeer tells whether a request comes from the leg's peer as last heard, from an identity of its trunk, or from an address that
+// one of the trunk's endpoints names.
+func (m *Manager) fromPeer(snap *config.Snapshot, e *endpoint, req *msg.Message) bool {
+	from := req.Hop.Remote.Addr()
+	if peer := e.peer.Load(); peer != nil && *peer == from {
+		return true
+	}
+	trunk := e.trunkID
+	if known, ok := snap.Identify.Known(source(req.Hop)); ok && trunk != "" && known.TrunkID == trunk {
+		return true
+	}
+	for _, x := range snap.Rows.Endpoints { // a peer that sends from another of its addresses: rare
+		if a, err := netip.ParseAddr(x.Address); x.TrunkID == trunk && err == nil && a.Unmap() == from {
+			return true
+		}
+	}
+	return false
+}
+
+// stranger is what a request gets that no identity claims.
+func (m *Manager) stranger(snap *config.Snapshot, req *msg.Message) msg.Decision {
+	m.metrics.blocked.WithLabelValues("unknown_source").Inc()
+	if req.Method != msg.ACK {
+		if i := snap.Interface(req.Hop.Interface); i != nil {
+			if r := snap.Realm(i.RealmID); r != nil && r.UnknownSource == sbc.UnknownReject {
+				return msg.Decision{Action: msg.Refuse, Status: 403}
+			}
+		}
+	}
+	return msg.Decision{Action: msg.Silence}
+}
+
+// unsupported lists the extensions that a request demands and we do not have: all of them (RFC 3261 8.2.2.3).
+func unsupported(req *msg.Message) string {
+	if req.Method == msg.ACK || req.Method == msg.CANCEL {
+		return ""
+	}
+	return strings.Join(req.Values("Require"), ", ")
+}

@@ -1,0 +1,126 @@
+package call
+
+import (
+	"time"
+
+	"github.com/sallyport/sallyport/sbc"
+)
+
+// maxList bounds a page of List that names no limit.
+const maxList = 1000
+
+// List gives the calls in progress that pass the filter, by rising id.
+func (m *Manager) List(f sbc.CallFilter) []sbc.CallInfo {
+	limit := f.Limit
+	if limit <= 0 {
+		limit = maxList
+	}
+	infos := []sbc.CallInfo{}
+	for _, c := range m.calls.all(f.After) {
+		if len(infos) >= limit {
+			break
+		}
+		if i := c.info(); match(i, f) {
+			infos = append(infos, i)
+		}
+	}
+	return infos
+}
+
+// match tells whether a call passes a filter.
+func match(i sbc.CallInfo, f sbc.CallFilter) bool {
+	is := func(want, got string) bool { return want == "" || want == got }
+	return i.State != sbc.CallEnded && is(f.TenantID, i.TenantID) && is(string(f.State), string(i.State)) &&
+		is(f.IngressTrunkID, i.IngressTrunkID) && is(f.EgressTrunkID, i.EgressTrunkID) && is(f.Caller, i.Caller) && is(f.Callee, i.Callee)
+}
+
+// Get finds a call in progress.
+func (m *Manager) Get(id string) (sbc.CallInfo, bool) {
+	c := m.calls.call(id)
+	if c == nil {
+		return sbc.CallInfo{}, false
+	}
+	i := c.info()
+	return i, i.State != sbc.CallEnded
+}
+
+// Messages gives the ladder of a call in progress, or of one that ended not too long ago.
+func (m *Manager) Messages(id string) ([]sbc.TraceMessage, bool) {
+	if c := m.calls.call(id); c != nil {
+		return c.ladder.messages(), true
+	}
+	if p, ok := m.past.get(id); ok {
+		return p.ladder.messages(), true
+	}
+	return nil, false
+}
+
+// Media gives the streams of a call in progress as they are, or those of an ended one as they were.
+func (m *Manager) Media(id string) (stats []sbc.StreamStats, ok bool) {
+	if c := m.calls.call(id); c != nil {
+		c.look(func() {
+			if c.session != nil {
+				stats = c.streams(c.session.Stats())
+			}
+			ok = !c.st.ended
+		})
+	}
+	if ok {
+		return append([]sbc.StreamStats{}, stats...), true
+	}
+	p, ok := m.past.get(id)
+	if !ok {
+		return nil, false
+	}
+	return append([]sbc.StreamStats{}, p.media...), true
+}
+
+// info is the call as the API shows it.
+func (c *Call) info() (i sbc.CallInfo) {
+	c.look(func() {
+		i = sbc.CallInfo{
+			ID: c.id, State: c.visible(), IngressTrunkID: c.decision.caller.TrunkID, Caller: c.rec.caller, Callee: c.rec.callee,
+			StartedAt: c.started.UTC(), AnsweredAt: when(c.rec.answeredAt), ConfigRevision: c.snap.Revision,
+			Legs: append(make([]sbc.LegInfo, 0, 2), c.legInfo(c.a)),
+		}
+		if t := c.decision.trunk; t != nil {
+			i.TenantID = t.TenantID
+		}
+		if c.b != nil {
+			i.EgressTrunkID = c.b.end.trunkID
+			i.Legs = append(i.Legs, c.legInfo(c.b))
+			if !c.rec.answeredAt.IsZero() {
+				i.EndsAt = when(c.rec.answeredAt.Add(c.maxDuration()))
+			}
+		}
+	})
+	return i
+}
+
+// legInfo is a leg as the API shows it.
+func (c *Call) legInfo(l *leg) sbc.LegInfo {
+	i := sbc.LegInfo{
+		Side: l.side, LocalTag: l.tag, UserAgent: l.agent, TrunkID: l.end.trunkID, EndpointID: l.endpointID, State: c.legState(l),
+	}
+	if l == c.a {
+		i.SIPCallID, i.Transport, i.LocalAddress, i.RemoteAddress = c.rec.sipCallID, c.rec.transport, c.rec.local, c.rec.remote
+	} else {
+		i.SIPCallID = l.invite.req.CallID
+	}
+	if l.d != nil {
+		p := l.d.Peer()
+		i.RemoteTag, i.Transport, i.LocalAddress, i.RemoteAddress = l.d.RemoteTag(), p.Transport, addr(p.Local), addr(p.Remote)
+	}
+	return i
+}
+
+// legState spells the machine's half of a leg.
+func (c *Call) legState(l *leg) string {
+	if l == c.a {
+		return [...]string{"inviting", "answered", "leaving", "confirmed", "terminating", "ended"}[c.st.a]
+	}
+	return [...]string{"none", "calling", "ringing", "terminating", "terminating", "answered", "confirmed", "terminating", "ended"}[c.st.b]
+}
+
+// age is how long a call has been there.
+func (c *Call) age() time.Duration { return now().Sub(c.started) }

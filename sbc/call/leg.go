@@ -1,0 +1,416 @@
+package call
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/sallyport/sallyport/media"
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/dialog"
+	"github.com/sallyport/sallyport/sbc/header"
+	"github.com/sallyport/sallyport/sbc/msg"
+)
+
+// leg is one side of a call: a dialog and a party of the media. Both directions have the same type.
+type leg struct {
+	side    sbc.Side
+	attempt int // from 1 on the callee's side, 0 on the caller's
+	// tag is ours in every dialog of the leg; user is the user part of our Contact, which tells nobody anything.
+	tag, user  string
+	end        *endpoint
+	trunk      *sbc.Trunk
+	endpointID string
+	party      *media.Party
+	// d is the leg's dialog: on the callee's side the one that answered, before that the newest early one. forks are the others of
+	// the same INVITE.
+	d     *dialog.Dialog
+	forks []*dialog.Dialog
+	// inviteSeq is the CSeq number of the INVITE that made the leg.
+	inviteSeq uint32
+	// invite is the callee's INVITE, nil on the caller's side; acked tells that its 2xx was acknowledged, with ackBody.
+	invite  *request
+	acked   bool
+	ackBody []byte
+	agent   string
+	// release gives the place on the trunk back.
+	release func()
+	words   []string
+}
+
+// newLeg makes a leg and how it is found.
+func (c *Call) newLeg(side sbc.Side, trunkID string, trunk *sbc.Trunk, attempt int) *leg {
+	l := &leg{side: side, attempt: attempt, trunk: trunk, tag: msg.NewTag(), user: msg.NewTag()}
+	l.end = &endpoint{call: c, leg: l, trunkID: trunkID}
+	return l
+}
+
+// other is the leg on the other side, nil before the first attempt.
+func (c *Call) other(l *leg) *leg {
+	if l == c.a {
+		return c.b
+	}
+	return c.a
+}
+
+// accept makes the caller's dialog. The error is a 400.
+func (l *leg) accept(invite *msg.Message) error {
+	d, err := dialog.NewUAS(invite, l.tag)
+	if err != nil {
+		return err
+	}
+	l.d, l.inviteSeq, l.agent = d, invite.CSeq.Seq, invite.Get("User-Agent")
+	return nil
+}
+
+// dialogOf finds the leg's dialog that a request belongs to by both tags.
+func (l *leg) dialogOf(req *msg.Message) *dialog.Dialog {
+	if l.d != nil && l.d.Matches(req) {
+		return l.d
+	}
+	for _, d := range l.forks {
+		if d.Matches(req) {
+			return d
+		}
+	}
+	return nil
+}
+
+// fork finds the leg's dialog of a response by its To tag, and makes it where there is none. It is nil for provisional responses without
+// a tag.
+func (l *leg) fork(res *msg.Message) *dialog.Dialog {
+	tag := res.To.Tag()
+	for _, d := range append([]*dialog.Dialog{l.d}, l.forks...) {
+		if d != nil && d.RemoteTag() == tag {
+			d.Answered(res)
+			return d
+		}
+	}
+	d := dialog.NewUAC(l.invite.req, res)
+	if d == nil {
+		return nil
+	}
+	if len(l.forks) >= maxForks {
+		l.forks = l.forks[1:]
+	}
+	if l.d != nil {
+		l.forks = append(l.forks, l.d)
+	}
+	l.d = d
+	return d
+}
+
+// maxForks bounds the dialogs that one INVITE may open.
+const maxForks = 8
+
+// choose makes a dialog the leg's.
+func (l *leg) choose(d *dialog.Dialog) {
+	if l.d == d {
+		return
+	}
+	for i, f := range l.forks {
+		if f == d {
+			l.forks[i] = l.d
+		}
+	}
+	l.d = d
+}
+
+// partyOptions are those of a leg's media.
+func (c *Call) partyOptions(l *leg, signalling netip.Addr) media.PartyOptions {
+	o := media.PartyOptions{Signalling: signalling}
+	if l.trunk == nil {
+		return o
+	}
+	o.Pools = c.snap.PoolsOf(l.trunk.RealmID)
+	if r := c.snap.Realm(l.trunk.RealmID); r != nil {
+		o.Latch = media.Latch(r.Latching)
+	}
+	return o
+}
+
+// flow says between whom a message passes.
+func (c *Call) flow(from, to *leg) header.Flow {
+	return header.Flow{
+		FromTrunk: from.trunk, ToTrunk: to.trunk, FromTrust: c.trust(from), ToTrust: c.trust(to), Also: c.words(from),
+	}
+}
+
+// trust is how far the leg's realm is believed; no realm is believed least.
+func (c *Call) trust(l *leg) sbc.Trust {
+	if l.trunk != nil {
+		if r := c.snap.Realm(l.trunk.RealmID); r != nil {
+			return r.Trust
+		}
+	}
+	return sbc.TrustAccess
+}
+
+// words are what tells the leg's peer apart and must not show on the other side.
+func (c *Call) words(l *leg) []string {
+	if l.words != nil || l.d == nil {
+		return l.words
+	}
+	l.words = append(l.words, l.d.CallID(), l.d.LocalTag(), l.d.RemoteTag())
+	if p := l.d.Peer(); p.Remote.IsValid() {
+		l.words = append(l.words, p.Remote.Addr().String())
+	}
+	return l.words
+}
+
+// reply builds a response to a request of a leg.
+func (c *Call) reply(l *leg, req *msg.Message, code int, headers ...msg.Header) *msg.Message {
+	res := msg.NewResponse(req, code, "")
+	if code > 100 && req.To.Tag() == "" {
+		res.SetToTag(l.tag)
+	}
+	res.Append("Server", c.m.o.ServerName)
+	for _, h := range headers {
+		res.Append(h.Name, h.Value)
+	}
+	return res
+}
+
+// send responds; a broken transport is told by the transaction itself.
+func (c *Call) send(tx msg.ServerTx, res *msg.Message) {
+	if err := tx.Respond(res); err != nil {
+		c.m.o.Log.Debug("response not sent", "call_id", c.id, "status", res.Status, "error", err)
+	}
+}
+
+// request is a request of a peer within a dialog (RFC 3261 12.2.2).
+func (c *Call) request(l *leg, tx msg.ServerTx, req *msg.Message) {
+	c.ladder.add(l.side, false, l.attempt, req.Raw, req.Hop)
+	tx.OnSent(func(raw []byte, hop msg.Hop) { c.ladder.add(l.side, true, l.attempt, raw, hop) })
+	d := l.dialogOf(req)
+	switch {
+	case d == nil:
+		c.send(tx, c.reply(l, req, 481))
+		return
+	case d.Check(req) != nil: // RFC 3261 12.2.2
+		c.send(tx, c.reply(l, req, 500))
+		return
+	}
+	if bad := unsupported(req); bad != "" && req.Method != msg.BYE { // a call that is over is over whatever the BYE demands
+		c.send(tx, c.reply(l, req, 420, msg.Header{Name: "Unsupported", Value: bad}))
+		return
+	}
+	d.Learn(req.Hop)
+	if d != l.d || c.st.ended || l != c.a && l != c.b { // a fork that lost, or an attempt that is over
+		code := 481
+		if req.Method == msg.BYE {
+			code = 200
+		}
+		c.send(tx, c.reply(l, req, code))
+		return
+	}
+	c.dispatch(l, tx, req)
+}
+
+// dispatch gives a request of a leg's dialog to whom it concerns.
+func (c *Call) dispatch(l *leg, tx msg.ServerTx, req *msg.Message) {
+	switch req.Method {
+	case msg.BYE:
+		c.hungUp(l, tx, req)
+	case msg.INVITE:
+		tx.OnFailed(func(err error) { c.post(job{kind: jobTxFailed, tx: tx, err: err}) })
+		tx.OnCancel(func(cancel *msg.Message) { c.post(job{kind: jobCancel, tx: tx, msg: cancel}) })
+		c.send(tx, msg.NewResponse(req, 100, ""))
+		c.change(l, tx, req)
+	case msg.UPDATE:
+		if len(req.Body) > 0 {
+			c.change(l, tx, req)
+		} else {
+			c.relay(l, tx, req)
+		}
+	case msg.INFO, msg.MESSAGE:
+		c.passOn(l, tx, req)
+	case msg.OPTIONS:
+		c.send(tx, c.m.capabilities(req))
+	case msg.PRACK: // RFC 3262 3: no provisional of ours was reliable
+		c.send(tx, c.reply(l, req, 481))
+	default:
+		c.send(tx, c.reply(l, req, 405, msg.Header{Name: "Allow", Value: allowFor(l.trunk)}))
+	}
+}
+
+// hungUp is a BYE.
+func (c *Call) hungUp(l *leg, tx msg.ServerTx, req *msg.Message) {
+	c.in, c.inTx = req, tx
+	cause := q850(req)
+	if cause == 0 {
+		cause = causeNormal
+	}
+	if l == c.a {
+		if c.st.a != callerOver && c.st.a != callerByeing && c.st.a != callerLeaving {
+			c.rec.ended(sbc.EndCallerBye, sbc.SideCaller, cause)
+		}
+		if c.st.a == callerInviting {
+			c.hunt.final(487, "", sbc.EndCallerBye)
+		}
+		c.raise(evCallerBye)
+		return
+	}
+	if c.st.b == calleeUp || c.st.b == calleeHeld {
+		c.rec.ended(sbc.EndCalleeBye, sbc.SideCallee, cause)
+	}
+	c.raise(evCalleeBye)
+}
+
+// replyOK answers the BYE being handled.
+func (c *Call) replyOK() {
+	if c.inTx == nil {
+		return
+	}
+	tx := c.inTx
+	c.inTx = nil
+	c.send(tx, c.m.response(c.in, 200))
+}
+
+// bye releases a leg (RFC 3261 15.1.1): with what the other side said, or with our own reason.
+func (c *Call) bye(l *leg) {
+	if l == nil || l.d == nil {
+		return
+	}
+	req := l.d.Request(msg.BYE)
+	c.own(req)
+	c.reasons(req, l)
+	r := &request{c: c, leg: l, kind: reqBye, req: req}
+	r.send(l.d.Target(), msg.Timers{})
+}
+
+// reasons puts the Reason headers on a BYE (RFC 3326).
+func (c *Call) reasons(req *msg.Message, to *leg) {
+	if c.in != nil && c.in.Method == msg.BYE && c.other(to) != nil {
+		for _, h := range c.snap.Header.Request(c.in, c.flow(c.other(to), to)) {
+			req.Append(h.Name, h.Value)
+		}
+		return
+	}
+	if c.rec.stop.reason != "" {
+		h := reasonHeader(stopCause(c.rec.stop))
+		req.Append(h.Name, h.Value)
+	}
+}
+
+// own puts our name on a request.
+func (c *Call) own(req *msg.Message) { req.Append("User-Agent", c.m.o.ServerName) }
+
+// requestKind says what a request of ours is for.
+type requestKind uint8
+
+const (
+	reqInvite requestKind = iota // opens the callee's leg
+	reqBye
+	reqChange // a re-INVITE or UPDATE carried on
+	reqRelay  // another request carried on
+)
+
+// request is a request of ours under way.
+type request struct {
+	c    *Call
+	leg  *leg
+	kind requestKind
+	req  *msg.Message
+	tx   msg.ClientTx
+	// contact asks for a Contact of ours: the request refreshes the target.
+	contact bool
+	// from is the From of an INVITE, whose host is ours once the interface is known; tokens are the headers with a place for that host.
+	from   msg.NameAddr
+	tokens []msg.Header
+	up     *update
+	rl     *relay
+	// detached requests concern nobody any more: what comes for them is put in order and forgotten.
+	detached bool
+	acked    bool
+	ackBody  []byte
+	done     bool
+}
+
+// send hands the request to the wire.
+func (r *request) send(t msg.Target, timers msg.Timers) {
+	r.tx = r.c.m.o.Wire.Send(msg.Outbound{
+		Request: r.req, Target: t, Timers: timers, Prepare: r.prepare, Response: r.responded, Failed: r.failed, Sent: r.sent,
+	})
+}
+
+// prepare puts what depends on the interface the request leaves by.
+func (r *request) prepare(req *msg.Message, local msg.Local) {
+	host := bracket(local.Host)
+	if r.kind == reqInvite {
+		if r.from.URI.Host == "" {
+			from := r.from
+			from.URI.Host = local.Host
+			req.SetFrom(from)
+		}
+		for _, h := range r.tokens {
+			req.Set(h.Name, header.Fill(h.Value, host))
+		}
+	}
+	if r.contact {
+		req.Set("Contact", local.Contact(r.leg.user))
+	}
+}
+
+// bracket spells a host as URIs have it.
+func bracket(host string) string {
+	if strings.IndexByte(host, ':') >= 0 && host[0] != '[' {
+		return "[" + host + "]"
+	}
+	return host
+}
+
+func (r *request) responded(_ msg.ClientTx, res *msg.Message) {
+	r.c.post(job{kind: jobResponse, out: r, msg: res})
+}
+
+func (r *request) failed(_ msg.ClientTx, err error) {
+	r.c.post(job{kind: jobFailed, out: r, err: err})
+}
+
+func (r *request) sent(raw []byte, hop msg.Hop) {
+	r.c.ladder.add(r.leg.side, true, r.leg.attempt, raw, hop)
+}
+
+// response is a response to a request of ours.
+func (c *Call) response(r *request, res *msg.Message) {
+	c.ladder.add(r.leg.side, false, r.leg.attempt, res.Raw, res.Hop)
+	r.leg.end.heard(res.Hop.Remote.Addr())
+	switch r.kind {
+	case reqInvite:
+		c.inviteResponse(r, res)
+	case reqChange:
+		c.changeResponse(r, res)
+	case reqRelay:
+		c.relayResponse(r, res)
+	case reqBye:
+		if res.Status >= 200 { // RFC 3261 15.1.1: over, whatever the answer is
+			c.goneBye(r)
+		}
+	}
+}
+
+// failed is the end of a request of ours that had no final answer.
+func (c *Call) failed(r *request, err error) {
+	switch r.kind {
+	case reqInvite:
+		c.inviteFailed(r, err)
+	case reqChange:
+		c.changeFailed(r, err)
+	case reqRelay:
+		c.relayFailed(r, err)
+	case reqBye:
+		c.goneBye(r)
+	}
+}
+
+// goneBye is the end of a BYE of ours.
+func (c *Call) goneBye(r *request) {
+	switch {
+	case r.done || r.detached:
+	case r.leg == c.a:
+		c.raise(evCallerGone)
+	case r.leg == c.b:
+		c.raise(evCalleeGone)
+	}
+	r.done = true
+}

@@ -1,0 +1,118 @@
+package call
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sallyport/sallyport/media"
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/admit"
+	"github.com/sallyport/sallyport/sbc/config"
+	"github.com/sallyport/sallyport/sbc/msg"
+)
+
+// Wire sends; edge.Edge is one. Its callbacks come from the wire's goroutines, in order, and only append to a queue.
+type Wire interface {
+	// Send starts a client transaction. It does not block; failures come by Outbound.Failed.
+	Send(o msg.Outbound) msg.ClientTx
+	// SendACK sends the ACK of a 2xx, which is no transaction (RFC 3261 13.2.2.4).
+	SendACK(ack *msg.Message, t msg.Target, prepare func(*msg.Message, msg.Local), sent func([]byte, msg.Hop))
+}
+
+// Ledger keeps call detail records; account.Journal is one. Both methods return when the record is safe.
+type Ledger interface {
+	// Answered keeps the record of a call as it is when it is answered, in case the node dies before End.
+	Answered(c *sbc.CDR) error
+	// End keeps the record of a call that is over. It is called once for each call.
+	End(c *sbc.CDR) error
+}
+
+// Engine moves media; Media makes one of a media.Engine.
+type Engine interface {
+	Open(o media.SessionOptions) Session
+}
+
+// Session is the media of one call; the methods are those of media.Session, called from the call's queue only.
+type Session interface {
+	Party(o media.PartyOptions) *media.Party
+	// Signalling tells where a party's signalling really comes from.
+	Signalling(p *media.Party, source netip.Addr)
+	Offer(from, to *media.Party, offer []byte) (Exchange, error)
+	Drop(p *media.Party)
+	Answered()
+	Stats() []media.StreamStats
+	LastMedia() time.Time
+	Close() []media.StreamStats
+}
+
+// Exchange is one round of offer and answer; the methods are those of media.Exchange.
+type Exchange interface {
+	Offer() []byte
+	Answer(answer []byte) ([]byte, error)
+	Reject()
+}
+
+// Media makes an Engine of a media.Engine.
+func Media(e *media.Engine) Engine { return mediaEngine{e} }
+
+type mediaEngine struct{ *media.Engine }
+
+func (e mediaEngine) Open(o media.SessionOptions) Session { return mediaSession{e.Engine.Open(o)} }
+
+type mediaSession struct{ *media.Session }
+
+func (s mediaSession) Signalling(p *media.Party, source netip.Addr) { p.SetSignalling(source) }
+
+func (s mediaSession) Offer(from, to *media.Party, offer []byte) (Exchange, error) {
+	x, err := s.Session.Offer(from, to, offer)
+	if err != nil {
+		return nil, err // not a typed nil
+	}
+	return x, nil
+}
+
+// Options are what a Manager needs. Snapshot, Wire, Engine, Ledger and Tally must be set.
+type Options struct {
+	// Snapshot gives the configuration in service; a call takes it once.
+	Snapshot func() *config.Snapshot
+	Wire     Wire
+	Engine   Engine
+	Ledger   Ledger
+	Tally    *admit.Tally
+	// Node names this node in records.
+	Node string
+	// ServerName is what User-Agent and Server say; "" is "Sallyport".
+	ServerName string
+	Log        *slog.Logger
+	// Registerer takes the metrics; nil registers none.
+	Registerer prometheus.Registerer
+	// MaxCalls bounds the calls in progress on this node; new ones beyond get 503. 0 is 100,000.
+	MaxCalls int
+	// TraceBytes bounds what is kept of the ladders of ended calls; 0 is 32 MiB, negative keeps none.
+	TraceBytes int
+}
+
+const (
+	defaultMaxCalls   = 100_000
+	defaultTraceBytes = 32 << 20
+	defaultServerName = "Sallyport"
+)
+
+func (o Options) withDefaults() Options {
+	if o.ServerName == "" {
+		o.ServerName = defaultServerName
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.MaxCalls == 0 {
+		o.MaxCalls = defaultMaxCalls
+	}
+	if o.TraceBytes == 0 {
+		o.TraceBytes = defaultTraceBytes
+	}
+	return o
+}

@@ -1,0 +1,178 @@
+package call
+
+import (
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/sallyport/sallyport/sbc/msg"
+)
+
+// jobKind says what a job brings.
+type jobKind uint8
+
+const (
+	jobStart    jobKind = iota // the INVITE
+	jobRequest                 // a request within a dialog: leg, tx, msg
+	jobAck                     // leg, msg
+	jobCancel                  // CANCEL of the caller's INVITE or of a re-INVITE: tx, msg
+	jobTxFailed                // a server transaction broke, or missed its ACK: tx, err
+	jobResponse                // to a request of ours: out, msg
+	jobFailed                  // a request of ours had no answer: out, err
+	jobTimer                   // timer, num
+	jobSilence                 // no media since at
+	jobHangUp                  // text, end
+	jobRun                     // the API looks at the call: run
+)
+
+// job is one thing that happened to a call.
+type job struct {
+	kind  jobKind
+	timer timerKind
+	num   uint32
+	leg   *leg
+	msg   *msg.Message
+	tx    msg.ServerTx
+	out   *request
+	err   error
+	at    time.Time
+	stop  stopOrder
+	run   func()
+}
+
+// maxQueue bounds a call's queue. A peer that floods a dialog loses requests beyond it; our own timers and answers are never lost.
+const maxQueue = 256
+
+// queue does jobs one at a time, in order. A goroutine exists only while there are any.
+type queue struct {
+	mu   sync.Mutex
+	jobs []job
+	busy bool
+}
+
+// post appends a job and returns at once. It gives false if the queue is full of requests of a peer.
+func (c *Call) post(j job) bool {
+	c.queue.mu.Lock()
+	if len(c.queue.jobs) >= maxQueue && j.kind == jobRequest {
+		c.queue.mu.Unlock()
+		return false
+	}
+	c.queue.jobs = append(c.queue.jobs, j)
+	start := !c.queue.busy
+	c.queue.busy = true
+	c.queue.mu.Unlock()
+	if start {
+		go c.work()
+	}
+	return true
+}
+
+// look runs f as if it were a job and waits for it: in the caller's goroutine if the call is idle.
+func (c *Call) look(f func()) {
+	c.queue.mu.Lock()
+	if c.queue.busy {
+		done := make(chan struct{})
+		c.queue.jobs = append(c.queue.jobs, job{kind: jobRun, run: func() { defer close(done); f() }})
+		c.queue.mu.Unlock()
+		<-done
+		return
+	}
+	c.queue.busy = true
+	c.queue.mu.Unlock()
+	c.do(&job{kind: jobRun, run: f})
+	c.queue.mu.Lock()
+	more := len(c.queue.jobs) > 0
+	c.queue.busy = more
+	c.queue.mu.Unlock()
+	if more {
+		go c.work()
+	}
+}
+
+// work does jobs until there are none.
+func (c *Call) work() {
+	var batch []job
+	for {
+		c.queue.mu.Lock()
+		if len(c.queue.jobs) == 0 {
+			c.queue.busy = false
+			c.queue.mu.Unlock()
+			return
+		}
+		batch, c.queue.jobs = c.queue.jobs, nil // an idle call keeps no room
+		c.queue.mu.Unlock()
+		for i := range batch {
+			c.do(&batch[i])
+		}
+	}
+}
+
+// do does one job. A panic ends this call and no other.
+func (c *Call) do(j *job) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.m.metrics.panics.Inc()
+			c.m.o.Log.Error("panic in a call", "call_id", c.id, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			c.crash()
+		}
+	}()
+	c.handle(j)
+}
+
+// crash ends a call after a panic as orderly as it can.
+func (c *Call) crash() {
+	defer func() {
+		if r := recover(); r != nil {
+			c.m.o.Log.Error("panic while ending a call", "call_id", c.id, "panic", fmt.Sprint(r))
+			c.m.forget(c)
+		}
+	}()
+	c.events, c.in, c.inTx = nil, nil, nil
+	c.stopNow(stopOrder{reason: endError})
+	if c.st.ended {
+		c.abandon() // the machine was done, its actions were not
+	}
+}
+
+// timerKind names a call's timers. There is at most one of each.
+type timerKind uint8
+
+const (
+	timerRing  timerKind = iota // how long the attempt may ring
+	timerGuard                  // how long a cancelled INVITE may stay without a final answer
+	timerMax                    // maximum duration
+	timerRetry                  // a session change refused with 491 (RFC 3261 14.1)
+	timerCount
+)
+
+// timers are numbered: one that fired while it was being stopped is known by its old number.
+type timers struct {
+	t   [timerCount]*time.Timer
+	num [timerCount]uint32
+}
+
+// arm starts a timer, or starts it anew.
+func (c *Call) arm(k timerKind, d time.Duration) {
+	c.disarm(k)
+	n := c.timers.num[k]
+	c.timers.t[k] = time.AfterFunc(d, func() { c.post(job{kind: jobTimer, timer: k, num: n}) })
+}
+
+// disarm stops a timer; a firing already under way will be ignored.
+func (c *Call) disarm(k timerKind) {
+	c.timers.num[k]++
+	if t := c.timers.t[k]; t != nil {
+		t.Stop()
+		c.timers.t[k] = nil
+	}
+}
+
+// fired tells whether a timer job is of the timer as it runs now, and takes the timer away.
+func (c *Call) fired(j *job) bool {
+	if c.timers.t[j.timer] == nil || c.timers.num[j.timer] != j.num {
+		return false
+	}
+	c.timers.t[j.timer] = nil
+	return true
+}

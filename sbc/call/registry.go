@@ -1,0 +1,153 @@
+package call
+
+import (
+	"hash/maphash"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// linger is how long the tags of an ended call are known: a late BYE gets 200 instead of 481 (64*T1).
+const linger = 32 * time.Second
+
+// shardCount is how many locks share the registry.
+const shardCount = 64
+
+// endpoint is how a dialog is found by our tag: what may be read outside the call's queue.
+type endpoint struct {
+	call *Call
+	leg  *leg
+	// trunkID is the leg's; peer is the last address its peer was heard from, nil before.
+	trunkID string
+	peer    atomic.Pointer[netip.Addr]
+	gone    atomic.Bool
+}
+
+// heard notes the peer's address.
+func (e *endpoint) heard(a netip.Addr) {
+	if old := e.peer.Load(); a.IsValid() && (old == nil || *old != a) {
+		e.peer.Store(&a)
+	}
+}
+
+// registry finds calls by id and dialogs by our tag. Each shard has its own lock, never held while calling anything.
+type registry struct {
+	seed  maphash.Seed
+	live  atomic.Int64
+	shard [shardCount]shard
+}
+
+type shard struct {
+	mu    sync.Mutex
+	calls map[string]*Call
+	tags  map[string]*endpoint
+	// late are tags of ended calls by the time of their end; they are swept when others come.
+	late []lateTag
+}
+
+type lateTag struct {
+	tag   string
+	until time.Time
+}
+
+func newRegistry() *registry {
+	r := &registry{seed: maphash.MakeSeed()}
+	for i := range r.shard {
+		r.shard[i].calls, r.shard[i].tags = map[string]*Call{}, map[string]*endpoint{}
+	}
+	return r
+}
+
+func (r *registry) of(key string) *shard {
+	return &r.shard[maphash.String(r.seed, key)%shardCount]
+}
+
+// addCall registers a call unless limit calls are there already.
+func (r *registry) addCall(c *Call, limit int) bool {
+	if r.live.Add(1) > int64(limit) {
+		r.live.Add(-1)
+		return false
+	}
+	s := r.of(c.id)
+	s.mu.Lock()
+	s.calls[c.id] = c
+	s.mu.Unlock()
+	return true
+}
+
+// removeCall forgets a call.
+func (r *registry) removeCall(c *Call) {
+	s := r.of(c.id)
+	s.mu.Lock()
+	delete(s.calls, c.id)
+	s.mu.Unlock()
+	r.live.Add(-1)
+}
+
+// call finds a call by id.
+func (r *registry) call(id string) *Call {
+	s := r.of(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls[id]
+}
+
+// all lists the calls by rising id after an id.
+func (r *registry) all(after string) []*Call {
+	var cs []*Call
+	for i := range r.shard {
+		s := &r.shard[i]
+		s.mu.Lock()
+		for id, c := range s.calls {
+			if id > after {
+				cs = append(cs, c)
+			}
+		}
+		s.mu.Unlock()
+	}
+	slices.SortFunc(cs, func(x, y *Call) int { return strings.Compare(x.id, y.id) })
+	return cs
+}
+
+// addTag makes a dialog findable.
+func (r *registry) addTag(tag string, e *endpoint) {
+	s := r.of(tag)
+	s.mu.Lock()
+	s.tags[tag] = e
+	s.mu.Unlock()
+}
+
+// retire keeps a tag for a while without its call.
+func (r *registry) retire(tag string, now time.Time) {
+	s := r.of(tag)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.tags[tag]
+	if old == nil {
+		return
+	}
+	e := &endpoint{trunkID: old.trunkID}
+	e.peer.Store(old.peer.Load())
+	e.gone.Store(true)
+	s.tags[tag] = e
+	s.late = append(s.late, lateTag{tag, now.Add(linger)})
+	n := 0
+	for n < len(s.late) && now.After(s.late[n].until) {
+		delete(s.tags, s.late[n].tag)
+		n++
+	}
+	if n > 0 {
+		s.late = append(s.late[:0], s.late[n:]...)
+	}
+}
+
+// tag finds a dialog by our tag.
+func (r *registry) tag(tag string) *endpoint {
+	s := r.of(tag)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tags[tag]
+}

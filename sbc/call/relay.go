@@ -1,0 +1,125 @@
+package call
+
+import (
+	"errors"
+	"mime"
+	"slices"
+	"strings"
+
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/header"
+	"github.com/sallyport/sallyport/sbc/msg"
+)
+
+var errNoSDP = errors.New("call: SDP missing")
+
+// fill puts our host where header left a place for it.
+func fill(value, host string) string { return header.Fill(value, bracket(host)) }
+
+// relay is a request within the dialog that changes nothing of the session and is carried to the other side.
+type relay struct {
+	from, to *leg
+	tx       msg.ServerTx
+	req      *msg.Message
+}
+
+// maxRelays bounds the requests of a call that wait for the other side.
+const maxRelays = 16
+
+// bodies are the types of body that are carried on in INFO and MESSAGE: they hold no addresses.
+func bodies() []string {
+	return []string{
+		"application/dtmf-relay", "application/dtmf", "application/media_control+xml", "application/vnd.nortelnetworks.digits", "text/plain",
+		"text/html", "message/imdn+xml", "application/im-iscomposing+xml",
+	}
+}
+
+// passOn is an INFO or MESSAGE: both trunks must list the method.
+func (c *Call) passOn(l *leg, tx msg.ServerTx, req *msg.Message) {
+	to := c.other(l)
+	if !passes(l.trunk, req.Method) || to != nil && !passes(to.trunk, req.Method) {
+		c.send(tx, c.reply(l, req, 405, msg.Header{Name: "Allow", Value: allowFor(l.trunk)}))
+		return
+	}
+	if len(req.Body) > 0 {
+		kind, _, err := mime.ParseMediaType(req.Get("Content-Type"))
+		if err != nil || !slices.Contains(bodies(), kind) || req.Get("Content-Encoding") != "" { // RFC 3261 8.2.3
+			c.send(tx, c.reply(l, req, 415, msg.Header{Name: "Accept", Value: strings.Join(bodies(), ", ")}))
+			return
+		}
+	}
+	c.relay(l, tx, req)
+}
+
+// passes tells whether a trunk lists a method.
+func passes(t *sbc.Trunk, m msg.Method) bool {
+	return t != nil && slices.Contains(t.PassMethods, string(m))
+}
+
+// relay carries a request to the other side's dialog, early or confirmed.
+func (c *Call) relay(l *leg, tx msg.ServerTx, req *msg.Message) {
+	to := c.other(l)
+	switch {
+	case c.st.a == callerByeing || c.st.a == callerOver || c.st.b == calleeByeing || c.st.b == calleeOver:
+		c.send(tx, c.reply(l, req, 481))
+		return
+	case to == nil || to.d == nil || to == c.a && c.rec.progressAt.IsZero() && c.st.a == callerInviting:
+		c.send(tx, c.reply(l, req, 480)) // the other side has no dialog yet
+		return
+	case len(c.relays) >= maxRelays:
+		c.send(tx, c.reply(l, req, 500, msg.Header{Name: "Retry-After", Value: "1"}))
+		return
+	}
+	rl := &relay{from: l, to: to, tx: tx, req: req}
+	c.relays = append(c.relays, rl)
+	r := c.carryOn(l, to, req, reqRelay)
+	r.rl, r.contact = rl, req.Method == msg.UPDATE
+	if len(req.Body) > 0 {
+		r.req.SetBody(req.Get("Content-Type"), req.Body)
+		r.pass(c.snap.Header.Content(req, c.flow(l, to)))
+	}
+	r.send(to.d.Target(), msg.Timers{})
+}
+
+// relayResponse carries the final answer back.
+func (c *Call) relayResponse(r *request, res *msg.Message) {
+	if res.Status < 200 || !c.unrelay(r.rl) {
+		return
+	}
+	rl := r.rl
+	code := translate(res.Status)
+	var hs []msg.Header
+	if code == 405 {
+		hs = []msg.Header{{Name: "Allow", Value: allowFor(rl.from.trunk)}}
+	}
+	out := c.reply(rl.from, rl.req, code, hs...)
+	if rl.req.Method == msg.UPDATE && res.Status/100 == 2 { // RFC 3311 5.2: it refreshes both targets
+		rl.to.d.Refresh(res)
+		rl.from.d.Refresh(rl.req)
+		out.Append("Contact", rl.tx.Local().Contact(rl.from.user))
+	}
+	c.passTo(out, res, rl.to, rl.tx)
+	c.send(rl.tx, out)
+	if res.Status == 481 { // RFC 5057 5.1: the dialog is gone
+		c.lost(rl.to)
+	}
+}
+
+// relayFailed is a request that the other side did not answer. The call goes on: devices are found that are deaf to INFO.
+func (c *Call) relayFailed(r *request, err error) {
+	if !c.unrelay(r.rl) {
+		return
+	}
+	code, _ := failureCode(err)
+	c.send(r.rl.tx, c.reply(r.rl.from, r.rl.req, code))
+}
+
+// unrelay takes a request off the list of those under way; false if it is not there.
+func (c *Call) unrelay(rl *relay) bool {
+	i := slices.Index(c.relays, rl)
+	if i < 0 {
+		return false
+	}
+	c.relays = slices.Delete(c.relays, i, i+1)
+	return true
+}
