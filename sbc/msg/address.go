@@ -104,10 +104,14 @@ func (a *arena) nameAddr(s string) (n NameAddr, err error) {
 		}
 		return a.bracketed(n, s)
 	}
-	// A bracket counts only before any parameter: "sip:a@b;x=<y>" has none.
-	if i := strings.IndexAny(s, "<;\""); i >= 0 && s[i] == '<' {
-		n.Display = trimRight(s[:i])
-		return a.bracketed(n, s[i:])
+	for i := range len(s) {
+		switch s[i] {
+		case '<':
+			n.Display = trimRight(s[:i])
+			return a.bracketed(n, s[i:])
+		case ';', '"': // a bracket counts only before any parameter: "sip:a@b;x=<y>" has none
+			return a.addrSpec(n, s)
+		}
 	}
 	return a.addrSpec(n, s)
 }

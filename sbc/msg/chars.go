@@ -33,6 +33,30 @@ func isToken(s string) bool {
 	return s != ""
 }
 
+// The characters below 64 that occur in no URI: white space, control characters, quotes and angle brackets.
+const notURILow = 1<<33 - 1 | 1<<'"' | 1<<'<' | 1<<'>'
+
+// isURIText tells that s holds nothing that cannot stand in a URI, escaped or not. Octets above 127 may.
+func isURIText(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < 64 && uint64(notURILow)>>c&1 != 0 || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// isParamText tells that s may be the name or the plain value of a header parameter: no white space, quotes, angle brackets
+// or comma.
+func isParamText(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < 64 && uint64(notURILow|1<<',')>>c&1 != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 func isAlpha(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
@@ -209,6 +233,9 @@ func appendEscaped(b []byte, s string) []byte {
 
 // nextElement cuts the first element of a comma-separated list. Commas in quotes and in angle brackets do not separate.
 func nextElement(s string) (element, rest string, more bool) {
+	if strings.IndexByte(s, ',') < 0 {
+		return trim(s), "", false
+	}
 	angle := false
 	for i := 0; i < len(s); i++ {
 		switch s[i] {

@@ -2,8 +2,10 @@ package msg
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
+	"unsafe"
 )
 
 // Framer cuts a stream into messages (RFC 3261 18.3). It belongs to one connection and is used by one goroutine. After an error
@@ -16,6 +18,9 @@ type Framer struct {
 
 // maxStartLine bounds the first line, so that what is not SIP is found out early.
 const maxStartLine = 8192
+
+// maxKeptHead bounds the memory an idle connection keeps.
+const maxKeptHead = 8192
 
 // NewFramer makes a framer that takes messages of at most max octets, headers and body together.
 func NewFramer(max int) *Framer { return &Framer{max: max} }
@@ -42,6 +47,9 @@ func (f *Framer) Next(r *bufio.Reader) (raw []byte, keepalive bool, err error) {
 		return nil, false, err
 	}
 	raw, err = f.readBody(r, n)
+	if cap(f.head) > maxKeptHead {
+		f.head = nil
+	}
 	return raw, false, err
 }
 
@@ -100,7 +108,7 @@ func (f *Framer) readHead(r *bufio.Reader) error {
 		if len(line) == 2 {
 			return nil
 		}
-		if lines == 0 && !looksLikeSIP(string(line[:len(line)-2])) {
+		if lines == 0 && !looksLikeSIP(line) {
 			return &ParseError{Status: 400, Reason: "Not SIP"}
 		}
 		if lines++; lines > MaxHeaders+1 {
@@ -110,9 +118,18 @@ func (f *Framer) readHead(r *bufio.Reader) error {
 	}
 }
 
+// looksLikeSIP is what a first line must show before more is read: the version at one of its ends. A TLS greeting or an HTTP
+// request ends the connection here; Parse decides the rest.
+func looksLikeSIP(line []byte) bool {
+	line = bytes.TrimRight(line, " \r\n")
+	last := line[bytes.LastIndexByte(line, ' ')+1:]
+	version := []byte("SIP/")
+	return len(line) > 4 && bytes.EqualFold(line[:4], version) || len(last) > 4 && bytes.EqualFold(last[:4], version)
+}
+
 // bodyLength finds the one Content-Length. On streams it must be there (RFC 3261 20.14).
 func (f *Framer) bodyLength() (int, error) {
-	sc := scanner{s: string(f.head[:len(f.head)-2])}
+	sc := scanner{s: unsafe.String(unsafe.SliceData(f.head), len(f.head))} // not kept beyond this function
 	sc.next(false)
 	length, found := 0, false
 	for {

@@ -125,14 +125,14 @@ func headerParam(s string) (sip.HeaderKV, error) {
 	if i := strings.IndexByte(s, '='); i >= 0 {
 		k, v = trimRight(s[:i]), trimLeft(s[i+1:])
 	}
-	if k == "" || strings.ContainsAny(k, " \t\"<>,") {
+	if k == "" || !isParamText(k) {
 		return sip.HeaderKV{}, errParams
 	}
 	if v != "" && v[0] == '"' {
 		if quotedEnd(v) != len(v) {
 			return sip.HeaderKV{}, errParams
 		}
-	} else if strings.ContainsAny(v, " \t\"<>,") {
+	} else if !isParamText(v) {
 		return sip.HeaderKV{}, errParams
 	}
 	return sip.HeaderKV{K: k, V: v}, nil
@@ -155,6 +155,9 @@ func (a *arena) uriParams(s string, sep byte) (Params, error) {
 			return a.take(mark), errManyParams
 		}
 		k, v, _ := strings.Cut(one, "=")
+		if k == "" {
+			return a.take(mark), errParams
+		}
 		a.kv = append(a.kv, sip.HeaderKV{K: k, V: v})
 	}
 	return a.take(mark), nil

@@ -49,13 +49,6 @@ func Parse(raw []byte) (*Message, error) {
 	p := parser{m: &Message{Raw: raw, MaxForwards: -1}, length: -1}
 	// Nobody writes to raw any more, so its bytes may be strings.
 	sc := scanner{s: unsafe.String(unsafe.SliceData(text), len(text))}
-	body := []byte(nil)
-	if end := strings.Index(sc.s, "\r\n\r\n"); end >= 0 {
-		body = text[end+4:]
-		sc.s = sc.s[:end+2]
-	} else {
-		p.fail(400, "Incomplete Header")
-	}
 	line, _, _ := sc.next(false)
 	if !p.startLine(line) {
 		return nil, &ParseError{Status: 400, Reason: "Not SIP"}
@@ -64,8 +57,11 @@ func Parse(raw []byte) (*Message, error) {
 	if !sc.clean() {
 		p.fail(400, "Bare CR, LF or NUL")
 	}
+	if !sc.done {
+		p.fail(400, "Incomplete Header")
+	}
 	p.required()
-	p.body(body)
+	p.body(text[sc.pos:])
 	return p.result()
 }
 
@@ -94,18 +90,17 @@ func (p *parser) result() (*Message, error) {
 	return nil, e
 }
 
-// headers reads the header section.
+// headers reads the header section, at most MaxHeaders lines of it.
 func (p *parser) headers(sc *scanner) {
-	n := strings.Count(sc.s[sc.pos:], "\n")
-	if n > MaxHeaders {
-		p.fail(513, "Too Many Headers")
-		n = MaxHeaders
-	}
-	p.m.Headers = make([]Header, 0, n)
-	p.kv = make([]sip.HeaderKV, 0, min(strings.Count(sc.s, ";")+2, MaxParams))
-	for range n {
+	p.m.Headers = make([]Header, 0, 24)
+	p.kv = make([]sip.HeaderKV, 0, 12)
+	for {
 		name, value, ok := sc.header()
 		if !ok {
+			return
+		}
+		if sc.crlf > MaxHeaders+1 {
+			p.fail(513, "Too Many Headers")
 			return
 		}
 		if name == "" {

@@ -2,12 +2,13 @@ package msg
 
 import "strings"
 
-// scanner cuts a header section into logical lines. It is the only reader of lines here: Parse and the stream framer both use
+// scanner cuts a header section into logical lines, up to the empty line. It is the only reader of lines here: Parse and the stream framer both use
 // it, so that they cannot disagree about where a header begins (the root of request smuggling).
 type scanner struct {
-	s    string // ends with the CRLF of the last line
-	pos  int
+	s    string
+	pos  int  // where the next line begins; after the end, where the body does
 	crlf int  // line ends seen
+	done bool // the empty line was seen
 	bad  bool // a line ended in a bare LF, or not at all
 }
 
@@ -15,7 +16,12 @@ type scanner struct {
 // A bare LF ends nothing: it stays in the line, and bad is set.
 func (sc *scanner) next(fold bool) (line string, folded, ok bool) {
 	start := sc.pos
-	if start >= len(sc.s) {
+	if sc.done || start >= len(sc.s) {
+		return "", false, false
+	}
+	if strings.HasPrefix(sc.s[start:], "\r\n") {
+		sc.pos, sc.done = start+2, true
+		sc.crlf++
 		return "", false, false
 	}
 	for from := start; ; {
@@ -64,10 +70,11 @@ func (sc *scanner) header() (name, value string, ok bool) {
 // clean tells, after the last line, that every CR and LF was part of a line end and every NUL part of a quoted pair
 // (RFC 3261 25.1; RFC 4475 3.1.1.2 has one).
 func (sc *scanner) clean() bool {
-	if sc.bad || strings.Count(sc.s, "\r") != sc.crlf {
+	s := sc.s[:sc.pos]
+	if sc.bad || strings.Count(s, "\r") != sc.crlf {
 		return false
 	}
-	for s := sc.s; ; {
+	for {
 		i := strings.IndexByte(s, 0)
 		if i < 0 {
 			return true

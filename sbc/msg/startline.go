@@ -10,12 +10,6 @@ func (p *parser) startLine(line string) bool {
 	return p.requestLine(line)
 }
 
-// looksLikeSIP is what the first line of a stream's message must show before more of it is read.
-func looksLikeSIP(line string) bool {
-	p := parser{m: &Message{}}
-	return p.startLine(line)
-}
-
 // requestLine reads "METHOD SP URI SP SIP/2.0" (RFC 3261 7.1): one space each, nothing around them. RFC 4475 3.1.2.7 to 3.1.2.10
 // are refused with 400.
 func (p *parser) requestLine(line string) bool {

@@ -116,10 +116,8 @@ func isHostByte(c byte) bool { return isAlpha(c) || isDigit(c) || c == '.' || c 
 
 func (a *arena) uri(s string) (URI, error) {
 	u := URI{Raw: s}
-	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c == 0x7f || c == '<' || c == '>' || c == '"' {
-			return u, errURI
-		}
+	if !isURIText(s) {
+		return u, errURI
 	}
 	colon := strings.IndexByte(s, ':')
 	if colon <= 0 || !isAlpha(s[0]) {
@@ -130,7 +128,9 @@ func (a *arena) uri(s string) (URI, error) {
 			return u, errScheme
 		}
 	}
-	u.Scheme = lower(s[:colon])
+	if u.Scheme = "sip"; s[:colon] != "sip" {
+		u.Scheme = lower(s[:colon])
+	}
 	rest := s[colon+1:]
 	switch u.Scheme {
 	case "sip", "sips":
@@ -156,9 +156,9 @@ func (a *arena) sipURI(u *URI, s string) (err error) {
 			return errURI
 		}
 	}
-	end := strings.IndexAny(s, ";?")
-	if end < 0 {
-		end = len(s)
+	end := 0
+	for end < len(s) && s[end] != ';' && s[end] != '?' {
+		end++
 	}
 	if u.Host, u.Port, err = parseHostPort(s[:end]); err != nil || end == len(s) {
 		return err
