@@ -1,8 +1,6 @@
 package media
 
 import (
-	"slices"
-
 	"github.com/sallyport/sallyport/media/relay"
 	"github.com/sallyport/sallyport/media/sdp"
 )
@@ -49,7 +47,12 @@ type line struct {
 func (l *line) connect(i int) {
 	a, b := l.a, l.b
 	a.join(b)
-	a.codec, b.codec = codec(l.agreed), codec(l.agreed)
+	var codecs []sdp.Codec
+	if l.offer.Transport == sdp.TransportRTP {
+		codecs = l.agreed.Codecs()
+	}
+	a.codec = codec(l.agreed, codecs)
+	b.codec = a.codec
 	muxA, muxB := l.offer.Mux && l.back.Mux, l.sent.Mux && l.agreed.Mux
 	now := l.x.s.e.clock()
 	// The offerer's description does not change when another answer follows, so its latch stays as it is then.
@@ -60,7 +63,7 @@ func (l *line) connect(i int) {
 	b.expect(l.x.to, l.agreed, muxB, now)
 	maps := sdp.Pairing{}
 	if l.offer.Transport == sdp.TransportRTP {
-		l.formats, maps = l.payloads(), sdp.Pair(l.sent, l.agreed)
+		l.formats, maps = l.payloads(codecs), sdp.Pair(l.sent, l.agreed)
 	}
 	l.path(a, b, muxA, muxB, maps.ToAnswerer)
 	l.path(b, a, muxB, muxA, maps.ToOfferer)
@@ -95,8 +98,8 @@ func (l *line) path(from, to *end, mux, muxTo bool, m *sdp.PayloadMap) {
 }
 
 // payloads are the payload types either side may send: each should use the other's numbers, some use their own.
-func (l *line) payloads() *relay.Formats {
-	codecs := slices.Concat(l.sent.Codecs(), l.agreed.Codecs())
+func (l *line) payloads(agreed []sdp.Codec) *relay.Formats {
+	codecs := append(l.sent.Codecs(), agreed...)
 	list := make([]relay.Format, 0, len(codecs))
 	for i := range codecs {
 		c := &codecs[i]
@@ -106,14 +109,10 @@ func (l *line) payloads() *relay.Formats {
 }
 
 // codec names what an answer agreed on: its first format that is neither keys nor noise.
-func codec(m *sdp.Media) string {
-	if m.Transport != sdp.TransportRTP {
-		if len(m.Formats) > 0 {
-			return m.Formats[0]
-		}
-		return ""
+func codec(m *sdp.Media, codecs []sdp.Codec) string {
+	if codecs == nil && len(m.Formats) > 0 {
+		return m.Formats[0]
 	}
-	codecs := m.Codecs()
 	for i := range codecs {
 		if !codecs[i].TelephoneEvent() && !codecs[i].ComfortNoise() {
 			return codecs[i].Name
