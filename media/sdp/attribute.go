@@ -29,13 +29,13 @@ func splitAttribute(s string) (name, value string) {
 	if i < 0 {
 		return s, ""
 	}
-	return s[:i], strings.TrimLeft(s[i+1:], " \t")
+	return s[:i], trimLeft(s[i+1:])
 }
 
 // classify tells what the attribute of this name is. Names are compared without case, which the grammar does not ask
 // for: "a=Candidate:" must not slip through the filter.
 func classify(name string) attribute {
-	name = strings.TrimRight(name, " \t")
+	name = trimRight(name)
 	if len(name) > longestName {
 		return byPrefix(name)
 	}
@@ -130,11 +130,27 @@ func number(s string, most int) int {
 
 // field cuts the first word off s; words are parted by blanks and tabs.
 func field(s string) (word, rest string) {
-	s = strings.TrimLeft(s, " \t")
+	s = trimLeft(s)
 	for i := range len(s) {
 		if s[i] == ' ' || s[i] == '\t' {
 			return s[:i], s[i+1:]
 		}
 	}
 	return s, ""
+}
+
+// trimLeft takes off blanks and tabs in front; strings.TrimLeft builds a set for that, which costs more than the rest.
+func trimLeft(s string) string {
+	for s != "" && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
+	}
+	return s
+}
+
+// trimRight takes off blanks and tabs at the end.
+func trimRight(s string) string {
+	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
+		s = s[:len(s)-1]
+	}
+	return s
 }

@@ -48,7 +48,7 @@ func describe(codecs []Codec, attr string) {
 	if !ok {
 		return
 	}
-	rest = strings.TrimLeft(rest, " \t")
+	rest = trimLeft(rest)
 	for i := range codecs {
 		c := &codecs[i]
 		if c.PT != pt {
@@ -67,7 +67,7 @@ func describe(codecs []Codec, attr string) {
 func encoding(s string) (name string, clock, channels int) {
 	name, rest, _ := strings.Cut(s, "/")
 	rate, ch, _ := strings.Cut(rest, "/")
-	return strings.TrimRight(name, " \t"), number(rate, 1<<30), max(number(ch, 255), 1)
+	return trimRight(name), number(rate, 1<<30), max(number(ch, 255), 1)
 }
 
 // payloadType reads a payload type, 0 to 127 (RFC 3551 section 6).

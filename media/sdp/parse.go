@@ -1,6 +1,7 @@
 package sdp
 
 import (
+	"cmp"
 	"net/netip"
 	"strings"
 )
@@ -25,7 +26,7 @@ func Parse(body []byte) (*Description, error) {
 	for len(text) > 0 {
 		var line string
 		line, text = cutLine(text)
-		if err := p.add(strings.Trim(line, " \t")); err != nil {
+		if err := p.add(trimLeft(trimRight(line))); err != nil {
 			return nil, err
 		}
 	}
@@ -67,7 +68,7 @@ func (p *parser) add(text string) error {
 	}
 	l := Line{Value: text}
 	if len(text) > 1 && text[1] == '=' && ' ' < text[0] && text[0] < 0x7f {
-		l.Type, l.Value = text[0], strings.TrimLeft(text[2:], " \t")
+		l.Type, l.Value = text[0], trimLeft(text[2:])
 	}
 	switch l.Type {
 	case 'm':
@@ -111,7 +112,7 @@ func (p *parser) addAttribute(s string) attribute {
 	switch kind {
 	case attrDirection:
 		if !m.explicit {
-			m.Direction, m.explicit = direction(strings.TrimRight(name, " \t")), true
+			m.Direction, m.explicit = direction(trimRight(name)), true
 		}
 	case attrRTCP:
 		if m.RTCPPort == 0 {
@@ -126,9 +127,9 @@ func (p *parser) addAttribute(s string) attribute {
 	case attrKey:
 		m.Encrypted = true
 	case attrPtime:
-		m.Ptime = number(value, maxPtime)
+		m.Ptime = cmp.Or(m.Ptime, number(value, maxPtime))
 	case attrMaxPtime:
-		m.MaxPtime = number(value, maxPtime)
+		m.MaxPtime = cmp.Or(m.MaxPtime, number(value, maxPtime))
 	}
 	return kind
 }
@@ -219,12 +220,7 @@ func (p *parser) inherit(m *Media) {
 			m.Direction = SendRecv // RFC 3264 section 5.1
 		}
 	}
-	if m.Ptime == 0 {
-		m.Ptime = s.Ptime
-	}
-	if m.MaxPtime == 0 {
-		m.MaxPtime = s.MaxPtime
-	}
+	m.Ptime, m.MaxPtime = cmp.Or(m.Ptime, s.Ptime), cmp.Or(m.MaxPtime, s.MaxPtime)
 	m.Mux, m.MuxOnly = m.Mux || s.Mux, m.MuxOnly || s.MuxOnly
 	m.ICE, m.Encrypted = m.ICE || s.ICE, m.Encrypted || s.Encrypted
 	m.RTCP = rtcpAddress(m)

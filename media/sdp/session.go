@@ -24,7 +24,7 @@ func (w *writer) session(d, times *Description) {
 		case attrDirection, attrRTCP, attrMux, attrMuxOnly: // written at every m= line instead
 		case attrPayload: // means nothing here
 		default:
-			w.pass(l)
+			w.passTimed(l, &w.ptime, &w.maxPtime)
 		}
 	}
 	w.unknown(d.Lines)
@@ -55,7 +55,7 @@ func (w *writer) times(d *Description) {
 func timing(s string) (string, bool) {
 	start, rest := field(s)
 	stop, rest := field(rest)
-	if !decimals(start) || !decimals(stop) || strings.TrimLeft(rest, " \t") != "" {
+	if !decimals(start) || !decimals(stop) || trimLeft(rest) != "" {
 		return "", false
 	}
 	if len(s) == len(start)+1+len(stop) && s[len(start)] == ' ' {

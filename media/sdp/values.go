@@ -16,7 +16,7 @@ func parseOrigin(value string) Origin {
 			n++
 		}
 	}
-	if strings.TrimLeft(rest, " \t") != "" { // more than six words: the user name has blanks
+	if trimLeft(rest) != "" { // more than six words: the user name has blanks
 		all := strings.Fields(value)
 		copy(words[1:], all[len(all)-5:])
 		words[0] = strings.Join(all[:len(all)-5], " ")
@@ -51,7 +51,7 @@ func parseRTCP(value string) (int, netip.AddrPort) {
 	if !ok || port == 0 {
 		return 0, netip.AddrPort{}
 	}
-	if rest = strings.TrimLeft(rest, " \t"); rest == "" {
+	if rest = trimLeft(rest); rest == "" {
 		return port, netip.AddrPort{}
 	}
 	return port, netip.AddrPortFrom(parseConnection(rest).Addr, uint16(port))

@@ -1,6 +1,7 @@
 package sdp
 
 import (
+	"cmp"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -25,6 +26,8 @@ type writer struct {
 	hide    []string
 	lines   []Line
 	ends    []int
+
+	ptime, maxPtime int // written at session level
 }
 
 // newWriter takes the size from d and the names to hide from d and the view.
@@ -65,13 +68,26 @@ func (w *writer) pass(l Line) bool {
 	return true
 }
 
+// passTimed is pass for a line that may be ptime or maxptime: what is written becomes a fact, the first of each.
+func (w *writer) passTimed(l Line, ptime, longest *int) {
+	if !w.pass(l) || l.kind != attrPtime && l.kind != attrMaxPtime {
+		return
+	}
+	_, value := splitAttribute(l.Value)
+	if l.kind == attrPtime {
+		*ptime = cmp.Or(*ptime, number(value, maxPtime))
+	} else {
+		*longest = cmp.Or(*longest, number(value, maxPtime))
+	}
+}
+
 // tidy writes the names we know in lower case and their values without blanks in front, as strict readers want them.
 func tidy(l Line) Line {
 	if l.kind != attrPayload && l.kind != attrPtime && l.kind != attrMaxPtime {
 		return l
 	}
 	name, value := splitAttribute(l.Value)
-	low := strings.ToLower(strings.TrimRight(name, " \t")) // the same string if there is nothing to change
+	low := strings.ToLower(trimRight(name)) // the same string if there is nothing to change
 	if len(low)+1+len(value) != len(l.Value) || low != name {
 		l.Value = low + ":" + value
 	}
@@ -107,7 +123,7 @@ func substitute(t Transport) string {
 func (w *writer) media(m *Media, s Stream, p plan) {
 	out := Media{
 		Kind: p.kind, Proto: p.proto, Transport: p.transport, Port: s.Port, PortCount: 1, Formats: p.formats,
-		Connection: w.out.Connection, Direction: p.direction, explicit: m.explicit, Ptime: m.Ptime, MaxPtime: m.MaxPtime,
+		Connection: w.out.Connection, Direction: p.direction, explicit: m.explicit,
 	}
 	w.ends = append(w.ends, len(w.lines))
 	if a := plain(s.Address); s.Address.IsValid() && a != w.address {
@@ -162,9 +178,10 @@ func (w *writer) attributes(out, m *Media, rtcp string, p plan) {
 		case attrPayload:
 			w.payload(l, p)
 		default:
-			w.pass(l)
+			w.passTimed(l, &out.Ptime, &out.MaxPtime)
 		}
 	}
+	out.Ptime, out.MaxPtime = cmp.Or(out.Ptime, w.ptime), cmp.Or(out.MaxPtime, w.maxPtime)
 	if rtcp != "" {
 		w.add('a', attrRTCP, rtcp)
 	}
