@@ -11,7 +11,7 @@ import (
 func TestMuLawSurvivesTheRoundTrip(t *testing.T) {
 	for s := -32000; s <= 32000; s += 37 {
 		got := int(decodeMuLaw(encodeMuLaw(int16(s))))
-		if diff := got - s; diff > 1+max(s, -s)/16 || -diff > 1+max(s, -s)/16 {
+		if diff := got - s; diff > 8+max(s, -s)/16 || -diff > 8+max(s, -s)/16 {
 			t.Fatalf("sample %d came back as %d", s, got)
 		}
 	}
