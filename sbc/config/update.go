@@ -50,7 +50,7 @@ type update struct {
 // run is the part within the transaction.
 func (u *update) run(tx sbc.Tx, change func(tx sbc.Tx) error) error {
 	u.undo() // the store may repeat a transaction
-	rec := &recorder{Tx: tx, touched: map[edit]sbc.Resource{}}
+	rec := &recorder{Tx: tx, touched: map[touch]sbc.Resource{}}
 	if err := change(rec); err != nil {
 		return err
 	}
@@ -117,11 +117,17 @@ func (u *update) undo() {
 // recorder is a transaction that notes what is written.
 type recorder struct {
 	sbc.Tx
-	order []edit
-	// touched holds what rules were before; the key has neither old nor new.
-	touched map[edit]sbc.Resource
+	// order is what was written, each once; touched holds what rules were before.
+	order   []touch
+	touched map[touch]sbc.Resource
 	// owners tells that something was deleted which others may have been a part of.
 	owners bool
+}
+
+// touch is a resource that was written.
+type touch struct {
+	kind sbc.Kind
+	id   string
 }
 
 // Put notes and writes.
@@ -147,7 +153,7 @@ func (r *recorder) Delete(kind sbc.Kind, id string) error {
 
 // note remembers a resource, and of a rule what it was: the Snapshot does not keep rules, but has to find this one in its plan.
 func (r *recorder) note(kind sbc.Kind, id string) error {
-	key := edit{kind: kind, id: id}
+	key := touch{kind, id}
 	if _, seen := r.touched[key]; seen {
 		return nil
 	}
@@ -170,12 +176,12 @@ func (r *recorder) simple() bool { return !r.owners && len(r.order) <= maxEdits 
 // nothing that the writer may still change.
 func (r *recorder) edits() ([]edit, error) {
 	edits := make([]edit, len(r.order))
-	for i, e := range r.order {
-		now, err := r.get(e.kind, e.id)
+	for i, t := range r.order {
+		now, err := r.get(t.kind, t.id)
 		if err != nil {
 			return nil, err
 		}
-		edits[i] = edit{kind: e.kind, id: e.id, old: r.touched[e], new: now}
+		edits[i] = edit{kind: t.kind, id: t.id, old: r.touched[t], new: now}
 	}
 	return edits, nil
 }
