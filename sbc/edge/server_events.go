@@ -28,10 +28,10 @@ func (t *serverTx) wake(now time.Duration) {
 	case serverTrying:
 		t.again = 0
 	case serverRinging:
-		t.again = now + ringAgain
+		t.again += ringAgain
 	default: // Timer G, and the 2xx of 13.3.1.4: doubling up to T2
 		t.step = min(2*t.step, timers.T2)
-		t.again = now + t.step
+		t.again += t.step
 	}
 	t.rescheduleLocked()
 	t.shard.mu.Unlock()

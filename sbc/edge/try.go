@@ -95,7 +95,7 @@ func (t *try) wake(now time.Duration) {
 		if t.step *= 2; !t.invite { // Timer E is capped, Timer A is not
 			t.step = min(t.step, t.timers.T2)
 		}
-		t.again = now + t.step
+		t.again += t.step
 		t.rescheduleLocked()
 		raw, l, to := t.raw, t.link, t.to
 		t.shard.mu.Unlock()
