@@ -151,6 +151,9 @@ func Answer(offer, agreed *Description, v View) (*Description, error) {
 		return nil, err
 	}
 	w := newWriter(agreed, v)
+	for i := range offer.Media {
+		w.partial = w.partial || offer.Media[i].Rejected() || agreed.Media[i].Rejected() || v.stream(i).Port == 0
+	}
 	w.session(agreed, offer)
 	for i := range offer.Media {
 		asked, m, s := &offer.Media[i], &agreed.Media[i], v.stream(i)

@@ -100,7 +100,7 @@ type Media struct {
 	Formats   []string // payload types, or format names such as "t38"
 
 	Connection Connection     // media level c=, or else the session's
-	RTCP       netip.AddrPort // where RTCP goes without mux: a=rtcp, or else Port+1; invalid if Port is 0 or no address is known
+	RTCP       netip.AddrPort // where RTCP goes without mux: a=rtcp, or else Port+1; invalid if there is nowhere to send to
 	RTCPPort   int            // port of a=rtcp, 0 if not said
 	Mux        bool           // a=rtcp-mux (RFC 5761)
 	MuxOnly    bool           // a=rtcp-mux-only (RFC 8858)
@@ -136,9 +136,9 @@ func (m *Media) Relayable() bool {
 }
 
 // Destination is where the sender of this description wants media: address and port. Invalid if the line is rejected,
-// held by the zero address, or has no literal address.
+// held by the zero address, or has no literal unicast address.
 func (m *Media) Destination() netip.AddrPort {
-	if m.Rejected() || m.Zero() || !m.Connection.Addr.IsValid() {
+	if m.Rejected() || m.Zero() || !m.Connection.Addr.IsValid() || m.Connection.Addr.IsMulticast() {
 		return netip.AddrPort{}
 	}
 	return netip.AddrPortFrom(m.Connection.Addr, uint16(m.Port))

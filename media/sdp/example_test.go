@@ -33,7 +33,8 @@ a=candidate:1 1 UDP 2130706431 10.1.1.10 4000 typ host
 	}
 	fmt.Print(strings.ReplaceAll(string(sdp.NewAuthor(7).Say(sent)), "\r", ""))
 
-	answer, err := sdp.Parse([]byte("v=0\r\nc=IN IP4 10.2.2.20\r\nm=audio 5000 RTP/AVP 0 96\r\na=rtpmap:96 telephone-event/8000\r\n"))
+	answer, err := sdp.Parse([]byte("v=0\r\nc=IN IP4 10.2.2.20\r\n" +
+		"m=audio 5000 RTP/AVP 0 96\r\na=rtpmap:96 telephone-event/8000\r\n"))
 	if err != nil {
 		fmt.Println(err)
 		return

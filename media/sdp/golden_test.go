@@ -348,7 +348,10 @@ func facts(d *Description) string {
 		for _, flag := range [...]struct {
 			on   bool
 			word string
-		}{{m.Held(), "held"}, {m.Mux, "mux"}, {m.MuxOnly, "mux-only"}, {m.ICE, "ice"}, {m.Encrypted, "keys"}, {m.Relayable(), "relayable"}} {
+		}{
+			{m.Held(), "held"}, {m.Mux, "mux"}, {m.MuxOnly, "mux-only"}, {m.ICE, "ice"}, {m.Encrypted, "keys"},
+			{m.Relayable(), "relayable"},
+		} {
 			if flag.on {
 				b.WriteString(" " + flag.word)
 			}

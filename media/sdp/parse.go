@@ -235,7 +235,7 @@ func rtcpAddress(m *Media) netip.AddrPort {
 			addr = m.RTCP.Addr()
 		}
 	}
-	if m.Port == 0 || port > maxPort || !addr.IsValid() {
+	if m.Port == 0 || port > maxPort || !addr.IsValid() || addr.IsUnspecified() || addr.IsMulticast() {
 		return netip.AddrPort{}
 	}
 	return netip.AddrPortFrom(addr, uint16(port))

@@ -9,6 +9,9 @@ func Rewrite(d *Description, v View) (*Description, error) {
 		return nil, err
 	}
 	w := newWriter(d, v)
+	for i := range d.Media {
+		w.partial = w.partial || d.Media[i].Rejected() || v.stream(i).Port == 0
+	}
 	w.session(d, d)
 	for i := range d.Media {
 		m := &d.Media[i]

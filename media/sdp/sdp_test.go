@@ -111,6 +111,7 @@ func TestDestination(t *testing.T) {
 		{"literal", head + "m=audio 4000 RTP/AVP 0", "10.1.1.10:4000"},
 		{"rejected", head + "m=audio 0 RTP/AVP 0", "invalid AddrPort"},
 		{"zero address", head + "m=audio 4000 RTP/AVP 0\r\nc=IN IP4 0.0.0.0", "invalid AddrPort"},
+		{"multicast", head + "m=audio 4000 RTP/AVP 0\r\nc=IN IP4 224.1.1.1/127", "invalid AddrPort"},
 		{"name", head + "m=audio 4000 RTP/AVP 0\r\nc=IN IP4 host.example", "invalid AddrPort"},
 		{"ipv6", head + "m=audio 4000 RTP/AVP 0\r\nc=IN IP6 2001:db8::1", "[2001:db8::1]:4000"},
 	}
@@ -313,7 +314,10 @@ func TestEqual(t *testing.T) {
 			t.Errorf("differs: %q", s)
 		}
 	}
-	other := [][2]string{{"s=Phone A", "s=Phone B"}, {"4000", "4010"}, {"RTP/AVP 97", "RTP/AVPF 97"}, {" 101\r", "\r"}, {"ptime:20", "ptime:30"}, {"audio", "text"}}
+	other := [][2]string{
+		{"s=Phone A", "s=Phone B"}, {"4000", "4010"}, {"RTP/AVP 97", "RTP/AVPF 97"}, {" 101\r", "\r"}, {"ptime:20", "ptime:30"},
+		{"audio", "text"},
+	}
 	for _, o := range other {
 		if Equal(a, parsed(t, strings.Replace(usual, o[0], o[1], 1))) {
 			t.Errorf("the same with %s for %s", o[1], o[0])

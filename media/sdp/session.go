@@ -14,7 +14,7 @@ func (w *writer) session(d, times *Description) {
 	w.out.Origin = Origin{
 		Raw: w.lines[1].Value, Username: "-", SessionID: "0", Version: "0", Host: w.out.Connection.Host, Addr: w.address,
 	}
-	w.copyLines(d.Lines, 'b')
+	w.bandwidth(d.Lines)
 	w.times(times)
 	for _, l := range d.Lines {
 		if l.Type != 'a' {
@@ -71,14 +71,6 @@ func decimals(s string) bool {
 		}
 	}
 	return s != "" && len(s) <= 20
-}
-
-func (w *writer) copyLines(from []Line, t byte) {
-	for _, l := range from {
-		if l.Type == t && w.clean(l.Value) {
-			w.lines = append(w.lines, l)
-		}
-	}
 }
 
 // unknown passes lines of types that RFC 8866 does not have, if the caller wants them.

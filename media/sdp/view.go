@@ -4,11 +4,15 @@ import "net/netip"
 
 // View is how a description shall look to the side that gets it.
 type View struct {
-	Address          netip.Addr   // ours: c= and, at first, o=
-	Streams          []Stream     // one per m= line, in order; lines without one are rejected
-	Former           *Description // what we said last to this side, if anything: the m= lines it had are never fewer (RFC 3264 section 8)
-	Hide             []string     // host names that may not pass inside an attribute, beside those the description names itself
-	KeepUnknownLines bool         // pass lines whose type RFC 8866 does not know
+	Address netip.Addr // ours: c= and, at first, o=
+	Streams []Stream   // one per m= line, in order; lines without one are rejected
+
+	// Former is what we said last to this side, if anything: an offer never has fewer m= lines than the one before
+	// (RFC 3264 section 8). Answer does not look at it.
+	Former *Description
+
+	Hide             []string // host names that may not pass inside an attribute, beside those the description names itself
+	KeepUnknownLines bool     // pass lines whose type RFC 8866 does not know
 }
 
 // Stream is our end of one m= line.

@@ -27,7 +27,8 @@ type writer struct {
 	lines   []Line
 	ends    []int
 
-	ptime, maxPtime int // written at session level
+	ptime, maxPtime int  // written at session level
+	partial         bool // some m= line will be rejected: a group would name a line that is not there
 }
 
 // newWriter takes the size from d and the names to hide from d and the view.
@@ -51,12 +52,24 @@ func (w *writer) add(t byte, kind attribute, value string) {
 	w.lines = append(w.lines, Line{Type: t, kind: kind, Value: value})
 }
 
+// bandwidth passes b= lines that read as "type:figure" (RFC 8866 section 5.8).
+func (w *writer) bandwidth(from []Line) {
+	for _, l := range from {
+		if l.Type == 'b' && strings.IndexByte(l.Value, ':') > 0 && w.clean(l.Value) {
+			w.lines = append(w.lines, l)
+		}
+	}
+}
+
 // pass writes an attribute unless it belongs to the other side or gives away an address or name.
 func (w *writer) pass(l Line) bool {
 	switch l.kind {
 	case attrDrop, attrICE, attrKey, attrMux, attrMuxOnly:
 		return false
 	case attrGroup:
+		if w.partial {
+			return false
+		}
 		if _, value := splitAttribute(l.Value); len(value) >= 6 && strings.EqualFold(value[:6], "BUNDLE") {
 			return false // every line has its own port here (RFC 9143)
 		}
@@ -131,7 +144,7 @@ func (w *writer) media(m *Media, s Stream, p plan) {
 		out.Connection = Connection{Host: c[len("IN IP4 "):], Addr: a}
 		w.add('c', 0, c)
 	}
-	w.copyLines(m.Lines, 'b')
+	w.bandwidth(m.Lines)
 	rtcp := w.rtcp(&out, m, s, p)
 	w.attributes(&out, m, rtcp, p)
 	w.unknown(m.Lines)
