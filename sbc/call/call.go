@@ -41,7 +41,8 @@ type Call struct {
 	parked *update // the one that waits after a 491
 	relays []*relay
 
-	rec record
+	rec       record
+	forgotten bool // out of the registry
 }
 
 // newCall makes a call of an INVITE. It sends nothing.
@@ -358,6 +359,7 @@ func (c *Call) finish() {
 	}
 	c.tx, c.invite, c.exchange, c.answer = nil, nil, nil, nil
 	c.hunt.offer, c.hunt.plan = nil, nil
+	c.forgotten = true
 	c.m.forget(c)
 }
 
@@ -375,6 +377,10 @@ func (c *Call) closeMedia() []sbc.StreamStats {
 // abandon writes a call off that does not end by itself: its record is written, nobody is told.
 func (c *Call) abandon() {
 	if c.rec.written {
+		if !c.forgotten { // a fault struck between the record and the end
+			c.forgotten = true
+			c.m.forget(c)
+		}
 		return
 	}
 	before := c.visible()

@@ -125,7 +125,10 @@ func (c *Call) crash() {
 	defer func() {
 		if r := recover(); r != nil {
 			c.m.o.Log.Error("panic while ending a call", "call_id", c.id, "panic", fmt.Sprint(r))
-			c.m.forget(c)
+			if !c.forgotten {
+				c.forgotten = true
+				c.m.forget(c)
+			}
 		}
 	}()
 	c.events, c.in, c.inTx = nil, nil, nil

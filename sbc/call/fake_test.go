@@ -1,0 +1,697 @@
+package call
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sallyport/sallyport/media"
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/admit"
+	"github.com/sallyport/sallyport/sbc/config"
+	"github.com/sallyport/sallyport/sbc/msg"
+)
+
+// The two networks of the tests: the caller's and the callee's.
+const (
+	callerIP, borderA = "192.0.2.10", "192.0.2.1"
+	calleeIP, borderB = "198.51.100.10", "198.51.100.1"
+)
+
+func sdp(host string, port int) string {
+	return fmt.Sprintf("v=0\r\no=- 1 1 IN IP4 %s\r\ns=-\r\nc=IN IP4 %s\r\nt=0 0\r\nm=audio %d RTP/AVP 0\r\n", host, host, port)
+}
+
+// meta makes the common fields.
+func meta(id string) sbc.Meta {
+	return sbc.Meta{ID: id, TenantID: sbc.DefaultTenantID, Name: id, Enabled: true, Revision: 1}
+}
+
+// resources are the provisioning of the tests; edit may change it.
+func resources(edit func(id string, r sbc.Resource)) []sbc.Resource {
+	tenant := &sbc.Tenant{Meta: sbc.Meta{ID: sbc.DefaultTenantID, Name: "default", Enabled: true}}
+	realm := func(id string, u sbc.UnknownSource) *sbc.Realm {
+		r := &sbc.Realm{Meta: meta(id)}
+		r.Defaults()
+		r.UnknownSource = u
+		return r
+	}
+	iface := func(id, realm, ip string) *sbc.SIPInterface {
+		i := &sbc.SIPInterface{Meta: meta(id)}
+		i.Defaults()
+		i.RealmID, i.BindAddress = realm, ip
+		return i
+	}
+	pool := func(id, realm, ip string) *sbc.MediaPool {
+		p := &sbc.MediaPool{Meta: meta(id)}
+		p.Defaults()
+		p.RealmID, p.Address = realm, ip
+		return p
+	}
+	trunk := func(id, realm, plan string) *sbc.Trunk {
+		t := &sbc.Trunk{Meta: meta(id)}
+		t.Defaults()
+		t.RealmID, t.RoutingPlanID = realm, plan
+		return t
+	}
+	identity := func(id, trunk, cidr string) *sbc.Identity {
+		i := &sbc.Identity{Meta: meta(id), TrunkID: trunk, CIDR: cidr}
+		return i
+	}
+	endpoint := func(id string, n int) *sbc.Endpoint {
+		e := &sbc.Endpoint{Meta: meta(id)}
+		e.Defaults()
+		e.TrunkID, e.Address, e.Port, e.Priority = "trk_b", fmt.Sprintf("198.51.100.%d", 9+n), 5060, n
+		return e
+	}
+	rule := &sbc.Rule{Meta: meta("rul_1")}
+	rule.Defaults()
+	rule.RoutingPlanID, rule.Prefix, rule.RouteListID = "rpl_1", "49", "rls_1"
+	no := &sbc.Rule{Meta: meta("rul_2")}
+	no.Defaults()
+	no.RoutingPlanID, no.Prefix, no.Action, no.RejectCode, no.RejectReason = "rpl_1", "4900", sbc.ActionReject, 603, "Not that one"
+	target := &sbc.Target{Meta: meta("tgt_1")}
+	target.Defaults()
+	target.RouteListID, target.TrunkID = "rls_1", "trk_b"
+	rs := []sbc.Resource{
+		tenant, realm("rlm_a", sbc.UnknownDrop), realm("rlm_b", sbc.UnknownReject),
+		iface("sif_a", "rlm_a", borderA), iface("sif_b", "rlm_b", borderB),
+		pool("mpl_a", "rlm_a", borderA), pool("mpl_b", "rlm_b", borderB),
+		&sbc.RoutingPlan{Meta: meta("rpl_1")}, &sbc.RouteList{Meta: meta("rls_1")},
+		trunk("trk_a", "rlm_a", "rpl_1"), trunk("trk_b", "rlm_b", ""),
+		endpoint("end_1", 1), endpoint("end_2", 2),
+		identity("idn_a", "trk_a", callerIP), identity("idn_b", "trk_b", calleeIP),
+		rule, no, target,
+	}
+	if edit != nil {
+		for _, r := range rs {
+			edit(r.Base().ID, r)
+		}
+	}
+	return rs
+}
+
+// world is a border between two fake networks.
+type world struct {
+	t      testing.TB
+	m      *Manager
+	wire   *wire
+	engine *engine
+	ledger *ledger
+	tally  *admit.Tally
+	snap   *config.Snapshot
+	seq    int
+	panics int // expected
+}
+
+// run makes a world in a bubble of virtual time, lets play happen and sees that nothing is left.
+func run(t *testing.T, edit func(id string, r sbc.Resource), play func(w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, edit)
+		play(w)
+		synctest.Wait()
+		w.clean()
+	})
+}
+
+func newWorld(t testing.TB, edit func(id string, r sbc.Resource)) *world {
+	snap, err := config.Compile(resources(edit), 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, snap: snap, wire: &wire{t: t}, engine: &engine{}, ledger: &ledger{}, tally: admit.New(admit.Options{})}
+	w.m = New(Options{
+		Snapshot: func() *config.Snapshot { return snap }, Wire: w.wire, Engine: w.engine, Ledger: w.ledger, Tally: w.tally, Node: "node-1",
+	})
+	return w
+}
+
+// clean checks the baseline: no call, no place, no session, no timer is left, and there is a record for each call.
+func (w *world) clean() {
+	w.t.Helper()
+	for _, c := range w.m.calls.all("") {
+		w.t.Errorf("call %s is left: %+v", c.id, c.st)
+	}
+	w.tally.Each(func(id string, u admit.Usage) { w.t.Errorf("trunk %s still counts %+v", id, u) })
+	if n := w.engine.open(); n != 0 {
+		w.t.Errorf("%d media sessions are left", n)
+	}
+	w.ledger.mu.Lock()
+	defer w.ledger.mu.Unlock()
+	seen := map[string]bool{}
+	for _, d := range w.ledger.ends {
+		if seen[d.ID] {
+			w.t.Errorf("two records of %s", d.ID)
+		}
+		seen[d.ID] = true
+		if d.EndReason == "" || d.ReleasedBy == "" || d.Disposition == "" || d.FinalCode == 0 && d.EndReason != sbc.EndShutdown {
+			w.t.Errorf("record with holes: %+v", d)
+		}
+	}
+}
+
+// cdr gives the only record.
+func (w *world) cdr() *sbc.CDR {
+	w.t.Helper()
+	synctest.Wait()
+	w.ledger.mu.Lock()
+	defer w.ledger.mu.Unlock()
+	if len(w.ledger.ends) != 1 {
+		w.t.Fatalf("%d records, want 1", len(w.ledger.ends))
+	}
+	return w.ledger.ends[0]
+}
+
+// wire is the callee's network, and the caller's for what we send there.
+type wire struct {
+	t    testing.TB
+	mu   sync.Mutex
+	sent []*sent
+	acks []*msg.Message
+	// fail makes Send fail with this error.
+	fail error
+}
+
+// sent is a request of ours.
+type sent struct {
+	w         *wire
+	o         msg.Outbound
+	req       *msg.Message // as it was on the wire
+	target    msg.Target
+	cancelled bool
+	cancel    []msg.Header
+	taken     bool
+	tag       string
+}
+
+func localFor(ids []string) msg.Local {
+	l := msg.Local{Interface: "sif_b", Transport: sbc.TransportUDP, Host: borderB, Port: 5060}
+	if len(ids) > 0 && ids[0] == "sif_a" {
+		l.Interface, l.Host = "sif_a", borderA
+	}
+	return l
+}
+
+func hopTo(t msg.Target, l msg.Local) msg.Hop {
+	port := t.Port
+	if port == 0 {
+		port = 5060
+	}
+	a, err := netip.ParseAddr(t.Host)
+	if err != nil {
+		a = netip.MustParseAddr("203.0.113.1")
+	}
+	return msg.Hop{
+		Interface: l.Interface, Transport: l.Transport, Local: netip.AddrPortFrom(netip.MustParseAddr(l.Host), 5060),
+		Remote: netip.AddrPortFrom(a, uint16(port)), At: time.Now(),
+	}
+}
+
+func (w *wire) put(req *msg.Message, t msg.Target, prepare func(*msg.Message, msg.Local), tell func([]byte, msg.Hop)) *msg.Message {
+	l := localFor(t.Interfaces)
+	prepare(req, l)
+	req.PrependVia(msg.Via{Transport: "UDP", Host: l.Host, Port: 5060, Params: msg.SetParam(nil, "branch", msg.NewBranch())})
+	raw := req.AppendTo(nil)
+	tell(raw, hopTo(t, l))
+	m, err := msg.Parse(bytes.Clone(raw))
+	if err != nil {
+		w.t.Errorf("we sent what cannot be parsed: %v\n%s", err, raw)
+		return req
+	}
+	m.Hop = hopTo(t, l)
+	return m
+}
+
+func (w *wire) Send(o msg.Outbound) msg.ClientTx {
+	s := &sent{w: w, o: o, target: o.Target, tag: "callee" + msg.NewTag()[:4]}
+	s.req = w.put(o.Request, o.Target, o.Prepare, o.Sent)
+	w.mu.Lock()
+	w.sent = append(w.sent, s)
+	fail := w.fail
+	w.mu.Unlock()
+	if fail != nil {
+		go o.Failed(s, fail)
+	}
+	return s
+}
+
+func (w *wire) SendACK(ack *msg.Message, t msg.Target, prepare func(*msg.Message, msg.Local), tell func([]byte, msg.Hop)) {
+	m := w.put(ack, t, prepare, tell)
+	w.mu.Lock()
+	w.acks = append(w.acks, m)
+	w.mu.Unlock()
+}
+
+func (s *sent) Cancel(headers ...msg.Header) {
+	s.w.mu.Lock()
+	s.cancelled, s.cancel = true, headers
+	s.w.mu.Unlock()
+}
+func (s *sent) Local() msg.Local { return localFor(s.target.Interfaces) }
+func (s *sent) Hop() msg.Hop     { return hopTo(s.target, s.Local()) }
+
+// next takes the oldest request of a method that was not taken yet.
+func (w *wire) next(method msg.Method) *sent {
+	w.t.Helper()
+	synctest.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.sent {
+		if s.req.Method == method && !s.taken {
+			s.taken = true
+			return s
+		}
+	}
+	w.t.Fatalf("no %s was sent", method)
+	return nil
+}
+
+// none sees that no request of a method waits.
+func (w *wire) none(method msg.Method) {
+	w.t.Helper()
+	synctest.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.sent {
+		if s.req.Method == method && !s.taken {
+			w.t.Errorf("an unexpected %s was sent to %s:\n%s", method, s.target.Host, s.req.AppendTo(nil))
+		}
+	}
+}
+
+// ackCount is how many ACKs we sent.
+func (w *wire) ackCount() int {
+	synctest.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.acks)
+}
+
+// reply answers a request of ours. extra are header lines and, after an empty one, SDP.
+func (s *sent) reply(code int, extra ...string) *msg.Message {
+	s.w.t.Helper()
+	return s.replyAs(s.tag, code, extra...)
+}
+
+// replyAs answers with a To tag: as another fork, or "" for none.
+func (s *sent) replyAs(tag string, code int, extra ...string) *msg.Message {
+	s.w.t.Helper()
+	res := msg.NewResponse(s.req, code, "")
+	if code > 100 && tag != "" && s.req.To.Tag() == "" {
+		res.SetToTag(tag)
+	}
+	host := s.req.Hop.Remote.Addr().String()
+	if code < 300 && code > 100 && (s.req.Method == msg.INVITE || s.req.Method == msg.UPDATE) {
+		res.Append("Contact", "<sip:peer@"+host+":5060>")
+	}
+	res.Append("Server", "PeerOS/9.9")
+	for _, e := range extra {
+		if strings.HasPrefix(e, "v=0") {
+			res.SetBody("application/sdp", []byte(e))
+			continue
+		}
+		name, value, _ := strings.Cut(e, ": ")
+		res.Set(name, value)
+	}
+	m, err := msg.Parse(res.AppendTo(nil))
+	if err != nil {
+		s.w.t.Fatalf("reply: %v", err)
+	}
+	m.Hop = s.req.Hop
+	s.o.Response(s, m)
+	synctest.Wait()
+	return m
+}
+
+func (s *sent) failed(err error) {
+	s.o.Failed(s, err)
+	synctest.Wait()
+}
+
+// server is a transaction whose client is a peer.
+type server struct {
+	t        testing.TB
+	req      *msg.Message
+	mu       sync.Mutex
+	res      []*msg.Message
+	acked    bool
+	tag      string
+	onCancel func(*msg.Message)
+	onFailed func(error)
+	onSent   func([]byte, msg.Hop)
+}
+
+func (s *server) Request() *msg.Message { return s.req }
+
+func (s *server) Respond(res *msg.Message) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, old := range s.res {
+		if old.Status >= 200 {
+			s.t.Errorf("a second final answer: %d after %d to %s", res.Status, old.Status, s.req.Method)
+		}
+	}
+	raw := res.AppendTo(nil)
+	m, err := msg.Parse(bytes.Clone(raw))
+	if err != nil {
+		s.t.Errorf("we answered what cannot be parsed: %v\n%s", err, raw)
+		return nil
+	}
+	s.res = append(s.res, m)
+	if s.onSent != nil {
+		s.onSent(raw, s.req.Hop)
+	}
+	return nil
+}
+
+func (s *server) Acked() {
+	s.mu.Lock()
+	s.acked = true
+	s.mu.Unlock()
+}
+
+func (s *server) Local() msg.Local {
+	return localFor([]string{s.req.Hop.Interface})
+}
+func (s *server) OnCancel(f func(*msg.Message))  { s.onCancel = f }
+func (s *server) OnFailed(f func(error))         { s.onFailed = f }
+func (s *server) OnSent(f func([]byte, msg.Hop)) { s.onSent = f }
+func (s *server) SetTag(tag string)              { s.tag = tag }
+
+// last is the newest response, nil before the first.
+func (s *server) last() *msg.Message {
+	synctest.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.res) == 0 {
+		return nil
+	}
+	return s.res[len(s.res)-1]
+}
+
+// want sees that the newest response has a code.
+func (s *server) want(code int) *msg.Message {
+	s.t.Helper()
+	m := s.last()
+	if m == nil || m.Status != code {
+		got := 0
+		if m != nil {
+			got = m.Status
+		}
+		s.t.Fatalf("%s was answered with %d, want %d", s.req.Method, got, code)
+	}
+	return m
+}
+
+// peer is a user agent on one side.
+type peer struct {
+	w                *world
+	ip, iface        string
+	callID           string
+	local, remote    string // From and To of its requests
+	cseq             int
+	uri              string
+	inviteBranch     string
+	lastInviteNumber int
+}
+
+// caller is a new caller.
+func (w *world) caller() *peer {
+	w.seq++
+	return &peer{
+		w: w, ip: callerIP, iface: "sif_a", callID: fmt.Sprintf("a-call-%d@%s", w.seq, callerIP), cseq: 100, uri: "sip:4930123@" + borderA,
+		local: fmt.Sprintf(`"Alice" <sip:+441234@%s>;tag=atag%d`, callerIP, w.seq), remote: "<sip:4930123@" + borderA + ">",
+	}
+}
+
+// callee is the user agent that answered a request of ours.
+func (w *world) callee(s *sent) *peer {
+	r := s.req
+	tag := r.To
+	if tag.Tag() == "" {
+		tag = tag.WithTag(s.tag)
+	}
+	return &peer{
+		w: w, ip: r.Hop.Remote.Addr().String(), iface: r.Hop.Interface, callID: r.CallID, cseq: 7000, local: tag.String(), remote: r.From.String(),
+		uri: "sip:whatever@wrong.example",
+	}
+}
+
+// send makes a request, gives it to Admit and Handle as edge does, and returns its transaction; nil if it was not served.
+func (p *peer) send(method msg.Method, body string, extra ...string) *server {
+	p.w.t.Helper()
+	s, d := p.try(method, body, extra...)
+	if d.Action != msg.Serve {
+		p.w.t.Fatalf("%s was not served: %+v", method, d)
+	}
+	return s
+}
+
+func (p *peer) try(method msg.Method, body string, extra ...string) (*server, msg.Decision) {
+	p.w.t.Helper()
+	if method != msg.ACK {
+		p.cseq++
+	}
+	req := p.build(method, p.cseq, body, extra...)
+	d := p.w.m.Admit(req)
+	if d.Action != msg.Serve {
+		return nil, d
+	}
+	s := &server{t: p.w.t, req: req}
+	p.w.m.Handle(s, req)
+	synctest.Wait()
+	return s, d
+}
+
+func (p *peer) build(method msg.Method, cseq int, body string, extra ...string) *msg.Message {
+	p.w.t.Helper()
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s SIP/2.0\r\nVia: SIP/2.0/UDP %s:5060;branch=%s\r\n", method, p.uri, p.ip, msg.NewBranch())
+	fmt.Fprintf(&b, "From: %s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %d %s\r\n", p.local, p.remote, p.callID, cseq, method)
+	has := strings.Join(extra, "\n")
+	if !strings.Contains(has, "Contact: ") {
+		fmt.Fprintf(&b, "Contact: <sip:ua@%s:5060>\r\n", p.ip)
+	}
+	if !strings.Contains(has, "Max-Forwards: ") {
+		b.WriteString("Max-Forwards: 70\r\n")
+	}
+	b.WriteString("User-Agent: SecretPBX/1.2\r\n")
+	for _, e := range extra {
+		if e != "" {
+			b.WriteString(e + "\r\n")
+		}
+	}
+	if body != "" && !strings.Contains(has, "Content-Type: ") {
+		b.WriteString("Content-Type: application/sdp\r\n")
+	}
+	fmt.Fprintf(&b, "Content-Length: %d\r\n\r\n%s", len(body), body)
+	m, err := msg.Parse([]byte(b.String()))
+	if err != nil {
+		p.w.t.Fatalf("the test's own message: %v\n%s", err, b.String())
+	}
+	m.Hop = msg.Hop{
+		Interface: p.iface, Transport: sbc.TransportUDP, Local: netip.AddrPortFrom(netip.MustParseAddr(borderA), 5060),
+		Remote: netip.AddrPortFrom(netip.MustParseAddr(p.ip), 5060), At: time.Now(),
+	}
+	return m
+}
+
+// invite begins a call.
+func (p *peer) invite(body string, extra ...string) *server {
+	p.w.t.Helper()
+	s := p.send(msg.INVITE, body, extra...)
+	p.lastInviteNumber = p.cseq
+	return s
+}
+
+// learn takes over our tag from a response.
+func (p *peer) learn(res *msg.Message) {
+	p.remote = res.To.String()
+	if cs, err := res.Contacts(); err == nil && len(cs) == 1 {
+		p.uri = cs[0].URI.String()
+	}
+}
+
+// ack acknowledges the INVITE with number n.
+func (p *peer) ack(n int, body string) {
+	p.w.t.Helper()
+	p.w.m.Ack(p.build(msg.ACK, n, body))
+	synctest.Wait()
+}
+
+// engine is media that moves nothing.
+type engine struct {
+	mu       sync.Mutex
+	sessions []*session
+	refuse   error // of the next Offer
+}
+
+func (e *engine) Open(o media.SessionOptions) Session {
+	s := &session{e: e, o: o, parties: map[*media.Party]bool{}}
+	e.mu.Lock()
+	e.sessions = append(e.sessions, s)
+	e.mu.Unlock()
+	return s
+}
+
+func (e *engine) open() (n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, s := range e.sessions {
+		if !s.closed {
+			n++
+		}
+	}
+	return n
+}
+
+func (e *engine) last() *session {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.sessions[len(e.sessions)-1]
+}
+
+type session struct {
+	e        *engine
+	o        media.SessionOptions
+	parties  map[*media.Party]bool
+	dropped  int
+	answered bool
+	closed   bool
+	rejected int
+	pending  int
+	last     time.Time
+}
+
+func (s *session) Party(media.PartyOptions) *media.Party {
+	p := new(media.Party)
+	s.parties[p] = true
+	return p
+}
+func (s *session) Signalling(*media.Party, netip.Addr) {}
+
+// exchange rewrites SDP by putting "border" before what came.
+type exchange struct {
+	s        *session
+	offer    []byte
+	answered bool
+	rejected bool
+}
+
+func (s *session) Offer(from, to *media.Party, offer []byte) (Exchange, error) {
+	if !s.parties[from] || !s.parties[to] || s.closed {
+		return nil, media.ErrClosed
+	}
+	if err := s.e.refuse; err != nil {
+		return nil, err
+	}
+	if !bytes.HasPrefix(offer, []byte("v=0")) {
+		return nil, media.ErrBadSDP
+	}
+	s.pending++
+	return &exchange{s: s, offer: ours(offer)}, nil
+}
+
+// ours writes SDP of our own, with the port of what came so that tests can follow it.
+func ours(in []byte) []byte {
+	out := bytes.ReplaceAll(in, []byte(callerIP), []byte(borderB))
+	return bytes.ReplaceAll(out, []byte(calleeIP), []byte(borderA))
+}
+
+func (x *exchange) Offer() []byte { return x.offer }
+func (x *exchange) Answer(answer []byte) ([]byte, error) {
+	if !bytes.HasPrefix(answer, []byte("v=0")) {
+		return nil, media.ErrBadSDP
+	}
+	x.done()
+	x.answered = true
+	return ours(answer), nil
+}
+func (x *exchange) Reject() {
+	if !x.answered {
+		x.rejected = true
+		x.s.rejected++
+	}
+	x.done()
+}
+func (x *exchange) done() {
+	if !x.answered && x.s.pending > 0 {
+		x.s.pending--
+	}
+}
+func (s *session) Drop(p *media.Party) { delete(s.parties, p); s.dropped++ }
+func (s *session) Answered()           { s.answered = true }
+func (s *session) Stats() []media.StreamStats {
+	var st []media.StreamStats
+	for p := range s.parties {
+		st = append(st, media.StreamStats{From: p, Media: "audio", Packets: 50})
+	}
+	return st
+}
+func (s *session) LastMedia() time.Time { return s.last }
+func (s *session) Close() []media.StreamStats {
+	s.e.mu.Lock()
+	defer s.e.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	return s.Stats()
+}
+
+// ledger keeps records in memory.
+type ledger struct {
+	mu       sync.Mutex
+	answered []*sbc.CDR
+	ends     []*sbc.CDR
+	blow     bool // panic at Answered
+	err      error
+}
+
+func (l *ledger) Answered(c *sbc.CDR) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.blow {
+		panic("ledger")
+	}
+	l.answered = append(l.answered, c)
+	return l.err
+}
+
+func (l *ledger) End(c *sbc.CDR) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ends = append(l.ends, c)
+	return l.err
+}
+
+// talk brings a call up and gives both its ends.
+func (w *world) talk() (a *peer, b *peer, in *server, out *sent) {
+	w.t.Helper()
+	a = w.caller()
+	in = a.invite(sdp(callerIP, 4000))
+	in.want(100)
+	out = w.wire.next(msg.INVITE)
+	out.reply(180)
+	in.want(180)
+	out.reply(200, sdp(calleeIP, 5000))
+	a.learn(in.want(200))
+	a.ack(a.lastInviteNumber, "")
+	return a, w.callee(out), in, out
+}
+
+// end lets the caller hang up.
+func (w *world) end(a *peer) {
+	w.t.Helper()
+	a.send(msg.BYE, "").want(200)
+	w.wire.next(msg.BYE).reply(200)
+}
+
+func background() context.Context { return context.Background() }
