@@ -2,9 +2,7 @@ package api
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -57,15 +55,4 @@ type Options struct {
 	// ValidateResponses checks every answer against openapi.yaml and turns one that breaks it into a 500 and an error in the
 	// log. It costs as much again as the request's validation: for tests and the demo.
 	ValidateResponses bool
-}
-
-// New builds the handler of the whole API: resources, documentation, health and metrics.
-func New(o Options) (http.Handler, error) {
-	return nil, errors.New("not built yet")
-}
-
-// Bootstrap sees to it that somebody can get in: with envKey (the value of SALLYPORT_API_KEY) that key is let in as an
-// administrator; without it, and if no key exists, one is made and returned to be printed once.
-func Bootstrap(ctx context.Context, config Provisioner, store sbc.Provisioning, envKey string) (printOnce string, err error) {
-	return "", errors.New("not built yet")
 }

@@ -1,0 +1,76 @@
+package api
+
+import (
+	"context"
+
+	"github.com/sallyport/sallyport/api/gen"
+)
+
+// ListEndpoints serves the list of endpoints.
+func (s *server) ListEndpoints(ctx context.Context, r gen.ListEndpointsRequestObject) (gen.ListEndpointsResponseObject, error) {
+	p := r.Params
+	items, next, err := list[gen.Endpoint](ctx, s, endpointsOf(r.TrunkID), filters{
+		limit: p.Limit, cursor: p.Cursor, name: p.Name, externalID: p.ExternalID, enabled: p.Enabled, label: p.Label,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return gen.ListEndpoints200JSONResponse{Items: items, NextCursor: next}, nil
+}
+
+// CreateEndpoint makes an endpoint.
+func (s *server) CreateEndpoint(ctx context.Context, r gen.CreateEndpointRequestObject) (gen.CreateEndpointResponseObject, error) {
+	v, err := create[gen.Endpoint](ctx, s, endpointsOf(r.TrunkID), r.Params.DryRun, r.Body)
+	if err != nil {
+		return nil, err
+	}
+	return gen.CreateEndpoint201JSONResponse{Body: v.body, Headers: gen.CreateEndpoint201ResponseHeaders{ETag: v.tag, Location: v.location}}, nil
+}
+
+// GetEndpoint shows an endpoint.
+func (s *server) GetEndpoint(ctx context.Context, r gen.GetEndpointRequestObject) (gen.GetEndpointResponseObject, error) {
+	v, err := show[gen.Endpoint](ctx, s, endpointsOf(r.TrunkID), r.EndpointID, r.Params.IfNoneMatch)
+	if err != nil {
+		return nil, err
+	}
+	return gen.GetEndpoint200JSONResponse{Body: v.body, Headers: gen.GetEndpoint200ResponseHeaders{ETag: v.tag}}, nil
+}
+
+// ReplaceEndpoint puts a whole endpoint in the place of another.
+func (s *server) ReplaceEndpoint(ctx context.Context, r gen.ReplaceEndpointRequestObject) (gen.ReplaceEndpointResponseObject, error) {
+	v, err := replace[gen.Endpoint](ctx, s, endpointsOf(r.TrunkID), r.EndpointID, r.Params.DryRun, conditions{ifMatch: r.Params.IfMatch}, r.Body)
+	if err != nil {
+		return nil, err
+	}
+	return gen.ReplaceEndpoint200JSONResponse{Body: v.body, Headers: gen.ReplaceEndpoint200ResponseHeaders{ETag: v.tag}}, nil
+}
+
+// UpdateEndpoint changes some fields of an endpoint.
+func (s *server) UpdateEndpoint(ctx context.Context, r gen.UpdateEndpointRequestObject) (gen.UpdateEndpointResponseObject, error) {
+	v, err := patch[gen.Endpoint](ctx, s, endpointsOf(r.TrunkID), r.EndpointID, r.Params.DryRun, conditions{ifMatch: r.Params.IfMatch}, r.Body)
+	if err != nil {
+		return nil, err
+	}
+	return gen.UpdateEndpoint200JSONResponse{Body: v.body, Headers: gen.UpdateEndpoint200ResponseHeaders{ETag: v.tag}}, nil
+}
+
+// DeleteEndpoint deletes an endpoint.
+func (s *server) DeleteEndpoint(ctx context.Context, r gen.DeleteEndpointRequestObject) (gen.DeleteEndpointResponseObject, error) {
+	if err := remove(ctx, s, endpointsOf(r.TrunkID), r.EndpointID, r.Params.DryRun, conditions{ifMatch: r.Params.IfMatch}); err != nil {
+		return nil, err
+	}
+	return gen.DeleteEndpoint204Response{}, nil
+}
+
+// UpsertEndpoint makes or replaces the endpoint with an external id.
+func (s *server) UpsertEndpoint(ctx context.Context, r gen.UpsertEndpointRequestObject) (gen.UpsertEndpointResponseObject, error) {
+	cond := conditions{ifMatch: r.Params.IfMatch, ifNoneMatch: r.Params.IfNoneMatch}
+	v, err := upsert[gen.Endpoint](ctx, s, endpointsOf(r.TrunkID), r.ExternalID, r.Params.DryRun, cond, r.Body)
+	if err != nil {
+		return nil, err
+	}
+	if v.created {
+		return gen.UpsertEndpoint201JSONResponse{Body: v.body, Headers: gen.UpsertEndpoint201ResponseHeaders{ETag: v.tag, Location: v.location}}, nil
+	}
+	return gen.UpsertEndpoint200JSONResponse{Body: v.body, Headers: gen.UpsertEndpoint200ResponseHeaders{ETag: v.tag}}, nil
+}

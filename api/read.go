@@ -1,0 +1,293 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/sallyport/sallyport/api/gen"
+	"github.com/sallyport/sallyport/sbc"
+)
+
+// place says where a resource is in the API: its kind and, for a part of another resource, that resource.
+type place struct {
+	kind   sbc.Kind
+	parent sbc.Kind // "" for a resource of its own
+	id     string   // of the parent
+	field  string   // that refers to the parent
+}
+
+func top(kind sbc.Kind) place { return place{kind: kind} }
+
+func endpointsOf(trunkID string) place {
+	return place{kind: sbc.KindEndpoint, parent: sbc.KindTrunk, id: trunkID, field: "trunk_id"}
+}
+
+func identitiesOf(trunkID string) place {
+	return place{kind: sbc.KindIdentity, parent: sbc.KindTrunk, id: trunkID, field: "trunk_id"}
+}
+
+func rulesOf(planID string) place {
+	return place{kind: sbc.KindRule, parent: sbc.KindRoutingPlan, id: planID, field: "routing_plan_id"}
+}
+
+func targetsOf(listID string) place {
+	return place{kind: sbc.KindTarget, parent: sbc.KindRouteList, id: listID, field: "route_list_id"}
+}
+
+// getter finds a resource of a tenant ("" for any): a transaction or the store does it.
+type getter func(kind sbc.Kind, tenantID, id string) (sbc.Resource, error)
+
+// stored reads outside a transaction.
+func (s *server) stored(ctx context.Context) getter {
+	return func(kind sbc.Kind, tenantID, id string) (sbc.Resource, error) {
+		return s.o.Store.Get(ctx, kind, tenantID, id)
+	}
+}
+
+// find reads a resource as the caller may see it: of the caller's tenant, and of the parent that the path names.
+func (p place) find(get getter, tenant, id string) (sbc.Resource, error) {
+	if p.kind == sbc.KindTenant {
+		// A tenant belongs to no tenant: the store would not find it for a key that does.
+		if tenant != "" && tenant != id {
+			return nil, missing(p.kind, id)
+		}
+		tenant = ""
+	}
+	r, err := get(p.kind, tenant, id)
+	switch {
+	case sbc.CodeOf(err) == sbc.CodeNotFound && err != nil:
+		return nil, missing(p.kind, id)
+	case err != nil:
+		return nil, err
+	case !p.holds(r):
+		return nil, missing(p.kind, id)
+	}
+	return r, nil
+}
+
+// holds tells whether a resource is part of the parent in the path.
+func (p place) holds(r sbc.Resource) bool {
+	if p.parent == "" {
+		return true
+	}
+	for _, ref := range r.References() {
+		if ref.Owns {
+			return ref.ID == p.id
+		}
+	}
+	return false
+}
+
+// owner reads the parent in the path; nil where there is none.
+func (p place) owner(get getter, tenant string) (sbc.Resource, error) {
+	if p.parent == "" {
+		return nil, nil
+	}
+	return top(p.parent).find(get, tenant, p.id)
+}
+
+func missing(kind sbc.Kind, id string) error {
+	return sbc.Errorf(sbc.CodeNotFound, "there is no %s %s", words(kind), clip(id))
+}
+
+// words is a kind as people say it.
+func words(kind sbc.Kind) string { return strings.ReplaceAll(string(kind), "-", " ") }
+
+// view is a resource as the API shows it, with its ETag.
+type view[G any] struct {
+	body     G
+	tag      string
+	location string
+	created  bool
+}
+
+// present maps a resource to its generated type and adds its runtime state.
+func present[G any](s *server, r sbc.Resource, more ...field) (G, error) {
+	return convert[G](r, append(s.runtime(r), more...)...)
+}
+
+// runtime is what a resource is doing now, if its kind does anything.
+func (s *server) runtime(r sbc.Resource) []field {
+	m := r.Base()
+	switch r.Kind() {
+	case sbc.KindSIPInterface:
+		status, ok := s.o.Status.InterfaceStatus(m.ID)
+		if !ok {
+			status = sbc.InterfaceStatus{State: idle(m.Enabled), Since: m.UpdatedAt}
+		}
+		return []field{{"status", status}}
+	case sbc.KindMediaPool:
+		status, ok := s.o.Status.PoolStatus(m.ID)
+		if !ok {
+			status = sbc.PoolStatus{State: idle(m.Enabled)}
+		}
+		return []field{{"status", status}}
+	case sbc.KindAPIKey:
+		status := gen.APIKeyStatus{}
+		if at := s.keys.lastUsed(m.ID); !at.IsZero() {
+			status.LastUsedAt = &at
+		}
+		return []field{{"status", status}}
+	}
+	return nil
+}
+
+// idle is the state of what the engine does not know.
+func idle(enabled bool) string {
+	if enabled {
+		return "down"
+	}
+	return "disabled"
+}
+
+// show reads one resource. Kinds with a runtime state pass no ifNoneMatch: that state changes without the ETag.
+func show[G any](ctx context.Context, s *server, p place, id string, ifNoneMatch *string) (view[G], error) {
+	r, err := p.find(s.stored(ctx), callerOf(ctx).tenant(), id)
+	if err != nil {
+		return view[G]{}, err
+	}
+	tag := etag(r.Base().Revision)
+	if err := unmodified(ifNoneMatch, tag); err != nil {
+		return view[G]{}, err
+	}
+	body, err := present[G](s, r)
+	return view[G]{body: body, tag: tag}, err
+}
+
+// filters are the query parameters that lists of resources share.
+type filters struct {
+	limit      *gen.Limit
+	cursor     *gen.Cursor
+	name       *gen.FilterName
+	externalID *gen.FilterExternalID
+	enabled    *gen.FilterEnabled
+	label      *gen.FilterLabel
+	tenant     *gen.FilterTenant
+	refs       []*string // of which the store can follow one
+}
+
+// list reads one page of resources.
+func list[G any](ctx context.Context, s *server, p place, f filters) (items []G, next *string, err error) {
+	c := callerOf(ctx)
+	q, err := f.query(c, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	if owner, err := p.owner(s.stored(ctx), c.tenant()); err != nil {
+		return nil, nil, err
+	} else if owner != nil {
+		q.Ref = p.id
+	}
+	page, after, err := s.page(ctx, c, q)
+	if err != nil {
+		return nil, nil, err
+	}
+	items = make([]G, 0, len(page))
+	for _, r := range page {
+		g, err := present[G](s, r)
+		if err != nil {
+			return nil, nil, err
+		}
+		items = append(items, g)
+	}
+	if after != "" {
+		cursor := makeCursor(c.scope, after)
+		next = &cursor
+	}
+	return items, next, nil
+}
+
+// page asks the store, except for the one tenant that a tenant's key can see.
+func (s *server) page(ctx context.Context, c *caller, q sbc.Query) ([]sbc.Resource, string, error) {
+	if q.Kind != sbc.KindTenant || c.tenant() == "" {
+		return s.o.Store.List(ctx, q)
+	}
+	r, err := s.o.Store.Get(ctx, sbc.KindTenant, "", c.tenant())
+	if err != nil {
+		return nil, "", err
+	}
+	if !selected(r, q) {
+		return nil, "", nil
+	}
+	return []sbc.Resource{r}, "", nil
+}
+
+// selected does for one resource what the store does for many.
+func selected(r sbc.Resource, q sbc.Query) bool {
+	m := r.Base()
+	for key, value := range q.Labels {
+		if v, ok := m.Labels[key]; !ok || v != value {
+			return false
+		}
+	}
+	return (q.Name == "" || q.Name == m.Name) && (q.ExternalID == "" || q.ExternalID == m.ExternalID) &&
+		(q.Enabled == nil || *q.Enabled == m.Enabled) && m.ID > q.After
+}
+
+const defaultLimit = 100
+
+func limitOf(limit *int) int {
+	if limit == nil {
+		return defaultLimit
+	}
+	return *limit
+}
+
+// query turns the parameters into what the store understands.
+func (f filters) query(c *caller, p place) (sbc.Query, error) {
+	q := sbc.Query{Kind: p.kind, Limit: limitOf(f.limit), Enabled: f.enabled}
+	var err error
+	if q.After, err = openCursor(c.scope, f.cursor); err != nil {
+		return q, err
+	}
+	if q.TenantID, err = c.choose(f.tenant); err != nil {
+		return q, err
+	}
+	if p.kind == sbc.KindTenant {
+		q.TenantID = ""
+	}
+	for _, ref := range f.refs {
+		switch {
+		case ref == nil || *ref == "":
+		case q.Ref != "":
+			return q, sbc.Errorf(codeParameter, "give only one of the parameters that name another resource")
+		default:
+			q.Ref = *ref
+		}
+	}
+	q.Name, q.ExternalID = value(f.name), value(f.externalID)
+	if f.label != nil {
+		q.Labels = map[string]string{}
+		for _, l := range *f.label {
+			k, v, _ := strings.Cut(l, "=")
+			q.Labels[k] = v
+		}
+	}
+	return q, nil
+}
+
+// choose is the tenant a list is about: the key's own, or for a system-wide key the one asked for ("" for all).
+func (c *caller) choose(asked *string) (string, error) {
+	own := c.tenant()
+	switch {
+	case asked == nil || *asked == "" || *asked == own:
+		return own, nil
+	case own == "":
+		return *asked, nil
+	}
+	return "", sbc.Errorf(sbc.CodeForbidden, "the key sees the tenant %s only", own)
+}
+
+func value[T any](p *T) T {
+	var zero T
+	if p == nil {
+		return zero
+	}
+	return *p
+}
+
+// unknownReference is the fault of a reference to nothing.
+func unknownReference(ref sbc.Reference) sbc.Fault {
+	return sbc.Fault{Pointer: ref.Pointer, Code: "unknown_reference", Detail: fmt.Sprintf("there is no %s %s", words(ref.Kind), clip(ref.ID))}
+}

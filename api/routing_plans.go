@@ -1,0 +1,78 @@
+package api
+
+import (
+	"context"
+
+	"github.com/sallyport/sallyport/api/gen"
+	"github.com/sallyport/sallyport/sbc"
+)
+
+// ListRoutingPlans serves the list of routing plans.
+func (s *server) ListRoutingPlans(ctx context.Context, r gen.ListRoutingPlansRequestObject) (gen.ListRoutingPlansResponseObject, error) {
+	p := r.Params
+	items, next, err := list[gen.RoutingPlan](ctx, s, top(sbc.KindRoutingPlan), filters{
+		limit: p.Limit, cursor: p.Cursor, name: p.Name, externalID: p.ExternalID, enabled: p.Enabled, label: p.Label,
+		tenant: p.TenantID,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return gen.ListRoutingPlans200JSONResponse{Items: items, NextCursor: next}, nil
+}
+
+// CreateRoutingPlan makes a routing plan.
+func (s *server) CreateRoutingPlan(ctx context.Context, r gen.CreateRoutingPlanRequestObject) (gen.CreateRoutingPlanResponseObject, error) {
+	v, err := create[gen.RoutingPlan](ctx, s, top(sbc.KindRoutingPlan), r.Params.DryRun, r.Body)
+	if err != nil {
+		return nil, err
+	}
+	return gen.CreateRoutingPlan201JSONResponse{Body: v.body, Headers: gen.CreateRoutingPlan201ResponseHeaders{ETag: v.tag, Location: v.location}}, nil
+}
+
+// GetRoutingPlan shows a routing plan.
+func (s *server) GetRoutingPlan(ctx context.Context, r gen.GetRoutingPlanRequestObject) (gen.GetRoutingPlanResponseObject, error) {
+	v, err := show[gen.RoutingPlan](ctx, s, top(sbc.KindRoutingPlan), r.RoutingPlanID, r.Params.IfNoneMatch)
+	if err != nil {
+		return nil, err
+	}
+	return gen.GetRoutingPlan200JSONResponse{Body: v.body, Headers: gen.GetRoutingPlan200ResponseHeaders{ETag: v.tag}}, nil
+}
+
+// ReplaceRoutingPlan puts a whole routing plan in the place of another.
+func (s *server) ReplaceRoutingPlan(ctx context.Context, r gen.ReplaceRoutingPlanRequestObject) (gen.ReplaceRoutingPlanResponseObject, error) {
+	v, err := replace[gen.RoutingPlan](ctx, s, top(sbc.KindRoutingPlan), r.RoutingPlanID, r.Params.DryRun, conditions{ifMatch: r.Params.IfMatch}, r.Body)
+	if err != nil {
+		return nil, err
+	}
+	return gen.ReplaceRoutingPlan200JSONResponse{Body: v.body, Headers: gen.ReplaceRoutingPlan200ResponseHeaders{ETag: v.tag}}, nil
+}
+
+// UpdateRoutingPlan changes some fields of a routing plan.
+func (s *server) UpdateRoutingPlan(ctx context.Context, r gen.UpdateRoutingPlanRequestObject) (gen.UpdateRoutingPlanResponseObject, error) {
+	v, err := patch[gen.RoutingPlan](ctx, s, top(sbc.KindRoutingPlan), r.RoutingPlanID, r.Params.DryRun, conditions{ifMatch: r.Params.IfMatch}, r.Body)
+	if err != nil {
+		return nil, err
+	}
+	return gen.UpdateRoutingPlan200JSONResponse{Body: v.body, Headers: gen.UpdateRoutingPlan200ResponseHeaders{ETag: v.tag}}, nil
+}
+
+// DeleteRoutingPlan deletes a routing plan.
+func (s *server) DeleteRoutingPlan(ctx context.Context, r gen.DeleteRoutingPlanRequestObject) (gen.DeleteRoutingPlanResponseObject, error) {
+	if err := remove(ctx, s, top(sbc.KindRoutingPlan), r.RoutingPlanID, r.Params.DryRun, conditions{ifMatch: r.Params.IfMatch}); err != nil {
+		return nil, err
+	}
+	return gen.DeleteRoutingPlan204Response{}, nil
+}
+
+// UpsertRoutingPlan makes or replaces the routing plan with an external id.
+func (s *server) UpsertRoutingPlan(ctx context.Context, r gen.UpsertRoutingPlanRequestObject) (gen.UpsertRoutingPlanResponseObject, error) {
+	cond := conditions{ifMatch: r.Params.IfMatch, ifNoneMatch: r.Params.IfNoneMatch}
+	v, err := upsert[gen.RoutingPlan](ctx, s, top(sbc.KindRoutingPlan), r.ExternalID, r.Params.DryRun, cond, r.Body)
+	if err != nil {
+		return nil, err
+	}
+	if v.created {
+		return gen.UpsertRoutingPlan201JSONResponse{Body: v.body, Headers: gen.UpsertRoutingPlan201ResponseHeaders{ETag: v.tag, Location: v.location}}, nil
+	}
+	return gen.UpsertRoutingPlan200JSONResponse{Body: v.body, Headers: gen.UpsertRoutingPlan200ResponseHeaders{ETag: v.tag}}, nil
+}

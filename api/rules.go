@@ -1,0 +1,76 @@
+package api
+
+import (
+	"context"
+
+	"github.com/sallyport/sallyport/api/gen"
+)
+
+// ListRules serves the list of rules.
+func (s *server) ListRules(ctx context.Context, r gen.ListRulesRequestObject) (gen.ListRulesResponseObject, error) {
+	p := r.Params
+	items, next, err := list[gen.Rule](ctx, s, rulesOf(r.RoutingPlanID), filters{
+		limit: p.Limit, cursor: p.Cursor, name: p.Name, externalID: p.ExternalID, enabled: p.Enabled, label: p.Label,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return gen.ListRules200JSONResponse{Items: items, NextCursor: next}, nil
+}
+
+// CreateRule makes a rule.
+func (s *server) CreateRule(ctx context.Context, r gen.CreateRuleRequestObject) (gen.CreateRuleResponseObject, error) {
+	v, err := create[gen.Rule](ctx, s, rulesOf(r.RoutingPlanID), r.Params.DryRun, r.Body)
+	if err != nil {
+		return nil, err
+	}
+	return gen.CreateRule201JSONResponse{Body: v.body, Headers: gen.CreateRule201ResponseHeaders{ETag: v.tag, Location: v.location}}, nil
+}
+
+// GetRule shows a rule.
+func (s *server) GetRule(ctx context.Context, r gen.GetRuleRequestObject) (gen.GetRuleResponseObject, error) {
+	v, err := show[gen.Rule](ctx, s, rulesOf(r.RoutingPlanID), r.RuleID, r.Params.IfNoneMatch)
+	if err != nil {
+		return nil, err
+	}
+	return gen.GetRule200JSONResponse{Body: v.body, Headers: gen.GetRule200ResponseHeaders{ETag: v.tag}}, nil
+}
+
+// ReplaceRule puts a whole rule in the place of another.
+func (s *server) ReplaceRule(ctx context.Context, r gen.ReplaceRuleRequestObject) (gen.ReplaceRuleResponseObject, error) {
+	v, err := replace[gen.Rule](ctx, s, rulesOf(r.RoutingPlanID), r.RuleID, r.Params.DryRun, conditions{ifMatch: r.Params.IfMatch}, r.Body)
+	if err != nil {
+		return nil, err
+	}
+	return gen.ReplaceRule200JSONResponse{Body: v.body, Headers: gen.ReplaceRule200ResponseHeaders{ETag: v.tag}}, nil
+}
+
+// UpdateRule changes some fields of a rule.
+func (s *server) UpdateRule(ctx context.Context, r gen.UpdateRuleRequestObject) (gen.UpdateRuleResponseObject, error) {
+	v, err := patch[gen.Rule](ctx, s, rulesOf(r.RoutingPlanID), r.RuleID, r.Params.DryRun, conditions{ifMatch: r.Params.IfMatch}, r.Body)
+	if err != nil {
+		return nil, err
+	}
+	return gen.UpdateRule200JSONResponse{Body: v.body, Headers: gen.UpdateRule200ResponseHeaders{ETag: v.tag}}, nil
+}
+
+// DeleteRule deletes a rule.
+func (s *server) DeleteRule(ctx context.Context, r gen.DeleteRuleRequestObject) (gen.DeleteRuleResponseObject, error) {
+	if err := remove(ctx, s, rulesOf(r.RoutingPlanID), r.RuleID, r.Params.DryRun, conditions{ifMatch: r.Params.IfMatch}); err != nil {
+		return nil, err
+	}
+	return gen.DeleteRule204Response{}, nil
+}
+
+// UpsertRule makes or replaces the rule with an external id.
+func (s *server) UpsertRule(ctx context.Context, r gen.UpsertRuleRequestObject) (gen.UpsertRuleResponseObject, error) {
+	cond := conditions{ifMatch: r.Params.IfMatch, ifNoneMatch: r.Params.IfNoneMatch}
+	v, err := upsert[gen.Rule](ctx, s, rulesOf(r.RoutingPlanID), r.ExternalID, r.Params.DryRun, cond, r.Body)
+	if err != nil {
+		return nil, err
+	}
+	if v.created {
+		return gen.UpsertRule201JSONResponse{Body: v.body, Headers: gen.UpsertRule201ResponseHeaders{ETag: v.tag, Location: v.location}}, nil
+	}
+	return gen.UpsertRule200JSONResponse{Body: v.body, Headers: gen.UpsertRule200ResponseHeaders{ETag: v.tag}}, nil
+}
