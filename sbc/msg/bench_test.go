@@ -40,6 +40,19 @@ func bigInvite() []byte {
 	return []byte(head + tail)
 }
 
+// TestParseAllocates keeps the parser cheap: the message, its headers, its parameters.
+func TestParseAllocates(t *testing.T) {
+	raw := bigInvite()
+	allocs := testing.AllocsPerRun(100, func() {
+		if _, err := Parse(raw); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if allocs > 4 {
+		t.Errorf("%v allocations", allocs)
+	}
+}
+
 func BenchmarkParseInvite(b *testing.B) {
 	raw := bigInvite()
 	b.ReportAllocs()

@@ -14,8 +14,9 @@ func TestNewResponseCopies(t *testing.T) {
 	req := parsed(t, plain("v: SIP/2.0/TCP 192.0.2.2;branch=z9hG4bK2", "Timestamp: 54", "Subject: x", "Record-Route: <sip:p;lr>"))
 	req.Hop = Hop{Interface: "sif_1", Conn: 7}
 	res := NewResponse(req, 180, "")
-	equal(t, string(res.AppendTo(nil)), "SIP/2.0 180 Ringing\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\nFrom: <sip:a@example.com>;tag=1\r\n"+
-		"To: <sip:b@example.com>\r\nCall-ID: c1\r\nCSeq: 1 INVITE\r\nv: SIP/2.0/TCP 192.0.2.2;branch=z9hG4bK2\r\nContent-Length: 0\r\n\r\n")
+	equal(t, string(res.AppendTo(nil)), "SIP/2.0 180 Ringing\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\n"+
+		"From: <sip:a@example.com>;tag=1\r\nTo: <sip:b@example.com>\r\nCall-ID: c1\r\nCSeq: 1 INVITE\r\n"+
+		"v: SIP/2.0/TCP 192.0.2.2;branch=z9hG4bK2\r\nContent-Length: 0\r\n\r\n")
 	equal(t, res.Hop, req.Hop)
 	equal(t, res.IsRequest(), false)
 	equal(t, res.CSeq, req.CSeq)
@@ -127,8 +128,10 @@ func TestUnparsedParameterValuesAreQuoted(t *testing.T) {
 }
 
 func TestContact(t *testing.T) {
-	equal(t, Local{Transport: sbc.TransportUDP, Host: "192.0.2.1", Port: 5060}.Contact("abc"), "<sip:abc@192.0.2.1:5060>")
-	equal(t, Local{Transport: sbc.TransportTCP, Host: "2001:db8::1", Port: 5070}.Contact(""), "<sip:[2001:db8::1]:5070;transport=tcp>")
+	udp := Local{Transport: sbc.TransportUDP, Host: "192.0.2.1", Port: 5060}
+	equal(t, udp.Contact("abc"), "<sip:abc@192.0.2.1:5060>")
+	tcp := Local{Transport: sbc.TransportTCP, Host: "2001:db8::1", Port: 5070}
+	equal(t, tcp.Contact(""), "<sip:[2001:db8::1]:5070;transport=tcp>")
 	equal(t, Local{Host: "sbc.example.com"}.Contact("a b@c>%"), "<sip:a%20b%40c%3E%25@sbc.example.com>")
 	if _, err := ParseNameAddr(Local{Transport: sbc.TransportTCP, Host: "::1", Port: 1}.Contact("x")); err != nil {
 		t.Error(err)
@@ -137,7 +140,8 @@ func TestContact(t *testing.T) {
 
 func TestTimersDefaults(t *testing.T) {
 	d := Timers{}.WithDefaults()
-	equal(t, d, Timers{500 * time.Millisecond, 4 * time.Second, 5 * time.Second, 32 * time.Second, 32 * time.Second, 3 * time.Minute})
+	want := Timers{T1: DefaultT1, T2: DefaultT2, T4: DefaultT4, B: 32 * time.Second, NoResponse: 32 * time.Second, C: DefaultC}
+	equal(t, d, want)
 	d = Timers{T1: 100 * time.Millisecond, NoResponse: time.Second}.WithDefaults()
 	equal(t, d.B, 6400*time.Millisecond)
 	equal(t, d.NoResponse, time.Second)

@@ -25,8 +25,8 @@ const maxKeptHead = 8192
 // NewFramer makes a framer that takes messages of at most max octets, headers and body together.
 func NewFramer(max int) *Framer { return &Framer{max: max} }
 
-// Next reads the next message. raw is freshly made and the caller's. keepalive with a nil raw is the double CRLF of RFC 5626 4.4.1,
-// which wants a single CRLF back. A nil raw without keepalive or error is padding between messages: call again.
+// Next reads the next message. raw is freshly made and the caller's. keepalive with a nil raw is the double CRLF of RFC 5626
+// 4.4.1, which wants a single CRLF back. A nil raw without keepalive or error is padding between messages: call again.
 //
 // An error that is a *ParseError is the sender's fault: 400 for lengths that are missing, doubled, negative or no number and for
 // bare CR or LF, 513 for messages beyond max; Partial, where not nil, is the message to answer before closing. All other

@@ -166,8 +166,11 @@ func (a *arena) uriParams(s string, sep byte) (Params, error) {
 // appendParams writes header parameters. A value that is neither token, host nor quoted string is quoted.
 func appendParams(b []byte, p Params) []byte {
 	for _, kv := range p {
-		b = append(b, ';')
-		b = appendToken(b, kv.K)
+		start := len(b)
+		if b = appendName(append(b, ';'), kv.K); len(b) == start+1 {
+			b = b[:start]
+			continue
+		}
 		if kv.V == "" {
 			continue
 		}
@@ -190,6 +193,16 @@ func plainValue(s string) bool {
 		}
 	}
 	return true
+}
+
+// appendName writes a parameter's name and leaves out what would end it.
+func appendName(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c != ';' && c != '=' && isParamText(s[i:i+1]) {
+			b = append(b, c)
+		}
+	}
+	return b
 }
 
 // appendToken writes a name and leaves out what no token can hold.

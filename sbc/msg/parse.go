@@ -39,8 +39,8 @@ func (p *parser) failHeader(what string, id headerID) {
 	}
 }
 
-// Parse reads one message that fills raw, as a datagram does; octets after the body are ignored (RFC 3261 18.3). It takes raw over:
-// the message's strings are windows into it. Every error is a *ParseError.
+// Parse reads one message that fills raw, as a datagram does; octets after the body are ignored (RFC 3261 18.3). It takes raw
+// over: the message's strings are windows into it. Every error is a *ParseError.
 func Parse(raw []byte) (*Message, error) {
 	text := bytes.TrimLeft(raw, "\r\n") // RFC 3261 7.5
 	if len(text) == 0 {
@@ -124,7 +124,13 @@ func (p *parser) header(id headerID, value string) {
 		}
 		p.seen |= 1 << id
 	}
-	var err error
+	if p.read(id, value) != nil {
+		p.failHeader("Malformed ", id)
+	}
+}
+
+// read fills the field of a header that has one.
+func (p *parser) read(id headerID, value string) (err error) {
 	switch id {
 	case idVia:
 		err = p.viaHeader(value)
@@ -133,27 +139,33 @@ func (p *parser) header(id headerID, value string) {
 	case idTo:
 		p.m.To, err = p.party(value)
 	case idCallID:
-		if p.m.CallID = value; value == "" || strings.ContainsAny(value, " \t") {
-			err = errURI
-		}
+		p.m.CallID, err = callID(value)
 	case idCSeq:
 		p.m.CSeq, err = ParseCSeq(value)
 	case idMaxForwards:
-		p.m.MaxForwards, err = digits(value, maxMaxForwards)
+		if p.m.IsRequest() { // in a response it means nothing
+			p.m.MaxForwards, err = digits(value, maxMaxForwards)
+		}
 	case idContentLength:
 		p.length, err = digits(value, 1<<31-1)
 	case idContact:
 		err = p.contact(value)
 	}
-	if err != nil {
-		p.failHeader("Malformed ", id)
+	return err
+}
+
+// callID takes any text without white space: what devices send is seldom RFC 3261's word [ "@" word ].
+func callID(value string) (string, error) {
+	if value == "" || strings.ContainsAny(value, " \t") {
+		return value, errCallID
 	}
+	return value, nil
 }
 
 func digits(s string, max uint64) (int, error) {
 	n, ok := number(s, max)
 	if !ok {
-		return -1, errParams
+		return -1, errNumber
 	}
 	return int(n), nil
 }

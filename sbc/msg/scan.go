@@ -2,8 +2,8 @@ package msg
 
 import "strings"
 
-// scanner cuts a header section into logical lines, up to the empty line. It is the only reader of lines here: Parse and the stream framer both use
-// it, so that they cannot disagree about where a header begins (the root of request smuggling).
+// scanner cuts a header section into logical lines, up to the empty line. It is the only reader of headers here: Parse and the
+// stream framer both use it, so that they cannot disagree about where a header begins (the root of request smuggling).
 type scanner struct {
 	s    string
 	pos  int  // where the next line begins; after the end, where the body does

@@ -103,8 +103,9 @@ func TestFolding(t *testing.T) {
 func TestNothingIsAnsweredTo(t *testing.T) {
 	ack := strings.ReplaceAll(string(plain("bad header")), "INVITE", "ACK")
 	for name, raw := range map[string]string{
-		"ACK": ack, "response": "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.1\r\n\r\n", "no Via": "INVITE sip:a@b SIP/2.0\r\nTo: <sip:a@b>\r\n\r\n",
-		"HTTP": "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "nothing": "", "CRLF": "\r\n\r\n", "garbage": "\x16\x03\x01\x02\x00\x01",
+		"ACK": ack, "response": "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.1\r\n\r\n",
+		"no Via": "INVITE sip:a@b SIP/2.0\r\nTo: <sip:a@b>\r\n\r\n",
+		"HTTP":   "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "nothing": "", "CRLF": "\r\n\r\n", "garbage": "\x16\x03\x01\x02\x00\x01",
 		"status 99": "SIP/2.0 99 X\r\n\r\n", "status 700": "SIP/2.0 700 X\r\n\r\n", "status +20": "SIP/2.0 +20 X\r\n\r\n",
 		"version 3 response": "SIP/3.0 200 OK\r\n\r\n", "one word": "INVITE\r\n\r\n", "two words": "INVITE sip:a@b\r\n\r\n",
 	} {

@@ -120,13 +120,8 @@ func (a *arena) uri(s string) (URI, error) {
 		return u, errURI
 	}
 	colon := strings.IndexByte(s, ':')
-	if colon <= 0 || !isAlpha(s[0]) {
+	if colon <= 0 || !isScheme(s[:colon]) {
 		return u, errScheme
-	}
-	for i := range colon {
-		if c := s[i]; !isAlpha(c) && !isDigit(c) && c != '+' && c != '-' && c != '.' {
-			return u, errScheme
-		}
 	}
 	if u.Scheme = "sip"; s[:colon] != "sip" {
 		u.Scheme = lower(s[:colon])
@@ -142,6 +137,15 @@ func (a *arena) uri(s string) (URI, error) {
 		return u, errURI
 	}
 	return u, nil
+}
+
+func isScheme(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !isAlpha(c) && !isDigit(c) && c != '+' && c != '-' && c != '.' {
+			return false
+		}
+	}
+	return isAlpha(s[0])
 }
 
 // sipURI parses what follows the scheme (RFC 3261 19.1.1). There may be one "@" only: with two, some readers take the first for

@@ -14,7 +14,7 @@ func TestParseURI(t *testing.T) {
 		{in: "sip:example.com;lr", scheme: "sip", host: "example.com"},
 		{in: "sip:[2001:db8::1]:5060;transport=tcp?a=b&c", scheme: "sip", host: "2001:db8::1", port: 5060,
 			out: "sip:[2001:db8::1]:5060;transport=tcp?a=b&c="},
-		{in: "sip:+49;isub=1;phone-context=x@192.0.2.1;user=phone", scheme: "sip", user: "+49;isub=1;phone-context=x", host: "192.0.2.1"},
+		{in: "sip:+49;isub=1;phone=x@192.0.2.1;user=phone", scheme: "sip", user: "+49;isub=1;phone=x", host: "192.0.2.1"},
 		{in: "sip://example.com", scheme: "sip", host: "example.com", out: "sip:example.com"},
 		{in: "sip:a%20b@example.com", scheme: "sip", user: "a%20b", host: "example.com"},
 		{in: "tel:+49-30-123;ext=4", scheme: "tel", user: "+49-30-123"},
@@ -43,9 +43,11 @@ func TestParseURI(t *testing.T) {
 
 func TestParseURIRefuses(t *testing.T) {
 	for _, in := range []string{
-		"", ":", "sip", "sip:", "sip:@", "sip:a@", "sip:a@b@c", "alice@example.com", "1sip:a@b", "si p:a@b", "sip:a b@c", "sip:a@b c",
+		"", ":", "sip", "sip:", "sip:@", "sip:a@", "sip:a@b@c", "alice@example.com", "1sip:a@b", "si p:a@b", "sip:a b@c",
+		"sip:a@b c", "sip:a@b;=x", "sip:a@b?=x",
 		"sip:a@b:", "sip:a@b:x", "sip:a@b:-1", "sip:a@b:65536", "sip:a@b:5060:5061", "sip:[::1", "sip:[::1]x", "sip:[1.2.3.4]",
-		"sip:[fe80::1%25eth0]", "sip:[1::2::3]", "sip:2001:db8::1", "sip:a@b\r\n", "sip:a@<b>", "sip:a@b\"", "sip:a@b\x00", "sip:a@b,c",
+		"sip:[fe80::1%25eth0]", "sip:[1::2::3]", "sip:2001:db8::1", "sip:a@b\r\n", "sip:a@<b>", "sip:a@b\"", "sip:a@b\x00",
+		"sip:a@b,c",
 		"sip:a@b/c", "sip:a@ü", "tel:", "http:", "sip:a@[:::]", "sip:a@[2001:::db8::1]", "sip:a@[2001:db8:::1]",
 	} {
 		if u, err := ParseURI(in); err == nil {
@@ -82,7 +84,7 @@ func TestNameAddr(t *testing.T) {
 		{`"A"<sip:a@b>`, "A", "sip:a@b", "", `"A" <sip:a@b>`},
 		{"A B <sip:a@b> ; x = \"y;z\" ", "A B", "sip:a@b", `;x="y;z"`, `"A B" <sip:a@b>;x="y;z"`},
 		{"<sip:a,b@c>;q=0.5", "", "sip:a,b@c", ";q=0.5", "<sip:a,b@c>;q=0.5"},
-		{`<sip:a@b>;+sip.instance="<urn:uuid:1>"`, "", "sip:a@b", `;+sip.instance="<urn:uuid:1>"`, `<sip:a@b>;+sip.instance="<urn:uuid:1>"`},
+		{`<sip:a@b>;+i="<urn:uuid:1>"`, "", "sip:a@b", `;+i="<urn:uuid:1>"`, `<sip:a@b>;+i="<urn:uuid:1>"`},
 		{"*", "", "*", "", "*"},
 		{"<urn:service:sos>", "", "urn:service:sos", "", "<urn:service:sos>"},
 	}
@@ -141,8 +143,9 @@ func TestVia(t *testing.T) {
 	_, present = Via{}.RPort()
 	equal(t, present, false)
 	for _, in := range []string{
-		"", "SIP/2.0/UDP", "SIP/2.0/UDP ", "SIP/2.0 host", "SIP//UDP host", "UDP host", "SIP/2.0/UDP ;branch=x", "SIP/2.0/UDP a b",
-		"SIP/2.0/UDP host:;x", "SIP/2.0/ host", "HTTP/2.0/UDP host", "SIP/x/UDP host", `SIP/2.0/UDP host;x="`, "SIP/2.0/UDP host:1:2",
+		"", "SIP/2.0/UDP", "SIP/2.0/UDP ", "SIP/2.0 host", "SIP//UDP host", "UDP host", "SIP/2.0/UDP ;branch=x",
+		"SIP/2.0/UDP a b", "SIP/2.0/UDP host:;x", "SIP/2.0/ host", "HTTP/2.0/UDP host", "SIP/x/UDP host",
+		`SIP/2.0/UDP host;x="`, "SIP/2.0/UDP host:1:2",
 	} {
 		if v, err := ParseVia(in); err == nil {
 			t.Errorf("%q is accepted as %v", in, v)
@@ -154,7 +157,9 @@ func TestCSeqText(t *testing.T) {
 	c, err := ParseCSeq(" 0042\tACK ")
 	equal(t, err, nil)
 	equal(t, c.String(), "42 ACK")
-	for _, in := range []string{"", "1", "INVITE", "1INVITE", "-1 INVITE", "1 INVITE x", "1 ", "4294967296 X", "2147483648 X", "1 a/b"} {
+	for _, in := range []string{
+		"", "1", "INVITE", "1INVITE", "-1 INVITE", "1 INVITE x", "1 ", "4294967296 X", "2147483648 X", "1 a/b",
+	} {
 		if _, err := ParseCSeq(in); err == nil {
 			t.Errorf("%q is accepted", in)
 		}
@@ -164,7 +169,8 @@ func TestCSeqText(t *testing.T) {
 func TestCanonical(t *testing.T) {
 	for in, want := range map[string]string{
 		"i": "Call-ID", "CALL-id": "Call-ID", "cseq": "CSeq", "www-authenticate": "WWW-Authenticate", "rseq": "RSeq", "min-se": "Min-SE",
-		"x-foo-BAR": "X-Foo-Bar", "X-Foo": "X-Foo", "": "", "q": "Q", "L": "Content-Length", "p-asserted-identity": "P-Asserted-Identity",
+		"x-foo-BAR": "X-Foo-Bar", "X-Foo": "X-Foo", "": "", "q": "Q", "L": "Content-Length",
+		"p-asserted-identity":                "P-Asserted-Identity",
 		"a-very-long-name-that-nobody-knows": "A-Very-Long-Name-That-Nobody-Knows",
 	} {
 		equal(t, Canonical(in), want)

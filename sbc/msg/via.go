@@ -13,10 +13,12 @@ type Via struct {
 	Params    Params
 }
 
-// The faults of Via and CSeq.
+// The faults of Via, CSeq, Call-ID and of numbers.
 const (
-	errVia  = syntaxError("malformed Via")
-	errCSeq = syntaxError("malformed CSeq")
+	errVia    = syntaxError("malformed Via")
+	errCSeq   = syntaxError("malformed CSeq")
+	errCallID = syntaxError("malformed Call-ID")
+	errNumber = syntaxError("malformed number")
 )
 
 // ParseVia reads one value, not a list.
