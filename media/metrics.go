@@ -22,7 +22,7 @@ func newCollector(e *Engine) *collector {
 		packets:  desc("rtp_packets_total", "Media packets by direction (out: relayed).", "direction"),
 		bytes:    desc("rtp_bytes_total", "Octets of media relayed."),
 		dropped:  desc("rtp_dropped_total", "Media packets not relayed, by reason.", "reason"),
-		timeouts: desc("media_timeouts_total", "Calls reported as silent."),
+		timeouts: desc("media_silences_total", "Calls reported as silent."),
 		noPorts:  desc("media_ports_exhausted_total", "Times no pool had a free pair of ports."),
 		panics:   desc("media_panics_total", "Panics caught while moving packets."),
 	}
