@@ -168,8 +168,8 @@ func TestCSeqText(t *testing.T) {
 
 func TestCanonical(t *testing.T) {
 	for in, want := range map[string]string{
-		"i": "Call-ID", "CALL-id": "Call-ID", "cseq": "CSeq", "www-authenticate": "WWW-Authenticate", "rseq": "RSeq", "min-se": "Min-SE",
-		"x-foo-BAR": "X-Foo-Bar", "X-Foo": "X-Foo", "": "", "q": "Q", "L": "Content-Length",
+		"i": "Call-ID", "CALL-id": "Call-ID", "cseq": "CSeq", "www-authenticate": "WWW-Authenticate", "rseq": "RSeq",
+		"min-se": "Min-SE", "x-foo-BAR": "X-Foo-Bar", "X-Foo": "X-Foo", "": "", "q": "Q", "L": "Content-Length",
 		"p-asserted-identity":                "P-Asserted-Identity",
 		"a-very-long-name-that-nobody-knows": "A-Very-Long-Name-That-Nobody-Knows",
 	} {
