@@ -254,6 +254,15 @@ func (s *sent) Cancel(headers ...msg.Header) {
 	s.cancelled, s.cancel = true, headers
 	s.w.mu.Unlock()
 }
+
+// isCancelled tells whether we cancelled it.
+func (s *sent) isCancelled() bool {
+	synctest.Wait()
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	return s.cancelled
+}
+
 func (s *sent) Local() msg.Local { return localFor(s.target.Interfaces) }
 func (s *sent) Hop() msg.Hop     { return hopTo(s.target, s.Local()) }
 

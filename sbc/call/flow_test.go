@@ -2,7 +2,6 @@ package call
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/sallyport/sallyport/sbc"
@@ -117,13 +116,11 @@ func TestNoAnswer(t *testing.T) {
 		out := w.wire.next(msg.INVITE)
 		out.reply(180)
 		time.Sleep(119 * time.Second)
-		synctest.Wait()
-		if out.cancelled {
+		if out.isCancelled() {
 			t.Fatal("cancelled too early")
 		}
 		time.Sleep(2 * time.Second)
-		synctest.Wait()
-		if !out.cancelled {
+		if !out.isCancelled() {
 			t.Fatal("not cancelled after 120 s")
 		}
 		out.reply(487)
@@ -161,7 +158,7 @@ func TestCancel(t *testing.T) {
 		out.reply(180)
 		in.onCancel(a.build(msg.CANCEL, a.cseq, "", "Reason: SIP;cause=200"))
 		in.want(487)
-		if !out.cancelled {
+		if !out.isCancelled() {
 			t.Error("not cancelled")
 		}
 		out.reply(487)
@@ -183,11 +180,11 @@ func TestCancelBeforeProvisional(t *testing.T) {
 		out := w.wire.next(msg.INVITE)
 		in.onCancel(a.build(msg.CANCEL, a.cseq, ""))
 		in.want(487)
-		if out.cancelled {
+		if out.isCancelled() {
 			t.Fatal("CANCEL before a provisional")
 		}
 		out.reply(100)
-		if !out.cancelled {
+		if !out.isCancelled() {
 			t.Fatal("no CANCEL after the provisional")
 		}
 		out.reply(487)
