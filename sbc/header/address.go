@@ -7,8 +7,8 @@ import (
 
 // holdsAddress tells whether a text holds an IP address in any spelling, escapes decoded.
 func holdsAddress(s string) bool {
-	any := func(netip.Addr) bool { return true }
-	return scanAddresses(strings.ToLower(s), any) || scanAddresses(strings.ToLower(unescape(s)), any)
+	every := func(netip.Addr) bool { return true }
+	return scanAddresses(strings.ToLower(s), every) || scanAddresses(strings.ToLower(unescape(s)), every)
 }
 
 // shared is the address space between carriers and their customers (RFC 6598), which is of no use outside either.
@@ -28,7 +28,8 @@ func scanAddresses(s string, f func(netip.Addr) bool) bool {
 				return true
 			}
 		}
-		if (isHex(s[i]) || s[i] == ':') && (i == 0 || !isHex(s[i-1]) && s[i-1] != ':') {
+		// A digit after a digit, or a colon after one, belongs to what was read before.
+		if begins := isHex(s[i]) || strings.HasPrefix(s[i:], "::"); begins && (i == 0 || !isHex(s[i-1])) {
 			if a, ok := colons(s[i:]); ok && f(a) {
 				return true
 			}
@@ -60,7 +61,7 @@ func dotted(s string) (netip.Addr, bool) {
 	return netip.AddrFrom4(quad), true
 }
 
-// colons reads an IPv6 address at the beginning of s: the longest piece that is one.
+// colons reads an IPv6 address at the beginning of s: the longest piece that is one, cut between groups.
 func colons(s string) (netip.Addr, bool) {
 	const longest = 45 // with IPv4 at its end
 	end, count := 0, 0
@@ -70,10 +71,19 @@ func colons(s string) (netip.Addr, bool) {
 		}
 		end++
 	}
-	for ; count >= 2 && end >= 3; end-- {
+	for count >= 2 && end >= 3 {
 		if a, err := netip.ParseAddr(s[:end]); err == nil && a.Is6() {
 			return a.Unmap(), true
 		}
+		// On to the last colon or dot; a colon may belong to the address ("2001:db8::"), so it is tried with and without.
+		cut := strings.LastIndexAny(s[:end], ":.")
+		if cut < 0 {
+			break
+		}
+		if cut+1 < end {
+			cut++
+		}
+		end = cut
 	}
 	return netip.Addr{}, false
 }

@@ -151,7 +151,7 @@ func alert(c *collector, name string) {
 func languages(c *collector, name string) {
 	var keep []string
 	for _, v := range c.in.Values(name) {
-		if len(keep) < maxSame && language.MatchString(v) {
+		if len(keep) < maxSame && language.MatchString(v) && c.clean(v) {
 			keep = append(keep, strings.ReplaceAll(v, " ", ""))
 		}
 	}
@@ -220,7 +220,7 @@ func retryAfter(c *collector, name string) {
 // disposition passes what is to be done with a body (RFC 3261 20.11).
 func disposition(c *collector, name string) {
 	kind, params, _ := cutQuoted(c.in.Get(name), ';')
-	if kind = strings.TrimSpace(kind); !token.MatchString(kind) {
+	if kind = strings.TrimSpace(kind); !token.MatchString(kind) || !c.clean(kind) {
 		return
 	}
 	for params != "" {
@@ -238,7 +238,7 @@ func disposition(c *collector, name string) {
 func tokens(c *collector, name string) {
 	var keep []string
 	for _, v := range c.in.Values(name) {
-		if len(keep) < maxSame && token.MatchString(v) {
+		if len(keep) < maxSame && token.MatchString(v) && c.clean(v) {
 			keep = append(keep, v)
 		}
 	}

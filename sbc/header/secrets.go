@@ -17,6 +17,8 @@ const (
 	anywhere = 8
 	// leastProduct is the shortest part of a product's name.
 	leastProduct = 4
+	// maxAddresses bounds the addresses taken from a body.
+	maxAddresses = 64
 	// maxScan bounds the body that is searched for addresses.
 	maxScan = 16 << 10
 )
@@ -57,15 +59,24 @@ func Gather(in *msg.Message) *Secrets {
 			s.host(f[1])
 		}
 	}
-	if n := len(in.Body); n > 0 && n <= maxScan && strings.HasPrefix(strings.ToLower(in.Get("Content-Type")), "application/sdp") {
-		scanAddresses(string(in.Body), func(a netip.Addr) bool {
-			if !a.IsUnspecified() {
-				s.addrs = append(s.addrs, a)
-			}
-			return false
-		})
-	}
+	s.description(in)
 	return s
+}
+
+// description takes up the addresses of an SDP body, wherever they stand (RFC 8866 5.2, 5.7, 6; candidates of RFC 8839 5.1).
+func (s *Secrets) description(in *msg.Message) {
+	if n := len(in.Body); n == 0 || n > maxScan || !strings.HasPrefix(strings.ToLower(in.Get("Content-Type")), "application/sdp") {
+		return
+	}
+	for word := range strings.FieldsSeq(string(in.Body)) {
+		if !strings.ContainsAny(word, ".:") {
+			continue
+		}
+		word, _, _ = strings.Cut(word, "/") // time to live
+		if a, err := netip.ParseAddr(word); err == nil && len(s.addrs) < maxAddresses {
+			s.add(a.Unmap().String())
+		}
+	}
 }
 
 // Add takes up words of any sort: an address, a host, a tag.
@@ -96,9 +107,16 @@ func (s *Secrets) host(h string) {
 	s.add(strings.Trim(h, "[]"))
 }
 
+// word takes up a word; of one that is made of parts ("a84b4c76e66710.pc33") also the long parts by themselves.
 func (s *Secrets) word(w string) {
-	if w = strings.ToLower(w); len(w) >= leastWord {
+	w = strings.ToLower(w)
+	if len(w) >= leastWord {
 		s.words = append(s.words, w)
+	}
+	for part := range strings.FieldsFuncSeq(w, func(r rune) bool { return r < utf8.RuneSelf && !isWordByte(byte(r)) }) {
+		if len(part) >= anywhere && len(part) < len(w) {
+			s.words = append(s.words, part)
+		}
 	}
 }
 
@@ -202,7 +220,7 @@ func (s *Secrets) isOurs(a netip.Addr) bool {
 // showsHost looks for names of hosts, of their domains and of hosts within them.
 func (s *Secrets) showsHost(text string) bool {
 	for _, h := range s.hosts {
-		if strings.Contains(h, ".") && strings.Contains(text, h) || len(h) >= leastWord && containsWord(text, h) {
+		if strings.ContainsAny(h, ".:") && strings.Contains(text, h) || len(h) >= leastWord && containsWord(text, h) {
 			return true
 		}
 	}
@@ -252,7 +270,9 @@ func containsWord(text, word string) bool {
 	}
 }
 
-func isWordByte(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c >= utf8.RuneSelf }
+func isWordByte(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c >= utf8.RuneSelf
+}
 
 // unescape decodes %41; what is no escape stays.
 func unescape(s string) string {

@@ -71,8 +71,13 @@ type known struct {
 // add takes up a host: an address or a name.
 func (k *known) add(host string) {
 	if a, err := netip.ParseAddr(host); err == nil {
-		if a = a.Unmap().WithZone(""); !a.IsUnspecified() {
-			k.addrs = append(k.addrs, a)
+		if a = a.Unmap().WithZone(""); a.IsUnspecified() {
+			return
+		}
+		k.addrs = append(k.addrs, a)
+		if a.Is6() {
+			// As text, too: "2001:db8::7:5060" reads as another address.
+			k.hosts = append(k.hosts, a.String(), strings.ToLower(host))
 		}
 	} else if host != "" {
 		k.hosts = append(k.hosts, strings.ToLower(host))
