@@ -1,0 +1,294 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sallyport/sallyport/auth/token"
+	"github.com/sallyport/sallyport/sbc"
+)
+
+// Keys of the fixture. They are as good as any: their hashes are put into the store.
+const (
+	adminKey  = "0b7d1f4a9c3e5826f1d07a4b9e2c6d83"
+	tenantKey = "1b7d1f4a9c3e5826f1d07a4b9e2c6d84" // administrator of the other tenant
+	readerKey = "2b7d1f4a9c3e5826f1d07a4b9e2c6d85" // may read trunks in the default tenant
+	syncKey   = "3b7d1f4a9c3e5826f1d07a4b9e2c6d86" // may write keys and trunks, system-wide
+)
+
+// fixture is a running API over memory, with one resource of every kind under the id of the specification's examples.
+type fixture struct {
+	t     testing.TB
+	h     http.Handler
+	m     *memory
+	calls *live
+	node  *node
+	logs  *lockedBuffer
+	ids   map[sbc.Kind]string
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// example finds the example of a path parameter or schema's body in the specification.
+func exampleID(doc *openapi3.T, parameter string) string {
+	id, _ := doc.Components.Parameters[parameter].Value.Example.(string)
+	return id
+}
+
+func parsed(t testing.TB) *openapi3.T {
+	t.Helper()
+	doc, err := loadSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+// start builds the fixture; responses are validated unless fast.
+func start(t testing.TB, fast ...bool) *fixture {
+	t.Helper()
+	f := &fixture{t: t, m: newMemory(), calls: &live{}, logs: &lockedBuffer{}}
+	f.node = &node{m: f.m, ready: []sbc.Condition{{Type: "store", OK: true}}}
+	registry := prometheus.NewRegistry()
+	h, err := New(Options{
+		Store: f.m, Config: manager{f.m}, Records: f.m, Calls: f.calls, Status: f.node, Gatherer: registry, Registerer: registry, Version: "0.1.0-test",
+		Explain:           f.explain,
+		Log:               slog.New(slog.NewTextHandler(f.logs, nil)),
+		ValidateResponses: len(fast) == 0,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.h = h
+	f.ids = map[sbc.Kind]string{}
+	doc := parsed(t)
+	for kind, name := range map[sbc.Kind]string{
+		sbc.KindTenant: "TenantID", sbc.KindAPIKey: "APIKeyID", sbc.KindRealm: "RealmID", sbc.KindSIPInterface: "SIPInterfaceID", sbc.KindMediaPool: "MediaPoolID",
+		sbc.KindTrunk: "TrunkID", sbc.KindEndpoint: "EndpointID", sbc.KindIdentity: "IdentityID", sbc.KindRoutingPlan: "RoutingPlanID", sbc.KindRule: "RuleID",
+		sbc.KindRouteList: "RouteListID", sbc.KindTarget: "TargetID",
+	} {
+		f.ids[kind] = exampleID(doc, name)
+	}
+	f.seed(doc)
+	return f
+}
+
+func (f *fixture) explain(_ context.Context, r sbc.ExplainRequest) (sbc.Explanation, error) {
+	if r.Callee == "unavailable" {
+		return sbc.Explanation{}, sbc.Errorf(sbc.CodeUnavailable, "no snapshot yet")
+	}
+	return sbc.Explanation{Outcome: sbc.OutcomeRoute, TrunkID: f.ids[sbc.KindTrunk], Number: r.Callee}, nil
+}
+
+// seed fills the store anew.
+func (f *fixture) seed(doc *openapi3.T) {
+	fresh := newMemory()
+	f.m.mu.Lock()
+	f.m.state, f.m.cdrs, f.m.fail = fresh.state, nil, nil
+	f.m.mu.Unlock()
+	err := f.m.update(false, func(tx sbc.Tx) error {
+		def := sbc.New(sbc.KindTenant)
+		def.Base().ID, def.Base().Name = sbc.DefaultTenantID, "default"
+		all := []sbc.Resource{def}
+		for i, k := range []struct {
+			key, tenant string
+			scopes      []sbc.Scope
+		}{
+			{adminKey, "", []sbc.Scope{sbc.ScopeAdmin}}, {tenantKey, f.ids[sbc.KindTenant], []sbc.Scope{sbc.ScopeAdmin}},
+			{readerKey, sbc.DefaultTenantID, []sbc.Scope{"trunks:read"}}, {syncKey, "", []sbc.Scope{"api-keys:write", "trunks:write"}},
+		} {
+			key := &sbc.APIKey{Meta: sbc.Meta{ID: "key_" + string(rune('a'+i)), TenantID: k.tenant, Name: "fixture " + string(rune('a'+i)), Enabled: true}, Scopes: k.scopes}
+			key.Hash, key.Hint = token.Sum(k.key).String(), token.Hint(k.key)
+			all = append(all, key)
+		}
+		f.put(tx, def)
+		f.put(tx, f.fromExample(doc, sbc.KindTenant))
+		for _, r := range all[1:] {
+			f.put(tx, r)
+		}
+		for _, kind := range sbc.Kinds()[1:] {
+			r := f.fromExample(doc, kind)
+			if key, ok := r.(*sbc.APIKey); ok {
+				key.Hash = token.Sum("4b7d1f4a9c3e5826f1d07a4b9e2c6d87").String()
+			}
+			f.put(tx, r)
+		}
+		return nil
+	})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	call := sbc.CallInfo{TenantID: sbc.DefaultTenantID, State: sbc.CallConfirmed, IngressTrunkID: f.ids[sbc.KindTrunk], Caller: "+4930111", Callee: "+4989222", StartedAt: f.m.now, ConfigRevision: 1}
+	call.ID = exampleID(doc, "CallID")
+	other := call
+	other.ID, other.TenantID = "call_zz", f.ids[sbc.KindTenant]
+	f.calls.mu.Lock()
+	f.calls.calls, f.calls.hungUp = []sbc.CallInfo{call, other}, nil
+	f.calls.mu.Unlock()
+	record := sbc.CDR{ID: exampleID(doc, "CDRID"), CallID: call.ID, TenantID: sbc.DefaultTenantID, Node: "test", StartedAt: f.m.now, EndedAt: f.m.now.Add(time.Minute), Disposition: sbc.DispositionAnswered, EndReason: sbc.EndCallerBye, ReleasedBy: sbc.SideCaller, FinalCode: 200}
+	foreign := record
+	foreign.ID, foreign.TenantID, foreign.CallID = "cdr_zz", f.ids[sbc.KindTenant], "call_zz"
+	if err := f.m.AppendCDRs(context.Background(), []sbc.CDR{record, foreign}); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f *fixture) put(tx sbc.Tx, r sbc.Resource) {
+	if err := tx.Put(r); err != nil {
+		f.t.Fatalf("seed %s %s: %v", r.Kind(), r.Base().ID, err)
+	}
+}
+
+// fromExample makes the resource of a kind from the specification's example of what is read.
+func (f *fixture) fromExample(doc *openapi3.T, kind sbc.Kind) sbc.Resource {
+	name := schemaName(kind)
+	raw, err := json.Marshal(doc.Components.Examples[name].Value.Value)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	r := sbc.New(kind)
+	if err := json.Unmarshal(raw, r); err != nil {
+		f.t.Fatalf("example %s: %v", name, err)
+	}
+	return r
+}
+
+// schemaName is the name of a kind in the specification: sip-interface is SIPInterface.
+func schemaName(kind sbc.Kind) string {
+	var b strings.Builder
+	for part := range strings.SplitSeq(string(kind), "-") {
+		if slices.Contains([]string{"api", "sip"}, part) {
+			b.WriteString(strings.ToUpper(part))
+			continue
+		}
+		b.WriteString(strings.ToUpper(part[:1]) + part[1:])
+	}
+	return b.String()
+}
+
+// reply is an answer as the tests look at it.
+type reply struct {
+	t      testing.TB
+	status int
+	header http.Header
+	body   []byte
+}
+
+// as sends a request. headers come in pairs.
+func (f *fixture) as(key, method, path, body string, headers ...string) *reply {
+	f.t.Helper()
+	var reader io.Reader
+	if body != "" {
+		reader = strings.NewReader(body)
+	}
+	r := httptest.NewRequest(method, path, reader)
+	if key != "" {
+		r.Header.Set("Authorization", "Bearer "+key)
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	f.h.ServeHTTP(w, r)
+	return &reply{f.t, w.Code, w.Header(), w.Body.Bytes()}
+}
+
+// do sends a request with the administrator's key.
+func (f *fixture) do(method, path, body string, headers ...string) *reply {
+	f.t.Helper()
+	return f.as(adminKey, method, path, body, headers...)
+}
+
+// is checks the status.
+func (r *reply) is(status int) *reply {
+	r.t.Helper()
+	if r.status != status {
+		r.t.Fatalf("status %d, want %d: %s", r.status, status, r.body)
+	}
+	return r
+}
+
+// problem checks that it is a problem document with a code.
+func (r *reply) problem(status int, code string) map[string]any {
+	r.t.Helper()
+	r.is(status)
+	if got := r.header.Get("Content-Type"); got != "application/problem+json" {
+		r.t.Fatalf("an error came as %q: %s", got, r.body)
+	}
+	doc := r.json()
+	if doc["code"] != code {
+		r.t.Fatalf("code %v, want %s: %s", doc["code"], code, r.body)
+	}
+	return doc
+}
+
+func (r *reply) json() map[string]any {
+	r.t.Helper()
+	var m map[string]any
+	if err := json.Unmarshal(r.body, &m); err != nil {
+		r.t.Fatalf("%v: %s", err, r.body)
+	}
+	return m
+}
+
+// text is a string member of the body.
+func (r *reply) text(name string) string {
+	r.t.Helper()
+	s, _ := r.json()[name].(string)
+	return s
+}
+
+// pointers are those of a problem document, sorted.
+func (r *reply) pointers() []string {
+	r.t.Helper()
+	var all []string
+	faults, _ := r.json()["errors"].([]any)
+	for _, f := range faults {
+		m, _ := f.(map[string]any)
+		for _, name := range []string{"pointer", "parameter"} {
+			if s, ok := m[name].(string); ok {
+				all = append(all, s)
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+func equal[T comparable](t testing.TB, got, want []T) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v\nwant %v", got, want)
+	}
+}

@@ -1,0 +1,380 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sallyport/sallyport/sbc"
+)
+
+// memory is the store of the tests: the contract of sbc.Provisioning and sbc.Records in maps. It stands for the configuration
+// manager as well.
+type memory struct {
+	mu    sync.Mutex
+	state state
+	cdrs  []sbc.CDR
+	now   time.Time
+	fail  error // of every operation, if set
+}
+
+type state struct {
+	revision  int64
+	resources map[string]sbc.Resource
+	audit     []sbc.AuditEvent
+	replies   map[string]sbc.Reply
+}
+
+func (s state) clone() state {
+	return state{s.revision, maps.Clone(s.resources), slices.Clone(s.audit), maps.Clone(s.replies)}
+}
+
+func newMemory() *memory {
+	m := &memory{now: time.Date(2026, 11, 22, 9, 30, 0, 0, time.UTC)}
+	m.state = state{resources: map[string]sbc.Resource{}, replies: map[string]sbc.Reply{}}
+	return m
+}
+
+func copyOf(r sbc.Resource) sbc.Resource {
+	v := reflect.New(reflect.TypeOf(r).Elem())
+	v.Elem().Set(reflect.ValueOf(r).Elem())
+	c, _ := v.Interface().(sbc.Resource)
+	return c
+}
+
+func parentOf(r sbc.Resource) string {
+	for _, ref := range r.References() {
+		if ref.Owns {
+			return ref.ID
+		}
+	}
+	return ""
+}
+
+// memoryTx is a transaction on a copy.
+type memoryTx struct {
+	m *memory
+	s *state
+}
+
+func (t memoryTx) Revision() int64 { return t.s.revision }
+
+func (t memoryTx) Get(kind sbc.Kind, tenantID, id string) (sbc.Resource, error) {
+	r, ok := t.s.resources[id]
+	if !ok || r.Kind() != kind || (tenantID != "" && r.Base().TenantID != tenantID) {
+		return nil, sbc.Errorf(sbc.CodeNotFound, "no %s %s", kind, id)
+	}
+	return copyOf(r), nil
+}
+
+func (t memoryTx) ByExternalID(kind sbc.Kind, tenantID, externalID string) (sbc.Resource, error) {
+	for _, id := range slices.Sorted(maps.Keys(t.s.resources)) {
+		r := t.s.resources[id]
+		if r.Kind() == kind && r.Base().ExternalID == externalID && (tenantID == "" || r.Base().TenantID == tenantID) {
+			return copyOf(r), nil
+		}
+	}
+	return nil, sbc.Errorf(sbc.CodeNotFound, "no %s with external id %s", kind, externalID)
+}
+
+func (t memoryTx) Put(r sbc.Resource) error {
+	m := r.Base()
+	for id, other := range t.s.resources {
+		o := other.Base()
+		if id == m.ID || other.Kind() != r.Kind() || o.TenantID != m.TenantID {
+			continue
+		}
+		if o.Name == m.Name && parentOf(other) == parentOf(r) {
+			return taken("#/name", id)
+		}
+		if m.ExternalID != "" && o.ExternalID == m.ExternalID {
+			return taken("#/external_id", id)
+		}
+	}
+	for _, ref := range r.References() {
+		tenant := m.TenantID
+		if ref.Kind == sbc.KindTenant {
+			tenant = ""
+		}
+		if _, err := t.Get(ref.Kind, tenant, ref.ID); err != nil {
+			return sbc.Invalid([]sbc.Fault{unknownReference(ref)})
+		}
+	}
+	m.Revision, m.UpdatedAt = t.s.revision, t.m.now
+	if m.CreatedAt.IsZero() {
+		m.CreatedAt = t.m.now
+	}
+	t.s.resources[m.ID] = copyOf(r)
+	return nil
+}
+
+func taken(pointer, id string) error {
+	return &sbc.Error{Code: sbc.CodeConflict, Message: "it is taken", Faults: []sbc.Fault{{Pointer: pointer, Code: "taken", Detail: "is taken by " + id}}}
+}
+
+func (t memoryTx) Delete(kind sbc.Kind, id string) error {
+	if _, err := t.Get(kind, "", id); err != nil {
+		return err
+	}
+	var referrers []sbc.Referrer
+	for _, key := range slices.Sorted(maps.Keys(t.s.resources)) {
+		other := t.s.resources[key]
+		for _, ref := range other.References() {
+			if ref.ID == id {
+				referrers = append(referrers, sbc.Referrer{Kind: other.Kind(), ID: key, Name: other.Base().Name})
+			}
+		}
+	}
+	if len(referrers) > 0 {
+		return &sbc.Error{Code: sbc.CodeReferenced, Message: "others need it", Referrers: referrers}
+	}
+	delete(t.s.resources, id)
+	return nil
+}
+
+func (t memoryTx) Audit(e sbc.AuditEvent) error {
+	t.s.audit = append(t.s.audit, e)
+	return nil
+}
+
+func (t memoryTx) Remember(r sbc.Reply) error {
+	if _, ok := t.s.replies[r.Actor+" "+r.Key]; ok {
+		return sbc.Errorf(sbc.CodeConflict, "remembered already")
+	}
+	t.s.replies[r.Actor+" "+r.Key] = r
+	return nil
+}
+
+func (t memoryTx) All() ([]sbc.Resource, error) {
+	var all []sbc.Resource
+	for _, kind := range sbc.Kinds() {
+		for _, id := range slices.Sorted(maps.Keys(t.s.resources)) {
+			if r := t.s.resources[id]; r.Kind() == kind {
+				all = append(all, copyOf(r))
+			}
+		}
+	}
+	return all, nil
+}
+
+func (m *memory) Update(_ context.Context, change func(tx sbc.Tx) error) error {
+	return m.update(false, change)
+}
+
+func (m *memory) update(dryRun bool, change func(tx sbc.Tx) error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fail != nil {
+		return m.fail
+	}
+	next := m.state.clone()
+	next.revision++
+	if err := change(memoryTx{m, &next}); err != nil {
+		return err
+	}
+	if !dryRun {
+		m.state = next
+	}
+	return nil
+}
+
+func (m *memory) read(do func(t memoryTx) error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fail != nil {
+		return m.fail
+	}
+	return do(memoryTx{m, &m.state})
+}
+
+func (m *memory) Get(_ context.Context, kind sbc.Kind, tenantID, id string) (r sbc.Resource, err error) {
+	err = m.read(func(t memoryTx) error { r, err = t.Get(kind, tenantID, id); return err })
+	return r, err
+}
+
+func (m *memory) ByExternalID(_ context.Context, kind sbc.Kind, tenantID, externalID string) (r sbc.Resource, err error) {
+	err = m.read(func(t memoryTx) error { r, err = t.ByExternalID(kind, tenantID, externalID); return err })
+	return r, err
+}
+
+func (m *memory) List(_ context.Context, q sbc.Query) (page []sbc.Resource, next string, err error) {
+	err = m.read(func(t memoryTx) error {
+		for _, id := range slices.Sorted(maps.Keys(t.s.resources)) {
+			r := t.s.resources[id]
+			if r.Kind() != q.Kind || !selected(r, q) || (q.TenantID != "" && r.Base().TenantID != q.TenantID) || !refersTo(r, q.Ref) {
+				continue
+			}
+			if len(page) == q.Limit {
+				next = page[len(page)-1].Base().ID
+				return nil
+			}
+			page = append(page, copyOf(r))
+		}
+		return nil
+	})
+	return page, next, err
+}
+
+func refersTo(r sbc.Resource, id string) bool {
+	return id == "" || slices.ContainsFunc(r.References(), func(ref sbc.Reference) bool { return ref.ID == id })
+}
+
+func (m *memory) All(context.Context) (all []sbc.Resource, revision int64, err error) {
+	err = m.read(func(t memoryTx) error { revision = t.s.revision; all, err = t.All(); return err })
+	return all, revision, err
+}
+
+func (m *memory) Revision(context.Context) (n int64, err error) {
+	err = m.read(func(t memoryTx) error { n = t.s.revision; return nil })
+	return n, err
+}
+
+func (m *memory) Recall(_ context.Context, actor, key string) (reply *sbc.Reply, err error) {
+	err = m.read(func(t memoryTx) error {
+		if r, ok := t.s.replies[actor+" "+key]; ok {
+			reply = &r
+		}
+		return nil
+	})
+	return reply, err
+}
+
+func (m *memory) AuditEvents(_ context.Context, q sbc.AuditQuery) (page []sbc.AuditEvent, next string, err error) {
+	err = m.read(func(t memoryTx) error {
+		for _, e := range t.s.audit {
+			if e.ID <= q.After || (q.TenantID != "" && e.TenantID != q.TenantID) || (q.Actor != "" && e.Actor != q.Actor) ||
+				(q.Kind != "" && e.Kind != q.Kind) || (q.ResourceID != "" && e.ResourceID != q.ResourceID) {
+				continue
+			}
+			if len(page) == q.Limit {
+				next = page[len(page)-1].ID
+				return nil
+			}
+			page = append(page, e)
+		}
+		return nil
+	})
+	return page, next, err
+}
+
+func (m *memory) AppendCDRs(_ context.Context, records []sbc.CDR) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range records {
+		r.Sequence = int64(len(m.cdrs) + 1)
+		m.cdrs = append(m.cdrs, r)
+	}
+	return m.fail
+}
+
+func (m *memory) CDRs(_ context.Context, q sbc.CDRQuery) (page []sbc.CDR, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.cdrs {
+		if r.Sequence > q.After && len(page) < q.Limit && (q.TenantID == "" || r.TenantID == q.TenantID) && (q.CallID == "" || q.CallID == r.CallID) &&
+			(q.Caller == "" || q.Caller == r.Caller) && (q.EndReason == "" || q.EndReason == r.EndReason) {
+			page = append(page, r)
+		}
+	}
+	return page, m.fail
+}
+
+func (m *memory) CDR(_ context.Context, tenantID, id string) (*sbc.CDR, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.cdrs {
+		if r.ID == id && (tenantID == "" || tenantID == r.TenantID) {
+			return &r, m.fail
+		}
+	}
+	return nil, sbc.Errorf(sbc.CodeNotFound, "no record %s", id)
+}
+
+// manager is the Provisioner over the store.
+type manager struct{ m *memory }
+
+func (p manager) Update(_ context.Context, dryRun bool, change func(tx sbc.Tx) error) error {
+	return p.m.update(dryRun, change)
+}
+
+// node is the status of a node that is well.
+type node struct {
+	m     *memory
+	ready []sbc.Condition
+}
+
+func (n *node) InterfaceStatus(id string) (sbc.InterfaceStatus, bool) {
+	return sbc.InterfaceStatus{State: "listening", Since: n.m.now, BoundAddress: "127.0.0.10:5060"}, strings.HasPrefix(id, "sif_")
+}
+
+func (n *node) PoolStatus(string) (sbc.PoolStatus, bool) {
+	return sbc.PoolStatus{State: "ready", Total: 5000, InUse: 12, Quarantined: 2}, true
+}
+
+func (n *node) ConfigStatus() sbc.ConfigStatus {
+	n.m.mu.Lock()
+	defer n.m.mu.Unlock()
+	return sbc.ConfigStatus{Revision: n.m.state.revision, Active: n.m.state.revision, Since: n.m.now}
+}
+
+func (n *node) Ready() []sbc.Condition { return n.ready }
+
+// live is a set of calls.
+type live struct {
+	mu     sync.Mutex
+	calls  []sbc.CallInfo
+	hungUp []string
+}
+
+func (l *live) List(f sbc.CallFilter) []sbc.CallInfo {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var page []sbc.CallInfo
+	for _, c := range l.calls {
+		if c.ID > f.After && (f.TenantID == "" || f.TenantID == c.TenantID) && (f.State == "" || f.State == c.State) && (f.Caller == "" || f.Caller == c.Caller) && len(page) < f.Limit {
+			page = append(page, c)
+		}
+	}
+	return page
+}
+
+func (l *live) Get(id string) (sbc.CallInfo, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.calls {
+		if c.ID == id {
+			return c, true
+		}
+	}
+	return sbc.CallInfo{}, false
+}
+
+func (l *live) HangUp(_ context.Context, id, reason string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, c := range l.calls {
+		if c.ID == id {
+			l.calls = slices.Delete(slices.Clone(l.calls), i, i+1)
+			l.hungUp = append(l.hungUp, fmt.Sprintf("%s: %s", id, reason))
+			return nil
+		}
+	}
+	return sbc.Errorf(sbc.CodeNotFound, "no call %s", id)
+}
+
+func (l *live) Messages(id string) ([]sbc.TraceMessage, bool) {
+	if id == "call_forgotten" {
+		return nil, false
+	}
+	at := time.Date(2026, 11, 22, 9, 30, 0, 0, time.UTC)
+	return []sbc.TraceMessage{{At: at, Side: sbc.SideCaller, Direction: "in", Transport: sbc.TransportUDP, LocalAddress: "127.0.0.10:5060", RemoteAddress: "127.0.0.20:5060", Summary: "INVITE sip:1@x SIP/2.0", Raw: "INVITE sip:1@x SIP/2.0\r\n\r\n"}}, true
+}
+
+func (l *live) Media(id string) ([]sbc.StreamStats, bool) {
+	return []sbc.StreamStats{{Side: sbc.SideCaller, Media: "audio", Codec: "PCMA/8000", LocalAddress: "127.0.0.10:30000", RemoteAddress: "127.0.0.20:40000", Packets: 500, Octets: 86000, Lost: -1, MOS: 4.36, SSRC: 4294967295}}, id != "call_forgotten"
+}
