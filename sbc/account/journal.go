@@ -256,6 +256,9 @@ func (j *Journal) enqueue(it item) {
 	j.backlog++
 	switch {
 	case j.spilled:
+		if j.oldest.IsZero() {
+			j.oldest = it.at
+		}
 	case len(j.queue) < maxQueue:
 		cdr := *it.cdr
 		it.cdr = &cdr
@@ -341,7 +344,7 @@ func (j *Journal) Backlog() (records int, oldest time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	switch {
-	case j.spilled:
+	case j.spilled && !j.oldest.IsZero():
 		return j.backlog, j.oldest
 	case len(j.queue) > 0:
 		return j.backlog, j.queue[0].at

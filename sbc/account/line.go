@@ -98,7 +98,8 @@ func putHex(b []byte, n uint32) {
 
 // parseLine reads a line, its newline included. What it gives refers to b.
 func parseLine(b []byte) (line, error) {
-	if len(b) < headLen+2 || b[len(b)-1] != '\n' || string(b[:len(crcBegin)]) != crcBegin {
+	if len(b) < headLen+2 || b[len(b)-1] != '\n' ||
+		string(b[:len(crcBegin)]) != crcBegin || string(b[len(crcBegin)+crcLen:headLen]) != crcEnd {
 		return line{}, errBroken
 	}
 	body := b[headLen : len(b)-1]

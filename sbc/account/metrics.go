@@ -10,6 +10,7 @@ import (
 type metrics struct {
 	registerer prometheus.Registerer
 	all        []prometheus.Collector
+	registered []prometheus.Collector
 
 	records                 *prometheus.CounterVec
 	errors                  *prometheus.CounterVec
@@ -59,11 +60,11 @@ func (m *metrics) register() error {
 	if m.registerer == nil {
 		return nil
 	}
-	for i, c := range m.all {
+	for _, c := range m.all {
 		if err := m.registerer.Register(c); err != nil {
-			m.all = m.all[:i]
 			return err
 		}
+		m.registered = append(m.registered, c)
 	}
 	return nil
 }
@@ -72,10 +73,8 @@ func (m *metrics) failed(op string) { m.errors.WithLabelValues(op).Inc() }
 
 // unregister makes room for the next journal on the same registry.
 func (m *metrics) unregister() {
-	if m.registerer == nil {
-		return
-	}
-	for _, c := range m.all {
+	for _, c := range m.registered {
 		m.registerer.Unregister(c)
 	}
+	m.registered = nil
 }

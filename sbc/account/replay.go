@@ -53,6 +53,10 @@ func (j *Journal) replay() error {
 		}
 	}
 	j.recoverCalls(lastSign)
+	if j.backlog == 0 {
+		j.spilled = false
+		j.moveCursor(j.tail())
+	}
 	j.signal()
 	return errors.Join(j.sync(), syncDir(j.o.Dir))
 }

@@ -79,11 +79,12 @@ func (t *tx) Put(r sbc.Resource) error {
 	if m.ID == "" {
 		m.ID = sbc.NewID(r.Kind().Prefix())
 	}
-	old, err := t.current(m.ID)
+	rows, err := t.known(r)
 	if err != nil {
 		return translate(err)
 	}
-	if err := t.check(r, old); err != nil {
+	old := rows[m.ID]
+	if err := t.check(r, rows); err != nil {
 		return translate(err)
 	}
 	m.Revision, m.UpdatedAt = t.revision, now()
@@ -106,20 +107,31 @@ func (t *tx) Put(r sbc.Resource) error {
 	return nil
 }
 
-// current reads the row that Put will replace, nil if there is none.
-func (t *tx) current(id string) (*resourceRow, error) {
+// known reads what is there of a resource and of those it refers to, by id.
+func (t *tx) known(r sbc.Resource) (map[string]*resourceRow, error) {
+	ids := []string{r.Base().ID}
+	for _, ref := range r.References() {
+		ids = append(ids, ref.ID)
+	}
+	return t.rowsOf(ids)
+}
+
+func (t *tx) rowsOf(ids []string) (map[string]*resourceRow, error) {
 	var rows []resourceRow
-	err := t.db.Select("id", "kind", "tenant_id", "created_at").Where("id = ?", id).Find(&rows).Error
-	if err != nil || len(rows) == 0 {
+	if err := t.db.Select("id", "kind", "tenant_id", "created_at").Where("id IN ?", ids).Find(&rows).Error; err != nil {
 		return nil, err
 	}
-	return &rows[0], nil
+	found := make(map[string]*resourceRow, len(rows))
+	for i := range rows {
+		found[rows[i].ID] = &rows[i]
+	}
+	return found, nil
 }
 
 // check finds everything that speaks against writing r: first what can never be right (references, a change of tenant), then
 // what collides with others.
-func (t *tx) check(r sbc.Resource, old *resourceRow) error {
-	m, kind := r.Base(), r.Kind()
+func (t *tx) check(r sbc.Resource, known map[string]*resourceRow) error {
+	m, kind, old := r.Base(), r.Kind(), known[r.Base().ID]
 	if old != nil && old.Kind != kind {
 		return &sbc.Error{Code: sbc.CodeConflict, Message: fmt.Sprintf("the id %s belongs to a resource of another kind", m.ID)}
 	}
@@ -132,11 +144,7 @@ func (t *tx) check(r sbc.Resource, old *resourceRow) error {
 	case m.TenantID == "" && kind != sbc.KindTenant && kind != sbc.KindAPIKey:
 		faults = append(faults, sbc.Fault{Pointer: "#/tenant_id", Code: "required", Detail: "must name the tenant it belongs to"})
 	}
-	broken, err := t.brokenReferences(r)
-	if err != nil {
-		return err
-	}
-	if err := sbc.Invalid(append(faults, broken...)); err != nil {
+	if err := sbc.Invalid(append(faults, brokenReferences(r, known)...)); err != nil {
 		return err
 	}
 	return t.collisions(r)
@@ -144,26 +152,9 @@ func (t *tx) check(r sbc.Resource, old *resourceRow) error {
 
 // brokenReferences lists references to what does not exist, is of another kind or belongs to another tenant; who asks cannot
 // tell these apart, so that nobody learns what other tenants have.
-func (t *tx) brokenReferences(r sbc.Resource) ([]sbc.Fault, error) {
-	refs := r.References()
-	if len(refs) == 0 {
-		return nil, nil
-	}
-	ids := make([]string, len(refs))
-	for i, ref := range refs {
-		ids[i] = ref.ID
-	}
-	var rows []resourceRow
-	if err := t.db.Select("id", "kind", "tenant_id").Where("id IN ?", ids).Find(&rows).Error; err != nil {
-		return nil, err
-	}
-	found := make(map[string]*resourceRow, len(rows))
-	for i := range rows {
-		found[rows[i].ID] = &rows[i]
-	}
-	var faults []sbc.Fault
-	for _, ref := range refs {
-		to := found[ref.ID]
+func brokenReferences(r sbc.Resource, known map[string]*resourceRow) (faults []sbc.Fault) {
+	for _, ref := range r.References() {
+		to := known[ref.ID]
 		if to != nil && to.Kind == ref.Kind && (to.TenantID == r.Base().TenantID || ref.Kind == sbc.KindTenant) {
 			continue
 		}
@@ -172,35 +163,39 @@ func (t *tx) brokenReferences(r sbc.Resource) ([]sbc.Fault, error) {
 			Detail: fmt.Sprintf("there is no %s with the id %q in this tenant", ref.Kind, ref.ID),
 		})
 	}
-	return faults, nil
+	return faults
 }
 
 // collisions looks for others with the same name or external id.
 func (t *tx) collisions(r sbc.Resource) error {
 	m, kind := r.Base(), r.Kind()
-	var names, externals []string
-	same := t.db.Model(&resourceRow{}).Where("kind = ? AND tenant_id = ? AND id <> ?", kind, m.TenantID, m.ID).Session(&gorm.Session{})
-	if err := same.Where("parent_id = ? AND name = ?", parentOf(r), m.Name).Limit(1).Pluck("id", &names).Error; err != nil {
+	var others []resourceRow
+	same := t.db.Where("parent_id = ? AND name = ?", parentOf(r), m.Name)
+	if m.ExternalID != "" {
+		same = same.Or("external_id = ?", m.ExternalID)
+	}
+	err := t.db.Select("id", "parent_id", "name", "external_id").
+		Where("kind = ? AND tenant_id = ? AND id <> ?", kind, m.TenantID, m.ID).Where(same).Order("id").Find(&others).Error
+	if err != nil {
 		return err
 	}
-	if m.ExternalID != "" {
-		if err := same.Where("external_id = ?", m.ExternalID).Limit(1).Pluck("id", &externals).Error; err != nil {
-			return err
-		}
-	}
 	var faults []sbc.Fault
-	for _, id := range names {
-		faults = append(faults, sbc.Fault{Pointer: "#/name", Code: "taken", Detail: fmt.Sprintf("the %s %s has this name", kind, id)})
-	}
-	for _, id := range externals {
-		faults = append(faults, sbc.Fault{
-			Pointer: "#/external_id", Code: "taken", Detail: fmt.Sprintf("the %s %s has this external id", kind, id),
-		})
+	for _, o := range others {
+		if o.ParentID == parentOf(r) && o.Name == m.Name {
+			faults = append(faults, taken("#/name", kind, o.ID, "name"))
+		}
+		if o.ExternalID != nil && *o.ExternalID == m.ExternalID {
+			faults = append(faults, taken("#/external_id", kind, o.ID, "external id"))
+		}
 	}
 	if len(faults) == 0 {
 		return nil
 	}
 	return &sbc.Error{Code: sbc.CodeConflict, Message: "another resource has this name or external id", Faults: faults}
+}
+
+func taken(pointer string, kind sbc.Kind, id, what string) sbc.Fault {
+	return sbc.Fault{Pointer: pointer, Code: "taken", Detail: fmt.Sprintf("the %s %s has this %s", kind, id, what)}
 }
 
 // satellites writes the rows of references and labels, those that were there before are replaced.
@@ -238,11 +233,11 @@ const maxReferrers = 100
 
 // Delete refuses while others refer to the resource.
 func (t *tx) Delete(kind sbc.Kind, id string) error {
-	old, err := t.current(id)
+	known, err := t.rowsOf([]string{id})
 	if err != nil {
 		return translate(err)
 	}
-	if old == nil || old.Kind != kind {
+	if old := known[id]; old == nil || old.Kind != kind {
 		return notFound(kind, id)
 	}
 	var referrers []sbc.Referrer
