@@ -53,17 +53,17 @@ func (e *Engine) Prepare(pools []Pool) (*Change, error) {
 			c.next[p.ID] = &pool{Pool: p, ports: old.ports}
 			continue
 		}
-		if !probed[p.Address] {
-			if err := port.Probe(p.Address, e.mover.Open); err != nil {
-				return nil, &PoolError{p.ID, err}
-			}
-			probed[p.Address] = true
-		}
 		ports, err := port.New(port.Options{
 			Address: p.Address, Min: p.PortMin, Max: p.PortMax, Quarantine: e.o.Quarantine,
 		}, e.mover.Open)
 		if err != nil {
 			return nil, &PoolError{p.ID, err}
+		}
+		if !probed[p.Address] {
+			if err := port.Probe(p.Address, e.mover.Open); err != nil {
+				return nil, &PoolError{p.ID, err}
+			}
+			probed[p.Address] = true
 		}
 		c.next[p.ID] = &pool{Pool: p, ports: ports}
 	}

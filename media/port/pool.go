@@ -16,6 +16,8 @@ var (
 	ErrExhausted = errors.New("port: no free pair")
 	// ErrClosed says that the pool hands out nothing more.
 	ErrClosed = errors.New("port: pool closed")
+	// ErrAddress says that an address is not one of a single host.
+	ErrAddress = errors.New("port: not an address to bind")
 	// ErrRange says that a range holds no even port followed by an odd one.
 	ErrRange = errors.New("port: range holds no pair")
 )
@@ -91,8 +93,11 @@ type failure struct {
 	until time.Time
 }
 
-// New makes a pool; no port is bound before it is needed. The error is ErrRange.
+// New makes a pool; no port is bound before it is needed. Errors are ErrAddress and ErrRange.
 func New[S Socket](o Options, open Opener[S]) (*Pool[S], error) {
+	if !o.Address.IsValid() || o.Address.IsUnspecified() || o.Address.IsMulticast() {
+		return nil, fmt.Errorf("%w: %v", ErrAddress, o.Address)
+	}
 	first := (o.Min + 1) &^ 1
 	if o.Min < 1 || o.Max > 65535 || first+1 > o.Max {
 		return nil, fmt.Errorf("%w: %d-%d", ErrRange, o.Min, o.Max)

@@ -95,6 +95,14 @@ func TestRanges(t *testing.T) {
 	}
 }
 
+func TestAddresses(t *testing.T) {
+	for _, a := range []netip.Addr{{}, netip.IPv4Unspecified(), netip.IPv6Unspecified(), netip.MustParseAddr("224.0.0.1")} {
+		if _, err := New[*fakeSocket](Options{Address: a, Min: 30000, Max: 30001}, nil); !errors.Is(err, ErrAddress) {
+			t.Errorf("%v: %v, want ErrAddress", a, err)
+		}
+	}
+}
+
 func TestPairIsEvenAndNext(t *testing.T) {
 	r := newRig(t, 30001, 30100)
 	seen := map[uint16]bool{}

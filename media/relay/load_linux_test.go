@@ -182,10 +182,6 @@ func relayLoad(b *testing.B, m Mover, sockets, pps, seconds int) {
 	}
 	relayed := after.Packets - before.Packets
 	b.ReportMetric(float64(spent.Nanoseconds())/1000/float64(relayed), "µs/packet")
-	var ru unix.Rusage
-	_ = unix.Getrusage(unix.RUSAGE_SELF, &ru)
-	b.ReportMetric(float64(ru.Utime.Nano())/1000/float64(after.Packets), "user-µs")
-	b.ReportMetric(float64(ru.Nvcsw)/float64(after.Packets), "csw/pkt")
 	b.ReportMetric(100*float64(sent-received)/float64(sent), "lost-%")
 	for _, p := range ports {
 		p.Set(nil)

@@ -177,7 +177,8 @@ func (l *loop) serve() (again bool) {
 	return false
 }
 
-// wait asks for events, first without and then with telling the scheduler.
+// wait asks for events, first without and then with telling the scheduler. The first costs a third of a microsecond when nothing
+// is there; under load something is, and then the thread keeps its processor instead of queueing for one behind signalling.
 func (l *loop) wait() int {
 	if n := poll(l.epfd, l.events); n > 0 {
 		return n
