@@ -143,7 +143,7 @@ func TestOversizeMessages(t *testing.T) {
 			t.Error("handled")
 		}
 	})
-	e := real(t, answerAll(t, 200), Listener{
+	e := onLoopback(t, answerAll(t, 200), Listener{
 		ID: "tcp", Transport: sbc.TransportTCP, Bind: netip.MustParseAddrPort("127.0.0.1:0"), MaxMessage: 2000,
 	})
 	p := tcpTo(t, bound(t, e, "tcp"))
@@ -171,7 +171,7 @@ func TestTenThousandHeaders(t *testing.T) {
 			t.Error("the next request is not served")
 		}
 	})
-	e := real(t, answerAll(t, 200), listener("tcp", sbc.TransportTCP, "127.0.0.1"))
+	e := onLoopback(t, answerAll(t, 200), listener("tcp", sbc.TransportTCP, "127.0.0.1"))
 	for range 7000 {
 		many.headers = append(many.headers, "X-A: b")
 	}
@@ -190,8 +190,10 @@ func TestGarbage(t *testing.T) {
 			}
 			w.peer.send(string(b))
 		}
-		for _, s := range []string{"", "\r\n", "\r\n\r\n", "\x00\x00\x00\x00", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "SIP/2.0 200 OK\r\n\r\n",
-			strings.Repeat("INVITE ", 5000)} {
+		for _, s := range []string{
+			"", "\r\n", "\r\n\r\n", "\x00\x00\x00\x00", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "SIP/2.0 200 OK\r\n\r\n",
+			strings.Repeat("INVITE ", 5000),
+		} {
 			w.peer.send(s)
 		}
 		w.peer.none()

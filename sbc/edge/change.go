@@ -17,8 +17,8 @@ type iface struct {
 	since time.Time
 }
 
-// Change is a set of listeners that could be bound and waits to be served. Exactly one of Commit and Abort must be called; a second call
-// does nothing.
+// Change is a set of listeners that could be bound and waits to be served. Exactly one of Commit and Abort must be called; a
+// second call does nothing.
 type Change struct {
 	edge  *Edge
 	next  map[string]*iface

@@ -46,8 +46,8 @@ func TestTransports(t *testing.T) {
 			}
 			acked := make(chan *msg.Message, 1)
 			co.Ack = func(m *msg.Message) { acked <- m }
-			b := real(t, co, listener("a", c.transport, c.host))
-			a := real(t, Options{}, listener("a", c.transport, c.host))
+			b := onLoopback(t, co, listener("a", c.transport, c.host))
+			a := onLoopback(t, Options{}, listener("a", c.transport, c.host))
 			to := bound(t, b, "a")
 			got := make(chan *msg.Message, 8)
 			o := callee.outbound(msg.INVITE, to)
@@ -173,7 +173,8 @@ func TestWildcardAdvertisesTheFacingAddress(t *testing.T) {
 // TestResponseOverNewConnection: RFC 3261 18.2.2, when the connection of the request is gone.
 func TestResponseOverNewConnection(t *testing.T) {
 	got := make(chan msg.ServerTx, 1)
-	e := real(t, Options{Handle: func(tx msg.ServerTx, _ *msg.Message) { got <- tx }}, listener("tcp", sbc.TransportTCP, "127.0.0.1"))
+	e := onLoopback(t, Options{Handle: func(tx msg.ServerTx, _ *msg.Message) { got <- tx }},
+		listener("tcp", sbc.TransportTCP, "127.0.0.1"))
 	home, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -202,7 +203,7 @@ func TestResponseOverNewConnection(t *testing.T) {
 // TestFlowIsReused: a target with a flow goes back over the connection the peer opened; without one, or when it is gone, not.
 func TestFlowIsReused(t *testing.T) {
 	got := make(chan *msg.Message, 1)
-	e := real(t, Options{Handle: func(tx msg.ServerTx, m *msg.Message) {
+	e := onLoopback(t, Options{Handle: func(tx msg.ServerTx, m *msg.Message) {
 		if err := tx.Respond(msg.NewResponse(m, 200, "")); err != nil {
 			t.Error(err)
 		}
@@ -275,9 +276,11 @@ func TestSlowReader(t *testing.T) {
 
 // TestStorm calls everything at once; the race detector watches.
 func TestStorm(t *testing.T) {
-	b := real(t, answerAll(t, 200), listener("a", sbc.TransportUDP, "127.0.0.1"), listener("tcp", sbc.TransportTCP, "127.0.0.1"))
+	b := onLoopback(t, answerAll(t, 200), listener("a", sbc.TransportUDP, "127.0.0.1"),
+		listener("tcp", sbc.TransportTCP, "127.0.0.1"))
 	reg := prometheus.NewRegistry()
-	a := real(t, Options{Registerer: reg}, listener("a", sbc.TransportUDP, "127.0.0.1"), listener("tcp", sbc.TransportTCP, "127.0.0.1"))
+	a := onLoopback(t, Options{Registerer: reg}, listener("a", sbc.TransportUDP, "127.0.0.1"),
+		listener("tcp", sbc.TransportTCP, "127.0.0.1"))
 	var wg sync.WaitGroup
 	for i := range 400 {
 		id, transport := "a", sbc.TransportUDP

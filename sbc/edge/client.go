@@ -177,27 +177,8 @@ func (tx *clientTx) tryOne(w *work, c *candidate, n int) bool {
 		large: c.large,
 	}
 	t.owner = t
-	tx.shard.mu.Lock()
-	own := !tx.busy
-	tx.busy = true
-	tx.cur = t
-	t.beginLocked(w.next < len(w.list))
-	sent := w.Sent
-	tx.shard.mu.Unlock()
-
-	if sent != nil && own {
-		sent(raw, e.hop(l, c.to))
-	}
 	e.metrics.request("out", w.Request.Method, c.transport())
-	err = t.put()
-	tx.shard.mu.Lock()
-	if own {
-		tx.busy = false
-	} else if sent != nil {
-		tx.queue = append(tx.queue, event{raw: raw, hop: e.hop(l, c.to), sent: sent})
-	}
-	tx.shard.mu.Unlock()
-	if err == nil {
+	if err = tx.start(w, t); err == nil {
 		return true
 	}
 	t.giveUp()
@@ -205,12 +186,38 @@ func (tx *clientTx) tryOne(w *work, c *candidate, n int) bool {
 	return false
 }
 
+// start enters the try into the table and sends it. The owner hears of it before any answer can reach it, and here, not in the
+// goroutine that reads: busy keeps the answers waiting meanwhile.
+func (tx *clientTx) start(w *work, t *try) error {
+	hop := tx.edge.hop(t.link, t.to)
+	raw := t.raw
+	tx.shard.mu.Lock()
+	own := !tx.busy
+	tx.busy = true
+	tx.cur = t
+	t.beginLocked(w.next < len(w.list))
+	if !own && w.Sent != nil { // somebody is telling the owner already, and will tell this too
+		tx.queue = append(tx.queue, event{raw: raw, hop: hop, sent: w.Sent})
+	}
+	tx.shard.mu.Unlock()
+	if own && w.Sent != nil {
+		tx.call(&event{raw: raw, hop: hop, sent: w.Sent})
+	}
+	err := t.put(raw)
+	if own {
+		tx.shard.mu.Lock()
+		tx.busy = false
+		tx.shard.mu.Unlock()
+	}
+	return err
+}
+
 // put sends the request for the first time, and asks to hear if its connection breaks before anything comes back.
-func (t *try) put() error {
+func (t *try) put(raw []byte) error {
 	if c, ok := t.link.(*conn); ok && !c.await(t) {
 		return msg.ErrTransport
 	}
-	return t.link.send(t.raw, t.to)
+	return t.link.send(raw, t.to)
 }
 
 // note remembers why the last try failed.

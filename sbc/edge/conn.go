@@ -38,7 +38,8 @@ type conn struct {
 	id       uint64
 	remote   netip.AddrPort
 	outbound bool
-	known    atomic.Bool // it brought something we served
+	known    atomic.Bool  // it brought something we served
+	heard    atomic.Int64 // when it last brought anything, as table.now
 
 	mu       sync.Mutex
 	state    connState
@@ -262,8 +263,17 @@ func (c *conn) idle() time.Duration {
 	return min(i.Idle, strangerIdle)
 }
 
+// suspect closes a connection of ours that has been silent since a request was sent on it that got no answer: the peer may have
+// forgotten it, and the system would go on repeating for a quarter of an hour.
+func (c *conn) suspect(since time.Duration) {
+	if c.outbound && time.Duration(c.heard.Load()) <= since {
+		c.shut(msg.ErrNoResponse)
+	}
+}
+
 // received hands one message on. A ping is answered with a pong (RFC 5626 3.5.1).
 func (c *conn) received(raw []byte, keepAlive bool) {
+	c.heard.Store(int64(c.sock.edge.txs.now()))
 	if keepAlive {
 		if err := c.send([]byte("\r\n"), c.remote); err != nil {
 			c.sock.edge.log.Debug("edge: pong", "error", err)

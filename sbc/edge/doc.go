@@ -10,20 +10,20 @@
 //	datagram, stream ─► msg.Parse ─► transaction? ─► absorbed, answered again, or its owner hears it
 //	                                  └─ new ─► Options.Admit ─► protocol checks ─► Options.Handle
 //
-// Transactions live in shards. A shard's one lock guards its maps, its timer wheel and the state of its transactions; it is never held
-// while anything is sent or called. Timers are ticks of 20 ms of one wheel, driven by a single time.AfterFunc that exists only
-// while something waits; each transaction has one entry in it. Time comes from package time alone, and sockets from the small
-// network interface, so that the whole edge runs in virtual time in tests (testing/synctest).
+// Transactions live in shards. A shard's one lock guards its maps, its timer wheel and the state of its transactions; it is
+// never held while anything is sent or called. Timers are ticks of 20 ms of one wheel, driven by a single time.AfterFunc
+// that exists only while something waits; each transaction has one entry in it. Time comes from package time alone, and
+// sockets from the small network interface, so that the whole edge runs in virtual time in tests (testing/synctest).
 //
-// A finished transaction keeps its key (a keyed 128-bit hash), its destination and, where it may have to repeat them, the bytes of
-// its last message: less than 1 KB. Neither the request nor the functions of its owner are kept, with one exception: an INVITE
-// answered with 2xx can get further 2xx for 64*T1 (RFC 6026), so Outbound.Response is held as long.
+// A finished transaction keeps its key (a keyed 128-bit hash), its destination and, where it may have to repeat them, the
+// bytes of its last message: less than 1 KB. Neither the request nor the functions of its owner are kept, with one
+// exception: an INVITE answered with 2xx can get further 2xx for 64*T1 (RFC 6026), so Outbound.Response is held as long.
 //
 // # Who is answered
 //
-// A request that no transaction knows goes to Admit before anything else; on Silence nothing leaves, whatever else is wrong with it.
-// Refusals are sent without state and never again (RFC 3261 8.2.7), and only so many a second to one address. Answers go where
-// the packet came from (received, rport); maddr is ignored.
+// A request that no transaction knows goes to Admit before anything else; on Silence nothing leaves, whatever else is wrong
+// with it. Refusals are sent without state and never again (RFC 3261 8.2.7), and only so many a second to one address.
+// Answers go where the packet came from (received, rport); maddr is ignored.
 //
 // # Limits
 //

@@ -21,8 +21,8 @@ import (
 // Options say to whom messages are handed. The functions are called in the goroutine that read the message, in the order of
 // arrival for each peer, and must not block.
 type Options struct {
-	// Admit decides about each request that no transaction knows, before one exists. It also sees what could be read of requests that
-	// are broken; only Silence makes a difference for those. Nil serves everyone.
+	// Admit decides about each request that no transaction knows, before one exists. It also sees what could be read of
+	// requests that are broken; only Silence makes a difference for those. Nil serves everyone.
 	Admit func(m *msg.Message) msg.Decision
 	// Handle gets each new request that is served.
 	Handle func(tx msg.ServerTx, m *msg.Message)
@@ -30,7 +30,8 @@ type Options struct {
 	Ack func(m *msg.Message)
 	// Resolver finds addresses of names; nil is NewResolver with the machine's files.
 	Resolver Resolver
-	// MaxTransactions bounds the transactions kept, finished ones included (200,000). Beyond it new INVITEs get 503, other requests silence.
+	// MaxTransactions bounds the transactions kept, finished ones included (200,000). Beyond it new INVITEs get 503, other
+	// requests silence.
 	MaxTransactions int
 	// Timers are those of server transactions, and of client transactions that bring none.
 	Timers msg.Timers
@@ -49,8 +50,8 @@ type Listener struct {
 	// AdvertisedHost and AdvertisedPort stand in Via and Contact; "" and 0 are those of Bind.
 	AdvertisedHost string
 	AdvertisedPort int
-	// MaxMessage bounds one message in octets (65,535), MaxConns the accepted connections (4,096), MaxConnsPerSource those of one IPv4
-	// address or IPv6 /64 (50). Idle closes a connection on which nothing came for so long (10 min).
+	// MaxMessage bounds one message in octets (65,535), MaxConns the accepted connections (4,096), MaxConnsPerSource those
+	// of one IPv4 address or IPv6 /64 (50). Idle closes a connection on which nothing came for so long (10 min).
 	MaxMessage, MaxConns, MaxConnsPerSource int
 	Idle                                    time.Duration
 }
@@ -90,6 +91,7 @@ type Edge struct {
 	closed   atomic.Bool
 	ctx      context.Context
 	stop     context.CancelFunc
+	starting sync.Mutex // no goroutine is added to running once closed is set
 	running  sync.WaitGroup
 }
 
@@ -186,7 +188,10 @@ func (e *Edge) Transactions() int { return int(e.txs.count.Load()) }
 func (e *Edge) Close() error {
 	e.changing.Lock()
 	defer e.changing.Unlock()
-	if e.closed.Swap(true) {
+	e.starting.Lock()
+	was := e.closed.Swap(true)
+	e.starting.Unlock()
+	if was {
 		return nil
 	}
 	e.stop()
@@ -203,9 +208,15 @@ func (e *Edge) Close() error {
 
 // start runs f in a goroutine that Close waits for. A panic in it is logged and counted, and ends only itself.
 func (e *Edge) start(what string, f func()) {
-	e.running.Add(1)
+	e.starting.Lock()
+	done := func() {}
+	if !e.closed.Load() {
+		e.running.Add(1)
+		done = e.running.Done
+	}
+	e.starting.Unlock()
 	go func() {
-		defer e.running.Done()
+		defer done()
 		defer e.recovered(what)
 		f()
 	}()

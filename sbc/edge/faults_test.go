@@ -18,123 +18,6 @@ import (
 
 // The faults of dependencies.md 2.1, by number: each was found in another stack, none may be found here.
 
-// deadline bounds every wait for a real socket.
-const deadline = 10 * time.Second
-
-// tcpPeer is a peer on a real TCP connection.
-type tcpPeer struct {
-	t *testing.T
-	net.Conn
-	r *bufio.Reader
-	f *msg.Framer
-}
-
-func tcpTo(t *testing.T, at netip.AddrPort) *tcpPeer {
-	t.Helper()
-	c, err := net.Dial("tcp", at.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return newTCPPeer(t, c)
-}
-
-func newTCPPeer(t *testing.T, c net.Conn) *tcpPeer {
-	t.Cleanup(func() { _ = c.Close() })
-	if err := c.SetDeadline(time.Now().Add(deadline)); err != nil {
-		t.Fatal(err)
-	}
-	return &tcpPeer{t, c, bufio.NewReader(c), msg.NewFramer(1 << 17)}
-}
-
-func (p *tcpPeer) send(text string) {
-	p.t.Helper()
-	if _, err := p.Write([]byte(text)); err != nil {
-		p.t.Fatal(err)
-	}
-}
-
-func (p *tcpPeer) read() *msg.Message {
-	p.t.Helper()
-	for {
-		raw, _, err := p.f.Next(p.r)
-		if err != nil {
-			p.t.Fatalf("reading: %v", err)
-		}
-		if raw == nil {
-			continue
-		}
-		m, err := msg.Parse(raw)
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		return m
-	}
-}
-
-func (p *tcpPeer) status(want int) *msg.Message {
-	p.t.Helper()
-	m := p.read()
-	if m.Status != want {
-		p.t.Fatalf("got %s, want %d", m.StartLine(), want)
-	}
-	return m
-}
-
-// closed waits until the edge has closed the connection.
-func (p *tcpPeer) closed() {
-	p.t.Helper()
-	for {
-		if _, err := p.r.ReadByte(); err != nil {
-			if ne, ok := err.(net.Error); ok && ne.Timeout() {
-				p.t.Fatal("still open")
-			}
-			return
-		}
-	}
-}
-
-// real starts an edge on loopback sockets.
-func real(t *testing.T, o Options, ls ...Listener) *Edge {
-	t.Helper()
-	if o.Resolver == nil {
-		o.Resolver = literals{}
-	}
-	e := New(o)
-	t.Cleanup(func() {
-		if err := e.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	c, err := e.Prepare(ls)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Commit()
-	return e
-}
-
-func listener(id string, transport sbc.Transport, host string) Listener {
-	return Listener{ID: id, Transport: transport, Bind: netip.AddrPortFrom(netip.MustParseAddr(host), 0)}
-}
-
-func bound(t *testing.T, e *Edge, id string) netip.AddrPort {
-	t.Helper()
-	a, ok := e.Bound(id)
-	if !ok {
-		t.Fatalf("no interface %s", id)
-	}
-	return a
-}
-
-// answerAll answers every request with a status.
-func answerAll(t *testing.T, status int) Options {
-	return Options{Handle: func(tx msg.ServerTx, m *msg.Message) {
-		if err := tx.Respond(msg.NewResponse(m, status, "")); err != nil {
-			t.Errorf("Respond: %v", err)
-		}
-	}}
-}
-
 func TestFault01OrderOfOneConnection(t *testing.T) {
 	const n = 3000
 	got := make(chan uint32, n)
@@ -144,7 +27,7 @@ func TestFault01OrderOfOneConnection(t *testing.T) {
 			t.Errorf("Respond: %v", err)
 		}
 	}}
-	e := real(t, o, listener("tcp", sbc.TransportTCP, "127.0.0.1"))
+	e := onLoopback(t, o, listener("tcp", sbc.TransportTCP, "127.0.0.1"))
 	p := tcpTo(t, bound(t, e, "tcp"))
 	go func() {
 		for i := 1; i <= n; i++ {
@@ -213,7 +96,7 @@ func TestFault02LargeMessages(t *testing.T) {
 // TestFault02SwitchToTCP: RFC 3261 18.1.1, with the way back to UDP where nobody takes the connection.
 func TestFault02SwitchToTCP(t *testing.T) {
 	virtual(t, func(w *world) {
-		w.listen(Listener{ID: "a", Transport: sbc.TransportUDP, Bind: edgeAddr}, Listener{ID: "tcp", Transport: sbc.TransportTCP, Bind: edgeAddr})
+		overTCP()(w)
 		large := func() msg.Outbound {
 			o := w.outbound(msg.INVITE, peerAddr)
 			o.Target.Transport = sbc.TransportUDP
@@ -273,7 +156,7 @@ func TestFault03AckAtOnce(t *testing.T) {
 
 func TestFault04NoRequestOnForeignConnection(t *testing.T) {
 	o := &owner{}
-	e := real(t, o.options(), listener("tcp", sbc.TransportTCP, "127.0.0.1"))
+	e := onLoopback(t, o.options(), listener("tcp", sbc.TransportTCP, "127.0.0.1"))
 	at := bound(t, e, "tcp")
 	a := tcpTo(t, at) // the last accepted connection
 	c := request("OPTIONS")
@@ -304,7 +187,7 @@ func TestFault04NoRequestOnForeignConnection(t *testing.T) {
 
 // TestFault05SilentClientBlocksNobody: a client that connects and says nothing (here half of a start line) delays no other.
 func TestFault05SilentClientBlocksNobody(t *testing.T) {
-	e := real(t, answerAll(t, 200), listener("tcp", sbc.TransportTCP, "127.0.0.1"))
+	e := onLoopback(t, answerAll(t, 200), listener("tcp", sbc.TransportTCP, "127.0.0.1"))
 	for range 10 {
 		tcpTo(t, bound(t, e, "tcp")).send("OPTIONS sip:x")
 	}
@@ -315,7 +198,7 @@ func TestFault05SilentClientBlocksNobody(t *testing.T) {
 
 // TestFault06KeepAlive: a ping is answered, and the message behind it is not lost.
 func TestFault06KeepAlive(t *testing.T) {
-	e := real(t, answerAll(t, 200), listener("tcp", sbc.TransportTCP, "127.0.0.1"))
+	e := onLoopback(t, answerAll(t, 200), listener("tcp", sbc.TransportTCP, "127.0.0.1"))
 	p := tcpTo(t, bound(t, e, "tcp"))
 	p.send("\r\n\r\n" + request("OPTIONS").text("TCP"))
 	pong := make([]byte, 2)
@@ -375,7 +258,7 @@ func TestFault08BrokenMessages(t *testing.T) {
 		}
 	})
 	t.Run("tcp goes on", func(t *testing.T) {
-		e := real(t, answerAll(t, 200), listener("tcp", sbc.TransportTCP, "127.0.0.1"))
+		e := onLoopback(t, answerAll(t, 200), listener("tcp", sbc.TransportTCP, "127.0.0.1"))
 		p := tcpTo(t, bound(t, e, "tcp"))
 		p.send(strings.Replace(broken, "UDP", "TCP", 1))
 		p.status(400)
@@ -464,11 +347,11 @@ func TestFault12SRVFailover(t *testing.T) {
 	}, target(found...))
 }
 
-// TestFault13OwnConnectionPerInterface: what goes out by one interface never uses a connection of another one, even to the same peer;
-// its properties (later its TLS identity) are its own.
+// TestFault13OwnConnectionPerInterface: what goes out by one interface never uses a connection of another one, even to the
+// same peer; its properties (later its TLS identity) are its own.
 func TestFault13OwnConnectionPerInterface(t *testing.T) {
 	o := &owner{}
-	e := real(t, o.options(), listener("one", sbc.TransportTCP, "127.0.0.1"), listener("two", sbc.TransportTCP, "127.0.0.3"))
+	e := onLoopback(t, o.options(), listener("one", sbc.TransportTCP, "127.0.0.1"), listener("two", sbc.TransportTCP, "127.0.0.3"))
 	peer, err := net.Listen("tcp", "127.0.0.2:0")
 	if err != nil {
 		t.Fatal(err)
@@ -501,7 +384,8 @@ func TestFault14ReadErrorsAndManyPorts(t *testing.T) {
 		}
 		other := netip.MustParseAddrPort("192.0.2.1:5062")
 		six := netip.MustParseAddrPort("[2001:db8::1]:5060")
-		w.listen(Listener{ID: "a", Transport: sbc.TransportUDP, Bind: edgeAddr}, Listener{ID: "b", Transport: sbc.TransportUDP, Bind: other},
+		w.listen(Listener{ID: "a", Transport: sbc.TransportUDP, Bind: edgeAddr},
+			Listener{ID: "b", Transport: sbc.TransportUDP, Bind: other},
 			Listener{ID: "c", Transport: sbc.TransportUDP, Bind: six})
 		for range 50 {
 			w.net.packets[edgeAddr].in <- memPacket{err: fmt.Errorf("a filter said no")}

@@ -3,6 +3,7 @@ package edge
 import (
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -18,6 +19,7 @@ type metrics struct {
 	parseErrors     *prometheus.CounterVec
 	drops           *prometheus.CounterVec
 	panics          prometheus.Counter
+	durations       *prometheus.HistogramVec
 
 	clients, servers atomic.Int64
 	codes            [700]string
@@ -40,6 +42,10 @@ func newMetrics(r prometheus.Registerer, e *Edge) *metrics {
 			Name: "sbc_sip_panics_total", Help: "Panics caught while a message or timer was handled.",
 		}),
 	}
+	m.durations = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "sbc_sip_request_duration_seconds", Help: "From a request's arrival to its final response.",
+		Buckets: []float64{.001, .005, .02, .1, .5, 1, 2, 5, 10, 30, 60, 120}, NativeHistogramBucketFactor: 1.1,
+	}, []string{"method"})
 	for c := range m.codes {
 		m.codes[c] = strconv.Itoa(c)
 	}
@@ -51,7 +57,7 @@ func newMetrics(r prometheus.Registerer, e *Edge) *metrics {
 	}
 	const kept = "SIP transactions kept, finished ones that absorb retransmissions included."
 	all := []prometheus.Collector{
-		m.requests, m.responses, m.retransmissions, m.parseErrors, m.drops, m.panics,
+		m.requests, m.responses, m.retransmissions, m.parseErrors, m.drops, m.panics, m.durations,
 		gauge("sbc_sip_transactions", kept, prometheus.Labels{"side": "client"}, func() float64 { return float64(m.clients.Load()) }),
 		gauge("sbc_sip_transactions", kept, prometheus.Labels{"side": "server"}, func() float64 { return float64(m.servers.Load()) }),
 		gauge("sbc_sip_connections", "Open stream connections.", prometheus.Labels{"transport": "tcp"},
@@ -77,6 +83,10 @@ func (m *metrics) method(method msg.Method) string {
 
 func (m *metrics) request(direction string, method msg.Method, transport sbc.Transport) {
 	m.requests.WithLabelValues(direction, m.method(method), string(transport)).Inc()
+}
+
+func (m *metrics) took(req *msg.Message) {
+	m.durations.WithLabelValues(m.method(req.Method)).Observe(time.Since(req.Hop.At).Seconds())
 }
 
 func (m *metrics) response(direction string, method msg.Method, code int) {

@@ -217,10 +217,13 @@ func (e *Edge) check(m *msg.Message) msg.Decision {
 	switch {
 	case m.RequestURI.Scheme != "" && !m.RequestURI.IsSIP() && !m.RequestURI.IsTel(): // 8.2.2.1
 		return msg.Decision{Status: 416}
+	case m.To.Tag() != "": // within a dialog we are the end of the way
 	case m.MaxForwards == 0 && m.Method != msg.OPTIONS: // 16.3 step 3; an OPTIONS ends here anyhow (11)
 		return msg.Decision{Status: 483}
 	case e.looped(m): // 16.3 step 4
 		return msg.Decision{Status: 482}
+	}
+	switch {
 	case e.txs.room(e.o.MaxTransactions):
 		return msg.Decision{}
 	case m.Method == msg.INVITE: // 21.5.4
@@ -234,8 +237,9 @@ func (e *Edge) check(m *msg.Message) msg.Decision {
 // statusSilence is the status of a refusal that is not sent.
 const statusSilence = -1
 
-// looped tells that a request of ours came back as it went out: one of its Via is ours and was made for the same Request-URI. With
-// another Request-URI it is a spiral, which proxies between us and us make lawfully (RFC 3261 16.3, 6); Max-Forwards bounds those.
+// looped tells that a request of ours came back as it went out: one of its Via is ours and was made for the same
+// Request-URI. With another Request-URI it is a spiral, which proxies between us and us make lawfully (RFC 3261 16.3, 6);
+// Max-Forwards bounds those.
 func (e *Edge) looped(m *msg.Message) bool {
 	mark := ""
 	for _, v := range m.Values("Via") {

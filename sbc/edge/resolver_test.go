@@ -233,7 +233,8 @@ func TestLookupBounds(t *testing.T) {
 	z := newZone(t)
 	z.cut.Store(true) // such an answer needs TCP
 	for i := range 100 {
-		z.add(fmt.Sprintf("_sip._udp.many.test. 60 IN SRV %d 1 5060 h%d.test.", i, i), fmt.Sprintf("h%d.test. 60 IN A 192.0.2.%d", i, i))
+		z.add(fmt.Sprintf("_sip._udp.many.test. 60 IN SRV %d 1 5060 h%d.test.", i, i),
+			fmt.Sprintf("h%d.test. 60 IN A 192.0.2.%d", i, i))
 	}
 	got, err := z.resolver(t).Lookup(context.Background(), "many.test", 0, sbc.TransportUDP)
 	if err != nil || len(got) == 0 || len(got) > maxAddresses {
@@ -255,7 +256,8 @@ func TestHostsAndResolvConf(t *testing.T) {
 	host, port, _ := net.SplitHostPort(z.addr)
 	z.add("short.dom.test. 60 IN A 192.0.2.44")
 	for path, text := range map[string]string{
-		hosts: "# comment\n192.0.2.33 gw gw.local # more\n2001:db8::33 gw\nnonsense line\n", conf: "nameserver " + host + "\nsearch dom.test\n",
+		hosts: "# comment\n192.0.2.33 gw gw.local # more\n2001:db8::33 gw\nnonsense line\n",
+		conf:  "nameserver " + host + "\nsearch dom.test\n",
 	} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

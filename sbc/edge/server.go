@@ -262,6 +262,9 @@ func (h *serverHandle) Respond(res *msg.Message) error {
 		t.edge.dropMerged(t.merged)
 	}
 	t.edge.metrics.response("out", h.req.Method, res.Status)
+	if res.Status >= 200 {
+		t.edge.metrics.took(h.req)
+	}
 	err := t.edge.respond(h, raw, l, to)
 	if f != nil && err == nil {
 		f(raw, t.edge.hop(l, to))

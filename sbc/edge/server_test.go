@@ -182,17 +182,19 @@ func TestServerSuccess(t *testing.T) {
 
 func TestServerSuccessNeverAcked(t *testing.T) {
 	virtual(t, func(w *world) {
-		var failed []error
-		w.onHandle = func(tx msg.ServerTx, _ *msg.Message) {
-			tx.OnFailed(func(err error) { failed = append(failed, err) })
-		}
+		heard := make(chan error, 10)
+		w.onHandle = func(tx msg.ServerTx, _ *msg.Message) { tx.OnFailed(func(err error) { heard <- err }) }
 		w.peer.send(request("INVITE").String())
 		respond(t, w.txs[0], 200)
 		pass(31 * time.Second)
-		if len(failed) != 0 {
+		if len(heard) != 0 {
 			t.Fatal("failed too early")
 		}
 		pass(2 * time.Second)
+		var failed []error
+		for len(heard) > 0 {
+			failed = append(failed, <-heard)
+		}
 		if len(failed) != 1 || !errors.Is(failed[0], msg.ErrNoAck) {
 			t.Errorf("failed: %v", failed)
 		}
@@ -344,7 +346,8 @@ func TestHandlerPanics(t *testing.T) {
 
 func TestServerLocalAndSent(t *testing.T) {
 	virtual(t, func(w *world) {
-		w.listen(Listener{ID: "a", Transport: sbc.TransportUDP, Bind: edgeAddr, AdvertisedHost: "sbc.example.net", AdvertisedPort: 5070})
+		w.listen(Listener{ID: "a", Transport: sbc.TransportUDP, Bind: edgeAddr,
+			AdvertisedHost: "sbc.example.net", AdvertisedPort: 5070})
 		var hops []msg.Hop
 		w.onHandle = func(tx msg.ServerTx, _ *msg.Message) {
 			tx.SetTag("mine")

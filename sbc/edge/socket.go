@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/sallyport/sallyport/sbc"
@@ -99,6 +100,9 @@ func (s *socket) send(raw []byte, to netip.AddrPort) error {
 		return msg.ErrClosed
 	}
 	_, err := s.packets.WriteToUDPAddrPort(raw, to)
+	if errors.Is(err, syscall.ENOBUFS) {
+		return nil
+	}
 	return err
 }
 

@@ -44,7 +44,7 @@ func newStreams() *streams {
 
 const (
 	dialTimeout = 2 * time.Second
-	// maxOutbound bounds the connections we open from one interface.
+	// maxOutbound bounds the connections opened by us.
 	maxOutbound = 16384
 )
 
@@ -134,7 +134,7 @@ func (t *streams) dial(s *socket, peer netip.AddrPort, patience time.Duration) (
 	if c := t.out[k]; c != nil && c.alive() {
 		return c, nil
 	}
-	if int(s.open.Load()) >= maxOutbound+4096 {
+	if len(t.out) >= maxOutbound {
 		return nil, msg.ErrTransport
 	}
 	c := newConn(s, nil, peer, t.last.Add(1))

@@ -88,9 +88,9 @@ func (t *table) hash(parts ...string) key {
 	return k
 }
 
-// serverKey matches requests to server transactions (RFC 3261 17.2.3): branch, sent-by and method, where ACK and CANCEL count as the
-// INVITE they belong to. The interface and the peer's address belong to it too: nobody but who sent a request can cancel,
-// acknowledge or repeat it.
+// serverKey matches requests to server transactions (RFC 3261 17.2.3): branch, sent-by and method, where ACK and CANCEL
+// count as the INVITE they belong to. The interface and the peer's address belong to it too: nobody but who sent a request
+// can cancel, acknowledge or repeat it.
 func (t *table) serverKey(m *msg.Message, method msg.Method) key {
 	v := &m.Via
 	source := m.Hop.Remote.Addr().As16()

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"errors"
 	"net/netip"
 	"time"
 
@@ -174,6 +175,9 @@ func (t *try) failed(cause error) {
 		t.edge.mtu.note(t.to)
 	}
 	t.release()
+	if c, ok := t.link.(*conn); ok && errors.Is(cause, msg.ErrNoResponse) {
+		c.suspect(t.began)
+	}
 	t.shard.mu.Lock()
 	tx := t.tx
 	if tx == nil || t.given || t.state != tryCalling {
@@ -381,6 +385,6 @@ func (t *try) closed() {
 	}
 	t.shard.mu.Unlock()
 	if tx != nil {
-		tx.flush(false)
+		tx.flush(true)
 	}
 }
