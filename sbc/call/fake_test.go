@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -107,7 +110,7 @@ type world struct {
 	tally  *admit.Tally
 	snap   *config.Snapshot
 	seq    int
-	panics int // expected
+	errors atomic.Bool // logged errors are expected
 }
 
 // run makes a world in a bubble of virtual time, lets play happen and sees that nothing is left.
@@ -129,8 +132,22 @@ func newWorld(t testing.TB, edit func(id string, r sbc.Resource)) *world {
 	w := &world{t: t, snap: snap, wire: &wire{t: t}, engine: &engine{}, ledger: &ledger{}, tally: admit.New(admit.Options{})}
 	w.m = New(Options{
 		Snapshot: func() *config.Snapshot { return snap }, Wire: w.wire, Engine: w.engine, Ledger: w.ledger, Tally: w.tally, Node: "node-1",
+		Log: slog.New(&complaints{w: w, TextHandler: slog.NewTextHandler(io.Discard, nil)}),
 	})
 	return w
+}
+
+// complaints makes every logged error fail the test, unless it is expected.
+type complaints struct {
+	*slog.TextHandler
+	w *world
+}
+
+func (c *complaints) Handle(_ context.Context, r slog.Record) error {
+	if r.Level >= slog.LevelError && !c.w.errors.Load() {
+		c.w.t.Errorf("logged: %s", r.Message)
+	}
+	return nil
 }
 
 // clean checks the baseline: no call, no place, no session, no timer is left, and there is a record for each call.
@@ -188,6 +205,7 @@ type sent struct {
 	cancelled bool
 	cancel    []msg.Header
 	taken     bool
+	heard     bool // something was answered
 	tag       string
 }
 
@@ -334,6 +352,7 @@ func (s *sent) replyAs(tag string, code int, extra ...string) *msg.Message {
 		s.w.t.Fatalf("reply: %v", err)
 	}
 	m.Hop = s.req.Hop
+	s.heard = true
 	s.o.Response(s, m)
 	synctest.Wait()
 	return m

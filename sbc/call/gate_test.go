@@ -241,6 +241,7 @@ func TestPanic(t *testing.T) {
 		a := w.caller()
 		in := a.invite(sdp(callerIP, 4000))
 		out := w.wire.next(msg.INVITE)
+		w.errors.Store(true)
 		w.ledger.mu.Lock()
 		w.ledger.blow = true
 		w.ledger.mu.Unlock()
@@ -373,6 +374,7 @@ func TestExplain(t *testing.T) {
 // TestLedgerError: a record that is not taken at once is counted, and the call goes its way.
 func TestLedgerError(t *testing.T) {
 	run(t, nil, func(w *world) {
+		w.errors.Store(true)
 		w.ledger.err = errors.New("disk full")
 		a, _, _, _ := w.talk()
 		w.end(a)
