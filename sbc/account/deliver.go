@@ -18,7 +18,7 @@ const (
 	// batchSize is how many records the sink gets at once.
 	batchSize = 200
 	// linger is how long the first record of a batch waits for others: a transaction costs the store more than a record does.
-	linger = 100 * time.Millisecond
+	linger = 200 * time.Millisecond
 	// The pauses between tries of a sink that fails.
 	minPause = 100 * time.Millisecond
 	maxPause = 5 * time.Second
@@ -142,11 +142,7 @@ func (j *Journal) offerOrSplit(ctx context.Context, sink Sink, records []sbc.CDR
 		}
 		return j.offerOrSplit(ctx, sink, records[half:])
 	}
-	line, encodeErr := json.Marshal(finite(&records[0]))
-	if encodeErr != nil {
-		return encodeErr
-	}
-	if err := reject(j.o.Dir, append(line, '\n')); err != nil {
+	if err := reject(j.o.Dir, append(records[0].AppendJSON(nil), '\n')); err != nil {
 		return err
 	}
 	j.metrics.records.WithLabelValues("rejected").Inc()

@@ -201,13 +201,7 @@ func (j *Journal) record(k kind, c *sbc.CDR) error {
 	e, _ := encoders.Get().(*encoder)
 	defer e.release()
 	at := time.Now()
-	b, err := e.encode(k, at, c)
-	if err != nil {
-		c = finite(c)
-		if b, err = e.encode(k, at, c); err != nil {
-			return fmt.Errorf("account: encode a record: %w", err)
-		}
-	}
+	b := e.encode(k, at, c)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	switch {
@@ -217,7 +211,8 @@ func (j *Journal) record(k kind, c *sbc.CDR) error {
 		return nil
 	}
 	if len(j.overflow) == 0 {
-		if err = j.write(k, c.ID, b); err == nil {
+		err := j.write(k, c.ID, b)
+		if err == nil {
 			if k == kindEnd {
 				j.enqueue(item{kind: k, id: c.ID, at: at, end: j.tail(), cdr: c})
 			}

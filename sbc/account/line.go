@@ -2,10 +2,8 @@ package account
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"hash/crc32"
-	"math"
 	"strconv"
 	"sync"
 	"time"
@@ -44,47 +42,34 @@ var errBroken = errors.New("a line of the journal is broken")
 // castagnoli is the polynomial that processors have an instruction for. The table is made once and only read.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// encoder is a buffer with an encoder that writes to it, to be used again.
-type encoder struct {
-	buf  bytes.Buffer
-	json *json.Encoder
-}
+// encoder is a buffer to be used again.
+type encoder struct{ buf []byte }
 
 // encoders is a pool, which its users leave as they found it.
-var encoders = sync.Pool{New: func() any {
-	e := &encoder{}
-	e.json = json.NewEncoder(&e.buf)
-	e.json.SetEscapeHTML(false)
-	return e
-}}
+var encoders = sync.Pool{New: func() any { return &encoder{} }}
 
 // maxPooled keeps giants out of the pool.
 const maxPooled = 64 << 10
 
 // release gives the encoder back; what encode returned is then gone.
 func (e *encoder) release() {
-	if e.buf.Cap() <= maxPooled {
+	if cap(e.buf) <= maxPooled {
 		encoders.Put(e)
 	}
 }
 
 // encode writes a line. The bytes belong to the encoder.
-func (e *encoder) encode(k kind, at time.Time, c *sbc.CDR) ([]byte, error) {
-	e.buf.Reset()
-	e.buf.WriteString(crcBegin + "00000000" + crcEnd + typeBegin)
-	e.buf.WriteString(string(k))
-	e.buf.WriteString(atBegin)
-	e.buf.Write(strconv.AppendInt(e.buf.AvailableBuffer(), at.UnixMicro(), 10))
-	e.buf.WriteString(cdrBegin)
-	if err := e.json.Encode(c); err != nil {
-		return nil, err
-	}
-	b := e.buf.Bytes()
-	b[len(b)-1] = '}' // in place of the encoder's newline
-	e.buf.WriteByte('\n')
-	b = e.buf.Bytes()
+func (e *encoder) encode(k kind, at time.Time, c *sbc.CDR) []byte {
+	b := append(e.buf[:0], crcBegin+"00000000"+crcEnd+typeBegin...)
+	b = append(b, k...)
+	b = append(b, atBegin...)
+	b = strconv.AppendInt(b, at.UnixMicro(), 10)
+	b = append(b, cdrBegin...)
+	b = c.AppendJSON(b)
+	b = append(b, '}', '\n')
 	putHex(b[len(crcBegin):headLen], crc32.Checksum(b[headLen:len(b)-1], castagnoli))
-	return b, nil
+	e.buf = b
+	return b
 }
 
 // putHex spells a number in crcLen hexadecimal digits.
@@ -117,19 +102,4 @@ func parseLine(b []byte) (line, error) {
 		return line{}, errBroken
 	}
 	return line{kind: kind(k), at: time.UnixMicro(us).UTC(), cdr: cdr}, nil
-}
-
-// finite gives a record whose numbers JSON can hold: an estimate that came out as not-a-number must not cost the record.
-func finite(c *sbc.CDR) *sbc.CDR {
-	clean := *c
-	clean.Media = append([]sbc.StreamStats(nil), c.Media...)
-	for i := range clean.Media {
-		s := &clean.Media[i]
-		for _, f := range []*float64{&s.JitterMS, &s.RoundTripMS, &s.MOS} {
-			if math.IsNaN(*f) || math.IsInf(*f, 0) {
-				*f = 0
-			}
-		}
-	}
-	return &clean
 }

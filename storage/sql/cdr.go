@@ -95,11 +95,7 @@ func appendChunk(db *gorm.DB, records []sbc.CDR, sequence int64) (int64, error) 
 		seen[c.ID] = true
 		sequence++
 		c.Sequence = sequence
-		row, err := newCDRRow(&c)
-		if err != nil {
-			return 0, err
-		}
-		rows = append(rows, row)
+		rows = append(rows, newCDRRow(&c))
 	}
 	if len(rows) == 0 {
 		return sequence, nil
@@ -107,18 +103,18 @@ func appendChunk(db *gorm.DB, records []sbc.CDR, sequence int64) (int64, error) 
 	return sequence, db.Clauses(clause.Insert{}).Create(&rows).Error
 }
 
-func newCDRRow(c *sbc.CDR) (cdrRow, error) {
-	d, err := document(c)
-	if err != nil {
-		return cdrRow{}, err
-	}
+func newCDRRow(c *sbc.CDR) cdrRow {
 	return cdrRow{
 		Sequence: c.Sequence, ID: c.ID, CallID: text(c.CallID), TenantID: text(c.TenantID),
 		IngressTrunkID: text(c.IngressTrunkID), EgressTrunkID: text(c.EgressTrunkID),
 		Caller: text(c.Caller), Callee: text(c.Callee), StartedAt: micros(c.StartedAt),
-		EndReason: c.EndReason, Disposition: c.Disposition, Document: d,
-	}, nil
+		EndReason: sbc.EndReason(text(string(c.EndReason))), Disposition: sbc.Disposition(text(string(c.Disposition))),
+		Document: withoutNUL(string(c.AppendJSON(make([]byte, 0, documentSize)))),
+	}
 }
+
+// documentSize is about the length of a record's document.
+const documentSize = 2048
 
 // CDRs gives records by rising sequence.
 func (s *Store) CDRs(ctx context.Context, q sbc.CDRQuery) ([]sbc.CDR, error) {

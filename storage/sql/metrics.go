@@ -14,6 +14,9 @@ import (
 type metrics struct {
 	duration *prometheus.HistogramVec
 	up       prometheus.Gauge
+
+	registerer prometheus.Registerer
+	registered []prometheus.Collector
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
@@ -31,12 +34,23 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	if r == nil {
 		return m, nil
 	}
+	m.registerer = r
 	for _, c := range []prometheus.Collector{m.duration, m.up} {
 		if err := r.Register(c); err != nil {
+			m.unregister()
 			return nil, err
 		}
+		m.registered = append(m.registered, c)
 	}
 	return m, nil
+}
+
+// unregister makes room for the next store on the same registry.
+func (m *metrics) unregister() {
+	for _, c := range m.registered {
+		m.registerer.Unregister(c)
+	}
+	m.registered = nil
 }
 
 // observe counts one operation. Only what says that the database is gone takes it down: a conflict is an answer too.

@@ -62,7 +62,7 @@ func newResourceRow(r sbc.Resource) (*resourceRow, error) {
 	return row, nil
 }
 
-// resource reads a row's document. It is decoded onto the kind's defaults, so that a field which did not exist when the
+// decodeResource reads a row's document. It is decoded onto the kind's defaults, so that a field which did not exist when the
 // document was written has its default and not zero.
 func decodeResource(kind sbc.Kind, document string) (sbc.Resource, error) {
 	r := sbc.New(kind)

@@ -130,6 +130,9 @@ func (s *Store) Close() error {
 	if s.cleanup != nil {
 		errs = append(errs, s.cleanup())
 	}
+	if s.metrics != nil {
+		s.metrics.unregister()
+	}
 	return errors.Join(errs...)
 }
 

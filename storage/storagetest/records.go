@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -114,7 +115,8 @@ func hostileText(t *testing.T, f *fixture) {
 	for name, s := range texts {
 		s = name + s // to be found by
 		c := newCDR(sbc.DefaultTenantID)
-		c.Caller, c.Callee, c.FromURI, c.FinalReason, c.Legs[0].UserAgent, c.EndReason = s, s, s, s, s, sbc.EndReason(name)
+		c.Caller, c.Callee, c.FromURI, c.FinalReason, c.Legs[0].UserAgent, c.EndReason = s, s, s, s, s, sbc.EndReason(s)
+		c.Media[0].MOS, c.Media[0].JitterMS = math.NaN(), math.Inf(-1)
 		f.add(newCDR(sbc.DefaultTenantID), c)
 		got, err := f.CDR(f.ctx, sbc.DefaultTenantID, c.ID)
 		if err != nil {
