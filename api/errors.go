@@ -29,8 +29,10 @@ const (
 	codeUndocumented sbc.Code = "undocumented_response"
 )
 
-// errNotModified is no error: it ends a conditional GET with 304.
-var errNotModified = errors.New("not modified")
+// notModified is no error: it ends a conditional GET with 304 and the validator the client has (RFC 9110 15.4.5).
+type notModified struct{ tag string }
+
+func (notModified) Error() string { return "not modified" }
 
 // kindOfError is one row of the catalogue: what a code means on the wire and to people.
 type kindOfError struct {
@@ -149,7 +151,8 @@ func (s *server) fail(c echo.Context, who *caller, err error) {
 		s.log.Error("api: the answer broke off", "request_id", who.requestID, "error", err)
 		return
 	}
-	if errors.Is(err, errNotModified) {
+	if same := (notModified{}); errors.As(err, &same) {
+		c.Response().Header().Set("ETag", same.tag)
 		c.Response().WriteHeader(http.StatusNotModified)
 		return
 	}

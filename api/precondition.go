@@ -41,7 +41,7 @@ func matches(list, tag string, weak bool) bool {
 // unmodified ends a conditional GET whose resource the client has (RFC 9110 13.1.2).
 func unmodified(ifNoneMatch *string, tag string) error {
 	if ifNoneMatch != nil && matches(*ifNoneMatch, tag, true) {
-		return errNotModified
+		return notModified{tag}
 	}
 	return nil
 }
