@@ -174,7 +174,7 @@ func (tx *clientTx) tryOne(w *work, c *candidate, n int) bool {
 	k, _ := e.txs.clientKey(branch, w.Request.Method)
 	t := &try{
 		edge: e, shard: tx.shard, tx: tx, key: k, link: l, to: c.to, raw: raw, invite: tx.invite, timers: tx.timers, iface: c.iface,
-		large: c.large,
+		large: c.large, label: e.metrics.method(w.Request.Method),
 	}
 	t.owner = t
 	e.metrics.request("out", w.Request.Method, c.transport())

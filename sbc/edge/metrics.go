@@ -71,12 +71,15 @@ func newMetrics(r prometheus.Registerer, e *Edge) *metrics {
 	return m
 }
 
-// method is the label of a method.
+// method is the label of a method: one of ours, never a piece of a message, which would be kept alive by it.
 func (m *metrics) method(method msg.Method) string {
-	switch method {
-	case msg.INVITE, msg.ACK, msg.CANCEL, msg.BYE, msg.REGISTER, msg.OPTIONS, msg.SUBSCRIBE, msg.NOTIFY, msg.REFER, msg.INFO,
-		msg.MESSAGE, msg.PRACK, msg.UPDATE, msg.PUBLISH:
-		return string(method)
+	for _, known := range [...]msg.Method{
+		msg.INVITE, msg.ACK, msg.BYE, msg.CANCEL, msg.OPTIONS, msg.REGISTER, msg.INFO, msg.UPDATE, msg.MESSAGE, msg.PRACK,
+		msg.SUBSCRIBE, msg.NOTIFY, msg.REFER, msg.PUBLISH,
+	} {
+		if known == method {
+			return string(known)
+		}
 	}
 	return "other"
 }

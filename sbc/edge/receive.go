@@ -131,11 +131,27 @@ func stamp(m *msg.Message) {
 	if same && !asked && !claimed {
 		return
 	}
-	v.Params = msg.SetParam(v.Params, "received", source.Addr().WithZone("").String())
-	if asked {
-		v.Params = msg.SetParam(v.Params, "rport", portText(source.Port()))
-	}
+	v.Params = stamped(v.Params, source, asked)
 	m.SetTopVia(v)
+}
+
+// stamped gives the parameters with the true received, and with the true rport if it was asked for. Every request from behind a
+// NAT or with rport comes through here, so it allocates once.
+func stamped(p msg.Params, source netip.AddrPort, asked bool) msg.Params {
+	out := append(make(msg.Params, 0, len(p)+1), p...)
+	received, found := source.Addr().WithZone("").String(), false
+	for i := range out {
+		switch {
+		case strings.EqualFold(out[i].K, "received"):
+			out[i].V, found = received, true
+		case asked && strings.EqualFold(out[i].K, "rport"):
+			out[i].V = portText(source.Port())
+		}
+	}
+	if !found {
+		out = append(out, msg.Params{{K: "received", V: received}}...)
+	}
+	return out
 }
 
 func (t *table) findServer(k key) *serverTx {
@@ -242,20 +258,22 @@ const statusSilence = -1
 // Max-Forwards bounds those.
 func (e *Edge) looped(m *msg.Message) bool {
 	mark := ""
-	for _, v := range m.Values("Via") {
-		i := strings.Index(v, branchMark)
-		if i < 0 {
+	for i := range m.Headers {
+		h := &m.Headers[i]
+		if !isVia(h.Name) || !strings.Contains(h.Value, branchMark) {
 			continue
 		}
 		if mark == "" {
 			mark = e.loopMark(m.RequestURI)
 		}
-		if strings.Contains(v[i:], mark) {
+		if strings.Contains(h.Value, mark) {
 			return true
 		}
 	}
 	return false
 }
+
+func isVia(name string) bool { return strings.EqualFold(name, "Via") || strings.EqualFold(name, "v") }
 
 // handle gives a request to its owner. Who panics over it has answered 500.
 func (e *Edge) handle(h *serverHandle, m *msg.Message) {
@@ -296,7 +314,7 @@ func severalVias(m *msg.Message) bool {
 	seen := 0
 	for i := range m.Headers {
 		h := &m.Headers[i]
-		if !strings.EqualFold(h.Name, "Via") && !strings.EqualFold(h.Name, "v") {
+		if !isVia(h.Name) {
 			continue
 		}
 		if seen++; strings.Contains(h.Value, ",") {

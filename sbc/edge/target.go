@@ -1,8 +1,8 @@
 package edge
 
 import (
-	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -136,7 +136,7 @@ func (e *Edge) branch(base string, n int, uri msg.URI) string {
 // loopMark is the same for the same Request-URI as long as the edge lives.
 func (e *Edge) loopMark(uri msg.URI) string {
 	var b [64]byte
-	return fmt.Sprintf("%016x", hashBytes(e.seed, uri.AppendTo(b[:0])))
+	return strconv.FormatUint(hashBytes(e.seed, uri.AppendTo(b[:0]))|1<<63, 36) // the highest bit: always 13 characters
 }
 
 // SendACK sends the ACK of a 2xx: no transaction, but the same way and order as Send. It never blocks. Of several addresses the

@@ -30,6 +30,7 @@ type try struct {
 	link   link
 	to     netip.AddrPort
 	key    key
+	label  string // method, for the metrics
 	raw    []byte // the request until the final response, then the ACK of a failure
 	// again is when the request is sent once more, ends when the state ends; 0 is never.
 	began, again, ends, step time.Duration
@@ -100,7 +101,7 @@ func (t *try) wake(now time.Duration) {
 		t.rescheduleLocked()
 		raw, l, to := t.raw, t.link, t.to
 		t.shard.mu.Unlock()
-		t.edge.metrics.retransmissions.WithLabelValues("out", "request").Inc()
+		t.edge.metrics.retransmissions.WithLabelValues("out", t.label).Inc()
 		if err := l.send(raw, to); err != nil {
 			t.broken(err)
 		}
