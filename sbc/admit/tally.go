@@ -84,9 +84,9 @@ func New(o Options) *Tally {
 	return t
 }
 
-// Call takes a place for one call on a trunk, or says why not. A call through the border takes two: one on each trunk. Release gives
-// the place back; it is never nil, may be called from any goroutine and counts once. The rate (MaxCallsPerSecond) is of calls that
-// come from the trunk; refused calls do not count towards it.
+// Call takes a place for one call on a trunk, or says why not. A call through the border takes two: one on each trunk. Release
+// gives the place back; it is never nil, may be called from any goroutine and counts once. The rate (MaxCallsPerSecond) is of
+// calls that come from the trunk; refused calls do not count towards it.
 func (t *Tally) Call(trunk *sbc.Trunk, dir Direction) (release func(), v Verdict) {
 	s := t.shardOf(trunk.ID)
 	now := t.now().Sub(t.epoch)

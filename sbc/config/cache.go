@@ -40,8 +40,8 @@ type cacheTail struct {
 	SHA256 string `json:"sha256"`
 }
 
-// keep writes the cache file some time after each commit. It reads the store once more instead of keeping every resource in memory
-// only for this.
+// keep writes the cache file some time after each commit. It reads the store once more instead of keeping every resource in
+// memory only for this.
 func (m *Manager) keep(ctx context.Context) {
 	for {
 		select {

@@ -21,8 +21,8 @@ type blame struct {
 // blames collects what is wrong between resources.
 type blames struct{ faults []blame }
 
-// err makes one error of all faults. A pointer points into the body of the write that made this revision; a fault that such a write
-// brought about in another resource names that resource instead.
+// err makes one error of all faults. A pointer points into the body of the write that made this revision; a fault that such a
+// write brought about in another resource names that resource instead.
 func (b *blames) err(revision int64) error {
 	if len(b.faults) == 0 {
 		return nil
@@ -67,8 +67,8 @@ func (b *blames) doubles(rows *Rows) {
 	})
 }
 
-// references finds references to nothing. The store refuses them too; a cache file or another node's store might not have. Tenants
-// are left to the store: nothing here depends on their being there.
+// references finds references to nothing. The store refuses them too; a cache file or another node's store might not have.
+// Tenants are left to the store: nothing here depends on their being there.
 func (b *blames) references(rows *Rows, rules []*sbc.Rule) {
 	there := map[sbc.Kind]map[string]bool{}
 	for _, k := range sbc.Kinds() {

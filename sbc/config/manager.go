@@ -22,10 +22,11 @@ const DefaultPoll = 2 * time.Second
 
 // Party is somebody who owns things that live and follow the configuration: listeners, media pools.
 type Party interface {
-	// Prepare does all that can fail on the way from old to new, without serving it yet. Old is nil at the start of the node: a party
-	// that can serve only a part of new should then do so and say the rest in its own status, because a node that refuses to start
-	// cannot be repaired through its API. Neither Snapshot may be changed. The error is shown to whoever made the change; an *sbc.Error
-	// is handed on as it is. Prepare is called within the store's transaction: it must not use the store, and not wait for the network.
+	// Prepare does all that can fail on the way from old to new, without serving it yet. Old is nil at the start of the node: a
+	// party that can serve only a part of new should then do so and say the rest in its own status, because a node that refuses to
+	// start cannot be repaired through its API. Neither Snapshot may be changed. The error is shown to whoever made the change; an
+	// *sbc.Error is handed on as it is. Prepare is called within the store's transaction: it must not use the store, and not wait
+	// for the network.
 	Prepare(old, new *Snapshot) (Change, error)
 }
 
@@ -88,8 +89,9 @@ func New(o Options) *Manager {
 	return m
 }
 
-// Start loads and commits the first Snapshot, from the cache file if the store has none to give, and follows the store until ctx ends
-// or Close. It follows the store also where it returns an error, so that the node heals when the store does; then Current is empty.
+// Start loads and commits the first Snapshot, from the cache file if the store has none to give, and follows the store until
+// ctx ends or Close. It follows the store also where it returns an error, so that the node heals when the store does; then
+// Current is empty.
 func (m *Manager) Start(ctx context.Context) error {
 	ctx, m.stop = context.WithCancel(ctx)
 	err := m.first(ctx)

@@ -3,14 +3,10 @@ package config
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -72,7 +68,8 @@ func TestUpdateIsLiveWhenItReturns(t *testing.T) {
 	if err := n.Update(t.Context(), false, put(t, "rule rul_2 plan=rpl_1 prefix=44 action=reject code=486")); err != nil {
 		t.Fatal(err)
 	}
-	if n.Current().Route.Plan(q).RuleID != "rul_1" || n.Current().Route.Plan(route.Query{PlanID: "rpl_1", Number: "441"}).RuleID != "rul_2" {
+	if n.Current().Route.Plan(q).RuleID != "rul_1" || n.Current().Route.Plan(route.Query{PlanID: "rpl_1",
+		Number: "441"}).RuleID != "rul_2" {
 		t.Error("the rule did not move")
 	}
 	if err := n.Update(t.Context(), false, func(tx sbc.Tx) error { return tx.Delete(sbc.KindRule, "rul_2") }); err != nil {
@@ -100,7 +97,10 @@ func TestNothingIsLeftOfARefusedWrite(t *testing.T) {
 	}{
 		{"second party", func(n *node, _ *store) { n.b.fail = boom }, good, boom, []string{"unavailable"},
 			[]string{"a prepare 1>2", "b prepare 1>2", "a abort 2"}},
-		{"party with a code", func(n *node, _ *store) { n.b.fail = sbc.Invalid([]sbc.Fault{{Pointer: "#/port", Code: "in_use"}}) }, good, nil,
+		{"party with a code", func(n *node, _ *store) {
+			n.b.fail = sbc.Invalid([]sbc.Fault{{Pointer: "#/port",
+				Code: "in_use"}})
+		}, good, nil,
 			[]string{"invalid", "#/port in_use"}, []string{"a prepare 1>2", "b prepare 1>2", "a abort 2"}},
 		{"party panics", func(n *node, _ *store) { n.b.crash = true }, good, nil, []string{"internal"},
 			[]string{"a prepare 1>2", "b prepare 1>2", "a abort 2"}},
@@ -160,7 +160,8 @@ func TestDryRunLeavesNothing(t *testing.T) {
 	if n.Current() != before || len(s.rows) != rows || s.revision != 1 {
 		t.Error("something is left")
 	}
-	if err := n.Update(t.Context(), true, put(t, "interface sif_3 realm=rlm_1 bind=127.0.0.1")); sbc.CodeOf(err) != sbc.CodeConflict {
+	if err := n.Update(t.Context(), true, put(t,
+		"interface sif_3 realm=rlm_1 bind=127.0.0.1")); sbc.CodeOf(err) != sbc.CodeConflict {
 		t.Errorf("a dry run does not tell of the contradiction: %v", err)
 	}
 	if err := n.Update(t.Context(), true, func(sbc.Tx) error { return nil }); err != nil {
@@ -176,7 +177,8 @@ func TestRepeatedTransactionPreparesOnce(t *testing.T) {
 	if err := n.Update(t.Context(), false, put(t, "trunk trk_3 realm=rlm_1")); err != nil {
 		t.Fatal(err)
 	}
-	n.expect(t, "a prepare 1>2", "b prepare 1>2", "b abort 2", "a abort 2", "a prepare 1>2", "b prepare 1>2", "a commit 2", "b commit 2")
+	n.expect(t, "a prepare 1>2", "b prepare 1>2", "b abort 2", "a abort 2", "a prepare 1>2", "b prepare 1>2", "a commit 2",
+		"b commit 2")
 }
 
 func TestPanicInCommitDoesNotStopTheOthers(t *testing.T) {
@@ -214,7 +216,8 @@ func TestOtherWritesLoadEverything(t *testing.T) {
 	if c := n.Current(); c.Trunk("trk_other") == nil || c.Trunk("trk_3") == nil || c.Revision != 3 || s.loads != 2 {
 		t.Errorf("revision %d after %d loads", c.Revision, s.loads)
 	}
-	if err := n.Update(t.Context(), false, func(tx sbc.Tx) error { return tx.Delete(sbc.KindTrunk, "trk_3") }); err != nil || s.loads != 3 {
+	if err := n.Update(t.Context(), false, func(tx sbc.Tx) error { return tx.Delete(sbc.KindTrunk, "trk_3") }); err != nil ||
+		s.loads != 3 {
 		t.Errorf("%v after %d loads", err, s.loads)
 	}
 }
@@ -269,153 +272,13 @@ func TestUpdateWaitsItsTurnNoLongerThanItsContext(t *testing.T) {
 	<-inside
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := n.Update(ctx, false, put(t, "trunk trk_3 realm=rlm_1")); sbc.CodeOf(err) != sbc.CodeUnavailable || !errors.Is(err, context.Canceled) {
+	if err := n.Update(ctx, false, put(t, "trunk trk_3 realm=rlm_1")); sbc.CodeOf(err) != sbc.CodeUnavailable ||
+		!errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 	close(leave)
 	if err := <-first; err != nil {
 		t.Error(err)
-	}
-}
-
-// step lets virtual time pass, and everything that is due happen.
-func step(d time.Duration) {
-	<-time.After(d)
-	synctest.Wait()
-}
-
-func TestPollServesOtherNodesWrites(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore(t, basic)
-		n := start(t, s, Options{})
-		n.log.take()
-		s.write(t, "trunk trk_other realm=rlm_1")
-		if n.Current().Trunk("trk_other") != nil {
-			t.Fatal("seen before the poll")
-		}
-		step(DefaultPoll + time.Millisecond)
-		if n.Current().Trunk("trk_other") == nil || n.Status().Active != 2 {
-			t.Errorf("not seen: %+v", n.Status())
-		}
-		n.expect(t, "a prepare 1>2", "b prepare 1>2", "a commit 2", "b commit 2")
-		n.Close()
-	})
-}
-
-func TestPollKeepsServingWhatItHas(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore(t, basic)
-		n := start(t, s, Options{})
-		// The store goes and comes back.
-		s.set(func() { s.down = errors.New("no store") })
-		step(10 * time.Second)
-		if st := n.Status(); !strings.Contains(st.LastError, "no store") || n.Current().Trunk("trk_1") == nil {
-			t.Errorf("%+v", st)
-		}
-		s.set(func() { s.down = nil })
-		step(3 * time.Second)
-		if st := n.Status(); st.LastError != "" {
-			t.Errorf("%+v", st)
-		}
-		// A revision that cannot be served is tried again, ever more seldom.
-		n.b.refuse(errors.New("port taken"))
-		n.log.take()
-		s.write(t, "trunk trk_other realm=rlm_1")
-		step(5 * time.Minute)
-		if st := n.Status(); st.Active != 1 || st.Revision != 2 || !strings.Contains(st.LastError, "port taken") {
-			t.Errorf("%+v", st)
-		}
-		if tries := len(n.log.take()) / 3; tries < 5 || tries > 15 {
-			t.Errorf("%d tries in five minutes", tries)
-		}
-		n.b.refuse(nil)
-		step(2 * time.Minute)
-		if st := n.Status(); st.Active != 2 || st.LastError != "" {
-			t.Errorf("%+v", st)
-		}
-		n.Close()
-	})
-}
-
-func TestStartFromCacheFile(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "config.cache")
-	s := newStore(t, basic)
-	synctest.Test(t, func(t *testing.T) {
-		n := start(t, s, Options{CacheFile: file})
-		if err := n.Update(t.Context(), false, put(t, "trunk trk_3 realm=rlm_1")); err != nil {
-			t.Fatal(err)
-		}
-		step(2 * cacheDelay)
-		n.Close()
-	})
-	if st, err := os.Stat(file); err != nil || st.Mode().Perm() != 0o600 {
-		t.Fatalf("%v %v", st, err)
-	}
-	s.set(func() { s.down = errors.New("no store") })
-	synctest.Test(t, func(t *testing.T) {
-		n := start(t, s, Options{CacheFile: file})
-		if c := n.Current(); c.Revision != 2 || c.Trunk("trk_3") == nil || c.Route.Plan(route.Query{PlanID: "rpl_1", Number: "1"}).RuleID != "rul_1" {
-			t.Errorf("revision %d", c.Revision)
-		}
-		if st := n.Status(); st.Active != 2 || !strings.Contains(st.LastError, "no store") {
-			t.Errorf("%+v", st)
-		}
-		// The store comes back with more.
-		s.set(func() { s.down = nil })
-		s.write(t, "trunk trk_4 realm=rlm_1")
-		step(DefaultPoll + time.Second)
-		if st := n.Status(); n.Current().Trunk("trk_4") == nil || st.LastError != "" {
-			t.Errorf("%+v", st)
-		}
-		n.Close()
-	})
-}
-
-func TestCacheFileIsTakenWholeOrNotAtAll(t *testing.T) {
-	dir := t.TempDir()
-	file := filepath.Join(dir, "config.cache")
-	s := newStore(t, basic)
-	resources, revision, err := s.All(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := writeCache(file, resources, revision); err != nil {
-		t.Fatal(err)
-	}
-	got, rev, err := readCache(file)
-	if err != nil || rev != 1 || len(got) != len(resources) {
-		t.Fatal(len(got), rev, err)
-	}
-	good, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if left, err := filepath.Glob(filepath.Join(dir, "*.tmp")); err != nil || len(left) > 0 {
-		t.Error(left, err)
-	}
-	broken := map[string][]byte{
-		"empty": {}, "torn": good[:len(good)/2], "without its end": good[:len(good)-10],
-		"changed":      []byte(strings.Replace(string(good), "192.0.2.2", "192.0.2.9", 1)),
-		"other format": []byte(strings.Replace(string(good), `"format":1`, `"format":2`, 1)),
-		"other kind":   []byte(strings.Replace(string(good), `"kind":"realm"`, `"kind":"rhyme"`, 1)),
-		"no text":      []byte("\x00\x01\x02\n"),
-	}
-	for name, content := range broken {
-		if err := os.WriteFile(file, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, _, err := readCache(file); err == nil {
-			t.Errorf("%s: taken", name)
-		}
-	}
-	s.set(func() { s.down = errors.New("no store") })
-	m := New(Options{Store: s, CacheFile: file})
-	if err := m.Start(t.Context()); err == nil || m.Current() == nil {
-		t.Error("started with neither store nor cache")
-	}
-	m.Close()
-	if err := writeCache(filepath.Join(dir, "nowhere", "x"), nil, 1); err == nil {
-		t.Error("written into a folder that is not there")
 	}
 }
 
@@ -432,7 +295,8 @@ func TestNodeHealsAfterAFailedStart(t *testing.T) {
 	if err := m.Update(t.Context(), false, put(t, "trunk trk_3 realm=rlm_1")); err != nil {
 		t.Fatal(err)
 	}
-	if got := p.told(); !slices.Equal(got, []string{"prepare -1>1", "prepare -1>2", "commit 2"}) || m.Current().Trunk("trk_1") == nil {
+	if got := p.told(); !slices.Equal(got, []string{"prepare -1>1", "prepare -1>2", "commit 2"}) ||
+		m.Current().Trunk("trk_1") == nil {
 		t.Errorf("%q", got)
 	}
 }

@@ -18,12 +18,14 @@ func newMetrics(r prometheus.Registerer, m *Manager) *metrics {
 		manager:  m,
 		revision: prometheus.NewDesc("sbc_config_revision", "Revision of the configuration that this node serves.", nil, nil),
 		newest:   prometheus.NewDesc("sbc_config_store_revision", "Newest revision seen in the store.", nil, nil),
-		limit:    prometheus.NewDesc("sbc_trunk_call_limit", "Most calls in progress a trunk may have, by trunk; absent without a limit.", []string{"trunk"}, nil),
+		limit: prometheus.NewDesc("sbc_trunk_call_limit",
+			"Most calls in progress a trunk may have, by trunk; absent without a limit.", []string{"trunk"}, nil),
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sbc_config_failures_total", Help: "Configurations that could not be served, by stage.",
 		}, []string{"stage"}),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "sbc_config_update_seconds", Help: "Time from a write to its being live.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
+			Name: "sbc_config_update_seconds", Help: "Time from a write to its being live.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
 		}),
 	}
 	if r != nil {

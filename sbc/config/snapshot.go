@@ -58,8 +58,8 @@ func Compile(resources []sbc.Resource, revision int64) (*Snapshot, error) {
 	return s, nil
 }
 
-// with builds the Snapshot of a revision in which little has changed; everything else is shared. The result is the one that Compile
-// gives for the same resources.
+// with builds the Snapshot of a revision in which little has changed; everything else is shared. The result is the one that
+// Compile gives for the same resources.
 func (s *Snapshot) with(edits []edit, revision int64) (*Snapshot, error) {
 	var b blames
 	next := &Snapshot{Revision: revision, Rows: s.Rows.with(edits)}

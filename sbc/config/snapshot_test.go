@@ -30,19 +30,23 @@ func TestCompile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	caller, ok := s.Identify.Identify(identify.Source{Addr: netip.MustParseAddr("192.0.2.1"), Port: 5060, Interface: "sif_1", Transport: "udp"}, "4930")
+	caller, ok := s.Identify.Identify(identify.Source{Addr: netip.MustParseAddr("192.0.2.1"), Port: 5060, Interface: "sif_1",
+		Transport: "udp"}, "4930")
 	if !ok || caller.TrunkID != "trk_1" {
 		t.Errorf("%+v", caller)
 	}
 	plan := s.Route.Plan(route.Query{PlanID: s.Trunk("trk_1").RoutingPlanID, Number: caller.Number})
-	if len(plan.Attempts) != 1 || plan.Attempts[0].RealmID != "rlm_2" || s.Endpoint(plan.Attempts[0].EndpointID).Address != "192.0.2.2" {
+	if len(plan.Attempts) != 1 || plan.Attempts[0].RealmID != "rlm_2" ||
+		s.Endpoint(plan.Attempts[0].EndpointID).Address != "192.0.2.2" {
 		t.Errorf("%+v", plan)
 	}
-	if s.Revision != 7 || s.Realm("rlm_1") == nil || s.Realm("rlm_9") != nil || s.Trunk("trk_9") != nil || s.Endpoint("end_9") != nil ||
+	if s.Revision != 7 || s.Realm("rlm_1") == nil || s.Realm("rlm_9") != nil || s.Trunk("trk_9") != nil ||
+		s.Endpoint("end_9") != nil ||
 		s.Interface("sif_2").BindAddress != "127.0.0.2" || s.RealmOf("sif_2").ID != "rlm_2" || s.RealmOf("sif_9") != nil {
 		t.Error("look-up by id")
 	}
-	if !slices.Equal(s.InterfacesOf("rlm_1"), []string{"sif_1"}) || !slices.Equal(s.PoolsOf("rlm_2"), []string{"mpl_2"}) || s.PoolsOf("rlm_9") != nil {
+	if !slices.Equal(s.InterfacesOf("rlm_1"), []string{"sif_1"}) || !slices.Equal(s.PoolsOf("rlm_2"), []string{"mpl_2"}) ||
+		s.PoolsOf("rlm_9") != nil {
 		t.Error("look-up by realm")
 	}
 }
@@ -110,21 +114,28 @@ func TestContradictions(t *testing.T) {
 		{"other transport", "interface sif_x realm=rlm_2 bind=127.0.0.1 transport=tcp", nil},
 		{"other family", "interface sif_x realm=rlm_2 bind=::", nil},
 		{"disabled", "interface sif_x realm=rlm_2 bind=127.0.0.1 disabled", nil},
-		{"pools overlap", "pool mpl_x realm=rlm_2 address=127.0.0.1 port_min=39990 port_max=40100", []string{"conflict", "#/port_min conflict"}},
+		{"pools overlap", "pool mpl_x realm=rlm_2 address=127.0.0.1 port_min=39990 port_max=40100", []string{"conflict",
+			"#/port_min conflict"}},
 		{"pools side by side", "pool mpl_x realm=rlm_2 address=127.0.0.1 port_min=40000 port_max=40100", nil},
 		{"pools on other addresses", "pool mpl_x realm=rlm_2 address=127.0.0.3", nil},
-		{"SIP in a pool", "interface sif_x realm=rlm_2 bind=0.0.0.0 port=30000", []string{"conflict", "#/port conflict", "#/port conflict"}},
-		{"a pool over SIP", "pool mpl_x realm=rlm_2 address=127.0.0.1 port_min=5000 port_max=6000", []string{"conflict", "#/port_min conflict"}},
+		{"SIP in a pool", "interface sif_x realm=rlm_2 bind=0.0.0.0 port=30000", []string{"conflict", "#/port conflict",
+			"#/port conflict"}},
+		{"a pool over SIP", "pool mpl_x realm=rlm_2 address=127.0.0.1 port_min=5000 port_max=6000", []string{"conflict",
+			"#/port_min conflict"}},
 		{"TCP in a pool", "interface sif_x realm=rlm_2 bind=127.0.0.1 port=30000 transport=tcp", nil},
-		{"identities", "trunk trk_x realm=rlm_1\nidentity idn_x trunk=trk_x cidr=192.0.2.1/32", []string{"conflict", "#/cidr conflict"}},
+		{"identities", "trunk trk_x realm=rlm_1\nidentity idn_x trunk=trk_x cidr=192.0.2.1/32", []string{"conflict",
+			"#/cidr conflict"}},
 		{"identity in another realm", "identity idn_x trunk=trk_2 cidr=192.0.2.1/32", nil},
 		{"identity on another realm's interface", "identity idn_x trunk=trk_2 cidr=192.0.2.1/32 interface=sif_1",
 			[]string{"invalid", "#/sip_interface_id realm_mismatch"}},
-		{"nothing there", "trunk trk_x realm=rlm_x plan=rpl_x", []string{"invalid", "#/realm_id reference", "#/routing_plan_id reference"}},
-		{"rule to nothing", "rule rul_x plan=rpl_x list=rls_x", []string{"invalid", "#/routing_plan_id reference", "#/route_list_id reference"}},
+		{"nothing there", "trunk trk_x realm=rlm_x plan=rpl_x", []string{"invalid", "#/realm_id reference",
+			"#/routing_plan_id reference"}},
+		{"rule to nothing", "rule rul_x plan=rpl_x list=rls_x", []string{"invalid", "#/routing_plan_id reference",
+			"#/route_list_id reference"}},
 		{"forbidden header", "trunk trk_x realm=rlm_1 headers=X-Ok,Refer-To", []string{"invalid", "#/pass_headers/1 forbidden"}},
 		// Moving a trunk to another realm breaks an identity that was not written: no pointer, but its name.
-		{"by the way", "identity idn_y trunk=trk_2 cidr=192.0.2.1 revision=1\ntrunk trk_2 realm=rlm_1", []string{"conflict", " conflict"}},
+		{"by the way", "identity idn_y trunk=trk_2 cidr=192.0.2.1 revision=1\ntrunk trk_2 realm=rlm_1", []string{"conflict",
+			" conflict"}},
 	}
 	for _, tt := range tests {
 		before, err := compileText(t, basic, 1)

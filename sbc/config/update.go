@@ -14,10 +14,11 @@ const maxEdits = 100
 // errDryRun rolls a dry run's transaction back. It never leaves Update.
 var errDryRun = errors.New("config: dry run")
 
-// Update makes a change and returns when it is live on this node: change runs in the store's transaction, the result is compiled and
-// checked, every party prepares, the store commits, the parties commit, the Snapshot is swapped. An error of any of these leaves
-// everything as it was and is returned; the faults of a contradiction point into the body of the write. With dryRun all of it is
-// done and undone. One Update runs at a time; change may be called again if the store has to repeat the transaction.
+// Update makes a change and returns when it is live on this node: change runs in the store's transaction, the result is
+// compiled and checked, every party prepares, the store commits, the parties commit, the Snapshot is swapped. An error of any
+// of these leaves everything as it was and is returned; the faults of a contradiction point into the body of the write. With
+// dryRun all of it is done and undone. One Update runs at a time; change may be called again if the store has to repeat the
+// transaction.
 func (m *Manager) Update(ctx context.Context, dryRun bool, change func(tx sbc.Tx) error) error {
 	if err := m.acquire(ctx); err != nil {
 		return err
@@ -99,7 +100,8 @@ func (u *update) finish(ctx context.Context) {
 	}
 	// Nothing of the configuration was written, but what was (an audit event) may have raised the revision all the same.
 	current := m.Current()
-	if revision, err := m.o.Store.Revision(ctx); err == nil && m.started && revision == u.revision && current.Revision == revision-1 {
+	if revision, err := m.o.Store.Revision(ctx); err == nil && m.started && revision == u.revision &&
+		current.Revision == revision-1 {
 		same := *current
 		same.Revision = revision
 		m.saw(revision)
@@ -172,8 +174,8 @@ func (r *recorder) note(kind sbc.Kind, id string) error {
 // simple tells whether the edits are all that the transaction changed, and few.
 func (r *recorder) simple() bool { return !r.owners && len(r.order) <= maxEdits }
 
-// edits reads what the transaction left of everything touched. It reads them back, so that the Snapshot holds what the store does and
-// nothing that the writer may still change.
+// edits reads what the transaction left of everything touched. It reads them back, so that the Snapshot holds what the store
+// does and nothing that the writer may still change.
 func (r *recorder) edits() ([]edit, error) {
 	edits := make([]edit, len(r.order))
 	for i, t := range r.order {

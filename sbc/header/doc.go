@@ -1,14 +1,14 @@
-// Package header decides which headers of one side's message may show on the other side. It is half of topology hiding: the call
-// builds every message itself (Via, From, To, Call-ID, CSeq, Contact, Route, Allow, Supported, User-Agent and the body's headers are
-// the border's own), and this package hands it the few headers that carry something of the peer's.
+// Package header decides which headers of one side's message may show on the other side. It is half of topology hiding: the
+// call builds every message itself (Via, From, To, Call-ID, CSeq, Contact, Route, Allow, Supported, User-Agent and the body's
+// headers are the border's own), and this package hands it the few headers that carry something of the peer's.
 //
 // # The idea
 //
-// Nothing is copied. A header passes only if a list names it, and then it is written anew: its name as the list spells it, its value
-// rebuilt from what its grammar allows, in an order of our own, so that neither names, nor spelling, nor order tell which device
-// wrote the message. What may hold free text is compared with everything known of the sending side — the addresses, host names, tags,
-// branches, Call-ID and product of this message, the trunk's endpoints and networks, our own addresses there — and dropped if it
-// holds any of it. See table.go for the lists, secrets.go for what is looked for.
+// Nothing is copied. A header passes only if a list names it, and then it is written anew: its name as the list spells it, its
+// value rebuilt from what its grammar allows, in an order of our own, so that neither names, nor spelling, nor order tell which
+// device wrote the message. What may hold free text is compared with everything known of the sending side — the addresses, host
+// names, tags, branches, Call-ID and product of this message, the trunk's endpoints and networks, our own addresses there — and
+// dropped if it holds any of it. See table.go for the lists, secrets.go for what is looked for.
 //
 // A trunk's pass_headers widen the list. A header passes between two trunks only if both name it: what the core tells the border
 // about a call is not for the carrier unless the carrier's trunk says so. Headers that belong to a dialog or to the border's own
@@ -19,8 +19,8 @@
 //
 // # Limits
 //
-// Text is compared, percent-escapes decoded, IP addresses in any spelling; a peer that means to tell something (base64, prose) can. Bodies
-// other than SDP are not looked into.
+// Text is compared, percent-escapes decoded, IP addresses in any spelling; a peer that means to tell something (base64, prose)
+// can. Bodies other than SDP are not looked into.
 //
 // A Table is immutable and safe for concurrent use.
 package header

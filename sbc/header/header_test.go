@@ -89,7 +89,8 @@ func TestBuiltin(t *testing.T) {
 		{"Alert-Info: <Bellcore-dr3>", "Alert-Info: <Bellcore-dr3>"},
 		{"Reason: Q.850;cause=16;text=\"Normal call clearing\"", "Reason: Q.850;cause=16;text=\"Normal call clearing\""},
 		{"Reason: q.850 ; cause=16 ; text=\"by asterisk\";host=10.9.8.7", "Reason: Q.850;cause=16"},
-		{"Reason: SIP;cause=200;text=\"Call completed; \\\"elsewhere\\\"\"", "Reason: SIP;cause=200;text=\"Call completed; \\\"elsewhere\\\"\""},
+		{"Reason: SIP;cause=200;text=\"Call completed; \\\"elsewhere\\\"\"",
+			"Reason: SIP;cause=200;text=\"Call completed; \\\"elsewhere\\\"\""},
 		{"Reason: FreeSWITCH;cause=1;text=\"x\"", ""},
 		{"Reason: Q.850;cause=900", ""},
 		{"Reason: Q.850;text=\"no cause\"", ""},
@@ -159,7 +160,8 @@ func TestIdentityNeedsTrust(t *testing.T) {
 		from, to sbc.Trust
 		want     []string
 	}{
-		{sbc.TrustPeer, sbc.TrustCore, []string{"P-Asserted-Identity", "P-Charging-Vector", "Diversion", "Remote-Party-ID", "Identity", "X-Plain"}},
+		{sbc.TrustPeer, sbc.TrustCore, []string{"P-Asserted-Identity", "P-Charging-Vector", "Diversion", "Remote-Party-ID",
+			"Identity", "X-Plain"}},
 		{sbc.TrustCore, sbc.TrustAccess, []string{"Diversion", "Remote-Party-ID", "Identity", "X-Plain"}},
 		{sbc.TrustAccess, sbc.TrustCore, []string{"X-Plain"}},
 		{sbc.TrustAccess, sbc.TrustAccess, []string{"X-Plain"}},
@@ -204,16 +206,21 @@ func TestPassHeadersNeedBothTrunks(t *testing.T) {
 // TestPassedValuesTellNothing: a header that both trunks name passes unless its value shows something of the sending side.
 func TestPassedValuesTellNothing(t *testing.T) {
 	leaks := []string{
-		"10.9.8.7", "at 010.009.008.007.", "ip-10-9-8-7.ec2", "10_9_8_7", "[::ffff:10.9.8.7]", "::ffff:0a09:0807", "<sip:1@10.9.8.7:5060>",
+		"10.9.8.7", "at 010.009.008.007.", "ip-10-9-8-7.ec2", "10_9_8_7", "[::ffff:10.9.8.7]", "::ffff:0a09:0807",
+		"<sip:1@10.9.8.7:5060>",
 		"203.0.113.7", "198.51.100.1", "198.51.100.2", "203.0.113.99", "192.0.2.3", "10.77.77.77", "host=2001:DB8:A:0:0:0:0:7",
-		"2001:db8:a::7", "sip:2001:db8:a::7@h", "2001:db8:a::7:5060", "x::2001:db8:a:0::7.", "10.77.77.77:4000", "pbx.a.example", "PBX.A.EXAMPLE", "sip:x@deep.pbx.a.example", "a.example", "gw7.inside.a.example", "inside.a.example",
+		"2001:db8:a::7", "sip:2001:db8:a::7@h", "2001:db8:a::7:5060", "x::2001:db8:a:0::7.", "10.77.77.77:4000", "pbx.a.example",
+		"PBX.A.EXAMPLE", "sip:x@deep.pbx.a.example", "a.example", "gw7.inside.a.example", "inside.a.example",
 		"proxy.a.example", "sbc-in.a.example", "backup.carrier-a.example", "carrier-a.example", "border.a.example", "callidA77",
-		"xcallida77x", "callidA77@[2001:db8:a::7]", "fromtagA", "FROMTAGA", "abranchA1b-branchA1", "z9hG4bKbranchA2", "branchA2", "c0ntactuser",
-		"Asterisk PBX 18.2-vici", "made by asterisk", "%31%30.9.8.7", "%2531%2530.9.8.7", "%70bx.a.example", "192.168.0.1", "127.0.0.1", "fe80::1",
+		"xcallida77x", "callidA77@[2001:db8:a::7]", "fromtagA", "FROMTAGA", "abranchA1b-branchA1", "z9hG4bKbranchA2", "branchA2",
+		"c0ntactuser",
+		"Asterisk PBX 18.2-vici", "made by asterisk", "%31%30.9.8.7", "%2531%2530.9.8.7", "%70bx.a.example", "192.168.0.1",
+		"127.0.0.1", "fe80::1",
 		"fd00::1", "100.64.1.1", "169.254.1.1", "extra.secret.example", "extratag", "2001:db8:e::e", "%25252525252531", "a\x01b",
 	}
 	harmless := []string{
-		"42", "hello world", "198.51.100.200", "8.8.8.8", "2001:db8:b::1", "other.example", "b.example", "myexample", "12:30:45", "1.2.3", "18.2",
+		"42", "hello world", "198.51.100.200", "8.8.8.8", "2001:db8:b::1", "other.example", "b.example", "myexample", "12:30:45",
+		"1.2.3", "18.2",
 		"100%", "50%off", "asterism", "Alice", "+49 (40) 555-12", "std::string", "a=b;c=d", "\"quoted, text\"", "naïve",
 	}
 	table, flow := world(t, []string{"X-Note"}, []string{"X-Note"})
@@ -247,10 +254,14 @@ func TestForbidden(t *testing.T) {
 			t.Errorf("%q is not in order", list)
 		}
 	}
-	for _, name := range []string{"Via", "v", "V", "vIA", "From", "f", "To", "t", "Call-ID", "i", "CALL-ID", "CSeq", "Contact", "m", "Route",
-		"Record-Route", "Max-Forwards", "Content-Length", "l", "Content-Type", "c", "Content-Encoding", "e", "User-Agent", "Server", "Warning",
-		"Supported", "k", "Require", "Session-Expires", "x", "Min-SE", "RSeq", "RAck", "Event", "o", "Refer-To", "r", "Referred-By", "b",
-		"Replaces", "Join", "Target-Dialog", "In-Reply-To", "WWW-Authenticate", "Authorization", "Proxy-Authorization", "Allow", "Allow-Events",
+	for _, name := range []string{"Via", "v", "V", "vIA", "From", "f", "To", "t", "Call-ID", "i", "CALL-ID", "CSeq", "Contact",
+		"m", "Route",
+		"Record-Route", "Max-Forwards", "Content-Length", "l", "Content-Type", "c", "Content-Encoding", "e", "User-Agent",
+		"Server", "Warning",
+		"Supported", "k", "Require", "Session-Expires", "x", "Min-SE", "RSeq", "RAck", "Event", "o", "Refer-To", "r",
+		"Referred-By", "b",
+		"Replaces", "Join", "Target-Dialog", "In-Reply-To", "WWW-Authenticate", "Authorization", "Proxy-Authorization", "Allow",
+		"Allow-Events",
 		"u", "SIP-ETag", "Path", "Service-Route", "Timestamp", "MIME-Version", "Accept-Contact", "a", "Reject-Contact", "j",
 		"Request-Disposition", "d", "Identity-Info", "n", " Via"} {
 		if !Forbidden(name) {
@@ -278,7 +289,8 @@ func TestContent(t *testing.T) {
 	table, flow := world(t, nil, nil)
 	in := message(t, "Content-Disposition: Session ; handling = Optional;host=10.9.8.7", "e: gzip, x@y", "Content-Language: de",
 		"MIME-Version: 1.0", "Content-ID: <1@pbx.a.example>", "Subject: x")
-	want := []string{"Content-Disposition: Session;handling=optional", "Content-Encoding: gzip", "Content-Language: de", "MIME-Version: 1.0"}
+	want := []string{"Content-Disposition: Session;handling=optional", "Content-Encoding: gzip", "Content-Language: de",
+		"MIME-Version: 1.0"}
 	if got := lines(table.Content(in, flow)); !slices.Equal(got, want) {
 		t.Errorf("got %q\nwant %q", got, want)
 	}
@@ -289,7 +301,8 @@ func TestContent(t *testing.T) {
 
 func TestFill(t *testing.T) {
 	table, flow := world(t, nil, nil)
-	hs := table.Request(message(t, "P-Asserted-Identity: \"A, B\" <sip:1@a.example>, <tel:+1>", "P-Asserted-Identity: <sip:3@a.example>"), flow)
+	hs := table.Request(message(t, "P-Asserted-Identity: \"A, B\" <sip:1@a.example>, <tel:+1>",
+		"P-Asserted-Identity: <sip:3@a.example>"), flow)
 	if len(hs) != 2 {
 		t.Fatalf("%q", lines(hs))
 	}
@@ -321,11 +334,14 @@ func TestFloodIsBounded(t *testing.T) {
 
 // TestNothingKnownLeaves throws secrets, whole and hidden in other text, into every header that can pass.
 func TestNothingKnownLeaves(t *testing.T) {
-	secrets := []string{"10.9.8.7", "203.0.113.7", "198.51.100.1", "pbx.a.example", "gw7.inside.a.example", "callidA77", "fromtagA", "branchA1",
+	secrets := []string{"10.9.8.7", "203.0.113.7", "198.51.100.1", "pbx.a.example", "gw7.inside.a.example", "callidA77",
+		"fromtagA", "branchA1",
 		"branchA2", "2001:db8:a::7", "Asterisk", "10.77.77.77", "proxy.a.example"}
-	names := []string{"Subject", "Priority", "Privacy", "Alert-Info", "Accept-Language", "Reason", "Retry-After", "P-Asserted-Identity",
+	names := []string{"Subject", "Priority", "Privacy", "Alert-Info", "Accept-Language", "Reason", "Retry-After",
+		"P-Asserted-Identity",
 		"P-Preferred-Identity", "X-Note", "Diversion", "Content-Disposition", "Content-Encoding", "Content-Language", "MIME-Version"}
-	forms := []string{"%s", "<sip:%s@h.example>", "<sip:1@%s>", "\"%s\" <sip:1@h.example;p=%s>", "SIP;cause=200;text=\"%s\"", "a b %s, c;d=%s",
+	forms := []string{"%s", "<sip:%s@h.example>", "<sip:1@%s>", "\"%s\" <sip:1@h.example;p=%s>", "SIP;cause=200;text=\"%s\"",
+		"a b %s, c;d=%s",
 		"<urn:alert:service:%s>", "5 (%s)", "en;q=%s", "tel:+1;phone-context=%s"}
 	pass := []string{"X-Note", "Diversion", "Subject", "Alert-Info", "P-Asserted-Identity"}
 	table, flow := world(t, pass, pass)
@@ -338,7 +354,8 @@ func TestNothingKnownLeaves(t *testing.T) {
 		}
 		form := rapid.SampledFrom(forms).Draw(rt, "form")
 		in := message(t)
-		in.Headers = append(in.Headers, msg.Header{Name: rapid.SampledFrom(names).Draw(rt, "name"), Value: strings.ReplaceAll(form, "%s", hidden)})
+		in.Headers = append(in.Headers, msg.Header{Name: rapid.SampledFrom(names).Draw(rt, "name"),
+			Value: strings.ReplaceAll(form, "%s", hidden)})
 		for _, hs := range [][]msg.Header{table.Request(in, flow), table.Response(in, flow), table.Content(in, flow)} {
 			for _, h := range hs {
 				if strings.Contains(strings.ToLower(h.Value), strings.ToLower(secret)) || strings.ContainsAny(h.Value, "\r\n\x00") {
@@ -359,7 +376,8 @@ func FuzzRequest(f *testing.F) {
 		in := message(t)
 		in.Headers = append(in.Headers, msg.Header{Name: name, Value: value})
 		for _, h := range append(append(table.Request(in, flow), table.Response(in, flow)...), table.Content(in, flow)...) {
-			if h.Name == "" || h.Value == "" || len(h.Value) > maxValue || strings.ContainsAny(h.Value, "\r\n\x00") || strings.Contains(h.Value, "10.9.8.7") {
+			if h.Name == "" || h.Value == "" || len(h.Value) > maxValue || strings.ContainsAny(h.Value, "\r\n\x00") ||
+				strings.Contains(h.Value, "10.9.8.7") {
 				t.Fatalf("%q", h)
 			}
 		}

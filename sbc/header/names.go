@@ -7,10 +7,10 @@ import (
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
-// forbidden are the headers that pass by no list, canonical, in order: those of the dialog and of the way of a message, which are the
-// border's own on each side; those by which each side and the border agree on extensions; those that name dialogs of one side to the
-// other, which are passed only by functions that translate them; credentials; and Warning, whose first word is a host (RFC 3261
-// 20.43).
+// forbidden are the headers that pass by no list, canonical, in order: those of the dialog and of the way of a message, which
+// are the border's own on each side; those by which each side and the border agree on extensions; those that name dialogs of
+// one side to the other, which are passed only by functions that translate them; credentials; and Warning, whose first word is
+// a host (RFC 3261 20.43).
 var forbidden = []string{
 	"Accept", "Accept-Contact", "Accept-Encoding", "Accept-Resource-Priority", "Allow", "Allow-Events", "Authentication-Info",
 	"Authorization", "Call-Id", "Contact", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Length",

@@ -45,7 +45,8 @@ func Gather(in *msg.Message) *Secrets {
 	s.word(in.To.Tag())
 	s.callID(in.CallID)
 	s.vias(in)
-	for _, name := range []string{"Contact", "Route", "Record-Route", "Path", "Service-Route", "Reply-To", "Referred-By", "Call-Info"} {
+	for _, name := range []string{"Contact", "Route", "Record-Route", "Path", "Service-Route", "Reply-To", "Referred-By",
+		"Call-Info"} {
 		s.addresses(in, name)
 	}
 	for _, name := range []string{"User-Agent", "Server", "Organization"} {
@@ -166,7 +167,8 @@ func (s *Secrets) addresses(in *msg.Message, name string) {
 		}
 		s.addURI(a.URI)
 		user := a.URI.User
-		if name == "Contact" && len(user) >= anywhere && user != in.From.URI.User && user != in.To.URI.User && !telPart.MatchString(user) {
+		if name == "Contact" && len(user) >= anywhere && user != in.From.URI.User && user != in.To.URI.User &&
+			!telPart.MatchString(user) {
 			s.word(user)
 		}
 	}
@@ -214,7 +216,8 @@ func (s *Secrets) shows(text string) bool {
 
 // isOurs tells whether an address is one of the side's, or one that means something inside a network only.
 func (s *Secrets) isOurs(a netip.Addr) bool {
-	return internal(a) || slices.Contains(s.addrs, a) || slices.ContainsFunc(s.nets, func(p netip.Prefix) bool { return p.Contains(a) })
+	return internal(a) || slices.Contains(s.addrs, a) || slices.ContainsFunc(s.nets,
+		func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // showsHost looks for names of hosts, of their domains and of hosts within them.

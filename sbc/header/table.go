@@ -27,8 +27,8 @@ func Fill(value, host string) string { return strings.ReplaceAll(value, HostToke
 type Flow struct {
 	FromTrunk, ToTrunk *sbc.Trunk
 	FromTrust, ToTrust sbc.Trust
-	// Also are further words of the sending side that must not show: hosts, addresses and tags of earlier messages of the leg, and of
-	// its SDP.
+	// Also are further words of the sending side that must not show: hosts, addresses and tags of earlier messages of the leg, and
+	// of its SDP.
 	Also []string
 }
 
@@ -47,8 +47,8 @@ type Problem struct {
 	Fault sbc.Fault
 }
 
-// Table knows the lists of every trunk and what must not show of each. The zero Table knows no trunk's surroundings and serves all
-// the same.
+// Table knows the lists of every trunk and what must not show of each. The zero Table knows no trunk's surroundings and serves
+// all the same.
 type Table struct {
 	trunks map[string]*side
 	// realms are our own addresses by realm.
@@ -151,7 +151,8 @@ func (t *Table) Content(in *msg.Message, f Flow) []msg.Header {
 	return t.collect(in, f, withBodies)
 }
 
-// Phrase gives the reason phrase for a response that passes: the peer's own if it tells nothing of its side, else the standard one.
+// Phrase gives the reason phrase for a response that passes: the peer's own if it tells nothing of its side, else the standard
+// one.
 func (t *Table) Phrase(in *msg.Message, f Flow) string {
 	const most = 64
 	if p := in.Reason; p != "" && len(p) <= most && t.Clean(in, f, p) {
@@ -160,8 +161,8 @@ func (t *Table) Phrase(in *msg.Message, f Flow) string {
 	return msg.StatusText(in.Status)
 }
 
-// Clean tells whether a text of the sending side may show on the other: it holds no control characters, no address, and nothing that
-// is known of the sending side. It is how the package judges free text, for others who have some.
+// Clean tells whether a text of the sending side may show on the other: it holds no control characters, no address, and nothing
+// that is known of the sending side. It is how the package judges free text, for others who have some.
 func (t *Table) Clean(in *msg.Message, f Flow, text string) bool {
 	c := &collector{table: t, in: in, flow: f}
 	return c.clean(text)

@@ -17,7 +17,8 @@ import (
 )
 
 func rowsOf(all []sbc.Resource) Rows {
-	return Rows{Identities: rowtext.Of[*sbc.Identity](all), Trunks: rowtext.Of[*sbc.Trunk](all), Interfaces: rowtext.Of[*sbc.SIPInterface](all)}
+	return Rows{Identities: rowtext.Of[*sbc.Identity](all), Trunks: rowtext.Of[*sbc.Trunk](all),
+		Interfaces: rowtext.Of[*sbc.SIPInterface](all)}
 }
 
 // ask reads "from <address> <port> <interface> <transport> <dialled>".
@@ -78,7 +79,8 @@ func TestKnownNeedsNoNumber(t *testing.T) {
 		t.Fatal(err)
 	}
 	table, _ := Compile(rowsOf(in.Rows))
-	for addr, want := range map[string]string{"203.0.113.1": "trk_t99", "192.0.2.5": "trk_host", "192.0.2.9": "trk_net", "8.8.8.8": ""} {
+	for addr, want := range map[string]string{"203.0.113.1": "trk_t99", "192.0.2.5": "trk_host", "192.0.2.9": "trk_net",
+		"8.8.8.8": ""} {
 		c, ok := table.Known(Source{Addr: netip.MustParseAddr(addr), Port: 5060, Interface: "sif_1", Transport: sbc.TransportUDP})
 		if c.TrunkID != want || ok != (want != "") {
 			t.Errorf("%s is %q (%v), want %q", addr, c.TrunkID, ok, want)
@@ -105,7 +107,8 @@ identity idn_p trunk=trk_a cidr=192.0.2.0/24 port=5070 tech=9 transport=udp inte
 		{"written otherwise", "identity idn_x trunk=trk_b cidr=192.0.2.77/24 revision=6", "idn_x", "idn_a", "#/cidr", "trk_a"},
 		{"mapped", "identity idn_x trunk=trk_b cidr=::ffff:192.0.2.0/120 revision=6", "idn_x", "idn_a", "#/cidr", "trk_a"},
 		{"the last writer is blamed", "identity idn_x trunk=trk_b cidr=192.0.2.0/24 revision=4", "idn_a", "idn_x", "#/cidr", "trk_b"},
-		{"all five", "identity idn_x trunk=trk_b cidr=192.0.2.0/24 port=5070 tech=9 transport=udp interface=sif_1 revision=6", "idn_x", "idn_p",
+		{"all five", "identity idn_x trunk=trk_b cidr=192.0.2.0/24 port=5070 tech=9 transport=udp interface=sif_1 revision=6",
+			"idn_x", "idn_p",
 			"#/cidr", "idn_p"},
 		{"one trunk twice", "identity idn_x trunk=trk_a cidr=192.0.2.0/24", "", "", "", ""},
 		{"longer network", "identity idn_x trunk=trk_b cidr=192.0.2.0/25", "", "", "", ""},
@@ -113,9 +116,11 @@ identity idn_p trunk=trk_a cidr=192.0.2.0/24 port=5070 tech=9 transport=udp inte
 		{"a port", "identity idn_x trunk=trk_b cidr=192.0.2.0/24 port=5070", "", "", "", ""},
 		{"a transport", "identity idn_x trunk=trk_b cidr=192.0.2.0/24 transport=udp", "", "", "", ""},
 		{"an interface", "identity idn_x trunk=trk_b cidr=192.0.2.0/24 interface=sif_1", "", "", "", ""},
-		{"longer prefix", "identity idn_x trunk=trk_b cidr=192.0.2.0/24 port=5070 tech=99 transport=udp interface=sif_1", "", "", "", ""},
+		{"longer prefix", "identity idn_x trunk=trk_b cidr=192.0.2.0/24 port=5070 tech=99 transport=udp interface=sif_1", "", "",
+			"", ""},
 		{"other realm", "identity idn_x trunk=trk_c cidr=192.0.2.0/24", "", "", "", ""},
-		{"interface of another realm", "identity idn_x trunk=trk_c cidr=192.0.2.0/24 interface=sif_1", "idn_x", "", "#/sip_interface_id", "no request"},
+		{"interface of another realm", "identity idn_x trunk=trk_c cidr=192.0.2.0/24 interface=sif_1", "idn_x", "",
+			"#/sip_interface_id", "no request"},
 		{"everyone", "identity idn_x trunk=trk_b cidr=0.0.0.0/0", "idn_x", "", "#/cidr", "0.0.0.0/0"},
 		{"nonsense", "identity idn_x trunk=trk_b cidr=nonsense", "idn_x", "", "#/cidr", "nonsense"},
 	}
@@ -142,7 +147,8 @@ identity idn_p trunk=trk_a cidr=192.0.2.0/24 port=5070 tech=9 transport=udp inte
 			if c.Other != nil {
 				other = c.Other.ID
 			}
-			if c.Identity.ID != tt.blamed || other != tt.other || c.Fault.Pointer != tt.pointer || !strings.Contains(c.Fault.Detail, tt.contain) {
+			if c.Identity.ID != tt.blamed || other != tt.other || c.Fault.Pointer != tt.pointer || !strings.Contains(c.Fault.Detail,
+				tt.contain) {
 				t.Errorf("%s: %s against %q: %+v", tt.name, c.Identity.ID, other, c.Fault)
 			}
 		}
@@ -159,7 +165,8 @@ func TestIdentifyIsTheDocumentedRule(t *testing.T) {
 		rows := Rows{Interfaces: interfaces, Trunks: []*sbc.Trunk{trunk}}
 		for i := range rapid.IntRange(0, 30).Draw(t, "n") {
 			id := &sbc.Identity{
-				TrunkID: "trk_1", CIDR: fmt.Sprintf("10.0.0.%d/%d", rapid.IntRange(0, 7).Draw(t, "host"), rapid.IntRange(28, 32).Draw(t, "bits")),
+				TrunkID: "trk_1", CIDR: fmt.Sprintf("10.0.0.%d/%d", rapid.IntRange(0, 7).Draw(t, "host"), rapid.IntRange(28, 32).Draw(t,
+					"bits")),
 				Port:           rapid.SampledFrom([]int{0, 5060, 5070}).Draw(t, "port"),
 				SIPInterfaceID: rapid.SampledFrom([]string{"", "sif_1", "sif_2"}).Draw(t, "interface"),
 				Transport:      rapid.SampledFrom([]sbc.Transport{"", "udp", "tcp"}).Draw(t, "transport"),
@@ -173,7 +180,8 @@ func TestIdentifyIsTheDocumentedRule(t *testing.T) {
 			t.Fatal(conflicts)
 		}
 		src := Source{Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(rapid.IntRange(0, 8).Draw(t, "from"))}),
-			Port: rapid.SampledFrom([]int{5060, 5070, 5080}).Draw(t, "source port"), Interface: rapid.SampledFrom([]string{"sif_1", "sif_2"}).Draw(t, "on"),
+			Port: rapid.SampledFrom([]int{5060, 5070, 5080}).Draw(t, "source port"), Interface: rapid.SampledFrom([]string{"sif_1",
+				"sif_2"}).Draw(t, "on"),
 			Transport: rapid.SampledFrom([]sbc.Transport{"udp", "tcp"}).Draw(t, "over")}
 		dialled := rapid.StringMatching(`[12]{0,3}`).Draw(t, "dialled")
 		got, ok := table.Identify(src, dialled)
@@ -194,7 +202,8 @@ func slow(all []*sbc.Identity, src Source, dialled string) string {
 	}
 	for _, i := range all {
 		p, err := sbc.ParseCIDR(i.CIDR)
-		if err != nil || !p.Contains(src.Addr) || i.Port != 0 && i.Port != src.Port || i.SIPInterfaceID != "" && i.SIPInterfaceID != src.Interface ||
+		if err != nil || !p.Contains(src.Addr) || i.Port != 0 && i.Port != src.Port || i.SIPInterfaceID != "" &&
+			i.SIPInterfaceID != src.Interface ||
 			i.Transport != "" && i.Transport != src.Transport || !strings.HasPrefix(dialled, i.TechPrefix) {
 			continue
 		}

@@ -51,7 +51,7 @@ var million = sync.OnceValues(func() (*Table, []*sbc.Rule) {
 
 // TestMillionPrefixesInMemory holds the bar of 150 MB (performance.md), rows forgotten.
 func TestMillionPrefixesInMemory(t *testing.T) {
-	if testing.Short() {
+	if testing.Short() || underRace {
 		t.Skip("a million rules")
 	}
 	rows := manyRules(1_000_000)
@@ -90,7 +90,8 @@ func BenchmarkCompile10000(b *testing.B) {
 	}
 }
 
-// BenchmarkLookupMillion reports the 99th of a hundred look-ups of random numbers, the processor's caches cold for most of the trie.
+// BenchmarkLookupMillion reports the 99th of a hundred look-ups of random numbers, the processor's caches cold for most of the
+// trie.
 func BenchmarkLookupMillion(b *testing.B) {
 	table, _ := million()
 	r := rand.New(rand.NewPCG(3, 4))

@@ -128,8 +128,8 @@ func unusable(t *sbc.Target, to *trunk, out func(*sbc.Trunk) string) string {
 	return ""
 }
 
-// sequence gives the order in which ranked things are tried: by priority, and within one priority by chance, each as often first as
-// its weight says (RFC 2782, "Weight"). It picks as it goes, so that only what is asked for costs anything.
+// sequence gives the order in which ranked things are tried: by priority, and within one priority by chance, each as often
+// first as its weight says (RFC 2782, "Weight"). It picks as it goes, so that only what is asked for costs anything.
 type sequence[T ranked] struct {
 	items []T
 	rand  func(n int) int

@@ -47,8 +47,8 @@ const (
 	CauseNoTarget Cause = "no_target" // the rule's route list has nobody to call
 )
 
-// Reject is a refusal as a SIP answer (RFC 3261 21): 403 without a plan, 404 without a rule, 503 without a target, or what the rule
-// says. Reason "" is the standard phrase.
+// Reject is a refusal as a SIP answer (RFC 3261 21): 403 without a plan, 404 without a rule, 503 without a target, or what the
+// rule says. Reason "" is the standard phrase.
 type Reject struct {
 	Code   int
 	Reason string

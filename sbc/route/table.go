@@ -64,8 +64,8 @@ func (t *Table) WithRows(rows Rows) *Table {
 	return next
 }
 
-// WithRules gives a Table in which some rules are changed. Its cost is that of the rules changed and of copying the list of plans,
-// not of the number of rules.
+// WithRules gives a Table in which some rules are changed. Its cost is that of the rules changed and of copying the list of
+// plans, not of the number of rules.
 func (t *Table) WithRules(changes []RuleChange) (*Table, error) {
 	next := &Table{plans: t.plans, lists: t.lists, tries: make(map[string]*node, len(t.tries)+1)}
 	maps.Copy(next.tries, t.tries)

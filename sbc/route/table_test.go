@@ -182,7 +182,8 @@ func TestWeights(t *testing.T) {
 		}
 		for id, share := range want {
 			// 1,000 draws of one half scatter by 1.6 points: 4 points are 2.5 of that, so one seed in a hundred may be just beyond.
-			if got := float64(first[id]) / 1000; got < share-0.05 || got > share+0.05 || seed == 0 && (got < share-0.04 || got > share+0.04) {
+			if got := float64(first[id]) / 1000; got < share-0.05 || got > share+0.05 || seed == 0 && (got < share-0.04 ||
+				got > share+0.04) {
 				t.Errorf("seed %d: %s is first in %.3f of the calls, want %.3f", seed, id, got, share)
 			}
 		}

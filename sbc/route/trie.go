@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// node is a place in the trie of one plan. Nodes are never changed once a Table is out: see change.go for how a new trie shares them.
-// A million of them must fit beside the calls, so a node is 64 bytes and most have nothing below.
+// node is a place in the trie of one plan. Nodes are never changed once a Table is out: see change.go for how a new trie shares
+// them. A million of them must fit beside the calls, so a node is 64 bytes and most have nothing below.
 type node struct {
 	// edge are the characters from the parent to here; empty only at the root.
 	edge string

@@ -1,5 +1,5 @@
-// Package rowtext reads resources from lines of text, for the tests of the deciding packages: a table of rows and of what is to be
-// decided fits in one file that a person can read.
+// Package rowtext reads resources from lines of text, for the tests of the deciding packages: a table of rows and of what is to
+// be decided fits in one file that a person can read.
 //
 //	rule rul_1 plan=rpl_1 prefix=49 list=rls_1 strip=2   # a comment
 //
@@ -131,7 +131,8 @@ type Case struct {
 	Want []string
 }
 
-// Table is a file of cases: the rows, a line of three dashes, then the cases. A case begins at the margin, what it wants is indented.
+// Table is a file of cases: the rows, a line of three dashes, then the cases. A case begins at the margin, what it wants is
+// indented.
 type Table struct {
 	Rows  []sbc.Resource
 	Cases []Case
