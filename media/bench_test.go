@@ -98,3 +98,25 @@ func BenchmarkHeld(b *testing.B) {
 		}
 	}
 }
+
+// A held call keeps at most 15 KB, sockets and descriptions included.
+func TestMemoryPerHeldCall(t *testing.T) {
+	const calls, limit = 200, 15 << 10
+	e := testEngine(t, Options{}, poolOf("p", "127.0.0.1", 2*calls))
+	offer, answer := phoneSDP("127.0.0.2", 5004), phoneSDP("127.0.0.3", 5006)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	held := make([]*Session, 0, calls)
+	for range calls {
+		held = append(held, setUp(t, e, offer, answer))
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if n := int64(after.HeapAlloc-before.HeapAlloc) / calls; n > limit {
+		t.Errorf("%d octets per call, at most %d wanted", n, limit)
+	}
+	for _, s := range held {
+		s.Close()
+	}
+}

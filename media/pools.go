@@ -38,8 +38,8 @@ type Change struct {
 	next map[string]*pool
 }
 
-// Prepare checks pools: addresses can be bound and ranges do not overlap. Errors are *PoolError. Nothing changes until Commit; one
-// change at a time.
+// Prepare checks pools: addresses can be bound and ranges do not overlap. Errors are *PoolError. Nothing changes until Commit;
+// one change at a time.
 func (e *Engine) Prepare(pools []Pool) (*Change, error) {
 	now := *e.pools.Load()
 	c := &Change{e: e, next: make(map[string]*pool, len(pools))}

@@ -74,6 +74,9 @@ func (p *Party) SetSignalling(source netip.Addr) {
 // expected is what the relay may believe about packets from the party.
 func (p *Party) expected(media netip.AddrPort) relay.Peer {
 	peer := relay.Peer{Media: media}
+	if p.s.ours(media) {
+		peer.Media = netip.AddrPort{}
+	}
 	if p.o.Latch != LatchSDP {
 		peer.Signalling = p.signalling
 	}

@@ -12,9 +12,9 @@ const (
 	watchSlots = 512
 )
 
-// watch finds silent sessions. It is a wheel of ticks: packets do not touch it, a session is looked at when it could be silent at
-// the earliest, finds out when its last packet came and is put where it could be silent next. So a talking call costs one look per
-// timeout, whatever its packets.
+// watch finds silent sessions. It is a wheel of ticks: packets do not touch it, a session is looked at when it could be silent
+// at the earliest, finds out when its last packet came and is put where it could be silent next. So a talking call costs one look
+// per timeout, whatever its packets.
 type watch struct {
 	clock   func() int64
 	panicky func(any)

@@ -1,6 +1,8 @@
 package media
 
 import (
+	"net/netip"
+
 	"github.com/sallyport/sallyport/media/relay"
 	"github.com/sallyport/sallyport/media/sdp"
 )
@@ -72,6 +74,19 @@ func (l *line) connect(i int) {
 // expect tells the stream where its packets come from by the party's description.
 func (e *end) expect(p *Party, m *sdp.Media, mux bool, now int64) {
 	e.stream.Expect(p.expected(m.Destination()), p.expected(m.RTCP), mux, now)
+}
+
+// ours says whether an address is one of this call's own doors. Two parties who each name the other's would make us send packets
+// to ourselves for ever.
+func (s *Session) ours(a netip.AddrPort) bool {
+	for _, p := range s.parties {
+		for _, e := range p.ends {
+			if e != nil && e.pair.Local.Port() == a.Port()&^1 && (a.Addr() == e.pool.Address || a.Addr() == e.pool.advertised()) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // path swaps in what the ports of one end do with packets: they leave by the ports of the other.

@@ -102,16 +102,6 @@ func flood(from *net.UDPConn, ports []int, pps, seconds int) int {
 	return sent
 }
 
-// rtpPacket is G.711 of 20 ms: 172 octets.
-func rtpPacket(pt uint8, seq uint16, ts, ssrc uint32) []byte {
-	b := make([]byte, 172)
-	b[0], b[1] = 0x80, pt
-	binary.BigEndian.PutUint16(b[2:], seq)
-	binary.BigEndian.PutUint32(b[4:], ts)
-	binary.BigEndian.PutUint32(b[8:], ssrc)
-	return b
-}
-
 // BenchmarkRelayProcess measures the processor time of this process per relayed packet: run with -benchtime 1x.
 func BenchmarkRelayProcess(b *testing.B) {
 	for _, c := range []struct {

@@ -232,6 +232,18 @@ func TestUnannouncedPayloadTypePassesAfterLatch(t *testing.T) {
 	c.toB.sent(t, "comfort noise", mediaB, mediaB)
 }
 
+// A device that sends RTCP to the RTP port without having agreed on it must not spoil the figures of RTP.
+func TestUnagreedRTCPOnTheRTPPort(t *testing.T) {
+	c := newCall(nil)
+	c.in(c.aRTP, mediaA, rtpPacket(8, 1, 160, 7))
+	c.in(c.aRTP, mediaA, sr(7, 99))
+	c.in(c.aRTP, mediaA, rtpPacket(8, 2, 320, 7))
+	c.toB.sent(t, "RTP only", mediaB, mediaB)
+	if st := c.a.Stats(); st.Lost != 0 || st.Packets != 2 || st.Discarded != 1 || st.SSRCChanges != 0 {
+		t.Errorf("figures %+v", st)
+	}
+}
+
 func TestSSRCChangePasses(t *testing.T) {
 	c := newCall(nil)
 	c.in(c.aRTP, mediaA, rtpPacket(8, 1, 160, 7))

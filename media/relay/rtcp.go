@@ -37,8 +37,8 @@ type compound struct {
 	malformed bool
 }
 
-// readRTCP walks a compound packet (RFC 3550 6.1, 6.4) without allocating. Reduced-size packets (RFC 5506) are let pass. If key is
-// not 0, texts that name machines and people are replaced in place, see mask.
+// readRTCP walks a compound packet (RFC 3550 6.1, 6.4) without allocating. Reduced-size packets (RFC 5506) are let pass. If key
+// is not 0, texts that name machines and people are replaced in place, see mask.
 func readRTCP(b []byte, key uint64) (c compound) {
 	for len(b) > 0 {
 		if len(b) < 4 || b[0]>>6 != 2 || b[1] < 192 || b[1] > 223 {

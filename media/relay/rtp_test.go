@@ -1,6 +1,19 @@
 package relay
 
-import "testing"
+import (
+	"encoding/binary"
+	"testing"
+)
+
+// rtpPacket is G.711 of 20 ms: 172 octets.
+func rtpPacket(pt uint8, seq uint16, ts, ssrc uint32) []byte {
+	b := make([]byte, 172)
+	b[0], b[1] = 0x80, pt
+	binary.BigEndian.PutUint16(b[2:], seq)
+	binary.BigEndian.PutUint32(b[4:], ts)
+	binary.BigEndian.PutUint32(b[8:], ssrc)
+	return b
+}
 
 func TestParseRTP(t *testing.T) {
 	plain := rtpPacket(8, 0x1234, 0x01020304, 0xdeadbeef)

@@ -132,7 +132,7 @@ func (s *Stream) Last() int64 {
 	return s.last
 }
 
-// media judges and counts one packet that is not RTCP. rtp says that it must be RTP; pass is false for what gets nothing.
+// media judges and counts one packet that is not RTCP, and tells its payload type if it is RTP.
 func (s *Stream) media(b []byte, src netip.AddrPort, now int64, p *Path) (outcome, uint8) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -144,7 +144,8 @@ func (s *Stream) media(b []byte, src netip.AddrPort, now int64, p *Path) (outcom
 	var h rtpHeader
 	if p.Kind != KindOpaque {
 		var ok bool
-		if h, ok = parseRTP(b); !ok || v == candidate && !p.Formats.plausible(h.pt) {
+		// RTCP on a port it was not agreed for is no RTP, unless its number was announced as a payload type.
+		if h, ok = parseRTP(b); !ok || !p.Formats.plausible(h.pt) && (v == candidate || looksRTCP(b)) {
 			s.discarded++
 			return malformed, 0
 		}
