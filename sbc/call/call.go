@@ -333,6 +333,7 @@ func (c *Call) acked(l *leg, ack *msg.Message) {
 		return
 	}
 	c.tx.Acked()
+	c.tx = nil                // and with it the parsed INVITE
 	if c.st.b == calleeHeld { // RFC 3261 13.2.1: the answer to our offer comes in the ACK
 		c.lateAnswer(ack)
 	}

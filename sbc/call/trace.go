@@ -14,6 +14,8 @@ const (
 	// maxTraceMessages and maxTraceBytes bound the ladder of one call; the setup is kept, later messages are counted only.
 	maxTraceMessages = 200
 	maxTraceBytes    = 128 << 10
+	// usualMessages are those of a call without surprises: room for them is made at once.
+	usualMessages = 14
 	// entryCost is what an entry costs besides its bytes.
 	entryCost = 160
 )
@@ -49,6 +51,9 @@ func (l *ladder) add(side sbc.Side, out bool, attempt int, raw []byte, hop msg.H
 	defer l.mu.Unlock()
 	if len(l.entries) >= maxTraceMessages || l.bytes+len(raw) > maxTraceBytes {
 		return
+	}
+	if l.entries == nil {
+		l.entries = make([]entry, 0, usualMessages)
 	}
 	l.bytes += len(raw) + entryCost
 	l.entries = append(l.entries, entry{at, raw, hop.Local, hop.Remote, hop.Transport, side, out, uint8(attempt)})
