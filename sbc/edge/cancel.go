@@ -35,7 +35,8 @@ func (t *try) sendCancel(headers []msg.Header) {
 	}
 	k, _ := t.edge.txs.clientKey(m.Via.Branch(), msg.CANCEL)
 	c := &try{
-		edge: t.edge, shard: t.shard, timers: t.timers, iface: t.iface, link: t.link, to: t.to, key: k, raw: t.edge.encode(m), label: string(msg.CANCEL),
+		edge: t.edge, shard: t.shard, timers: t.timers, iface: t.iface, link: t.link, to: t.to, key: k,
+		raw: t.edge.encode(m), label: string(msg.CANCEL),
 	}
 	c.owner = c
 	hop := t.edge.hop(t.link, t.to)
