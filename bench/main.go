@@ -7,138 +7,162 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strconv"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
-// plan is what is measured.
+// plan is what is measured, and how.
 type plan struct {
 	servers []string
 	phases  []string
-	rate    int
-	seconds int
+	rate    int           // calls a second in calls and delay
+	warmUp  time.Duration // of the same rate before calls and delay
+	seconds int           // measured in calls, delay and rtp
 	runs    int
-	held    int
-	streams int
+	held    int // calls held in memory
+	streams int // calls with RTP in rtp
+	profile string
+	binary  string // of Sallyport
+	dir     string // scratch: binaries, logs, databases
 }
 
 func main() {
-	servers := flag.String("servers", "sallyport,kamailio", "comma-separated: sallyport, kamailio")
-	phases := flag.String("phases", "calls,delay,memory,rtp", "comma-separated: calls, delay, memory, rtp")
-	var p plan
-	flag.IntVar(&p.rate, "rate", 500, "calls a second")
-	flag.IntVar(&p.seconds, "seconds", 10, "seconds measured after a warm-up of 3")
-	flag.IntVar(&p.runs, "runs", 3, "runs; servers alternate within each")
-	flag.IntVar(&p.held, "held", 4900, "calls held in the memory phase (four sockets each: see ulimit -n)")
-	flag.IntVar(&p.streams, "streams", 500, "calls with RTP both ways in the rtp phase")
-	flag.Parse()
-	p.servers, p.phases = strings.Split(*servers, ","), strings.Split(*phases, ",")
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := p.run(ctx)
-	stop()
-	if err != nil {
+	p, err := parse(os.Args[1:])
+	if err == nil {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		err = p.measure(ctx)
+		stop()
+	}
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-// run carries out all phases, each on servers freshly started.
-func (p *plan) run(ctx context.Context) error {
+// parse reads the command line.
+func parse(args []string) (*plan, error) {
+	set := flag.NewFlagSet("bench", flag.ContinueOnError)
+	p := &plan{}
+	servers := set.String("servers", "sallyport,kamailio", "comma-separated: sallyport, kamailio (with rtpengine)")
+	phases := set.String("phases", "calls,delay,memory,rtp,parser", "comma-separated: calls, delay, memory, rtp, parser")
+	set.IntVar(&p.rate, "rate", 500, "calls a second in the phases calls and delay")
+	set.DurationVar(&p.warmUp, "warm-up", 35*time.Second, "of load before calls and delay; less than 32s leaves the end of transactions out")
+	set.IntVar(&p.seconds, "seconds", 10, "seconds measured in calls, delay and rtp")
+	set.IntVar(&p.runs, "runs", 3, "runs; servers alternate within each")
+	set.IntVar(&p.held, "held", 5000, "calls held in the memory phase; fewer if ulimit -n does not allow it")
+	set.IntVar(&p.streams, "streams", 500, "calls with RTP both ways in the rtp phase")
+	set.StringVar(&p.profile, "profile", "", "in the phases calls and rtp, write perf's samples of Sallyport here (needs perf)")
+	set.StringVar(&p.binary, "sallyport", "", "binary to measure (default: built from this checkout)")
+	if err := set.Parse(args); err != nil {
+		return nil, err
+	}
+	p.servers, p.phases = strings.Split(*servers, ","), strings.Split(*phases, ",")
+	switch {
+	case set.NArg() > 0:
+		return nil, fmt.Errorf("%q is not understood; see -h", set.Arg(0))
+	case p.rate < 1 || p.seconds < 1 || p.runs < 1 || p.held < 1 || p.streams < 1:
+		return nil, errors.New("-rate, -seconds, -runs, -held and -streams must be at least 1")
+	}
+	return p, nil
+}
+
+// measure makes everything ready, carries out the runs and prints what they have in common.
+func (p *plan) measure(ctx context.Context) error {
+	free, err := alone()
+	if err != nil {
+		return err
+	}
+	defer free()
+	if p.dir, err = os.MkdirTemp("", "sallyport-bench"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(p.dir)
+	if err := p.build(ctx); err != nil {
+		return err
+	}
+	fmt.Println(describeHost(ctx))
+	var all results
+	err = p.run(ctx, &all)
+	fmt.Print(all.summary())
+	return err
+}
+
+// alone takes the lock that keeps two benches from spoiling each other's figures.
+func alone() (func(), error) {
+	path := filepath.Join(os.TempDir(), "sallyport-bench.lock")
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("another bench is running (%s): %w", path, err)
+	}
+	return func() { f.Close() }, nil // closing gives the lock back
+}
+
+// run carries out all phases, each on servers freshly started. A phase that fails does not keep the others from being measured.
+func (p *plan) run(ctx context.Context, all *results) error {
 	var faults []error
 	for run := 1; run <= p.runs; run++ {
 		for _, phase := range p.phases {
-			for _, name := range p.servers {
-				line, err := p.one(ctx, phase, name)
+			for _, name := range p.serversOf(phase) {
+				if ctx.Err() != nil {
+					return errors.Join(append(faults, ctx.Err())...)
+				}
+				noise := listenNoise()
+				r, err := p.one(ctx, phase, name)
+				r.phase, r.server, r.others = phase, name, noise.others()
 				if err != nil {
 					faults = append(faults, fmt.Errorf("run %d, %s, %s: %w", run, phase, name, err))
+					fmt.Printf("run %d  %-6s  %-10s  no figure: %v\n", run, phase, name, firstLine(err))
 					continue
 				}
-				fmt.Printf("run %d  %-6s  %-10s  %s\n", run, phase, name, line)
+				*all = append(*all, r)
+				fmt.Printf("run %d  %-6s  %-10s  %s; others used %.0f %% of the machine\n", run, phase, name, r.text, r.others)
 			}
 		}
 	}
 	return errors.Join(faults...)
 }
 
+// serversOf lists the servers a phase compares: the parser is ours alone.
+func (p *plan) serversOf(phase string) []string {
+	if phase == "parser" {
+		return []string{"sallyport"}
+	}
+	return p.servers
+}
+
 // one measures one phase on one server.
-func (p *plan) one(ctx context.Context, phase, name string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
+func (p *plan) one(ctx context.Context, phase, name string) (result, error) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute+p.warmUp+2*time.Duration(p.seconds)*time.Second)
 	defer cancel()
-	s, err := startServer(ctx, name)
+	if phase == "parser" {
+		return p.parser(ctx)
+	}
+	measure, ok := map[string]func(context.Context, *server) (result, error){
+		"calls": p.calls, "delay": p.delay, "memory": p.memory, "rtp": p.rtp,
+	}[phase]
+	if !ok {
+		return result{}, fmt.Errorf("unknown phase %q", phase)
+	}
+	s, err := p.startServer(ctx, name)
 	if err != nil {
-		return "", err
+		return result{}, err
 	}
 	defer s.stop()
-	switch phase {
-	case "calls":
-		return p.calls(ctx, s)
-	case "delay":
-		return p.delay(ctx, s)
-	case "memory":
-		return p.memory(ctx, s)
-	case "rtp":
-		return p.rtp(ctx, s)
-	}
-	return "", fmt.Errorf("unknown phase %q", phase)
-}
-
-// callee starts the SIPp that answers.
-func callee() (*process, error) {
-	return start("sipp", "-sf", "bench/testdata/uas.xml", "-i", "127.0.0.3", "-p", "5060", "-mi", "127.0.0.3", "-mp", "7000",
-		"-nostdin", "-skip_rlimit", "127.0.0.1:5060")
-}
-
-// load makes SIPp call at a fixed rate: count calls, each held for hold.
-func load(ctx context.Context, rate, count int, hold time.Duration) error {
-	return sipp(ctx, "-sf", "bench/testdata/uac.xml", "-i", "127.0.0.2", "-p", "5060", "-s", "2025550199", "-mi", "127.0.0.2", "-mp", "7000",
-		"-r", strconv.Itoa(rate), "-m", strconv.Itoa(count), "-d", strconv.Itoa(int(hold.Milliseconds())), "-l", strconv.Itoa(count+1),
-		"-nostdin", "-skip_rlimit", "-recv_timeout", "20000", "127.0.0.1:5060")
-}
-
-// calls measures processor time per call: INVITE, 180, 200, ACK, BYE, 200 on both sides, media anchored but silent.
-func (p *plan) calls(ctx context.Context, s *server) (string, error) {
-	uas, err := callee()
+	r, err := measure(ctx, s)
 	if err != nil {
-		return "", err
+		return r, fmt.Errorf("%w%s", err, s.words())
 	}
-	defer uas.stop()
-	if err := load(ctx, p.rate, 3*p.rate, 0); err != nil {
-		return "", fmt.Errorf("warm-up: %w", err)
-	}
-	before := s.cpu()
-	time.Sleep(2 * time.Second)
-	idle := (s.cpu() - before) / 2
-	before, begun := s.cpu(), time.Now()
-	if err := load(ctx, p.rate, p.seconds*p.rate, 0); err != nil {
-		return "", err
-	}
-	used, lasted := s.cpu()-before, time.Since(begun)
-	used -= time.Duration(float64(idle) * lasted.Seconds())
-	return fmt.Sprintf("%.3f ms of CPU per call at %d calls/s (%d calls, idle %.1f ms/s)", ms(used)/float64(p.seconds*p.rate), p.rate,
-		p.seconds*p.rate, ms(idle)), nil
+	return r, nil
 }
 
-// memory measures the resident set with calls held.
-func (p *plan) memory(ctx context.Context, s *server) (string, error) {
-	uas, err := callee()
-	if err != nil {
-		return "", err
-	}
-	defer uas.stop()
-	empty := s.resident()
-	seconds := p.held/p.rate + 1
-	done := make(chan error, 1)
-	hold := time.Duration(seconds+12) * time.Second
-	go func() { done <- load(ctx, p.rate, p.held, hold) }()
-	time.Sleep(time.Duration(seconds+6) * time.Second)
-	full := s.resident()
-	if err := <-done; err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%.1f MB with %d calls held, %.1f MB empty: %.1f KB per call", mb(full), p.held, mb(empty),
-		float64(full-empty)/1024/float64(p.held)), nil
+// firstLine shortens an error for the table; the whole of it follows at the end.
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
 }
-
-func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-func mb(n int64) float64         { return float64(n) / (1 << 20) }

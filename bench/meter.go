@@ -20,25 +20,29 @@ type meter struct {
 func (m *meter) listen(conn *ipv4.PacketConn) {
 	batch := make([]ipv4.Message, 64)
 	for i := range batch {
-		batch[i].Buffers = [][]byte{make([]byte, 2048)}
+		batch[i].Buffers, batch[i].OOB = [][]byte{make([]byte, 2048)}, make([]byte, oobBytes)
 	}
 	for {
 		n, err := conn.ReadBatch(batch, 0)
 		if err != nil {
 			return
 		}
-		now := time.Now().UnixNano()
 		for _, packet := range batch[:n] {
 			if packet.N != rtpBytes {
 				continue
 			}
 			if m.got.Add(1)%16 == 0 {
-				m.mu.Lock()
-				m.delays = append(m.delays, time.Duration(now-int64(binary.BigEndian.Uint64(packet.Buffers[0][12:]))))
-				m.mu.Unlock()
+				sent := time.Unix(0, int64(binary.BigEndian.Uint64(packet.Buffers[0][12:])))
+				m.keep(arrival(packet.OOB[:packet.NN]).Sub(sent))
 			}
 		}
 	}
+}
+
+func (m *meter) keep(d time.Duration) {
+	m.mu.Lock()
+	m.delays = append(m.delays, d)
+	m.mu.Unlock()
 }
 
 // take gives the delays seen so far.
@@ -49,10 +53,9 @@ func (m *meter) take() []time.Duration {
 }
 
 // reset forgets the warm-up.
-func (s *side) reset() {
-	s.sent = 0
-	s.got.Store(0)
-	s.mu.Lock()
-	s.delays = nil
-	s.mu.Unlock()
+func (m *meter) reset() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.got.Store(0)
+	m.delays = nil
 }

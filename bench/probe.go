@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// probe is a caller on 127.0.0.4 and a callee on 127.0.0.5 in one process, so that one clock measures what the border adds.
+// probe is a caller on westHost and a callee on eastHost in one process, so that one clock measures what the border adds.
 type probe struct {
 	caller, callee *net.UDPConn
 	mu             sync.Mutex
@@ -28,17 +28,18 @@ type probed struct {
 	offer                         []byte // the INVITE as the callee got it
 	answered                      chan struct{}
 	once                          sync.Once
+	over                          bool
 }
 
 // mediaPort is where both sides of the probe want their RTP.
 const mediaPort = 7000
 
 func newProbe() (*probe, error) {
-	caller, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 4), Port: 5060})
+	caller, err := stamped(westHost, sipPort)
 	if err != nil {
 		return nil, err
 	}
-	callee, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 5), Port: 5060})
+	callee, err := stamped(eastHost, sipPort)
 	if err != nil {
 		caller.Close()
 		return nil, err
@@ -49,21 +50,31 @@ func newProbe() (*probe, error) {
 	return p, nil
 }
 
+// close hangs up what is still up and ends the probe.
 func (p *probe) close() {
+	p.mu.Lock()
+	for _, c := range p.calls {
+		if c.answer != nil && !c.over {
+			p.hangup(c)
+		}
+	}
+	p.mu.Unlock()
+	time.Sleep(200 * time.Millisecond) // for the 200s to the BYEs
 	p.caller.Close()
 	p.callee.Close()
 	p.wait.Wait()
 }
 
+// read hands on what arrives, with the time the kernel noted.
 func (p *probe) read(conn *net.UDPConn, take func([]byte, time.Time, *net.UDPAddr)) {
-	buf := make([]byte, 65535)
+	buf, oob := make([]byte, 65535), make([]byte, oobBytes)
 	for {
-		n, from, err := conn.ReadFromUDP(buf)
+		n, more, _, from, err := conn.ReadMsgUDP(buf, oob)
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
 		if err == nil {
-			take(bytes.Clone(buf[:n]), time.Now(), from)
+			take(bytes.Clone(buf[:n]), arrival(oob[:more]), from)
 		}
 	}
 }
@@ -91,38 +102,51 @@ func (p *probe) find(m []byte) *probed {
 	return p.calls[number(m)]
 }
 
-// request is the callee: 180 and 200 at once, 200 to BYE.
+// ringTime is between the callee's 180 and its 200, as in uas.xml.
+const ringTime = 20 * time.Millisecond
+
+// request is the callee: 180 at once, 200 after ringTime, 200 to BYE.
 func (p *probe) request(m []byte, at time.Time, from *net.UDPAddr) {
+	const contact = "Contact: <sip:callee@" + eastHost + ":5060>\r\n"
 	c := p.find(m)
-	reply := func(start, more string, body []byte) {
-		var b strings.Builder
-		b.WriteString("SIP/2.0 " + start + "\r\n")
-		for line := range strings.SplitSeq(string(m), "\r\n") {
-			if strings.HasPrefix(line, "Via:") || strings.HasPrefix(line, "Record-Route:") || strings.HasPrefix(line, "From:") ||
-				strings.HasPrefix(line, "Call-ID:") || strings.HasPrefix(line, "CSeq:") {
-				b.WriteString(line + "\r\n")
-			}
-			if strings.HasPrefix(line, "To:") {
-				if !strings.Contains(line, "tag=") {
-					line += ";tag=probe"
-				}
-				b.WriteString(line + "\r\n")
-			}
-		}
-		fmt.Fprintf(&b, "%sContent-Length: %d\r\n\r\n%s", more, len(body), body)
-		_, _ = p.callee.WriteToUDP([]byte(b.String()), from) // a lost answer shows as a failed probe
-	}
-	const contact = "Contact: <sip:callee@127.0.0.5:5060>\r\n"
 	switch {
 	case bytes.HasPrefix(m, []byte("INVITE ")) && c != nil:
 		p.mu.Lock()
-		c.arrived, c.offer, c.rang = at, m, time.Now()
+		again := c.offer != nil
+		if !again {
+			c.arrived, c.offer, c.rang = at, m, time.Now()
+		}
 		p.mu.Unlock()
-		reply("180 Ringing", contact, nil)
-		reply("200 OK", contact+"Content-Type: application/sdp\r\n", description("127.0.0.5"))
+		if again {
+			return
+		}
+		p.reply(m, from, "180 Ringing", contact, nil)
+		time.AfterFunc(ringTime, func() {
+			p.reply(m, from, "200 OK", contact+"Content-Type: application/sdp\r\n", description(eastHost))
+		})
 	case bytes.HasPrefix(m, []byte("BYE ")):
-		reply("200 OK", "", nil)
+		p.reply(m, from, "200 OK", "", nil)
 	}
+}
+
+// reply answers a request; an answer that is lost shows as a failed probe.
+func (p *probe) reply(m []byte, to *net.UDPAddr, status, more string, body []byte) {
+	var b strings.Builder
+	b.WriteString("SIP/2.0 " + status + "\r\n")
+	for line := range strings.SplitSeq(string(m), "\r\n") {
+		name, _, _ := strings.Cut(line, ":")
+		switch name {
+		case "To":
+			if !strings.Contains(line, "tag=") {
+				line += ";tag=probe"
+			}
+			b.WriteString(line + "\r\n")
+		case "Via", "Record-Route", "From", "Call-ID", "CSeq":
+			b.WriteString(line + "\r\n")
+		}
+	}
+	fmt.Fprintf(&b, "%sContent-Length: %d\r\n\r\n%s", more, len(body), body)
+	_, _ = p.callee.WriteToUDP([]byte(b.String()), to)
 }
 
 // response is the caller: it notes the 180 and acknowledges the 200.
@@ -134,7 +158,7 @@ func (p *probe) response(m []byte, at time.Time, from *net.UDPAddr) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case bytes.HasPrefix(m, []byte("SIP/2.0 180")):
+	case bytes.HasPrefix(m, []byte("SIP/2.0 180")) && c.heard.IsZero():
 		c.heard = at
 	case bytes.HasPrefix(m, []byte("SIP/2.0 200")):
 		c.answer = m
@@ -154,27 +178,31 @@ func (p *probe) within(ok []byte, method string, seq int) []byte {
 		}
 	}
 	slices.Reverse(routes)
-	return fmt.Appendf(nil, "%s %s SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.4:5060;branch=z9hG4bK%s%s\r\n%sFrom: %s\r\nTo: %s\r\nCall-ID: %s\r\n"+
+	return fmt.Appendf(nil, "%s %s SIP/2.0\r\nVia: SIP/2.0/UDP "+westHost+":5060;branch=z9hG4bK%s%s\r\n%sFrom: %s\r\nTo: %s\r\nCall-ID: %s\r\n"+
 		"CSeq: %d %s\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n", method, target, method, number(ok), strings.Join(routes, ""),
 		header(ok, "From"), header(ok, "To"), header(ok, "Call-ID"), seq, method)
 }
 
+// patience is how long the probe waits for an answer: nothing is retransmitted, so that a lost packet shows.
+const patience = 3 * time.Second
+
 // call places a call and waits for its answer.
 func (p *probe) call(ctx context.Context, number string) (*probed, error) {
 	c := &probed{answered: make(chan struct{})}
+	body := description(westHost)
+	invite := fmt.Appendf(nil, "INVITE sip:%[1]s@%[2]s SIP/2.0\r\nVia: SIP/2.0/UDP %[3]s:5060;branch=z9hG4bKi%[1]s\r\n"+
+		"From: <sip:probe@%[3]s>;tag=f%[1]s\r\nTo: <sip:%[1]s@%[2]s>\r\nCall-ID: p%[1]s@%[3]s\r\nCSeq: 1 INVITE\r\n"+
+		"Contact: <sip:probe@%[3]s:5060>\r\nMax-Forwards: 70\r\nContent-Type: application/sdp\r\nContent-Length: %[4]d\r\n\r\n%[5]s",
+		number, border, westHost, len(body), body)
 	p.mu.Lock()
 	p.calls[number] = c
 	c.invited = time.Now()
 	p.mu.Unlock()
-	body := description("127.0.0.4")
-	invite := fmt.Appendf(nil, "INVITE sip:%[1]s@127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.4:5060;branch=z9hG4bKi%[1]s\r\n"+
-		"From: <sip:probe@127.0.0.4>;tag=f%[1]s\r\nTo: <sip:%[1]s@127.0.0.1>\r\nCall-ID: p%[1]s@127.0.0.4\r\nCSeq: 1 INVITE\r\n"+
-		"Contact: <sip:probe@127.0.0.4:5060>\r\nMax-Forwards: 70\r\nContent-Type: application/sdp\r\nContent-Length: %[2]d\r\n\r\n%[3]s",
-		number, len(body), body)
-	border := &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5060}
-	if _, err := p.caller.WriteToUDP(invite, border); err != nil {
+	if _, err := p.caller.WriteToUDP(invite, borderAddr()); err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	select {
 	case <-c.answered:
 		return c, nil
@@ -183,51 +211,16 @@ func (p *probe) call(ctx context.Context, number string) (*probed, error) {
 	}
 }
 
-// hangup ends a call; its answer is not waited for.
+// hangup ends an answered call; its 200 is not waited for. The caller holds the lock.
 func (p *probe) hangup(c *probed) {
-	_, _ = p.caller.WriteToUDP(p.within(c.answer, "BYE", 2), &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5060})
+	c.over = true
+	_, _ = p.caller.WriteToUDP(p.within(c.answer, "BYE", 2), borderAddr()) // calls left over go with the server
 }
+
+func borderAddr() *net.UDPAddr { return &net.UDPAddr{IP: net.ParseIP(borderHost), Port: sipPort} }
 
 // description is SDP that wants G.711 at host.
 func description(host string) []byte {
 	return []byte("v=0\r\no=- 1 1 IN IP4 " + host + "\r\ns=-\r\nc=IN IP4 " + host + "\r\nt=0 0\r\nm=audio " + strconv.Itoa(mediaPort) +
 		" RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=ptime:20\r\n")
-}
-
-// delay measures what the border adds to the way of an INVITE and of a 180, while SIPp loads it at the rate.
-func (p *plan) delay(ctx context.Context, s *server) (string, error) {
-	uas, err := callee()
-	if err != nil {
-		return "", err
-	}
-	defer uas.stop()
-	pr, err := newProbe()
-	if err != nil {
-		return "", err
-	}
-	defer pr.close()
-	done := make(chan error, 1)
-	go func() { done <- load(ctx, p.rate, (p.seconds+3)*p.rate, 0) }()
-	var added []time.Duration
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for n := range p.seconds * 50 {
-		<-ticker.C
-		c, err := pr.call(ctx, "9"+strconv.Itoa(100000+n))
-		if err != nil {
-			return "", err
-		}
-		pr.mu.Lock()
-		if n >= 100 && !c.heard.IsZero() {
-			added = append(added, c.arrived.Sub(c.invited)+c.heard.Sub(c.rang))
-		}
-		pr.mu.Unlock()
-		pr.hangup(c)
-	}
-	if err := <-done; err != nil {
-		return "", err
-	}
-	slices.Sort(added)
-	return fmt.Sprintf("added setup delay p50 %.2f ms, p99 %.2f ms at %d calls/s (%d probes)", ms(added[len(added)/2]),
-		ms(added[len(added)*99/100]), p.rate, len(added)), nil
 }

@@ -2,91 +2,99 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
 
-// process is a program under measurement, with its children.
+// tick is the unit in which /proc counts processor time (USER_HZ is 100 on every Linux).
+const tick = 10 * time.Millisecond
+
+// process is a program that was started, with its children. What it prints goes to a file, so that reading it costs nobody
+// processor time while something is measured.
 type process struct {
 	name string
 	cmd  *exec.Cmd
-	log  output
+	log  string
+	gone chan struct{} // closed when it has ended
+	err  error         // how, once gone is closed
 }
 
-// output collects what a program prints, while others read it.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.buf.Len() > 1<<20 {
-		return len(b), nil // enough to see what went wrong
+// start runs a program in dir, in a process group of its own.
+func start(dir, name string, args ...string) (*process, error) {
+	out, err := os.CreateTemp(dir, filepath.Base(name)+"-*.log")
+	if err != nil {
+		return nil, err
 	}
-	return o.buf.Write(b)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
-}
-
-// start runs a program in a process group of its own.
-func start(name string, args ...string) (*process, error) {
-	p := &process{name: filepath.Base(name), cmd: exec.Command(name, args...)}
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
+	defer out.Close()
+	p := &process{name: filepath.Base(name), cmd: exec.Command(name, args...), log: out.Name(), gone: make(chan struct{})}
+	p.cmd.Dir = dir
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	p.cmd.Stdout, p.cmd.Stderr = out, out
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.name, err)
 	}
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.gone)
+	}()
 	return p, nil
 }
 
 // stop ends the process group and waits for it.
 func (p *process) stop() {
-	if p == nil || p.cmd.Process == nil {
-		return
-	}
-	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM) // gone already is as good
-	done := make(chan struct{})
-	go func() { _ = p.cmd.Wait(); close(done) }()
+	group := -p.cmd.Process.Pid
+	_ = syscall.Kill(group, syscall.SIGTERM) // gone already is as good
 	select {
-	case <-done:
+	case <-p.gone:
 	case <-time.After(8 * time.Second):
-		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
-		<-done
+		_ = syscall.Kill(group, syscall.SIGKILL)
+		<-p.gone
 	}
 }
 
-// pids lists the process and its descendants.
-func (p *process) pids() []int {
-	family := map[int]bool{p.cmd.Process.Pid: true}
-	out := []int{p.cmd.Process.Pid}
-	entries, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for again := true; again; {
-		again = false
-		for _, e := range entries {
-			fields, err := statFields(e)
-			if err != nil {
-				continue
-			}
-			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(e)))
-			parent, _ := strconv.Atoi(fields[1])
-			if family[parent] && !family[pid] {
-				family[pid], again = true, true
+// ended tells whether the process has ended by itself.
+func (p *process) ended() bool {
+	select {
+	case <-p.gone:
+		return true
+	default:
+		return false
+	}
+}
+
+// output is what it printed so far, at most the first and the last n bytes of it.
+func (p *process) output(n int) string {
+	all, err := os.ReadFile(p.log)
+	if err != nil {
+		return err.Error()
+	}
+	if len(all) > 2*n {
+		all = bytes.Join([][]byte{all[:n], all[len(all)-n:]}, []byte("\n[...]\n"))
+	}
+	return string(bytes.ToValidUTF8(all, nil))
+}
+
+// family lists a process and its descendants.
+func family(root int) []int {
+	parents := map[int]int{}
+	entries, _ := filepath.Glob("/proc/[0-9]*")
+	for _, e := range entries {
+		pid, _ := strconv.Atoi(filepath.Base(e))
+		if f, err := statFields(pid); err == nil {
+			parents[pid], _ = strconv.Atoi(f[1])
+		}
+	}
+	out := []int{root}
+	for i := 0; i < len(out); i++ {
+		for pid, parent := range parents {
+			if parent == out[i] {
 				out = append(out, pid)
 			}
 		}
@@ -94,9 +102,9 @@ func (p *process) pids() []int {
 	return out
 }
 
-// statFields are the fields of /proc/PID/stat after the name: state is 0, parent 1, utime 11, stime 12.
-func statFields(path string) ([]string, error) {
-	raw, err := os.ReadFile(path)
+// statFields are the fields of /proc/PID/stat after the name: state is 0, parent 1, utime 11, stime 12, resident pages 21.
+func statFields(pid int) ([]string, error) {
+	raw, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return nil, err
 	}
@@ -107,89 +115,34 @@ func statFields(path string) ([]string, error) {
 	return fields, nil
 }
 
-// cpu is the processor time of the processes so far. /proc counts in ticks of 10 ms, so a phase lasts seconds.
-func cpu(ps ...*process) time.Duration {
+// cpu is the processor time of a process and its descendants so far. The kernel keeps it in nanoseconds and shows it in ticks,
+// so over seconds the rounding is lost in the figure.
+func (p *process) cpu() time.Duration {
 	var total time.Duration
-	for _, p := range ps {
-		for _, pid := range p.pids() {
-			fields, err := statFields(fmt.Sprintf("/proc/%d/stat", pid))
-			if err != nil {
-				continue
-			}
-			user, _ := strconv.Atoi(fields[11])
-			system, _ := strconv.Atoi(fields[12])
-			total += time.Duration(user+system) * 10 * time.Millisecond
+	for _, pid := range family(p.cmd.Process.Pid) {
+		if f, err := statFields(pid); err == nil {
+			user, _ := strconv.Atoi(f[11])
+			system, _ := strconv.Atoi(f[12])
+			total += time.Duration(user+system) * tick
 		}
 	}
 	return total
 }
 
-// resident is the resident set of the processes in bytes.
-func resident(ps ...*process) int64 {
+// resident is the memory of a process and its descendants in bytes: pages shared among them (Kamailio's workers share theirs)
+// are counted once, as the kernel apportions them (PSS); where that cannot be read, the resident set.
+func (p *process) resident() int64 {
 	var total int64
-	for _, p := range ps {
-		for _, pid := range p.pids() {
-			if fields, err := statFields(fmt.Sprintf("/proc/%d/stat", pid)); err == nil {
-				pages, _ := strconv.ParseInt(fields[21], 10, 64)
-				total += pages * int64(os.Getpagesize())
-			}
+	for _, pid := range family(p.cmd.Process.Pid) {
+		rollup := "/proc/" + strconv.Itoa(pid) + "/smaps_rollup"
+		if kb, err := strconv.ParseInt(strings.TrimSuffix(field(rollup, "Pss"), " kB"), 10, 64); err == nil {
+			total += kb << 10
+			continue
+		}
+		if f, err := statFields(pid); err == nil {
+			pages, _ := strconv.ParseInt(f[21], 10, 64)
+			total += pages * int64(os.Getpagesize())
 		}
 	}
 	return total
-}
-
-// sipp runs a SIPp to its end.
-func sipp(ctx context.Context, args ...string) error {
-	dir, err := os.MkdirTemp("", "sallyport-sipp")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	for i, a := range args {
-		if strings.HasSuffix(a, ".xml") {
-			if args[i], err = filepath.Abs(a); err != nil {
-				return err
-			}
-		}
-	}
-	cmd := exec.CommandContext(ctx, "sipp", args...)
-	cmd.Dir = dir // where SIPp puts its logs
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		tail := out[:min(len(out), 600)] // SIPp says first what is wrong
-		return fmt.Errorf("sipp %s: %w\n%s", strings.Join(args, " "), err, tail)
-	}
-	return nil
-}
-
-// answering waits until something answers an OPTIONS request at addr.
-func answering(ctx context.Context, from, addr string) error {
-	conn, err := net.Dial("udp", addr)
-	if from != "" {
-		var local *net.UDPAddr
-		if local, err = net.ResolveUDPAddr("udp", from); err == nil {
-			var remote *net.UDPAddr
-			if remote, err = net.ResolveUDPAddr("udp", addr); err == nil {
-				conn, err = net.DialUDP("udp", local, remote)
-			}
-		}
-	}
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	buf := make([]byte, 4096)
-	for n := 0; ctx.Err() == nil; n++ {
-		here := conn.LocalAddr().String()
-		fmt.Fprintf(conn, "OPTIONS sip:bench@%s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKbench%d;rport\r\nMax-Forwards: 70\r\n"+
-			"From: <sip:bench@%s>;tag=b%d\r\nTo: <sip:bench@%s>\r\nCall-ID: bench%d@%s\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n",
-			addr, here, n, here, n, addr, n, here)
-		if err := conn.SetReadDeadline(time.Now().Add(200 * time.Millisecond)); err != nil {
-			return err
-		}
-		if _, err := conn.Read(buf); err == nil {
-			return nil
-		}
-	}
-	return fmt.Errorf("nothing answers at %s: %w", addr, ctx.Err())
 }
