@@ -2,7 +2,6 @@ package route
 
 import (
 	"slices"
-	"strings"
 )
 
 // with gives a trie that also holds r at prefix. Only the nodes from the root to there are new; everything else is shared.
@@ -15,23 +14,32 @@ func (n node) with(prefix string, r rule) node {
 	}
 	i, ok := n.fan.at(prefix[0])
 	if !ok {
-		n.fan = n.fan.insert(i, node{edge: strings.Clone(prefix), rule: r})
+		n.fan = n.fan.insert(i, leaf(prefix, r))
 		return n
 	}
 	kid := n.fan.kids[i]
-	common := commonPrefix(kid.edge, prefix)
-	if common < len(kid.edge) {
+	way := kid.edge.String()
+	common := commonPrefix(way, prefix)
+	if common < len(way) {
 		// The new prefix leaves the edge half way: a node is put in between.
 		lower := kid
-		lower.edge = kid.edge[common:]
-		kid = node{edge: kid.edge[:common], fan: (*fan)(nil).insert(0, lower)}
+		lower.edge = edgeOf(way[common:])
+		kid = node{edge: edgeOf(way[:common]), fan: (*fan)(nil).insert(0, lower)}
 	}
 	n.fan = n.fan.replace(i, kid.with(prefix[common:], r))
 	return n
 }
 
-// without gives a trie that does not hold the rule with this id at prefix. It is as if the rule had never been there: nodes that
-// are not needed any more go, so that the same rules always make the same trie.
+// leaf makes the nodes for one rule that is alone on its way.
+func leaf(prefix string, r rule) node {
+	if len(prefix) <= maxEdge {
+		return node{edge: edgeOf(prefix), rule: r}
+	}
+	return node{edge: edgeOf(prefix), fan: (*fan)(nil).insert(0, leaf(prefix[maxEdge:], r))}
+}
+
+// without gives a trie that does not hold the rule with this id at prefix. Nodes that are not needed any more
+// go.
 func (n node) without(prefix, id string) node {
 	if prefix == "" {
 		all := n.rules()
@@ -39,20 +47,21 @@ func (n node) without(prefix, id string) node {
 		return n
 	}
 	i, ok := n.fan.at(prefix[0])
-	if !ok || !strings.HasPrefix(prefix, n.fan.kids[i].edge) {
+	if !ok || !n.fan.kids[i].edge.leads(prefix) {
 		return n
 	}
 	kid := n.fan.kids[i]
-	kid = kid.without(prefix[len(kid.edge):], id)
+	kid = kid.without(prefix[kid.edge.len():], id)
 	switch {
 	case kid.has():
 	case kid.fan == nil:
 		n.fan = n.fan.remove(i)
 		return n
 	case len(kid.fan.kids) == 1:
-		only := kid.fan.kids[0]
-		only.edge = kid.edge + only.edge
-		kid = only
+		if only := kid.fan.kids[0]; kid.edge.len()+only.edge.len() <= maxEdge {
+			only.edge = edgeOf(kid.edge.String() + only.edge.String())
+			kid = only
+		}
 	}
 	n.fan = n.fan.replace(i, kid)
 	return n
@@ -76,7 +85,7 @@ func (f *fan) insert(i int, kid node) *fan {
 	} else {
 		next.kids = []node{kid}
 	}
-	next.bits[kid.edge[0]>>6] |= 1 << (kid.edge[0] & 63)
+	next.bits[kid.edge.first()>>6] |= 1 << (kid.edge.first() & 63)
 	return next
 }
 
@@ -92,7 +101,7 @@ func (f *fan) remove(i int) *fan {
 	if len(f.kids) == 1 {
 		return nil
 	}
-	c := f.kids[i].edge[0]
+	c := f.kids[i].edge.first()
 	next := &fan{bits: f.bits, kids: make([]node, 0, len(f.kids)-1)}
 	next.bits[c>>6] &^= 1 << (c & 63)
 	next.kids = append(append(next.kids, f.kids[:i]...), f.kids[i+1:]...)

@@ -111,7 +111,7 @@ func checkPrefix(r *sbc.Rule) error {
 // packer reduces rules, so that the rows they came from can be forgotten.
 type packer struct {
 	actions map[action]*action
-	// many packs ids and prefixes into pieces of memory of this size; 0 gives each its own.
+	// many packs ids into pieces of memory of this size; 0 gives each its own.
 	many  int
 	piece *strings.Builder
 }
@@ -142,13 +142,11 @@ func (p *packer) sorted(rows []*sbc.Rule, some []int32) []entry {
 	entries := make([]entry, len(some))
 	for i, o := range order {
 		entries[i] = packed[o.at]
-		// Only now, so that what is compared together lies together.
-		entries[i].prefix = p.text(entries[i].prefix)
 	}
 	return entries
 }
 
-// pack reduces a rule; its prefix is still the row's.
+// pack reduces a rule; its prefix is still the row's, for the trie copies it.
 func (p *packer) pack(r *sbc.Rule) entry {
 	a := action{reject: r.Action == sbc.ActionReject, code: r.RejectCode, reason: r.RejectReason, listID: r.RouteListID,
 		strip: r.Strip, add: r.AddPrefix}

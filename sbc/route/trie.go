@@ -11,11 +11,35 @@ import (
 // them. A million of them must fit beside the calls, so a node is 64 bytes and most have nothing below.
 type node struct {
 	// edge are the characters from the parent to here; empty only at the root.
-	edge string
+	edge edge
 	// rule is the first rule of this prefix, the zero rule if there is none; more are the others, by priority and then id.
 	rule rule
 	more *[]rule
 	fan  *fan
+}
+
+// maxEdge is the longest edge; a longer way is made of several nodes.
+const maxEdge = 15
+
+// edge holds characters in place: to follow it, nothing else has to be fetched from memory.
+type edge struct {
+	n     uint8
+	chars [maxEdge]byte
+}
+
+// edgeOf makes an edge of at most maxEdge characters.
+func edgeOf(s string) (e edge) {
+	e.n = uint8(copy(e.chars[:], s))
+	return e
+}
+
+func (e *edge) len() int       { return int(e.n) }
+func (e *edge) first() byte    { return e.chars[0] }
+func (e *edge) String() string { return string(e.chars[:e.n]) }
+
+// leads tells whether a text begins with the edge.
+func (e *edge) leads(text string) bool {
+	return len(text) >= int(e.n) && text[:e.n] == string(e.chars[:e.n]) // compared in place
 }
 
 // fan is what is below a node.
@@ -112,12 +136,10 @@ func (n *node) child(rest string) *node {
 	if !ok {
 		return nil
 	}
-	kid := &n.fan.kids[i]
-	// The first character is known to match; an edge of one character need not be fetched from memory.
-	if len(kid.edge) > 1 && !strings.HasPrefix(rest, kid.edge) {
-		return nil
+	if kid := &n.fan.kids[i]; kid.edge.leads(rest) {
+		return kid
 	}
-	return kid
+	return nil
 }
 
 // find gives the deciding rule of the longest prefix of a number, nil if there is none.
@@ -131,7 +153,7 @@ func (n *node) find(number string) *rule {
 		}
 		kid := n.child(number)
 		if kid != nil {
-			number = number[len(kid.edge):]
+			number = number[kid.edge.len():]
 		}
 		n = kid
 	}
@@ -147,7 +169,7 @@ func (n *node) path(number string) (nodes []*node, lengths []int) {
 		}
 		kid := n.child(number[depth:])
 		if kid != nil {
-			depth += len(kid.edge)
+			depth += kid.edge.len()
 		}
 		n = kid
 	}
@@ -167,7 +189,7 @@ func root(entries []entry) node { return build(entries, 0, 0) }
 
 // build makes the node whose edge are the characters from depth to end, in which the entries agree.
 func build(entries []entry, depth, end int) node {
-	n := node{edge: entries[0].prefix[depth:end]}
+	n := node{edge: edgeOf(entries[0].prefix[depth:end])}
 	here := 0
 	for here < len(entries) && len(entries[here].prefix) == end {
 		here++
@@ -211,7 +233,7 @@ func buildFan(entries []entry, depth int) *fan {
 		}
 		// In order, what the first and the last have in common all have.
 		end := depth + commonPrefix(entries[lo].prefix[depth:], entries[hi-1].prefix[depth:])
-		f.kids = append(f.kids, build(entries[lo:hi], depth, end))
+		f.kids = append(f.kids, build(entries[lo:hi], depth, min(end, depth+maxEdge)))
 		lo = hi
 	}
 	return f
