@@ -131,19 +131,7 @@ func newIndex(rows *Rows) *index {
 		activeTrunks: map[string]bool{}, interfacesOf: map[string][]string{}, poolsOf: map[string][]string{},
 		realmOut: map[string]string{},
 	}
-	off := map[string]bool{}
-	for _, t := range rows.Tenants {
-		off[t.ID] = !t.Enabled
-	}
-	for _, r := range rows.Realms {
-		x.realms[r.ID] = r
-		switch {
-		case off[r.TenantID]:
-			x.realmOut[r.ID] = "tenant " + r.TenantID + " is disabled"
-		case !r.Enabled:
-			x.realmOut[r.ID] = "realm " + r.ID + " is disabled"
-		}
-	}
+	off := x.out(rows)
 	on := func(m *sbc.Meta, realmID string) bool {
 		return m.Enabled && !off[m.TenantID] && x.realmOut[realmID] == ""
 	}
@@ -172,6 +160,24 @@ func newIndex(rows *Rows) *index {
 		}
 	}
 	return x
+}
+
+// out notes the realms that are out of service and gives the tenants that are.
+func (x *index) out(rows *Rows) map[string]bool {
+	off := map[string]bool{}
+	for _, t := range rows.Tenants {
+		off[t.ID] = !t.Enabled
+	}
+	for _, r := range rows.Realms {
+		x.realms[r.ID] = r
+		switch {
+		case off[r.TenantID]:
+			x.realmOut[r.ID] = "tenant " + r.TenantID + " is disabled"
+		case !r.Enabled:
+			x.realmOut[r.ID] = "realm " + r.ID + " is disabled"
+		}
+	}
+	return off
 }
 
 // Trunk finds a trunk by id, in service or not; nil if there is none.
