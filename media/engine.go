@@ -21,8 +21,9 @@ type Engine struct {
 	mover relay.Mover
 	clock func() int64
 	// mask is the key under which names in RTCP are replaced.
-	mask  uint64
-	watch *watch
+	mask   uint64
+	watch  *watch
+	budget *port.Budget
 
 	pools    atomic.Pointer[map[string]*pool]
 	mu       sync.Mutex // guards what follows, and Commit
@@ -38,15 +39,20 @@ func New(o Options) (*Engine, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if n, err := port.RaiseFileLimit(wantedFiles); err != nil || n < wantedFiles {
-		o.Log.Warn("limit of open files bounds the calls that can be held", "files", n, "calls", n/4, "error", err)
+	files, err := port.RaiseFileLimit(wantedFiles)
+	if err != nil || files < wantedFiles {
+		o.Log.Warn("limit of open files bounds the calls that can be held", "files", files, "calls", files/4, "error", err)
+	}
+	var budget *port.Budget
+	if err == nil {
+		budget = port.NewBudget(files)
 	}
 	clock := relay.Clock()
 	mover, err := relay.New(relay.Options{Threads: o.Threads, Clock: clock, Log: o.Log})
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{o: o, mover: mover, clock: clock, mask: rand.Uint64() | 1}
+	e := &Engine{o: o, mover: mover, clock: clock, mask: rand.Uint64() | 1, budget: budget}
 	e.pools.Store(&map[string]*pool{})
 	e.watch = newWatch(clock, func(v any) { o.Log.Error("media watch panicked", "panic", v) })
 	e.watch.start()

@@ -8,7 +8,7 @@ type collector struct {
 
 	ports, sessions                            *prometheus.Desc
 	packets, bytes, dropped, timeouts, noPorts *prometheus.Desc
-	panics                                     *prometheus.Desc
+	panics, bare                               *prometheus.Desc
 }
 
 func newCollector(e *Engine) *collector {
@@ -18,6 +18,7 @@ func newCollector(e *Engine) *collector {
 	return &collector{
 		e:        e,
 		ports:    desc("media_ports", "Pairs of ports of a pool by state.", "pool", "state"),
+		bare:     desc("media_ports_without_rtcp", "Pairs of ports without RTCP, for want of file descriptors.", "pool"),
 		sessions: desc("media_sessions", "Calls with media open."),
 		packets:  desc("rtp_packets_total", "Media packets by direction (out: relayed).", "direction"),
 		bytes:    desc("rtp_bytes_total", "Octets of media relayed."),
@@ -31,7 +32,7 @@ func newCollector(e *Engine) *collector {
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.ports, c.sessions, c.packets, c.bytes, c.dropped, c.timeouts, c.noPorts, c.panics,
+		c.ports, c.sessions, c.packets, c.bytes, c.dropped, c.timeouts, c.noPorts, c.panics, c.bare,
 	} {
 		out <- d
 	}
@@ -51,6 +52,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		gauge(c.ports, s.Quarantined, p.ID, "quarantined")
 		gauge(c.ports, s.Total-s.InUse-s.Quarantined-s.Failed, p.ID, "free")
 		gauge(c.ports, s.Failed, p.ID, "unbindable")
+		gauge(c.bare, s.Bare, p.ID)
 	}
 	gauge(c.sessions, int(c.e.sessions.Load()))
 	t := c.e.mover.Totals()

@@ -54,7 +54,7 @@ func (e *Engine) Prepare(pools []Pool) (*Change, error) {
 			continue
 		}
 		ports, err := port.New(port.Options{
-			Address: p.Address, Min: p.PortMin, Max: p.PortMax, Quarantine: e.o.Quarantine,
+			Address: p.Address, Min: p.PortMin, Max: p.PortMax, Quarantine: e.o.Quarantine, Budget: e.budget,
 		}, e.mover.Open)
 		if err != nil {
 			return nil, &PoolError{p.ID, err}

@@ -102,14 +102,21 @@ func (l *line) path(from, to *end, mux, muxTo bool, m *sdp.PayloadMap) {
 	if l.formats == nil {
 		path.Kind = relay.KindOpaque
 	}
-	from.pair.RTP.Set(path)
 	if mux || l.formats == nil {
-		from.pair.RTCP.Set(nil)
+		from.set(path, nil)
 		return
 	}
 	second := *path
 	second.Kind = relay.KindRTCP
-	from.pair.RTCP.Set(&second)
+	from.set(path, &second)
+}
+
+// set swaps the paths of both ports. When descriptors are short there is but one.
+func (e *end) set(rtp, rtcp *relay.Path) {
+	e.pair.RTP.Set(rtp)
+	if !e.pair.Bare {
+		e.pair.RTCP.Set(rtcp)
+	}
 }
 
 // payloads are the payload types either side may send: each should use the other's numbers, some use their own.
@@ -162,11 +169,9 @@ func (e *end) refuse(to *end) {
 
 // disconnect stops the ports of an end and of the one it was connected with.
 func (e *end) disconnect() {
-	e.pair.RTP.Set(nil)
-	e.pair.RTCP.Set(nil)
+	e.set(nil, nil)
 	if q := e.peer; q != nil && q.peer == e {
-		q.pair.RTP.Set(nil)
-		q.pair.RTCP.Set(nil)
+		q.set(nil, nil)
 		q.peer = nil
 	}
 	e.peer = nil

@@ -45,6 +45,8 @@ type Options struct {
 	Min, Max int
 	// Quarantine is how long a pair rests after its release; 0 means DefaultQuarantine, negative not at all.
 	Quarantine time.Duration
+	// Budget bounds the open sockets over all pools; nil does not.
+	Budget *Budget
 	// Now replaces time.Now in tests.
 	Now func() time.Time
 }
@@ -54,6 +56,8 @@ type Pair[S Socket] struct {
 	// Local is the address of RTP; RTCP is on the port after it.
 	Local     netip.AddrPort
 	RTP, RTCP S
+	// Bare says that there is no RTCP socket, because descriptors are short.
+	Bare bool
 
 	pool *Pool[S]
 	next *Pair[S]
@@ -64,9 +68,9 @@ type Pair[S Socket] struct {
 // Release gives the pair back to its pool. A second release of the same taking does nothing.
 func (p *Pair[S]) Release() { p.pool.release(p) }
 
-// Status counts the pairs of a pool. Failed ones could not be bound lately; Open ones have sockets.
+// Status counts the pairs of a pool. Failed ones could not be bound lately; Open ones have sockets, Bare ones of them but one.
 type Status struct {
-	Total, InUse, Quarantined, Failed, Open int
+	Total, InUse, Quarantined, Failed, Open, Bare int
 }
 
 // Pool hands out the pairs of a range. Safe for concurrent use.
@@ -75,6 +79,7 @@ type Pool[S Socket] struct {
 	addr       netip.Addr
 	quarantine time.Duration
 	now        func() time.Time
+	budget     *Budget
 	total      int
 
 	mu     sync.Mutex
@@ -84,6 +89,7 @@ type Pool[S Socket] struct {
 	head, tail *Pair[S]
 	queued     int
 	inUse      int
+	bare       int
 	closed     bool
 	drained    chan struct{}
 }
@@ -103,7 +109,7 @@ func New[S Socket](o Options, open Opener[S]) (*Pool[S], error) {
 		return nil, fmt.Errorf("%w: %d-%d", ErrRange, o.Min, o.Max)
 	}
 	p := &Pool[S]{
-		open: open, addr: o.Address.Unmap(), quarantine: o.Quarantine, now: o.Now,
+		open: open, addr: o.Address.Unmap(), quarantine: o.Quarantine, now: o.Now, budget: o.Budget,
 		drained: make(chan struct{}),
 	}
 	if p.quarantine == 0 {
@@ -132,6 +138,9 @@ func (p *Pool[S]) Take() (*Pair[S], error) {
 		return nil, ErrClosed
 	}
 	if pair := p.rested(now); pair != nil {
+		if pair.Bare {
+			_ = p.complete(pair) // or it goes without RTCP once more
+		}
 		p.inUse++
 		pair.out = true
 		return pair, nil
@@ -187,18 +196,39 @@ func (p *Pool[S]) thaw(now time.Time) {
 	}
 }
 
-// bind opens the two sockets of a pair. It runs under the lock: only the first use of a port comes here.
+// bind opens the sockets of a pair. It runs under the lock: only the first use of a port comes here.
 func (p *Pool[S]) bind(even uint16) (*Pair[S], error) {
-	local := netip.AddrPortFrom(p.addr, even)
-	rtp, err := p.open(local)
-	if err != nil {
+	if !p.budget.rtp() {
+		return nil, ErrFiles
+	}
+	pair := &Pair[S]{Local: netip.AddrPortFrom(p.addr, even), pool: p, Bare: true}
+	var err error
+	if pair.RTP, err = p.open(pair.Local); err != nil {
+		p.budget.done()
 		return nil, err
 	}
-	rtcp, err := p.open(netip.AddrPortFrom(p.addr, even+1))
-	if err != nil {
-		return nil, errors.Join(err, rtp.Close())
+	p.bare++
+	if err = p.complete(pair); err != nil && errors.Is(err, syscall.EADDRINUSE) {
+		p.bare--
+		p.budget.done()
+		return nil, errors.Join(err, pair.RTP.Close())
 	}
-	return &Pair[S]{Local: local, RTP: rtp, RTCP: rtcp, pool: p}, nil
+	return pair, nil
+}
+
+// complete opens the RTCP socket of a pair, if the budget has room. A pair for which that fails stays usable.
+func (p *Pool[S]) complete(pair *Pair[S]) error {
+	if !p.budget.rtcp() {
+		return ErrFiles
+	}
+	rtcp, err := p.open(netip.AddrPortFrom(p.addr, pair.Local.Port()+1))
+	if err != nil {
+		p.budget.done()
+		return err
+	}
+	pair.RTCP, pair.Bare = rtcp, false
+	p.bare--
+	return nil
 }
 
 func (p *Pool[S]) release(pair *Pair[S]) {
@@ -229,10 +259,14 @@ func (p *Pool[S]) release(pair *Pair[S]) {
 	p.mu.Unlock()
 }
 
-// close closes both sockets. Errors of closing a UDP socket carry no news that anybody could act on.
+// close closes the sockets. Errors of closing a UDP socket carry no news that anybody could act on.
 func (p *Pair[S]) close() {
 	_ = p.RTP.Close()
-	_ = p.RTCP.Close()
+	p.pool.budget.done()
+	if !p.Bare {
+		_ = p.RTCP.Close()
+		p.pool.budget.done()
+	}
 }
 
 // Status counts the pairs. It walks the queue of open pairs from its old end, so it is for observers, not for calls.
@@ -240,7 +274,7 @@ func (p *Pool[S]) Status() Status {
 	now := p.now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := Status{Total: p.total, InUse: p.inUse, Failed: len(p.failed), Open: p.inUse + p.queued}
+	s := Status{Total: p.total, InUse: p.inUse, Failed: len(p.failed), Open: p.inUse + p.queued, Bare: p.bare}
 	rested := 0
 	for pair := p.head; pair != nil && !pair.free.After(now); pair = pair.next {
 		rested++

@@ -205,6 +205,73 @@ func TestNoDescriptorsLeftCostsNoPort(t *testing.T) {
 	}
 }
 
+// 100 files: 64 are not for media; of 36, the last 9 are for RTP alone.
+func TestBudgetPrefersCallsToRTCP(t *testing.T) {
+	var open atomic.Int64
+	now := time.Unix(1000, 0)
+	budget := NewBudget(100)
+	p, err := New(Options{Address: local, Min: 30000, Max: 30999, Budget: budget, Now: func() time.Time { return now }},
+		func(a netip.AddrPort) (*fakeSocket, error) {
+			open.Add(1)
+			return &fakeSocket{addr: a, open: &open}, nil
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pairs []*Pair[*fakeSocket]
+	for {
+		pair, err := p.Take()
+		if err != nil {
+			if !errors.Is(err, ErrFiles) || !errors.Is(err, ErrExhausted) {
+				t.Fatal(err)
+			}
+			break
+		}
+		if pair.Bare != (pair.RTCP == nil) {
+			t.Fatalf("%+v", pair)
+		}
+		pairs = append(pairs, pair)
+	}
+	st := p.Status()
+	if len(pairs) != 13+10 || st.Bare != 10 || open.Load() != 36 || budget.Open() != 36 {
+		t.Fatalf("%d pairs, %d sockets (%d counted), status %+v", len(pairs), open.Load(), budget.Open(), st)
+	}
+	// A bare pair gets its RTCP when there is room again.
+	other, err := New(Options{Address: local, Min: 31000, Max: 31001, Budget: budget}, p.open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Take(); !errors.Is(err, ErrFiles) {
+		t.Errorf("another pool of the same budget: %v", err)
+	}
+	budget.open.Add(-20)
+	last := pairs[len(pairs)-1]
+	last.Release()
+	now = now.Add(time.Minute)
+	if again, err := p.Take(); err != nil || again != last || again.Bare || again.RTCP.addr.Port() != again.Local.Port()+1 {
+		t.Errorf("%+v, %v", again, err)
+	}
+	budget.open.Add(20)
+	for _, pair := range pairs {
+		pair.Release()
+	}
+	p.Close()
+	if open.Load() != 0 || budget.Open() != 0 {
+		t.Errorf("%d sockets, %d counted after close", open.Load(), budget.Open())
+	}
+}
+
+func TestNoDescriptorForRTCPLeavesABarePair(t *testing.T) {
+	r := newRig(t, 30000, 30001)
+	r.refuse[30001] = syscall.EMFILE
+	if p := r.take(t); !p.Bare {
+		t.Error("the pair claims to have RTCP")
+	}
+	if s := r.Status(); s.Bare != 1 {
+		t.Errorf("status %+v", s)
+	}
+}
+
 func TestCloseDrains(t *testing.T) {
 	r := newRig(t, 30000, 30007)
 	kept, idle := r.take(t), r.take(t)
