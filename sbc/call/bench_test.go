@@ -172,8 +172,8 @@ func (l *lean) down(b testing.TB) {
 	<-l.ends
 }
 
-// BenchmarkCall is a whole call: INVITE, 100, 180, 200, ACK, BYE, 200 on both legs, with parsing and serialising of the messages of
-// both peers, which edge and the peers themselves would pay.
+// BenchmarkCall is a whole call: INVITE, 100, 180, 200, ACK, BYE, 200 on both legs, with parsing and serialising of the
+// messages of both peers, which edge and the peers themselves would pay.
 func BenchmarkCall(b *testing.B) {
 	l := newLean(b)
 	b.ReportAllocs()

@@ -16,8 +16,8 @@ import (
 // maxParts bounds the parts of a multipart body that are looked at.
 const maxParts = 16
 
-// sessionBody finds the SDP of a message: the body, or the part of a multipart body (RFC 5621) that is application/sdp. ok is false if
-// the body must be understood and is not: the request gets 415 (RFC 3261 8.2.3).
+// sessionBody finds the SDP of a message: the body, or the part of a multipart body (RFC 5621) that is application/sdp. ok is
+// false if the body must be understood and is not: the request gets 415 (RFC 3261 8.2.3).
 func sessionBody(m *msg.Message) (sdp []byte, ok bool) {
 	if len(m.Body) == 0 {
 		return nil, true
@@ -62,8 +62,8 @@ func partSDP(body []byte, boundary string) []byte {
 	return nil
 }
 
-// inviteTo builds the INVITE to an address: the numbers are the caller's and the plan's, every host is ours or the target's. The host
-// of From is left empty; it is known when the interface is.
+// inviteTo builds the INVITE to an address: the numbers are the caller's and the plan's, every host is ours or the target's.
+// The host of From is left empty; it is known when the interface is.
 func inviteTo(at *route.Attempt, in *msg.Message) (*msg.Message, msg.NameAddr) {
 	var uri, to msg.URI
 	uri.Scheme, uri.User, uri.Host, uri.Port = "sip", escape(at.Number), strings.Trim(at.Address, "[]"), at.Port
@@ -76,8 +76,8 @@ func inviteTo(at *route.Attempt, in *msg.Message) (*msg.Message, msg.NameAddr) {
 	return req, from
 }
 
-// escape spells a number as the user part of a URI (RFC 3261 25.1: unreserved and user-unreserved stay, but for those that devices
-// take for the end of the number).
+// escape spells a number as the user part of a URI (RFC 3261 25.1: unreserved and user-unreserved stay, but for those that
+// devices take for the end of the number).
 func escape(user string) string {
 	const hex = "0123456789ABCDEF"
 	plain := func(c byte) bool {
@@ -126,7 +126,8 @@ func callerAddr(in *msg.Message) msg.NameAddr {
 // harmless tells whether a display name is a name and not an address: nothing in it may name a host.
 func harmless(display, host string) bool {
 	lower := strings.ToLower(display)
-	if strings.ContainsAny(display, "@:/\\<>\"") || host != "" && strings.Contains(lower, strings.ToLower(strings.Trim(host, "[]"))) {
+	if strings.ContainsAny(display, "@:/\\<>\"") || host != "" && strings.Contains(lower, strings.ToLower(strings.Trim(host,
+		"[]"))) {
 		return false
 	}
 	for word := range strings.FieldsSeq(lower) {
@@ -145,6 +146,3 @@ func literal(host string) netip.Addr {
 	}
 	return a.Unmap()
 }
-
-// dialogFor is dialog.NewUAC for a 2xx, which always makes a dialog.
-func dialogFor(invite, res *msg.Message) *dialog.Dialog { return dialog.NewUAC(invite, res) }

@@ -202,8 +202,8 @@ func (c *Call) admitted() bool {
 	return true
 }
 
-// openMedia opens the session; only calls that were admitted have one (FreeSBC's audit: no port before authorisation). The silence
-// that counts is the shortest any trunk of the call asks for.
+// openMedia opens the session; only calls that were admitted have one (FreeSBC's audit: no port before authorisation). The
+// silence that counts is the shortest any trunk of the call asks for.
 func (c *Call) openMedia() {
 	silence, hold := c.decision.trunk.MediaTimeoutS, c.decision.trunk.MediaHoldTimeoutS
 	for _, at := range c.hunt.plan {
@@ -308,7 +308,7 @@ func (c *Call) cancelled(tx msg.ServerTx, cancel *msg.Message) {
 		c.hunt.final(487, "", sbc.EndCallerCancel)
 		c.in = cancel
 		c.raise(evCancel)
-	case c.up != nil && c.up.tx == tx && c.up.out != nil && c.up.out.tx != nil: // the re-INVITE is cancelled on: its answer comes back
+	case c.up != nil && c.up.tx == tx && c.up.out != nil && c.up.out.tx != nil: // carried on: its answer comes back
 		c.up.out.tx.Cancel()
 	case c.parked != nil && c.parked.tx == tx:
 		c.refuseUpdate(c.parked, 487)

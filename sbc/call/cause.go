@@ -22,18 +22,16 @@ type stopOrder struct {
 
 // Q.850 causes we name ourselves.
 const (
-	causeNormal      = 16
-	causeBusy        = 17
-	causeNoAnswer    = 19
-	causeTemporary   = 41
-	causeRecovery    = 102 // recovery on timer expiry
-	causeInterwork   = 127
-	causeUnavailable = 20
+	causeNormal    = 16
+	causeBusy      = 17
+	causeTemporary = 41
+	causeRecovery  = 102 // recovery on timer expiry
+	causeInterwork = 127
 )
 
 // causeOf maps a final code to a Q.850 cause by RFC 3398 8.2.6.1.
 func causeOf(code int) int {
-	if c, ok := causes()[code]; ok {
+	if c, ok := causeTable[code]; ok {
 		return c
 	}
 	switch code / 100 {
@@ -47,11 +45,10 @@ func causeOf(code int) int {
 	return causeNormal
 }
 
-func causes() map[int]int { return causeTable }
-
 // causeTable is the table of RFC 3398 8.2.6.1; it is only read.
 var causeTable = map[int]int{
-	400: 41, 401: 21, 402: 21, 403: 21, 404: 1, 405: 63, 406: 79, 407: 21, 408: causeRecovery, 410: 22, 413: 127, 414: 127, 415: 79,
+	400: 41, 401: 21, 402: 21, 403: 21, 404: 1, 405: 63, 406: 79, 407: 21, 408: causeRecovery, 410: 22, 413: 127, 414: 127,
+	415: 79,
 	416: 127, 420: 127, 421: 127, 423: 127, 480: 18, 481: 41, 482: 25, 483: 25, 484: 28, 485: 1, 486: causeBusy, 487: causeNormal,
 	488: 65, 500: 41, 501: 79, 502: 38, 503: 41, 504: 102, 505: 127, 513: 127, 600: 17, 603: 21, 604: 1, 606: 58,
 }
@@ -128,8 +125,8 @@ func dispositionOf(answered bool, end sbc.EndReason) sbc.Disposition {
 	return sbc.DispositionFailed
 }
 
-// translate gives the code with which a failure of one side is told to the other. Challenges and redirections are between the border and its
-// peer: credentials never travel and a Contact of one side is never shown to the other.
+// translate gives the code with which a failure of one side is told to the other. Challenges and redirections are between the
+// border and its peer: credentials never travel and a Contact of one side is never shown to the other.
 func translate(code int) int {
 	switch {
 	case code/100 == 3:

@@ -29,8 +29,8 @@ func source(h msg.Hop) identify.Source {
 	return identify.Source{Addr: h.Remote.Addr(), Port: int(h.Remote.Port()), Interface: h.Interface, Transport: h.Transport}
 }
 
-// decide finds the trunk and the attempts of a call. ok is false for strangers. It neither counts nor sends anything: limits are taken by
-// the call itself, in one step with the check.
+// decide finds the trunk and the attempts of a call. ok is false for strangers. It neither counts nor sends anything: limits
+// are taken by the call itself, in one step with the check.
 func decide(snap *config.Snapshot, src identify.Source, dialled string, trace bool) (d decision, ok bool) {
 	d.caller, ok = snap.Identify.Identify(src, dialled)
 	verdict := "taken"

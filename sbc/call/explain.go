@@ -11,8 +11,8 @@ import (
 	"github.com/sallyport/sallyport/sbc/route"
 )
 
-// Explain decides on a call that has not happened, by the same function as on live ones, and shows every step. Limits are shown, not
-// taken. Errors: CodeInvalid for addresses and interfaces that cannot be.
+// Explain decides on a call that has not happened, by the same function as on live ones, and shows every step. Limits are
+// shown, not taken. Errors: CodeInvalid for addresses and interfaces that cannot be.
 func (m *Manager) Explain(req sbc.ExplainRequest) (sbc.Explanation, error) {
 	snap := m.o.Snapshot()
 	src, faults := explainSource(snap, req)
@@ -64,7 +64,8 @@ func (m *Manager) strangerOf(snap *config.Snapshot, interfaceID string) sbc.Unkn
 // limitStep shows a trunk's limit and what is used of it.
 func (m *Manager) limitStep(t *sbc.Trunk) sbc.DecisionStep {
 	u := m.o.Tally.Usage(t.ID)
-	s := sbc.DecisionStep{Stage: "admit", Subject: t.ID, Verdict: "taken", Detail: fmt.Sprintf("%d calls in progress, no limit", u.In+u.Out)}
+	s := sbc.DecisionStep{Stage: "admit", Subject: t.ID, Verdict: "taken", Detail: fmt.Sprintf("%d calls in progress, no limit",
+		u.In+u.Out)}
 	if t.MaxCalls > 0 {
 		s.Detail = fmt.Sprintf("%d of %d calls in progress", u.In+u.Out, t.MaxCalls)
 		if u.In+u.Out >= t.MaxCalls {

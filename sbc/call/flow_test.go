@@ -57,16 +57,19 @@ func TestSuccessfulSession(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		w.end(a)
 		d := w.cdr()
-		if d.EndReason != sbc.EndCallerBye || d.ReleasedBy != sbc.SideCaller || d.Disposition != sbc.DispositionAnswered || d.FinalCode != 200 {
+		if d.EndReason != sbc.EndCallerBye || d.ReleasedBy != sbc.SideCaller || d.Disposition != sbc.DispositionAnswered ||
+			d.FinalCode != 200 {
 			t.Errorf("end %+v", d)
 		}
-		if d.PDDMS != 2000 || d.SetupMS != 5000 || d.RingMS != 3000 || d.DurationMS != 10000 || d.BillableMS != 10000 || d.Q850Cause != 16 {
+		if d.PDDMS != 2000 || d.SetupMS != 5000 || d.RingMS != 3000 || d.DurationMS != 10000 || d.BillableMS != 10000 ||
+			d.Q850Cause != 16 {
 			t.Errorf("times pdd %d setup %d ring %d duration %d billable %d", d.PDDMS, d.SetupMS, d.RingMS, d.DurationMS, d.BillableMS)
 		}
 		if !d.StartedAt.Equal(start) || len(d.Legs) != 2 || len(d.Attempts) != 1 || len(d.Media) == 0 || d.RuleID != "rul_1" {
 			t.Errorf("record %+v", d)
 		}
-		if d.Caller != "+441234" || d.Callee != "4930123" || d.CalleeSent != "4930123" || d.EgressTrunkID != "trk_b" || d.ConfigRevision != 7 {
+		if d.Caller != "+441234" || d.Callee != "4930123" || d.CalleeSent != "4930123" || d.EgressTrunkID != "trk_b" ||
+			d.ConfigRevision != 7 {
 			t.Errorf("record %+v", d)
 		}
 		ms, found := w.m.Messages(d.CallID)
@@ -102,7 +105,8 @@ func TestBusy(t *testing.T) {
 		w.wire.next(msg.INVITE).reply(486, "Retry-After: 5")
 		in.want(486)
 		w.wire.none(msg.INVITE)
-		if d := w.cdr(); d.EndReason != sbc.EndBusy || d.Disposition != sbc.DispositionBusy || d.FinalCode != 486 || d.Q850Cause != 17 ||
+		if d := w.cdr(); d.EndReason != sbc.EndBusy || d.Disposition != sbc.DispositionBusy || d.FinalCode != 486 ||
+			d.Q850Cause != 17 ||
 			d.ReleasedBy != sbc.SideCallee || d.Attempts[0].Code != 486 {
 			t.Errorf("record %+v", d)
 		}
@@ -163,7 +167,8 @@ func TestCancel(t *testing.T) {
 		}
 		out.reply(487)
 		d := w.cdr()
-		if d.EndReason != sbc.EndCallerCancel || d.Disposition != sbc.DispositionCanceled || d.FinalCode != 487 || d.ReleasedBy != sbc.SideCaller {
+		if d.EndReason != sbc.EndCallerCancel || d.Disposition != sbc.DispositionCanceled || d.FinalCode != 487 ||
+			d.ReleasedBy != sbc.SideCaller {
 			t.Errorf("record %+v", d)
 		}
 		if d.Attempts[0].Code != 487 {

@@ -105,7 +105,8 @@ func (c *chaos) play(op, x byte) {
 	}
 	synctest.Wait()
 	for _, out := range c.outs() { // timers B and F, and the end of a cancelled INVITE
-		if age := time.Since(out.req.Hop.At); age > 32*time.Second && (out.req.Method != msg.INVITE || !out.heard || out.isCancelled()) {
+		if age := time.Since(out.req.Hop.At); age > 32*time.Second && (out.req.Method != msg.INVITE || !out.heard ||
+			out.isCancelled()) {
 			c.done[out] = true
 			out.failed(msg.ErrTimeout)
 		}
@@ -118,7 +119,8 @@ func (c *chaos) answer(out *sent, code int, x byte) {
 		return
 	}
 	var extra []string
-	if body := bodyFor(out.req.Hop.Remote.Addr().String(), x); body != "" && code != 100 && code < 300 && out.req.Method != msg.BYE {
+	if body := bodyFor(out.req.Hop.Remote.Addr().String(), x); body != "" && code != 100 && code < 300 &&
+		out.req.Method != msg.BYE {
 		extra = append(extra, body)
 	}
 	if code >= 200 && out.req.Method != msg.INVITE || code >= 300 {

@@ -26,9 +26,9 @@ func allowFor(t *sbc.Trunk) string {
 	return ownMethods + ", " + strings.Join(t.PassMethods, ", ")
 }
 
-// Admit decides on a request before a transaction exists for it. Who is not known gets no service: silence, or 403 where the realm
-// says so. Known sources get 481 for dialogs that do not exist and 405 for methods outside a dialog that are not served. Nothing it
-// refuses leaves state behind (RFC 3261 8.2.7).
+// Admit decides on a request before a transaction exists for it. Who is not known gets no service: silence, or 403 where the
+// realm says so. Known sources get 481 for dialogs that do not exist and 405 for methods outside a dialog that are not served.
+// Nothing it refuses leaves state behind (RFC 3261 8.2.7).
 func (m *Manager) Admit(req *msg.Message) msg.Decision {
 	snap := m.o.Snapshot()
 	if tag := req.To.Tag(); tag != "" {
@@ -71,8 +71,8 @@ func (m *Manager) admitInDialog(snap *config.Snapshot, req *msg.Message, tag str
 	return msg.Decision{Action: msg.Refuse, Status: 481}
 }
 
-// fromPeer tells whether a request comes from the leg's peer as last heard, from an identity of its trunk, or from an address that
-// one of the trunk's endpoints names.
+// fromPeer tells whether a request comes from the leg's peer as last heard, from an identity of its trunk, or from an address
+// that one of the trunk's endpoints names.
 func (m *Manager) fromPeer(snap *config.Snapshot, e *endpoint, req *msg.Message) bool {
 	from := req.Hop.Remote.Addr()
 	if peer := e.peer.Load(); peer != nil && *peer == from {

@@ -22,7 +22,8 @@ func (w *world) at(ip, iface string) *peer {
 // TestStrangers get nothing, or a stateless 403 where the realm says so; no record, no call.
 func TestStrangers(t *testing.T) {
 	run(t, nil, func(w *world) {
-		for _, method := range []msg.Method{msg.INVITE, msg.OPTIONS, msg.REGISTER, msg.MESSAGE, msg.BYE, msg.CANCEL, msg.ACK, "PING"} {
+		for _, method := range []msg.Method{msg.INVITE, msg.OPTIONS, msg.REGISTER, msg.MESSAGE, msg.BYE, msg.CANCEL, msg.ACK,
+			"PING"} {
 			for _, tag := range []string{"", ";tag=guessed"} {
 				silent, loud := w.at("203.0.113.9", "sif_a"), w.at("203.0.113.9", "sif_b")
 				silent.remote += tag
@@ -83,10 +84,13 @@ func TestForeignRequests(t *testing.T) {
 	run(t, nil, func(w *world) {
 		a, b, _, _ := w.talk()
 		for name, p := range map[string]*peer{
-			"from elsewhere":   {w: w, ip: "203.0.113.9", iface: "sif_a", callID: a.callID, local: a.local, remote: a.remote, uri: a.uri, cseq: 500},
-			"from other trunk": {w: w, ip: calleeIP, iface: "sif_b", callID: a.callID, local: a.local, remote: a.remote, uri: a.uri, cseq: 500},
-			"with a guessed remote tag": {w: w, ip: a.ip, iface: a.iface, callID: a.callID, local: "<sip:x@y>;tag=guess", remote: a.remote,
+			"from elsewhere": {w: w, ip: "203.0.113.9", iface: "sif_a", callID: a.callID, local: a.local, remote: a.remote,
 				uri: a.uri, cseq: 500},
+			"from other trunk": {w: w, ip: calleeIP, iface: "sif_b", callID: a.callID, local: a.local, remote: a.remote, uri: a.uri,
+				cseq: 500},
+			"with a guessed remote tag": {w: w, ip: a.ip, iface: a.iface, callID: a.callID, local: "<sip:x@y>;tag=guess",
+				remote: a.remote,
+				uri:    a.uri, cseq: 500},
 			"with a guessed own tag": {w: w, ip: a.ip, iface: a.iface, callID: a.callID, local: a.local, remote: "<sip:x@y>;tag=guess",
 				uri: a.uri, cseq: 500},
 		} {
@@ -185,7 +189,8 @@ func TestSilence(t *testing.T) {
 		s.o.OnSilence(s.last)
 		w.wire.next(msg.BYE).failed(msg.ErrTimeout)
 		w.wire.next(msg.BYE).failed(msg.ErrTimeout)
-		if d := w.cdr(); d.EndReason != sbc.EndMediaTimeout || d.DurationMS != 80000 || d.BillableMS != 20000 || d.LastMediaAt == nil {
+		if d := w.cdr(); d.EndReason != sbc.EndMediaTimeout || d.DurationMS != 80000 || d.BillableMS != 20000 ||
+			d.LastMediaAt == nil {
 			t.Errorf("record %+v", d)
 		}
 	})
@@ -304,7 +309,8 @@ func TestList(t *testing.T) {
 			a, _, _, _ := w.talk()
 			as = append(as, a)
 		}
-		all := w.m.List(sbc.CallFilter{TenantID: sbc.DefaultTenantID, IngressTrunkID: "trk_a", EgressTrunkID: "trk_b", Caller: "+441234",
+		all := w.m.List(sbc.CallFilter{TenantID: sbc.DefaultTenantID, IngressTrunkID: "trk_a", EgressTrunkID: "trk_b",
+			Caller: "+441234",
 			Callee: "4930123", State: sbc.CallConfirmed})
 		if len(all) != 5 {
 			t.Fatalf("%d calls", len(all))
@@ -334,7 +340,8 @@ func TestList(t *testing.T) {
 // TestExplain is the live decision with its steps and the message as it would be sent.
 func TestExplain(t *testing.T) {
 	run(t, nil, func(w *world) {
-		e, err := w.m.Explain(sbc.ExplainRequest{SourceAddress: callerIP, SourcePort: 5060, SIPInterfaceID: "sif_a", Caller: "+441234", Callee: "4930123"})
+		e, err := w.m.Explain(sbc.ExplainRequest{SourceAddress: callerIP, SourcePort: 5060, SIPInterfaceID: "sif_a",
+			Caller: "+441234", Callee: "4930123"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -385,7 +392,8 @@ func TestLedgerError(t *testing.T) {
 func TestNoLeak(t *testing.T) {
 	run(t, nil, func(w *world) {
 		a, b, _, out := w.talk()
-		re := b.send(msg.INVITE, sdp(calleeIP, 6100), "Subject: from 198.51.100.10", "X-Secret: 1", "Record-Route: <sip:proxy.b.example;lr>")
+		re := b.send(msg.INVITE, sdp(calleeIP, 6100), "Subject: from 198.51.100.10", "X-Secret: 1",
+			"Record-Route: <sip:proxy.b.example;lr>")
 		w.wire.next(msg.INVITE).reply(200, sdp(callerIP, 6000), "Warning: 399 pbx.a.example \"x\"")
 		re.want(200)
 		b.ack(b.cseq, "")
@@ -396,7 +404,8 @@ func TestNoLeak(t *testing.T) {
 		ms, _ := w.m.Messages(d.CallID)
 		secrets := map[sbc.Side][]string{
 			sbc.SideCallee: {callerIP, borderA, a.callID, "atag", "SecretPBX", "a.example", "X-Secret"},
-			sbc.SideCaller: {calleeIP, borderB, out.req.CallID, out.tag, "PeerOS", "SecretPBX", "b.example", "X-Secret", out.req.From.Tag()},
+			sbc.SideCaller: {calleeIP, borderB, out.req.CallID, out.tag, "PeerOS", "SecretPBX", "b.example", "X-Secret",
+				out.req.From.Tag()},
 		}
 		for _, m := range ms {
 			if m.Direction != "out" {

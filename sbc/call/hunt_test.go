@@ -94,7 +94,8 @@ func TestSecondAttemptAnswers(t *testing.T) {
 		late.reply(200)
 		w.end(a)
 		d := w.cdr()
-		if len(d.Attempts) != 2 || d.Attempts[0].Reason != "timeout" || d.Attempts[1].Code != 200 || d.Disposition != sbc.DispositionAnswered {
+		if len(d.Attempts) != 2 || d.Attempts[0].Reason != "timeout" || d.Attempts[1].Code != 200 ||
+			d.Disposition != sbc.DispositionAnswered {
 			t.Errorf("attempts %+v", d.Attempts)
 		}
 	})
@@ -210,7 +211,8 @@ func TestRefusals(t *testing.T) {
 					t.Errorf("reason %q", res.Reason)
 				}
 				w.wire.none(msg.INVITE)
-				if d := w.cdr(); d.EndReason != tt.end || d.FinalCode != tt.want || d.IngressTrunkID != "trk_a" || d.ReleasedBy != sbc.SideSBC {
+				if d := w.cdr(); d.EndReason != tt.end || d.FinalCode != tt.want || d.IngressTrunkID != "trk_a" ||
+					d.ReleasedBy != sbc.SideSBC {
 					t.Errorf("record %+v", d)
 				}
 			})

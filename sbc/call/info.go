@@ -1,8 +1,6 @@
 package call
 
 import (
-	"time"
-
 	"github.com/sallyport/sallyport/sbc"
 )
 
@@ -31,7 +29,8 @@ func (m *Manager) List(f sbc.CallFilter) []sbc.CallInfo {
 func match(i sbc.CallInfo, f sbc.CallFilter) bool {
 	is := func(want, got string) bool { return want == "" || want == got }
 	return i.State != sbc.CallEnded && is(f.TenantID, i.TenantID) && is(string(f.State), string(i.State)) &&
-		is(f.IngressTrunkID, i.IngressTrunkID) && is(f.EgressTrunkID, i.EgressTrunkID) && is(f.Caller, i.Caller) && is(f.Callee, i.Callee)
+		is(f.IngressTrunkID, i.IngressTrunkID) && is(f.EgressTrunkID, i.EgressTrunkID) && is(f.Caller, i.Caller) && is(f.Callee,
+		i.Callee)
 }
 
 // Get finds a call in progress.
@@ -119,8 +118,6 @@ func (c *Call) legState(l *leg) string {
 	if l == c.a {
 		return [...]string{"inviting", "answered", "leaving", "confirmed", "terminating", "ended"}[c.st.a]
 	}
-	return [...]string{"none", "calling", "ringing", "terminating", "terminating", "answered", "confirmed", "terminating", "ended"}[c.st.b]
+	return [...]string{"none", "calling", "ringing", "terminating", "terminating", "answered", "confirmed", "terminating",
+		"ended"}[c.st.b]
 }
-
-// age is how long a call has been there.
-func (c *Call) age() time.Duration { return now().Sub(c.started) }

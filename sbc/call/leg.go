@@ -75,8 +75,8 @@ func (l *leg) dialogOf(req *msg.Message) *dialog.Dialog {
 	return nil
 }
 
-// fork finds the leg's dialog of a response by its To tag, and makes it where there is none. It is nil for provisional responses without
-// a tag.
+// fork finds the leg's dialog of a response by its To tag, and makes it where there is none. It is nil for provisional
+// responses without a tag.
 func (l *leg) fork(res *msg.Message) *dialog.Dialog {
 	tag := res.To.Tag()
 	for _, d := range append([]*dialog.Dialog{l.d}, l.forks...) {
@@ -314,7 +314,8 @@ type request struct {
 	tx   msg.ClientTx
 	// contact asks for a Contact of ours: the request refreshes the target.
 	contact bool
-	// from is the From of an INVITE, whose host is ours once the interface is known; tokens are the headers with a place for that host.
+	// from is the From of an INVITE, whose host is ours once the interface is known; tokens are the headers with a place for that
+	// host.
 	from   msg.NameAddr
 	tokens []msg.Header
 	up     *update

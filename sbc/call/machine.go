@@ -4,8 +4,8 @@ package call
 // messages or media; call.go turns what happens into events and carries the actions out, in their order.
 //
 // The state is what is owed to each side, not one long list of names: callerState for leg A (we are its server), calleeState for
-// the attempt on leg B (we are its client). What an attempt's forks, its re-INVITEs and its media do are sub-states of the leg and
-// not seen here. machine_test.go walks every order of events.
+// the attempt on leg B (we are its client). What an attempt's forks, its re-INVITEs and its media do are sub-states of the leg
+// and not seen here. machine_test.go walks every order of events.
 
 // callerState is where we are with the caller.
 type callerState uint8
@@ -126,17 +126,25 @@ func stepCaller(s state, e event, out []action) (state, []action) {
 	case e.kind == evNoAck && s.a == callerAnswered: // RFC 3261 13.3.1.4: the session is terminated with a BYE
 		s.a, out = callerByeing, append(out, doByeCaller)
 		return releaseCallee(s, out)
-	case e.kind == evCallerBye && s.a == callerInviting: // RFC 3261 15.1.2: the caller may; the pending INVITE gets 487
-		s.a, out = callerOver, append(out, doOKCaller, doRefuse)
-		return releaseCallee(s, out)
-	case e.kind == evCallerBye && s.a == callerOver:
-	case e.kind == evCallerBye: // RFC 3261 15.1.2; with callerByeing two BYEs crossed (RFC 5407 3.2.1)
-		s.a, out = callerOver, append(out, doOKCaller)
-		return releaseCallee(s, out)
+	case e.kind == evCallerBye:
+		return callerHungUp(s, out)
 	case e.kind == evCallerGone && s.a == callerByeing: // RFC 3261 15.1.1: over whatever the answer was
 		s.a = callerOver
 	}
 	return s, out
+}
+
+// callerHungUp is the caller's BYE (RFC 3261 15.1.2).
+func callerHungUp(s state, out []action) (state, []action) {
+	switch s.a {
+	case callerOver:
+		return s, out
+	case callerInviting: // RFC 3261 15: allowed on an early dialog; the pending INVITE gets 487
+		s.a, out = callerOver, append(out, doOKCaller, doRefuse)
+	default: // with callerByeing two BYEs crossed (RFC 5407 3.2.1)
+		s.a, out = callerOver, append(out, doOKCaller)
+	}
+	return releaseCallee(s, out)
 }
 
 // stepCallee is the machine's row for what becomes of the attempt.

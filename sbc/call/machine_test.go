@@ -129,7 +129,8 @@ func observe(t *testing.T, n node, e event, to state, out []action) node {
 			}
 		}
 	}
-	if e.kind == evCalleeBye && !contains(out, doOKCallee) || e.kind == evCallerBye && n.s.a != callerOver && !contains(out, doOKCaller) {
+	if e.kind == evCalleeBye && !contains(out, doOKCallee) || e.kind == evCallerBye && n.s.a != callerOver && !contains(out,
+		doOKCaller) {
 		if !n.s.ended {
 			fault("a BYE without an answer")
 		}
@@ -279,7 +280,8 @@ func TestMachineOrders(t *testing.T) {
 
 func BenchmarkMachine(b *testing.B) {
 	b.ReportAllocs()
-	events := []event{{evStart, true}, {kind: evProvisional}, {kind: evAnswer}, {kind: evAck}, {kind: evCallerBye}, {kind: evCalleeGone}}
+	events := []event{{evStart, true}, {kind: evProvisional}, {kind: evAnswer}, {kind: evAck}, {kind: evCallerBye},
+		{kind: evCalleeGone}}
 	var room [8]action
 	for b.Loop() {
 		var s state

@@ -96,6 +96,9 @@ func (m *Manager) invite(tx msg.ServerTx, req *msg.Message) {
 	tx.OnFailed(func(err error) { c.post(job{kind: jobTxFailed, tx: tx, err: err}) })
 	tx.OnSent(func(raw []byte, hop msg.Hop) { c.ladder.add(sbc.SideCaller, true, 0, raw, hop) })
 	c.post(job{kind: jobStart})
+	if m.stopped() { // Close may have looked for calls just before this one was there
+		c.post(job{kind: jobHangUp, stop: stopOrder{reason: sbc.EndShutdown}})
+	}
 }
 
 // busy refuses a new call while the node is full or stopping (RFC 3261 21.5.4).
@@ -156,7 +159,8 @@ func (m *Manager) Ack(ack *msg.Message) {
 	e.call.post(job{kind: jobAck, leg: e.leg, msg: ack})
 }
 
-// HangUp ends a call with BYE, CANCEL or a final response on both legs. It returns when the call has begun to end. Errors: CodeNotFound.
+// HangUp ends a call with BYE, CANCEL or a final response on both legs. It returns when the call has begun to end. Errors:
+// CodeNotFound.
 func (m *Manager) HangUp(_ context.Context, id, reason string) error {
 	c := m.calls.call(id)
 	if c == nil {
@@ -166,8 +170,8 @@ func (m *Manager) HangUp(_ context.Context, id, reason string) error {
 	return nil
 }
 
-// Close refuses new calls, hangs up all others and waits until they are over or ctx ends; then those left are written off with their
-// records. The error is that of ctx.
+// Close refuses new calls, hangs up all others and waits until they are over or ctx ends; then those left are written off with
+// their records. The error is that of ctx.
 func (m *Manager) Close(ctx context.Context) error {
 	m.closing.Lock()
 	m.closed = true

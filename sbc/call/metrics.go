@@ -29,21 +29,26 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
 	histogram := func(name, help string, buckets []float64) *prometheus.HistogramVec {
-		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, []string{"trunk", "direction"})
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, []string{"trunk",
+			"direction"})
 	}
 	m := &metrics{
 		calls: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sbc_calls", Help: "Calls in progress by state."},
 			[]string{"state"}),
-		attempts: counter("sbc_call_attempts_total", "Calls that came in from a trunk, and attempts that went out to one.", "trunk", "direction"),
-		finished: counter("sbc_calls_finished_total", "Calls that ended, by trunk and outcome.", "trunk", "direction", "outcome", "code"),
+		attempts: counter("sbc_call_attempts_total", "Calls that came in from a trunk, and attempts that went out to one.", "trunk",
+			"direction"),
+		finished: counter("sbc_calls_finished_total", "Calls that ended, by trunk and outcome.", "trunk", "direction", "outcome",
+			"code"),
 		releases: counter("sbc_call_releases_total", "Calls that ended, by who released them and why.", "by", "reason"),
 		blocked:  counter("sbc_blocked_total", "Requests that got no service.", "reason"),
 		pdd: histogram("sbc_call_post_dial_delay_seconds", "From the INVITE to the first ringing or the final answer.",
 			[]float64{.05, .1, .25, .5, 1, 2, 3, 5, 8, 15, 30}),
 		duration: histogram("sbc_call_duration_seconds", "From the answer to the end, answered calls only.",
 			[]float64{1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 14400}),
-		silences: prometheus.NewCounter(prometheus.CounterOpts{Name: "sbc_media_timeouts_total", Help: "Calls ended because no media came."}),
-		panics:   prometheus.NewCounter(prometheus.CounterOpts{Name: "sbc_call_panics_total", Help: "Faults of ours that ended one call."}),
+		silences: prometheus.NewCounter(prometheus.CounterOpts{Name: "sbc_media_timeouts_total",
+			Help: "Calls ended because no media came."}),
+		panics: prometheus.NewCounter(prometheus.CounterOpts{Name: "sbc_call_panics_total",
+			Help: "Faults of ours that ended one call."}),
 		ledger: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "sbc_call_record_errors_total", Help: "Records that the ledger did not take at once."}),
 	}

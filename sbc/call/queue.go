@@ -41,7 +41,8 @@ type job struct {
 	run   func()
 }
 
-// maxQueue bounds a call's queue. A peer that floods a dialog loses requests beyond it; our own timers and answers are never lost.
+// maxQueue bounds a call's queue. A peer that floods a dialog loses requests beyond it; our own timers and answers are never
+// lost.
 const maxQueue = 256
 
 // queue does jobs one at a time, in order. A goroutine exists only while there are any.

@@ -29,7 +29,8 @@ const maxRelays = 16
 // bodies are the types of body that are carried on in INFO and MESSAGE: they hold no addresses.
 func bodies() []string {
 	return []string{
-		"application/dtmf-relay", "application/dtmf", "application/media_control+xml", "application/vnd.nortelnetworks.digits", "text/plain",
+		"application/dtmf-relay", "application/dtmf", "application/media_control+xml", "application/vnd.nortelnetworks.digits",
+		"text/plain",
 		"text/html", "message/imdn+xml", "application/im-iscomposing+xml",
 	}
 }

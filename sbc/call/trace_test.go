@@ -108,7 +108,8 @@ func TestBetter(t *testing.T) {
 	for _, tt := range []struct {
 		code, best int
 		want       bool
-	}{{404, 0, true}, {404, 503, true}, {503, 404, false}, {603, 404, true}, {486, 603, false}, {486, 404, true}, {500, 503, true}, {480, 408, true}} {
+	}{{404, 0, true}, {404, 503, true}, {503, 404, false}, {603, 404, true}, {486, 603, false}, {486, 404, true}, {500, 503,
+		true}, {480, 408, true}} {
 		if got := better(tt.code, tt.best); got != tt.want {
 			t.Errorf("%d against %d: %v", tt.code, tt.best, got)
 		}

@@ -18,8 +18,8 @@ const (
 	phaseParked              // refused with 491, to be tried again
 )
 
-// update is a wish of one side to change the session: a re-INVITE (RFC 3261 14) or an UPDATE with an offer (RFC 3311). At most one
-// is under way in a call; one more may wait after a 491 for its delay.
+// update is a wish of one side to change the session: a re-INVITE (RFC 3261 14) or an UPDATE with an offer (RFC 3311). At most
+// one is under way in a call; one more may wait after a 491 for its delay.
 type update struct {
 	from, to *leg
 	tx       msg.ServerTx

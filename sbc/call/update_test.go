@@ -73,7 +73,8 @@ func TestReinviteRefused(t *testing.T) {
 // TestReinviteDialogGone: 481 or silence ends the call (RFC 3261 12.2.1.2, RFC 5057).
 func TestReinviteDialogGone(t *testing.T) {
 	for name, answer := range map[string]func(*sent){
-		"481": func(s *sent) { s.reply(481) }, "408": func(s *sent) { s.reply(408) }, "silence": func(s *sent) { s.failed(msg.ErrTimeout) },
+		"481": func(s *sent) { s.reply(481) }, "408": func(s *sent) { s.reply(408) },
+		"silence": func(s *sent) { s.failed(msg.ErrTimeout) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			run(t, nil, func(w *world) {
@@ -93,7 +94,8 @@ func TestReinviteDialogGone(t *testing.T) {
 	}
 }
 
-// TestReinviteGlare: both sides at once. The second one gets 491, the first one's 491 is tried again after the delay of RFC 3261 14.1.
+// TestReinviteGlare: both sides at once. The second one gets 491, the first one's 491 is tried again after the delay of RFC
+// 3261 14.1.
 func TestReinviteGlare(t *testing.T) {
 	run(t, nil, func(w *world) {
 		a, b, _, _ := w.talk()

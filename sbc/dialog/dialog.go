@@ -54,9 +54,9 @@ func NewUAS(invite *msg.Message, tag string) (*Dialog, error) {
 	}, nil
 }
 
-// NewUAC makes the dialog that a response opens for an INVITE we sent (RFC 3261 12.1.2): early for a provisional response, confirmed
-// for a 2xx. It is nil for a provisional response without a To tag. What a 2xx lacks is made up for, because the call exists: without
-// a Contact the Request-URI stays the target, without a tag the peer is older than RFC 3261 (12.1.2).
+// NewUAC makes the dialog that a response opens for an INVITE we sent (RFC 3261 12.1.2): early for a provisional response,
+// confirmed for a 2xx. It is nil for a provisional response without a To tag. What a 2xx lacks is made up for, because the call
+// exists: without a Contact the Request-URI stays the target, without a tag the peer is older than RFC 3261 (12.1.2).
 func NewUAC(invite, res *msg.Message) *Dialog {
 	if res.To.Tag() == "" && res.Status < 200 {
 		return nil
@@ -119,14 +119,15 @@ func (d *Dialog) Peer() msg.Hop { return d.peer }
 // Sequence is the CSeq number of the last request we sent.
 func (d *Dialog) Sequence() uint32 { return d.localSeq }
 
-// Matches tells whether a request belongs to the dialog by both tags (RFC 3261 12.2.2). The Call-ID is not asked: our tag is random and
-// tells more, and gateways on the way are known to rewrite it.
+// Matches tells whether a request belongs to the dialog by both tags (RFC 3261 12.2.2). The Call-ID is not asked: our tag is
+// random and tells more, and gateways on the way are known to rewrite it.
 func (d *Dialog) Matches(req *msg.Message) bool {
 	return req.To.Tag() == d.LocalTag() && req.From.Tag() == d.RemoteTag()
 }
 
-// Check judges a request of the peer and, if it is in order, takes its sequence number. Numbers may jump (RFC 3261 12.2.2) and may
-// repeat, because devices are found that do not count; retransmissions never come here. Errors: ErrStranger, ErrOldSequence.
+// Check judges a request of the peer and, if it is in order, takes its sequence number. Numbers may jump (RFC 3261 12.2.2) and
+// may repeat, because devices are found that do not count; retransmissions never come here. Errors: ErrStranger,
+// ErrOldSequence.
 func (d *Dialog) Check(req *msg.Message) error {
 	if !d.Matches(req) {
 		return ErrStranger

@@ -60,7 +60,8 @@ func TestUAS(t *testing.T) {
 	if r := bye.Values("Route"); len(r) != 2 || r[0] != "<sip:p2.example;lr>" || r[1] != "<sip:p1.example;lr>" {
 		t.Errorf("Route %v", r)
 	}
-	if bye.RequestURI.String() != "sip:alice@192.0.2.1" || bye.To.Tag() != "far" || bye.From.Tag() != "ours" || bye.MaxForwards != 70 {
+	if bye.RequestURI.String() != "sip:alice@192.0.2.1" || bye.To.Tag() != "far" || bye.From.Tag() != "ours" ||
+		bye.MaxForwards != 70 {
 		t.Errorf("%s", bye.AppendTo(nil))
 	}
 	d.Confirm()
@@ -128,7 +129,8 @@ func TestUAC(t *testing.T) {
 
 // TestStrictRoute is the second case of RFC 3261 12.2.1.1.
 func TestStrictRoute(t *testing.T) {
-	d := NewUAC(sentInvite(), response(t, "200 OK", "far", "Contact: <sip:c@198.51.100.1>", "Record-Route: <sip:loose;lr>, <sip:strict>"))
+	d := NewUAC(sentInvite(), response(t, "200 OK", "far", "Contact: <sip:c@198.51.100.1>",
+		"Record-Route: <sip:loose;lr>, <sip:strict>"))
 	bye := d.Request(msg.BYE)
 	r := bye.Values("Route")
 	if bye.RequestURI.String() != "sip:strict" || len(r) != 2 || r[0] != "<sip:loose;lr>" || r[1] != "<sip:c@198.51.100.1>" {
@@ -220,7 +222,8 @@ func TestRefresh(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	d.Learn(msg.Hop{})
-	d.Refresh(parse(t, msg.Hop{}, "SIP/2.0 200 OK", "Via: SIP/2.0/UDP x;branch=z9hG4bK1", "From: <sip:a@a>;tag=1", "To: <sip:b@b>;tag=2",
+	d.Refresh(parse(t, msg.Hop{}, "SIP/2.0 200 OK", "Via: SIP/2.0/UDP x;branch=z9hG4bK1", "From: <sip:a@a>;tag=1",
+		"To: <sip:b@b>;tag=2",
 		"Call-ID: x", "CSeq: 1 UPDATE"))
 	if d.Peer().Remote.Port() != 5060 {
 		t.Errorf("peer %v", d.Peer())

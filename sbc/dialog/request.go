@@ -8,8 +8,8 @@ import (
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
-// NewInvite builds the INVITE that opens a dialog (RFC 3261 8.1.1): new Call-ID, new From tag, no To tag. Contact and Via are put by
-// whoever sends it.
+// NewInvite builds the INVITE that opens a dialog (RFC 3261 8.1.1): new Call-ID, new From tag, no To tag. Contact and Via are
+// put by whoever sends it.
 func NewInvite(uri msg.URI, from, to msg.NameAddr) *msg.Message {
 	req := msg.NewRequest(msg.INVITE, uri)
 	req.SetMaxForwards(maxForwards)

@@ -1,0 +1,130 @@
+package call
+
+import (
+	"bytes"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/sallyport/sallyport/media"
+)
+
+// engine is media that moves nothing.
+type engine struct {
+	mu       sync.Mutex
+	sessions []*session
+	refuse   error // of the next Offer
+}
+
+func (e *engine) Open(o media.SessionOptions) Session {
+	s := &session{e: e, o: o, parties: map[*media.Party]bool{}}
+	e.mu.Lock()
+	e.sessions = append(e.sessions, s)
+	e.mu.Unlock()
+	return s
+}
+
+func (e *engine) open() (n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, s := range e.sessions {
+		if !s.closed {
+			n++
+		}
+	}
+	return n
+}
+
+func (e *engine) last() *session {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.sessions[len(e.sessions)-1]
+}
+
+type session struct {
+	e        *engine
+	o        media.SessionOptions
+	parties  map[*media.Party]bool
+	dropped  int
+	answered bool
+	closed   bool
+	rejected int
+	pending  int
+	last     time.Time
+}
+
+func (s *session) Party(media.PartyOptions) *media.Party {
+	p := new(media.Party)
+	s.parties[p] = true
+	return p
+}
+func (s *session) Signalling(*media.Party, netip.Addr) {}
+
+// exchange rewrites SDP by putting "border" before what came.
+type exchange struct {
+	s        *session
+	offer    []byte
+	answered bool
+	rejected bool
+}
+
+func (s *session) Offer(from, to *media.Party, offer []byte) (Exchange, error) {
+	if !s.parties[from] || !s.parties[to] || s.closed {
+		return nil, media.ErrClosed
+	}
+	if err := s.e.refuse; err != nil {
+		return nil, err
+	}
+	if !bytes.HasPrefix(offer, []byte("v=0")) {
+		return nil, media.ErrBadSDP
+	}
+	s.pending++
+	return &exchange{s: s, offer: ours(offer)}, nil
+}
+
+// ours writes SDP of our own, with the port of what came so that tests can follow it.
+func ours(in []byte) []byte {
+	out := bytes.ReplaceAll(in, []byte(callerIP), []byte(borderB))
+	return bytes.ReplaceAll(out, []byte(calleeIP), []byte(borderA))
+}
+
+func (x *exchange) Offer() []byte { return x.offer }
+func (x *exchange) Answer(answer []byte) ([]byte, error) {
+	if !bytes.HasPrefix(answer, []byte("v=0")) {
+		return nil, media.ErrBadSDP
+	}
+	x.done()
+	x.answered = true
+	return ours(answer), nil
+}
+func (x *exchange) Reject() {
+	if !x.answered {
+		x.rejected = true
+		x.s.rejected++
+	}
+	x.done()
+}
+func (x *exchange) done() {
+	if !x.answered && x.s.pending > 0 {
+		x.s.pending--
+	}
+}
+func (s *session) Drop(p *media.Party) { delete(s.parties, p); s.dropped++ }
+func (s *session) Answered()           { s.answered = true }
+func (s *session) Stats() []media.StreamStats {
+	var st []media.StreamStats
+	for p := range s.parties {
+		st = append(st, media.StreamStats{From: p, Media: "audio", Packets: 50})
+	}
+	return st
+}
+func (s *session) LastMedia() time.Time { return s.last }
+func (s *session) Close() []media.StreamStats {
+	s.e.mu.Lock()
+	defer s.e.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	return s.Stats()
+}
