@@ -81,8 +81,7 @@ func newSides(t testing.TB) sides {
 type wiring struct {
 	sides
 	westRealm, eastRealm, westTrunk, eastTrunk, plan, list, endpoint string
-	eastRule                                                         string
-	westPlan                                                         string
+	eastRule, westPlan, westInterface, eastInterface                 string
 }
 
 // wish changes the bodies that connect sends.
@@ -110,15 +109,17 @@ func (b *border) connect(s sides, w wish) wiring {
 	if transport == "" {
 		transport = "udp"
 	}
-	realm := func(name string, addr netip.Addr, more rest.Object) string {
-		id := b.create("/realms", with(rest.Object{"name": name, "trust": "peer"}, more))
-		b.create("/sip-interfaces", rest.Object{
+	realm := func(name string, addr netip.Addr, more rest.Object) (id, sip string) {
+		id = b.create("/realms", with(rest.Object{"name": name, "trust": "peer"}, more))
+		sip = b.create("/sip-interfaces", rest.Object{
 			"name": name, "realm_id": id, "transport": transport, "bind_address": addr.String(), "port": 5060,
 		})
 		b.create("/media-pools", rest.Object{"name": name, "realm_id": id, "address": addr.String(), "port_min": 30000, "port_max": 32999})
-		return id
+		return id, sip
 	}
-	out := wiring{sides: s, westRealm: realm("west", s.west, w.westRealm), eastRealm: realm("east", s.east, w.eastRealm)}
+	out := wiring{sides: s}
+	out.westRealm, out.westInterface = realm("west", s.west, w.westRealm)
+	out.eastRealm, out.eastInterface = realm("east", s.east, w.eastRealm)
 	out.plan = b.create("/routing-plans", rest.Object{"name": "from-west"})
 	out.westPlan = b.create("/routing-plans", rest.Object{"name": "from-east"})
 	out.westTrunk = b.create("/trunks", with(rest.Object{"name": "west", "realm_id": out.westRealm, "routing_plan_id": out.plan}, w.westTrunk))
