@@ -144,9 +144,11 @@ func (a *App) openSignalling(context.Context) error {
 	return nil
 }
 
+// openConfig serves the configuration of the store. One that cannot be compiled does not keep the node from starting: it could
+// not be mended through the API otherwise; /readyz and /v1/config/status say what is wrong.
 func (a *App) openConfig(ctx context.Context) error {
 	if err := a.config.Start(context.WithoutCancel(ctx)); err != nil {
-		return err
+		a.o.Log.Error("the configuration is not served", "error", err)
 	}
 	a.life.onStop("configuration", func(context.Context) error { a.config.Close(); return nil })
 	return nil
