@@ -41,7 +41,10 @@ type Realm struct {
 	Latching      Latching      `json:"latching"`
 }
 
-func (*Realm) Kind() Kind    { return KindRealm }
+// Kind names the kind.
+func (*Realm) Kind() Kind { return KindRealm }
+
+// Base gives the common fields.
 func (r *Realm) Base() *Meta { return &r.Meta }
 
 // Defaults are those of a realm towards carriers; silence for strangers; media latches as NAT needs it.
@@ -58,6 +61,7 @@ func (r *Realm) Validate() []Fault {
 	return f
 }
 
+// References lists the resources it needs.
 func (r *Realm) References() []Reference {
 	return refs(Reference{Pointer: "#/tenant_id", Kind: KindTenant, ID: r.TenantID})
 }
@@ -89,7 +93,10 @@ type SIPInterface struct {
 	IdleTimeoutS int `json:"idle_timeout_s"`
 }
 
-func (*SIPInterface) Kind() Kind    { return KindSIPInterface }
+// Kind names the kind.
+func (*SIPInterface) Kind() Kind { return KindSIPInterface }
+
+// Base gives the common fields.
 func (i *SIPInterface) Base() *Meta { return &i.Meta }
 
 // Defaults are a message of 64 KiB, 4096 connections, 50 of one source, 10 minutes of silence.
@@ -115,6 +122,7 @@ func (i *SIPInterface) Validate() []Fault {
 	return f
 }
 
+// References lists the resources it needs.
 func (i *SIPInterface) References() []Reference {
 	return refs(
 		Reference{Pointer: "#/tenant_id", Kind: KindTenant, ID: i.TenantID},
@@ -139,7 +147,10 @@ type MediaPool struct {
 	PortMax           int    `json:"port_max"`
 }
 
-func (*MediaPool) Kind() Kind    { return KindMediaPool }
+// Kind names the kind.
+func (*MediaPool) Kind() Kind { return KindMediaPool }
+
+// Base gives the common fields.
 func (p *MediaPool) Base() *Meta { return &p.Meta }
 
 // Defaults are ports 30000 to 39999.
@@ -161,6 +172,7 @@ func (p *MediaPool) Validate() []Fault {
 	return f
 }
 
+// References lists the resources it needs.
 func (p *MediaPool) References() []Reference {
 	return refs(
 		Reference{Pointer: "#/tenant_id", Kind: KindTenant, ID: p.TenantID},

@@ -3,10 +3,19 @@ package sbc
 // RoutingPlan is a set of rules that finds the way for a number.
 type RoutingPlan struct{ Meta }
 
-func (*RoutingPlan) Kind() Kind          { return KindRoutingPlan }
-func (p *RoutingPlan) Base() *Meta       { return &p.Meta }
-func (*RoutingPlan) Defaults()           {}
+// Kind names the kind.
+func (*RoutingPlan) Kind() Kind { return KindRoutingPlan }
+
+// Base gives the common fields.
+func (p *RoutingPlan) Base() *Meta { return &p.Meta }
+
+// Defaults has nothing to set.
+func (*RoutingPlan) Defaults() {}
+
+// Validate checks the common fields.
 func (p *RoutingPlan) Validate() []Fault { return p.Meta.validate() }
+
+// References lists the resources it needs.
 func (p *RoutingPlan) References() []Reference {
 	return refs(Reference{Pointer: "#/tenant_id", Kind: KindTenant, ID: p.TenantID})
 }
@@ -37,7 +46,10 @@ type Rule struct {
 	AddPrefix string `json:"add_prefix,omitempty"`
 }
 
-func (*Rule) Kind() Kind    { return KindRule }
+// Kind names the kind.
+func (*Rule) Kind() Kind { return KindRule }
+
+// Base gives the common fields.
 func (r *Rule) Base() *Meta { return &r.Meta }
 
 // Defaults: route; a rejected call gets 404.
@@ -62,6 +74,7 @@ func (r *Rule) Validate() []Fault {
 	return f
 }
 
+// References lists the resources it needs.
 func (r *Rule) References() []Reference {
 	return refs(
 		Reference{Pointer: "#/tenant_id", Kind: KindTenant, ID: r.TenantID},
@@ -73,10 +86,19 @@ func (r *Rule) References() []Reference {
 // RouteList is an ordered choice of trunks.
 type RouteList struct{ Meta }
 
-func (*RouteList) Kind() Kind          { return KindRouteList }
-func (l *RouteList) Base() *Meta       { return &l.Meta }
-func (*RouteList) Defaults()           {}
+// Kind names the kind.
+func (*RouteList) Kind() Kind { return KindRouteList }
+
+// Base gives the common fields.
+func (l *RouteList) Base() *Meta { return &l.Meta }
+
+// Defaults has nothing to set.
+func (*RouteList) Defaults() {}
+
+// Validate checks the common fields.
 func (l *RouteList) Validate() []Fault { return l.Meta.validate() }
+
+// References lists the resources it needs.
 func (l *RouteList) References() []Reference {
 	return refs(Reference{Pointer: "#/tenant_id", Kind: KindTenant, ID: l.TenantID})
 }
@@ -91,7 +113,10 @@ type Target struct {
 	Weight   int `json:"weight"`
 }
 
-func (*Target) Kind() Kind    { return KindTarget }
+// Kind names the kind.
+func (*Target) Kind() Kind { return KindTarget }
+
+// Base gives the common fields.
 func (t *Target) Base() *Meta { return &t.Meta }
 
 // Defaults is weight 1.
@@ -106,6 +131,7 @@ func (t *Target) Validate() []Fault {
 	return f
 }
 
+// References lists the resources it needs.
 func (t *Target) References() []Reference {
 	return refs(
 		Reference{Pointer: "#/tenant_id", Kind: KindTenant, ID: t.TenantID},

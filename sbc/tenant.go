@@ -13,10 +13,19 @@ type Tenant struct {
 	RequirePreconditions bool `json:"require_preconditions"`
 }
 
-func (*Tenant) Kind() Kind              { return KindTenant }
-func (t *Tenant) Base() *Meta           { return &t.Meta }
-func (*Tenant) Defaults()               {}
-func (t *Tenant) Validate() []Fault     { return t.Meta.validate() }
+// Kind names the kind.
+func (*Tenant) Kind() Kind { return KindTenant }
+
+// Base gives the common fields.
+func (t *Tenant) Base() *Meta { return &t.Meta }
+
+// Defaults has nothing to set.
+func (*Tenant) Defaults() {}
+
+// Validate checks the common fields.
+func (t *Tenant) Validate() []Fault { return t.Meta.validate() }
+
+// References lists the resources it needs.
 func (*Tenant) References() []Reference { return nil }
 
 // Scope is what an API key may do, for example "trunks:write". "admin" covers all.
@@ -45,9 +54,14 @@ type APIKey struct {
 	Hash string `json:"hash,omitempty"`
 }
 
-func (*APIKey) Kind() Kind    { return KindAPIKey }
+// Kind names the kind.
+func (*APIKey) Kind() Kind { return KindAPIKey }
+
+// Base gives the common fields.
 func (k *APIKey) Base() *Meta { return &k.Meta }
-func (*APIKey) Defaults()     {}
+
+// Defaults has nothing to set.
+func (*APIKey) Defaults() {}
 
 // Validate wants at least one known scope.
 func (k *APIKey) Validate() []Fault {
@@ -63,6 +77,7 @@ func (k *APIKey) Validate() []Fault {
 	return f
 }
 
+// References lists the resources it needs.
 func (k *APIKey) References() []Reference {
 	return refs(Reference{Pointer: "#/tenant_id", Kind: KindTenant, ID: k.TenantID})
 }

@@ -35,7 +35,10 @@ type Trunk struct {
 	MediaHoldTimeoutS int `json:"media_hold_timeout_s"`
 }
 
-func (*Trunk) Kind() Kind    { return KindTrunk }
+// Kind names the kind.
+func (*Trunk) Kind() Kind { return KindTrunk }
+
+// Base gives the common fields.
 func (t *Trunk) Base() *Meta { return &t.Meta }
 
 // Defaults: 4 s for a first answer, 120 s of ringing, 4 hours of call, failover on 408 and 5xx, INFO and MESSAGE carried,
@@ -97,6 +100,7 @@ func (t *Trunk) Validate() []Fault {
 	return f
 }
 
+// References lists the resources it needs.
 func (t *Trunk) References() []Reference {
 	return refs(
 		Reference{Pointer: "#/tenant_id", Kind: KindTenant, ID: t.TenantID},
@@ -133,7 +137,10 @@ type Endpoint struct {
 	Prefix string `json:"prefix,omitempty"`
 }
 
-func (*Endpoint) Kind() Kind    { return KindEndpoint }
+// Kind names the kind.
+func (*Endpoint) Kind() Kind { return KindEndpoint }
+
+// Base gives the common fields.
 func (e *Endpoint) Base() *Meta { return &e.Meta }
 
 // Defaults are UDP and weight 1. (Weight 0 is refused: who means "never" says enabled: false.)
@@ -152,6 +159,7 @@ func (e *Endpoint) Validate() []Fault {
 	return f
 }
 
+// References lists the resources it needs.
 func (e *Endpoint) References() []Reference {
 	return refs(
 		Reference{Pointer: "#/tenant_id", Kind: KindTenant, ID: e.TenantID},
@@ -173,9 +181,14 @@ type Identity struct {
 	TechPrefix string `json:"tech_prefix,omitempty"`
 }
 
-func (*Identity) Kind() Kind    { return KindIdentity }
+// Kind names the kind.
+func (*Identity) Kind() Kind { return KindIdentity }
+
+// Base gives the common fields.
 func (i *Identity) Base() *Meta { return &i.Meta }
-func (*Identity) Defaults()     {}
+
+// Defaults has nothing to set.
+func (*Identity) Defaults() {}
 
 // Validate refuses networks that hold everyone: such an identity would be a default trunk.
 func (i *Identity) Validate() []Fault {
@@ -195,6 +208,7 @@ func (i *Identity) Validate() []Fault {
 	return f
 }
 
+// References lists the resources it needs.
 func (i *Identity) References() []Reference {
 	return refs(
 		Reference{Pointer: "#/tenant_id", Kind: KindTenant, ID: i.TenantID},
