@@ -10,7 +10,9 @@ import (
 // WhoAmI tells a client which key it uses.
 func (s *server) WhoAmI(ctx context.Context, _ gen.WhoAmIRequestObject) (gen.WhoAmIResponseObject, error) {
 	key := callerOf(ctx).key
-	body := gen.WhoAmI{KeyID: key.id, Name: key.name, TenantID: nonEmpty(key.tenant), SystemWide: key.tenant == "", Scopes: []gen.Scope{}}
+	body := gen.WhoAmI{
+		KeyID: key.id, Name: key.name, TenantID: nonEmpty(key.tenant), SystemWide: key.tenant == "", Scopes: []gen.Scope{},
+	}
 	for _, scope := range key.scopes {
 		body.Scopes = append(body.Scopes, gen.Scope(scope))
 	}
@@ -22,7 +24,9 @@ func (s *server) WhoAmI(ctx context.Context, _ gen.WhoAmIRequestObject) (gen.Who
 }
 
 // ListAuditEvents serves the audit log.
-func (s *server) ListAuditEvents(ctx context.Context, r gen.ListAuditEventsRequestObject) (gen.ListAuditEventsResponseObject, error) {
+func (s *server) ListAuditEvents(
+	ctx context.Context, r gen.ListAuditEventsRequestObject,
+) (gen.ListAuditEventsResponseObject, error) {
 	c, p := callerOf(ctx), r.Params
 	after, err := openCursor(c.scope, p.Cursor)
 	if err != nil {
@@ -33,7 +37,8 @@ func (s *server) ListAuditEvents(ctx context.Context, r gen.ListAuditEventsReque
 		return nil, err
 	}
 	events, more, err := s.o.Store.AuditEvents(ctx, sbc.AuditQuery{
-		TenantID: tenant, After: after, Limit: limitOf(p.Limit), Actor: value(p.Actor), Kind: sbc.Kind(value(p.Kind)), ResourceID: value(p.ResourceID),
+		TenantID: tenant, After: after, Limit: limitOf(p.Limit),
+		Actor: value(p.Actor), Kind: sbc.Kind(value(p.Kind)), ResourceID: value(p.ResourceID),
 	})
 	if err != nil {
 		return nil, err
@@ -51,7 +56,9 @@ func (s *server) ListAuditEvents(ctx context.Context, r gen.ListAuditEventsReque
 }
 
 // GetConfigStatus tells which configuration this node serves.
-func (s *server) GetConfigStatus(context.Context, gen.GetConfigStatusRequestObject) (gen.GetConfigStatusResponseObject, error) {
+func (s *server) GetConfigStatus(
+	context.Context, gen.GetConfigStatusRequestObject,
+) (gen.GetConfigStatusResponseObject, error) {
 	body, err := convert[gen.ConfigStatus](s.o.Status.ConfigStatus())
 	if err != nil {
 		return nil, err

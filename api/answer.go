@@ -106,7 +106,8 @@ func (op *operation) undocumented(status int, header http.Header, body []byte) s
 	if err != nil {
 		return err.Error()
 	}
-	err = media.Schema.Value.VisitJSON(value, openapi3.MultiErrors(), openapi3.VisitAsResponse(), openapi3.EnableFormatValidation())
+	err = media.Schema.Value.VisitJSON(value, openapi3.MultiErrors(), openapi3.VisitAsResponse(),
+		openapi3.EnableFormatValidation())
 	if faults := schemaFaults(err, nil); len(faults) > 0 {
 		return faults[0].Pointer + " " + faults[0].Detail
 	}

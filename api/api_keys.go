@@ -8,7 +8,9 @@ import (
 )
 
 // ListAPIKeys serves the list of API keys.
-func (s *server) ListAPIKeys(ctx context.Context, r gen.ListAPIKeysRequestObject) (gen.ListAPIKeysResponseObject, error) {
+func (s *server) ListAPIKeys(
+	ctx context.Context, r gen.ListAPIKeysRequestObject,
+) (gen.ListAPIKeysResponseObject, error) {
 	p := r.Params
 	items, next, err := list[gen.APIKey](ctx, s, top(sbc.KindAPIKey), filters{
 		limit: p.Limit, cursor: p.Cursor, name: p.Name, externalID: p.ExternalID, enabled: p.Enabled, label: p.Label,
@@ -21,12 +23,16 @@ func (s *server) ListAPIKeys(ctx context.Context, r gen.ListAPIKeysRequestObject
 }
 
 // CreateAPIKey makes an API key.
-func (s *server) CreateAPIKey(ctx context.Context, r gen.CreateAPIKeyRequestObject) (gen.CreateAPIKeyResponseObject, error) {
-	v, err := create[gen.APIKeyCreated](ctx, s, top(sbc.KindAPIKey), r.Params.DryRun, r.Body)
+func (s *server) CreateAPIKey(
+	ctx context.Context, r gen.CreateAPIKeyRequestObject,
+) (gen.CreateAPIKeyResponseObject, error) {
+	v, err := create[gen.APIKeyCreated](ctx, s, write{place: top(sbc.KindAPIKey), dryRun: r.Params.DryRun, body: r.Body})
 	if err != nil {
 		return nil, err
 	}
-	return gen.CreateAPIKey201JSONResponse{Body: v.body, Headers: gen.CreateAPIKey201ResponseHeaders{ETag: v.tag, Location: v.location}}, nil
+	return gen.CreateAPIKey201JSONResponse{
+		Body: v.body, Headers: gen.CreateAPIKey201ResponseHeaders{ETag: v.tag, Location: v.location},
+	}, nil
 }
 
 // GetAPIKey shows an API key.
@@ -39,40 +45,62 @@ func (s *server) GetAPIKey(ctx context.Context, r gen.GetAPIKeyRequestObject) (g
 }
 
 // ReplaceAPIKey puts a whole API key in the place of another.
-func (s *server) ReplaceAPIKey(ctx context.Context, r gen.ReplaceAPIKeyRequestObject) (gen.ReplaceAPIKeyResponseObject, error) {
-	v, err := replace[gen.APIKey](ctx, s, top(sbc.KindAPIKey), r.APIKeyID, r.Params.DryRun, conditions{ifMatch: r.Params.IfMatch}, r.Body)
+func (s *server) ReplaceAPIKey(
+	ctx context.Context, r gen.ReplaceAPIKeyRequestObject,
+) (gen.ReplaceAPIKeyResponseObject, error) {
+	v, err := replace[gen.APIKey](ctx, s, write{
+		place: top(sbc.KindAPIKey), id: r.APIKeyID, dryRun: r.Params.DryRun, ifMatch: r.Params.IfMatch, body: r.Body,
+	})
 	if err != nil {
 		return nil, err
 	}
-	return gen.ReplaceAPIKey200JSONResponse{Body: v.body, Headers: gen.ReplaceAPIKey200ResponseHeaders{ETag: v.tag}}, nil
+	return gen.ReplaceAPIKey200JSONResponse{
+		Body: v.body, Headers: gen.ReplaceAPIKey200ResponseHeaders{ETag: v.tag},
+	}, nil
 }
 
 // UpdateAPIKey changes some fields of an API key.
-func (s *server) UpdateAPIKey(ctx context.Context, r gen.UpdateAPIKeyRequestObject) (gen.UpdateAPIKeyResponseObject, error) {
-	v, err := patch[gen.APIKey](ctx, s, top(sbc.KindAPIKey), r.APIKeyID, r.Params.DryRun, conditions{ifMatch: r.Params.IfMatch}, r.Body)
+func (s *server) UpdateAPIKey(
+	ctx context.Context, r gen.UpdateAPIKeyRequestObject,
+) (gen.UpdateAPIKeyResponseObject, error) {
+	v, err := patch[gen.APIKey](ctx, s, write{
+		place: top(sbc.KindAPIKey), id: r.APIKeyID, dryRun: r.Params.DryRun, ifMatch: r.Params.IfMatch, body: r.Body,
+	})
 	if err != nil {
 		return nil, err
 	}
-	return gen.UpdateAPIKey200JSONResponse{Body: v.body, Headers: gen.UpdateAPIKey200ResponseHeaders{ETag: v.tag}}, nil
+	return gen.UpdateAPIKey200JSONResponse{
+		Body: v.body, Headers: gen.UpdateAPIKey200ResponseHeaders{ETag: v.tag},
+	}, nil
 }
 
 // DeleteAPIKey deletes an API key.
-func (s *server) DeleteAPIKey(ctx context.Context, r gen.DeleteAPIKeyRequestObject) (gen.DeleteAPIKeyResponseObject, error) {
-	if err := remove(ctx, s, top(sbc.KindAPIKey), r.APIKeyID, r.Params.DryRun, conditions{ifMatch: r.Params.IfMatch}); err != nil {
+func (s *server) DeleteAPIKey(
+	ctx context.Context, r gen.DeleteAPIKeyRequestObject,
+) (gen.DeleteAPIKeyResponseObject, error) {
+	err := remove(ctx, s, write{place: top(sbc.KindAPIKey), id: r.APIKeyID, dryRun: r.Params.DryRun,
+		ifMatch: r.Params.IfMatch})
+	if err != nil {
 		return nil, err
 	}
 	return gen.DeleteAPIKey204Response{}, nil
 }
 
 // UpsertAPIKey makes or replaces the API key with an external id.
-func (s *server) UpsertAPIKey(ctx context.Context, r gen.UpsertAPIKeyRequestObject) (gen.UpsertAPIKeyResponseObject, error) {
-	cond := conditions{ifMatch: r.Params.IfMatch, ifNoneMatch: r.Params.IfNoneMatch}
-	v, err := upsert[gen.APIKeyCreated](ctx, s, top(sbc.KindAPIKey), r.ExternalID, r.Params.DryRun, cond, r.Body)
+func (s *server) UpsertAPIKey(
+	ctx context.Context, r gen.UpsertAPIKeyRequestObject,
+) (gen.UpsertAPIKeyResponseObject, error) {
+	v, err := upsert[gen.APIKeyCreated](ctx, s, write{
+		place: top(sbc.KindAPIKey), id: r.ExternalID, dryRun: r.Params.DryRun, body: r.Body,
+		ifMatch: r.Params.IfMatch, ifNoneMatch: r.Params.IfNoneMatch,
+	})
 	if err != nil {
 		return nil, err
 	}
 	if v.created {
-		return gen.UpsertAPIKey201JSONResponse{Body: v.body, Headers: gen.UpsertAPIKey201ResponseHeaders{ETag: v.tag, Location: v.location}}, nil
+		return gen.UpsertAPIKey201JSONResponse{
+			Body: v.body, Headers: gen.UpsertAPIKey201ResponseHeaders{ETag: v.tag, Location: v.location},
+		}, nil
 	}
 	body, err := convert[gen.APIKey](v.body) // without the key, which did not change
 	if err != nil {

@@ -13,7 +13,8 @@ import (
 func BenchmarkNew(b *testing.B) {
 	m := newMemory()
 	for b.Loop() {
-		if _, err := New(Options{Store: m, Config: manager{m}, Records: m, Calls: &live{}, Status: &node{m: m}, Explain: (&fixture{}).explain}); err != nil {
+		if _, err := New(Options{Store: m, Config: manager{m}, Records: m, Calls: &live{}, Status: &node{m: m},
+			Explain: (&fixture{}).explain}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -56,7 +57,8 @@ func BenchmarkList1000Trunks(b *testing.B) {
 	err := f.m.update(false, func(tx sbc.Tx) error {
 		for i := range 1000 {
 			t := sbc.New(sbc.KindTrunk).(*sbc.Trunk)
-			t.ID, t.Name, t.TenantID, t.RealmID = fmt.Sprintf("trk_%04d", i), fmt.Sprint(i), sbc.DefaultTenantID, f.ids[sbc.KindRealm]
+			t.ID, t.Name, t.TenantID, t.RealmID = fmt.Sprintf("trk_%04d",
+				i), fmt.Sprint(i), sbc.DefaultTenantID, f.ids[sbc.KindRealm]
 			if err := tx.Put(t); err != nil {
 				return err
 			}

@@ -41,7 +41,9 @@ func (op *operation) stripReadOnly(who *caller, object map[string]any) []sbc.Fau
 		faults = append(faults, sbc.Fault{Pointer: "#/" + name, Code: code, Detail: detail})
 	}
 	must := who.given(op.kind)
-	for _, name := range []string{"id", "revision", "created_at", "updated_at", "status", "hint", "trunk_id", "routing_plan_id", "route_list_id"} {
+	for _, name := range []string{
+		"id", "revision", "created_at", "updated_at", "status", "hint", "trunk_id", "routing_plan_id", "route_list_id",
+	} {
 		v, there := object[name]
 		if _, writable := op.body.schema.Properties[name]; !there || writable {
 			continue

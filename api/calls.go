@@ -24,7 +24,8 @@ func (s *server) ListCalls(ctx context.Context, r gen.ListCallsRequestObject) (g
 	}
 	limit := limitOf(p.Limit)
 	calls := s.o.Calls.List(sbc.CallFilter{
-		TenantID: tenant, State: sbc.CallState(value(p.State)), IngressTrunkID: value(p.IngressTrunkID), EgressTrunkID: value(p.EgressTrunkID),
+		TenantID: tenant, State: sbc.CallState(value(p.State)),
+		IngressTrunkID: value(p.IngressTrunkID), EgressTrunkID: value(p.EgressTrunkID),
 		Caller: value(p.Caller), Callee: value(p.Callee), After: after, Limit: limit + 1,
 	})
 	var next *string
@@ -94,13 +95,16 @@ func (s *server) HangUpCall(ctx context.Context, r gen.HangUpCallRequestObject) 
 	auditing, cancel := background(ctx, auditPatience)
 	defer cancel()
 	if err := s.o.Store.Update(auditing, func(tx sbc.Tx) error { return tx.Audit(e) }); err != nil {
-		s.log.Error("api: hang-up not in the audit log", "request_id", c.requestID, "actor", e.Actor, "source_ip", e.SourceIP, "call_id", call.ID, "error", err)
+		s.log.Error("api: hang-up not in the audit log",
+			"request_id", c.requestID, "actor", e.Actor, "source_ip", e.SourceIP, "call_id", call.ID, "error", err)
 	}
 	return gen.HangUpCall204Response{}, nil
 }
 
 // ListCallMessages shows the ladder of a call.
-func (s *server) ListCallMessages(ctx context.Context, r gen.ListCallMessagesRequestObject) (gen.ListCallMessagesResponseObject, error) {
+func (s *server) ListCallMessages(
+	ctx context.Context, r gen.ListCallMessagesRequestObject,
+) (gen.ListCallMessagesResponseObject, error) {
 	if err := s.visible(ctx, r.CallID); err != nil {
 		return nil, err
 	}
@@ -119,13 +123,16 @@ func (s *server) ListCallMessages(ctx context.Context, r gen.ListCallMessagesReq
 }
 
 // ListCallMedia shows the media statistics of a call.
-func (s *server) ListCallMedia(ctx context.Context, r gen.ListCallMediaRequestObject) (gen.ListCallMediaResponseObject, error) {
+func (s *server) ListCallMedia(
+	ctx context.Context, r gen.ListCallMediaRequestObject,
+) (gen.ListCallMediaResponseObject, error) {
 	if err := s.visible(ctx, r.CallID); err != nil {
 		return nil, err
 	}
 	streams, ok := s.o.Calls.Media(r.CallID)
 	if !ok {
-		return nil, sbc.Errorf(sbc.CodeNotFound, "there are no statistics of the call %s any more; the record of the call has them", clip(r.CallID))
+		return nil, sbc.Errorf(sbc.CodeNotFound,
+			"there are no statistics of the call %s any more; the record of the call has them", clip(r.CallID))
 	}
 	body, err := convert[gen.MediaStreams](struct {
 		Items []sbc.StreamStats `json:"items"`

@@ -21,8 +21,10 @@ func (s *server) ListCDRs(ctx context.Context, r gen.ListCDRsRequestObject) (gen
 	}
 	limit := limitOf(p.Limit)
 	records, err := s.o.Records.CDRs(ctx, sbc.CDRQuery{
-		TenantID: tenant, After: after, Limit: limit + 1, CallID: value(p.CallID), IngressTrunkID: value(p.IngressTrunkID), EgressTrunkID: value(p.EgressTrunkID),
-		Caller: value(p.Caller), Callee: value(p.Callee), EndReason: sbc.EndReason(value(p.EndReason)), Disposition: sbc.Disposition(value(p.Disposition)),
+		TenantID: tenant, After: after, Limit: limit + 1, CallID: value(p.CallID),
+		IngressTrunkID: value(p.IngressTrunkID), EgressTrunkID: value(p.EgressTrunkID),
+		Caller: value(p.Caller), Callee: value(p.Callee),
+		EndReason: sbc.EndReason(value(p.EndReason)), Disposition: sbc.Disposition(value(p.Disposition)),
 		StartedAfter: value(p.StartedAfter), StartedBefore: value(p.StartedBefore),
 	})
 	if err != nil {

@@ -39,7 +39,8 @@ func openCursor(scope string, cursor *string) (string, error) {
 		return "", sbc.Errorf(codeCursor, "the cursor is not one of ours; begin again without")
 	}
 	if bound := sha256.Sum256([]byte(scope)); !hmac.Equal(b[:cursorScope], bound[:cursorScope]) {
-		return "", sbc.Errorf(codeCursorScope, "the cursor belongs to a list with other filters; send the same filters as before or begin again without a cursor")
+		return "", sbc.Errorf(codeCursorScope,
+			"the cursor belongs to a list with other filters; send the same filters as before or begin again without a cursor")
 	}
 	return string(b[cursorHead:]), nil
 }

@@ -3,14 +3,14 @@
 //
 // # One request
 //
-//	request ─► envelope: name, watch, headers, panic ─► authorize: key, scope ─► parameters, body against the specification
-//	        ─► Idempotency-Key ─► generated decoding ─► handler (context and typed request only) ─► generated encoding
+//	request ─► envelope: name, watch, headers, panic ─► authorize: key, scope ─► parameters and body by the specification
+//	        ─► Idempotency-Key ─► generated decoding ─► handler (context, typed request) ─► generated encoding
 //
 // Errors travel as *sbc.Error and become problem documents (RFC 9457) in one place, by one table (errors.go).
 //
 // A write is one function in one transaction (write.go): find what is there, check preconditions, check the new state with
-// everything it refers to, put it, write the audit event, remember the answer for an Idempotency-Key. The Provisioner returns when
-// the next call uses it; a dry run does the same and rolls back.
+// everything it refers to, put it, write the audit event, remember the answer for an Idempotency-Key. The Provisioner returns
+// when the next call uses it; a dry run does the same and rolls back.
 //
 // # Limits
 //

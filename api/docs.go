@@ -94,9 +94,12 @@ func renderDocumentation(doc *openapi3.T, version string, catalogue []kindOfErro
 		return nil, fmt.Errorf("api: documentation: %w", err)
 	}
 	d := &documentation{errors: map[string][]byte{}}
-	d.policy = fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-		hashOf(style), hashOf(script))
-	page := docPage{Title: doc.Info.Title, Version: version, About: markdown(doc.Info.Description), Style: template.CSS(style), Script: template.JS(script)}
+	d.policy = fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; connect-src 'self'; "+
+		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'", hashOf(style), hashOf(script))
+	page := docPage{
+		Title: doc.Info.Title, Version: version, About: markdown(doc.Info.Description),
+		Style: template.CSS(style), Script: template.JS(script),
+	}
 	page.Groups, page.Schemas = groupsOf(doc), schemasOf(doc)
 	for _, k := range catalogue {
 		e := docError{string(k.code), k.title, k.meaning, k.remedy, k.status, k.retryable, page.Style}
@@ -130,7 +133,8 @@ func groupsOf(doc *openapi3.T) []docGroup {
 	}
 	for _, path := range doc.Paths.InMatchingOrder() {
 		item := doc.Paths.Value(path)
-		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch,
+			http.MethodDelete} {
 			o := item.GetOperation(method)
 			if o == nil || len(o.Tags) == 0 {
 				continue
@@ -148,9 +152,15 @@ func groupsOf(doc *openapi3.T) []docGroup {
 func operationOf(path, method string, item *openapi3.PathItem, o *openapi3.Operation) docOperation {
 	permission, _ := o.Extensions["x-permission"].(string)
 	apply, _ := o.Extensions["x-apply"].(string)
-	d := docOperation{ID: o.OperationID, Method: method, Class: strings.ToLower(method), Path: path, Summary: strings.TrimSuffix(o.Summary, "."), About: markdown(o.Description), Permission: permission, Apply: apply}
+	d := docOperation{
+		ID: o.OperationID, Method: method, Class: strings.ToLower(method), Path: path, Permission: permission, Apply: apply,
+		Summary: strings.TrimSuffix(o.Summary, "."), About: markdown(o.Description),
+	}
 	for _, p := range slices.Concat(item.Parameters, o.Parameters) {
-		d.Parameters = append(d.Parameters, docField{Name: p.Value.Name, In: p.Value.In, Required: p.Value.Required, Type: typeOf(p.Value.Schema), About: markdown(p.Value.Description)})
+		d.Parameters = append(d.Parameters, docField{
+			Name: p.Value.Name, In: p.Value.In, Required: p.Value.Required,
+			Type: typeOf(p.Value.Schema), About: markdown(p.Value.Description),
+		})
 	}
 	if o.RequestBody != nil {
 		for contentType, media := range o.RequestBody.Value.Content {
@@ -196,7 +206,8 @@ func curlOf(d docOperation) string {
 	}
 	fmt.Fprintf(&b, " \\\n  'http://127.0.0.1:8080%s'", d.Path)
 	if d.Body != nil {
-		fmt.Fprintf(&b, " \\\n  -H 'Content-Type: %s' \\\n  -d '%s'", d.Body.ContentType, strings.ReplaceAll(d.Body.Example, "'", `'\''`))
+		quoted := strings.ReplaceAll(d.Body.Example, "'", `'\''`)
+		fmt.Fprintf(&b, " \\\n  -H 'Content-Type: %s' \\\n  -d '%s'", d.Body.ContentType, quoted)
 	}
 	return b.String()
 }
@@ -211,7 +222,10 @@ func schemasOf(doc *openapi3.T) []docSchema {
 		}
 		for _, field := range slices.Sorted(maps.Keys(s.Properties)) {
 			p := s.Properties[field]
-			d.Fields = append(d.Fields, docField{Name: field, Required: slices.Contains(s.Required, field), Type: typeOf(p), Link: linkOf(p), About: markdown(p.Value.Description)})
+			d.Fields = append(d.Fields, docField{
+				Name: field, Required: slices.Contains(s.Required,
+					field), Type: typeOf(p), Link: linkOf(p), About: markdown(p.Value.Description),
+			})
 		}
 		all = append(all, d)
 	}

@@ -11,7 +11,8 @@ import (
 )
 
 // offMachine finds what would make a browser ask another machine: sources, links to load, imports, requests.
-var offMachine = regexp.MustCompile(`(?i)(src|srcset|action)\s*=\s*["']?\s*(https?:)?//|<link\b|@import|url\(|<iframe|<object|<embed|fetch\(\s*["']http`)
+var offMachine = regexp.MustCompile(`(?i)(src|srcset|action)\s*=\s*["']?\s*(https?:)?//|<link\b|@import|url\(|` +
+	`<iframe|<object|<embed|fetch\(\s*["']http`)
 
 func TestDocumentationAsksNoOtherMachine(t *testing.T) {
 	f := start(t)
@@ -25,7 +26,8 @@ func TestDocumentationAsksNoOtherMachine(t *testing.T) {
 			t.Errorf("%s holds %q", path, found)
 		}
 		policy := r.header.Get("Content-Security-Policy")
-		if !strings.HasPrefix(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") || strings.Contains(policy, "http") {
+		if !strings.HasPrefix(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") ||
+			strings.Contains(policy, "http") {
 			t.Errorf("%s: policy %q", path, policy)
 		}
 		for _, tag := range []string{"style", "script"} {
@@ -63,7 +65,8 @@ func TestDocumentationHoldsEveryOperationSchemaAndError(t *testing.T) {
 
 func TestSpecificationIsServedAsItIs(t *testing.T) {
 	f := start(t)
-	if r := f.as("", "GET", "/openapi.yaml", "").is(200); string(r.body) != sallyport.Specification() || r.header.Get("Content-Type") != "application/yaml" {
+	if r := f.as("", "GET", "/openapi.yaml", "").is(200); string(r.body) != sallyport.Specification() ||
+		r.header.Get("Content-Type") != "application/yaml" {
 		t.Errorf("%s, %d bytes", r.header.Get("Content-Type"), len(r.body))
 	}
 	if r := f.as("", "GET", "/", "").is(307); r.header.Get("Location") != "/docs" {

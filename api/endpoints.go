@@ -7,7 +7,9 @@ import (
 )
 
 // ListEndpoints serves the list of endpoints.
-func (s *server) ListEndpoints(ctx context.Context, r gen.ListEndpointsRequestObject) (gen.ListEndpointsResponseObject, error) {
+func (s *server) ListEndpoints(
+	ctx context.Context, r gen.ListEndpointsRequestObject,
+) (gen.ListEndpointsResponseObject, error) {
 	p := r.Params
 	items, next, err := list[gen.Endpoint](ctx, s, endpointsOf(r.TrunkID), filters{
 		limit: p.Limit, cursor: p.Cursor, name: p.Name, externalID: p.ExternalID, enabled: p.Enabled, label: p.Label,
@@ -19,16 +21,22 @@ func (s *server) ListEndpoints(ctx context.Context, r gen.ListEndpointsRequestOb
 }
 
 // CreateEndpoint makes an endpoint.
-func (s *server) CreateEndpoint(ctx context.Context, r gen.CreateEndpointRequestObject) (gen.CreateEndpointResponseObject, error) {
-	v, err := create[gen.Endpoint](ctx, s, endpointsOf(r.TrunkID), r.Params.DryRun, r.Body)
+func (s *server) CreateEndpoint(
+	ctx context.Context, r gen.CreateEndpointRequestObject,
+) (gen.CreateEndpointResponseObject, error) {
+	v, err := create[gen.Endpoint](ctx, s, write{place: endpointsOf(r.TrunkID), dryRun: r.Params.DryRun, body: r.Body})
 	if err != nil {
 		return nil, err
 	}
-	return gen.CreateEndpoint201JSONResponse{Body: v.body, Headers: gen.CreateEndpoint201ResponseHeaders{ETag: v.tag, Location: v.location}}, nil
+	return gen.CreateEndpoint201JSONResponse{
+		Body: v.body, Headers: gen.CreateEndpoint201ResponseHeaders{ETag: v.tag, Location: v.location},
+	}, nil
 }
 
 // GetEndpoint shows an endpoint.
-func (s *server) GetEndpoint(ctx context.Context, r gen.GetEndpointRequestObject) (gen.GetEndpointResponseObject, error) {
+func (s *server) GetEndpoint(
+	ctx context.Context, r gen.GetEndpointRequestObject,
+) (gen.GetEndpointResponseObject, error) {
 	v, err := show[gen.Endpoint](ctx, s, endpointsOf(r.TrunkID), r.EndpointID, r.Params.IfNoneMatch)
 	if err != nil {
 		return nil, err
@@ -37,40 +45,64 @@ func (s *server) GetEndpoint(ctx context.Context, r gen.GetEndpointRequestObject
 }
 
 // ReplaceEndpoint puts a whole endpoint in the place of another.
-func (s *server) ReplaceEndpoint(ctx context.Context, r gen.ReplaceEndpointRequestObject) (gen.ReplaceEndpointResponseObject, error) {
-	v, err := replace[gen.Endpoint](ctx, s, endpointsOf(r.TrunkID), r.EndpointID, r.Params.DryRun, conditions{ifMatch: r.Params.IfMatch}, r.Body)
+func (s *server) ReplaceEndpoint(
+	ctx context.Context, r gen.ReplaceEndpointRequestObject,
+) (gen.ReplaceEndpointResponseObject, error) {
+	v, err := replace[gen.Endpoint](ctx, s, write{
+		place: endpointsOf(r.TrunkID), id: r.EndpointID, dryRun: r.Params.DryRun, ifMatch: r.Params.IfMatch, body: r.Body,
+	})
 	if err != nil {
 		return nil, err
 	}
-	return gen.ReplaceEndpoint200JSONResponse{Body: v.body, Headers: gen.ReplaceEndpoint200ResponseHeaders{ETag: v.tag}}, nil
+	return gen.ReplaceEndpoint200JSONResponse{
+		Body: v.body, Headers: gen.ReplaceEndpoint200ResponseHeaders{ETag: v.tag},
+	}, nil
 }
 
 // UpdateEndpoint changes some fields of an endpoint.
-func (s *server) UpdateEndpoint(ctx context.Context, r gen.UpdateEndpointRequestObject) (gen.UpdateEndpointResponseObject, error) {
-	v, err := patch[gen.Endpoint](ctx, s, endpointsOf(r.TrunkID), r.EndpointID, r.Params.DryRun, conditions{ifMatch: r.Params.IfMatch}, r.Body)
+func (s *server) UpdateEndpoint(
+	ctx context.Context, r gen.UpdateEndpointRequestObject,
+) (gen.UpdateEndpointResponseObject, error) {
+	v, err := patch[gen.Endpoint](ctx, s, write{
+		place: endpointsOf(r.TrunkID), id: r.EndpointID, dryRun: r.Params.DryRun, ifMatch: r.Params.IfMatch, body: r.Body,
+	})
 	if err != nil {
 		return nil, err
 	}
-	return gen.UpdateEndpoint200JSONResponse{Body: v.body, Headers: gen.UpdateEndpoint200ResponseHeaders{ETag: v.tag}}, nil
+	return gen.UpdateEndpoint200JSONResponse{
+		Body: v.body, Headers: gen.UpdateEndpoint200ResponseHeaders{ETag: v.tag},
+	}, nil
 }
 
 // DeleteEndpoint deletes an endpoint.
-func (s *server) DeleteEndpoint(ctx context.Context, r gen.DeleteEndpointRequestObject) (gen.DeleteEndpointResponseObject, error) {
-	if err := remove(ctx, s, endpointsOf(r.TrunkID), r.EndpointID, r.Params.DryRun, conditions{ifMatch: r.Params.IfMatch}); err != nil {
+func (s *server) DeleteEndpoint(
+	ctx context.Context, r gen.DeleteEndpointRequestObject,
+) (gen.DeleteEndpointResponseObject, error) {
+	err := remove(ctx, s, write{place: endpointsOf(r.TrunkID), id: r.EndpointID, dryRun: r.Params.DryRun,
+		ifMatch: r.Params.IfMatch})
+	if err != nil {
 		return nil, err
 	}
 	return gen.DeleteEndpoint204Response{}, nil
 }
 
 // UpsertEndpoint makes or replaces the endpoint with an external id.
-func (s *server) UpsertEndpoint(ctx context.Context, r gen.UpsertEndpointRequestObject) (gen.UpsertEndpointResponseObject, error) {
-	cond := conditions{ifMatch: r.Params.IfMatch, ifNoneMatch: r.Params.IfNoneMatch}
-	v, err := upsert[gen.Endpoint](ctx, s, endpointsOf(r.TrunkID), r.ExternalID, r.Params.DryRun, cond, r.Body)
+func (s *server) UpsertEndpoint(
+	ctx context.Context, r gen.UpsertEndpointRequestObject,
+) (gen.UpsertEndpointResponseObject, error) {
+	v, err := upsert[gen.Endpoint](ctx, s, write{
+		place: endpointsOf(r.TrunkID), id: r.ExternalID, dryRun: r.Params.DryRun, body: r.Body,
+		ifMatch: r.Params.IfMatch, ifNoneMatch: r.Params.IfNoneMatch,
+	})
 	if err != nil {
 		return nil, err
 	}
 	if v.created {
-		return gen.UpsertEndpoint201JSONResponse{Body: v.body, Headers: gen.UpsertEndpoint201ResponseHeaders{ETag: v.tag, Location: v.location}}, nil
+		return gen.UpsertEndpoint201JSONResponse{
+			Body: v.body, Headers: gen.UpsertEndpoint201ResponseHeaders{ETag: v.tag, Location: v.location},
+		}, nil
 	}
-	return gen.UpsertEndpoint200JSONResponse{Body: v.body, Headers: gen.UpsertEndpoint200ResponseHeaders{ETag: v.tag}}, nil
+	return gen.UpsertEndpoint200JSONResponse{
+		Body: v.body, Headers: gen.UpsertEndpoint200ResponseHeaders{ETag: v.tag},
+	}, nil
 }

@@ -79,7 +79,8 @@ func start(t testing.TB, fast ...bool) *fixture {
 	f.node = &node{m: f.m, ready: []sbc.Condition{{Type: "store", OK: true}}}
 	registry := prometheus.NewRegistry()
 	h, err := New(Options{
-		Store: f.m, Config: manager{f.m}, Records: f.m, Calls: f.calls, Status: f.node, Gatherer: registry, Registerer: registry, Version: "0.1.0-test",
+		Store: f.m, Config: manager{f.m}, Records: f.m, Calls: f.calls, Status: f.node,
+		Gatherer: registry, Registerer: registry, Version: "0.1.0-test",
 		Explain:           f.explain,
 		Log:               slog.New(slog.NewTextHandler(f.logs, nil)),
 		ValidateResponses: len(fast) == 0,
@@ -91,8 +92,10 @@ func start(t testing.TB, fast ...bool) *fixture {
 	f.ids = map[sbc.Kind]string{}
 	doc := parsed(t)
 	for kind, name := range map[sbc.Kind]string{
-		sbc.KindTenant: "TenantID", sbc.KindAPIKey: "APIKeyID", sbc.KindRealm: "RealmID", sbc.KindSIPInterface: "SIPInterfaceID", sbc.KindMediaPool: "MediaPoolID",
-		sbc.KindTrunk: "TrunkID", sbc.KindEndpoint: "EndpointID", sbc.KindIdentity: "IdentityID", sbc.KindRoutingPlan: "RoutingPlanID", sbc.KindRule: "RuleID",
+		sbc.KindTenant: "TenantID", sbc.KindAPIKey: "APIKeyID", sbc.KindRealm: "RealmID",
+		sbc.KindSIPInterface: "SIPInterfaceID", sbc.KindMediaPool: "MediaPoolID",
+		sbc.KindTrunk: "TrunkID", sbc.KindEndpoint: "EndpointID", sbc.KindIdentity: "IdentityID",
+		sbc.KindRoutingPlan: "RoutingPlanID", sbc.KindRule: "RuleID",
 		sbc.KindRouteList: "RouteListID", sbc.KindTarget: "TargetID",
 	} {
 		f.ids[kind] = exampleID(doc, name)
@@ -123,9 +126,11 @@ func (f *fixture) seed(doc *openapi3.T) {
 			scopes      []sbc.Scope
 		}{
 			{adminKey, "", []sbc.Scope{sbc.ScopeAdmin}}, {tenantKey, f.ids[sbc.KindTenant], []sbc.Scope{sbc.ScopeAdmin}},
-			{readerKey, sbc.DefaultTenantID, []sbc.Scope{"trunks:read"}}, {syncKey, "", []sbc.Scope{"api-keys:write", "trunks:write"}},
+			{readerKey, sbc.DefaultTenantID, []sbc.Scope{"trunks:read"}}, {syncKey, "", []sbc.Scope{"api-keys:write",
+				"trunks:write"}},
 		} {
-			key := &sbc.APIKey{Meta: sbc.Meta{ID: "key_" + string(rune('a'+i)), TenantID: k.tenant, Name: "fixture " + string(rune('a'+i)), Enabled: true}, Scopes: k.scopes}
+			key := &sbc.APIKey{Meta: sbc.Meta{ID: "key_" + string(rune('a'+i)), TenantID: k.tenant, Name: "fixture " +
+				string(rune('a'+i)), Enabled: true}, Scopes: k.scopes}
 			key.Hash, key.Hint = token.Sum(k.key).String(), token.Hint(k.key)
 			all = append(all, key)
 		}
@@ -146,14 +151,17 @@ func (f *fixture) seed(doc *openapi3.T) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	call := sbc.CallInfo{TenantID: sbc.DefaultTenantID, State: sbc.CallConfirmed, IngressTrunkID: f.ids[sbc.KindTrunk], Caller: "+4930111", Callee: "+4989222", StartedAt: f.m.now, ConfigRevision: 1}
+	call := sbc.CallInfo{TenantID: sbc.DefaultTenantID, State: sbc.CallConfirmed, IngressTrunkID: f.ids[sbc.KindTrunk],
+		Caller: "+4930111", Callee: "+4989222", StartedAt: f.m.now, ConfigRevision: 1}
 	call.ID = exampleID(doc, "CallID")
 	other := call
 	other.ID, other.TenantID = "call_zz", f.ids[sbc.KindTenant]
 	f.calls.mu.Lock()
 	f.calls.calls, f.calls.hungUp = []sbc.CallInfo{call, other}, nil
 	f.calls.mu.Unlock()
-	record := sbc.CDR{ID: exampleID(doc, "CDRID"), CallID: call.ID, TenantID: sbc.DefaultTenantID, Node: "test", StartedAt: f.m.now, EndedAt: f.m.now.Add(time.Minute), Disposition: sbc.DispositionAnswered, EndReason: sbc.EndCallerBye, ReleasedBy: sbc.SideCaller, FinalCode: 200}
+	record := sbc.CDR{ID: exampleID(doc, "CDRID"), CallID: call.ID, TenantID: sbc.DefaultTenantID, Node: "test",
+		StartedAt: f.m.now, EndedAt: f.m.now.Add(time.Minute), Disposition: sbc.DispositionAnswered, EndReason: sbc.EndCallerBye,
+		ReleasedBy: sbc.SideCaller, FinalCode: 200}
 	foreign := record
 	foreign.ID, foreign.TenantID, foreign.CallID = "cdr_zz", f.ids[sbc.KindTenant], "call_zz"
 	if err := f.m.AppendCDRs(context.Background(), []sbc.CDR{record, foreign}); err != nil {

@@ -20,7 +20,8 @@ func TestGeneratedCodeIsUpToDate(t *testing.T) {
 	defer cancel()
 	dir := t.TempDir()
 	generator := filepath.Join(dir, "oapi-codegen")
-	build := exec.CommandContext(ctx, "go", "-C", "../tools", "build", "-o", generator, "github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen")
+	build := exec.CommandContext(ctx, "go", "-C", "../tools", "build", "-o", generator,
+		"github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Skipf("the generator cannot be built here: %s", out)
 	}

@@ -86,7 +86,8 @@ func shoot(rt *rapid.T, f *fixture, x target) int {
 func checkSuccess(rt *rapid.T, f *fixture, x target, path, body string, headers []string, r *reply) {
 	if slices.Contains(headers, "Idempotency-Key") && !strings.Contains(path, "dry_run=true") {
 		again := f.do(x.method, path, body, headers...)
-		if string(again.body) != string(r.body) || again.status != r.status || again.header.Get("Idempotency-Replayed") != "true" {
+		if string(again.body) != string(r.body) || again.status != r.status ||
+			again.header.Get("Idempotency-Replayed") != "true" {
 			rt.Fatalf("the repetition differs: %s %s\n%s\n%s", x.method, path, r.body, again.body)
 		}
 	}
@@ -170,11 +171,13 @@ func drawBody(rt *rapid.T, f *fixture, x target) string {
 		}
 	}
 	if _, ok := body["cidr"]; ok {
-		body["cidr"] = rapid.SampledFrom([]string{"10.0.0.0/8", "2001:db8::/32", "192.0.2.1", "::/0", "nonsense"}).Draw(rt, "cidr")
+		body["cidr"] = rapid.SampledFrom([]string{"10.0.0.0/8", "2001:db8::/32", "192.0.2.1", "::/0",
+			"nonsense"}).Draw(rt, "cidr")
 	}
 	for _, name := range []string{"address", "bind_address", "advertised_address", "source_address"} {
 		if _, ok := body[name]; ok {
-			body[name] = rapid.SampledFrom([]string{"127.0.0.9", "2001:db8::1", "0.0.0.0", "sip.example.com", "-", "ff02::1"}).Draw(rt, name)
+			body[name] = rapid.SampledFrom([]string{"127.0.0.9", "2001:db8::1", "0.0.0.0", "sip.example.com", "-",
+				"ff02::1"}).Draw(rt, name)
 		}
 	}
 	switch rapid.IntRange(0, 9).Draw(rt, "break") {
@@ -205,7 +208,8 @@ func (f *fixture) byField(name string) (string, bool) {
 func mutate(rt *rapid.T, body map[string]any) {
 	names := append(slices.Sorted(maps.Keys(body)), "colour", "id", "revision", "__proto__")
 	body[rapid.SampledFrom(names).Draw(rt, "field")] = rapid.SampledFrom([]any{
-		nil, true, -1.0, 1e18, 0.5, "", "\x00", strings.Repeat("x", 2000), []any{}, []any{nil}, map[string]any{}, map[string]any{"a": nil}, "😀", "\u2028",
+		nil, true, -1.0, 1e18, 0.5, "", "\x00", strings.Repeat("x",
+			2000), []any{}, []any{nil}, map[string]any{}, map[string]any{"a": nil}, "😀", "\u2028",
 	}).Draw(rt, "junk")
 }
 
@@ -265,7 +269,8 @@ func drawString(rt *rapid.T, s *openapi3.Schema) string {
 	}
 	switch {
 	case s.Format == "date-time":
-		return rapid.SampledFrom([]string{"2027-01-01T00:00:00Z", "2026-11-22T09:30:00.123+01:00", "9999-12-31T23:59:59Z"}).Draw(rt, "time")
+		return rapid.SampledFrom([]string{"2027-01-01T00:00:00Z", "2026-11-22T09:30:00.123+01:00",
+			"9999-12-31T23:59:59Z"}).Draw(rt, "time")
 	case s.Pattern != "" && !strings.HasPrefix(s.Pattern, `^[^`):
 		return rapid.StringMatching(s.Pattern).Draw(rt, "pattern")
 	}
@@ -275,7 +280,8 @@ func drawString(rt *rapid.T, s *openapi3.Schema) string {
 // FuzzCreateTrunk throws bytes at a body: whatever they are, the answer is documented.
 func FuzzCreateTrunk(f *testing.F) {
 	x := start(f)
-	for _, seed := range []string{trunkBody(x, "a"), `{}`, `[]`, `{"name":1e999}`, `{"labels":{"a":{"b":null}}}`, "\xff", `{"name":"a","name":"b"}`, `{"max_calls":5.0}`} {
+	for _, seed := range []string{trunkBody(x, "a"), `{}`, `[]`, `{"name":1e999}`, `{"labels":{"a":{"b":null}}}`, "\xff",
+		`{"name":"a","name":"b"}`, `{"max_calls":5.0}`} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {

@@ -72,7 +72,8 @@ func TestGoldenReads(t *testing.T) {
 	var b strings.Builder
 	walk(doc, func(path, method string, item *openapi3.PathItem, o *openapi3.Operation) {
 		// Not what names the machine, the time or the whole of another file.
-		if method != http.MethodGet || slices.Contains([]string{"getDocumentation", "getErrorDocumentation", "getSpecification", "getMetrics", "getVersion", "listAPIKeys", "getAPIKey"}, o.OperationID) {
+		if method != http.MethodGet || slices.Contains([]string{"getDocumentation", "getErrorDocumentation",
+			"getSpecification", "getMetrics", "getVersion", "listAPIKeys", "getAPIKey"}, o.OperationID) {
 			return
 		}
 		b.WriteString(f.transcript(adminKey, method, examplePath(path, item), ""))
@@ -92,7 +93,8 @@ func TestGoldenProblems(t *testing.T) {
 		{adminKey, "GET", "/v1/trunks?colour=red&limit=0", ""},
 		{adminKey, "GET", "/v1/trunks?cursor=abc", ""},
 		{adminKey, "POST", "/v1/trunks", `{"name":`},
-		{adminKey, "POST", "/v1/trunks", `{"name":"","realm_id":"rlm_none","max_calls":-1,"failover_codes":["200"],"pass_headers":["Via"],"id":"x","colour":"red"}`},
+		{adminKey, "POST", "/v1/trunks",
+			`{"name":"","realm_id":"rlm_none","max_calls":-1,"failover_codes":["200"],"pass_headers":["Via"],"id":"x","colour":"red"}`},
 		{adminKey, "POST", f.trunk() + "/identities", `{"name":"all","cidr":"::/0"}`},
 		{adminKey, "POST", "/v1/realms", `{"name":"carriers"}`},
 		{adminKey, "DELETE", f.trunk(), ""},

@@ -84,7 +84,8 @@ func (s *server) idempotent(c echo.Context, who *caller, body []byte, next func(
 	case err != nil || before == nil:
 		return next()
 	case before.Fingerprint != who.retry.fingerprint:
-		return sbc.Errorf(codeReused, "this Idempotency-Key belongs to an earlier request that was not the same; make a new key for a new request")
+		return sbc.Errorf(codeReused,
+			"this Idempotency-Key belongs to an earlier request that was not the same; make a new key for a new request")
 	}
 	return s.replay(c, who, before)
 }
@@ -109,7 +110,7 @@ func (s *server) replay(c echo.Context, who *caller, r *sbc.Reply) error {
 
 // remember keeps the answer to a POST, in the transaction of what it made.
 func (s *server) remember(tx sbc.Tx, ch *change, tag, location string, body any) error {
-	if ch.c.retry == nil || ch.dryRun {
+	if ch.c.retry == nil || !ch.kept() {
 		return nil
 	}
 	// As the generated code writes it, final newline included.
@@ -128,7 +129,8 @@ func (s *server) remember(tx sbc.Tx, ch *change, tag, location string, body any)
 	})
 	if err != nil && sbc.CodeOf(err) == sbc.CodeConflict {
 		// Another node was faster: what this one did is rolled back, a repetition gets the other's answer.
-		return &sbc.Error{Code: codeInFlight, Message: "another node works on this request; repeat it in a moment", Cause: err}
+		return &sbc.Error{Code: codeInFlight, Message: "another node works on this request; repeat it in a moment",
+			Cause: err}
 	}
 	return err
 }

@@ -7,7 +7,9 @@ import (
 )
 
 // ListIdentities serves the list of identities.
-func (s *server) ListIdentities(ctx context.Context, r gen.ListIdentitiesRequestObject) (gen.ListIdentitiesResponseObject, error) {
+func (s *server) ListIdentities(
+	ctx context.Context, r gen.ListIdentitiesRequestObject,
+) (gen.ListIdentitiesResponseObject, error) {
 	p := r.Params
 	items, next, err := list[gen.Identity](ctx, s, identitiesOf(r.TrunkID), filters{
 		limit: p.Limit, cursor: p.Cursor, name: p.Name, externalID: p.ExternalID, enabled: p.Enabled, label: p.Label,
@@ -19,16 +21,22 @@ func (s *server) ListIdentities(ctx context.Context, r gen.ListIdentitiesRequest
 }
 
 // CreateIdentity makes an identity.
-func (s *server) CreateIdentity(ctx context.Context, r gen.CreateIdentityRequestObject) (gen.CreateIdentityResponseObject, error) {
-	v, err := create[gen.Identity](ctx, s, identitiesOf(r.TrunkID), r.Params.DryRun, r.Body)
+func (s *server) CreateIdentity(
+	ctx context.Context, r gen.CreateIdentityRequestObject,
+) (gen.CreateIdentityResponseObject, error) {
+	v, err := create[gen.Identity](ctx, s, write{place: identitiesOf(r.TrunkID), dryRun: r.Params.DryRun, body: r.Body})
 	if err != nil {
 		return nil, err
 	}
-	return gen.CreateIdentity201JSONResponse{Body: v.body, Headers: gen.CreateIdentity201ResponseHeaders{ETag: v.tag, Location: v.location}}, nil
+	return gen.CreateIdentity201JSONResponse{
+		Body: v.body, Headers: gen.CreateIdentity201ResponseHeaders{ETag: v.tag, Location: v.location},
+	}, nil
 }
 
 // GetIdentity shows an identity.
-func (s *server) GetIdentity(ctx context.Context, r gen.GetIdentityRequestObject) (gen.GetIdentityResponseObject, error) {
+func (s *server) GetIdentity(
+	ctx context.Context, r gen.GetIdentityRequestObject,
+) (gen.GetIdentityResponseObject, error) {
 	v, err := show[gen.Identity](ctx, s, identitiesOf(r.TrunkID), r.IdentityID, r.Params.IfNoneMatch)
 	if err != nil {
 		return nil, err
@@ -37,40 +45,64 @@ func (s *server) GetIdentity(ctx context.Context, r gen.GetIdentityRequestObject
 }
 
 // ReplaceIdentity puts a whole identity in the place of another.
-func (s *server) ReplaceIdentity(ctx context.Context, r gen.ReplaceIdentityRequestObject) (gen.ReplaceIdentityResponseObject, error) {
-	v, err := replace[gen.Identity](ctx, s, identitiesOf(r.TrunkID), r.IdentityID, r.Params.DryRun, conditions{ifMatch: r.Params.IfMatch}, r.Body)
+func (s *server) ReplaceIdentity(
+	ctx context.Context, r gen.ReplaceIdentityRequestObject,
+) (gen.ReplaceIdentityResponseObject, error) {
+	v, err := replace[gen.Identity](ctx, s, write{
+		place: identitiesOf(r.TrunkID), id: r.IdentityID, dryRun: r.Params.DryRun, ifMatch: r.Params.IfMatch, body: r.Body,
+	})
 	if err != nil {
 		return nil, err
 	}
-	return gen.ReplaceIdentity200JSONResponse{Body: v.body, Headers: gen.ReplaceIdentity200ResponseHeaders{ETag: v.tag}}, nil
+	return gen.ReplaceIdentity200JSONResponse{
+		Body: v.body, Headers: gen.ReplaceIdentity200ResponseHeaders{ETag: v.tag},
+	}, nil
 }
 
 // UpdateIdentity changes some fields of an identity.
-func (s *server) UpdateIdentity(ctx context.Context, r gen.UpdateIdentityRequestObject) (gen.UpdateIdentityResponseObject, error) {
-	v, err := patch[gen.Identity](ctx, s, identitiesOf(r.TrunkID), r.IdentityID, r.Params.DryRun, conditions{ifMatch: r.Params.IfMatch}, r.Body)
+func (s *server) UpdateIdentity(
+	ctx context.Context, r gen.UpdateIdentityRequestObject,
+) (gen.UpdateIdentityResponseObject, error) {
+	v, err := patch[gen.Identity](ctx, s, write{
+		place: identitiesOf(r.TrunkID), id: r.IdentityID, dryRun: r.Params.DryRun, ifMatch: r.Params.IfMatch, body: r.Body,
+	})
 	if err != nil {
 		return nil, err
 	}
-	return gen.UpdateIdentity200JSONResponse{Body: v.body, Headers: gen.UpdateIdentity200ResponseHeaders{ETag: v.tag}}, nil
+	return gen.UpdateIdentity200JSONResponse{
+		Body: v.body, Headers: gen.UpdateIdentity200ResponseHeaders{ETag: v.tag},
+	}, nil
 }
 
 // DeleteIdentity deletes an identity.
-func (s *server) DeleteIdentity(ctx context.Context, r gen.DeleteIdentityRequestObject) (gen.DeleteIdentityResponseObject, error) {
-	if err := remove(ctx, s, identitiesOf(r.TrunkID), r.IdentityID, r.Params.DryRun, conditions{ifMatch: r.Params.IfMatch}); err != nil {
+func (s *server) DeleteIdentity(
+	ctx context.Context, r gen.DeleteIdentityRequestObject,
+) (gen.DeleteIdentityResponseObject, error) {
+	err := remove(ctx, s, write{place: identitiesOf(r.TrunkID), id: r.IdentityID, dryRun: r.Params.DryRun,
+		ifMatch: r.Params.IfMatch})
+	if err != nil {
 		return nil, err
 	}
 	return gen.DeleteIdentity204Response{}, nil
 }
 
 // UpsertIdentity makes or replaces the identity with an external id.
-func (s *server) UpsertIdentity(ctx context.Context, r gen.UpsertIdentityRequestObject) (gen.UpsertIdentityResponseObject, error) {
-	cond := conditions{ifMatch: r.Params.IfMatch, ifNoneMatch: r.Params.IfNoneMatch}
-	v, err := upsert[gen.Identity](ctx, s, identitiesOf(r.TrunkID), r.ExternalID, r.Params.DryRun, cond, r.Body)
+func (s *server) UpsertIdentity(
+	ctx context.Context, r gen.UpsertIdentityRequestObject,
+) (gen.UpsertIdentityResponseObject, error) {
+	v, err := upsert[gen.Identity](ctx, s, write{
+		place: identitiesOf(r.TrunkID), id: r.ExternalID, dryRun: r.Params.DryRun, body: r.Body,
+		ifMatch: r.Params.IfMatch, ifNoneMatch: r.Params.IfNoneMatch,
+	})
 	if err != nil {
 		return nil, err
 	}
 	if v.created {
-		return gen.UpsertIdentity201JSONResponse{Body: v.body, Headers: gen.UpsertIdentity201ResponseHeaders{ETag: v.tag, Location: v.location}}, nil
+		return gen.UpsertIdentity201JSONResponse{
+			Body: v.body, Headers: gen.UpsertIdentity201ResponseHeaders{ETag: v.tag, Location: v.location},
+		}, nil
 	}
-	return gen.UpsertIdentity200JSONResponse{Body: v.body, Headers: gen.UpsertIdentity200ResponseHeaders{ETag: v.tag}}, nil
+	return gen.UpsertIdentity200JSONResponse{
+		Body: v.body, Headers: gen.UpsertIdentity200ResponseHeaders{ETag: v.tag},
+	}, nil
 }

@@ -147,7 +147,8 @@ func (r *ring) add(key *sbc.APIKey, old *ring, off map[string]bool) {
 	if err != nil {
 		return
 	}
-	c := &credential{id: key.ID, name: key.Name, tenant: key.TenantID, scopes: key.Scopes, hash: hash, used: new(atomic.Int64)}
+	c := &credential{id: key.ID, name: key.Name, tenant: key.TenantID, scopes: key.Scopes, hash: hash,
+		used: new(atomic.Int64)}
 	if key.ExpiresAt != nil {
 		c.expires = *key.ExpiresAt
 	}

@@ -13,7 +13,8 @@ import (
 func (f *fixture) many(n int) {
 	f.t.Helper()
 	for i := range n {
-		f.do("POST", "/v1/realms", fmt.Sprintf(`{"name":"realm %02d","labels":{"even":"%v"},"enabled":%v}`, i, i%2 == 0, i%3 == 0)).is(201)
+		f.do("POST", "/v1/realms", fmt.Sprintf(`{"name":"realm %02d","labels":{"even":"%v"},"enabled":%v}`, i, i%2 == 0,
+			i%3 == 0)).is(201)
 	}
 }
 
@@ -53,7 +54,8 @@ func TestPagesGiveEverythingOnce(t *testing.T) {
 	first := f.do("GET", "/v1/realms?limit=5", "").is(200)
 	last := first.json()["items"].([]any)[4].(map[string]any)["id"].(string)
 	f.do("DELETE", "/v1/realms/"+last, "").is(204)
-	if got := f.do("GET", "/v1/realms?limit=100&cursor="+first.text("next_cursor"), "").is(200); len(got.json()["items"].([]any)) != 21 {
+	if got := f.do("GET", "/v1/realms?limit=100&cursor="+first.text("next_cursor"),
+		"").is(200); len(got.json()["items"].([]any)) != 21 {
 		t.Errorf("%s", got.body)
 	}
 }
@@ -62,7 +64,8 @@ func TestFilters(t *testing.T) {
 	f := start(t)
 	f.many(12)
 	for query, want := range map[string]int{
-		"name=realm+03": 1, "name=realm": 0, "enabled=true": 5, "label=even%3Dtrue": 6, "label=even%3Dtrue&label=region%3Deu": 0, "enabled=false&label=even%3Dfalse": 4, "external_id=x": 0,
+		"name=realm+03": 1, "name=realm": 0, "enabled=true": 5, "label=even%3Dtrue": 6,
+		"label=even%3Dtrue&label=region%3Deu": 0, "enabled=false&label=even%3Dfalse": 4, "external_id=x": 0,
 	} {
 		if names, _ := f.pages("/v1/realms?" + query); len(names) != want {
 			t.Errorf("%s gives %v, want %d", query, names, want)
@@ -80,7 +83,8 @@ func TestCursorBelongsToItsList(t *testing.T) {
 	f.many(5)
 	cursor := f.do("GET", "/v1/realms?limit=2&enabled=false", "").is(200).text("next_cursor")
 	f.do("GET", "/v1/realms?limit=3&enabled=false&cursor="+cursor, "").is(200)
-	for _, path := range []string{"/v1/realms?cursor=", "/v1/realms?enabled=true&cursor=", "/v1/realms?enabled=false&name=x&cursor=", "/v1/trunks?enabled=false&cursor=", "/v1/calls?cursor="} {
+	for _, path := range []string{"/v1/realms?cursor=", "/v1/realms?enabled=true&cursor=",
+		"/v1/realms?enabled=false&name=x&cursor=", "/v1/trunks?enabled=false&cursor=", "/v1/calls?cursor="} {
 		f.do("GET", path+cursor, "").problem(400, "cursor_mismatch")
 	}
 	f.as(tenantKey, "GET", "/v1/realms?limit=2&enabled=false&cursor="+cursor, "").problem(400, "cursor_mismatch")
@@ -153,7 +157,8 @@ func TestFeedOfCDRs(t *testing.T) {
 	}
 	f.do("GET", "/v1/cdrs?caller=x&after="+cursor, "").problem(400, "cursor_mismatch")
 	f.do("GET", "/v1/cdrs?started_after=yesterday", "").problem(400, "invalid_parameter")
-	f.do("GET", "/v1/cdrs?end_reason=caller_bye&started_after=2026-11-22T00:00:00Z&started_before=2026-11-23T00:00:00%2B01:00", "").is(200)
+	f.do("GET",
+		"/v1/cdrs?end_reason=caller_bye&started_after=2026-11-22T00:00:00Z&started_before=2026-11-23T00:00:00%2B01:00", "").is(200)
 }
 
 func TestUpsertByExternalID(t *testing.T) {
@@ -185,7 +190,8 @@ func TestUpsertByExternalID(t *testing.T) {
 	}
 	f.t = t
 	f.do("PUT", "/v1/trunks/by-external-id/none", trunkBody(f, "x"), "If-Match", `"1"`).problem(412, "precondition_failed")
-	f.do("PUT", "/v1/trunks/by-external-id/none", strings.Replace(trunkBody(f, "x"), "{", `{"external_id":"other",`, 1)).problem(422, "invalid")
+	f.do("PUT", "/v1/trunks/by-external-id/none", strings.Replace(trunkBody(f, "x"), "{", `{"external_id":"other",`,
+		1)).problem(422, "invalid")
 	f.do("PUT", "/v1/trunks/by-external-id/"+strings.Repeat("x", 256), trunkBody(f, "x")).problem(400, "invalid_parameter")
 }
 
@@ -201,8 +207,10 @@ func TestUpsertOfAPartOfAnother(t *testing.T) {
 	f.do("GET", f.trunk()+"/endpoints/"+end, "").is(200)
 	f.do("GET", other.header.Get("Location")+"/endpoints/"+end, "").problem(404, "not_found")
 	f.do("DELETE", other.header.Get("Location")+"/endpoints/"+end, "").problem(404, "not_found")
-	f.do("PUT", f.trunk()+"/endpoints/"+end, `{"name":"e2","address":"127.0.0.9","trunk_id":"`+other.text("id")+`"}`).problem(422, "invalid")
-	f.do("POST", f.trunk()+"/endpoints", `{"name":"e3","address":"127.0.0.9","trunk_id":"`+other.text("id")+`"}`).problem(422, "invalid")
+	f.do("PUT", f.trunk()+"/endpoints/"+end,
+		`{"name":"e2","address":"127.0.0.9","trunk_id":"`+other.text("id")+`"}`).problem(422, "invalid")
+	f.do("POST", f.trunk()+"/endpoints",
+		`{"name":"e3","address":"127.0.0.9","trunk_id":"`+other.text("id")+`"}`).problem(422, "invalid")
 }
 
 func TestUpsertOfAKeyShowsTheSecretOnceOnly(t *testing.T) {
@@ -210,7 +218,8 @@ func TestUpsertOfAKeyShowsTheSecretOnceOnly(t *testing.T) {
 	body := `{"name":"app","scopes":["cdrs:read"]}`
 	made := f.do("PUT", "/v1/api-keys/by-external-id/app", body).is(201)
 	f.as(made.text("key"), "GET", "/v1/cdrs", "").is(200)
-	if again := f.do("PUT", "/v1/api-keys/by-external-id/app", `{"name":"app 2","scopes":["cdrs:read"]}`).is(200); again.text("key") != "" {
+	if again := f.do("PUT", "/v1/api-keys/by-external-id/app",
+		`{"name":"app 2","scopes":["cdrs:read"]}`).is(200); again.text("key") != "" {
 		t.Errorf("%s", again.body)
 	}
 	f.as(made.text("key"), "GET", "/v1/cdrs", "").is(200)
@@ -218,12 +227,15 @@ func TestUpsertOfAKeyShowsTheSecretOnceOnly(t *testing.T) {
 
 func TestZeroWrittenOnPurposeStays(t *testing.T) {
 	f := start(t)
-	r := f.do("POST", "/v1/trunks", fmt.Sprintf(`{"name":"z","realm_id":%q,"media_timeout_s":0,"failover_codes":[],"enabled":false,"labels":{}}`, f.ids[sbc.KindRealm])).is(201)
+	r := f.do("POST", "/v1/trunks",
+		fmt.Sprintf(`{"name":"z","realm_id":%q,"media_timeout_s":0,"failover_codes":[],"enabled":false,"labels":{}}`,
+			f.ids[sbc.KindRealm])).is(201)
 	if m := r.json(); m["media_timeout_s"] != 0.0 || fmt.Sprint(m["failover_codes"]) != "[]" || m["enabled"] != false {
 		t.Errorf("%s", r.body)
 	}
 	// 5.0 is an integer in JSON Schema.
-	if got := f.do("POST", "/v1/trunks", fmt.Sprintf(`{"name":"five","realm_id":%q,"max_calls":5.0}`, f.ids[sbc.KindRealm])).is(201).json()["max_calls"]; got != 5.0 {
+	if got := f.do("POST", "/v1/trunks", fmt.Sprintf(`{"name":"five","realm_id":%q,"max_calls":5.0}`,
+		f.ids[sbc.KindRealm])).is(201).json()["max_calls"]; got != 5.0 {
 		t.Errorf("max_calls %v", got)
 	}
 }
@@ -231,7 +243,8 @@ func TestZeroWrittenOnPurposeStays(t *testing.T) {
 func TestExplain(t *testing.T) {
 	f := start(t)
 	body := func(source, callee string) string {
-		return fmt.Sprintf(`{"source_address":%q,"sip_interface_id":%q,"callee":%q}`, source, f.ids[sbc.KindSIPInterface], callee)
+		return fmt.Sprintf(`{"source_address":%q,"sip_interface_id":%q,"callee":%q}`, source, f.ids[sbc.KindSIPInterface],
+			callee)
 	}
 	if got := f.do("POST", "/v1/routing/explain", body("127.0.0.1", "123")).is(200).text("number"); got != "123" {
 		t.Errorf("number %q", got)

@@ -114,7 +114,8 @@ func (t memoryTx) Put(r sbc.Resource) error {
 }
 
 func taken(pointer, id string) error {
-	return &sbc.Error{Code: sbc.CodeConflict, Message: "it is taken", Faults: []sbc.Fault{{Pointer: pointer, Code: "taken", Detail: "is taken by " + id}}}
+	return &sbc.Error{Code: sbc.CodeConflict, Message: "it is taken", Faults: []sbc.Fault{{Pointer: pointer,
+		Code: "taken", Detail: "is taken by " + id}}}
 }
 
 func (t memoryTx) Delete(kind sbc.Kind, id string) error {
@@ -206,7 +207,8 @@ func (m *memory) List(_ context.Context, q sbc.Query) (page []sbc.Resource, next
 	err = m.read(func(t memoryTx) error {
 		for _, id := range slices.Sorted(maps.Keys(t.s.resources)) {
 			r := t.s.resources[id]
-			if r.Kind() != q.Kind || !selected(r, q) || (q.TenantID != "" && r.Base().TenantID != q.TenantID) || !refersTo(r, q.Ref) {
+			if r.Kind() != q.Kind || !selected(r, q) || (q.TenantID != "" && r.Base().TenantID != q.TenantID) ||
+				!refersTo(r, q.Ref) {
 				continue
 			}
 			if len(page) == q.Limit {
@@ -276,7 +278,8 @@ func (m *memory) CDRs(_ context.Context, q sbc.CDRQuery) (page []sbc.CDR, err er
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range m.cdrs {
-		if r.Sequence > q.After && len(page) < q.Limit && (q.TenantID == "" || r.TenantID == q.TenantID) && (q.CallID == "" || q.CallID == r.CallID) &&
+		if r.Sequence > q.After && len(page) < q.Limit && (q.TenantID == "" || r.TenantID == q.TenantID) &&
+			(q.CallID == "" || q.CallID == r.CallID) &&
 			(q.Caller == "" || q.Caller == r.Caller) && (q.EndReason == "" || q.EndReason == r.EndReason) {
 			page = append(page, r)
 		}
@@ -309,7 +312,8 @@ type node struct {
 }
 
 func (n *node) InterfaceStatus(id string) (sbc.InterfaceStatus, bool) {
-	return sbc.InterfaceStatus{State: "listening", Since: n.m.now, BoundAddress: "127.0.0.10:5060"}, strings.HasPrefix(id, "sif_")
+	return sbc.InterfaceStatus{State: "listening", Since: n.m.now, BoundAddress: "127.0.0.10:5060"}, strings.HasPrefix(id,
+		"sif_")
 }
 
 func (n *node) PoolStatus(string) (sbc.PoolStatus, bool) {
@@ -336,7 +340,8 @@ func (l *live) List(f sbc.CallFilter) []sbc.CallInfo {
 	defer l.mu.Unlock()
 	var page []sbc.CallInfo
 	for _, c := range l.calls {
-		if c.ID > f.After && (f.TenantID == "" || f.TenantID == c.TenantID) && (f.State == "" || f.State == c.State) && (f.Caller == "" || f.Caller == c.Caller) && len(page) < f.Limit {
+		if c.ID > f.After && (f.TenantID == "" || f.TenantID == c.TenantID) && (f.State == "" || f.State == c.State) &&
+			(f.Caller == "" || f.Caller == c.Caller) && len(page) < f.Limit {
 			page = append(page, c)
 		}
 	}
@@ -372,9 +377,13 @@ func (l *live) Messages(id string) ([]sbc.TraceMessage, bool) {
 		return nil, false
 	}
 	at := time.Date(2026, 11, 22, 9, 30, 0, 0, time.UTC)
-	return []sbc.TraceMessage{{At: at, Side: sbc.SideCaller, Direction: "in", Transport: sbc.TransportUDP, LocalAddress: "127.0.0.10:5060", RemoteAddress: "127.0.0.20:5060", Summary: "INVITE sip:1@x SIP/2.0", Raw: "INVITE sip:1@x SIP/2.0\r\n\r\n"}}, true
+	return []sbc.TraceMessage{{At: at, Side: sbc.SideCaller, Direction: "in", Transport: sbc.TransportUDP,
+		LocalAddress: "127.0.0.10:5060", RemoteAddress: "127.0.0.20:5060", Summary: "INVITE sip:1@x SIP/2.0",
+		Raw: "INVITE sip:1@x SIP/2.0\r\n\r\n"}}, true
 }
 
 func (l *live) Media(id string) ([]sbc.StreamStats, bool) {
-	return []sbc.StreamStats{{Side: sbc.SideCaller, Media: "audio", Codec: "PCMA/8000", LocalAddress: "127.0.0.10:30000", RemoteAddress: "127.0.0.20:40000", Packets: 500, Octets: 86000, Lost: -1, MOS: 4.36, SSRC: 4294967295}}, id != "call_forgotten"
+	return []sbc.StreamStats{{Side: sbc.SideCaller, Media: "audio", Codec: "PCMA/8000", LocalAddress: "127.0.0.10:30000",
+		RemoteAddress: "127.0.0.20:40000", Packets: 500, Octets: 86000, Lost: -1, MOS: 4.36,
+		SSRC: 4294967295}}, id != "call_forgotten"
 }

@@ -86,9 +86,13 @@ func (s *server) GetMetrics(context.Context, gen.GetMetricsRequestObject) (gen.G
 }
 
 // GetSpecification serves openapi.yaml.
-func (s *server) GetSpecification(context.Context, gen.GetSpecificationRequestObject) (gen.GetSpecificationResponseObject, error) {
+func (s *server) GetSpecification(
+	context.Context, gen.GetSpecificationRequestObject,
+) (gen.GetSpecificationResponseObject, error) {
 	text := sallyport.Specification()
-	return gen.GetSpecification200ApplicationYamlResponse{Body: strings.NewReader(text), ContentLength: int64(len(text))}, nil
+	return gen.GetSpecification200ApplicationYamlResponse{
+		Body: strings.NewReader(text), ContentLength: int64(len(text)),
+	}, nil
 }
 
 // GetRoot leads to the documentation.
@@ -97,12 +101,18 @@ func (s *server) GetRoot(context.Context, gen.GetRootRequestObject) (gen.GetRoot
 }
 
 // GetDocumentation serves the documentation page.
-func (s *server) GetDocumentation(context.Context, gen.GetDocumentationRequestObject) (gen.GetDocumentationResponseObject, error) {
-	return gen.GetDocumentation200TextHTMLResponse{Body: bytes.NewReader(s.docs.page), ContentLength: int64(len(s.docs.page))}, nil
+func (s *server) GetDocumentation(
+	context.Context, gen.GetDocumentationRequestObject,
+) (gen.GetDocumentationResponseObject, error) {
+	return gen.GetDocumentation200TextHTMLResponse{
+		Body: bytes.NewReader(s.docs.page), ContentLength: int64(len(s.docs.page)),
+	}, nil
 }
 
 // GetErrorDocumentation serves the page about an error.
-func (s *server) GetErrorDocumentation(_ context.Context, r gen.GetErrorDocumentationRequestObject) (gen.GetErrorDocumentationResponseObject, error) {
+func (s *server) GetErrorDocumentation(
+	_ context.Context, r gen.GetErrorDocumentationRequestObject,
+) (gen.GetErrorDocumentationResponseObject, error) {
 	page, ok := s.docs.errors[r.Code]
 	if !ok {
 		return nil, sbc.Errorf(sbc.CodeNotFound, "there is no error %s", clip(r.Code))

@@ -7,11 +7,11 @@ import (
 
 // tenantOf reads the tenant a body asks for and says which one it is.
 func (ch *change) tenantOf(body any) (string, error) {
-	probe := sbc.New(ch.p.kind)
+	probe := sbc.New(ch.place.kind)
 	if err := decodeOnto(probe, body); err != nil {
 		return "", err
 	}
-	return ch.c.assign(ch.p.kind, probe.Base().TenantID)
+	return ch.c.assign(ch.place.kind, probe.Base().TenantID)
 }
 
 // assign decides the tenant of a new resource. A key of a tenant writes into it and nowhere else.
@@ -21,8 +21,9 @@ func (c *caller) assign(kind sbc.Kind, asked string) (string, error) {
 	case kind == sbc.KindTenant:
 		return "", nil
 	case own != "" && asked != "" && asked != own:
-		return "", &sbc.Error{Code: sbc.CodeForbidden, Message: "the key writes into its own tenant only; leave tenant_id out",
-			Faults: []sbc.Fault{{Pointer: "#/tenant_id", Code: "forbidden", Detail: "must be " + own + " or left out"}}}
+		return "", &sbc.Error{Code: sbc.CodeForbidden,
+			Message: "the key writes into its own tenant only; leave tenant_id out",
+			Faults:  []sbc.Fault{{Pointer: "#/tenant_id", Code: "forbidden", Detail: "must be " + own + " or left out"}}}
 	case own != "":
 		return own, nil
 	case asked == "" && kind != sbc.KindAPIKey:
@@ -31,19 +32,22 @@ func (c *caller) assign(kind sbc.Kind, asked string) (string, error) {
 	return asked, nil
 }
 
-// place puts a new resource into its tenant and below its parent.
-func (ch *change) place(r, owner sbc.Resource) error {
+// settle puts a new resource into its tenant and below its parent.
+func (ch *change) settle(r, owner sbc.Resource) error {
 	m := r.Base()
 	if owner != nil {
 		tenant := owner.Base().TenantID
 		if m.TenantID != "" && m.TenantID != tenant {
-			return sbc.Invalid([]sbc.Fault{{Pointer: "#/tenant_id", Code: "mismatch", Detail: "must be the tenant of the " + words(ch.p.parent) + ", " + tenant + ", or left out"}})
+			return sbc.Invalid([]sbc.Fault{{
+				Pointer: "#/tenant_id", Code: "mismatch",
+				Detail: "must be the tenant of the " + words(ch.place.parent) + ", " + tenant + ", or left out",
+			}})
 		}
 		m.TenantID = tenant
-		setParent(r, ch.p.id)
+		setParent(r, ch.place.id)
 		return nil
 	}
-	tenant, err := ch.c.assign(ch.p.kind, m.TenantID)
+	tenant, err := ch.c.assign(ch.place.kind, m.TenantID)
 	m.TenantID = tenant
 	return err
 }
@@ -54,10 +58,10 @@ func (ch *change) allowed(tx sbc.Tx, old, r sbc.Resource) error {
 	if err != nil {
 		return err
 	}
-	if err := ch.cond.check(old, demanded); err != nil {
+	if err := ch.check(old, demanded); err != nil {
 		return err
 	}
-	switch ch.p.kind {
+	switch ch.place.kind {
 	case sbc.KindTenant:
 		return ch.allowedTenant(old, r)
 	case sbc.KindAPIKey:
@@ -125,7 +129,8 @@ func (ch *change) allowedKey(tx sbc.Tx, old, r sbc.Resource) error {
 			return nil
 		}
 	}
-	return sbc.Errorf(sbc.CodeConflict, "there must be an enabled system-wide key with the scope admin that does not expire: this is the last one")
+	return sbc.Errorf(sbc.CodeConflict,
+		"there must be an enabled system-wide key with the scope admin that does not expire: this is the last one")
 }
 
 // keepsOpen tells whether a key alone would keep the door open: system-wide, administrator, enabled, without end.

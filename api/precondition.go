@@ -46,29 +46,30 @@ func unmodified(ifNoneMatch *string, tag string) error {
 	return nil
 }
 
-// conditions are the preconditions of a write.
-type conditions struct {
-	ifMatch, ifNoneMatch *string
-}
-
-// check holds them against the resource as it is; current is nil where there is none. demanded says that the tenant wants
-// If-Match on changes (RFC 6585 3).
-func (c conditions) check(current sbc.Resource, demanded bool) error {
+// check holds the preconditions against the resource as it is; current is nil where there is none. demanded says that the tenant
+// wants If-Match on changes (RFC 6585 3).
+func (w write) check(current sbc.Resource, demanded bool) error {
 	if current == nil {
-		if c.ifMatch != nil {
+		if w.ifMatch != nil {
 			return sbc.Errorf(sbc.CodePrecondition, "there is no such resource to match")
 		}
 		return nil
 	}
 	revision := current.Base().Revision
-	changed := &sbc.Error{Code: sbc.CodePrecondition, Revision: revision, Message: fmt.Sprintf("it is at revision %d now; read it again", revision)}
+	changed := &sbc.Error{
+		Code: sbc.CodePrecondition, Revision: revision,
+		Message: fmt.Sprintf("it is at revision %d now; read it again", revision),
+	}
 	switch {
-	case c.ifNoneMatch != nil && *c.ifNoneMatch == "*":
+	case w.ifNoneMatch != nil && *w.ifNoneMatch == "*":
 		changed.Message = fmt.Sprintf("it exists already, at revision %d", revision)
 		return changed
-	case c.ifMatch == nil && demanded:
-		return &sbc.Error{Code: sbc.CodeRequired, Revision: revision, Message: fmt.Sprintf("the tenant demands If-Match on changes; the current ETag is %s", etag(revision))}
-	case c.ifMatch != nil && !matches(*c.ifMatch, etag(revision), false):
+	case w.ifMatch == nil && demanded:
+		return &sbc.Error{
+			Code: sbc.CodeRequired, Revision: revision,
+			Message: fmt.Sprintf("the tenant demands If-Match on changes; the current ETag is %s", etag(revision)),
+		}
+	case w.ifMatch != nil && !matches(*w.ifMatch, etag(revision), false):
 		return changed
 	}
 	return nil

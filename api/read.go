@@ -133,10 +133,10 @@ func (s *server) runtime(r sbc.Resource) []field {
 	return nil
 }
 
-// idle is the state of what the engine does not know.
+// idle is the state of what the engine does not know: it is on its way there, or not wanted.
 func idle(enabled bool) string {
 	if enabled {
-		return "down"
+		return "starting"
 	}
 	return "disabled"
 }
@@ -289,5 +289,8 @@ func value[T any](p *T) T {
 
 // unknownReference is the fault of a reference to nothing.
 func unknownReference(ref sbc.Reference) sbc.Fault {
-	return sbc.Fault{Pointer: ref.Pointer, Code: "unknown_reference", Detail: fmt.Sprintf("there is no %s %s", words(ref.Kind), clip(ref.ID))}
+	return sbc.Fault{
+		Pointer: ref.Pointer, Code: "unknown_reference", Detail: fmt.Sprintf("there is no %s %s", words(ref.Kind),
+			clip(ref.ID)),
+	}
 }

@@ -8,7 +8,9 @@ import (
 )
 
 // ListRouteLists serves the list of route lists.
-func (s *server) ListRouteLists(ctx context.Context, r gen.ListRouteListsRequestObject) (gen.ListRouteListsResponseObject, error) {
+func (s *server) ListRouteLists(
+	ctx context.Context, r gen.ListRouteListsRequestObject,
+) (gen.ListRouteListsResponseObject, error) {
 	p := r.Params
 	items, next, err := list[gen.RouteList](ctx, s, top(sbc.KindRouteList), filters{
 		limit: p.Limit, cursor: p.Cursor, name: p.Name, externalID: p.ExternalID, enabled: p.Enabled, label: p.Label,
@@ -21,58 +23,90 @@ func (s *server) ListRouteLists(ctx context.Context, r gen.ListRouteListsRequest
 }
 
 // CreateRouteList makes a route list.
-func (s *server) CreateRouteList(ctx context.Context, r gen.CreateRouteListRequestObject) (gen.CreateRouteListResponseObject, error) {
-	v, err := create[gen.RouteList](ctx, s, top(sbc.KindRouteList), r.Params.DryRun, r.Body)
+func (s *server) CreateRouteList(
+	ctx context.Context, r gen.CreateRouteListRequestObject,
+) (gen.CreateRouteListResponseObject, error) {
+	v, err := create[gen.RouteList](ctx, s, write{place: top(sbc.KindRouteList), dryRun: r.Params.DryRun, body: r.Body})
 	if err != nil {
 		return nil, err
 	}
-	return gen.CreateRouteList201JSONResponse{Body: v.body, Headers: gen.CreateRouteList201ResponseHeaders{ETag: v.tag, Location: v.location}}, nil
+	return gen.CreateRouteList201JSONResponse{
+		Body: v.body, Headers: gen.CreateRouteList201ResponseHeaders{ETag: v.tag, Location: v.location},
+	}, nil
 }
 
 // GetRouteList shows a route list.
-func (s *server) GetRouteList(ctx context.Context, r gen.GetRouteListRequestObject) (gen.GetRouteListResponseObject, error) {
+func (s *server) GetRouteList(
+	ctx context.Context, r gen.GetRouteListRequestObject,
+) (gen.GetRouteListResponseObject, error) {
 	v, err := show[gen.RouteList](ctx, s, top(sbc.KindRouteList), r.RouteListID, r.Params.IfNoneMatch)
 	if err != nil {
 		return nil, err
 	}
-	return gen.GetRouteList200JSONResponse{Body: v.body, Headers: gen.GetRouteList200ResponseHeaders{ETag: v.tag}}, nil
+	return gen.GetRouteList200JSONResponse{
+		Body: v.body, Headers: gen.GetRouteList200ResponseHeaders{ETag: v.tag},
+	}, nil
 }
 
 // ReplaceRouteList puts a whole route list in the place of another.
-func (s *server) ReplaceRouteList(ctx context.Context, r gen.ReplaceRouteListRequestObject) (gen.ReplaceRouteListResponseObject, error) {
-	v, err := replace[gen.RouteList](ctx, s, top(sbc.KindRouteList), r.RouteListID, r.Params.DryRun, conditions{ifMatch: r.Params.IfMatch}, r.Body)
+func (s *server) ReplaceRouteList(
+	ctx context.Context, r gen.ReplaceRouteListRequestObject,
+) (gen.ReplaceRouteListResponseObject, error) {
+	v, err := replace[gen.RouteList](ctx, s, write{
+		place: top(sbc.KindRouteList), id: r.RouteListID, dryRun: r.Params.DryRun, ifMatch: r.Params.IfMatch, body: r.Body,
+	})
 	if err != nil {
 		return nil, err
 	}
-	return gen.ReplaceRouteList200JSONResponse{Body: v.body, Headers: gen.ReplaceRouteList200ResponseHeaders{ETag: v.tag}}, nil
+	return gen.ReplaceRouteList200JSONResponse{
+		Body: v.body, Headers: gen.ReplaceRouteList200ResponseHeaders{ETag: v.tag},
+	}, nil
 }
 
 // UpdateRouteList changes some fields of a route list.
-func (s *server) UpdateRouteList(ctx context.Context, r gen.UpdateRouteListRequestObject) (gen.UpdateRouteListResponseObject, error) {
-	v, err := patch[gen.RouteList](ctx, s, top(sbc.KindRouteList), r.RouteListID, r.Params.DryRun, conditions{ifMatch: r.Params.IfMatch}, r.Body)
+func (s *server) UpdateRouteList(
+	ctx context.Context, r gen.UpdateRouteListRequestObject,
+) (gen.UpdateRouteListResponseObject, error) {
+	v, err := patch[gen.RouteList](ctx, s, write{
+		place: top(sbc.KindRouteList), id: r.RouteListID, dryRun: r.Params.DryRun, ifMatch: r.Params.IfMatch, body: r.Body,
+	})
 	if err != nil {
 		return nil, err
 	}
-	return gen.UpdateRouteList200JSONResponse{Body: v.body, Headers: gen.UpdateRouteList200ResponseHeaders{ETag: v.tag}}, nil
+	return gen.UpdateRouteList200JSONResponse{
+		Body: v.body, Headers: gen.UpdateRouteList200ResponseHeaders{ETag: v.tag},
+	}, nil
 }
 
 // DeleteRouteList deletes a route list.
-func (s *server) DeleteRouteList(ctx context.Context, r gen.DeleteRouteListRequestObject) (gen.DeleteRouteListResponseObject, error) {
-	if err := remove(ctx, s, top(sbc.KindRouteList), r.RouteListID, r.Params.DryRun, conditions{ifMatch: r.Params.IfMatch}); err != nil {
+func (s *server) DeleteRouteList(
+	ctx context.Context, r gen.DeleteRouteListRequestObject,
+) (gen.DeleteRouteListResponseObject, error) {
+	err := remove(ctx, s, write{place: top(sbc.KindRouteList), id: r.RouteListID, dryRun: r.Params.DryRun,
+		ifMatch: r.Params.IfMatch})
+	if err != nil {
 		return nil, err
 	}
 	return gen.DeleteRouteList204Response{}, nil
 }
 
 // UpsertRouteList makes or replaces the route list with an external id.
-func (s *server) UpsertRouteList(ctx context.Context, r gen.UpsertRouteListRequestObject) (gen.UpsertRouteListResponseObject, error) {
-	cond := conditions{ifMatch: r.Params.IfMatch, ifNoneMatch: r.Params.IfNoneMatch}
-	v, err := upsert[gen.RouteList](ctx, s, top(sbc.KindRouteList), r.ExternalID, r.Params.DryRun, cond, r.Body)
+func (s *server) UpsertRouteList(
+	ctx context.Context, r gen.UpsertRouteListRequestObject,
+) (gen.UpsertRouteListResponseObject, error) {
+	v, err := upsert[gen.RouteList](ctx, s, write{
+		place: top(sbc.KindRouteList), id: r.ExternalID, dryRun: r.Params.DryRun, body: r.Body,
+		ifMatch: r.Params.IfMatch, ifNoneMatch: r.Params.IfNoneMatch,
+	})
 	if err != nil {
 		return nil, err
 	}
 	if v.created {
-		return gen.UpsertRouteList201JSONResponse{Body: v.body, Headers: gen.UpsertRouteList201ResponseHeaders{ETag: v.tag, Location: v.location}}, nil
+		return gen.UpsertRouteList201JSONResponse{
+			Body: v.body, Headers: gen.UpsertRouteList201ResponseHeaders{ETag: v.tag, Location: v.location},
+		}, nil
 	}
-	return gen.UpsertRouteList200JSONResponse{Body: v.body, Headers: gen.UpsertRouteList200ResponseHeaders{ETag: v.tag}}, nil
+	return gen.UpsertRouteList200JSONResponse{
+		Body: v.body, Headers: gen.UpsertRouteList200ResponseHeaders{ETag: v.tag},
+	}, nil
 }

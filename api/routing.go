@@ -10,23 +10,28 @@ import (
 )
 
 // ExplainRouting tells what would happen to a call.
-func (s *server) ExplainRouting(ctx context.Context, r gen.ExplainRoutingRequestObject) (gen.ExplainRoutingResponseObject, error) {
+func (s *server) ExplainRouting(
+	ctx context.Context, r gen.ExplainRoutingRequestObject,
+) (gen.ExplainRoutingResponseObject, error) {
 	tenant := callerOf(ctx).tenant()
 	q := sbc.ExplainRequest{
 		SourceAddress: r.Body.SourceAddress, SourcePort: 5060, SIPInterfaceID: r.Body.SIPInterfaceID,
-		Transport: cmp.Or(sbc.Transport(value(r.Body.Transport)), sbc.TransportUDP), Caller: value(r.Body.Caller), Callee: r.Body.Callee,
+		Transport: cmp.Or(sbc.Transport(value(r.Body.Transport)),
+			sbc.TransportUDP), Caller: value(r.Body.Caller), Callee: r.Body.Callee,
 	}
 	if r.Body.SourcePort != nil {
 		q.SourcePort = *r.Body.SourcePort
 	}
 	var faults []sbc.Fault
 	if a, err := netip.ParseAddr(q.SourceAddress); err != nil || a.Zone() != "" {
-		faults = append(faults, sbc.Fault{Pointer: "#/source_address", Code: "address", Detail: "is not an IPv4 or IPv6 address"})
+		faults = append(faults, sbc.Fault{Pointer: "#/source_address", Code: "address",
+			Detail: "is not an IPv4 or IPv6 address"})
 	}
 	_, err := s.o.Store.Get(ctx, sbc.KindSIPInterface, tenant, q.SIPInterfaceID)
 	switch {
 	case err != nil && sbc.CodeOf(err) == sbc.CodeNotFound:
-		faults = append(faults, unknownReference(sbc.Reference{Pointer: "#/sip_interface_id", Kind: sbc.KindSIPInterface, ID: q.SIPInterfaceID}))
+		faults = append(faults, unknownReference(sbc.Reference{Pointer: "#/sip_interface_id", Kind: sbc.KindSIPInterface,
+			ID: q.SIPInterfaceID}))
 	case err != nil:
 		return nil, err
 	}

@@ -19,12 +19,16 @@ func (s *server) ListRules(ctx context.Context, r gen.ListRulesRequestObject) (g
 }
 
 // CreateRule makes a rule.
-func (s *server) CreateRule(ctx context.Context, r gen.CreateRuleRequestObject) (gen.CreateRuleResponseObject, error) {
-	v, err := create[gen.Rule](ctx, s, rulesOf(r.RoutingPlanID), r.Params.DryRun, r.Body)
+func (s *server) CreateRule(
+	ctx context.Context, r gen.CreateRuleRequestObject,
+) (gen.CreateRuleResponseObject, error) {
+	v, err := create[gen.Rule](ctx, s, write{place: rulesOf(r.RoutingPlanID), dryRun: r.Params.DryRun, body: r.Body})
 	if err != nil {
 		return nil, err
 	}
-	return gen.CreateRule201JSONResponse{Body: v.body, Headers: gen.CreateRule201ResponseHeaders{ETag: v.tag, Location: v.location}}, nil
+	return gen.CreateRule201JSONResponse{
+		Body: v.body, Headers: gen.CreateRule201ResponseHeaders{ETag: v.tag, Location: v.location},
+	}, nil
 }
 
 // GetRule shows a rule.
@@ -37,8 +41,12 @@ func (s *server) GetRule(ctx context.Context, r gen.GetRuleRequestObject) (gen.G
 }
 
 // ReplaceRule puts a whole rule in the place of another.
-func (s *server) ReplaceRule(ctx context.Context, r gen.ReplaceRuleRequestObject) (gen.ReplaceRuleResponseObject, error) {
-	v, err := replace[gen.Rule](ctx, s, rulesOf(r.RoutingPlanID), r.RuleID, r.Params.DryRun, conditions{ifMatch: r.Params.IfMatch}, r.Body)
+func (s *server) ReplaceRule(
+	ctx context.Context, r gen.ReplaceRuleRequestObject,
+) (gen.ReplaceRuleResponseObject, error) {
+	v, err := replace[gen.Rule](ctx, s, write{
+		place: rulesOf(r.RoutingPlanID), id: r.RuleID, dryRun: r.Params.DryRun, ifMatch: r.Params.IfMatch, body: r.Body,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -46,8 +54,12 @@ func (s *server) ReplaceRule(ctx context.Context, r gen.ReplaceRuleRequestObject
 }
 
 // UpdateRule changes some fields of a rule.
-func (s *server) UpdateRule(ctx context.Context, r gen.UpdateRuleRequestObject) (gen.UpdateRuleResponseObject, error) {
-	v, err := patch[gen.Rule](ctx, s, rulesOf(r.RoutingPlanID), r.RuleID, r.Params.DryRun, conditions{ifMatch: r.Params.IfMatch}, r.Body)
+func (s *server) UpdateRule(
+	ctx context.Context, r gen.UpdateRuleRequestObject,
+) (gen.UpdateRuleResponseObject, error) {
+	v, err := patch[gen.Rule](ctx, s, write{
+		place: rulesOf(r.RoutingPlanID), id: r.RuleID, dryRun: r.Params.DryRun, ifMatch: r.Params.IfMatch, body: r.Body,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -55,22 +67,32 @@ func (s *server) UpdateRule(ctx context.Context, r gen.UpdateRuleRequestObject) 
 }
 
 // DeleteRule deletes a rule.
-func (s *server) DeleteRule(ctx context.Context, r gen.DeleteRuleRequestObject) (gen.DeleteRuleResponseObject, error) {
-	if err := remove(ctx, s, rulesOf(r.RoutingPlanID), r.RuleID, r.Params.DryRun, conditions{ifMatch: r.Params.IfMatch}); err != nil {
+func (s *server) DeleteRule(
+	ctx context.Context, r gen.DeleteRuleRequestObject,
+) (gen.DeleteRuleResponseObject, error) {
+	err := remove(ctx, s, write{place: rulesOf(r.RoutingPlanID), id: r.RuleID, dryRun: r.Params.DryRun,
+		ifMatch: r.Params.IfMatch})
+	if err != nil {
 		return nil, err
 	}
 	return gen.DeleteRule204Response{}, nil
 }
 
 // UpsertRule makes or replaces the rule with an external id.
-func (s *server) UpsertRule(ctx context.Context, r gen.UpsertRuleRequestObject) (gen.UpsertRuleResponseObject, error) {
-	cond := conditions{ifMatch: r.Params.IfMatch, ifNoneMatch: r.Params.IfNoneMatch}
-	v, err := upsert[gen.Rule](ctx, s, rulesOf(r.RoutingPlanID), r.ExternalID, r.Params.DryRun, cond, r.Body)
+func (s *server) UpsertRule(
+	ctx context.Context, r gen.UpsertRuleRequestObject,
+) (gen.UpsertRuleResponseObject, error) {
+	v, err := upsert[gen.Rule](ctx, s, write{
+		place: rulesOf(r.RoutingPlanID), id: r.ExternalID, dryRun: r.Params.DryRun, body: r.Body,
+		ifMatch: r.Params.IfMatch, ifNoneMatch: r.Params.IfNoneMatch,
+	})
 	if err != nil {
 		return nil, err
 	}
 	if v.created {
-		return gen.UpsertRule201JSONResponse{Body: v.body, Headers: gen.UpsertRule201ResponseHeaders{ETag: v.tag, Location: v.location}}, nil
+		return gen.UpsertRule201JSONResponse{
+			Body: v.body, Headers: gen.UpsertRule201ResponseHeaders{ETag: v.tag, Location: v.location},
+		}, nil
 	}
 	return gen.UpsertRule200JSONResponse{Body: v.body, Headers: gen.UpsertRule200ResponseHeaders{ETag: v.tag}}, nil
 }

@@ -47,8 +47,10 @@ func TestErrorsAreProblemDocumentsEverywhere(t *testing.T) {
 		{"huge number", adminKey, "POST", "/v1/trunks", `{"max_calls":1e999}`, nil, 400, "malformed_body"},
 		{"no object", adminKey, "POST", "/v1/trunks", `[1]`, nil, 422, "invalid"},
 		{"empty body", adminKey, "POST", "/v1/trunks", " ", nil, 400, "malformed_body"},
-		{"wrong type", adminKey, "POST", "/v1/trunks", `<a/>`, []string{"Content-Type", "text/xml"}, 415, "unsupported_media_type"},
-		{"too long", adminKey, "POST", "/v1/trunks", `{"name":"` + strings.Repeat("x", maxBody) + `"}`, nil, 413, "payload_too_large"},
+		{"wrong type", adminKey, "POST", "/v1/trunks", `<a/>`, []string{"Content-Type", "text/xml"}, 415,
+			"unsupported_media_type"},
+		{"too long", adminKey, "POST", "/v1/trunks", `{"name":"` + strings.Repeat("x", maxBody) + `"}`, nil, 413,
+			"payload_too_large"},
 		{"cursor made up", adminKey, "GET", "/v1/trunks?cursor=nonsense", "", nil, 400, "cursor_invalid"},
 		{"If-Match malformed", adminKey, "DELETE", f.trunk(), "", []string{"If-Match", "42"}, 400, "invalid_parameter"},
 		{"unknown error page", "", "GET", "/docs/errors/nonsense", "", nil, 404, "not_found"},
@@ -75,7 +77,8 @@ func TestErrorsAreProblemDocumentsEverywhere(t *testing.T) {
 
 func TestUnknownParameterNamesTheKnownOnes(t *testing.T) {
 	r := start(t).do("GET", "/v1/trunks?colour=red&realm_id=x", "")
-	if r.problem(400, "invalid_parameter"); !strings.Contains(string(r.body), "known are cursor, enabled, external_id, label, limit, name, realm_id, routing_plan_id, tenant_id") {
+	if r.problem(400, "invalid_parameter"); !strings.Contains(string(r.body),
+		"known are cursor, enabled, external_id, label, limit, name, realm_id, routing_plan_id, tenant_id") {
 		t.Errorf("%s", r.body)
 	}
 	equal(t, r.pointers(), []string{"colour"})
@@ -94,17 +97,21 @@ func TestPanicIsAProblemDocument(t *testing.T) {
 
 func TestAllFaultsOfABodyComeAtOnce(t *testing.T) {
 	f := start(t)
-	body := `{"name":"","realm_id":"rlm_nonsense","max_calls":-1,"ring_timeout_s":"soon","failover_codes":["503","200"],"pass_headers":["Via"],"colour":"red","id":"trk_x"}`
+	body := `{"name":"","realm_id":"rlm_nonsense","max_calls":-1,"ring_timeout_s":"soon","failover_codes":["503","200"],` +
+		`"pass_headers":["Via"],"colour":"red","id":"trk_x"}`
 	r := f.do("POST", "/v1/trunks", body)
 	r.problem(422, "invalid")
 	// Schema, sbc's own rules (Via), references and unknown fields in one answer.
-	equal(t, r.pointers(), []string{"#/colour", "#/failover_codes/1", "#/id", "#/max_calls", "#/name", "#/pass_headers/0", "#/realm_id", "#/ring_timeout_s"})
+	equal(t, r.pointers(), []string{"#/colour", "#/failover_codes/1", "#/id", "#/max_calls", "#/name", "#/pass_headers/0",
+		"#/realm_id", "#/ring_timeout_s"})
 
-	r = f.do("PATCH", f.trunk(), `{"max_calls":-1,"routing_plan_id":"rpl_nonsense","name":null}`, "Content-Type", "application/merge-patch+json")
+	r = f.do("PATCH", f.trunk(), `{"max_calls":-1,"routing_plan_id":"rpl_nonsense","name":null}`, "Content-Type",
+		"application/merge-patch+json")
 	r.problem(422, "invalid")
 	equal(t, r.pointers(), []string{"#/max_calls", "#/name", "#/routing_plan_id"})
 
-	r = f.do("POST", f.trunk()+"/identities", `{"name":"all","cidr":"0.0.0.0/0","transport":"sctp","sip_interface_id":"sif_nonsense"}`)
+	r = f.do("POST", f.trunk()+"/identities",
+		`{"name":"all","cidr":"0.0.0.0/0","transport":"sctp","sip_interface_id":"sif_nonsense"}`)
 	r.problem(422, "invalid")
 	equal(t, r.pointers(), []string{"#/cidr", "#/sip_interface_id", "#/transport"})
 }
@@ -124,15 +131,19 @@ func TestCreateGetReplacePatchDelete(t *testing.T) {
 		t.Errorf("made %s\nread %s", made.body, got.body)
 	}
 
-	patched := f.do("PATCH", at, `{"max_calls":7,"labels":{"region":"eu"},"ring_timeout_s":30}`, "Content-Type", "application/merge-patch+json", "If-Match", got.header.Get("ETag")).is(200)
-	if m := patched.json(); m["max_calls"] != 7.0 || m["name"] != "south" || patched.header.Get("ETag") == got.header.Get("ETag") {
+	patched := f.do("PATCH", at, `{"max_calls":7,"labels":{"region":"eu"},"ring_timeout_s":30}`, "Content-Type",
+		"application/merge-patch+json", "If-Match", got.header.Get("ETag")).is(200)
+	if m := patched.json(); m["max_calls"] != 7.0 || m["name"] != "south" ||
+		patched.header.Get("ETag") == got.header.Get("ETag") {
 		t.Errorf("%s", patched.body)
 	}
 	f.do("PATCH", at, `{"max_calls":8}`, "If-Match", got.header.Get("ETag")).problem(412, "precondition_failed")
 
 	// null puts a field back to its default; labels are merged.
-	patched = f.do("PATCH", at, `{"ring_timeout_s":null,"failover_codes":null,"labels":{"region":null,"tier":"gold"}}`).is(200)
-	if m := patched.json(); m["ring_timeout_s"] != 120.0 || fmt.Sprint(m["labels"]) != "map[tier:gold]" || fmt.Sprint(m["failover_codes"]) != "[408 5xx]" {
+	patched = f.do("PATCH", at,
+		`{"ring_timeout_s":null,"failover_codes":null,"labels":{"region":null,"tier":"gold"}}`).is(200)
+	if m := patched.json(); m["ring_timeout_s"] != 120.0 || fmt.Sprint(m["labels"]) != "map[tier:gold]" ||
+		fmt.Sprint(m["failover_codes"]) != "[408 5xx]" {
 		t.Errorf("%s", patched.body)
 	}
 
@@ -146,7 +157,8 @@ func TestCreateGetReplacePatchDelete(t *testing.T) {
 		t.Errorf("%s", replaced.body)
 	}
 	f.do("PUT", at, strings.Replace(string(replaced.body), made.text("id"), "trk_other", 1)).problem(422, "invalid")
-	f.do("PUT", at, strings.Replace(string(replaced.body), sbc.DefaultTenantID, f.ids[sbc.KindTenant], 1)).problem(422, "invalid")
+	f.do("PUT", at, strings.Replace(string(replaced.body), sbc.DefaultTenantID, f.ids[sbc.KindTenant], 1)).problem(422,
+		"invalid")
 
 	f.do("DELETE", at, "", "If-Match", `"1"`).problem(412, "precondition_failed")
 	f.do("DELETE", at, "").is(204)
@@ -231,7 +243,8 @@ func TestIdempotencyKey(t *testing.T) {
 	body := trunkBody(f, "once")
 	first := f.do("POST", "/v1/trunks", body, "Idempotency-Key", "k1").is(201)
 	again := f.do("POST", "/v1/trunks", body, "Idempotency-Key", "k1").is(201)
-	if string(again.body) != string(first.body) || again.header.Get("Idempotency-Replayed") != "true" || first.header.Get("Idempotency-Replayed") != "" {
+	if string(again.body) != string(first.body) || again.header.Get("Idempotency-Replayed") != "true" ||
+		first.header.Get("Idempotency-Replayed") != "" {
 		t.Errorf("first %s\nagain %s", first.body, again.body)
 	}
 	for _, h := range []string{"ETag", "Location", "Content-Type"} {
@@ -294,7 +307,8 @@ func TestSecretOfANewKeyIsShownOnceAndNotStored(t *testing.T) {
 			t.Error("the key lies readable among the remembered answers")
 		}
 	}
-	if again := f.do("POST", "/v1/api-keys", `{"name":"app","scopes":["cdrs:read"]}`, "Idempotency-Key", "k").is(201); again.text("key") != key {
+	if again := f.do("POST", "/v1/api-keys", `{"name":"app","scopes":["cdrs:read"]}`, "Idempotency-Key",
+		"k").is(201); again.text("key") != key {
 		t.Error("the repetition did not give the key")
 	}
 	if strings.Contains(f.logs.String(), key) || strings.Contains(f.logs.String(), adminKey) {
@@ -357,7 +371,8 @@ func TestTenantsDoNotSeeEachOther(t *testing.T) {
 	f.as(tenantKey, "POST", "/v1/realms", `{"name":"x","tenant_id":"ten_default"}`).problem(403, "forbidden")
 	f.as(tenantKey, "GET", "/v1/realms?tenant_id=ten_default", "").problem(403, "forbidden")
 	f.as(tenantKey, "PUT", "/v1/trunks/by-external-id/crm-4712", `{"name":"mine","realm_id":"`+realm.text("id")+`"}`).is(201)
-	for path, want := range map[string]int{"/v1/tenants": 1, "/v1/realms": 1, "/v1/trunks": 1, "/v1/api-keys": 1, "/v1/calls": 1, "/v1/cdrs": 1, "/v1/audit-events": 2} {
+	for path, want := range map[string]int{"/v1/tenants": 1, "/v1/realms": 1, "/v1/trunks": 1, "/v1/api-keys": 1,
+		"/v1/calls": 1, "/v1/cdrs": 1, "/v1/audit-events": 2} {
 		if got := len(f.as(tenantKey, "GET", path, "").is(200).json()["items"].([]any)); got != want {
 			t.Errorf("%s shows %d, want %d", path, got, want)
 		}
@@ -373,7 +388,9 @@ func TestTenantsDoNotSeeEachOther(t *testing.T) {
 	}
 	f.as(tenantKey, "DELETE", call, "").problem(404, "not_found")
 	f.as(tenantKey, "GET", "/v1/calls/call_zz/messages", "").is(200)
-	f.as(tenantKey, "POST", "/v1/routing/explain", fmt.Sprintf(`{"source_address":"127.0.0.1","sip_interface_id":%q,"callee":"1"}`, f.ids[sbc.KindSIPInterface])).problem(422, "invalid")
+	f.as(tenantKey, "POST", "/v1/routing/explain",
+		fmt.Sprintf(`{"source_address":"127.0.0.1","sip_interface_id":%q,"callee":"1"}`,
+			f.ids[sbc.KindSIPInterface])).problem(422, "invalid")
 	// A system-wide key chooses.
 	if got := f.do("POST", "/v1/realms", `{"name":"theirs","tenant_id":"`+mine+`"}`).is(201).text("tenant_id"); got != mine {
 		t.Errorf("tenant %s", got)
@@ -396,7 +413,8 @@ func TestHangUpIsAudited(t *testing.T) {
 	f.do("DELETE", "/v1/calls/"+id+"?reason=credit+used+up", "", "X-Request-Id", "crm.1").is(204)
 	equal(t, f.calls.hungUp, []string{id + ": credit used up"})
 	event := f.do("GET", "/v1/audit-events?resource_id="+id, "").is(200).json()["items"].([]any)[0].(map[string]any)
-	if event["operation_id"] != "hangUpCall" || event["actor"] != "key_a" || event["request_id"] != "crm.1" || event["source_ip"] != "192.0.2.1" {
+	if event["operation_id"] != "hangUpCall" || event["actor"] != "key_a" || event["request_id"] != "crm.1" ||
+		event["source_ip"] != "192.0.2.1" {
 		t.Errorf("%v", event)
 	}
 	f.do("DELETE", "/v1/calls/"+id, "").problem(404, "not_found")
@@ -440,7 +458,8 @@ func TestRequestIDIsKeptIfHarmless(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	for _, bad := range []string{"a b", strings.Repeat("x", 65), "<script>"} {
-		if got := f.do("GET", "/healthz", "", "X-Request-Id", bad).header.Get("X-Request-Id"); !strings.HasPrefix(got, "req_") {
+		if got := f.do("GET", "/healthz", "", "X-Request-Id", bad).header.Get("X-Request-Id"); !strings.HasPrefix(got,
+			"req_") {
 			t.Errorf("%q was kept as %q", bad, got)
 		}
 	}
@@ -451,7 +470,8 @@ func TestReadiness(t *testing.T) {
 	f.as("", "GET", "/readyz", "").is(200)
 	f.node.ready = append(f.node.ready, sbc.Condition{Type: "sip_interfaces", Detail: "carriers is down"})
 	r := f.as("", "GET", "/readyz", "")
-	if doc := r.problem(503, "not_ready"); len(doc["conditions"].([]any)) != 2 || doc["detail"] != "sip_interfaces: carriers is down" {
+	if doc := r.problem(503, "not_ready"); len(doc["conditions"].([]any)) != 2 ||
+		doc["detail"] != "sip_interfaces: carriers is down" {
 		t.Errorf("%s", r.body)
 	}
 	f.as("", "GET", "/healthz", "").is(200)
@@ -462,7 +482,8 @@ func TestMetricsOfTheAPI(t *testing.T) {
 	f.do("GET", "/v1/trunks", "").is(200)
 	f.as("", "GET", "/nonsense", "").is(404)
 	got := string(f.do("GET", "/metrics", "").is(200).body)
-	for _, want := range []string{`sbc_http_requests_total{code="200",operation_id="listTrunks"} 1`, `sbc_http_requests_total{code="404",operation_id="none"} 1`, "sbc_http_request_duration_seconds_bucket"} {
+	for _, want := range []string{`sbc_http_requests_total{code="200",operation_id="listTrunks"} 1`,
+		`sbc_http_requests_total{code="404",operation_id="none"} 1`, "sbc_http_request_duration_seconds_bucket"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%s is missing", want)
 		}

@@ -70,7 +70,21 @@ func (s *server) routes() http.Handler {
 	}
 	e.Use(s.envelope)
 	gen.RegisterHandlers(e, gen.NewStrictHandler(s, nil))
-	return e
+	return handler{e}
+}
+
+// handler is echo with HEAD, which it serves as GET without its body; net/http leaves that out by itself (RFC 9110 9.3.2). Probes
+// ask so.
+type handler struct{ *echo.Echo }
+
+// ServeHTTP serves one request.
+func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodHead {
+		asked := *r
+		asked.Method = http.MethodGet
+		r = &asked
+	}
+	h.Echo.ServeHTTP(w, r)
 }
 
 // envelope is what every request goes through: a name, a watch, the checks, and one place where errors become problem documents.
@@ -105,7 +119,8 @@ func (s *server) guarded(c echo.Context, who *caller, next echo.HandlerFunc) (er
 	defer func() {
 		if p := recover(); p != nil {
 			s.metrics.panics.Inc()
-			s.log.Error("api: panic", "request_id", who.requestID, "operation_id", who.op.id, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			s.log.Error("api: panic", "request_id", who.requestID, "operation_id", who.op.id, "panic", fmt.Sprint(p),
+				"stack", string(debug.Stack()))
 			err = sbc.Errorf(sbc.CodeInternal, "")
 		}
 	}()

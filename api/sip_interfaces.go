@@ -8,7 +8,9 @@ import (
 )
 
 // ListSIPInterfaces serves the list of SIP interfaces.
-func (s *server) ListSIPInterfaces(ctx context.Context, r gen.ListSIPInterfacesRequestObject) (gen.ListSIPInterfacesResponseObject, error) {
+func (s *server) ListSIPInterfaces(
+	ctx context.Context, r gen.ListSIPInterfacesRequestObject,
+) (gen.ListSIPInterfacesResponseObject, error) {
 	p := r.Params
 	items, next, err := list[gen.SIPInterface](ctx, s, top(sbc.KindSIPInterface), filters{
 		limit: p.Limit, cursor: p.Cursor, name: p.Name, externalID: p.ExternalID, enabled: p.Enabled, label: p.Label,
@@ -21,58 +23,90 @@ func (s *server) ListSIPInterfaces(ctx context.Context, r gen.ListSIPInterfacesR
 }
 
 // CreateSIPInterface makes a SIP interface.
-func (s *server) CreateSIPInterface(ctx context.Context, r gen.CreateSIPInterfaceRequestObject) (gen.CreateSIPInterfaceResponseObject, error) {
-	v, err := create[gen.SIPInterface](ctx, s, top(sbc.KindSIPInterface), r.Params.DryRun, r.Body)
+func (s *server) CreateSIPInterface(
+	ctx context.Context, r gen.CreateSIPInterfaceRequestObject,
+) (gen.CreateSIPInterfaceResponseObject, error) {
+	v, err := create[gen.SIPInterface](ctx, s, write{place: top(sbc.KindSIPInterface), dryRun: r.Params.DryRun, body: r.Body})
 	if err != nil {
 		return nil, err
 	}
-	return gen.CreateSIPInterface201JSONResponse{Body: v.body, Headers: gen.CreateSIPInterface201ResponseHeaders{ETag: v.tag, Location: v.location}}, nil
+	return gen.CreateSIPInterface201JSONResponse{
+		Body: v.body, Headers: gen.CreateSIPInterface201ResponseHeaders{ETag: v.tag, Location: v.location},
+	}, nil
 }
 
 // GetSIPInterface shows a SIP interface.
-func (s *server) GetSIPInterface(ctx context.Context, r gen.GetSIPInterfaceRequestObject) (gen.GetSIPInterfaceResponseObject, error) {
+func (s *server) GetSIPInterface(
+	ctx context.Context, r gen.GetSIPInterfaceRequestObject,
+) (gen.GetSIPInterfaceResponseObject, error) {
 	v, err := show[gen.SIPInterface](ctx, s, top(sbc.KindSIPInterface), r.SIPInterfaceID, nil)
 	if err != nil {
 		return nil, err
 	}
-	return gen.GetSIPInterface200JSONResponse{Body: v.body, Headers: gen.GetSIPInterface200ResponseHeaders{ETag: v.tag}}, nil
+	return gen.GetSIPInterface200JSONResponse{
+		Body: v.body, Headers: gen.GetSIPInterface200ResponseHeaders{ETag: v.tag},
+	}, nil
 }
 
 // ReplaceSIPInterface puts a whole SIP interface in the place of another.
-func (s *server) ReplaceSIPInterface(ctx context.Context, r gen.ReplaceSIPInterfaceRequestObject) (gen.ReplaceSIPInterfaceResponseObject, error) {
-	v, err := replace[gen.SIPInterface](ctx, s, top(sbc.KindSIPInterface), r.SIPInterfaceID, r.Params.DryRun, conditions{ifMatch: r.Params.IfMatch}, r.Body)
+func (s *server) ReplaceSIPInterface(
+	ctx context.Context, r gen.ReplaceSIPInterfaceRequestObject,
+) (gen.ReplaceSIPInterfaceResponseObject, error) {
+	v, err := replace[gen.SIPInterface](ctx, s, write{
+		place: top(sbc.KindSIPInterface), id: r.SIPInterfaceID, dryRun: r.Params.DryRun, ifMatch: r.Params.IfMatch, body: r.Body,
+	})
 	if err != nil {
 		return nil, err
 	}
-	return gen.ReplaceSIPInterface200JSONResponse{Body: v.body, Headers: gen.ReplaceSIPInterface200ResponseHeaders{ETag: v.tag}}, nil
+	return gen.ReplaceSIPInterface200JSONResponse{
+		Body: v.body, Headers: gen.ReplaceSIPInterface200ResponseHeaders{ETag: v.tag},
+	}, nil
 }
 
 // UpdateSIPInterface changes some fields of a SIP interface.
-func (s *server) UpdateSIPInterface(ctx context.Context, r gen.UpdateSIPInterfaceRequestObject) (gen.UpdateSIPInterfaceResponseObject, error) {
-	v, err := patch[gen.SIPInterface](ctx, s, top(sbc.KindSIPInterface), r.SIPInterfaceID, r.Params.DryRun, conditions{ifMatch: r.Params.IfMatch}, r.Body)
+func (s *server) UpdateSIPInterface(
+	ctx context.Context, r gen.UpdateSIPInterfaceRequestObject,
+) (gen.UpdateSIPInterfaceResponseObject, error) {
+	v, err := patch[gen.SIPInterface](ctx, s, write{
+		place: top(sbc.KindSIPInterface), id: r.SIPInterfaceID, dryRun: r.Params.DryRun, ifMatch: r.Params.IfMatch, body: r.Body,
+	})
 	if err != nil {
 		return nil, err
 	}
-	return gen.UpdateSIPInterface200JSONResponse{Body: v.body, Headers: gen.UpdateSIPInterface200ResponseHeaders{ETag: v.tag}}, nil
+	return gen.UpdateSIPInterface200JSONResponse{
+		Body: v.body, Headers: gen.UpdateSIPInterface200ResponseHeaders{ETag: v.tag},
+	}, nil
 }
 
 // DeleteSIPInterface deletes a SIP interface.
-func (s *server) DeleteSIPInterface(ctx context.Context, r gen.DeleteSIPInterfaceRequestObject) (gen.DeleteSIPInterfaceResponseObject, error) {
-	if err := remove(ctx, s, top(sbc.KindSIPInterface), r.SIPInterfaceID, r.Params.DryRun, conditions{ifMatch: r.Params.IfMatch}); err != nil {
+func (s *server) DeleteSIPInterface(
+	ctx context.Context, r gen.DeleteSIPInterfaceRequestObject,
+) (gen.DeleteSIPInterfaceResponseObject, error) {
+	err := remove(ctx, s, write{place: top(sbc.KindSIPInterface), id: r.SIPInterfaceID, dryRun: r.Params.DryRun,
+		ifMatch: r.Params.IfMatch})
+	if err != nil {
 		return nil, err
 	}
 	return gen.DeleteSIPInterface204Response{}, nil
 }
 
 // UpsertSIPInterface makes or replaces the SIP interface with an external id.
-func (s *server) UpsertSIPInterface(ctx context.Context, r gen.UpsertSIPInterfaceRequestObject) (gen.UpsertSIPInterfaceResponseObject, error) {
-	cond := conditions{ifMatch: r.Params.IfMatch, ifNoneMatch: r.Params.IfNoneMatch}
-	v, err := upsert[gen.SIPInterface](ctx, s, top(sbc.KindSIPInterface), r.ExternalID, r.Params.DryRun, cond, r.Body)
+func (s *server) UpsertSIPInterface(
+	ctx context.Context, r gen.UpsertSIPInterfaceRequestObject,
+) (gen.UpsertSIPInterfaceResponseObject, error) {
+	v, err := upsert[gen.SIPInterface](ctx, s, write{
+		place: top(sbc.KindSIPInterface), id: r.ExternalID, dryRun: r.Params.DryRun, body: r.Body,
+		ifMatch: r.Params.IfMatch, ifNoneMatch: r.Params.IfNoneMatch,
+	})
 	if err != nil {
 		return nil, err
 	}
 	if v.created {
-		return gen.UpsertSIPInterface201JSONResponse{Body: v.body, Headers: gen.UpsertSIPInterface201ResponseHeaders{ETag: v.tag, Location: v.location}}, nil
+		return gen.UpsertSIPInterface201JSONResponse{
+			Body: v.body, Headers: gen.UpsertSIPInterface201ResponseHeaders{ETag: v.tag, Location: v.location},
+		}, nil
 	}
-	return gen.UpsertSIPInterface200JSONResponse{Body: v.body, Headers: gen.UpsertSIPInterface200ResponseHeaders{ETag: v.tag}}, nil
+	return gen.UpsertSIPInterface200JSONResponse{
+		Body: v.body, Headers: gen.UpsertSIPInterface200ResponseHeaders{ETag: v.tag},
+	}, nil
 }

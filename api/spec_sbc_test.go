@@ -58,9 +58,11 @@ func TestBoundsOfTheSpecificationAreThoseOfSBC(t *testing.T) {
 				if err := decodeOnto(next, is); err != nil {
 					t.Fatal(err)
 				}
-				wrong := slices.ContainsFunc(next.Validate(), func(f sbc.Fault) bool { return firstSegment(f.Pointer) == name })
+				wrong := slices.ContainsFunc(next.Validate(),
+					func(f sbc.Fault) bool { return firstSegment(f.Pointer) == name })
 				if wrong == c.good {
-					t.Errorf("%s.%s = %.60v: the specification says good=%v, sbc says good=%v", kind, name, c.value, c.good, !wrong)
+					t.Errorf("%s.%s = %.60v: the specification says good=%v, sbc says good=%v", kind, name, c.value,
+						c.good, !wrong)
 				}
 			}
 		}
@@ -263,7 +265,8 @@ func TestEveryFieldOfSBCIsInTheSpecification(t *testing.T) {
 		}
 		delete(has, "status")
 		if !maps.Equal(want, has) {
-			t.Errorf("%s: sbc has %v\nopenapi.yaml has %v", kind, slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(has)))
+			t.Errorf("%s: sbc has %v\nopenapi.yaml has %v", kind, slices.Sorted(maps.Keys(want)),
+				slices.Sorted(maps.Keys(has)))
 		}
 	}
 }

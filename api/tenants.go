@@ -8,7 +8,9 @@ import (
 )
 
 // ListTenants serves the list of tenants.
-func (s *server) ListTenants(ctx context.Context, r gen.ListTenantsRequestObject) (gen.ListTenantsResponseObject, error) {
+func (s *server) ListTenants(
+	ctx context.Context, r gen.ListTenantsRequestObject,
+) (gen.ListTenantsResponseObject, error) {
 	p := r.Params
 	items, next, err := list[gen.Tenant](ctx, s, top(sbc.KindTenant), filters{
 		limit: p.Limit, cursor: p.Cursor, name: p.Name, externalID: p.ExternalID, enabled: p.Enabled, label: p.Label,
@@ -20,12 +22,16 @@ func (s *server) ListTenants(ctx context.Context, r gen.ListTenantsRequestObject
 }
 
 // CreateTenant makes a tenant.
-func (s *server) CreateTenant(ctx context.Context, r gen.CreateTenantRequestObject) (gen.CreateTenantResponseObject, error) {
-	v, err := create[gen.Tenant](ctx, s, top(sbc.KindTenant), r.Params.DryRun, r.Body)
+func (s *server) CreateTenant(
+	ctx context.Context, r gen.CreateTenantRequestObject,
+) (gen.CreateTenantResponseObject, error) {
+	v, err := create[gen.Tenant](ctx, s, write{place: top(sbc.KindTenant), dryRun: r.Params.DryRun, body: r.Body})
 	if err != nil {
 		return nil, err
 	}
-	return gen.CreateTenant201JSONResponse{Body: v.body, Headers: gen.CreateTenant201ResponseHeaders{ETag: v.tag, Location: v.location}}, nil
+	return gen.CreateTenant201JSONResponse{
+		Body: v.body, Headers: gen.CreateTenant201ResponseHeaders{ETag: v.tag, Location: v.location},
+	}, nil
 }
 
 // GetTenant shows a tenant.
@@ -38,40 +44,64 @@ func (s *server) GetTenant(ctx context.Context, r gen.GetTenantRequestObject) (g
 }
 
 // ReplaceTenant puts a whole tenant in the place of another.
-func (s *server) ReplaceTenant(ctx context.Context, r gen.ReplaceTenantRequestObject) (gen.ReplaceTenantResponseObject, error) {
-	v, err := replace[gen.Tenant](ctx, s, top(sbc.KindTenant), r.TenantID, r.Params.DryRun, conditions{ifMatch: r.Params.IfMatch}, r.Body)
+func (s *server) ReplaceTenant(
+	ctx context.Context, r gen.ReplaceTenantRequestObject,
+) (gen.ReplaceTenantResponseObject, error) {
+	v, err := replace[gen.Tenant](ctx, s, write{
+		place: top(sbc.KindTenant), id: r.TenantID, dryRun: r.Params.DryRun, ifMatch: r.Params.IfMatch, body: r.Body,
+	})
 	if err != nil {
 		return nil, err
 	}
-	return gen.ReplaceTenant200JSONResponse{Body: v.body, Headers: gen.ReplaceTenant200ResponseHeaders{ETag: v.tag}}, nil
+	return gen.ReplaceTenant200JSONResponse{
+		Body: v.body, Headers: gen.ReplaceTenant200ResponseHeaders{ETag: v.tag},
+	}, nil
 }
 
 // UpdateTenant changes some fields of a tenant.
-func (s *server) UpdateTenant(ctx context.Context, r gen.UpdateTenantRequestObject) (gen.UpdateTenantResponseObject, error) {
-	v, err := patch[gen.Tenant](ctx, s, top(sbc.KindTenant), r.TenantID, r.Params.DryRun, conditions{ifMatch: r.Params.IfMatch}, r.Body)
+func (s *server) UpdateTenant(
+	ctx context.Context, r gen.UpdateTenantRequestObject,
+) (gen.UpdateTenantResponseObject, error) {
+	v, err := patch[gen.Tenant](ctx, s, write{
+		place: top(sbc.KindTenant), id: r.TenantID, dryRun: r.Params.DryRun, ifMatch: r.Params.IfMatch, body: r.Body,
+	})
 	if err != nil {
 		return nil, err
 	}
-	return gen.UpdateTenant200JSONResponse{Body: v.body, Headers: gen.UpdateTenant200ResponseHeaders{ETag: v.tag}}, nil
+	return gen.UpdateTenant200JSONResponse{
+		Body: v.body, Headers: gen.UpdateTenant200ResponseHeaders{ETag: v.tag},
+	}, nil
 }
 
 // DeleteTenant deletes a tenant.
-func (s *server) DeleteTenant(ctx context.Context, r gen.DeleteTenantRequestObject) (gen.DeleteTenantResponseObject, error) {
-	if err := remove(ctx, s, top(sbc.KindTenant), r.TenantID, r.Params.DryRun, conditions{ifMatch: r.Params.IfMatch}); err != nil {
+func (s *server) DeleteTenant(
+	ctx context.Context, r gen.DeleteTenantRequestObject,
+) (gen.DeleteTenantResponseObject, error) {
+	err := remove(ctx, s, write{place: top(sbc.KindTenant), id: r.TenantID, dryRun: r.Params.DryRun,
+		ifMatch: r.Params.IfMatch})
+	if err != nil {
 		return nil, err
 	}
 	return gen.DeleteTenant204Response{}, nil
 }
 
 // UpsertTenant makes or replaces the tenant with an external id.
-func (s *server) UpsertTenant(ctx context.Context, r gen.UpsertTenantRequestObject) (gen.UpsertTenantResponseObject, error) {
-	cond := conditions{ifMatch: r.Params.IfMatch, ifNoneMatch: r.Params.IfNoneMatch}
-	v, err := upsert[gen.Tenant](ctx, s, top(sbc.KindTenant), r.ExternalID, r.Params.DryRun, cond, r.Body)
+func (s *server) UpsertTenant(
+	ctx context.Context, r gen.UpsertTenantRequestObject,
+) (gen.UpsertTenantResponseObject, error) {
+	v, err := upsert[gen.Tenant](ctx, s, write{
+		place: top(sbc.KindTenant), id: r.ExternalID, dryRun: r.Params.DryRun, body: r.Body,
+		ifMatch: r.Params.IfMatch, ifNoneMatch: r.Params.IfNoneMatch,
+	})
 	if err != nil {
 		return nil, err
 	}
 	if v.created {
-		return gen.UpsertTenant201JSONResponse{Body: v.body, Headers: gen.UpsertTenant201ResponseHeaders{ETag: v.tag, Location: v.location}}, nil
+		return gen.UpsertTenant201JSONResponse{
+			Body: v.body, Headers: gen.UpsertTenant201ResponseHeaders{ETag: v.tag, Location: v.location},
+		}, nil
 	}
-	return gen.UpsertTenant200JSONResponse{Body: v.body, Headers: gen.UpsertTenant200ResponseHeaders{ETag: v.tag}}, nil
+	return gen.UpsertTenant200JSONResponse{
+		Body: v.body, Headers: gen.UpsertTenant200ResponseHeaders{ETag: v.tag},
+	}, nil
 }

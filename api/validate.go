@@ -42,19 +42,23 @@ func (op *operation) validateParameters(c echo.Context) error {
 	}
 	query, err := url.ParseQuery(c.Request().URL.RawQuery)
 	if err != nil {
-		faults = append(faults, sbc.Fault{Parameter: "?", Code: "malformed", Detail: "the query cannot be read: use percent-encoding"})
+		faults = append(faults, sbc.Fault{Parameter: "?", Code: "malformed",
+			Detail: "the query cannot be read: use percent-encoding"})
 	}
 	for name, values := range query {
 		p, known := op.query[name]
 		switch {
 		case !known && op.known == "":
-			faults = append(faults, sbc.Fault{Parameter: name, Code: "unknown_parameter", Detail: "is not known; this operation has no query parameters"})
+			faults = append(faults, sbc.Fault{Parameter: name, Code: "unknown_parameter",
+				Detail: "is not known; this operation has no query parameters"})
 		case !known:
-			faults = append(faults, sbc.Fault{Parameter: name, Code: "unknown_parameter", Detail: "is not known; known are " + op.known})
+			faults = append(faults, sbc.Fault{Parameter: name, Code: "unknown_parameter",
+				Detail: "is not known; known are " + op.known})
 		case len(values) > 1 && !p.array:
 			faults = append(faults, sbc.Fault{Parameter: name, Code: "repeated", Detail: "is there more than once"})
 		case p.array && p.most > 0 && uint64(len(values)) > p.most:
-			faults = append(faults, sbc.Fault{Parameter: name, Code: "too_many", Detail: fmt.Sprintf("is there %d times; at most %d are allowed", len(values), p.most)})
+			faults = append(faults, sbc.Fault{Parameter: name, Code: "too_many",
+				Detail: fmt.Sprintf("is there %d times; at most %d are allowed", len(values), p.most)})
 		default:
 			for _, v := range values {
 				faults = append(faults, p.check(v)...)
@@ -80,12 +84,14 @@ func (p *parameter) check(text string) []sbc.Fault {
 	case p.schema.Type.Is("integer"):
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
-			return []sbc.Fault{{Parameter: p.name, Code: "type", Detail: fmt.Sprintf("is %q; must be an integer", clip(text))}}
+			return []sbc.Fault{{Parameter: p.name, Code: "type", Detail: fmt.Sprintf("is %q; must be an integer",
+				clip(text))}}
 		}
 		value = float64(n)
 	case p.schema.Type.Is("boolean"):
 		if text != "true" && text != "false" {
-			return []sbc.Fault{{Parameter: p.name, Code: "type", Detail: fmt.Sprintf("is %q; must be true or false", clip(text))}}
+			return []sbc.Fault{{Parameter: p.name, Code: "type", Detail: fmt.Sprintf("is %q; must be true or false",
+				clip(text))}}
 		}
 		return nil
 	}
@@ -122,7 +128,8 @@ func (op *operation) readBody(c echo.Context) (raw []byte, object map[string]any
 	}
 	object, ok := value.(map[string]any)
 	if !ok {
-		return nil, nil, &sbc.Error{Code: sbc.CodeInvalid, Message: "the body must be a JSON object", Faults: []sbc.Fault{{Pointer: "#", Code: "type", Detail: "must be an object"}}}
+		return nil, nil, &sbc.Error{Code: sbc.CodeInvalid, Message: "the body must be a JSON object",
+			Faults: []sbc.Fault{{Pointer: "#", Code: "type", Detail: "must be an object"}}}
 	}
 	return raw, object, nil
 }
@@ -136,7 +143,8 @@ func decodeJSON(raw []byte) (any, error) {
 	case errors.As(err, &syntax):
 		return nil, sbc.Errorf(codeBody, "the body is not JSON: at byte %d: %s", syntax.Offset, syntax.Error())
 	case err != nil:
-		return nil, &sbc.Error{Code: codeBody, Message: "the body is not JSON that can be taken: a number is out of all bounds", Cause: err}
+		return nil, &sbc.Error{Code: codeBody,
+			Message: "the body is not JSON that can be taken: a number is out of all bounds", Cause: err}
 	}
 	return value, nil
 }
@@ -157,7 +165,8 @@ func (op *operation) contentType(r *http.Request) error {
 
 // validateBody checks a decoded object against the schema.
 func (op *operation) validateBody(object map[string]any) []sbc.Fault {
-	return schemaFaults(op.body.schema.VisitJSON(object, openapi3.MultiErrors(), openapi3.VisitAsRequest(), openapi3.EnableFormatValidation()), nil)
+	return schemaFaults(op.body.schema.VisitJSON(object, openapi3.MultiErrors(), openapi3.VisitAsRequest(),
+		openapi3.EnableFormatValidation()), nil)
 }
 
 // schemaFaults turns the validator's errors into ours; before is the path to where the schema was applied.

@@ -16,36 +16,50 @@ import (
 // errUnchanged rolls a transaction back in which nothing was changed: no revision, no new snapshot, no audit event.
 var errUnchanged = errors.New("nothing changes")
 
+// write is what a client asks to be written.
+type write struct {
+	place  place
+	id     string // of the resource; for an upsert the external id
+	dryRun *bool
+	body   any
+	// The preconditions (see precondition.go).
+	ifMatch, ifNoneMatch *string
+}
+
 // change is one write of one resource on its way through a transaction.
 type change struct {
+	write
 	s      *server
 	c      *caller
-	p      place
-	dryRun bool
-	cond   conditions
 	secret string       // of a key that is made
 	old    sbc.Resource // nil: it is made
 	result sbc.Resource
 }
 
-func (s *server) newChange(ctx context.Context, p place, dryRun *bool, cond conditions) *change {
-	ch := &change{s: s, c: callerOf(ctx), p: p, dryRun: value(dryRun), cond: cond}
-	if p.kind == sbc.KindAPIKey {
+func (s *server) newChange(ctx context.Context, w write) *change {
+	ch := &change{write: w, s: s, c: callerOf(ctx)}
+	if w.place.kind == sbc.KindAPIKey {
 		ch.secret = token.New()
 	}
 	return ch
 }
 
+// kept tells whether the change is meant to last.
+func (ch *change) kept() bool { return !value(ch.dryRun) }
+
 // inTx reads within the transaction.
 func inTx(tx sbc.Tx) getter { return tx.Get }
 
 // create makes a resource.
-func create[G any](ctx context.Context, s *server, p place, dryRun *bool, body any) (view[G], error) {
-	ch := s.newChange(ctx, p, dryRun, conditions{})
+func create[G any](ctx context.Context, s *server, w write) (view[G], error) {
+	ch := s.newChange(ctx, w)
 	var v view[G]
 	err := ch.run(ctx, func(tx sbc.Tx) error {
-		if err := ch.make(tx, body, ""); err != nil {
+		if err := ch.make(tx, ""); err != nil {
 			return err
+		}
+		if ch.c.retry == nil {
+			return nil
 		}
 		var err error
 		if v, err = seen[G](ch); err != nil {
@@ -53,31 +67,34 @@ func create[G any](ctx context.Context, s *server, p place, dryRun *bool, body a
 		}
 		return s.remember(tx, ch, v.tag, v.location, v.body)
 	})
-	return v, err
+	if err == nil && ch.c.retry != nil {
+		return v, nil // exactly what a repetition will get
+	}
+	return finish[G](ch, err)
 }
 
 // replace puts a whole resource in the place of another.
-func replace[G any](ctx context.Context, s *server, p place, id string, dryRun *bool, cond conditions, body any) (view[G], error) {
-	ch := s.newChange(ctx, p, dryRun, cond)
+func replace[G any](ctx context.Context, s *server, w write) (view[G], error) {
+	ch := s.newChange(ctx, w)
 	err := ch.run(ctx, func(tx sbc.Tx) error {
-		old, err := ch.p.find(inTx(tx), ch.c.tenant(), id)
+		old, err := ch.place.find(inTx(tx), ch.c.tenant(), w.id)
 		if err != nil {
 			return err
 		}
-		return ch.exchange(tx, old, func(r sbc.Resource) error { return decodeOnto(r, body) })
+		return ch.exchange(tx, old, func(r sbc.Resource) error { return decodeOnto(r, w.body) })
 	})
 	return finish[G](ch, err)
 }
 
 // patch changes some fields of a resource.
-func patch[G any](ctx context.Context, s *server, p place, id string, dryRun *bool, cond conditions, body any) (view[G], error) {
-	ch := s.newChange(ctx, p, dryRun, cond)
+func patch[G any](ctx context.Context, s *server, w write) (view[G], error) {
+	ch := s.newChange(ctx, w)
 	err := ch.run(ctx, func(tx sbc.Tx) error {
-		old, err := ch.p.find(inTx(tx), ch.c.tenant(), id)
+		old, err := ch.place.find(inTx(tx), ch.c.tenant(), w.id)
 		if err != nil {
 			return err
 		}
-		return ch.exchange(tx, old, func(r sbc.Resource) error { return patched(r, old, body) })
+		return ch.exchange(tx, old, func(r sbc.Resource) error { return patched(r, old, w.body) })
 	})
 	return finish[G](ch, err)
 }
@@ -95,26 +112,26 @@ func patched(r, old sbc.Resource, body any) error {
 	return decodeOnto(r, merge(is, wanted))
 }
 
-// upsert makes or replaces the resource that another system knows by externalID.
-func upsert[G any](ctx context.Context, s *server, p place, externalID string, dryRun *bool, cond conditions, body any) (view[G], error) {
-	ch := s.newChange(ctx, p, dryRun, cond)
+// upsert makes or replaces the resource that another system knows by an external id.
+func upsert[G any](ctx context.Context, s *server, w write) (view[G], error) {
+	ch := s.newChange(ctx, w)
 	err := ch.run(ctx, func(tx sbc.Tx) error {
-		tenant, err := ch.tenantOf(body)
+		tenant, err := ch.tenantOf(w.body)
 		if err != nil {
 			return err
 		}
-		old, err := ch.byExternalID(tx, tenant, externalID)
+		old, err := ch.byExternalID(tx, tenant, w.id)
 		if err != nil {
 			return err
 		}
 		if old == nil {
-			return ch.make(tx, body, externalID)
+			return ch.make(tx, w.id)
 		}
 		return ch.exchange(tx, old, func(r sbc.Resource) error {
-			if err := decodeOnto(r, body); err != nil {
+			if err := decodeOnto(r, w.body); err != nil {
 				return err
 			}
-			return ch.named(r, externalID)
+			return named(r, w.id)
 		})
 	})
 	return finish[G](ch, err)
@@ -122,33 +139,35 @@ func upsert[G any](ctx context.Context, s *server, p place, externalID string, d
 
 // byExternalID finds what an upsert replaces; nil where there is nothing.
 func (ch *change) byExternalID(tx sbc.Tx, tenant, externalID string) (sbc.Resource, error) {
-	old, err := tx.ByExternalID(ch.p.kind, tenant, externalID)
+	old, err := tx.ByExternalID(ch.place.kind, tenant, externalID)
 	switch {
 	case err != nil && sbc.CodeOf(err) == sbc.CodeNotFound:
 		return nil, nil
 	case err != nil:
 		return nil, err
-	case ch.p.kind == sbc.KindAPIKey && old.Base().TenantID != tenant:
+	case ch.place.kind == sbc.KindAPIKey && old.Base().TenantID != tenant:
 		return nil, nil // a system-wide key looks in all tenants, but writes where it said
-	case !ch.p.holds(old):
-		return nil, &sbc.Error{Code: sbc.CodeConflict, Message: fmt.Sprintf("the external id belongs to a %s of another %s", words(ch.p.kind), words(ch.p.parent)),
+	case !ch.place.holds(old):
+		return nil, &sbc.Error{Code: sbc.CodeConflict,
+			Message: fmt.Sprintf("the external id belongs to a %s of another %s", words(ch.place.kind),
+				words(ch.place.parent)),
 			Faults: []sbc.Fault{{Parameter: "external_id", Code: "taken", Detail: "is taken by " + old.Base().ID}}}
 	}
-	return ch.p.find(inTx(tx), ch.c.tenant(), old.Base().ID)
+	return ch.place.find(inTx(tx), ch.c.tenant(), old.Base().ID)
 }
 
 // remove deletes a resource.
-func remove(ctx context.Context, s *server, p place, id string, dryRun *bool, cond conditions) error {
-	ch := s.newChange(ctx, p, dryRun, cond)
+func remove(ctx context.Context, s *server, w write) error {
+	ch := s.newChange(ctx, w)
 	return ch.run(ctx, func(tx sbc.Tx) error {
-		old, err := p.find(inTx(tx), ch.c.tenant(), id)
+		old, err := ch.place.find(inTx(tx), ch.c.tenant(), w.id)
 		if err != nil {
 			return err
 		}
 		if err := ch.allowed(tx, old, nil); err != nil {
 			return err
 		}
-		if err := tx.Delete(p.kind, id); err != nil {
+		if err := tx.Delete(ch.place.kind, w.id); err != nil {
 			return err
 		}
 		return ch.audit(tx, old, nil)
@@ -157,30 +176,30 @@ func remove(ctx context.Context, s *server, p place, id string, dryRun *bool, co
 
 // run carries the change out and lets the keyring know.
 func (ch *change) run(ctx context.Context, do func(tx sbc.Tx) error) error {
-	err := ch.s.o.Config.Update(ctx, ch.dryRun, func(tx sbc.Tx) error {
+	err := ch.s.o.Config.Update(ctx, !ch.kept(), func(tx sbc.Tx) error {
 		ch.old, ch.result = nil, nil // the store may begin again after a collision
 		return do(tx)
 	})
-	if err == nil && !ch.dryRun && (ch.p.kind == sbc.KindAPIKey || ch.p.kind == sbc.KindTenant) {
+	if err == nil && ch.kept() && (ch.place.kind == sbc.KindAPIKey || ch.place.kind == sbc.KindTenant) {
 		ch.s.keys.forget()
 	}
 	return err
 }
 
 // make puts a new resource. externalID is set by an upsert.
-func (ch *change) make(tx sbc.Tx, body any, externalID string) error {
-	r := sbc.New(ch.p.kind)
-	if err := decodeOnto(r, body); err != nil {
+func (ch *change) make(tx sbc.Tx, externalID string) error {
+	r := sbc.New(ch.place.kind)
+	if err := decodeOnto(r, ch.body); err != nil {
 		return err
 	}
-	if err := ch.named(r, externalID); err != nil {
+	if err := named(r, externalID); err != nil {
 		return err
 	}
-	owner, err := ch.p.owner(inTx(tx), ch.c.tenant())
+	owner, err := ch.place.owner(inTx(tx), ch.c.tenant())
 	if err != nil {
 		return err
 	}
-	if err := ch.place(r, owner); err != nil {
+	if err := ch.settle(r, owner); err != nil {
 		return err
 	}
 	if key, ok := r.(*sbc.APIKey); ok {
@@ -192,7 +211,7 @@ func (ch *change) make(tx sbc.Tx, body any, externalID string) error {
 	if err := faultsIn(inTx(tx), r); err != nil {
 		return err
 	}
-	r.Base().ID = sbc.NewID(ch.p.kind.Prefix())
+	r.Base().ID = sbc.NewID(ch.place.kind.Prefix())
 	if err := tx.Put(r); err != nil {
 		return err
 	}
@@ -202,7 +221,7 @@ func (ch *change) make(tx sbc.Tx, body any, externalID string) error {
 
 // exchange puts a changed resource in the place of old.
 func (ch *change) exchange(tx sbc.Tx, old sbc.Resource, decode func(r sbc.Resource) error) error {
-	r := sbc.New(ch.p.kind)
+	r := sbc.New(ch.place.kind)
 	if err := decode(r); err != nil {
 		return err
 	}
@@ -237,7 +256,7 @@ func (ch *change) keep(r, old sbc.Resource) error {
 		return immutable("id", was.ID)
 	}
 	m.ID, m.TenantID, m.Revision, m.CreatedAt, m.UpdatedAt = was.ID, was.TenantID, was.Revision, was.CreatedAt, was.UpdatedAt
-	setParent(r, ch.p.id)
+	setParent(r, ch.place.id)
 	if key, ok := r.(*sbc.APIKey); ok {
 		if before, ok := old.(*sbc.APIKey); ok {
 			key.Hash, key.Hint = before.Hash, before.Hint
@@ -247,17 +266,19 @@ func (ch *change) keep(r, old sbc.Resource) error {
 }
 
 func immutable(name, is string) error {
-	return sbc.Invalid([]sbc.Fault{{Pointer: "#/" + name, Code: "immutable", Detail: fmt.Sprintf("is %q and cannot be changed", is)}})
+	return sbc.Invalid([]sbc.Fault{{Pointer: "#/" + name, Code: "immutable",
+		Detail: fmt.Sprintf("is %q and cannot be changed", is)}})
 }
 
 // named sets the external id that the path of an upsert gives.
-func (ch *change) named(r sbc.Resource, externalID string) error {
+func named(r sbc.Resource, externalID string) error {
 	m := r.Base()
 	if externalID == "" {
 		return nil
 	}
 	if m.ExternalID != "" && m.ExternalID != externalID {
-		return sbc.Invalid([]sbc.Fault{{Pointer: "#/external_id", Code: "immutable", Detail: "differs from the one in the path; leave it out"}})
+		return sbc.Invalid([]sbc.Fault{{Pointer: "#/external_id", Code: "immutable",
+			Detail: "differs from the one in the path; leave it out"}})
 	}
 	m.ExternalID = externalID
 	return nil
@@ -309,7 +330,7 @@ func same(a, b sbc.Resource) bool {
 // audit writes the event of the change into the same transaction.
 func (ch *change) audit(tx sbc.Tx, before, after sbc.Resource) error {
 	e := ch.c.event()
-	e.Kind, e.Revision = ch.p.kind, tx.Revision()
+	e.Kind, e.Revision = ch.place.kind, tx.Revision()
 	for _, side := range []struct {
 		r  sbc.Resource
 		to *any
@@ -342,7 +363,7 @@ func (c *caller) event() sbc.AuditEvent {
 // seen is the result of a change as the API shows it.
 func seen[G any](ch *change) (view[G], error) {
 	var more []field
-	created := ch.old == nil
+	created := ch.old == nil // an exchange has one
 	if created && ch.secret != "" {
 		more = append(more, field{"key", ch.secret})
 	}

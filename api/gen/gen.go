@@ -2013,7 +2013,7 @@ type MediaPoolStatus struct {
 	// Example: 2
 	QuarantinedPairs int `json:"quarantined_pairs"`
 
-	// State `ready`, `draining`, `down` or `disabled`. More may come.
+	// State `ready`, `starting`, `draining`, `down` or `disabled`. More may come.
 	//
 	// Example: ready
 	State string `json:"state"`
@@ -3127,7 +3127,7 @@ type SIPInterfaceStatus struct {
 	// Example: 2026-11-22T09:30:00Z
 	Since time.Time `json:"since"`
 
-	// State `listening`, `down` or `disabled`. More may come.
+	// State `listening`, `starting`, `down` or `disabled`. More may come.
 	//
 	// Example: listening
 	State string `json:"state"`
