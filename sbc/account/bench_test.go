@@ -18,7 +18,8 @@ func typical() *sbc.CDR {
 	c.CalleeNormalised, c.CalleeSent = "+493012345", "493012345"
 	c.FromURI, c.ToURI, c.RequestURI = "sip:+4930@a.example", "sip:0049@b.example", "sip:0049@c.example"
 	s := c.Media[0]
-	s.Codec, s.LocalAddress, s.RemoteAddress, s.FirstPacket, s.LastPacket = "PCMA/8000", "192.0.2.1:30000", "192.0.2.2:4000", &at, &at
+	s.Codec, s.LocalAddress, s.RemoteAddress = "PCMA/8000", "192.0.2.1:30000", "192.0.2.2:4000"
+	s.FirstPacket, s.LastPacket = &at, &at
 	c.Media = []sbc.StreamStats{s, s}
 	return c
 }

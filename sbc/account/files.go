@@ -27,23 +27,34 @@ type createFunc func(path string) (file, error)
 
 const private = 0o600
 
-func createFile(path string) (file, error) {
+func createFile(path string, volatile bool) (file, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, private)
 	if err != nil {
 		return nil, err
 	}
-	return dataFile{f}, nil
+	return dataFile{f, volatile}, nil
 }
 
 // dataFile forces only data to the disk, and of the metadata what is needed to find it.
-type dataFile struct{ *os.File }
+type dataFile struct {
+	*os.File
+	volatile bool
+}
 
 // Sync is fdatasync where there is one.
-func (f dataFile) Sync() error { return datasync(f.File) }
+func (f dataFile) Sync() error {
+	if f.volatile {
+		return nil
+	}
+	return datasync(f.File)
+}
 
-// syncDir makes new and removed names of a folder last.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
+// syncDir makes new and removed names of the folder last.
+func (j *Journal) syncDir() error {
+	if j.o.volatile {
+		return nil
+	}
+	d, err := os.Open(j.o.Dir)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ const patience = 30 * time.Second
 
 // quiet are options under which nothing happens by itself.
 func quiet(dir string) Options {
-	return Options{Dir: dir, Node: "node-1", Heartbeat: time.Hour, Sync: time.Hour, boot: "boot-1"}
+	return Options{Dir: dir, Node: "node-1", Heartbeat: time.Hour, Sync: time.Hour, boot: "boot-1", volatile: true}
 }
 
 func mustOpen(t testing.TB, o Options) *Journal {

@@ -50,6 +50,8 @@ type Options struct {
 	create createFunc
 	keep   time.Duration
 	boot   string
+	// volatile leaves out the forcing to disk, for tests: it is no matter to processes that are killed.
+	volatile bool
 }
 
 const (
@@ -80,7 +82,7 @@ func (o Options) withDefaults() Options {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.create == nil {
-		o.create = createFile
+		o.create = func(path string) (file, error) { return createFile(path, o.volatile) }
 	}
 	if o.keep == 0 {
 		o.keep = defaultKeep

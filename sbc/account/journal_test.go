@@ -152,7 +152,7 @@ func TestTornLastLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for n := whole; n <= int64(len(all)); n += max(1, min(37, int64(len(all))-2-n)) { // each opening forces to the disk
+	for n := whole; n <= int64(len(all)); n += max(1, min(37, int64(len(all))-2-n)) {
 		cut := t.TempDir()
 		if err := os.WriteFile(filepath.Join(cut, segmentName(7)), all[:n], private); err != nil {
 			t.Fatal(err)
@@ -262,6 +262,7 @@ func TestNotANumber(t *testing.T) {
 func TestManyAtOnce(t *testing.T) {
 	o := quiet(t.TempDir())
 	o.Heartbeat, o.Sync, o.SegmentBytes, o.keep = time.Millisecond, time.Millisecond, 20_000, time.Nanosecond
+	o.volatile = false
 	j := mustOpen(t, o)
 	s := newShop()
 	stop := run(j, s)

@@ -83,7 +83,7 @@ func child(dir, round string) error {
 	}
 	j, err := Open(Options{
 		Dir: filepath.Join(dir, "journal"), Heartbeat: 5 * time.Millisecond, Sync: 5 * time.Millisecond, SegmentBytes: 50_000,
-		keep: time.Millisecond,
+		keep: time.Millisecond, volatile: true,
 	})
 	if err != nil {
 		return err

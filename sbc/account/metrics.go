@@ -31,7 +31,7 @@ func newMetrics(j *Journal) *metrics {
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sbc_accounting_journal_errors_total", Help: "Operations of the accounting journal on its disk that failed.",
 		}, []string{"op"}),
-		lost:      counter("sbc_accounting_records_lost_total", "Lines of the accounting journal that neither disk nor memory could take."),
+		lost:      counter("sbc_accounting_records_lost_total", "Lines of the journal that neither disk nor memory could take."),
 		recovered: counter("sbc_accounting_records_recovered_total", "Call detail records made after a crash."),
 		broken:    counter("sbc_accounting_journal_broken_lines_total", "Lines of the accounting journal found broken at its opening."),
 	}

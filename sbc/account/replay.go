@@ -58,7 +58,7 @@ func (j *Journal) replay() error {
 		j.moveCursor(j.tail())
 	}
 	j.signal()
-	return errors.Join(j.sync(), syncDir(j.o.Dir))
+	return errors.Join(j.sync(), j.syncDir())
 }
 
 // scan reads one segment and gives the time of its last line.

@@ -47,7 +47,7 @@ func (j *Journal) heartbeat() error {
 	j.mu.Lock()
 	calls := len(j.open)
 	j.mu.Unlock()
-	if err := j.beat.write(strconv.FormatInt(time.Now().UnixMicro(), 10)); err != nil || calls == 0 {
+	if err := j.beat.write(strconv.FormatInt(time.Now().UnixMicro(), 10)); err != nil || calls == 0 || j.o.volatile {
 		return err
 	}
 	return datasync(j.beat.f)
@@ -70,7 +70,7 @@ func (j *Journal) sync() error {
 		note(f.Close())
 	}
 	if len(retired) > 0 {
-		note(syncDir(j.o.Dir))
+		note(j.syncDir())
 	}
 	if dirty && current != nil {
 		note(current.Sync())

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 
 	"github.com/sallyport/sallyport/sbc"
 )
@@ -29,8 +28,9 @@ type cdrRow struct {
 
 func (cdrRow) TableName() string { return "cdrs" }
 
-// cdrChunk is how many records one statement inserts.
-const cdrChunk = 200
+// cdrChunk is how many records one statement inserts at most. Fewer go in powers of two, so that a handful of statements serve
+// batches of any size: both sides keep each of them prepared.
+const cdrChunk = 128
 
 // AppendCDRs stores records that are not there yet and numbers them. Errors: CodeInvalid where a record cannot be held by the
 // database at all, anything else may be tried again.
@@ -45,7 +45,7 @@ func (s *Store) AppendCDRs(ctx context.Context, records []sbc.CDR) error {
 				return err
 			}
 			sequence := last
-			for chunk := range chunks(records, cdrChunk) {
+			for chunk := range powersOfTwo(records, cdrChunk) {
 				if sequence, err = appendChunk(db, chunk, sequence); err != nil {
 					return err
 				}
@@ -58,11 +58,14 @@ func (s *Store) AppendCDRs(ctx context.Context, records []sbc.CDR) error {
 	})
 }
 
-// chunks cuts a slice into pieces of at most n.
-func chunks[T any](all []T, n int) func(yield func([]T) bool) {
+// powersOfTwo cuts a slice into pieces of n, which is one, and then of ever smaller ones.
+func powersOfTwo[T any](all []T, n int) func(yield func([]T) bool) {
 	return func(yield func([]T) bool) {
 		for len(all) > 0 {
-			k := min(n, len(all))
+			for n > len(all) {
+				n /= 2
+			}
+			k := n
 			if !yield(all[:k]) {
 				return
 			}
@@ -100,7 +103,7 @@ func appendChunk(db *gorm.DB, records []sbc.CDR, sequence int64) (int64, error) 
 	if len(rows) == 0 {
 		return sequence, nil
 	}
-	return sequence, db.Clauses(clause.Insert{}).Create(&rows).Error
+	return sequence, db.Create(&rows).Error
 }
 
 func newCDRRow(c *sbc.CDR) cdrRow {

@@ -76,7 +76,8 @@ func classifySQLite(code int) (sbc.Code, string) {
 		return sbc.CodeInvalid, "the database cannot hold a value"
 	case 19: // CONSTRAINT
 		return sbc.CodeConflict, "the input collides with what exists"
-	case 3, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 26: // PERM BUSY LOCKED NOMEM READONLY INTERRUPT IOERR CORRUPT FULL CANTOPEN PROTOCOL NOTADB
+	// PERM BUSY LOCKED NOMEM READONLY INTERRUPT IOERR CORRUPT FULL CANTOPEN PROTOCOL NOTADB
+	case 3, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 26:
 		return sbc.CodeUnavailable, "the database cannot do this now"
 	}
 	return sbc.CodeInternal, "the database refused an operation"

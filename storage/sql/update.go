@@ -96,7 +96,8 @@ func (t *tx) Put(r sbc.Resource) error {
 	if err != nil {
 		return err
 	}
-	if err := t.db.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, UpdateAll: true}).Create(row).Error; err != nil {
+	upsert := clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, UpdateAll: true}
+	if err := t.db.Clauses(upsert).Create(row).Error; err != nil {
 		return translate(err)
 	}
 	if err := t.satellites(r, old != nil); err != nil {
@@ -140,7 +141,7 @@ func (t *tx) check(r sbc.Resource, known map[string]*resourceRow) error {
 	case kind == sbc.KindTenant && m.TenantID != "":
 		faults = append(faults, sbc.Fault{Pointer: "#/tenant_id", Code: "forbidden", Detail: "a tenant belongs to no tenant"})
 	case old != nil && old.TenantID != m.TenantID:
-		faults = append(faults, sbc.Fault{Pointer: "#/tenant_id", Code: "immutable", Detail: "a resource cannot move to another tenant"})
+		faults = append(faults, sbc.Fault{Pointer: "#/tenant_id", Code: "immutable", Detail: "a resource cannot change its tenant"})
 	case m.TenantID == "" && kind != sbc.KindTenant && kind != sbc.KindAPIKey:
 		faults = append(faults, sbc.Fault{Pointer: "#/tenant_id", Code: "required", Detail: "must name the tenant it belongs to"})
 	}

@@ -42,7 +42,7 @@ func twiceIsOnce(t *testing.T, f *fixture) {
 }
 
 func largeBatch(t *testing.T, f *fixture) {
-	const n = 1501
+	const n = 1101
 	batch := make([]sbc.CDR, n)
 	for i := range batch {
 		batch[i] = newCDR(sbc.DefaultTenantID)
@@ -70,7 +70,7 @@ func largeBatch(t *testing.T, f *fixture) {
 // feedOrder: readers that keep only the last sequence they saw, while several write, see every record once, in order, without
 // gaps, and each writer's records in its order.
 func feedOrder(t *testing.T, stores []*fixture) {
-	const writers, batches, size = 6, 12, 7
+	const writers, batches, size = 4, 8, 5
 	ids := make([][]string, writers)
 	var wg, readers sync.WaitGroup
 	stop := make(chan struct{})

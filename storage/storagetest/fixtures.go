@@ -94,7 +94,7 @@ func newCDR(tenantID string) sbc.CDR {
 		Disposition: sbc.DispositionAnswered, EndReason: sbc.EndCallerBye, ReleasedBy: sbc.SideCaller,
 		FinalCode: 200, FinalReason: "OK", Q850Cause: 16, ConfigRevision: 7, RuleID: "rul_1",
 		Legs: []sbc.CDRLeg{
-			{Side: sbc.SideCaller, SIPCallID: "a@x", Transport: sbc.TransportUDP, LocalAddress: "127.0.0.1:5060", RemoteAddress: "127.0.0.2:5060"},
+			{Side: sbc.SideCaller, SIPCallID: "a@x", Transport: sbc.TransportUDP, LocalAddress: "127.0.0.1:5060", RemoteAddress: "[::1]:9"},
 			{Side: sbc.SideCallee, SIPCallID: "b@y", Transport: sbc.TransportTCP, UserAgent: "phone/1.0 \"quoted\""},
 		},
 		Attempts: []sbc.CDRAttempt{

@@ -24,7 +24,7 @@ func nodes(t *testing.T, fresh Fresh) {
 // concurrentWriters: every write makes one revision, none is lost, a counter kept in a label never misses one, and readers see
 // only whole revisions.
 func concurrentWriters(t *testing.T, stores []*fixture) {
-	const writers, rounds = 6, 15
+	const writers, rounds = 4, 8
 	tally := newRealm(sbc.DefaultTenantID, sbc.NewID("tally"))
 	tally.Labels = map[string]string{"n": "0"}
 	stores[0].put(tally)
