@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -30,7 +29,7 @@ func (p *plan) calls(ctx context.Context, s *server) (result, error) {
 	before, begun := s.cpu(), time.Now()
 	t, err := p.load(ctx, p.rate, p.seconds*p.rate, holdTime)
 	used, lasted := s.cpu(), time.Since(begun)
-	stop()
+	profile := stop(ctx)
 	if err != nil {
 		return result{}, err
 	}
@@ -43,7 +42,7 @@ func (p *plan) calls(ctx context.Context, s *server) (result, error) {
 	}
 	r := result{value: ms(total) / float64(t.created), unit: "ms of CPU per call"}
 	r.text = fmt.Sprintf("%.3f ms of CPU per call at %d calls/s (%s; %v; %.0f MB resident)", r.value, p.rate, strings.Join(each, ", "), t,
-		mb(s.resident()))
+		mb(s.resident())) + profile
 	return r, nil
 }
 
@@ -54,20 +53,6 @@ func (p *plan) warm(ctx context.Context) (tally, error) {
 		return t, fmt.Errorf("warm-up: %w", err)
 	}
 	return t, nil
-}
-
-// sample starts perf on Sallyport if a profile is wanted; the function returned ends it.
-func (p *plan) sample(s *server, phase string) func() {
-	if p.profile == "" || s.name != "sallyport" {
-		return func() {}
-	}
-	perf, err := start(p.dir, "perf", "record", "-q", "-g", "-F", "997", "-e", "cpu-clock", "-o", p.profile+"."+phase, "-p",
-		strconv.Itoa(s.parts[0].cmd.Process.Pid))
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench: no profile:", err)
-		return func() {}
-	}
-	return perf.stop
 }
 
 // parser runs the benchmarks of the message package as they are.
@@ -98,9 +83,7 @@ func (p *plan) parser(ctx context.Context) (result, error) {
 // build makes the binary that is measured, unless one was given.
 func (p *plan) build(ctx context.Context) error {
 	if p.binary != "" {
-		abs, err := filepath.Abs(p.binary)
-		p.binary = abs
-		return err
+		return nil
 	}
 	p.binary = filepath.Join(p.dir, "sallyport")
 	out, err := exec.CommandContext(ctx, "go", "build", "-o", p.binary, "github.com/sallyport/sallyport/cmd/sallyport").CombinedOutput()

@@ -65,7 +65,17 @@ func parse(args []string) (*plan, error) {
 	case p.rate < 1 || p.seconds < 1 || p.runs < 1 || p.held < 1 || p.streams < 1:
 		return nil, errors.New("-rate, -seconds, -runs, -held and -streams must be at least 1")
 	}
-	return p, nil
+	return p, p.absolute()
+}
+
+// absolute makes paths independent of where the programs run.
+func (p *plan) absolute() (err error) {
+	for _, path := range []*string{&p.binary, &p.profile} {
+		if *path != "" && err == nil {
+			*path, err = filepath.Abs(*path)
+		}
+	}
+	return err
 }
 
 // measure makes everything ready, carries out the runs and prints what they have in common.

@@ -52,8 +52,10 @@ func (p *plan) rtp(ctx context.Context, s *server) (result, error) {
 	pace(ctx, p.seconds, a, b)
 	time.Sleep(200 * time.Millisecond)
 	used := s.cpu()
-	stop()
-	return rtpResult(used, before, a, b, warm)
+	profile := stop(ctx)
+	r, err := rtpResult(used, before, a, b, warm)
+	r.text += profile
+	return r, err
 }
 
 // rtpResult does the arithmetic.
