@@ -19,8 +19,8 @@
 //
 // # Limits
 //
-// When the disk takes nothing more, up to 10,000 records wait in memory, are written as soon as there is room, and go to the store
-// meanwhile; Answered and End then return ErrNotDurable. Beyond that records are lost: counted one by one, returned as
+// When the disk takes nothing more, up to 10,000 records wait in memory, are written as soon as there is room, and go to the
+// store meanwhile; Answered and End then return ErrNotDurable. Beyond that records are lost: counted one by one, returned as
 // ErrLost.
 // A record that the store can never hold is put into rejected.ndjson beside the segments. What happened in the last 200 ms can be
 // lost if the machine (not the process) goes down.

@@ -23,8 +23,6 @@ import (
 const (
 	envChild = "SALLYPORT_ACCOUNT_CHILD" // the folder, for the child
 	envRound = "SALLYPORT_ACCOUNT_ROUND"
-
-	killRounds = 50
 )
 
 // ledger is a store in a file: records are appended with one write, and those that are there already are left as they are when

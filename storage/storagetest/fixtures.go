@@ -77,7 +77,8 @@ func oneOfEach() []sbc.Resource {
 // full fills every common field. The strings are of the kind that breaks careless code.
 func full(kind sbc.Kind, tenantID string) sbc.Meta {
 	m := meta(kind, tenantID, fmt.Sprintf("%s %% '\"\\ ü 電話 ?1 $1", kind))
-	m.ExternalID, m.Description, m.Labels = "crm'; DROP TABLE resources; --", "a\\u0000b <&>", map[string]string{"site": "Köln", "a/b": ""}
+	m.ExternalID, m.Description = "crm'; DROP TABLE resources; --", "a\\u0000b <&>"
+	m.Labels = map[string]string{"site": "Köln", "a/b": ""}
 	return m
 }
 
@@ -94,12 +95,12 @@ func newCDR(tenantID string) sbc.CDR {
 		Disposition: sbc.DispositionAnswered, EndReason: sbc.EndCallerBye, ReleasedBy: sbc.SideCaller,
 		FinalCode: 200, FinalReason: "OK", Q850Cause: 16, ConfigRevision: 7, RuleID: "rul_1",
 		Legs: []sbc.CDRLeg{
-			{Side: sbc.SideCaller, SIPCallID: "a@x", Transport: sbc.TransportUDP, LocalAddress: "127.0.0.1:5060", RemoteAddress: "[::1]:9"},
+			{Side: sbc.SideCaller, SIPCallID: "a@x", Transport: sbc.TransportUDP, LocalAddress: "127.0.0.1:1", RemoteAddress: "[::1]:9"},
 			{Side: sbc.SideCallee, SIPCallID: "b@y", Transport: sbc.TransportTCP, UserAgent: "phone/1.0 \"quoted\""},
 		},
 		Attempts: []sbc.CDRAttempt{
 			{Number: 1, TrunkID: "trk_out", EndpointID: "end_1", Callee: "1", SIPCallID: "c", StartedAt: start, EndedAt: &ring, Code: 503},
-			{Number: 2, TrunkID: "trk_out", EndpointID: "end_2", Callee: "1", SIPCallID: "b@y", StartedAt: ring, ProgressAt: &ring, Code: 200},
+			{Number: 2, TrunkID: "trk_out", EndpointID: "end_2", Callee: "1", StartedAt: ring, ProgressAt: &ring, Code: 200},
 		},
 		Media: []sbc.StreamStats{{
 			Side: sbc.SideCaller, Media: "audio", Codec: "PCMA/8000", LocalAddress: "127.0.0.1:30000", RemoteAddress: "127.0.0.2:4000",

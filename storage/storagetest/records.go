@@ -75,20 +75,22 @@ func recordFilters(t *testing.T, f *fixture) {
 		q    sbc.CDRQuery
 		want []int64
 	}{
-		"all":               {sbc.CDRQuery{}, []int64{1, 2, 3, 4, 5, 6, 7, 8}},
-		"after":             {sbc.CDRQuery{After: 6}, []int64{7, 8}},
-		"limit":             {sbc.CDRQuery{After: 2, Limit: 3}, []int64{3, 4, 5}},
-		"after the end":     {sbc.CDRQuery{After: 99}, nil},
-		"call":              {sbc.CDRQuery{CallID: all[4].CallID}, []int64{5}},
-		"ingress":           {sbc.CDRQuery{IngressTrunkID: "trk_odd"}, []int64{2, 4, 6, 8}},
-		"egress":            {sbc.CDRQuery{EgressTrunkID: "trk_fourth"}, []int64{1, 5}},
-		"caller":            {sbc.CDRQuery{Caller: "odd", After: 2, Limit: 2}, []int64{4, 6}},
-		"callee":            {sbc.CDRQuery{Callee: "fourth"}, []int64{1, 5}},
-		"reason":            {sbc.CDRQuery{EndReason: sbc.EndBusy}, []int64{2, 4, 6, 8}},
-		"disposition":       {sbc.CDRQuery{Disposition: sbc.DispositionBusy}, []int64{1, 5}},
-		"started after":     {sbc.CDRQuery{StartedAfter: base.Add(5 * time.Minute)}, []int64{6, 7, 8}},
-		"started before":    {sbc.CDRQuery{StartedBefore: base.Add(2 * time.Minute)}, []int64{1, 2}},
-		"between":           {sbc.CDRQuery{StartedAfter: base.Add(time.Minute), StartedBefore: base.Add(3 * time.Minute)}, []int64{2, 3}},
+		"all":            {sbc.CDRQuery{}, []int64{1, 2, 3, 4, 5, 6, 7, 8}},
+		"after":          {sbc.CDRQuery{After: 6}, []int64{7, 8}},
+		"limit":          {sbc.CDRQuery{After: 2, Limit: 3}, []int64{3, 4, 5}},
+		"after the end":  {sbc.CDRQuery{After: 99}, nil},
+		"call":           {sbc.CDRQuery{CallID: all[4].CallID}, []int64{5}},
+		"ingress":        {sbc.CDRQuery{IngressTrunkID: "trk_odd"}, []int64{2, 4, 6, 8}},
+		"egress":         {sbc.CDRQuery{EgressTrunkID: "trk_fourth"}, []int64{1, 5}},
+		"caller":         {sbc.CDRQuery{Caller: "odd", After: 2, Limit: 2}, []int64{4, 6}},
+		"callee":         {sbc.CDRQuery{Callee: "fourth"}, []int64{1, 5}},
+		"reason":         {sbc.CDRQuery{EndReason: sbc.EndBusy}, []int64{2, 4, 6, 8}},
+		"disposition":    {sbc.CDRQuery{Disposition: sbc.DispositionBusy}, []int64{1, 5}},
+		"started after":  {sbc.CDRQuery{StartedAfter: base.Add(5 * time.Minute)}, []int64{6, 7, 8}},
+		"started before": {sbc.CDRQuery{StartedBefore: base.Add(2 * time.Minute)}, []int64{1, 2}},
+		"between": {
+			sbc.CDRQuery{StartedAfter: base.Add(time.Minute), StartedBefore: base.Add(3 * time.Minute)}, []int64{2, 3},
+		},
 		"other time zone":   {sbc.CDRQuery{StartedBefore: base.Add(time.Minute).In(time.FixedZone("x", 7200))}, []int64{1}},
 		"nothing has both":  {sbc.CDRQuery{Caller: "odd", Callee: "fourth"}, nil},
 		"injected":          {sbc.CDRQuery{Caller: "' OR 1=1 --"}, nil},
@@ -110,7 +112,8 @@ func hostileText(t *testing.T, f *fixture) {
 	long := strings.Repeat("1", 70_000)
 	texts := map[string]string{
 		"NUL": "a\x00b", "escaped": `a\u0000b`, "broken UTF-8": "a\xff\xfeb", "long": long, "surrogate": "a\xed\xa0\x80b",
-		"quotes": `'";--\`, "lines": "a\r\nb", "wide": strings.Repeat("電", 3000), "replacement": "\ufffd", "backslash": `\\u0000` + "\x00",
+		"quotes": `'";--\`, "lines": "a\r\nb", "wide": strings.Repeat("電", 3000), "replacement": "\ufffd",
+		"backslash": `\\u0000` + "\x00",
 	}
 	for name, s := range texts {
 		s = name + s // to be found by

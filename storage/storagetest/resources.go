@@ -85,7 +85,8 @@ func replace(t *testing.T, f *fixture) {
 	realm.CreatedAt = time.Time{} // the store knows better
 	f.put(realm)
 	got := get(f, sbc.DefaultTenantID, realm)
-	if !got.CreatedAt.Equal(created) || got.UpdatedAt.Before(created) || got.Revision != first+1 || got.Name != "two" || got.Enabled {
+	if !got.CreatedAt.Equal(created) || got.UpdatedAt.Before(created) || got.Revision != first+1 ||
+		got.Name != "two" || got.Enabled {
 		t.Errorf("got %+v, created %s at %d", got, created, first)
 	}
 	if _, err := f.ByExternalID(f.ctx, sbc.KindRealm, "", "x1"); sbc.CodeOf(err) != sbc.CodeNotFound {
