@@ -24,18 +24,19 @@ import (
 
 // App is a running border. Its methods may be called from anywhere.
 type App struct {
-	o        Options
-	life     lifecycle
-	metrics  *prometheus.Registry
-	store    storage.Store
-	journal  *account.Journal
-	engine   *media.Engine
-	edge     *edge.Edge
-	calls    *call.Manager
-	config   *config.Manager
-	health   *health
-	listener net.Listener
-	firstKey string
+	o         Options
+	life      lifecycle
+	metrics   *prometheus.Registry
+	store     storage.Store
+	journal   *account.Journal
+	engine    *media.Engine
+	edge      *edge.Edge
+	calls     *call.Manager
+	config    *config.Manager
+	health    *health
+	listening listening
+	listener  net.Listener
+	firstKey  string
 }
 
 // Start opens everything and returns when calls and API requests are served. If a part fails, those before it are stopped again
@@ -150,6 +151,7 @@ func (a *App) openConfig(ctx context.Context) error {
 	if err := a.config.Start(context.WithoutCancel(ctx)); err != nil {
 		a.o.Log.Error("the configuration is not served", "error", err)
 	}
+	a.life.background("listeners", a.rebind)
 	a.life.onStop("configuration", func(context.Context) error { a.config.Close(); return nil })
 	return nil
 }

@@ -27,7 +27,7 @@ func (h *health) InterfaceStatus(id string) (sbc.InterfaceStatus, bool) {
 	s := sbc.InterfaceStatus{State: "disabled", Since: i.UpdatedAt}
 	for _, active := range h.app.config.Current().ActiveInterfaces() {
 		if active.ID == id {
-			s.State, s.Reason = "down", "it could not be bound when the node started; write it again to try again"
+			s.State, s.Reason = "down", "it could not be bound when the node started; it is tried again"
 		}
 	}
 	return s, true

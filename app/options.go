@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -53,6 +54,11 @@ func (o *Options) fill() error {
 	}
 	if o.APIAddress == "" {
 		o.APIAddress = "127.0.0.1:8080"
+	}
+	for _, server := range o.DNSServers {
+		if _, _, err := net.SplitHostPort(server); err != nil {
+			return fmt.Errorf("app: a DNS server is host:port: %w", err)
+		}
 	}
 	if o.Node == "" {
 		host, err := os.Hostname()

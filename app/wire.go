@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/netip"
 	"sync/atomic"
-	"time"
 
 	"github.com/sallyport/sallyport/media"
 	"github.com/sallyport/sallyport/sbc"
@@ -44,32 +43,6 @@ type party struct {
 
 func (p party) Prepare(old, new *config.Snapshot) (config.Change, error) { return p.prepare(old, new) }
 
-// prepareEdge binds the SIP interfaces of a configuration. At the start of the node (old is nil) an interface that cannot be
-// bound is left out, so that the API comes up and it can be mended; later it refuses the change that asked for it.
-func (a *App) prepareEdge(old, new *config.Snapshot) (config.Change, error) {
-	var listeners []edge.Listener
-	for _, i := range new.ActiveInterfaces() {
-		listeners = append(listeners, edge.Listener{
-			ID: i.ID, Transport: i.Transport, Bind: i.Bind(), AdvertisedHost: i.AdvertisedAddress, MaxMessage: i.MaxMessageBytes,
-			MaxConns: i.MaxConnections, MaxConnsPerSource: i.MaxConnectionsPerSource, Idle: time.Duration(i.IdleTimeoutS) * time.Second,
-		})
-	}
-	for {
-		change, err := a.edge.Prepare(listeners)
-		var fault *edge.BindError
-		switch {
-		case err == nil:
-			return change, nil
-		case !errors.As(err, &fault):
-			return nil, err
-		case old != nil:
-			return nil, bindFault(new, fault)
-		}
-		a.o.Log.Error("a SIP interface cannot be bound and is left out", "sip_interface", fault.ID, "error", fault.Err)
-		listeners = without(listeners, fault.ID)
-	}
-}
-
 // bindFault tells whoever changed the configuration which interface cannot be had.
 func bindFault(s *config.Snapshot, fault *edge.BindError) error {
 	bind := ""
@@ -80,16 +53,6 @@ func bindFault(s *config.Snapshot, fault *edge.BindError) error {
 		Code: sbc.CodeConflict, Message: "SIP interface " + fault.ID + " cannot listen on " + bind, Cause: fault,
 		Faults: []sbc.Fault{{Pointer: "#/bind_address", Code: "bind", Detail: bind + ": " + fault.Err.Error()}},
 	}
-}
-
-func without(ls []edge.Listener, id string) []edge.Listener {
-	kept := ls[:0]
-	for _, l := range ls {
-		if l.ID != id {
-			kept = append(kept, l)
-		}
-	}
-	return kept
 }
 
 // prepareMedia readies the media pools of a configuration, with the same leniency at the start.
