@@ -80,7 +80,7 @@ type (
 )
 
 // renderDocumentation makes all pages.
-func renderDocumentation(doc *openapi3.T, version string, catalogue []kindOfError) (*documentation, error) {
+func renderDocumentation(spec *specification, version string, catalogue []kindOfError) (*documentation, error) {
 	style, err := pages.ReadFile("page/style.css")
 	if err != nil {
 		return nil, fmt.Errorf("api: documentation: %w", err)
@@ -97,10 +97,9 @@ func renderDocumentation(doc *openapi3.T, version string, catalogue []kindOfErro
 	d.policy = fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; connect-src 'self'; "+
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'", hashOf(style), hashOf(script))
 	page := docPage{
-		Title: doc.Info.Title, Version: version, About: markdown(doc.Info.Description),
+		Title: spec.title, Version: version, About: spec.about, Groups: spec.groups, Schemas: spec.schemas,
 		Style: template.CSS(style), Script: template.JS(script),
 	}
-	page.Groups, page.Schemas = groupsOf(doc), schemasOf(doc)
 	for _, k := range catalogue {
 		e := docError{string(k.code), k.title, k.meaning, k.remedy, k.status, k.retryable, page.Style}
 		page.Errors = append(page.Errors, e)

@@ -63,9 +63,12 @@ func exampleID(doc *openapi3.T, parameter string) string {
 	return id
 }
 
+// once parses the specification for the tests, which only read it. It is not the server's own, which is changed when compiled.
+var once = sync.OnceValues(loadSpec)
+
 func parsed(t testing.TB) *openapi3.T {
 	t.Helper()
-	doc, err := loadSpec()
+	doc, err := once()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,18 +40,15 @@ func New(o Options) (http.Handler, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	doc, err := loadSpec()
+	spec, err := prepared()
 	if err != nil {
 		return nil, err
 	}
-	s := &server{o: o, log: o.Log, errors: map[sbc.Code]kindOfError{}, flights: &flights{keys: map[string]bool{}}}
+	s := &server{o: o, log: o.Log, ops: spec.ops, errors: map[sbc.Code]kindOfError{}, flights: &flights{keys: map[string]bool{}}}
 	for _, k := range catalogue() {
 		s.errors[k.code] = k
 	}
-	if s.docs, err = renderDocumentation(doc, o.Version, catalogue()); err != nil {
-		return nil, err
-	}
-	if s.ops, err = compileOperations(doc); err != nil {
+	if s.docs, err = renderDocumentation(spec, o.Version, catalogue()); err != nil {
 		return nil, err
 	}
 	if s.metrics, err = newMetrics(o.Registerer); err != nil {

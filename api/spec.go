@@ -3,11 +3,13 @@ package api
 import (
 	"context"
 	"fmt"
+	"html/template"
 	"maps"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/getkin/kin-openapi/openapi3"
 
@@ -62,6 +64,26 @@ func loadSpec() (*openapi3.T, error) {
 	}
 	return doc, nil
 }
+
+// specification is openapi.yaml made ready, once for a process: it does not change.
+type specification struct {
+	ops     operations
+	title   string
+	about   template.HTML
+	groups  []docGroup
+	schemas []docSchema
+}
+
+// prepared parses the specification at its first call.
+var prepared = sync.OnceValues(func() (*specification, error) {
+	doc, err := loadSpec()
+	if err != nil {
+		return nil, err
+	}
+	s := &specification{title: doc.Info.Title, about: markdown(doc.Info.Description), groups: groupsOf(doc), schemas: schemasOf(doc)}
+	s.ops, err = compileOperations(doc)
+	return s, err
+})
 
 // compileOperations turns the document into the table the middleware looks things up in.
 func compileOperations(doc *openapi3.T) (operations, error) {
