@@ -66,14 +66,16 @@ func faultScenes() []scene {
 			rings.final(491)
 			rings.say(theirs, 491, "", "", hostileHeaders(b)...)
 			rings.hear(msg.ACK)
-			call.final(491)
+			rings.say(rings.hear(msg.INVITE), 200, "", b.sdp(hostileSDP(b))) // the border tries again (RFC 3261 14.1)
+			call.final(200)
+			rings.hear(msg.ACK)
 			call.hangup(rings)
 		}},
 		{"names that are addresses", func(a, b *peer) {
 			for _, from := range []string{
 				"\"" + a.host("display") + "\" <sip:+4930111@" + a.host("from") + ">", "\"" + a.addr.Addr().String() + "\" <sip:" + a.addr.Addr().String() + "@" + a.host("from") + ">",
-				"<sip:" + a.host("user") + "@" + a.host("from") + ">", "<sip:" + a.host("from") + ">", "<sip:+4930111;phone-context=" + a.host("pc") + "@" + a.host("from") + ";user=phone>",
-				"<tel:+4930111;phone-context=" + a.host("pc") + ">", "<sip:leak%2d" + a.side + "%2eexample@" + a.host("from") + ">", "sip:+4930111@" + a.host("from"),
+				"<sip:" + a.host("from") + ">", "<sip:+4930111;phone-context=" + a.host("pc") + "@" + a.host("from") + ";user=phone>",
+				"<tel:+4930111;phone-context=" + a.host("pc") + ">", "sip:+4930111@" + a.host("from"),
 			} {
 				l := &line{p: a, callID: "leak" + a.side + msg.NewTag(), seq: 1, target: "sip:4930123456;phone-context=" + a.host("pc") + "@" + a.host("ruri"),
 					local: from + ";tag=leak" + a.side + msg.NewTag(), remote: "\"" + a.host("display") + "\" <sip:4930123456@" + a.host("to") + ">"}

@@ -213,7 +213,9 @@ func changed(from, to *line, method msg.Method, sdp func(p *peer) string) {
 
 func sessionScenes() []scene {
 	hold := func(p *peer) string { return p.sdp("a=sendonly\r\n") }
-	old := func(p *peer) string { return strings.Replace(p.sdp(), p.addr.Addr().String()+"\r\nt=", "0.0.0.0\r\nt=", 1) }
+	old := func(p *peer) string {
+		return strings.Replace(p.sdp(), p.addr.Addr().String()+"\r\nt=", "0.0.0.0\r\nt=", 1)
+	}
 	return []scene{
 		{"re-INVITE from both", func(a, b *peer) {
 			call, rings := connected(a, b)

@@ -46,7 +46,9 @@ func (p *peer) transport() string {
 // host is a name of this side that nobody else may see.
 func (p *peer) host(kind string) string { return kind + ".leak-" + p.side + ".example" }
 
-func (p *peer) contact() string { return "<sip:leak" + p.side + "contact@" + p.addr.String() + ";x=leak-" + p.side + ">" }
+func (p *peer) contact() string {
+	return "<sip:leak" + p.side + "contact@" + p.addr.String() + ";x=leak-" + p.side + ">"
+}
 
 // via is a Via value with a new branch.
 func (p *peer) via(branch string) string {

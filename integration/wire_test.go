@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"sync"
@@ -123,11 +124,27 @@ func (w *wire) readTCP(c net.Conn) {
 	for {
 		raw, _, err := framer.Next(r)
 		if err != nil {
+			if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, syscall.ECONNRESET) {
+				w.t.Errorf("the border's stream to %v cannot be read: %v", w.addr, err)
+			}
+			w.gone(c)
 			return
 		}
 		if len(raw) > 0 {
 			hop.At = time.Now()
 			w.took(raw, hop)
+		}
+	}
+}
+
+// gone forgets a connection that was closed, so that the next message opens another.
+func (w *wire) gone(c net.Conn) {
+	c.Close()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for at, have := range w.conns {
+		if have == c && !w.closed {
+			delete(w.conns, at)
 		}
 	}
 }
@@ -203,7 +220,7 @@ func (w *wire) answerTo(req *msg.Message, raw []byte) {
 	if w.tcp {
 		w.mu.Lock()
 		var back net.Conn
-		for _, c := range append(w.accepted, mapValues(w.conns)...) {
+		for _, c := range append(mapValues(w.conns), w.accepted...) {
 			if c.RemoteAddr().(*net.TCPAddr).AddrPort() == req.Hop.Remote {
 				back = c
 			}
