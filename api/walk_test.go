@@ -106,18 +106,19 @@ func exampleBody(t *testing.T, o *openapi3.Operation) (body, contentType string)
 	return "", ""
 }
 
-// orphan takes away everything that refers to a resource, so that it can be deleted.
+// orphan takes away everything that refers to a resource, and what refers to that, so that it can be deleted.
 func (f *fixture) orphan(id string) {
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
-	for again := true; again; {
-		again = false
-		for key, r := range f.m.state.resources {
-			if key != id && id != "" && refersTo(r, id) && !strings.HasPrefix(r.Base().Name, "fixture a") {
-				delete(f.m.state.resources, key)
-				again = true
-			}
-		}
+	all := f.m.state.resources
+	dangling := func(_ string, r sbc.Resource) bool {
+		return r.Base().ID != id && slices.ContainsFunc(r.References(), func(ref sbc.Reference) bool {
+			return ref.ID == id || all[ref.ID] == nil
+		})
+	}
+	for before := -1; before != len(all); {
+		before = len(all)
+		maps.DeleteFunc(all, dangling)
 	}
 }
 
