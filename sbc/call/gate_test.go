@@ -230,8 +230,8 @@ func TestClose(t *testing.T) {
 		w.talk()
 		ctx, cancel := context.WithTimeout(background(), 5*time.Second)
 		defer cancel()
-		if err := w.m.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
-			t.Error(err)
+		if err := w.m.Close(ctx); err != nil {
+			t.Errorf("deaf peers are no fault of ours: %v", err)
 		}
 		if d := w.cdr(); d.EndReason != sbc.EndShutdown {
 			t.Errorf("end %s", d.EndReason)

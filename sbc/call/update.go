@@ -49,7 +49,20 @@ func (c *Call) change(l *leg, tx msg.ServerTx, req *msg.Message) {
 		c.send(tx, c.reply(l, req, code, hs...))
 		return
 	}
+	c.yield(l)
 	c.begin(&update{from: l, to: c.other(l), tx: tx, req: req, offer: offer})
+}
+
+// yield gives the change of the other side that waits after a 491 back to its peer, with that 491: what l wishes could not be
+// carried to a peer that has a request of its own under way, it would refuse it (RFC 3261 14.2). The peer tries again by itself.
+func (c *Call) yield(l *leg) {
+	u := c.parked
+	if u == nil || u.from == l {
+		return
+	}
+	c.parked = nil
+	c.disarm(timerRetry)
+	c.refuseUpdate(u, 491)
 }
 
 // glare gives the code with which a change is refused for now, 0 if it may go on.
@@ -204,7 +217,6 @@ func (c *Call) updateAcked(ack *msg.Message) {
 			u.x.Reject()
 		}
 		c.ackChange(u.out)
-		u.out.ackBody = nil
 	}
 	c.next()
 }

@@ -1,6 +1,7 @@
 package call
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"time"
@@ -108,17 +109,34 @@ func TestReinviteGlare(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		w.wire.none(msg.INVITE)
-		// Meanwhile the callee has its way.
-		mine := b.send(msg.INVITE, sdp(calleeIP, 6100))
-		toA := w.wire.next(msg.INVITE)
-		time.Sleep(3 * time.Second) // our retry has to wait for it
-		w.wire.none(msg.INVITE)
-		toA.reply(200, sdp(callerIP, 6002))
-		mine.want(200)
-		w.wire.none(msg.INVITE)
-		b.ack(b.cseq, "")
+		time.Sleep(3 * time.Second)
 		w.wire.next(msg.INVITE).reply(200, sdp(calleeIP, 6102))
 		re.want(200)
+		a.ack(a.cseq, "")
+		w.end(a)
+	})
+}
+
+// TestReinviteGlareYields: while the caller's change waits after a 491, the callee's own retry comes. It must not meet the
+// caller's request, which the caller would have to answer with 491 (RFC 3261 14.2): that one gets its 491 first.
+func TestReinviteGlareYields(t *testing.T) {
+	run(t, nil, func(w *world) {
+		a, b, _, _ := w.talk()
+		re := a.send(msg.INVITE, sdp(callerIP, 6000))
+		far := w.wire.next(msg.INVITE)
+		b.send(msg.INVITE, sdp(calleeIP, 6100)).want(491)
+		far.reply(491)
+		time.Sleep(time.Second)
+		mine := b.send(msg.INVITE, sdp(calleeIP, 6100))
+		re.want(491)
+		w.wire.next(msg.INVITE).reply(200, sdp(callerIP, 6002))
+		mine.want(200)
+		b.ack(b.cseq, "")
+		time.Sleep(5 * time.Second)
+		w.wire.none(msg.INVITE)
+		again := a.send(msg.INVITE, sdp(callerIP, 6004))
+		w.wire.next(msg.INVITE).reply(200, sdp(calleeIP, 6102))
+		again.want(200)
 		a.ack(a.cseq, "")
 		w.end(a)
 	})
@@ -168,6 +186,10 @@ func TestOfferlessReinvite(t *testing.T) {
 		a.ack(a.cseq, sdp(callerIP, 6000))
 		if w.wire.ackCount() != acks+1 || len(w.wire.acks[acks].Body) == 0 {
 			t.Fatal("the answer did not pass")
+		}
+		far.reply(200, sdp(calleeIP, 6100)) // our ACK was lost: the same again, answer and all (RFC 3261 13.2.2.4)
+		if w.wire.ackCount() != acks+2 || !bytes.Equal(w.wire.acks[acks+1].Body, w.wire.acks[acks].Body) {
+			t.Fatal("the repeated 200 got another ACK")
 		}
 		w.end(a)
 	})

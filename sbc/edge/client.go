@@ -192,6 +192,11 @@ func (tx *clientTx) start(w *work, t *try) error {
 	hop := tx.edge.hop(t.link, t.to)
 	raw := t.raw
 	tx.shard.mu.Lock()
+	if tx.over || tx.cancelled { // an address that was given up answered meanwhile, or the owner lost interest: nobody shall ring
+		tx.exhaustedLocked(w)
+		tx.shard.mu.Unlock()
+		return nil
+	}
 	own := !tx.busy
 	tx.busy = true
 	tx.cur = t

@@ -301,6 +301,75 @@ func TestLateAnswerOfGivenUpAddress(t *testing.T) {
 	}, target(twoPeers()...))
 }
 
+// TestLateAnswerStopsEveryOther: whatever the next addresses are doing when one that was given up answers, none goes on ringing.
+func TestLateAnswerStopsEveryOther(t *testing.T) {
+	t.Run("not heard of yet", func(t *testing.T) {
+		virtual(t, func(w *world) {
+			second := w.phone(peerTwo)
+			w.edge.Send(named(w.outbound(msg.INVITE, peerAddr)))
+			first := w.peer.method(msg.INVITE)
+			pass(1800 * time.Millisecond)
+			req := second.method(msg.INVITE)
+			w.peer.answer(first, 200)
+			pass(2 * time.Second)
+			second.none() // neither a CANCEL before a provisional (RFC 3261 9.1) nor the INVITE again
+			second.answer(req, 180)
+			second.answer(second.method(msg.CANCEL), 200)
+			second.answer(req, 487)
+			second.method(msg.ACK)
+			if w.heard() != "200" {
+				t.Errorf("heard %q", w.heard())
+			}
+		}, target(twoPeers()...))
+	})
+	t.Run("answers too", func(t *testing.T) {
+		virtual(t, func(w *world) {
+			second := w.phone(peerTwo)
+			w.edge.Send(named(w.outbound(msg.INVITE, peerAddr)))
+			first := w.peer.method(msg.INVITE)
+			pass(1800 * time.Millisecond)
+			req := second.method(msg.INVITE)
+			second.answer(req, 180)
+			w.peer.answer(first, 200)
+			second.method(msg.CANCEL)
+			second.answerTag(req, 200, "second") // to be acknowledged and released by the owner
+			if w.heard() != "180 200 200" {
+				t.Errorf("heard %q", w.heard())
+			}
+		}, target(twoPeers()...))
+	})
+	t.Run("about to be tried", func(t *testing.T) {
+		virtual(t, func(w *world) {
+			second := w.phone(peerTwo)
+			o := named(w.outbound(msg.INVITE, peerAddr))
+			prepare, tries := o.Prepare, 0
+			var first *msg.Message
+			o.Prepare = func(m *msg.Message, l msg.Local) {
+				if prepare != nil {
+					prepare(m, l)
+				}
+				if tries++; tries < 2 {
+					return
+				}
+				res := msg.NewResponse(first, 200, "")
+				res.SetToTag("first")
+				if _, err := w.peer.c.WriteToUDPAddrPort(res.AppendTo(nil), edgeAddr); err != nil {
+					t.Error(err)
+				}
+				<-time.After(time.Millisecond)
+			}
+			w.edge.Send(o)
+			first = w.peer.method(msg.INVITE)
+			pass(1800 * time.Millisecond)
+			pass(time.Second)
+			second.none()
+			if tries != 2 || w.heard() != "200" {
+				t.Errorf("%d tries, heard %q", tries, w.heard())
+			}
+		}, target(twoPeers()...))
+	})
+}
+
 func TestNoAddress(t *testing.T) {
 	virtual(t, func(w *world) {
 		w.edge.Send(named(w.outbound(msg.INVITE, peerAddr))) // literals cannot resolve names
