@@ -28,7 +28,10 @@ type kindOfError struct {
 }
 
 // catalogue is the one table from codes to HTTP. /docs/errors shows it.
-func catalogue() []kindOfError {
+func catalogue() []kindOfError { return append(mistakes(), conflicts()...) }
+
+// mistakes are the codes of requests that are wrong whatever the state of things.
+func mistakes() []kindOfError {
 	return []kindOfError{
 		{
 			code: codeParameter, status: 400, title: "A parameter is wrong",
@@ -71,6 +74,12 @@ func catalogue() []kindOfError {
 			meaning: "The path exists, but not with this method.",
 			remedy:  "The header Allow lists those it knows.",
 		},
+	}
+}
+
+// conflicts are the rest: what collides with the state of things, and faults of ours.
+func conflicts() []kindOfError {
+	return []kindOfError{
 		{
 			code: sbc.CodeConflict, status: 409, title: "It collides with what exists",
 			meaning: "A name or external id is taken, or the change would leave the border in a state it must not be in.",

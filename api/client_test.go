@@ -21,7 +21,8 @@ func TestGeneratedClient(t *testing.T) {
 	}
 	ctx := context.Background()
 	most := 5
-	made, err := c.CreateTrunkWithResponse(ctx, nil, client.TrunkWrite{Name: "by client", RealmID: f.ids[sbc.KindRealm], MaxCalls: &most})
+	made, err := c.CreateTrunkWithResponse(ctx, nil, client.TrunkWrite{Name: "by client", RealmID: f.ids[sbc.KindRealm],
+		MaxCalls: &most})
 	if err != nil || made.JSON201 == nil || made.JSON201.MaxCalls != 5 {
 		t.Fatalf("%v %s", err, made.Body)
 	}
@@ -32,7 +33,8 @@ func TestGeneratedClient(t *testing.T) {
 	match := made.HTTPResponse.Header.Get("ETag")
 	patch := client.TrunkPatch{}
 	patch.MaxCalls.SetNull()
-	patched, err := c.UpdateTrunkWithApplicationMergePatchPlusJSONBodyWithResponse(ctx, made.JSON201.ID, &client.UpdateTrunkParams{IfMatch: &match}, patch)
+	patched, err := c.UpdateTrunkWithApplicationMergePatchPlusJSONBodyWithResponse(ctx, made.JSON201.ID,
+		&client.UpdateTrunkParams{IfMatch: &match}, patch)
 	if err != nil || patched.JSON200 == nil || patched.JSON200.MaxCalls != 0 {
 		t.Fatalf("%v %s", err, patched.Body)
 	}

@@ -6,7 +6,8 @@
 //	request ─► envelope: name, watch, headers, panic ─► authorize: key, scope ─► parameters and body by the specification
 //	        ─► Idempotency-Key ─► generated decoding ─► handler (context, typed request) ─► generated encoding
 //
-// Errors travel as *sbc.Error and become problem documents (RFC 9457) in one place, by one table (errors.go).
+// Errors travel as *sbc.Error and become problem documents (RFC 9457) in one place, by one table (catalogue.go).
+// A handler returns its answer and the error together: beside an error the answer is empty and is not looked at.
 //
 // A write is one function in one transaction (write.go): find what is there, check preconditions, check the new state with
 // everything it refers to, put it, write the audit event, remember the answer for an Idempotency-Key. The Provisioner returns

@@ -7,17 +7,12 @@ import (
 )
 
 // ListEndpoints serves the list of endpoints.
-func (s *server) ListEndpoints(
-	ctx context.Context, r gen.ListEndpointsRequestObject,
-) (gen.ListEndpointsResponseObject, error) {
+func (s *server) ListEndpoints(ctx context.Context, r gen.ListEndpointsRequestObject) (gen.ListEndpointsResponseObject, error) {
 	p := r.Params
 	items, next, err := list[gen.Endpoint](ctx, s, endpointsOf(r.TrunkID), filters{
 		limit: p.Limit, cursor: p.Cursor, name: p.Name, externalID: p.ExternalID, enabled: p.Enabled, label: p.Label,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return gen.ListEndpoints200JSONResponse{Items: items, NextCursor: next}, nil
+	return gen.ListEndpoints200JSONResponse{Items: items, NextCursor: next}, err
 }
 
 // CreateEndpoint makes an endpoint.
@@ -25,23 +20,15 @@ func (s *server) CreateEndpoint(
 	ctx context.Context, r gen.CreateEndpointRequestObject,
 ) (gen.CreateEndpointResponseObject, error) {
 	v, err := create[gen.Endpoint](ctx, s, write{place: endpointsOf(r.TrunkID), dryRun: r.Params.DryRun, body: r.Body})
-	if err != nil {
-		return nil, err
-	}
 	return gen.CreateEndpoint201JSONResponse{
 		Body: v.body, Headers: gen.CreateEndpoint201ResponseHeaders{ETag: v.tag, Location: v.location},
-	}, nil
+	}, err
 }
 
 // GetEndpoint shows an endpoint.
-func (s *server) GetEndpoint(
-	ctx context.Context, r gen.GetEndpointRequestObject,
-) (gen.GetEndpointResponseObject, error) {
+func (s *server) GetEndpoint(ctx context.Context, r gen.GetEndpointRequestObject) (gen.GetEndpointResponseObject, error) {
 	v, err := show[gen.Endpoint](ctx, s, endpointsOf(r.TrunkID), r.EndpointID, r.Params.IfNoneMatch)
-	if err != nil {
-		return nil, err
-	}
-	return gen.GetEndpoint200JSONResponse{Body: v.body, Headers: gen.GetEndpoint200ResponseHeaders{ETag: v.tag}}, nil
+	return gen.GetEndpoint200JSONResponse{Body: v.body, Headers: gen.GetEndpoint200ResponseHeaders{ETag: v.tag}}, err
 }
 
 // ReplaceEndpoint puts a whole endpoint in the place of another.
@@ -51,12 +38,7 @@ func (s *server) ReplaceEndpoint(
 	v, err := replace[gen.Endpoint](ctx, s, write{
 		place: endpointsOf(r.TrunkID), id: r.EndpointID, dryRun: r.Params.DryRun, ifMatch: r.Params.IfMatch, body: r.Body,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return gen.ReplaceEndpoint200JSONResponse{
-		Body: v.body, Headers: gen.ReplaceEndpoint200ResponseHeaders{ETag: v.tag},
-	}, nil
+	return gen.ReplaceEndpoint200JSONResponse{Body: v.body, Headers: gen.ReplaceEndpoint200ResponseHeaders{ETag: v.tag}}, err
 }
 
 // UpdateEndpoint changes some fields of an endpoint.
@@ -66,24 +48,15 @@ func (s *server) UpdateEndpoint(
 	v, err := patch[gen.Endpoint](ctx, s, write{
 		place: endpointsOf(r.TrunkID), id: r.EndpointID, dryRun: r.Params.DryRun, ifMatch: r.Params.IfMatch, body: r.Body,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return gen.UpdateEndpoint200JSONResponse{
-		Body: v.body, Headers: gen.UpdateEndpoint200ResponseHeaders{ETag: v.tag},
-	}, nil
+	return gen.UpdateEndpoint200JSONResponse{Body: v.body, Headers: gen.UpdateEndpoint200ResponseHeaders{ETag: v.tag}}, err
 }
 
 // DeleteEndpoint deletes an endpoint.
 func (s *server) DeleteEndpoint(
 	ctx context.Context, r gen.DeleteEndpointRequestObject,
 ) (gen.DeleteEndpointResponseObject, error) {
-	err := remove(ctx, s, write{place: endpointsOf(r.TrunkID), id: r.EndpointID, dryRun: r.Params.DryRun,
+	return gen.DeleteEndpoint204Response{}, remove(ctx, s, write{place: endpointsOf(r.TrunkID), id: r.EndpointID, dryRun: r.Params.DryRun,
 		ifMatch: r.Params.IfMatch})
-	if err != nil {
-		return nil, err
-	}
-	return gen.DeleteEndpoint204Response{}, nil
 }
 
 // UpsertEndpoint makes or replaces the endpoint with an external id.
@@ -94,15 +67,10 @@ func (s *server) UpsertEndpoint(
 		place: endpointsOf(r.TrunkID), id: r.ExternalID, dryRun: r.Params.DryRun, body: r.Body,
 		ifMatch: r.Params.IfMatch, ifNoneMatch: r.Params.IfNoneMatch,
 	})
-	if err != nil {
-		return nil, err
-	}
 	if v.created {
 		return gen.UpsertEndpoint201JSONResponse{
 			Body: v.body, Headers: gen.UpsertEndpoint201ResponseHeaders{ETag: v.tag, Location: v.location},
-		}, nil
+		}, err
 	}
-	return gen.UpsertEndpoint200JSONResponse{
-		Body: v.body, Headers: gen.UpsertEndpoint200ResponseHeaders{ETag: v.tag},
-	}, nil
+	return gen.UpsertEndpoint200JSONResponse{Body: v.body, Headers: gen.UpsertEndpoint200ResponseHeaders{ETag: v.tag}}, err
 }

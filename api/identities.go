@@ -14,10 +14,7 @@ func (s *server) ListIdentities(
 	items, next, err := list[gen.Identity](ctx, s, identitiesOf(r.TrunkID), filters{
 		limit: p.Limit, cursor: p.Cursor, name: p.Name, externalID: p.ExternalID, enabled: p.Enabled, label: p.Label,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return gen.ListIdentities200JSONResponse{Items: items, NextCursor: next}, nil
+	return gen.ListIdentities200JSONResponse{Items: items, NextCursor: next}, err
 }
 
 // CreateIdentity makes an identity.
@@ -25,23 +22,15 @@ func (s *server) CreateIdentity(
 	ctx context.Context, r gen.CreateIdentityRequestObject,
 ) (gen.CreateIdentityResponseObject, error) {
 	v, err := create[gen.Identity](ctx, s, write{place: identitiesOf(r.TrunkID), dryRun: r.Params.DryRun, body: r.Body})
-	if err != nil {
-		return nil, err
-	}
 	return gen.CreateIdentity201JSONResponse{
 		Body: v.body, Headers: gen.CreateIdentity201ResponseHeaders{ETag: v.tag, Location: v.location},
-	}, nil
+	}, err
 }
 
 // GetIdentity shows an identity.
-func (s *server) GetIdentity(
-	ctx context.Context, r gen.GetIdentityRequestObject,
-) (gen.GetIdentityResponseObject, error) {
+func (s *server) GetIdentity(ctx context.Context, r gen.GetIdentityRequestObject) (gen.GetIdentityResponseObject, error) {
 	v, err := show[gen.Identity](ctx, s, identitiesOf(r.TrunkID), r.IdentityID, r.Params.IfNoneMatch)
-	if err != nil {
-		return nil, err
-	}
-	return gen.GetIdentity200JSONResponse{Body: v.body, Headers: gen.GetIdentity200ResponseHeaders{ETag: v.tag}}, nil
+	return gen.GetIdentity200JSONResponse{Body: v.body, Headers: gen.GetIdentity200ResponseHeaders{ETag: v.tag}}, err
 }
 
 // ReplaceIdentity puts a whole identity in the place of another.
@@ -51,12 +40,7 @@ func (s *server) ReplaceIdentity(
 	v, err := replace[gen.Identity](ctx, s, write{
 		place: identitiesOf(r.TrunkID), id: r.IdentityID, dryRun: r.Params.DryRun, ifMatch: r.Params.IfMatch, body: r.Body,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return gen.ReplaceIdentity200JSONResponse{
-		Body: v.body, Headers: gen.ReplaceIdentity200ResponseHeaders{ETag: v.tag},
-	}, nil
+	return gen.ReplaceIdentity200JSONResponse{Body: v.body, Headers: gen.ReplaceIdentity200ResponseHeaders{ETag: v.tag}}, err
 }
 
 // UpdateIdentity changes some fields of an identity.
@@ -66,24 +50,15 @@ func (s *server) UpdateIdentity(
 	v, err := patch[gen.Identity](ctx, s, write{
 		place: identitiesOf(r.TrunkID), id: r.IdentityID, dryRun: r.Params.DryRun, ifMatch: r.Params.IfMatch, body: r.Body,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return gen.UpdateIdentity200JSONResponse{
-		Body: v.body, Headers: gen.UpdateIdentity200ResponseHeaders{ETag: v.tag},
-	}, nil
+	return gen.UpdateIdentity200JSONResponse{Body: v.body, Headers: gen.UpdateIdentity200ResponseHeaders{ETag: v.tag}}, err
 }
 
 // DeleteIdentity deletes an identity.
 func (s *server) DeleteIdentity(
 	ctx context.Context, r gen.DeleteIdentityRequestObject,
 ) (gen.DeleteIdentityResponseObject, error) {
-	err := remove(ctx, s, write{place: identitiesOf(r.TrunkID), id: r.IdentityID, dryRun: r.Params.DryRun,
+	return gen.DeleteIdentity204Response{}, remove(ctx, s, write{place: identitiesOf(r.TrunkID), id: r.IdentityID, dryRun: r.Params.DryRun,
 		ifMatch: r.Params.IfMatch})
-	if err != nil {
-		return nil, err
-	}
-	return gen.DeleteIdentity204Response{}, nil
 }
 
 // UpsertIdentity makes or replaces the identity with an external id.
@@ -94,15 +69,10 @@ func (s *server) UpsertIdentity(
 		place: identitiesOf(r.TrunkID), id: r.ExternalID, dryRun: r.Params.DryRun, body: r.Body,
 		ifMatch: r.Params.IfMatch, ifNoneMatch: r.Params.IfNoneMatch,
 	})
-	if err != nil {
-		return nil, err
-	}
 	if v.created {
 		return gen.UpsertIdentity201JSONResponse{
 			Body: v.body, Headers: gen.UpsertIdentity201ResponseHeaders{ETag: v.tag, Location: v.location},
-		}, nil
+		}, err
 	}
-	return gen.UpsertIdentity200JSONResponse{
-		Body: v.body, Headers: gen.UpsertIdentity200ResponseHeaders{ETag: v.tag},
-	}, nil
+	return gen.UpsertIdentity200JSONResponse{Body: v.body, Headers: gen.UpsertIdentity200ResponseHeaders{ETag: v.tag}}, err
 }

@@ -16,10 +16,7 @@ func (s *server) ListMediaPools(
 		limit: p.Limit, cursor: p.Cursor, name: p.Name, externalID: p.ExternalID, enabled: p.Enabled, label: p.Label,
 		tenant: p.TenantID, refs: []*string{p.RealmID},
 	})
-	if err != nil {
-		return nil, err
-	}
-	return gen.ListMediaPools200JSONResponse{Items: items, NextCursor: next}, nil
+	return gen.ListMediaPools200JSONResponse{Items: items, NextCursor: next}, err
 }
 
 // CreateMediaPool makes a media pool.
@@ -27,25 +24,15 @@ func (s *server) CreateMediaPool(
 	ctx context.Context, r gen.CreateMediaPoolRequestObject,
 ) (gen.CreateMediaPoolResponseObject, error) {
 	v, err := create[gen.MediaPool](ctx, s, write{place: top(sbc.KindMediaPool), dryRun: r.Params.DryRun, body: r.Body})
-	if err != nil {
-		return nil, err
-	}
 	return gen.CreateMediaPool201JSONResponse{
 		Body: v.body, Headers: gen.CreateMediaPool201ResponseHeaders{ETag: v.tag, Location: v.location},
-	}, nil
+	}, err
 }
 
 // GetMediaPool shows a media pool.
-func (s *server) GetMediaPool(
-	ctx context.Context, r gen.GetMediaPoolRequestObject,
-) (gen.GetMediaPoolResponseObject, error) {
+func (s *server) GetMediaPool(ctx context.Context, r gen.GetMediaPoolRequestObject) (gen.GetMediaPoolResponseObject, error) {
 	v, err := show[gen.MediaPool](ctx, s, top(sbc.KindMediaPool), r.MediaPoolID, nil)
-	if err != nil {
-		return nil, err
-	}
-	return gen.GetMediaPool200JSONResponse{
-		Body: v.body, Headers: gen.GetMediaPool200ResponseHeaders{ETag: v.tag},
-	}, nil
+	return gen.GetMediaPool200JSONResponse{Body: v.body, Headers: gen.GetMediaPool200ResponseHeaders{ETag: v.tag}}, err
 }
 
 // ReplaceMediaPool puts a whole media pool in the place of another.
@@ -55,12 +42,7 @@ func (s *server) ReplaceMediaPool(
 	v, err := replace[gen.MediaPool](ctx, s, write{
 		place: top(sbc.KindMediaPool), id: r.MediaPoolID, dryRun: r.Params.DryRun, ifMatch: r.Params.IfMatch, body: r.Body,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return gen.ReplaceMediaPool200JSONResponse{
-		Body: v.body, Headers: gen.ReplaceMediaPool200ResponseHeaders{ETag: v.tag},
-	}, nil
+	return gen.ReplaceMediaPool200JSONResponse{Body: v.body, Headers: gen.ReplaceMediaPool200ResponseHeaders{ETag: v.tag}}, err
 }
 
 // UpdateMediaPool changes some fields of a media pool.
@@ -70,24 +52,15 @@ func (s *server) UpdateMediaPool(
 	v, err := patch[gen.MediaPool](ctx, s, write{
 		place: top(sbc.KindMediaPool), id: r.MediaPoolID, dryRun: r.Params.DryRun, ifMatch: r.Params.IfMatch, body: r.Body,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return gen.UpdateMediaPool200JSONResponse{
-		Body: v.body, Headers: gen.UpdateMediaPool200ResponseHeaders{ETag: v.tag},
-	}, nil
+	return gen.UpdateMediaPool200JSONResponse{Body: v.body, Headers: gen.UpdateMediaPool200ResponseHeaders{ETag: v.tag}}, err
 }
 
 // DeleteMediaPool deletes a media pool.
 func (s *server) DeleteMediaPool(
 	ctx context.Context, r gen.DeleteMediaPoolRequestObject,
 ) (gen.DeleteMediaPoolResponseObject, error) {
-	err := remove(ctx, s, write{place: top(sbc.KindMediaPool), id: r.MediaPoolID, dryRun: r.Params.DryRun,
+	return gen.DeleteMediaPool204Response{}, remove(ctx, s, write{place: top(sbc.KindMediaPool), id: r.MediaPoolID, dryRun: r.Params.DryRun,
 		ifMatch: r.Params.IfMatch})
-	if err != nil {
-		return nil, err
-	}
-	return gen.DeleteMediaPool204Response{}, nil
 }
 
 // UpsertMediaPool makes or replaces the media pool with an external id.
@@ -98,15 +71,10 @@ func (s *server) UpsertMediaPool(
 		place: top(sbc.KindMediaPool), id: r.ExternalID, dryRun: r.Params.DryRun, body: r.Body,
 		ifMatch: r.Params.IfMatch, ifNoneMatch: r.Params.IfNoneMatch,
 	})
-	if err != nil {
-		return nil, err
-	}
 	if v.created {
 		return gen.UpsertMediaPool201JSONResponse{
 			Body: v.body, Headers: gen.UpsertMediaPool201ResponseHeaders{ETag: v.tag, Location: v.location},
-		}, nil
+		}, err
 	}
-	return gen.UpsertMediaPool200JSONResponse{
-		Body: v.body, Headers: gen.UpsertMediaPool200ResponseHeaders{ETag: v.tag},
-	}, nil
+	return gen.UpsertMediaPool200JSONResponse{Body: v.body, Headers: gen.UpsertMediaPool200ResponseHeaders{ETag: v.tag}}, err
 }

@@ -102,9 +102,10 @@ func (ch *change) allowedTenant(old, r sbc.Resource) error {
 
 // allowedKey: nobody gives, changes or takes a right that he does not have, and nobody locks the last door.
 func (ch *change) allowedKey(tx sbc.Tx, old, r sbc.Resource) error {
-	for _, one := range []sbc.Resource{old, r} {
-		key, ok := one.(*sbc.APIKey)
-		if !ok || key == nil {
+	before, _ := old.(*sbc.APIKey)
+	after, _ := r.(*sbc.APIKey)
+	for _, key := range []*sbc.APIKey{before, after} {
+		if key == nil {
 			continue
 		}
 		for _, scope := range key.Scopes {
@@ -113,19 +114,20 @@ func (ch *change) allowedKey(tx sbc.Tx, old, r sbc.Resource) error {
 			}
 		}
 	}
-	before, ok := old.(*sbc.APIKey)
-	if !ok || before == nil || !keepsOpen(before) {
-		return nil
+	if keepsOpen(before) && !keepsOpen(after) {
+		return lastDoor(tx, before.ID)
 	}
-	if after, ok := r.(*sbc.APIKey); ok && after != nil && keepsOpen(after) {
-		return nil
-	}
+	return nil
+}
+
+// lastDoor refuses to lose a key if no other one keeps the door open.
+func lastDoor(tx sbc.Tx, id string) error {
 	all, err := tx.All()
 	if err != nil {
 		return err
 	}
 	for _, one := range all {
-		if key, ok := one.(*sbc.APIKey); ok && key.ID != before.ID && keepsOpen(key) {
+		if key, ok := one.(*sbc.APIKey); ok && key.ID != id && keepsOpen(key) {
 			return nil
 		}
 	}
@@ -135,5 +137,5 @@ func (ch *change) allowedKey(tx sbc.Tx, old, r sbc.Resource) error {
 
 // keepsOpen tells whether a key alone would keep the door open: system-wide, administrator, enabled, without end.
 func keepsOpen(k *sbc.APIKey) bool {
-	return k.Enabled && k.TenantID == "" && k.ExpiresAt == nil && token.Covers(k.Scopes, sbc.ScopeAdmin)
+	return k != nil && k.Enabled && k.TenantID == "" && k.ExpiresAt == nil && token.Covers(k.Scopes, sbc.ScopeAdmin)
 }

@@ -16,10 +16,7 @@ func (s *server) ListRouteLists(
 		limit: p.Limit, cursor: p.Cursor, name: p.Name, externalID: p.ExternalID, enabled: p.Enabled, label: p.Label,
 		tenant: p.TenantID,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return gen.ListRouteLists200JSONResponse{Items: items, NextCursor: next}, nil
+	return gen.ListRouteLists200JSONResponse{Items: items, NextCursor: next}, err
 }
 
 // CreateRouteList makes a route list.
@@ -27,25 +24,15 @@ func (s *server) CreateRouteList(
 	ctx context.Context, r gen.CreateRouteListRequestObject,
 ) (gen.CreateRouteListResponseObject, error) {
 	v, err := create[gen.RouteList](ctx, s, write{place: top(sbc.KindRouteList), dryRun: r.Params.DryRun, body: r.Body})
-	if err != nil {
-		return nil, err
-	}
 	return gen.CreateRouteList201JSONResponse{
 		Body: v.body, Headers: gen.CreateRouteList201ResponseHeaders{ETag: v.tag, Location: v.location},
-	}, nil
+	}, err
 }
 
 // GetRouteList shows a route list.
-func (s *server) GetRouteList(
-	ctx context.Context, r gen.GetRouteListRequestObject,
-) (gen.GetRouteListResponseObject, error) {
+func (s *server) GetRouteList(ctx context.Context, r gen.GetRouteListRequestObject) (gen.GetRouteListResponseObject, error) {
 	v, err := show[gen.RouteList](ctx, s, top(sbc.KindRouteList), r.RouteListID, r.Params.IfNoneMatch)
-	if err != nil {
-		return nil, err
-	}
-	return gen.GetRouteList200JSONResponse{
-		Body: v.body, Headers: gen.GetRouteList200ResponseHeaders{ETag: v.tag},
-	}, nil
+	return gen.GetRouteList200JSONResponse{Body: v.body, Headers: gen.GetRouteList200ResponseHeaders{ETag: v.tag}}, err
 }
 
 // ReplaceRouteList puts a whole route list in the place of another.
@@ -55,12 +42,7 @@ func (s *server) ReplaceRouteList(
 	v, err := replace[gen.RouteList](ctx, s, write{
 		place: top(sbc.KindRouteList), id: r.RouteListID, dryRun: r.Params.DryRun, ifMatch: r.Params.IfMatch, body: r.Body,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return gen.ReplaceRouteList200JSONResponse{
-		Body: v.body, Headers: gen.ReplaceRouteList200ResponseHeaders{ETag: v.tag},
-	}, nil
+	return gen.ReplaceRouteList200JSONResponse{Body: v.body, Headers: gen.ReplaceRouteList200ResponseHeaders{ETag: v.tag}}, err
 }
 
 // UpdateRouteList changes some fields of a route list.
@@ -70,24 +52,15 @@ func (s *server) UpdateRouteList(
 	v, err := patch[gen.RouteList](ctx, s, write{
 		place: top(sbc.KindRouteList), id: r.RouteListID, dryRun: r.Params.DryRun, ifMatch: r.Params.IfMatch, body: r.Body,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return gen.UpdateRouteList200JSONResponse{
-		Body: v.body, Headers: gen.UpdateRouteList200ResponseHeaders{ETag: v.tag},
-	}, nil
+	return gen.UpdateRouteList200JSONResponse{Body: v.body, Headers: gen.UpdateRouteList200ResponseHeaders{ETag: v.tag}}, err
 }
 
 // DeleteRouteList deletes a route list.
 func (s *server) DeleteRouteList(
 	ctx context.Context, r gen.DeleteRouteListRequestObject,
 ) (gen.DeleteRouteListResponseObject, error) {
-	err := remove(ctx, s, write{place: top(sbc.KindRouteList), id: r.RouteListID, dryRun: r.Params.DryRun,
+	return gen.DeleteRouteList204Response{}, remove(ctx, s, write{place: top(sbc.KindRouteList), id: r.RouteListID, dryRun: r.Params.DryRun,
 		ifMatch: r.Params.IfMatch})
-	if err != nil {
-		return nil, err
-	}
-	return gen.DeleteRouteList204Response{}, nil
 }
 
 // UpsertRouteList makes or replaces the route list with an external id.
@@ -98,15 +71,10 @@ func (s *server) UpsertRouteList(
 		place: top(sbc.KindRouteList), id: r.ExternalID, dryRun: r.Params.DryRun, body: r.Body,
 		ifMatch: r.Params.IfMatch, ifNoneMatch: r.Params.IfNoneMatch,
 	})
-	if err != nil {
-		return nil, err
-	}
 	if v.created {
 		return gen.UpsertRouteList201JSONResponse{
 			Body: v.body, Headers: gen.UpsertRouteList201ResponseHeaders{ETag: v.tag, Location: v.location},
-		}, nil
+		}, err
 	}
-	return gen.UpsertRouteList200JSONResponse{
-		Body: v.body, Headers: gen.UpsertRouteList200ResponseHeaders{ETag: v.tag},
-	}, nil
+	return gen.UpsertRouteList200JSONResponse{Body: v.body, Headers: gen.UpsertRouteList200ResponseHeaders{ETag: v.tag}}, err
 }

@@ -16,10 +16,7 @@ func (s *server) ListRoutingPlans(
 		limit: p.Limit, cursor: p.Cursor, name: p.Name, externalID: p.ExternalID, enabled: p.Enabled, label: p.Label,
 		tenant: p.TenantID,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return gen.ListRoutingPlans200JSONResponse{Items: items, NextCursor: next}, nil
+	return gen.ListRoutingPlans200JSONResponse{Items: items, NextCursor: next}, err
 }
 
 // CreateRoutingPlan makes a routing plan.
@@ -27,12 +24,9 @@ func (s *server) CreateRoutingPlan(
 	ctx context.Context, r gen.CreateRoutingPlanRequestObject,
 ) (gen.CreateRoutingPlanResponseObject, error) {
 	v, err := create[gen.RoutingPlan](ctx, s, write{place: top(sbc.KindRoutingPlan), dryRun: r.Params.DryRun, body: r.Body})
-	if err != nil {
-		return nil, err
-	}
 	return gen.CreateRoutingPlan201JSONResponse{
 		Body: v.body, Headers: gen.CreateRoutingPlan201ResponseHeaders{ETag: v.tag, Location: v.location},
-	}, nil
+	}, err
 }
 
 // GetRoutingPlan shows a routing plan.
@@ -40,12 +34,7 @@ func (s *server) GetRoutingPlan(
 	ctx context.Context, r gen.GetRoutingPlanRequestObject,
 ) (gen.GetRoutingPlanResponseObject, error) {
 	v, err := show[gen.RoutingPlan](ctx, s, top(sbc.KindRoutingPlan), r.RoutingPlanID, r.Params.IfNoneMatch)
-	if err != nil {
-		return nil, err
-	}
-	return gen.GetRoutingPlan200JSONResponse{
-		Body: v.body, Headers: gen.GetRoutingPlan200ResponseHeaders{ETag: v.tag},
-	}, nil
+	return gen.GetRoutingPlan200JSONResponse{Body: v.body, Headers: gen.GetRoutingPlan200ResponseHeaders{ETag: v.tag}}, err
 }
 
 // ReplaceRoutingPlan puts a whole routing plan in the place of another.
@@ -55,12 +44,9 @@ func (s *server) ReplaceRoutingPlan(
 	v, err := replace[gen.RoutingPlan](ctx, s, write{
 		place: top(sbc.KindRoutingPlan), id: r.RoutingPlanID, dryRun: r.Params.DryRun, ifMatch: r.Params.IfMatch, body: r.Body,
 	})
-	if err != nil {
-		return nil, err
-	}
 	return gen.ReplaceRoutingPlan200JSONResponse{
 		Body: v.body, Headers: gen.ReplaceRoutingPlan200ResponseHeaders{ETag: v.tag},
-	}, nil
+	}, err
 }
 
 // UpdateRoutingPlan changes some fields of a routing plan.
@@ -70,24 +56,17 @@ func (s *server) UpdateRoutingPlan(
 	v, err := patch[gen.RoutingPlan](ctx, s, write{
 		place: top(sbc.KindRoutingPlan), id: r.RoutingPlanID, dryRun: r.Params.DryRun, ifMatch: r.Params.IfMatch, body: r.Body,
 	})
-	if err != nil {
-		return nil, err
-	}
 	return gen.UpdateRoutingPlan200JSONResponse{
 		Body: v.body, Headers: gen.UpdateRoutingPlan200ResponseHeaders{ETag: v.tag},
-	}, nil
+	}, err
 }
 
 // DeleteRoutingPlan deletes a routing plan.
 func (s *server) DeleteRoutingPlan(
 	ctx context.Context, r gen.DeleteRoutingPlanRequestObject,
 ) (gen.DeleteRoutingPlanResponseObject, error) {
-	err := remove(ctx, s, write{place: top(sbc.KindRoutingPlan), id: r.RoutingPlanID, dryRun: r.Params.DryRun,
+	return gen.DeleteRoutingPlan204Response{}, remove(ctx, s, write{place: top(sbc.KindRoutingPlan), id: r.RoutingPlanID, dryRun: r.Params.DryRun,
 		ifMatch: r.Params.IfMatch})
-	if err != nil {
-		return nil, err
-	}
-	return gen.DeleteRoutingPlan204Response{}, nil
 }
 
 // UpsertRoutingPlan makes or replaces the routing plan with an external id.
@@ -98,15 +77,12 @@ func (s *server) UpsertRoutingPlan(
 		place: top(sbc.KindRoutingPlan), id: r.ExternalID, dryRun: r.Params.DryRun, body: r.Body,
 		ifMatch: r.Params.IfMatch, ifNoneMatch: r.Params.IfNoneMatch,
 	})
-	if err != nil {
-		return nil, err
-	}
 	if v.created {
 		return gen.UpsertRoutingPlan201JSONResponse{
 			Body: v.body, Headers: gen.UpsertRoutingPlan201ResponseHeaders{ETag: v.tag, Location: v.location},
-		}, nil
+		}, err
 	}
 	return gen.UpsertRoutingPlan200JSONResponse{
 		Body: v.body, Headers: gen.UpsertRoutingPlan200ResponseHeaders{ETag: v.tag},
-	}, nil
+	}, err
 }

@@ -12,87 +12,55 @@ func (s *server) ListRules(ctx context.Context, r gen.ListRulesRequestObject) (g
 	items, next, err := list[gen.Rule](ctx, s, rulesOf(r.RoutingPlanID), filters{
 		limit: p.Limit, cursor: p.Cursor, name: p.Name, externalID: p.ExternalID, enabled: p.Enabled, label: p.Label,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return gen.ListRules200JSONResponse{Items: items, NextCursor: next}, nil
+	return gen.ListRules200JSONResponse{Items: items, NextCursor: next}, err
 }
 
 // CreateRule makes a rule.
-func (s *server) CreateRule(
-	ctx context.Context, r gen.CreateRuleRequestObject,
-) (gen.CreateRuleResponseObject, error) {
+func (s *server) CreateRule(ctx context.Context, r gen.CreateRuleRequestObject) (gen.CreateRuleResponseObject, error) {
 	v, err := create[gen.Rule](ctx, s, write{place: rulesOf(r.RoutingPlanID), dryRun: r.Params.DryRun, body: r.Body})
-	if err != nil {
-		return nil, err
-	}
 	return gen.CreateRule201JSONResponse{
 		Body: v.body, Headers: gen.CreateRule201ResponseHeaders{ETag: v.tag, Location: v.location},
-	}, nil
+	}, err
 }
 
 // GetRule shows a rule.
 func (s *server) GetRule(ctx context.Context, r gen.GetRuleRequestObject) (gen.GetRuleResponseObject, error) {
 	v, err := show[gen.Rule](ctx, s, rulesOf(r.RoutingPlanID), r.RuleID, r.Params.IfNoneMatch)
-	if err != nil {
-		return nil, err
-	}
-	return gen.GetRule200JSONResponse{Body: v.body, Headers: gen.GetRule200ResponseHeaders{ETag: v.tag}}, nil
+	return gen.GetRule200JSONResponse{Body: v.body, Headers: gen.GetRule200ResponseHeaders{ETag: v.tag}}, err
 }
 
 // ReplaceRule puts a whole rule in the place of another.
-func (s *server) ReplaceRule(
-	ctx context.Context, r gen.ReplaceRuleRequestObject,
-) (gen.ReplaceRuleResponseObject, error) {
+func (s *server) ReplaceRule(ctx context.Context, r gen.ReplaceRuleRequestObject) (gen.ReplaceRuleResponseObject, error) {
 	v, err := replace[gen.Rule](ctx, s, write{
 		place: rulesOf(r.RoutingPlanID), id: r.RuleID, dryRun: r.Params.DryRun, ifMatch: r.Params.IfMatch, body: r.Body,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return gen.ReplaceRule200JSONResponse{Body: v.body, Headers: gen.ReplaceRule200ResponseHeaders{ETag: v.tag}}, nil
+	return gen.ReplaceRule200JSONResponse{Body: v.body, Headers: gen.ReplaceRule200ResponseHeaders{ETag: v.tag}}, err
 }
 
 // UpdateRule changes some fields of a rule.
-func (s *server) UpdateRule(
-	ctx context.Context, r gen.UpdateRuleRequestObject,
-) (gen.UpdateRuleResponseObject, error) {
+func (s *server) UpdateRule(ctx context.Context, r gen.UpdateRuleRequestObject) (gen.UpdateRuleResponseObject, error) {
 	v, err := patch[gen.Rule](ctx, s, write{
 		place: rulesOf(r.RoutingPlanID), id: r.RuleID, dryRun: r.Params.DryRun, ifMatch: r.Params.IfMatch, body: r.Body,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return gen.UpdateRule200JSONResponse{Body: v.body, Headers: gen.UpdateRule200ResponseHeaders{ETag: v.tag}}, nil
+	return gen.UpdateRule200JSONResponse{Body: v.body, Headers: gen.UpdateRule200ResponseHeaders{ETag: v.tag}}, err
 }
 
 // DeleteRule deletes a rule.
-func (s *server) DeleteRule(
-	ctx context.Context, r gen.DeleteRuleRequestObject,
-) (gen.DeleteRuleResponseObject, error) {
-	err := remove(ctx, s, write{place: rulesOf(r.RoutingPlanID), id: r.RuleID, dryRun: r.Params.DryRun,
+func (s *server) DeleteRule(ctx context.Context, r gen.DeleteRuleRequestObject) (gen.DeleteRuleResponseObject, error) {
+	return gen.DeleteRule204Response{}, remove(ctx, s, write{place: rulesOf(r.RoutingPlanID), id: r.RuleID, dryRun: r.Params.DryRun,
 		ifMatch: r.Params.IfMatch})
-	if err != nil {
-		return nil, err
-	}
-	return gen.DeleteRule204Response{}, nil
 }
 
 // UpsertRule makes or replaces the rule with an external id.
-func (s *server) UpsertRule(
-	ctx context.Context, r gen.UpsertRuleRequestObject,
-) (gen.UpsertRuleResponseObject, error) {
+func (s *server) UpsertRule(ctx context.Context, r gen.UpsertRuleRequestObject) (gen.UpsertRuleResponseObject, error) {
 	v, err := upsert[gen.Rule](ctx, s, write{
 		place: rulesOf(r.RoutingPlanID), id: r.ExternalID, dryRun: r.Params.DryRun, body: r.Body,
 		ifMatch: r.Params.IfMatch, ifNoneMatch: r.Params.IfNoneMatch,
 	})
-	if err != nil {
-		return nil, err
-	}
 	if v.created {
 		return gen.UpsertRule201JSONResponse{
 			Body: v.body, Headers: gen.UpsertRule201ResponseHeaders{ETag: v.tag, Location: v.location},
-		}, nil
+		}, err
 	}
-	return gen.UpsertRule200JSONResponse{Body: v.body, Headers: gen.UpsertRule200ResponseHeaders{ETag: v.tag}}, nil
+	return gen.UpsertRule200JSONResponse{Body: v.body, Headers: gen.UpsertRule200ResponseHeaders{ETag: v.tag}}, err
 }

@@ -16,10 +16,7 @@ func (s *server) ListSIPInterfaces(
 		limit: p.Limit, cursor: p.Cursor, name: p.Name, externalID: p.ExternalID, enabled: p.Enabled, label: p.Label,
 		tenant: p.TenantID, refs: []*string{p.RealmID},
 	})
-	if err != nil {
-		return nil, err
-	}
-	return gen.ListSIPInterfaces200JSONResponse{Items: items, NextCursor: next}, nil
+	return gen.ListSIPInterfaces200JSONResponse{Items: items, NextCursor: next}, err
 }
 
 // CreateSIPInterface makes a SIP interface.
@@ -27,12 +24,9 @@ func (s *server) CreateSIPInterface(
 	ctx context.Context, r gen.CreateSIPInterfaceRequestObject,
 ) (gen.CreateSIPInterfaceResponseObject, error) {
 	v, err := create[gen.SIPInterface](ctx, s, write{place: top(sbc.KindSIPInterface), dryRun: r.Params.DryRun, body: r.Body})
-	if err != nil {
-		return nil, err
-	}
 	return gen.CreateSIPInterface201JSONResponse{
 		Body: v.body, Headers: gen.CreateSIPInterface201ResponseHeaders{ETag: v.tag, Location: v.location},
-	}, nil
+	}, err
 }
 
 // GetSIPInterface shows a SIP interface.
@@ -40,12 +34,7 @@ func (s *server) GetSIPInterface(
 	ctx context.Context, r gen.GetSIPInterfaceRequestObject,
 ) (gen.GetSIPInterfaceResponseObject, error) {
 	v, err := show[gen.SIPInterface](ctx, s, top(sbc.KindSIPInterface), r.SIPInterfaceID, nil)
-	if err != nil {
-		return nil, err
-	}
-	return gen.GetSIPInterface200JSONResponse{
-		Body: v.body, Headers: gen.GetSIPInterface200ResponseHeaders{ETag: v.tag},
-	}, nil
+	return gen.GetSIPInterface200JSONResponse{Body: v.body, Headers: gen.GetSIPInterface200ResponseHeaders{ETag: v.tag}}, err
 }
 
 // ReplaceSIPInterface puts a whole SIP interface in the place of another.
@@ -55,12 +44,9 @@ func (s *server) ReplaceSIPInterface(
 	v, err := replace[gen.SIPInterface](ctx, s, write{
 		place: top(sbc.KindSIPInterface), id: r.SIPInterfaceID, dryRun: r.Params.DryRun, ifMatch: r.Params.IfMatch, body: r.Body,
 	})
-	if err != nil {
-		return nil, err
-	}
 	return gen.ReplaceSIPInterface200JSONResponse{
 		Body: v.body, Headers: gen.ReplaceSIPInterface200ResponseHeaders{ETag: v.tag},
-	}, nil
+	}, err
 }
 
 // UpdateSIPInterface changes some fields of a SIP interface.
@@ -70,24 +56,17 @@ func (s *server) UpdateSIPInterface(
 	v, err := patch[gen.SIPInterface](ctx, s, write{
 		place: top(sbc.KindSIPInterface), id: r.SIPInterfaceID, dryRun: r.Params.DryRun, ifMatch: r.Params.IfMatch, body: r.Body,
 	})
-	if err != nil {
-		return nil, err
-	}
 	return gen.UpdateSIPInterface200JSONResponse{
 		Body: v.body, Headers: gen.UpdateSIPInterface200ResponseHeaders{ETag: v.tag},
-	}, nil
+	}, err
 }
 
 // DeleteSIPInterface deletes a SIP interface.
 func (s *server) DeleteSIPInterface(
 	ctx context.Context, r gen.DeleteSIPInterfaceRequestObject,
 ) (gen.DeleteSIPInterfaceResponseObject, error) {
-	err := remove(ctx, s, write{place: top(sbc.KindSIPInterface), id: r.SIPInterfaceID, dryRun: r.Params.DryRun,
+	return gen.DeleteSIPInterface204Response{}, remove(ctx, s, write{place: top(sbc.KindSIPInterface), id: r.SIPInterfaceID, dryRun: r.Params.DryRun,
 		ifMatch: r.Params.IfMatch})
-	if err != nil {
-		return nil, err
-	}
-	return gen.DeleteSIPInterface204Response{}, nil
 }
 
 // UpsertSIPInterface makes or replaces the SIP interface with an external id.
@@ -98,15 +77,12 @@ func (s *server) UpsertSIPInterface(
 		place: top(sbc.KindSIPInterface), id: r.ExternalID, dryRun: r.Params.DryRun, body: r.Body,
 		ifMatch: r.Params.IfMatch, ifNoneMatch: r.Params.IfNoneMatch,
 	})
-	if err != nil {
-		return nil, err
-	}
 	if v.created {
 		return gen.UpsertSIPInterface201JSONResponse{
 			Body: v.body, Headers: gen.UpsertSIPInterface201ResponseHeaders{ETag: v.tag, Location: v.location},
-		}, nil
+		}, err
 	}
 	return gen.UpsertSIPInterface200JSONResponse{
 		Body: v.body, Headers: gen.UpsertSIPInterface200ResponseHeaders{ETag: v.tag},
-	}, nil
+	}, err
 }

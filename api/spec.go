@@ -80,7 +80,8 @@ var prepared = sync.OnceValues(func() (*specification, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &specification{title: doc.Info.Title, about: markdown(doc.Info.Description), groups: groupsOf(doc), schemas: schemasOf(doc)}
+	s := &specification{title: doc.Info.Title, about: markdown(doc.Info.Description), groups: groupsOf(doc),
+		schemas: schemasOf(doc)}
 	s.ops, err = compileOperations(doc)
 	return s, err
 })

@@ -137,7 +137,8 @@ func TestRepetitionAndSyncOverTheRealStore(t *testing.T) {
 	r.problem(409, "conflict")
 	equal(t, r.pointers(), []string{"#/name"})
 	for _, path := range []string{"trunks", "api-keys", "tenants"} {
-		body := map[string]string{"trunks": trunkBody(f, "y"), "api-keys": `{"name":"k","scopes":["admin"]}`, "tenants": `{"name":"k"}`}[path]
+		body := map[string]string{"trunks": trunkBody(f, "y"), "api-keys": `{"name":"k","scopes":["admin"]}`,
+			"tenants": `{"name":"k"}`}[path]
 		f.do("PUT", "/v1/"+path+"/by-external-id/a%2Fb", body).is(201)
 		f.do("PUT", "/v1/"+path+"/by-external-id/a%2Fb", body).is(200)
 	}

@@ -46,24 +46,7 @@ func (op *operation) validateParameters(c echo.Context) error {
 			Detail: "the query cannot be read: use percent-encoding"})
 	}
 	for name, values := range query {
-		p, known := op.query[name]
-		switch {
-		case !known && op.known == "":
-			faults = append(faults, sbc.Fault{Parameter: name, Code: "unknown_parameter",
-				Detail: "is not known; this operation has no query parameters"})
-		case !known:
-			faults = append(faults, sbc.Fault{Parameter: name, Code: "unknown_parameter",
-				Detail: "is not known; known are " + op.known})
-		case len(values) > 1 && !p.array:
-			faults = append(faults, sbc.Fault{Parameter: name, Code: "repeated", Detail: "is there more than once"})
-		case p.array && p.most > 0 && uint64(len(values)) > p.most:
-			faults = append(faults, sbc.Fault{Parameter: name, Code: "too_many",
-				Detail: fmt.Sprintf("is there %d times; at most %d are allowed", len(values), p.most)})
-		default:
-			for _, v := range values {
-				faults = append(faults, p.check(v)...)
-			}
-		}
+		faults = append(faults, op.checkQuery(name, values)...)
 	}
 	for _, p := range op.header {
 		switch values := c.Request().Header.Values(p.name); {
@@ -75,6 +58,29 @@ func (op *operation) validateParameters(c echo.Context) error {
 	}
 	slices.SortStableFunc(faults, func(a, b sbc.Fault) int { return strings.Compare(a.Parameter, b.Parameter) })
 	return wrongParameters(faults)
+}
+
+// checkQuery checks all values of one query parameter.
+func (op *operation) checkQuery(name string, values []string) []sbc.Fault {
+	fault := func(code, detail string) []sbc.Fault {
+		return []sbc.Fault{{Parameter: name, Code: code, Detail: detail}}
+	}
+	p, known := op.query[name]
+	switch {
+	case !known && op.known == "":
+		return fault("unknown_parameter", "is not known; this operation has no query parameters")
+	case !known:
+		return fault("unknown_parameter", "is not known; known are "+op.known)
+	case len(values) > 1 && !p.array:
+		return fault("repeated", "is there more than once")
+	case p.array && p.most > 0 && uint64(len(values)) > p.most:
+		return fault("too_many", fmt.Sprintf("is there %d times; at most %d are allowed", len(values), p.most))
+	}
+	var faults []sbc.Fault
+	for _, v := range values {
+		faults = append(faults, p.check(v)...)
+	}
+	return faults
 }
 
 // check reads one value of a parameter as its schema says and validates it.
