@@ -104,7 +104,7 @@ func (v *view) list() []sbc.Resource {
 
 // load gives everything as a transaction sees it, at the revision it has or will have. It reads only what changed since the
 // cached view. Rows are never written without the revision of the write, hence what the view misses has a higher one; rows
-// can only have vanished besides (deleted are those of which the caller knows), which the count shows: then everything is read.
+// can only have vanished besides (deleted are those that a writer deleted itself), which the count shows: then everything is read.
 func (c *cache) load(db *gorm.DB, revision int64, deleted map[string]sbc.Kind) (*view, error) {
 	old := c.get()
 	if old == nil || old.revision > revision {
@@ -122,6 +122,9 @@ func (c *cache) load(db *gorm.DB, revision int64, deleted map[string]sbc.Kind) (
 		written[r.Base().ID] = r
 	}
 	next := old.with(revision, written, deleted)
+	if deleted != nil && old.revision == revision-1 { // a writer alone since the view knows what it deleted itself
+		return next, nil
+	}
 	var count int64
 	if err := db.Model(&resourceRow{}).Count(&count).Error; err != nil {
 		return nil, err
