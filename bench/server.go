@@ -66,7 +66,12 @@ func (s *server) resident() int64 {
 func (s *server) words() string {
 	var b strings.Builder
 	for _, part := range s.parts {
-		fmt.Fprintf(&b, "\n%s (ended: %v) said:\n%s", part.name, part.ended(), part.output(300))
+		fmt.Fprintf(&b, "\n%s (ended: %v) said:\n", part.name, part.ended())
+		for line := range strings.Lines(part.output(300)) {
+			if !strings.HasPrefix(strings.TrimSpace(line), "spk_") { // a key is for nobody's terminal
+				b.WriteString(line)
+			}
+		}
 	}
 	return b.String()
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -43,7 +42,7 @@ func (t tally) check(want int) error {
 
 // callee starts the SIPp that answers.
 func (p *plan) callee() (*process, error) {
-	return p.sipp("uas.xml", "-i", calleeHost, "-mi", calleeHost)
+	return p.sipp("uas.xml", "-i", calleeHost, "-p", strconv.Itoa(sipPort), "-mi", calleeHost, "-mp", strconv.Itoa(mediaPort))
 }
 
 // calling is a series of calls under way.
@@ -56,7 +55,8 @@ type calling struct {
 // callers starts count calls at a rate, each held for hold, from a port of the caller's address.
 func (p *plan) callers(port, rate, count int, hold time.Duration) (*calling, error) {
 	stats := filepath.Join(p.dir, "sipp-"+strconv.FormatInt(time.Now().UnixNano(), 36)+".csv")
-	s, err := p.sipp("uac.xml", "-i", callerHost, "-p", strconv.Itoa(port), "-mi", callerHost, "-s", "2025550199",
+	s, err := p.sipp("uac.xml", "-i", callerHost, "-p", strconv.Itoa(port), "-mi", callerHost,
+		"-mp", strconv.Itoa(mediaPort+10*(port-sipPort)), "-s", "2025550199", // SIPp binds its RTP ports though it sends none
 		"-r", strconv.Itoa(rate), "-m", strconv.Itoa(count), "-l", strconv.Itoa(count+1), "-d", strconv.FormatInt(hold.Milliseconds(), 10),
 		"-recv_timeout", "20000", "-trace_stat", "-stf", stats, "-fd", "1")
 	return &calling{sipp: s, stats: stats, want: count}, err
@@ -124,10 +124,7 @@ func (p *plan) sipp(scenario string, args ...string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	args = append([]string{"-sf", file, "-mp", "7000", "-nostdin", "-skip_rlimit"}, args...)
-	if !strings.Contains(strings.Join(args, " "), " -p ") {
-		args = append(args, "-p", strconv.Itoa(sipPort))
-	}
+	args = append([]string{"-sf", file, "-nostdin", "-skip_rlimit"}, args...)
 	for try := 1; ; try++ {
 		s, err := start(p.dir, "sipp", append(args, border)...)
 		if err != nil {
