@@ -337,7 +337,7 @@ func judgeRecords(t *testing.T, records []sbc.CDR, settled *crowd, killed time.T
 			continue
 		}
 		want := killed.Sub(at)
-		if d := time.Duration(r.DurationMS) * time.Millisecond; d < 0 || (want - d).Abs() > 2*time.Second {
+		if d := time.Duration(r.DurationMS) * time.Millisecond; d < 0 || (want-d).Abs() > 2*time.Second {
 			t.Errorf("the call to %s lasted %v until the kill; its record says %v", n, want, d)
 		}
 		if !r.Recovered || r.EndReason != sbc.EndNodeFailure || r.FinalCode != 200 || r.Disposition != sbc.DispositionAnswered {
