@@ -86,3 +86,22 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// FuzzParse: no bytes make the readers of lines and slots fail in another way than by saying so.
+func FuzzParse(f *testing.F) {
+	e, _ := encoders.Get().(*encoder)
+	defer e.release()
+	f.Add(append([]byte(nil), e.encode(kindEnd, time.Now(), ended("a"))...))
+	f.Add([]byte(`{"crc":"00000000","type":"end","at":9,"cdr":{}}` + "\n"))
+	f.Add(make([]byte, slotLen))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if l, err := parseLine(b); err == nil && l.kind == "" {
+			t.Errorf("a line without a kind: %q", b)
+		}
+		_, content, _ := parseSlot(b)
+		if p := parseCursor(content, "boot"); p.offset < 0 {
+			t.Logf("a cursor before the beginning: %v", p)
+		}
+		parseHeartbeat(content)
+	})
+}
