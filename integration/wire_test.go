@@ -154,6 +154,10 @@ func (w *wire) gone(c net.Conn) {
 func (w *wire) took(raw []byte, hop msg.Hop) {
 	kept := bytes.Clone(raw)
 	m, err := msg.Parse(raw)
+	var broken *msg.ParseError
+	if errors.As(err, &broken) && broken.Partial != nil && bytes.HasPrefix(kept, []byte("SIP/2.0 400 ")) {
+		m, err = broken.Partial, nil // it repeats the sender's broken headers
+	}
 	w.mu.Lock()
 	w.packets++
 	if w.received.Len() < maxKept {

@@ -1,0 +1,459 @@
+package integration
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/app"
+	"github.com/sallyport/sallyport/integration/rest"
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/msg"
+)
+
+// methods are those that strangers try.
+var methods = []string{"INVITE", "OPTIONS", "REGISTER", "MESSAGE", "SUBSCRIBE", "PUBLISH", "NOTIFY", "REFER", "BYE", "CANCEL", "ACK", "UPDATE", "INFO", "PRACK", "NONSENSE"}
+
+// TestStrangers send every method, with and without a To tag, where strangers are dropped and where they are refused.
+func TestStrangers(t *testing.T) {
+	for _, c := range []struct{ policy, name string }{{"drop", "silence"}, {"reject", "403"}} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b := startBorder(t, app.Options{})
+			w := b.connect(newSides(t), wish{westRealm: rest.Object{"unknown_source": c.policy}})
+			west, east := w.peers(t, false)
+			sent, got := 0, 0
+			for i, method := range methods {
+				addr := w.stranger().As4() // answers to one address are rationed
+				addr[3] = byte(120 + i)
+				stranger := newPeer(t, "west", netip.AddrPortFrom(netip.AddrFrom4(addr), 5060), west.border, false)
+				for _, tag := range []string{"", ";tag=nobody"} {
+					l := &line{p: stranger, callID: msg.NewTag(), local: "<sip:x@x.invalid>;tag=" + msg.NewTag(), remote: "<sip:y@" + east.addr.String() + ">" + tag,
+						target: "sip:4930123456@" + east.addr.String()}
+					raw := text(method+" "+l.target+" SIP/2.0", append(l.head(method, 1, stranger.branch()),
+						"Route: <sip:"+east.addr.String()+";lr>", "Contact: "+stranger.contact()), "")
+					stranger.send(raw, west.border)
+					sent += len(raw)
+					if c.policy == "reject" && method != "ACK" {
+						m := stranger.take("403 to "+method, func(m *msg.Message) bool { return m.CallID == l.callID })
+						if m.Status != 403 {
+							t.Errorf("a stranger's %s is answered with %s", method, m.StartLine())
+						}
+					}
+				}
+				west.sync(west.border)
+				if c.policy == "drop" && stranger.count() != 0 {
+					t.Errorf("a stranger got %d answers to %s:\n%s", stranger.count(), method, stranger.bytes())
+				}
+				got += len(stranger.bytes())
+			}
+			if float64(got) > 1.5*float64(sent) {
+				t.Errorf("%d octets made %d", sent, got)
+			}
+			if n := east.count(); n != 0 {
+				t.Errorf("%d messages of a stranger were carried on:\n%s", n, east.bytes())
+			}
+			if n := b.metric("sbc_blocked_total", "unknown_source"); n < float64(2*len(methods)-2) {
+				t.Errorf("%v requests of strangers are counted; %d came", n, 2*len(methods))
+			}
+		})
+	}
+}
+
+// TestForeignRequests tries to disturb a call from outside: wrong tags, right tags from elsewhere, and responses nobody asked for.
+func TestForeignRequests(t *testing.T) {
+	t.Parallel()
+	b := startBorder(t, app.Options{})
+	w := b.connect(newSides(t), wish{})
+	west, east := w.peers(t, false)
+	stranger := newPeer(t, "west", netip.AddrPortFrom(w.stranger(), 5060), west.border, false)
+	call, rings := connected(west, east)
+	ringing := west.dial("4930123456", west.sdp())
+	waits := east.ring()
+	waits.say(waits.invite, 180, "", "")
+	ringing.answer(1, 180)
+	west.sync(west.border)
+	east.sync(east.border)
+	before := [2]int{west.count(), east.count()}
+	for _, method := range []string{"BYE", "CANCEL", "ACK", "INVITE", "UPDATE", "INFO", "MESSAGE", "REFER", "PRACK"} {
+		for _, l := range []*line{call, ringing} { // a stranger knows everything
+			stolen := *l
+			stolen.p = stranger
+			branch := l.branch // CANCEL and ACK of the INVITE itself
+			stranger.send(text(method+" "+l.target+" SIP/2.0", append(stolen.head(method, l.inviteSeq, branch), "Contact: "+stranger.contact()), stranger.sdp()), west.border)
+			stranger.send(text(method+" "+l.target+" SIP/2.0", stolen.head(method, 50, stranger.branch()), ""), west.border)
+		}
+	}
+	for _, status := range []int{100, 180, 200, 302, 401, 487, 503} {
+		for _, via := range []string{stranger.via(stranger.branch()), "SIP/2.0/UDP " + w.east.String() + ":5060;branch=x" + waits.invite.Via.Branch()} {
+			stranger.send(text(fmt.Sprintf("SIP/2.0 %d Surprise", status), []string{"Via: " + via, "From: " + waits.remote, "To: " + waits.local,
+				"Call-ID: " + waits.callID, "CSeq: 1 INVITE", "Contact: " + stranger.contact()}, ""), east.border)
+		}
+	}
+	west.sync(west.border)
+	east.sync(east.border)
+	if n := stranger.count(); n != 0 {
+		t.Errorf("a stranger got %d answers:\n%s", n, stranger.bytes())
+	}
+	if got := [2]int{west.count() - before[0], east.count() - before[1]}; got != [2]int{1, 1} { // the answers to our OPTIONS
+		t.Errorf("the peers got %v messages besides:\n%s\n%s", got, west.summary(), east.summary())
+	}
+	waits.say(waits.invite, 200, "", east.sdp())
+	ringing.final(200)
+	waits.hear(msg.ACK)
+	ringing.hangup(waits)
+	call.hangup(rings)
+	if r := b.cdrs(2); r[0].EndReason != sbc.EndCallerBye || r[1].EndReason != sbc.EndCallerBye {
+		t.Errorf("the calls ended with %s and %s", r[0].EndReason, r[1].EndReason)
+	}
+}
+
+// TestBadMessages sends what must not be believed, from a peer that is known.
+func TestBadMessages(t *testing.T) {
+	t.Parallel()
+	b := startBorder(t, app.Options{})
+	w := b.connect(newSides(t), wish{})
+	refuser(t, w.eastPeer, false)
+	west := newPeer(t, "west", netip.AddrPortFrom(w.westPeer, 5060), netip.AddrPortFrom(w.west, 5060), false)
+	base := func() string {
+		l := &line{p: west, callID: msg.NewTag(), local: "<sip:x@x.invalid>;tag=" + msg.NewTag(), remote: "<sip:y@x.invalid>"}
+		return string(text("INVITE sip:4930123456@x.invalid SIP/2.0", append(l.head("INVITE", 1, west.branch()), "Contact: "+west.contact()), west.sdp()))
+	}
+	for name, c := range map[string]struct {
+		old, new string
+		want     []int
+	}{
+		"10,000 headers":            {"Content-Type", strings.Repeat("X: y\r\n", 10000) + "Content-Type", []int{400, 413, 486, 513}},
+		"3,000 Vias":                {"Content-Type", strings.Repeat("v: SIP/2.0/UDP a\r\n", 3000) + "Content-Type", []int{400, 413, 486, 513}},
+		"a giant header":            {"Max-Forwards", "X: " + strings.Repeat("y", 50000) + "\r\nMax-Forwards", []int{400, 413, 486, 513}},
+		"a giant Call-ID":           {"Call-ID: ", "Call-ID: " + strings.Repeat("y", 50000), []int{400, 413, 486, 513}},
+		"a huge Content-Length":     {"Content-Length: ", "Content-Length: 99999999999999999999", []int{400, 413}},
+		"a negative Content-Length": {"Content-Length: ", "Content-Length: -", []int{400}},
+		"a false Content-Length":    {"Content-Length: ", "Content-Length: 9", []int{400}},
+		"Content-Length in words":   {"Content-Length: ", "Content-Length: ten", []int{400}},
+		"two Content-Lengths":       {"Content-Length: ", "Content-Length: 0\r\nContent-Length: ", []int{400}},
+		"two Call-IDs":              {"Call-ID: ", "Call-ID: x\r\nCall-ID: ", []int{400}},
+		"no body":                   {"v=0", "", []int{400, 488, 486}},
+		"SDP that is none":          {"m=audio 40000 RTP/AVP", "m=audio99999999 4000", []int{400, 488, 415}},
+		"SDP with a false port":     {"m=audio 40000 ", "m=audio 999999 ", []int{400, 488}},
+		"SDP with a negative port":  {"m=audio 40000 ", "m=audio -4000 ", []int{400, 488}},
+		"Max-Forwards 0":            {"Max-Forwards: 70", "Max-Forwards: 0", []int{483}},
+		"Max-Forwards 300":          {"Max-Forwards: 70", "Max-Forwards: 300", []int{400, 486}},
+		"CSeq of another method":    {"CSeq: 1 INVITE", "CSeq: 1 BYE", []int{400}},
+		"CSeq too large":            {"CSeq: 1 INVITE", "CSeq: 99999999999 INVITE", []int{400}},
+		"a NUL":                     {"Max-Forwards", "X: a\x00b\r\nMax-Forwards", []int{400, 486}},
+		"an unknown dialog":         {"<sip:y@x.invalid>", "<sip:y@x.invalid>;tag=nobody", []int{481}},
+		"a space before the colon":  {"Call-ID:", "Call-ID :", []int{486}},
+		"a list of 7,000 addresses": {"Contact: ", "Contact: " + strings.Repeat("<sip:a>,", 7000), []int{400, 413, 486, 513}},
+	} {
+		raw := strings.Replace(base(), c.old, c.new, 1)
+		if name == "a false Content-Length" || strings.Contains(name, "SDP") || name == "no body" {
+			head, body, _ := strings.Cut(raw, "\r\n\r\n")
+			if name != "a false Content-Length" {
+				i := strings.LastIndexByte(head, ' ')
+				raw = head[:i+1] + strconv.Itoa(len(body)) + "\r\n\r\n" + body
+			}
+		}
+		_, id, _ := strings.Cut(raw, "branch=")
+		id, _, _ = strings.Cut(id, ";")
+		west.send([]byte(raw), west.border)
+		m := west.take("an answer to "+name, func(m *msg.Message) bool { return m.Status >= 200 && m.Via.Branch() == id })
+		ok := false
+		for _, s := range c.want {
+			ok = ok || m.Status == s
+		}
+		if !ok {
+			t.Errorf("%s is answered with %s; one of %v was expected", name, m.StartLine(), c.want)
+		}
+	}
+	b.alive(west)
+	if b.metric("sbc_sip_parse_errors_total") == 0 {
+		t.Error("no parse error was counted")
+	}
+	b.quiet()
+}
+
+// TestStreamAbuse has streams that cannot be framed, end in the middle, begin and never end, and too many of them.
+func TestStreamAbuse(t *testing.T) {
+	t.Parallel()
+	b := startBorder(t, app.Options{})
+	w := b.connect(newSides(t), wish{transport: "tcp"})
+	border := netip.AddrPortFrom(w.west, 5060)
+	refuser(t, w.eastPeer, true)
+	var iface struct{ Items []struct{ ID, Name string } }
+	if err := b.Get(t.Context(), "/v1/sip-interfaces", &iface); err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range iface.Items {
+		if err := b.Do(t.Context(), http.MethodPut, "/v1/sip-interfaces/"+i.ID, rest.Object{"name": i.Name, "realm_id": map[string]string{"west": w.westRealm, "east": w.eastRealm}[i.Name],
+			"transport": "tcp", "bind_address": map[string]string{"west": w.west.String(), "east": w.east.String()}[i.Name], "port": 5060, "max_connections_per_source": 8}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	west := newPeer(t, "west", netip.AddrPortFrom(w.westPeer, 5060), border, true)
+	west.sync(border) // its connection is there before the others come
+	t.Run("hopeless streams are closed", func(t *testing.T) {
+		for i, raw := range []string{
+			strings.Repeat("A", 200000), "INVITE sip:x SIP/2.0\r\nContent-Length: -5\r\n\r\n", "OPTIONS sip:x SIP/2.0\r\nContent-Length: 99999999999999\r\n\r\n",
+			"OPTIONS sip:x SIP/2.0\r\nContent-Length: 5\r\nContent-Length: 7\r\n\r\nhello", "OPTIONS sip:x SIP/2.0\r\n" + strings.Repeat("X: y\r\n", 40000),
+			"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "INVITE sip:x SIP/2.0\r\nVia: SIP/2.0/TCP half", "A",
+		} {
+			from := w.stranger().As4()
+			from[3] = byte(110 + i)
+			c, err := dialFrom(netip.AddrFrom4(from), border)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Run(strconv.Itoa(i), func(t *testing.T) {
+				t.Parallel()
+				defer c.Close()
+				begun := time.Now()
+				err := errors.Join(c.SetDeadline(begun.Add(12*time.Second)), write(c, []byte(raw)))
+				var got []byte
+				if err == nil {
+					got, err = io.ReadAll(c)
+				}
+				var late net.Error
+				if errors.As(err, &late) && late.Timeout() || time.Since(begun) > 10*time.Second {
+					t.Errorf("%.40q is not closed after %v", raw, time.Since(begun))
+				}
+				if len(got) != 0 {
+					t.Errorf("a stranger got %q", got)
+				}
+			})
+		}
+	})
+	flood := w.stranger()
+	closed := 0
+	var open []net.Conn
+	for range 40 {
+		c, err := dialFrom(flood, border)
+		if err != nil {
+			closed++
+			continue
+		}
+		open = append(open, c)
+	}
+	for _, c := range open {
+		_ = c.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+		if _, err := c.Read(make([]byte, 1)); err != nil && !errors.Is(err, io.EOF) && !isReset(err) {
+			continue // it is open and silent
+		}
+		closed++
+	}
+	if closed != 32 {
+		t.Errorf("%d of 40 connections of one source were closed; 8 are allowed", closed)
+	}
+	if n := b.metric("sbc_sip_queue_drops_total", "connections"); n < 32 {
+		t.Errorf("%v refused connections are counted", n)
+	}
+	b.alive(west)
+	for _, c := range open {
+		c.Close()
+	}
+}
+
+func isReset(err error) bool { return strings.Contains(err.Error(), "reset") }
+
+// TestFlood has a stranger send 15,000 requests as fast as 6,000 a second while another client calls.
+func TestFlood(t *testing.T) {
+	b := startBorder(t, app.Options{})
+	w := b.connect(newSides(t), wish{westRealm: rest.Object{"unknown_source": "reject"}})
+	refuser(t, w.eastPeer, false)
+	west := newPeer(t, "west", netip.AddrPortFrom(w.westPeer, 5060), netip.AddrPortFrom(w.west, 5060), false)
+	stranger := newPeer(t, "west", netip.AddrPortFrom(w.stranger(), 5060), west.border, false)
+	b.alive(west)
+	goroutines, heap := runtime.NumGoroutine(), heapInUse()
+	done, ticker := make(chan struct{}), time.NewTicker(10*time.Millisecond)
+	go func() {
+		defer close(done)
+		for range 250 {
+			<-ticker.C
+			for range 60 {
+				l := &line{p: stranger, callID: msg.NewTag(), local: "<sip:x@x.invalid>;tag=" + msg.NewTag(), remote: "<sip:y@x.invalid>"}
+				stranger.send(text("INVITE sip:4930@x.invalid SIP/2.0", l.head("INVITE", 1, stranger.branch()), ""), west.border)
+			}
+		}
+	}()
+	calls, worst := 0, time.Duration(0)
+	for flooding := true; flooding; calls++ {
+		select {
+		case <-done:
+			flooding = false
+		default:
+		}
+		begun := time.Now()
+		call := west.dial("4930123456", west.sdp())
+		call.final(486)
+		worst = max(worst, time.Since(begun))
+	}
+	ticker.Stop()
+	t.Logf("%d calls during the flood, the slowest answered after %v; the stranger got %d answers", calls, worst, stranger.count())
+	if worst > 2*time.Second { // more than one retransmission
+		t.Errorf("a call waited %v", worst)
+	}
+	if n := stranger.count(); n > 32 {
+		t.Errorf("the stranger got %d answers; 32 are the most", n)
+	}
+	b.quiet()
+	if g := runtime.NumGoroutine(); g > goroutines+50 {
+		t.Errorf("%d goroutines before, %d after", goroutines, g)
+	}
+	if h := heapInUse(); h > heap+24<<20 {
+		t.Errorf("%d KiB of heap before, %d after", heap>>10, h>>10)
+	}
+}
+
+func heapInUse() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapInuse
+}
+
+// rtp is one packet of G.711.
+func rtp(seq uint16, ssrc uint32) []byte {
+	p := make([]byte, 172)
+	p[0] = 0x80
+	binary.BigEndian.PutUint16(p[2:], seq)
+	binary.BigEndian.PutUint32(p[4:], uint32(seq)*160)
+	binary.BigEndian.PutUint32(p[8:], ssrc)
+	return p
+}
+
+// TestMediaStranger has a stranger send to both media ports of a call, before and after the parties do: nothing of it arrives, and it
+// gets nothing.
+func TestMediaStranger(t *testing.T) {
+	t.Parallel()
+	b := startBorder(t, app.Options{})
+	w := b.connect(newSides(t), wish{})
+	west, east := w.peers(t, false)
+	socket := func(a netip.Addr) *net.UDPConn {
+		c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 40000)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	a, z, thief := socket(w.westPeer), socket(w.eastPeer), socket(w.stranger())
+	call := west.dial("4930123456", west.sdp())
+	rings := east.ring()
+	rings.say(rings.invite, 200, "", east.sdp())
+	ok := call.final(200)
+	rings.hear(msg.ACK)
+	toA, toZ := mediaPort(t, ok.Body, w.west), mediaPort(t, rings.invite.Body, w.east)
+	send := func(c *net.UDPConn, to netip.AddrPort, seq, n int, ssrc uint32) {
+		for i := range n {
+			if _, err := c.WriteToUDPAddrPort(rtp(uint16(seq+i), ssrc), to); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	for round := range 3 {
+		for _, ssrc := range []uint32{0xbad, 1, 2} {
+			send(thief, toA, round*1000, 100, ssrc)
+			send(thief, toZ, round*1000, 100, ssrc)
+		}
+		send(a, toA, round*50, 50, 1)
+		send(z, toZ, round*50, 50, 2)
+		expectRTP(t, z, 50, 1)
+		expectRTP(t, a, 50, 2)
+	}
+	if err := thief.SetReadDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if n, from, err := thief.ReadFromUDPAddrPort(make([]byte, 2000)); err == nil {
+		t.Errorf("the stranger got %d octets from %v", n, from)
+	}
+	call.hangup(rings)
+	for _, m := range b.cdrs(1)[0].Media {
+		if m.Packets != 150 || m.RelayedPackets != 150 || m.Discarded < 100 {
+			t.Errorf("the %s's stream: %d packets, %d relayed, %d discarded", m.Side, m.Packets, m.RelayedPackets, m.Discarded)
+		}
+	}
+	if b.metric("sbc_rtp_dropped_total", "wrong_source") == 0 {
+		t.Error("the stranger's packets are not counted")
+	}
+}
+
+// mediaPort reads where a description wants media, and checks that it is the border.
+func mediaPort(t *testing.T, body []byte, border netip.Addr) netip.AddrPort {
+	t.Helper()
+	_, rest, _ := bytes.Cut(body, []byte("m=audio "))
+	port, err := strconv.Atoi(string(rest[:bytes.IndexByte(rest, ' ')]))
+	if err != nil || !bytes.Contains(body, []byte("IN IP4 "+border.String())) {
+		t.Fatalf("%v in\n%s", err, body)
+	}
+	return netip.AddrPortFrom(border, uint16(port))
+}
+
+// expectRTP reads packets, all of which must be the other party's.
+func expectRTP(t *testing.T, c *net.UDPConn, n int, ssrc uint32) {
+	t.Helper()
+	buf := make([]byte, 2000)
+	for i := range n {
+		if err := c.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		k, _, err := c.ReadFromUDPAddrPort(buf)
+		if err != nil {
+			t.Fatalf("packet %d of %d did not come: %v", i, n, err)
+		}
+		if got := binary.BigEndian.Uint32(buf[8:]); k != 172 || got != ssrc {
+			t.Fatalf("packet %d is of %d octets and source %x", i, k, got)
+		}
+	}
+}
+
+// TestAPIAbuse sends the API of a running border what it must refuse: clearly, and never with a 5xx.
+func TestAPIAbuse(t *testing.T) {
+	t.Parallel()
+	b := startBorder(t, app.Options{})
+	for _, c := range []struct {
+		name, method, path, body, key string
+		want                          int
+	}{
+		{"broken JSON", "POST", "/v1/realms", `{"name": `, b.Key, 400}, {"no JSON", "POST", "/v1/realms", "\x00\xff", b.Key, 400},
+		{"wrong type", "POST", "/v1/realms", `{"name": 7}`, b.Key, 422}, {"an array", "POST", "/v1/realms", `[]`, b.Key, 422},
+		{"unknown field", "POST", "/v1/realms", `{"name": "a", "nonsense": 1}`, b.Key, 422}, {"nothing", "POST", "/v1/realms", ``, b.Key, 400},
+		{"reference to nothing", "POST", "/v1/trunks", `{"name": "a", "realm_id": "00000000-0000-0000-0000-000000000000"}`, b.Key, 422},
+		{"oversized", "POST", "/v1/realms", `{"name": "` + strings.Repeat("a", 2<<20) + `"}`, b.Key, 413},
+		{"deep", "POST", "/v1/realms", strings.Repeat("[", 100000), b.Key, 400}, {"unknown parameter", "GET", "/v1/realms?nonsense=1", "", b.Key, 400},
+		{"no key", "GET", "/v1/realms", "", "", 401}, {"wrong key", "GET", "/v1/realms", "", "spk_wrong", 401}, {"unknown key", "GET", "/v1/realms", "", b.Key + "x", 401},
+		{"no such page", "GET", "/v1/nonsense", "", b.Key, 404}, {"no such call", "DELETE", "/v1/calls/nonsense", "", b.Key, 404},
+		{"wrong method", "PATCH", "/v1/realms", "{}", b.Key, 405}, {"false cursor", "GET", "/v1/cdrs?after=nonsense", "", b.Key, 400},
+		{"header injection", "POST", "/v1/realms", `{"name": "a\r\nX-HK: 1"}`, b.Key, 422},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), c.method, b.URL+c.path, strings.NewReader(c.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.key != "" {
+			req.Header.Set("Authorization", "Bearer "+c.key)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		answer, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil || res.StatusCode != c.want || res.Header.Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s: %d %s %v; %d was expected\n%.300s", c.name, res.StatusCode, res.Header.Get("Content-Type"), err, c.want, answer)
+		}
+	}
+	if err := b.Get(t.Context(), "/v1/realms", nil); err != nil {
+		t.Error(err)
+	}
+}
