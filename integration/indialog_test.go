@@ -1,0 +1,702 @@
+package integration
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/sallyport/sallyport/integration/rest"
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/msg"
+)
+
+// change plays one change of the session: from offers, to answers. It gives the request to is given and the answer from gets.
+func change(from, to *line, method msg.Method, offer, answer string) (asked, got *msg.Message) {
+	from.p.t.Helper()
+	seq := from.request(string(method), offer)
+	asked = to.hear(method)
+	to.say(asked, 200, "", answer)
+	got = from.answer(seq, 200)
+	if method == msg.INVITE {
+		from.ack(got)
+		to.hear(msg.ACK)
+		from.p.sync(from.p.border)
+	}
+	return asked, got
+}
+
+// bothWays plays a test from the caller's side and from the callee's.
+func (s *stage) bothWays(t *testing.T, name string, play func(t *testing.T, from, to *line)) {
+	t.Helper()
+	for _, by := range []string{"caller", "callee"} {
+		s.run(t, name+" by the "+by, func(t *testing.T) {
+			call, rings, number := s.talk()
+			from, to := call, rings
+			if by == "callee" {
+				from, to = rings, call
+			}
+			play(t, from, to)
+			wantEnd(t, s.over(call, rings, number), sbc.EndCallerBye, sbc.SideCaller, 200)
+		})
+	}
+}
+
+const audio = "m=audio %d RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000"
+
+// TestSessionChanges walks through re-INVITE and UPDATE from both sides over UDP.
+func TestSessionChanges(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, wish{})
+	for _, method := range []msg.Method{msg.INVITE, msg.UPDATE} {
+		s.bothWays(t, string(method)+" hold and resume", func(t *testing.T, from, to *line) {
+			for i, c := range []struct{ offer, answer string }{{"sendonly", "recvonly"}, {"inactive", "inactive"}, {"recvonly", "sendonly"}, {"sendrecv", "sendrecv"}} {
+				asked, got := change(from, to, method, from.p.offers(i+2, fmt.Sprintf(audio, 40000), "a="+c.offer), to.p.offers(i+2, fmt.Sprintf(audio, 40000), "a="+c.answer))
+				if d := readSDP(t, asked.Body); len(d.media) != 1 || d.media[0].direction != c.offer {
+					t.Errorf("offer %s arrived as %+v", c.offer, d.media)
+				}
+				if d := readSDP(t, got.Body); len(d.media) != 1 || d.media[0].direction != c.answer {
+					t.Errorf("answer %s arrived as %+v", c.answer, d.media)
+				}
+			}
+		})
+		s.bothWays(t, string(method)+" refused", func(t *testing.T, from, to *line) {
+			for _, c := range []struct{ answer, want int }{{488, 488}, {603, 603}, {500, 500}, {403, 403}, {401, 403}, {302, 480}, {606, 606}} {
+				seq := from.request(string(method), from.p.sdp())
+				to.say(to.hear(method), c.answer, "", "")
+				from.refusedWith(seq, c.want)
+				if method == msg.INVITE {
+					to.hear(msg.ACK)
+				}
+			}
+			change(from, to, method, from.p.sdp(), to.p.sdp()) // and all is well
+		})
+		s.bothWays(t, string(method)+" with what cannot be read", func(t *testing.T, from, to *line) {
+			from.refusedWith(from.request(string(method), "nonsense\r\n"), 488)
+			from.refusedWith(from.request(string(method), "{}", "Content-Type: application/json"), 415)
+			change(from, to, method, from.p.sdp(), to.p.sdp())
+		})
+	}
+	s.bothWays(t, "UPDATE without a body", func(t *testing.T, from, to *line) {
+		asked, got := change(from, to, msg.UPDATE, "", "")
+		if len(asked.Body)+len(got.Body) > 0 || asked.Get("Contact") == "" || got.Get("Contact") == "" {
+			t.Errorf("%s\n%s", asked.AppendTo(nil), got.AppendTo(nil))
+		}
+	})
+	s.bothWays(t, "offerless re-INVITE", func(t *testing.T, from, to *line) {
+		seq := from.request("INVITE", "")
+		asked := to.hear(msg.INVITE)
+		if len(asked.Body) != 0 {
+			t.Errorf("it arrived with %q", asked.Body)
+		}
+		again := to.response(asked, 200, "", to.p.sdp())
+		to.p.answerTo(asked, again)
+		got := from.answer(seq, 200)
+		if d := readSDP(t, got.Body); len(d.media) != 1 {
+			t.Errorf("offer %+v", d)
+		}
+		from.ack(got, from.p.sdp())
+		ack := to.hear(msg.ACK)
+		if d := readSDP(t, ack.Body); len(d.media) != 1 || d.media[0].port == 0 {
+			t.Errorf("answer %+v", d)
+		}
+		to.p.answerTo(asked, again) // as if that ACK were lost: the same again (RFC 3261 13.2.2.4)
+		if second := to.hear(msg.ACK); string(second.Body) != string(ack.Body) {
+			t.Errorf("the second ACK carries %q, the first %q", second.Body, ack.Body)
+		}
+	})
+	s.bothWays(t, "several m-lines and a refused one", func(t *testing.T, from, to *line) {
+		video := "m=video %d RTP/AVP 96\r\na=rtpmap:96 H264/90000"
+		data := "m=application %d UDP/BFCP *"
+		asked, got := change(from, to, msg.INVITE,
+			from.p.offers(2, fmt.Sprintf(audio, 40000), fmt.Sprintf(video, 40010), "m=message 2855 TCP/MSRP *", fmt.Sprintf(data, 40020)),
+			to.p.offers(2, fmt.Sprintf(audio, 40000), fmt.Sprintf(video, 0), "m=message 0 TCP/MSRP *", fmt.Sprintf(data, 0)))
+		d, back := readSDP(t, asked.Body), readSDP(t, got.Body)
+		if len(d.media) != 4 || len(back.media) != 4 {
+			t.Fatalf("offer %+v, answer %+v", d.media, back.media)
+		}
+		if d.media[0].port == 0 || d.media[1].port == 0 || d.media[2].port != 0 { // MSRP cannot be relayed
+			t.Errorf("offer %+v", d.media)
+		}
+		if back.media[0].port == 0 || back.media[1].port != 0 || back.media[2].port != 0 {
+			t.Errorf("answer %+v", back.media)
+		}
+		_, got = change(from, to, msg.INVITE, // the second line comes to life
+			from.p.offers(3, fmt.Sprintf(audio, 40000), fmt.Sprintf(video, 40010), "m=message 0 TCP/MSRP *", fmt.Sprintf(data, 0)),
+			to.p.offers(3, fmt.Sprintf(audio, 40000), fmt.Sprintf(video, 40010), "m=message 0 TCP/MSRP *", fmt.Sprintf(data, 0)))
+		if back = readSDP(t, got.Body); len(back.media) != 4 || back.media[1].port == 0 {
+			t.Errorf("answer %+v", back.media)
+		}
+	})
+	s.bothWays(t, "own overlap", func(t *testing.T, from, to *line) {
+		first := from.request("INVITE", from.p.sdp())
+		branch := from.branch
+		asked := to.hear(msg.INVITE)
+		if m := from.refusedWith(from.request("INVITE", from.p.sdp()), 500); m.Get("Retry-After") == "" { // RFC 3261 14.2
+			t.Error("no Retry-After")
+		}
+		if m := from.refusedWith(from.request("UPDATE", from.p.sdp()), 500); m.Get("Retry-After") == "" { // RFC 3311 5.2
+			t.Error("no Retry-After")
+		}
+		from.branch = branch
+		to.say(asked, 200, "", to.p.sdp())
+		from.ack(from.answer(first, 200))
+		to.hear(msg.ACK)
+		from.p.sync(from.p.border)
+	})
+	s.bothWays(t, "re-INVITE is cancelled", func(t *testing.T, from, to *line) {
+		from.request("INVITE", from.p.sdp())
+		asked := to.hear(msg.INVITE)
+		to.say(asked, 100, "", "")
+		from.cancel()
+		to.say(to.hear(msg.CANCEL), 200, "", "")
+		to.say(asked, 487, "", "")
+		from.refusedWith(from.inviteSeq, 487)
+		to.hear(msg.ACK)
+		change(from, to, msg.INVITE, from.p.sdp(), to.p.sdp())
+	})
+	s.b.quiet()
+}
+
+// TestGlare is RFC 3261 14.1 and 14.2, from both sides.
+func TestGlare(t *testing.T) {
+	t.Parallel()
+	for _, by := range []string{"caller", "callee"} {
+		t.Run(by, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t, wish{})
+			sides := func() (from, to *line, end func()) {
+				call, rings, number := s.talk()
+				if by == "callee" {
+					return rings, call, func() { s.over(call, rings, number) }
+				}
+				return call, rings, func() { s.over(call, rings, number) }
+			}
+			s.run(t, "the other side's is refused while one is under way", func(t *testing.T) {
+				from, to, end := sides()
+				for _, method := range []string{"INVITE", "UPDATE"} {
+					seq := from.request("INVITE", from.p.sdp())
+					asked := to.hear(msg.INVITE)
+					to.refusedWith(to.request(method, to.p.sdp()), 491)
+					to.say(asked, 200, "", to.p.sdp())
+					from.ack(from.answer(seq, 200))
+					to.hear(msg.ACK)
+					from.p.sync(from.p.border)
+				}
+				change(to, from, msg.INVITE, to.p.sdp(), from.p.sdp())
+				end()
+			})
+			s.run(t, "a 491 of the other side is tried again", func(t *testing.T) {
+				from, to, end := sides()
+				seq := from.request("INVITE", from.p.sdp())
+				asked := to.hear(msg.INVITE)
+				to.say(asked, 491, "", "")
+				to.hear(msg.ACK)
+				again := to.hear(msg.INVITE)
+				if again.CSeq.Seq <= asked.CSeq.Seq {
+					t.Errorf("CSeq %d after %d", again.CSeq.Seq, asked.CSeq.Seq)
+				}
+				to.say(again, 200, "", to.p.sdp())
+				from.ack(from.answer(seq, 200))
+				to.hear(msg.ACK)
+				from.p.sync(from.p.border)
+				end()
+			})
+			s.run(t, "both at once", func(t *testing.T) {
+				from, to, end := sides()
+				seq := from.request("INVITE", from.p.sdp())
+				asked := to.hear(msg.INVITE)
+				to.refusedWith(to.request("INVITE", to.p.sdp()), 491)
+				to.say(asked, 491, "", "")
+				to.hear(msg.ACK)
+				// The other side is the first to try again: a strict peer can only take it once its own was refused.
+				retry := to.request("INVITE", to.p.sdp())
+				from.refusedWith(seq, 491)
+				theirs := from.hear(msg.INVITE)
+				from.say(theirs, 200, "", from.p.sdp())
+				to.ack(to.answer(retry, 200))
+				from.hear(msg.ACK)
+				to.p.sync(to.p.border)
+				change(from, to, msg.INVITE, from.p.sdp(), to.p.sdp())
+				end()
+			})
+			s.b.quiet()
+		})
+	}
+}
+
+// TestDialogLost: a peer that does not know the dialog any more ends the call (RFC 3261 12.2.1.2, RFC 5057 5.1).
+func TestDialogLost(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, wish{})
+	for _, method := range []string{"INVITE", "UPDATE", "INFO"} {
+		s.run(t, method, func(t *testing.T) {
+			call, rings, number := s.talk()
+			body := s.west.sdp()
+			if method == "INFO" {
+				body = ""
+			}
+			seq := call.request(method, body)
+			rings.say(rings.hear(msg.Method(method)), 481, "", "")
+			call.refusedWith(seq, 500) // a dialog is a matter of one leg
+			rings.say(rings.hear(msg.BYE), 481, "", "")
+			call.say(call.hear(msg.BYE), 200, "", "")
+			wantEnd(t, s.record(number), sbc.EndError, sbc.SideCallee, 200)
+		})
+	}
+	s.b.quiet()
+}
+
+// TestOfferlessCall: the callee offers in its 200, the caller answers in its ACK (RFC 3261 13.2.1).
+func TestOfferlessCall(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, wish{})
+	s.run(t, "answered", func(t *testing.T) {
+		number := s.number()
+		call := s.west.dial(number, "")
+		rings := s.east.ring()
+		if len(rings.invite.Body) != 0 {
+			t.Errorf("the INVITE arrived with %q", rings.invite.Body)
+		}
+		rings.say(rings.invite, 180, "", "")
+		call.answer(1, 180)
+		rings.say(rings.invite, 200, "", s.east.sdp())
+		ok := call.answer(1, 200)
+		s.settle()
+		s.east.nothing("an ACK before the caller's answer", rings.ofCall(msg.ACK))
+		call.ack(ok, s.west.sdp())
+		if d := readSDP(t, rings.hear(msg.ACK).Body); len(d.media) != 1 || d.media[0].port == 0 {
+			t.Errorf("answer %+v", d)
+		}
+		change(rings, call, msg.INVITE, s.east.sdp(), s.west.sdp())
+		wantEnd(t, s.over(call, rings, number), sbc.EndCallerBye, sbc.SideCaller, 200)
+	})
+	s.run(t, "ACK without the answer", func(t *testing.T) {
+		number := s.number()
+		call := s.west.dial(number, "")
+		rings := s.east.ring()
+		rings.say(rings.invite, 200, "", s.east.sdp())
+		call.ack(call.answer(1, 200))
+		rings.hear(msg.ACK)
+		rings.say(rings.hear(msg.BYE), 200, "", "")
+		call.say(call.hear(msg.BYE), 200, "", "")
+		wantEnd(t, s.record(number), sbc.EndError, sbc.SideSBC, 200)
+	})
+	s.run(t, "200 without an offer", func(t *testing.T) {
+		number := s.number()
+		call := s.west.dial(number, "")
+		rings := s.east.ring()
+		rings.say(rings.invite, 200, "", "")
+		rings.hear(msg.ACK)
+		rings.say(rings.hear(msg.BYE), 200, "", "")
+		call.final(488)
+		wantEnd(t, s.record(number), sbc.EndError, sbc.SideSBC, 488)
+	})
+	s.b.quiet()
+}
+
+// TestEarlyUpdate is RFC 3311 5.1 and 5.2 with RFC 6337 2.2: an offer needs the INVITE's to be answered, and without 100rel, which
+// the border does not do, that is only in the 2xx. Until then the caller's gets 500 (its own offer is open), the callee's 491 (ours is).
+// An UPDATE without offer passes.
+func TestEarlyUpdate(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, wish{})
+	s.run(t, "with an offer", func(t *testing.T) {
+		number := s.number()
+		call := s.west.dial(number, s.west.sdp())
+		rings := s.east.ring()
+		rings.say(rings.invite, 183, "", s.east.sdp())
+		call.answer(1, 183)
+		if m := call.refusedWith(call.request("UPDATE", s.west.sdp()), 500); m.Get("Retry-After") == "" {
+			t.Error("no Retry-After")
+		}
+		rings.refusedWith(rings.request("UPDATE", s.east.sdp()), 491)
+		rings.say(rings.invite, 200, "", s.east.sdp())
+		call.final(200)
+		rings.hear(msg.ACK)
+		s.settle()
+		change(call, rings, msg.UPDATE, s.west.sdp(), s.east.sdp())
+		change(rings, call, msg.UPDATE, s.east.sdp(), s.west.sdp())
+		s.over(call, rings, number)
+	})
+	s.run(t, "without an offer", func(t *testing.T) {
+		number := s.number()
+		call := s.west.dial(number, s.west.sdp())
+		rings := s.east.ring()
+		rings.say(rings.invite, 180, "", "")
+		call.answer(1, 180)
+		for _, c := range [][2]*line{{call, rings}, {rings, call}} {
+			seq := c[0].request("UPDATE", "")
+			c[1].say(c[1].hear(msg.UPDATE), 200, "", "")
+			c[0].answer(seq, 200)
+		}
+		rings.say(rings.invite, 200, "", s.east.sdp())
+		call.final(200)
+		rings.hear(msg.ACK)
+		s.over(call, rings, number)
+	})
+	s.b.quiet()
+}
+
+// TestPassMethods: INFO and MESSAGE pass where both trunks list them, and are refused with 405 where not.
+func TestPassMethods(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name       string
+		west, east []string
+		passes     string
+	}{
+		{"both", []string{"INFO", "MESSAGE"}, []string{"INFO", "MESSAGE"}, "INFO MESSAGE"},
+		{"the callee's trunk has none", []string{"INFO", "MESSAGE"}, []string{}, ""},
+		{"INFO only", []string{"INFO"}, []string{"INFO", "MESSAGE"}, "INFO"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t, wish{westTrunk: rest.Object{"pass_methods": c.west}, eastTrunk: rest.Object{"pass_methods": c.east}})
+			call, rings, number := s.talk()
+			for _, method := range []string{"INFO", "MESSAGE"} {
+				kind := map[string]string{"INFO": "application/dtmf-relay", "MESSAGE": "text/plain"}[method]
+				for _, l := range [][2]*line{{call, rings}, {rings, call}} {
+					seq := l[0].request(method, "Signal=5\r\nDuration=160\r\n", "Content-Type: "+kind)
+					if !strings.Contains(c.passes, method) {
+						if m := l[0].refusedWith(seq, 405); !strings.Contains(m.Get("Allow"), "BYE") {
+							t.Errorf("Allow: %s", m.Get("Allow"))
+						}
+						continue
+					}
+					got := l[1].hear(msg.Method(method))
+					if string(got.Body) != "Signal=5\r\nDuration=160\r\n" || got.Get("Content-Type") != kind {
+						t.Errorf("%s", got.AppendTo(nil))
+					}
+					l[1].say(got, 200, "", "")
+					l[0].answer(seq, 200)
+					seq = l[0].request(method, "")
+					l[1].say(l[1].hear(msg.Method(method)), 415, "", "")
+					l[0].refusedWith(seq, 415)
+					l[0].refusedWith(l[0].request(method, "<x/>", "Content-Type: application/pidf+xml"), 415)
+				}
+			}
+			s.settle()
+			for _, l := range []*line{call, rings} {
+				l.p.nothing("what should not pass", func(m *msg.Message) bool { return m.IsRequest() && (m.Method == msg.INFO || m.Method == msg.MESSAGE) })
+			}
+			s.over(call, rings, number)
+			s.b.quiet()
+		})
+	}
+}
+
+// TestProtocolAnswers are the answers RFC 3261 8.2 wants before anybody thinks about a request.
+func TestProtocolAnswers(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, wish{})
+	outside := func(method, body string, headers ...string) (*line, *msg.Message) {
+		l := &line{p: s.west, callID: "leakwest" + msg.NewTag(), seq: 1, branch: s.west.branch(), inviteSeq: 1, target: "sip:4930@" + s.w.west.String(),
+			local: "<sip:1@" + s.west.host("from") + ">;tag=leakwest" + msg.NewTag(), remote: "<sip:4930@" + s.w.west.String() + ">"}
+		hs := append(l.head(method, 1, l.branch), "Contact: "+s.west.contact())
+		for _, h := range headers {
+			if name, _, _ := strings.Cut(h, ":"); name == "Max-Forwards" || name == "To" {
+				for i := range hs {
+					if strings.HasPrefix(hs[i], name+":") {
+						hs[i] = h
+					}
+				}
+				continue
+			}
+			hs = append(hs, h)
+		}
+		s.west.send(text(method+" "+l.target+" SIP/2.0", hs, body), s.west.border)
+		m := l.answer(1, 0)
+		if method == "INVITE" {
+			l.ack(m)
+		}
+		return l, m
+	}
+	for _, c := range []struct {
+		name, method string
+		headers      []string
+		want         int
+		header       string // that must be there, with the value it must hold
+		value        string
+	}{
+		{"OPTIONS outside a dialog", "OPTIONS", nil, 200, "Allow", "INVITE"},
+		{"OPTIONS at its last hop", "OPTIONS", []string{"Max-Forwards: 0"}, 200, "Accept", "application/sdp"},
+		{"OPTIONS demands", "OPTIONS", []string{"Require: foo"}, 420, "Unsupported", "foo"},
+		{"unknown method", "FROBNICATE", nil, 405, "Allow", "INVITE"},
+		{"REGISTER", "REGISTER", nil, 405, "Allow", "INVITE"},
+		{"SUBSCRIBE", "SUBSCRIBE", nil, 405, "Allow", "INVITE"},
+		{"INFO outside a dialog", "INFO", nil, 405, "Allow", "INVITE"},
+		{"INVITE demands", "INVITE", []string{"Require: 100rel, foo"}, 420, "Unsupported", "100rel, foo"},
+		{"INVITE at its last hop", "INVITE", []string{"Max-Forwards: 0"}, 483, "", ""},
+		{"BYE of an unknown dialog", "BYE", []string{"To: <sip:x@y>;tag=nobody"}, 481, "", ""},
+		{"INVITE of an unknown dialog", "INVITE", []string{"To: <sip:x@y>;tag=nobody"}, 481, "", ""},
+		{"UPDATE of an unknown dialog", "UPDATE", []string{"To: <sip:x@y>;tag=nobody"}, 481, "", ""},
+		{"OPTIONS of an unknown dialog", "OPTIONS", []string{"To: <sip:x@y>;tag=nobody"}, 481, "", ""},
+	} {
+		s.run(t, c.name, func(t *testing.T) {
+			body := ""
+			if c.method == "INVITE" {
+				body = s.west.sdp()
+			}
+			_, m := outside(c.method, body, c.headers...)
+			if m.Status != c.want || !strings.Contains(m.Get(c.header), c.value) || m.To.Tag() == "" {
+				t.Errorf("answered with\n%s", m.AppendTo(nil))
+			}
+		})
+	}
+	s.run(t, "within a dialog", func(t *testing.T) {
+		call, rings, number := s.talk()
+		for _, l := range []*line{call, rings} {
+			if m := l.answer(l.request("OPTIONS", ""), 200); !strings.Contains(m.Get("Allow"), "UPDATE") {
+				t.Errorf("Allow: %s", m.Get("Allow"))
+			}
+			if m := l.refusedWith(l.request("FROBNICATE", ""), 405); !strings.Contains(m.Get("Allow"), "BYE") {
+				t.Errorf("Allow: %s", m.Get("Allow"))
+			}
+			if m := l.refusedWith(l.request("REFER", "", "Refer-To: <sip:x@y>"), 405); m.Get("Allow") == "" {
+				t.Error("no Allow")
+			}
+			l.refusedWith(l.request("PRACK", "", "RAck: 1 1 INVITE"), 481)
+			for _, method := range []string{"INVITE", "INFO", "UPDATE"} {
+				if m := l.refusedWith(l.request(method, "", "Require: foo"), 420); m.Get("Unsupported") != "foo" {
+					t.Errorf("Unsupported: %q", m.Get("Unsupported"))
+				}
+			}
+			old := *l
+			old.seq = 0 // below what was used
+			old.refusedWith(old.request("INFO", ""), 500)
+			for _, wrong := range []func(*line){
+				func(x *line) { x.local = strings.Replace(x.local, ";tag=", ";tag=x", 1) },
+				func(x *line) { x.remote = strings.Replace(x.remote, ";tag=", ";tag=x", 1) },
+				func(x *line) { x.local, _, _ = strings.Cut(x.local, ";tag=") },
+			} {
+				stray := *l
+				stray.seq += 100
+				wrong(&stray)
+				stray.refusedWith(stray.request("BYE", ""), 481)
+				stray.refusedWith(stray.request("INVITE", l.p.sdp()), 481)
+			}
+		}
+		s.settle()
+		s.east.nothing("a BYE", rings.ofCall(msg.BYE))
+		s.west.nothing("a BYE", call.ofCall(msg.BYE))
+		change(call, rings, msg.INVITE, s.west.sdp(), s.east.sdp())
+		change(rings, call, msg.INVITE, s.east.sdp(), s.west.sdp())
+		s.over(call, rings, number)
+	})
+	s.run(t, "BYE with a demand ends the call", func(t *testing.T) {
+		call, rings, number := s.talk()
+		call.answer(call.request("BYE", "", "Require: foo"), 200)
+		rings.say(rings.hear(msg.BYE), 200, "", "")
+		wantEnd(t, s.record(number), sbc.EndCallerBye, sbc.SideCaller, 200)
+	})
+	s.b.quiet()
+}
+
+// TestLenientBye: a BYE is matched by its tags, whatever else it says.
+func TestLenientBye(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, wish{})
+	for _, c := range []struct{ name, target, more string }{
+		{"wrong user", "sip:nobody@%s", ""},
+		{"other host", "sip:4930@nowhere.example:7777", ""},
+		{"number dialled", "sip:4930111222@%s;user=phone", ""},
+		{"tel URI", "tel:+4930111222", ""},
+		{"no user", "sip:%s", ""},
+		{"foreign Route", "sip:x@%s", "Route: <sip:192.0.2.77:5099;lr>, <sip:core.example;lr>"},
+		{"strict Route", "sip:x@%s", "Route: <sip:strict.example>"},
+		{"other transport", "sip:x@%s;transport=tcp", ""},
+	} {
+		for _, by := range []string{"caller", "callee"} {
+			s.run(t, c.name+" by the "+by, func(t *testing.T) {
+				call, rings, number := s.talk()
+				from, to, end, side := call, rings, sbc.EndCallerBye, sbc.SideCaller
+				if by == "callee" {
+					from, to, end, side = rings, call, sbc.EndCalleeBye, sbc.SideCallee
+				}
+				from.target = strings.Replace(c.target, "%s", from.p.border.String(), 1)
+				var more []string
+				if c.more != "" {
+					more = append(more, c.more)
+				}
+				from.hangup(to, more...)
+				wantEnd(t, s.record(number), end, side, 200)
+			})
+		}
+	}
+	s.b.quiet()
+}
+
+// TestTargetRefresh: each leg has its own target and a refresh of one is not seen on the other (pitfalls P3); each leg counts its own
+// sequence (P9).
+func TestTargetRefresh(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, wish{})
+	move := func(p *peer) (*peer, func(l *line) *line) {
+		moved := &peer{wire: newWire(t, p.addr.Addr(), 0, false, nil), side: p.side, border: p.border, lines: map[string]bool{}}
+		return moved, func(l *line) *line {
+			n := *l
+			n.p = moved
+			return &n
+		}
+	}
+	for _, method := range []msg.Method{msg.INVITE, msg.UPDATE} {
+		for _, by := range []string{"caller", "callee"} {
+			s.run(t, string(method)+" of the "+by, func(t *testing.T) {
+				call, rings, number := s.talk()
+				from, to := call, rings
+				if by == "callee" {
+					from, to = rings, call
+				}
+				elsewhere, at := move(from.p)
+				elsewhere.t = t
+				// The request still comes from the old place; its Contact names the new one.
+				before := to.p.count()
+				from.seq++
+				seq := from.seq
+				raw := strings.Replace(string(from.raw(string(method), seq, from.p.sdp())), from.p.contact(), elsewhere.contact(), 1)
+				if method == msg.INVITE {
+					a := strings.Index(raw, "branch=")
+					from.branch, _, _ = strings.Cut(raw[a+7:], ";")
+					from.inviteSeq = seq
+				}
+				from.sendRaw([]byte(raw))
+				asked := to.hear(method)
+				if strings.Contains(string(asked.AppendTo(nil)), fmt.Sprint(elsewhere.addr.Port())) {
+					t.Errorf("the new place shows on the other side:\n%s", asked.AppendTo(nil))
+				}
+				to.say(asked, 200, "", to.p.sdp())
+				ok := from.answer(seq, 200)
+				if method == msg.INVITE {
+					from.ack(ok)
+					to.hear(msg.ACK)
+					from.p.sync(from.p.border)
+				}
+				if to.p.count() == before {
+					t.Error("nothing arrived")
+				}
+				// Requests to the side that moved go to its new place and name it; the other side's target is as it was.
+				moved := at(from)
+				seq = to.request("INFO", "")
+				info := moved.hear(msg.INFO)
+				if want := strings.Trim(elsewhere.contact(), "<>"); info.RequestURI.String() != want {
+					t.Errorf("Request-URI %s, expected %s", info.RequestURI.String(), want)
+				}
+				moved.say(info, 200, "", "")
+				to.answer(seq, 200)
+				seq = moved.request("INFO", "")
+				back := to.hear(msg.INFO)
+				if want := strings.Trim(to.p.contact(), "<>"); back.RequestURI.String() != want {
+					t.Errorf("Request-URI %s, expected %s", back.RequestURI.String(), want)
+				}
+				to.say(back, 200, "", "")
+				moved.answer(seq, 200)
+				moved.hangup(to)
+				s.record(number)
+			})
+		}
+	}
+	s.run(t, "a refused change moves nothing", func(t *testing.T) {
+		call, rings, number := s.talk()
+		elsewhere, _ := move(s.west)
+		elsewhere.t = t
+		call.seq++
+		raw := strings.Replace(string(call.raw("UPDATE", call.seq, s.west.sdp())), s.west.contact(), elsewhere.contact(), 1)
+		call.sendRaw([]byte(raw))
+		rings.say(rings.hear(msg.UPDATE), 488, "", "")
+		call.refusedWith(call.seq, 488)
+		rings.hangup(call)
+		s.record(number)
+	})
+	s.run(t, "each leg counts by itself", func(t *testing.T) {
+		call, rings, number := s.talk()
+		call.seq = 5000 // numbers may jump (RFC 3261 12.2.2)
+		var last uint32
+		for range 3 {
+			seq := call.request("INFO", "")
+			got := rings.hear(msg.INFO)
+			if got.CSeq.Seq >= 5000 || last != 0 && got.CSeq.Seq != last+1 {
+				t.Errorf("CSeq %d after %d", got.CSeq.Seq, last)
+			}
+			last = got.CSeq.Seq
+			rings.say(got, 200, "", "")
+			call.answer(seq, 200)
+		}
+		call.refusedWith(call.request("FROBNICATE", ""), 405) // not carried on, not counted there
+		call.request("BYE", "")
+		bye := rings.hear(msg.BYE)
+		if bye.CSeq.Seq != last+1 {
+			t.Errorf("BYE with CSeq %d after %d", bye.CSeq.Seq, last)
+		}
+		rings.say(bye, 200, "", "")
+		s.record(number)
+	})
+	s.b.quiet()
+}
+
+// TestStrangerInDialog: tags alone are no pass; who is not the leg's peer or of its trunk changes nothing.
+func TestStrangerInDialog(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, wish{westRealm: rest.Object{"unknown_source": "reject"}})
+	stranger := newPeer(t, "west", netip.AddrPortFrom(newSides(t).westPeer, 5060), s.west.border, false)
+	other := newSides(t).westPeer // of another trunk
+	trunk := s.b.create("/trunks", rest.Object{"name": "other", "realm_id": s.w.westRealm, "routing_plan_id": s.w.plan})
+	s.b.create("/trunks/"+trunk+"/identities", rest.Object{"name": "other", "cidr": other.String() + "/32"})
+	neighbour := newPeer(t, "west", netip.AddrPortFrom(other, 5060), s.west.border, false)
+	call, rings, number := s.talk()
+	for _, c := range []struct {
+		p    *peer
+		want int
+	}{{stranger, 403}, {neighbour, 481}} {
+		for _, method := range []string{"INFO", "UPDATE", "INVITE", "BYE"} {
+			l := *call
+			l.p = c.p
+			l.refusedWith(l.request(method, ""), c.want)
+		}
+		l := *call
+		l.p = c.p
+		l.cancelStray()
+	}
+	s.settle()
+	s.east.nothing("what a stranger sent", func(m *msg.Message) bool { return m.IsRequest() })
+	call.seq += 10
+	wantEnd(t, s.over(call, rings, number), sbc.EndCallerBye, sbc.SideCaller, 200)
+	s.b.quiet()
+}
+
+// cancelStray sends a CANCEL with the branch of an INVITE that came from elsewhere; whatever it is answered with is left alone.
+func (l *line) cancelStray() {
+	l.p.send(text("CANCEL "+l.target+" SIP/2.0", l.head("CANCEL", l.inviteSeq, l.branch), ""), l.p.border)
+}
+
+// TestLargeMessages: what is larger than a packet of an Ethernet arrives over UDP, requests and responses (RFC 3261 18.1.1).
+func TestLargeMessages(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, wish{})
+	var big strings.Builder
+	for i := range 120 {
+		fmt.Fprintf(&big, "a=x-filler-%03d:0123456789012345678901234567890123456789\r\n", i)
+	}
+	number := s.number()
+	call := s.west.dial(number, s.west.sdp(big.String()))
+	rings := s.east.ring()
+	if n := len(rings.invite.Body); n < 5000 {
+		t.Errorf("the offer arrived with %d octets", n)
+	}
+	rings.say(rings.invite, 183, "", s.east.sdp(big.String()))
+	if n := len(call.answer(1, 183).Body); n < 5000 {
+		t.Errorf("the 183's answer arrived with %d octets", n)
+	}
+	rings.say(rings.invite, 200, "", s.east.sdp(big.String()))
+	if n := len(call.final(200).Body); n < 5000 {
+		t.Errorf("the answer arrived with %d octets", n)
+	}
+	rings.hear(msg.ACK)
+	s.settle()
+	asked, got := change(rings, call, msg.INVITE, s.east.sdp(big.String()), s.west.sdp(big.String()))
+	if len(asked.Body) < 5000 || len(got.Body) < 5000 {
+		t.Errorf("re-INVITE with %d, its 200 with %d octets", len(asked.Body), len(got.Body))
+	}
+	s.over(call, rings, number)
+	s.b.quiet()
+}
