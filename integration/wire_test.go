@@ -270,7 +270,7 @@ func (w *wire) take(what string, match func(m *msg.Message) bool) *msg.Message {
 	defer cancel()
 	m, err := w.look(ctx, match)
 	if err != nil {
-		w.t.Fatalf("%v did not get %s; it got:\n%s", w.addr, what, w.summary())
+		w.t.Fatalf("%v did not get %s; of what nobody took, the newest:\n%s", w.addr, what, w.summary())
 	}
 	return m
 }
