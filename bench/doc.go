@@ -8,6 +8,6 @@
 // What makes a figure worth quoting, and what this program therefore does:
 //   - both servers get the same load, from the same SIPp scenarios, alternating within a run;
 //   - a phase in which more than one call in a thousand failed gives an error, not a figure;
-//   - each line says how much of the machine other programs used meanwhile: above a few per cent, measure again;
+//   - each line says how much of the machine other programs used meanwhile: above ten per cent, measure again;
 //   - the warm-up lasts longer than the transaction timers, so that the cost of forgetting transactions is in the figure.
 package main
