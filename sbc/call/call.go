@@ -18,7 +18,7 @@ type Call struct {
 	id      string
 	snap    *config.Snapshot
 	started time.Time
-	ladder  ladder
+	ladder  *ladder // apart, because it outlives the call
 	queue   queue
 	timers  timers
 
@@ -47,7 +47,7 @@ type Call struct {
 
 // newCall makes a call of an INVITE. It sends nothing.
 func newCall(m *Manager, snap *config.Snapshot, tx msg.ServerTx, req *msg.Message, d decision) *Call {
-	c := &Call{m: m, id: sbc.NewID(sbc.PrefixCall), snap: snap, started: now(), tx: tx, invite: req, decision: d}
+	c := &Call{m: m, id: sbc.NewID(sbc.PrefixCall), snap: snap, started: now(), ladder: new(ladder), tx: tx, invite: req, decision: d}
 	c.a = c.newLeg(sbc.SideCaller, d.caller.TrunkID, d.trunk, 0)
 	c.a.end.heard(req.Hop.Remote.Addr())
 	c.rec.begin(req, d)
@@ -306,7 +306,7 @@ func (c *Call) cancelled(tx msg.ServerTx, cancel *msg.Message) {
 	case tx == c.tx && c.st.a == callerInviting:
 		c.rec.ended(sbc.EndCallerCancel, sbc.SideCaller, cmp.Or(q850(cancel), causeNormal))
 		c.hunt.final(487, "", sbc.EndCallerCancel)
-		c.in = cancel
+		c.in, c.hunt.gone = cancel, cancel
 		c.raise(evCancel)
 	case c.up != nil && c.up.tx == tx && c.up.out != nil && c.up.out.tx != nil: // carried on: its answer comes back
 		c.up.out.tx.Cancel()
@@ -352,14 +352,14 @@ func (c *Call) finish() {
 	c.a.leave()
 	stats := c.closeMedia()
 	c.writeRecord(stats)
-	c.m.past.add(c.id, &c.ladder, stats)
+	c.m.past.add(c.id, c.ladder, stats)
 	t := now()
 	c.m.calls.retire(c.a.tag, t)
 	for _, tag := range c.hunt.tags {
 		c.m.calls.retire(tag, t)
 	}
 	c.tx, c.invite, c.exchange, c.answer = nil, nil, nil, nil
-	c.hunt.offer, c.hunt.plan = nil, nil
+	c.hunt.offer, c.hunt.plan, c.hunt.gone = nil, nil, nil
 	c.forgotten = true
 	c.m.forget(c)
 }

@@ -45,28 +45,64 @@ type job struct {
 // lost.
 const maxQueue = 256
 
-// queue does jobs one at a time, in order. A goroutine exists only while there are any.
+// queue does jobs one at a time, in order. Those that are quick are done by whoever brings them, if the call is idle: to wake
+// another goroutine costs more than the job itself. All others have a goroutine, which exists only while there are any.
 type queue struct {
 	mu   sync.Mutex
 	jobs []job
 	busy bool
 }
 
-// post appends a job and returns at once. It gives false if the queue is full of requests of a peer.
+// quick tells whether a job may be done on the goroutine that brings it, which reads messages for other calls too. What may have
+// to wait for the disk is not quick: the answer to an INVITE and whatever usually ends a call write their record first.
+func (c *Call) quick(j *job) bool {
+	switch j.kind {
+	case jobStart:
+		return c.decision.code == 0
+	case jobRequest, jobAck:
+		return true
+	case jobTimer: // on a goroutine of its own already
+		return true
+	case jobResponse:
+		return j.msg.Status < 200
+	default:
+		return false
+	}
+}
+
+// post brings a job. It gives false if the queue is full of requests of a peer. No lock may be held that the call could want.
 func (c *Call) post(j job) bool {
 	c.queue.mu.Lock()
 	if len(c.queue.jobs) >= maxQueue && j.kind == jobRequest {
 		c.queue.mu.Unlock()
 		return false
 	}
-	c.queue.jobs = append(c.queue.jobs, j)
-	start := !c.queue.busy
+	idle, quick := !c.queue.busy, c.quick(&j)
 	c.queue.busy = true
+	if !idle || !quick {
+		c.queue.jobs = append(c.queue.jobs, j)
+	}
 	c.queue.mu.Unlock()
-	if start {
+	switch {
+	case !idle:
+	case quick:
+		c.do(&j)
+		c.rest()
+	default:
 		go c.work()
 	}
 	return true
+}
+
+// rest ends a turn: what came meanwhile has a goroutine.
+func (c *Call) rest() {
+	c.queue.mu.Lock()
+	more := len(c.queue.jobs) > 0
+	c.queue.busy = more
+	c.queue.mu.Unlock()
+	if more {
+		go c.work()
+	}
 }
 
 // look runs f as if it were a job and waits for it: in the caller's goroutine if the call is idle.
@@ -82,13 +118,7 @@ func (c *Call) look(f func()) {
 	c.queue.busy = true
 	c.queue.mu.Unlock()
 	c.do(&job{kind: jobRun, run: f})
-	c.queue.mu.Lock()
-	more := len(c.queue.jobs) > 0
-	c.queue.busy = more
-	c.queue.mu.Unlock()
-	if more {
-		go c.work()
-	}
+	c.rest()
 }
 
 // work does jobs until there are none.

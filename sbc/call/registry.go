@@ -46,6 +46,8 @@ type shard struct {
 	tags  map[string]*endpoint
 	// late are tags of ended calls by the time of their end; they are swept when others come.
 	late []lateTag
+	// swept is how many of late are gone already.
+	swept int
 }
 
 type lateTag struct {
@@ -134,13 +136,13 @@ func (r *registry) retire(tag string, now time.Time) {
 	e.gone.Store(true)
 	s.tags[tag] = e
 	s.late = append(s.late, lateTag{tag, now.Add(linger)})
-	n := 0
-	for n < len(s.late) && now.After(s.late[n].until) {
-		delete(s.tags, s.late[n].tag)
-		n++
+	for s.swept < len(s.late) && now.After(s.late[s.swept].until) {
+		delete(s.tags, s.late[s.swept].tag)
+		s.late[s.swept].tag = ""
+		s.swept++
 	}
-	if n > 0 {
-		s.late = append(s.late[:0], s.late[n:]...)
+	if s.swept > len(s.late)/2 { // moved rarely, so that each tag costs the same however many there are
+		s.late, s.swept = append(s.late[:0], s.late[s.swept:]...), 0
 	}
 }
 
