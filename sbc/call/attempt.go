@@ -193,8 +193,8 @@ func (c *Call) cancelCallee() {
 	c.arm(timerGuard, wait)
 	var hs []msg.Header
 	switch {
-	case c.in != nil && c.in.Method == msg.CANCEL:
-		hs = c.snap.Header.Request(c.in, c.flow(c.a, c.b))
+	case c.hunt.gone != nil:
+		hs = c.snap.Header.Request(c.hunt.gone, c.flow(c.a, c.b))
 	case c.rec.stop.reason != "":
 		hs = []msg.Header{reasonHeader(stopCause(c.rec.stop))}
 	}

@@ -23,7 +23,13 @@
 //
 // # Limits
 //
-// No PRACK (Require: 100rel gets 420, so that provisional responses are never reliable), no session timers, no REFER yet.
+// No PRACK (Require: 100rel gets 420, so that provisional responses are never reliable), no session timers, no REFER yet. So an
+// UPDATE with an offer must wait for the 2xx: RFC 3311 5.1 allows one in an early dialog only when the INVITE's offer was answered
+// reliably (RFC 6337 2.2). The caller's gets 500 with Retry-After, the callee's 491 (RFC 3311 5.2); without an offer both pass.
+//
+// Of two session changes at once the second gets 491. One that the far side refused with 491 is tried again after the delay of
+// RFC 3261 14.1, unless the far side's own comes first: then the waiting one is given back with that 491.
+//
 // Parallel forking is left to the targets: their forks are taken, the first 2xx wins and the others are released. 3xx are
 // failures, 401 and 407 too: nobody's credentials travel. At most one session change at a time per call; one more may wait.
 package call

@@ -28,6 +28,8 @@ type hunt struct {
 	headers []msg.Header
 	res     *msg.Message
 	leg     *leg
+	// gone is the caller's CANCEL, or its BYE instead of one: the callee is told its reason, however late (RFC 3326).
+	gone *msg.Message
 	// attempts are those made, for the record; tags are ours in their dialogs.
 	attempts []sbc.CDRAttempt
 	tags     []string

@@ -246,6 +246,7 @@ func (c *Call) hungUp(l *leg, tx msg.ServerTx, req *msg.Message) {
 		}
 		if c.st.a == callerInviting {
 			c.hunt.final(487, "", sbc.EndCallerBye)
+			c.hunt.gone = req
 		}
 		c.raise(evCallerBye)
 		return
