@@ -25,7 +25,8 @@ type ending struct {
 	q850        int
 	disposition sbc.Disposition
 	attempts    []string // code and reason of each
-	pdd, ring   bool     // whether these times are more than nothing
+	ring        bool     // whether it rang
+	times       func(r sbc.CDR) bool
 }
 
 // TestEndReasons walks through the ends that a call can have, and looks at each field of its record.
@@ -42,7 +43,8 @@ func TestEndReasons(t *testing.T) {
 			call, rings := setUp(s.west, s.east, number)
 			call.say(call.hear(msg.BYE), 200, "", "")
 			rings.say(rings.hear(msg.BYE), 200, "", "")
-		}, end: sbc.EndMediaTimeout, by: sbc.SideSBC, code: 200, q850: 102, disposition: sbc.DispositionAnswered, attempts: []string{"200 "}, pdd: true, ring: true}}},
+		}, end: sbc.EndMediaTimeout, by: sbc.SideSBC, code: 200, q850: 102, disposition: sbc.DispositionAnswered, attempts: []string{"200 "}, ring: true,
+			times: func(r sbc.CDR) bool { return r.DurationMS >= 900 && r.BillableMS == 0 && r.LastMediaAt == nil }}}},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()
@@ -82,6 +84,9 @@ func (e *ending) check(t *testing.T, s *stage, r sbc.CDR, took time.Duration) {
 	if answered := r.AnsweredAt != nil; answered != (e.code == 200) || !answered && (r.SetupMS != 0 || r.DurationMS != 0) ||
 		answered && (r.SetupMS < r.PDDMS || r.SetupMS < r.RingMS || r.EndedAt.Before(*r.AnsweredAt)) {
 		t.Errorf("setup %d ms, pdd %d, ring %d, duration %d", r.SetupMS, r.PDDMS, r.RingMS, r.DurationMS)
+	}
+	if e.times != nil && !e.times(r) {
+		t.Errorf("setup %d ms, pdd %d, ring %d, duration %d, billable %d, last media %v", r.SetupMS, r.PDDMS, r.RingMS, r.DurationMS, r.BillableMS, r.LastMediaAt)
 	}
 	legs := 2
 	if len(e.attempts) == 0 {
@@ -214,8 +219,9 @@ func (s *stage) hangUpByAPI(t *testing.T) {
 }
 
 func impatientEnds() []ending {
+	rang := func(r sbc.CDR) bool { return r.RingMS >= 900 && r.PDDMS < r.RingMS }
 	return []ending{
-		{name: "rings too long", end: sbc.EndNoAnswer, by: sbc.SideSBC, code: 480, q850: 18, disposition: sbc.DispositionNoAnswer,
+		{name: "rings too long", times: rang, end: sbc.EndNoAnswer, by: sbc.SideSBC, code: 480, q850: 18, disposition: sbc.DispositionNoAnswer,
 			attempts: []string{"0 timeout"}, ring: true,
 			play: func(_ *testing.T, s *stage, number string) {
 				call, rings := s.ringing(number)
@@ -224,7 +230,7 @@ func impatientEnds() []ending {
 				rings.hear(msg.ACK)
 				call.final(480)
 			}},
-		{name: "rings too long and answers late", end: sbc.EndNoAnswer, by: sbc.SideSBC, code: 480, q850: 18, disposition: sbc.DispositionNoAnswer,
+		{name: "rings too long and answers late", times: rang, end: sbc.EndNoAnswer, by: sbc.SideSBC, code: 480, q850: 18, disposition: sbc.DispositionNoAnswer,
 			attempts: []string{"0 timeout"}, ring: true,
 			play: func(_ *testing.T, s *stage, number string) {
 				call, rings := s.ringing(number)
@@ -234,7 +240,7 @@ func impatientEnds() []ending {
 				rings.say(rings.hear(msg.BYE), 200, "", "")
 				call.final(480)
 			}},
-		{name: "never answers at all", end: sbc.EndNoAnswer, by: sbc.SideSBC, code: 408, q850: 102, disposition: sbc.DispositionNoAnswer,
+		{name: "never answers at all", times: func(r sbc.CDR) bool { return r.PDDMS >= 250 && r.RingMS == 0 }, end: sbc.EndNoAnswer, by: sbc.SideSBC, code: 408, q850: 102, disposition: sbc.DispositionNoAnswer,
 			attempts: []string{"0 timeout"},
 			play: func(_ *testing.T, s *stage, number string) {
 				call := s.west.dial(number, s.west.sdp())
@@ -245,7 +251,7 @@ func impatientEnds() []ending {
 				rings.hear(msg.ACK)
 				rings.say(rings.hear(msg.BYE), 200, "", "")
 			}},
-		{name: "talks too long", end: sbc.EndMaxDuration, by: sbc.SideSBC, code: 200, q850: 102, disposition: sbc.DispositionAnswered,
+		{name: "talks too long", times: func(r sbc.CDR) bool { return r.DurationMS >= 950 && r.BillableMS == r.DurationMS }, end: sbc.EndMaxDuration, by: sbc.SideSBC, code: 200, q850: 102, disposition: sbc.DispositionAnswered,
 			attempts: []string{"200 "}, ring: true,
 			play: func(_ *testing.T, s *stage, number string) {
 				call, rings := setUp(s.west, s.east, number)

@@ -126,6 +126,15 @@ func TestSessionChanges(t *testing.T) {
 			t.Errorf("answer %+v", back.media)
 		}
 	})
+	s.bothWays(t, "re-INVITE answered with nothing of use", func(t *testing.T, from, to *line) {
+		for _, answer := range []string{"", "nonsense\r\n"} {
+			seq := from.request("INVITE", from.p.sdp())
+			to.say(to.hear(msg.INVITE), 200, "", answer)
+			to.hear(msg.ACK)
+			from.refusedWith(seq, 488)
+		}
+		change(from, to, msg.INVITE, from.p.sdp(), to.p.sdp())
+	})
 	s.bothWays(t, "own overlap", func(t *testing.T, from, to *line) {
 		first := from.request("INVITE", from.p.sdp())
 		branch := from.branch

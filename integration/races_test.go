@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/sallyport/sallyport/integration/rest"
@@ -111,7 +112,11 @@ func cancelRaces() []race {
 			s.settle()
 			s.east.nothing("a CANCEL before its provisional (RFC 3261 9.1)", rings.ofCall(msg.CANCEL))
 			rings.say(rings.invite, 180, "", "")
-			rings.say(rings.hear(msg.CANCEL), 200, "", "")
+			cancel := rings.hear(msg.CANCEL)
+			if !strings.Contains(cancel.Get("Reason"), "cause=31") {
+				t.Errorf("the CANCEL waited and lost its reason:\n%s", cancel.AppendTo(nil))
+			}
+			rings.say(cancel, 200, "", "")
 			rings.say(rings.invite, 487, "", "")
 			rings.hear(msg.ACK)
 			r := s.record(number)
