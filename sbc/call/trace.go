@@ -59,6 +59,13 @@ func (l *ladder) add(side sbc.Side, out bool, attempt int, raw []byte, hop msg.H
 	l.entries = append(l.entries, entry{at, raw, hop.Local, hop.Remote, hop.Transport, side, out, uint8(attempt)})
 }
 
+// drop empties a ladder that nobody can ask for any more.
+func (l *ladder) drop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.entries, l.bytes = nil, maxTraceBytes // and it stays empty
+}
+
 // size is what the ladder costs in memory.
 func (l *ladder) size() int {
 	l.mu.Lock()
@@ -137,6 +144,7 @@ func (p *past) add(id string, l *ladder, media []sbc.StreamStats) {
 		p.oldest = old.next
 		p.bytes -= old.size
 		delete(p.byID, old.id)
+		old.ladder.drop()
 	}
 	if p.oldest == nil {
 		p.newest = nil
