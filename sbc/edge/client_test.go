@@ -2,6 +2,7 @@ package edge
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -343,7 +344,7 @@ func TestLateAnswerStopsEveryOther(t *testing.T) {
 			second := w.phone(peerTwo)
 			o := named(w.outbound(msg.INVITE, peerAddr))
 			prepare, tries := o.Prepare, 0
-			var first *msg.Message
+			var first atomic.Pointer[msg.Message]
 			o.Prepare = func(m *msg.Message, l msg.Local) {
 				if prepare != nil {
 					prepare(m, l)
@@ -351,7 +352,7 @@ func TestLateAnswerStopsEveryOther(t *testing.T) {
 				if tries++; tries < 2 {
 					return
 				}
-				res := msg.NewResponse(first, 200, "")
+				res := msg.NewResponse(first.Load(), 200, "")
 				res.SetToTag("first")
 				if _, err := w.peer.c.WriteToUDPAddrPort(res.AppendTo(nil), edgeAddr); err != nil {
 					t.Error(err)
@@ -359,7 +360,7 @@ func TestLateAnswerStopsEveryOther(t *testing.T) {
 				<-time.After(time.Millisecond)
 			}
 			w.edge.Send(o)
-			first = w.peer.method(msg.INVITE)
+			first.Store(w.peer.method(msg.INVITE))
 			pass(1800 * time.Millisecond)
 			pass(time.Second)
 			second.none()
