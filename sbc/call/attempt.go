@@ -194,7 +194,7 @@ func (c *Call) cancelCallee() {
 	var hs []msg.Header
 	switch {
 	case c.hunt.gone != nil:
-		hs = c.snap.Header.Request(c.hunt.gone, c.flow(c.a, c.b))
+		hs = filled(c.snap.Header.Request(c.hunt.gone, c.flow(c.a, c.b)), c.b.invite.tx.Local().Host)
 	case c.rec.stop.reason != "":
 		hs = []msg.Header{reasonHeader(stopCause(c.rec.stop))}
 	}

@@ -1,12 +1,10 @@
 package call
 
 import (
-	"strings"
 	"time"
 
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/admit"
-	"github.com/sallyport/sallyport/sbc/header"
 	"github.com/sallyport/sallyport/sbc/msg"
 	"github.com/sallyport/sallyport/sbc/route"
 )
@@ -195,14 +193,4 @@ func (c *Call) buildInvite(l *leg, at *route.Attempt) *request {
 	c.own(req)
 	l.invite = r
 	return r
-}
-
-// pass puts headers of the other side that may pass.
-func (r *request) pass(hs []msg.Header) {
-	for _, h := range hs {
-		r.req.Append(h.Name, h.Value)
-		if strings.Contains(h.Value, header.HostToken) {
-			r.tokens = append(r.tokens, h)
-		}
-	}
 }

@@ -34,7 +34,10 @@ type leg struct {
 	agent   string
 	// release gives the place on the trunk back.
 	release func()
+	// words tell the peer apart; they are those of the dialog worded and of earlier ones. contact is the name the peer has for itself.
 	words   []string
+	worded  *dialog.Dialog
+	contact string
 }
 
 // newLeg makes a leg and how it is found.
@@ -59,6 +62,7 @@ func (l *leg) accept(invite *msg.Message) error {
 		return err
 	}
 	l.d, l.inviteSeq, l.agent = d, invite.CSeq.Seq, invite.Get("User-Agent")
+	l.contact = ownName(invite)
 	return nil
 }
 
@@ -95,7 +99,7 @@ func (l *leg) fork(res *msg.Message) *dialog.Dialog {
 	if l.d != nil {
 		l.forks = append(l.forks, l.d)
 	}
-	l.d = d
+	l.d, l.contact = d, ownName(res)
 	return d
 }
 
@@ -147,14 +151,32 @@ func (c *Call) trust(l *leg) sbc.Trust {
 
 // words are what tells the leg's peer apart and must not show on the other side.
 func (c *Call) words(l *leg) []string {
-	if l.words != nil || l.d == nil {
+	if l.d == l.worded {
 		return l.words
 	}
-	l.words = append(l.words, l.d.CallID(), l.d.LocalTag(), l.d.RemoteTag())
+	if l.worded = l.d; l.d == nil {
+		return l.words
+	}
+	l.words = append(l.words, l.d.CallID(), l.d.LocalTag(), l.d.RemoteTag(), l.user, l.contact)
 	if p := l.d.Peer(); p.Remote.IsValid() {
 		l.words = append(l.words, p.Remote.Addr().String())
 	}
 	return l.words
+}
+
+// ownName is the user part of a Contact, where it is a device's name for itself and not a number: "" else. Short ones are words
+// that any text may hold.
+func ownName(m *msg.Message) string {
+	const short = 8
+	contacts, err := m.Contacts()
+	if err != nil || len(contacts) != 1 {
+		return ""
+	}
+	user := contacts[0].URI.User
+	if len(user) < short || strings.Trim(user, "+0123456789") == "" || user == m.From.URI.User || user == m.To.URI.User {
+		return ""
+	}
+	return user
 }
 
 // reply builds a response to a request of a leg.
@@ -272,24 +294,21 @@ func (c *Call) bye(l *leg) {
 	if l == nil || l.d == nil {
 		return
 	}
-	req := l.d.Request(msg.BYE)
-	c.own(req)
-	c.reasons(req, l)
-	r := &request{c: c, leg: l, kind: reqBye, req: req}
+	r := &request{c: c, leg: l, kind: reqBye, req: l.d.Request(msg.BYE)}
+	c.own(r.req)
+	c.reasons(r)
 	r.send(l.d.Target(), msg.Timers{})
 }
 
-// reasons puts the Reason headers on a BYE (RFC 3326).
-func (c *Call) reasons(req *msg.Message, to *leg) {
-	if c.in != nil && c.in.Method == msg.BYE && c.other(to) != nil {
-		for _, h := range c.snap.Header.Request(c.in, c.flow(c.other(to), to)) {
-			req.Append(h.Name, h.Value)
-		}
+// reasons puts the Reason headers on a BYE (RFC 3326), and what else of the other side's BYE may pass.
+func (c *Call) reasons(r *request) {
+	if from := c.other(r.leg); c.in != nil && c.in.Method == msg.BYE && from != nil {
+		r.pass(c.snap.Header.Request(c.in, c.flow(from, r.leg)))
 		return
 	}
 	if c.rec.stop.reason != "" {
 		h := reasonHeader(stopCause(c.rec.stop))
-		req.Append(h.Name, h.Value)
+		r.req.Append(h.Name, h.Value)
 	}
 }
 
@@ -315,10 +334,10 @@ type request struct {
 	tx   msg.ClientTx
 	// contact asks for a Contact of ours: the request refreshes the target.
 	contact bool
-	// from is the From of an INVITE, whose host is ours once the interface is known; tokens are the headers with a place for that
+	// from is the From of an INVITE, whose host is ours once the interface is known; open are the headers with a place for that
 	// host.
-	from   msg.NameAddr
-	tokens []msg.Header
+	from msg.NameAddr
+	open []openHeader
 	up     *update
 	rl     *relay
 	// detached requests concern nobody any more: what comes for them is put in order and forgotten.
@@ -337,19 +356,44 @@ func (r *request) send(t msg.Target, timers msg.Timers) {
 
 // prepare puts what depends on the interface the request leaves by.
 func (r *request) prepare(req *msg.Message, local msg.Local) {
-	host := bracket(local.Host)
-	if r.kind == reqInvite {
-		if r.from.URI.Host == "" {
-			from := r.from
-			from.URI.Host = local.Host
-			req.SetFrom(from)
-		}
-		for _, h := range r.tokens {
-			req.Set(h.Name, header.Fill(h.Value, host))
-		}
+	if r.kind == reqInvite && r.from.URI.Host == "" {
+		from := r.from
+		from.URI.Host = local.Host
+		req.SetFrom(from)
+	}
+	for i := range r.open {
+		r.open[i].fill(req, local.Host)
 	}
 	if r.contact {
 		req.Set("Contact", local.Contact(r.leg.user))
+	}
+}
+
+// openHeader is a header with a place for our host, which is another for each interface the request is tried on.
+type openHeader struct {
+	name, value string
+	now         string // as it stands in the request
+}
+
+// fill puts our host into the header. Headers of the same name are left as they are: two identities stay two lines.
+func (o *openHeader) fill(req *msg.Message, host string) {
+	value := fill(o.value, host)
+	for i := range req.Headers {
+		if h := &req.Headers[i]; h.Name == o.name && h.Value == o.now {
+			h.Value = value
+			break
+		}
+	}
+	o.now = value
+}
+
+// pass puts headers of the other side that may pass.
+func (r *request) pass(hs []msg.Header) {
+	for _, h := range hs {
+		r.req.Append(h.Name, h.Value)
+		if strings.Contains(h.Value, header.HostToken) {
+			r.open = append(r.open, openHeader{name: h.Name, value: h.Value, now: h.Value})
+		}
 	}
 }
 

@@ -16,6 +16,21 @@ var errNoSDP = errors.New("call: SDP missing")
 // fill puts our host where header left a place for it.
 func fill(value, host string) string { return header.Fill(value, bracket(host)) }
 
+// filled is fill for all headers of a message; without a host those that need one are left out.
+func filled(hs []msg.Header, host string) []msg.Header {
+	out := hs[:0]
+	for _, h := range hs {
+		if strings.Contains(h.Value, header.HostToken) {
+			if host == "" {
+				continue
+			}
+			h.Value = fill(h.Value, host)
+		}
+		out = append(out, h)
+	}
+	return out
+}
+
 // relay is a request within the dialog that changes nothing of the session and is carried to the other side.
 type relay struct {
 	from, to *leg
@@ -52,6 +67,28 @@ func (c *Call) passOn(l *leg, tx msg.ServerTx, req *msg.Message) {
 	c.relay(l, tx, req)
 }
 
+// bodyType writes the type of a body that passes anew: of its parameters only the character set, if it is one people use. All
+// else is free text of the sender's side.
+func bodyType(value string) string {
+	kind, params, err := mime.ParseMediaType(value)
+	if err != nil {
+		return "application/octet-stream" // nobody passes what cannot be read
+	}
+	if set := strings.ToLower(params["charset"]); slices.Contains(charsets(), set) {
+		return kind + ";charset=" + set
+	}
+	return kind
+}
+
+// charsets are the names that pass: any other word could be that of a host.
+func charsets() []string {
+	return []string{
+		"utf-8", "us-ascii", "iso-8859-1", "iso-8859-2", "iso-8859-5", "iso-8859-7", "iso-8859-8", "iso-8859-9", "iso-8859-15",
+		"utf-16", "utf-16be", "utf-16le", "windows-1250", "windows-1251", "windows-1252", "windows-1256", "koi8-r", "koi8-u",
+		"gb2312", "gbk", "gb18030", "big5", "shift_jis", "euc-jp", "euc-kr", "iso-2022-jp",
+	}
+}
+
 // passes tells whether a trunk lists a method.
 func passes(t *sbc.Trunk, m msg.Method) bool {
 	return t != nil && slices.Contains(t.PassMethods, string(m))
@@ -76,7 +113,7 @@ func (c *Call) relay(l *leg, tx msg.ServerTx, req *msg.Message) {
 	r := c.carryOn(l, to, req, reqRelay)
 	r.rl, r.contact = rl, req.Method == msg.UPDATE
 	if len(req.Body) > 0 {
-		r.req.SetBody(req.Get("Content-Type"), req.Body)
+		r.req.SetBody(bodyType(req.Get("Content-Type")), req.Body)
 		r.pass(c.snap.Header.Content(req, c.flow(l, to)))
 	}
 	r.send(to.d.Target(), msg.Timers{})

@@ -84,6 +84,7 @@ func TestBuiltin(t *testing.T) {
 		{"Priority: as-fast-as-10.0.0.1", ""},
 		{"Privacy: id; Critical;fnord", "Privacy: id;critical"},
 		{"Accept-Language: da, en-gb;q=0.8, 10.0.0.1", "Accept-Language: da, en-gb;q=0.8"},
+		{"Accept-Language: zh-Hant-TW, es-419, host-west, x-pbx, en-asterisk, *;q=0", "Accept-Language: zh-Hant-TW, es-419, *;q=0"},
 		{"Alert-Info: <http://pbx.a.example/ring.wav>", ""},
 		{"Alert-Info: <urn:alert:service:call-waiting>;x=10.9.8.7", "Alert-Info: <urn:alert:service:call-waiting>"},
 		{"Alert-Info: <Bellcore-dr3>", "Alert-Info: <Bellcore-dr3>"},

@@ -48,7 +48,8 @@ var builtin = []rule{
 var (
 	userPart = regexp.MustCompile(`^[A-Za-z0-9+*#._-]{1,64}$`)
 	telPart  = regexp.MustCompile(`^\+?[0-9A-Fa-f*#().-]{1,40}$`)
-	language = regexp.MustCompile(`^(\*|[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8}){0,4})( *; *q *= *[01](\.[0-9]{0,3})?)?$`)
+	// Languages with script and region (RFC 5646 2.1) and nothing else: the rest of the grammar takes any words.
+	language = regexp.MustCompile(`^(\*|[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?)( *; *q *= *[01](\.[0-9]{0,3})?)?$`)
 	urnAlert = regexp.MustCompile(`^<urn:alert:[a-z]{1,20}(:[a-z0-9-]{1,40}){1,4}>$`)
 	bellcore = regexp.MustCompile(`^<Bellcore-dr[1-9]>$`)
 	token    = regexp.MustCompile(`^[A-Za-z0-9-]{1,32}$`)
