@@ -338,8 +338,8 @@ type request struct {
 	// host.
 	from msg.NameAddr
 	open []openHeader
-	up     *update
-	rl     *relay
+	up   *update
+	rl   *relay
 	// detached requests concern nobody any more: what comes for them is put in order and forgotten.
 	detached bool
 	acked    bool
