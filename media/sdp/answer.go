@@ -154,6 +154,7 @@ func Answer(offer, agreed *Description, v View) (*Description, error) {
 	for i := range offer.Media {
 		w.partial = w.partial || offer.Media[i].Rejected() || agreed.Media[i].Rejected() || v.stream(i).Port == 0
 	}
+	w.nameSections(agreed.Media[:len(offer.Media)], func(i int) string { return sectionName(&offer.Media[i]) })
 	w.session(agreed, offer)
 	for i := range offer.Media {
 		asked, m, s := &offer.Media[i], &agreed.Media[i], v.stream(i)

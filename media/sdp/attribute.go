@@ -6,7 +6,7 @@ import "strings"
 type attribute uint8
 
 const (
-	attrPass      attribute = iota // not known or harmless: passes if it holds no address
+	attrPass      attribute = iota // not known or harmless: passes if it holds no address and no name
 	attrDrop                       // belongs to one side only, never passes
 	attrICE                        // dropped; tells that the side speaks ICE
 	attrKey                        // dropped; tells that the side wants encryption
@@ -15,6 +15,9 @@ const (
 	attrMux                        // RFC 5761
 	attrMuxOnly                    // RFC 8858
 	attrGroup                      // RFC 5888
+	attrMid                        // RFC 5888
+	attrLabel                      // RFC 4574
+	attrLanguage                   // RFC 8866 sections 6.11, 6.12
 	attrPayload                    // rtpmap, fmtp, rtcp-fb: the value begins with a payload type
 	attrPtime                      // RFC 8866 section 6.4
 	attrMaxPtime                   // RFC 8866 section 6.5
@@ -68,6 +71,12 @@ func known(name []byte) attribute {
 		return attrMuxOnly
 	case "group":
 		return attrGroup
+	case "mid":
+		return attrMid
+	case "label":
+		return attrLabel
+	case "lang", "sdplang":
+		return attrLanguage
 	case "candidate", "remote-candidates", "ice-ufrag", "ice-pwd", "ice-options", "ice-lite", "ice-mismatch",
 		"ice-pacing", "end-of-candidates": // RFC 8839
 		return attrICE

@@ -26,8 +26,10 @@
 // # What does not pass
 //
 // o= and s= are ours; i=, u=, e=, p= and k= are dropped; c=, ports and a=rtcp are ours; ICE, SSRC, msid, BUNDLE, keys,
-// fingerprints, capability negotiation, preconditions and a=tool are dropped; any other attribute passes unless it holds
-// an IP address or one of the host names of the description it came in. Lines of unknown type are dropped unless
+// fingerprints, capability negotiation, preconditions and a=tool are dropped; m= lines and their groups have names of ours;
+// labels are figures, languages are language tags; any other attribute passes unless it holds an IP address, one of the host
+// names of the description it came in, or anything that looks like a host name or like user@host. Of fmtp only the parameters
+// that do so are dropped. Lines of unknown type are dropped unless
 // [View.KeepUnknownLines] says otherwise, since RFC 8866 section 5 lets a strict peer discard the whole description.
 //
 // # Limits

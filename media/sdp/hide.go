@@ -55,7 +55,7 @@ func (w *writer) formats(m *Media) []string {
 
 func (w *writer) cleanFormat(f string) bool {
 	_, number := payloadType(f)
-	return number || w.clean(f)
+	return number || w.harmless(f)
 }
 
 // holdsName finds name in s without case: a name with dots anywhere, a single label ("pbx") only as a word of its own.

@@ -1,5 +1,7 @@
 package sdp
 
+import "strconv"
+
 // Rewrite makes our offer out of the one we got. The result has the same m= lines, the rejected ones with port 0 and
 // without attributes, and lines in the order of RFC 8866 section 5. A c= line of zeros becomes the direction that means
 // the same: the peer must not see it, for it is to send to us. The o= line holds zeros until [Author.Say].
@@ -12,6 +14,7 @@ func Rewrite(d *Description, v View) (*Description, error) {
 	for i := range d.Media {
 		w.partial = w.partial || d.Media[i].Rejected() || v.stream(i).Port == 0
 	}
+	w.nameSections(d.Media, func(i int) string { return strconv.Itoa(i + 1) })
 	w.session(d, d)
 	for i := range d.Media {
 		m := &d.Media[i]

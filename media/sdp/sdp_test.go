@@ -354,6 +354,7 @@ func TestAttributeNames(t *testing.T) {
 		"candidate": attrICE, "end-of-candidates": attrICE, "crypto": attrKey, "fingerprint": attrKey, "key-mgmt": attrKey,
 		"ssrc": attrDrop, "msid-semantic": attrDrop, "tool": attrDrop, "omr-x": attrDrop, "ice-x": attrDrop,
 		"x-candidate-ipv6": attrDrop, "rtcp-rsize": attrPass, "T38FaxVersion": attrPass, "": attrPass,
+		"mid": attrMid, "label": attrLabel, "lang": attrLanguage, "sdplang": attrLanguage,
 	}
 	for name, want := range names {
 		for _, spelled := range []string{name, strings.ToUpper(name), strings.Map(swapCase, name)} {

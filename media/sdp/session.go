@@ -41,7 +41,7 @@ func (w *writer) times(d *Description) {
 				seen = true
 			}
 		case 'r', 'z':
-			if seen && w.clean(l.Value) {
+			if seen && w.harmless(l.Value) {
 				w.lines = append(w.lines, l)
 			}
 		}
@@ -79,7 +79,7 @@ func (w *writer) unknown(from []Line) {
 		return
 	}
 	for _, l := range from {
-		if l.Type != 0 && strings.IndexByte("vosiuepcbtrzkam", l.Type) < 0 && w.clean(l.Value) {
+		if l.Type != 0 && strings.IndexByte("vosiuepcbtrzkam", l.Type) < 0 && w.harmless(l.Value) {
 			w.lines = append(w.lines, l)
 		}
 	}

@@ -24,8 +24,10 @@ type writer struct {
 	view    View
 	address netip.Addr // View.Address, plain
 	hide    []string
-	lines   []Line
-	ends    []int
+	// sections are the names of m= lines, by their number; nil if there are none.
+	sections []section
+	lines    []Line
+	ends     []int
 
 	ptime, maxPtime int  // written at session level
 	partial         bool // some m= line will be rejected: a group would name a line that is not there
@@ -55,7 +57,7 @@ func (w *writer) add(t byte, kind attribute, value string) {
 // bandwidth passes b= lines that read as "type:figure" (RFC 8866 section 5.8).
 func (w *writer) bandwidth(from []Line) {
 	for _, l := range from {
-		if l.Type == 'b' && strings.IndexByte(l.Value, ':') > 0 && w.clean(l.Value) {
+		if l.Type == 'b' && strings.IndexByte(l.Value, ':') > 0 && w.harmless(l.Value) {
 			w.lines = append(w.lines, l)
 		}
 	}
@@ -63,22 +65,33 @@ func (w *writer) bandwidth(from []Line) {
 
 // pass writes an attribute unless it belongs to the other side or gives away an address or name.
 func (w *writer) pass(l Line) bool {
+	if l.Value == "" || l.Value[0] == ':' {
+		return false
+	}
+	_, value := splitAttribute(l.Value)
+	value = trimRight(value)
+	ok := false
 	switch l.kind {
 	case attrDrop, attrICE, attrKey, attrMux, attrMuxOnly:
-		return false
+	case attrMid:
+		return w.mid()
 	case attrGroup:
-		if w.partial {
-			return false
-		}
-		if _, value := splitAttribute(l.Value); len(value) >= 6 && strings.EqualFold(value[:6], "BUNDLE") {
-			return false // every line has its own port here (RFC 9143)
-		}
+		return w.group(value)
+	case attrLabel:
+		ok = plainLabel(value)
+	case attrLanguage:
+		ok = language(value)
+	case attrPayload:
+		l = tidy(l)
+		l.Value = w.codec(l.Value)
+		ok = l.Value != ""
+	default:
+		ok = w.harmless(l.Value)
 	}
-	if l.Value == "" || l.Value[0] == ':' || !w.clean(l.Value) {
-		return false
+	if ok {
+		w.lines = append(w.lines, tidy(l))
 	}
-	w.lines = append(w.lines, tidy(l))
-	return true
+	return ok
 }
 
 // passTimed is pass for a line that may be ptime or maxptime: what is written becomes a fact, the first of each.
