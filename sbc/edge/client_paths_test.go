@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"io"
+	"net"
 	"testing"
 	"time"
 
@@ -171,5 +173,35 @@ func TestLimiterAndLapses(t *testing.T) {
 	}
 	if n != 3 {
 		t.Errorf("%d tokens", n)
+	}
+}
+
+// deadlines remembers the last write deadline of a connection.
+type deadlines struct {
+	net.Conn
+	last time.Time
+}
+
+func (d *deadlines) SetWriteDeadline(t time.Time) error {
+	d.last = t
+	return d.Conn.SetWriteDeadline(t)
+}
+
+// TestFlushLeavesNoDeadline: what was sent while a connection was opened must not keep later messages from being sent.
+func TestFlushLeavesNoDeadline(t *testing.T) {
+	near, far := net.Pipe()
+	read := make(chan error, 1)
+	go func() {
+		_, err := io.ReadFull(far, make([]byte, 5))
+		read <- err
+	}()
+	d := &deadlines{Conn: near}
+	c := &conn{nc: d, state: connOpen, queue: [][]byte{[]byte("hello")}, queued: 5, flushing: true}
+	c.flush()
+	if err := <-read; err != nil || !d.last.IsZero() || c.flushing || c.queued != 0 {
+		t.Errorf("read %v, deadline %v, %d octets queued", err, d.last, c.queued)
+	}
+	if err := errors.Join(near.Close(), far.Close()); err != nil {
+		t.Error(err)
 	}
 }

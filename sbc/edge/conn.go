@@ -172,6 +172,9 @@ func (c *conn) flush() {
 		if err == nil {
 			_, err = batch.WriteTo(nc)
 		}
+		if err == nil { // writeNow heeds the deadline too: left there, nothing could be sent once it is past
+			err = nc.SetWriteDeadline(time.Time{})
+		}
 		if err != nil {
 			_ = nc.Close() // the reader notices and clears up
 		}
