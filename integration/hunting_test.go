@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/sallyport/sallyport/integration/rest"
 	"github.com/sallyport/sallyport/sbc"
@@ -201,6 +202,14 @@ func TestConnectionsBreak(t *testing.T) {
 		seq = call.request("INFO", "")
 		rings.say(rings.hear(msg.INFO), 200, "", "")
 		call.answer(seq, 200)
+		s.over(call, rings, number)
+	})
+	s.run(t, "an old connection still carries", func(t *testing.T) {
+		call, rings, number := s.talk()
+		begun := time.Now()
+		waitFor(t, func() bool { return time.Since(begun) > 5500*time.Millisecond }, "longer than any deadline of a write")
+		change(call, rings, msg.INVITE, s.west.sdp(), s.east.sdp())
+		change(rings, call, msg.INVITE, s.east.sdp(), s.west.sdp())
 		s.over(call, rings, number)
 	})
 	s.b.quiet()

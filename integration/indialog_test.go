@@ -42,10 +42,22 @@ func (s *stage) bothWays(t *testing.T, name string, play func(t *testing.T, from
 
 const audio = "m=audio %d RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000"
 
-// TestSessionChanges walks through re-INVITE and UPDATE from both sides over UDP.
+// TestSessionChanges walks through re-INVITE and UPDATE from both sides, over UDP and TCP.
 func TestSessionChanges(t *testing.T) {
-	t.Parallel()
-	s := newStage(t, wish{})
+	for _, transport := range []string{"udp", "tcp"} {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t, wish{transport: transport})
+			sessionChanges(t, s)
+			specialChanges(t, s)
+			s.b.quiet()
+		})
+	}
+}
+
+// sessionChanges are those that re-INVITE and UPDATE have in common.
+func sessionChanges(t *testing.T, s *stage) {
+	t.Helper()
 	for _, method := range []msg.Method{msg.INVITE, msg.UPDATE} {
 		s.bothWays(t, string(method)+" hold and resume", func(t *testing.T, from, to *line) {
 			for i, c := range []struct{ offer, answer string }{{"sendonly", "recvonly"}, {"inactive", "inactive"}, {"recvonly", "sendonly"}, {"sendrecv", "sendrecv"}} {
@@ -75,6 +87,11 @@ func TestSessionChanges(t *testing.T) {
 			change(from, to, method, from.p.sdp(), to.p.sdp())
 		})
 	}
+}
+
+// specialChanges are those of one method.
+func specialChanges(t *testing.T, s *stage) {
+	t.Helper()
 	s.bothWays(t, "UPDATE without a body", func(t *testing.T, from, to *line) {
 		asked, got := change(from, to, msg.UPDATE, "", "")
 		if len(asked.Body)+len(got.Body) > 0 || asked.Get("Contact") == "" || got.Get("Contact") == "" {
@@ -162,7 +179,6 @@ func TestSessionChanges(t *testing.T) {
 		to.hear(msg.ACK)
 		change(from, to, msg.INVITE, from.p.sdp(), to.p.sdp())
 	})
-	s.b.quiet()
 }
 
 // TestGlare is RFC 3261 14.1 and 14.2, from both sides.

@@ -42,6 +42,13 @@ func (s *stage) run(t *testing.T, name string, play func(t *testing.T)) {
 	t.Helper()
 	ok := t.Run(name, func(t *testing.T) {
 		s.west.t, s.east.t, s.b.t = t, t, t
+		defer func() {
+			if t.Failed() {
+				var calls any
+				err := s.b.Get(context.Background(), "/v1/calls", &calls)
+				t.Logf("west:\n%s\neast:\n%s\ncalls: %v %v", s.west.summary(), s.east.summary(), calls, err)
+			}
+		}()
 		play(t)
 	})
 	s.west.t, s.east.t, s.b.t = t, t, t
