@@ -17,7 +17,8 @@ import (
 const (
 	// batchSize is how many records the sink gets at once.
 	batchSize = 200
-	// linger is how long the first record of a batch waits for others: a transaction costs the store more than a record does.
+	// linger is the least time from one batch to the next, unless a full one waits: a transaction costs the store more than a
+	// record does. A record that comes alone goes at once.
 	linger = 200 * time.Millisecond
 	// The pauses between tries of a sink that fails.
 	minPause = 100 * time.Millisecond
@@ -29,6 +30,8 @@ const (
 // batch is what the sink gets at once.
 type batch struct {
 	records []sbc.CDR
+	// documents are their JSON.
+	documents []string
 	// end is the cursor after it, if it came from the disk or the queue.
 	end position
 	// queued and overflowed count the items it was taken from.
@@ -40,7 +43,9 @@ type batch struct {
 func (j *Journal) Run(ctx context.Context, sink Sink) {
 	j.running.Lock()
 	defer j.running.Unlock()
-	for j.waitForWork(ctx) {
+	var before time.Time
+	for j.waitForWork(ctx, before) {
+		before = time.Now()
 		if !j.drain(ctx, sink) {
 			break
 		}
@@ -49,22 +54,23 @@ func (j *Journal) Run(ctx context.Context, sink Sink) {
 	defer cancel()
 	for {
 		b, err := j.next()
-		if err != nil || len(b.records) == 0 || offer(last, sink, b.records) != nil {
+		if err != nil || len(b.records) == 0 || offer(last, sink, b.records, b.documents) != nil {
 			return
 		}
 		j.delivered(b)
 	}
 }
 
-// waitForWork waits for a first record, and a little for more; false when ctx ended.
-func (j *Journal) waitForWork(ctx context.Context) bool {
+// waitForWork waits for a first record, and for more if the batch before was begun a moment ago; false when ctx ended.
+func (j *Journal) waitForWork(ctx context.Context, before time.Time) bool {
 	select {
 	case <-ctx.Done():
 		return false
 	case <-j.wake:
 	}
-	if n, _ := j.Backlog(); n < batchSize {
-		return pause(ctx, linger)
+	left := linger - time.Since(before)
+	if n, _ := j.Backlog(); n < batchSize && left > 0 {
+		return pause(ctx, left)
 	}
 	return true
 }
@@ -118,7 +124,7 @@ func backoff(tries int) time.Duration {
 
 // deliver offers a batch; where a record of it can never be stored, the batch is halved until that one is alone.
 func (j *Journal) deliver(ctx context.Context, sink Sink, b batch) error {
-	if err := j.offerOrSplit(ctx, sink, b.records); err != nil {
+	if err := j.offerOrSplit(ctx, sink, b.records, b.documents); err != nil {
 		j.metrics.records.WithLabelValues("failed").Add(float64(len(b.records)))
 		return err
 	}
@@ -126,8 +132,8 @@ func (j *Journal) deliver(ctx context.Context, sink Sink, b batch) error {
 	return nil
 }
 
-func (j *Journal) offerOrSplit(ctx context.Context, sink Sink, records []sbc.CDR) error {
-	err := offer(ctx, sink, records)
+func (j *Journal) offerOrSplit(ctx context.Context, sink Sink, records []sbc.CDR, documents []string) error {
+	err := offer(ctx, sink, records, documents)
 	if err == nil {
 		j.metrics.records.WithLabelValues("delivered").Add(float64(len(records)))
 		return nil
@@ -137,12 +143,12 @@ func (j *Journal) offerOrSplit(ctx context.Context, sink Sink, records []sbc.CDR
 		return err
 	}
 	if half := len(records) / 2; half > 0 {
-		if err := j.offerOrSplit(ctx, sink, records[:half]); err != nil {
+		if err := j.offerOrSplit(ctx, sink, records[:half], documents[:half]); err != nil {
 			return err
 		}
-		return j.offerOrSplit(ctx, sink, records[half:])
+		return j.offerOrSplit(ctx, sink, records[half:], documents[half:])
 	}
-	if err := reject(j.o.Dir, append(records[0].AppendJSON(nil), '\n')); err != nil {
+	if err := reject(j.o.Dir, []byte(documents[0]+"\n")); err != nil {
 		return err
 	}
 	j.metrics.records.WithLabelValues("rejected").Inc()
@@ -151,12 +157,15 @@ func (j *Journal) offerOrSplit(ctx context.Context, sink Sink, records []sbc.CDR
 }
 
 // offer calls the sink and turns a panic of it into an error.
-func offer(ctx context.Context, sink Sink, records []sbc.CDR) (err error) {
+func offer(ctx context.Context, sink Sink, records []sbc.CDR, documents []string) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("a panic in the sink: %v", p)
 		}
 	}()
+	if both, ok := sink.(DocumentSink); ok {
+		return both.AppendCDRDocuments(ctx, records, documents)
+	}
 	return sink.AppendCDRs(ctx, records)
 }
 
@@ -198,8 +207,11 @@ func (j *Journal) next() (batch, error) {
 
 // fromMemory takes a batch from the queue or, when that is empty, of what the disk did not take.
 func (j *Journal) fromMemory() (b batch) {
-	for _, it := range j.queue[:min(len(j.queue), batchSize)] {
-		b.records = append(b.records, *it.cdr)
+	waiting := j.queue[:min(len(j.queue), batchSize)]
+	b.records, b.documents = make([]sbc.CDR, 0, len(waiting)), make([]string, 0, len(waiting))
+	for i := range waiting {
+		it := &waiting[i]
+		b.records, b.documents = append(b.records, *it.cdr), append(b.documents, it.document)
 		b.end = it.end
 		b.queued++
 	}
@@ -208,7 +220,7 @@ func (j *Journal) fromMemory() (b batch) {
 	}
 	for _, it := range j.overflow {
 		if it.cdr != nil && len(b.records) < batchSize {
-			b.records = append(b.records, *it.cdr)
+			b.records, b.documents = append(b.records, *it.cdr), append(b.documents, it.document)
 			b.overflowed++
 		}
 	}
@@ -275,7 +287,7 @@ func (j *Journal) readSegment(s *segment, to position, b *batch, oldest *time.Ti
 		if len(b.records) == 0 {
 			*oldest = l.at
 		}
-		b.records = append(b.records, c)
+		b.records, b.documents = append(b.records, c), append(b.documents, string(l.cdr))
 		return nil
 	})
 	if errors.Is(err, errEnough) {

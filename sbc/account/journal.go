@@ -22,6 +22,13 @@ type Sink interface {
 	AppendCDRs(ctx context.Context, records []sbc.CDR) error
 }
 
+// DocumentSink is a Sink that also takes each record's JSON, which the journal has anyhow, so as not to spell it again. The
+// sequence in it does not matter.
+type DocumentSink interface {
+	// AppendCDRDocuments is AppendCDRs, with one text for each record.
+	AppendCDRDocuments(ctx context.Context, records []sbc.CDR, documents []string) error
+}
+
 // The errors of Answered and End.
 var (
 	// ErrNotDurable says that the disk did not take the record. It is kept in memory and tried again.
@@ -124,8 +131,9 @@ type item struct {
 	// end is the position behind it, if it is on the disk; else line holds its bytes.
 	end  position
 	line []byte
-	// cdr is what the sink gets, nil once it has.
-	cdr *sbc.CDR
+	// cdr is what the sink gets, nil once it has, and document its JSON.
+	cdr      *sbc.CDR
+	document string
 }
 
 // Journal is a crash-safe queue of records on the local disk. All methods may be called from any goroutine.
@@ -216,7 +224,7 @@ func (j *Journal) record(k kind, c *sbc.CDR) error {
 		err := j.write(k, c.ID, b)
 		if err == nil {
 			if k == kindEnd {
-				j.enqueue(item{kind: k, id: c.ID, at: at, end: j.tail(), cdr: c})
+				j.enqueue(item{kind: k, id: c.ID, at: at, end: j.tail(), cdr: c}, b)
 			}
 			return nil
 		}
@@ -235,6 +243,7 @@ func (j *Journal) keepInMemory(it item, b []byte) error {
 	}
 	it.line = append([]byte(nil), b...)
 	if it.kind == kindEnd {
+		it.document = documentOf(b)
 		cdr := *it.cdr
 		it.cdr = &cdr
 		j.ended.add(it.id)
@@ -247,8 +256,8 @@ func (j *Journal) keepInMemory(it item, b []byte) error {
 	return ErrNotDurable
 }
 
-// enqueue hands a record that is on the disk to Run.
-func (j *Journal) enqueue(it item) {
+// enqueue hands a record that is on the disk to Run; b is its line.
+func (j *Journal) enqueue(it item, b []byte) {
 	j.ended.add(it.id)
 	j.backlog++
 	switch {
@@ -258,7 +267,7 @@ func (j *Journal) enqueue(it item) {
 		}
 	case len(j.queue) < maxQueue:
 		cdr := *it.cdr
-		it.cdr = &cdr
+		it.cdr, it.document = &cdr, documentOf(b)
 		j.queue = append(j.queue, it)
 	default: // Run reads everything from the disk again, from the cursor on
 		j.spilled, j.oldest = true, j.queue[0].at

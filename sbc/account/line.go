@@ -103,3 +103,9 @@ func parseLine(b []byte) (line, error) {
 	}
 	return line{kind: kind(k), at: time.UnixMicro(us).UTC(), cdr: cdr}, nil
 }
+
+// documentOf copies the record's JSON out of a line that encode made.
+func documentOf(b []byte) string {
+	at := bytes.Index(b, []byte(cdrBegin)) // nothing before it says this
+	return string(b[at+len(cdrBegin) : len(b)-len("}\n")])
+}

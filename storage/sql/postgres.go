@@ -46,9 +46,10 @@ func OpenPostgres(ctx context.Context, url string, o Options) (*Store, error) {
 	pool.SetConnMaxIdleTime(postgresIdle)
 	s := &Store{
 		dialect: dialect{
-			name:     "postgres",
-			snapshot: &stdsql.TxOptions{Isolation: stdsql.LevelRepeatableRead, ReadOnly: true},
-			lock:     " FOR UPDATE",
+			name:        "postgres",
+			snapshot:    &stdsql.TxOptions{Isolation: stdsql.LevelRepeatableRead, ReadOnly: true},
+			lock:        " FOR UPDATE",
+			placeholder: func(n int) string { return "$" + strconv.Itoa(n) },
 		},
 		pools: []*stdsql.DB{pool},
 	}

@@ -30,7 +30,9 @@ const memory = ":memory:"
 // connections that read while another writes.)
 func OpenSQLite(ctx context.Context, path string, o Options) (*Store, error) {
 	o = o.withDefaults()
-	s := &Store{dialect: dialect{name: "sqlite", snapshot: &stdsql.TxOptions{ReadOnly: true}}}
+	s := &Store{dialect: dialect{
+		name: "sqlite", snapshot: &stdsql.TxOptions{ReadOnly: true}, placeholder: func(int) string { return "?" },
+	}}
 	sync := syncNormal
 	if path == memory {
 		dir, err := os.MkdirTemp("", "sallyport-sqlite-")

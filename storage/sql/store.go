@@ -51,6 +51,8 @@ type dialect struct {
 	name string
 	// snapshot are the options of a transaction whose reads all see one state.
 	snapshot *stdsql.TxOptions
+	// placeholder stands in a statement for its n-th value.
+	placeholder func(n int) string
 	// lock is appended to the statement that reads a counter in order to raise it.
 	lock string
 }
@@ -61,15 +63,18 @@ type Store struct {
 	// read and write are the same on PostgreSQL; on SQLite write has one connection and read cannot write.
 	read, write *gorm.DB
 	pools       []*stdsql.DB
-	cleanup     func() error
-	log         *slog.Logger
-	metrics     *metrics
-	cache       cache
+	// insertCDRs are the statements that insert so many records.
+	insertCDRs map[int]string
+	cleanup    func() error
+	log        *slog.Logger
+	metrics    *metrics
+	cache      cache
 }
 
 // open finishes a Store: ping, migrations. On an error everything is closed again.
 func open(ctx context.Context, s *Store, o Options) (*Store, error) {
 	s.log = o.Log
+	s.insertCDRs = insertCDRs(s.dialect.placeholder)
 	var err error
 	if s.metrics, err = newMetrics(o.Registerer); err == nil {
 		err = s.Ping(ctx)
@@ -155,6 +160,19 @@ const (
 func counterValue(db *gorm.DB, name, lock string) (int64, error) {
 	var values []int64
 	err := db.Raw("SELECT value FROM counters WHERE name = ?"+lock, name).Scan(&values).Error
+	if err == nil && len(values) != 1 {
+		err = sbc.Errorf(sbc.CodeInternal, "the database has no counter %q: has it been migrated?", name)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return values[0], nil
+}
+
+// raiseCounter adds to a counter and gives its new value. The counter is locked until the transaction ends, also if nothing is added.
+func raiseCounter(db *gorm.DB, name string, by int) (int64, error) {
+	var values []int64
+	err := db.Raw("UPDATE counters SET value = value + ? WHERE name = ? RETURNING value", by, name).Scan(&values).Error
 	if err == nil && len(values) != 1 {
 		err = sbc.Errorf(sbc.CodeInternal, "the database has no counter %q: has it been migrated?", name)
 	}
