@@ -49,6 +49,7 @@ func (e *Edge) bind(l Listener) (*socket, error) {
 	var err error
 	if l.Transport == sbc.TransportUDP {
 		if s.packets, err = e.net.listenPacket(l.Bind); err == nil {
+			s.packets = e.unpolled(s.packets)
 			s.bound = addrPort(s.packets.LocalAddr())
 		}
 	} else {
