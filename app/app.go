@@ -51,8 +51,8 @@ func Start(ctx context.Context, o Options) (*App, error) {
 		name string
 		open func(context.Context) error
 	}{
-		{"store", a.openStore}, {"journal", a.openJournal}, {"media", a.openMedia}, {"signalling", a.openSignalling},
-		{"configuration", a.openConfig}, {"records", a.deliverRecords}, {"api", a.openAPI},
+		{"store", a.openStore}, {"journal", a.openJournal}, {"records", a.deliverRecords}, {"media", a.openMedia},
+		{"signalling", a.openSignalling}, {"configuration", a.openConfig}, {"api", a.openAPI},
 	} {
 		if err := part.open(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w", part.name, err), a.Stop(context.Background()))
@@ -141,7 +141,11 @@ func (a *App) openSignalling(context.Context) error {
 		Tally: admit.New(admit.Options{Registerer: a.metrics}), Node: a.o.Node, Log: a.o.Log, Registerer: a.metrics, MaxCalls: a.o.MaxCalls,
 	})
 	border.calls.Store(a.calls)
-	a.life.onStop("calls", a.calls.Close)
+	a.life.onStop("calls", func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, a.o.DrainTimeout*3/4) // what is left is for their records
+		defer cancel()
+		return a.calls.Close(ctx)
+	})
 	return nil
 }
 
@@ -156,9 +160,26 @@ func (a *App) openConfig(ctx context.Context) error {
 	return nil
 }
 
-// deliverRecords begins to carry call records from the journal to the store.
+// deliverRecords begins to carry call records from the journal to the store. At the end it waits until all are there; those that
+// are not in time wait in the journal for the next start.
 func (a *App) deliverRecords(context.Context) error {
 	a.life.background("records", func(ctx context.Context) { a.journal.Run(ctx, a.store) })
+	a.life.onStop("last records", func(ctx context.Context) error {
+		ticker := time.NewTicker(10 * time.Millisecond)
+		defer ticker.Stop()
+		for {
+			records, _ := a.journal.Backlog()
+			if records == 0 {
+				return nil
+			}
+			select {
+			case <-ticker.C:
+			case <-ctx.Done():
+				a.o.Log.Warn("call records wait in the journal for the next start", "records", records)
+				return nil
+			}
+		}
+	})
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 )
 
 // step is one thing that was started, and how it is stopped.
@@ -53,6 +54,9 @@ func (l *lifecycle) undo(ctx context.Context, s step) (err error) {
 	return s.stop(ctx)
 }
 
+// grace is how long a background part may take to notice that it shall stop, whatever time the other parts took.
+const grace = 5 * time.Second
+
 // background runs f on a goroutine that the lifecycle waits for: its context ends when the step is stopped.
 func (l *lifecycle) background(name string, f func(context.Context)) {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -66,13 +70,13 @@ func (l *lifecycle) background(name string, f func(context.Context)) {
 		}()
 		f(ctx)
 	}()
-	l.onStop(name, func(ctx context.Context) error {
+	l.onStop(name, func(context.Context) error {
 		cancel()
 		select {
 		case <-done:
 			return nil
-		case <-ctx.Done():
-			return ctx.Err()
+		case <-time.After(grace):
+			return errors.New("does not stop")
 		}
 	})
 }
