@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -39,6 +40,7 @@ type conn struct {
 	remote   netip.AddrPort
 	outbound bool
 	known    atomic.Bool  // it brought something we served
+	slow     atomic.Bool  // the peer does not read
 	heard    atomic.Int64 // when it last brought anything, as table.now
 
 	mu       sync.Mutex
@@ -114,6 +116,7 @@ func (c *conn) send(raw []byte, _ netip.AddrPort) error {
 	}
 	if c.queued+len(raw) > maxQueued {
 		c.sock.edge.metrics.drops.WithLabelValues("slow_reader").Inc()
+		c.slow.Store(true)
 		if c.nc != nil {
 			_ = c.nc.Close() // the reader notices and clears up
 		}
@@ -176,6 +179,9 @@ func (c *conn) flush() {
 			err = nc.SetWriteDeadline(time.Time{})
 		}
 		if err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				c.slow.Store(true)
+			}
 			_ = nc.Close() // the reader notices and clears up
 		}
 	}
@@ -205,6 +211,7 @@ func (c *conn) shut(cause error) {
 func (c *conn) await(t *try) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	t.reused = c.outbound && c.nc != nil
 	if c.state == connClosed {
 		return false
 	}

@@ -303,8 +303,14 @@ func (e *Edge) response(m *msg.Message, l link) {
 		e.metrics.drops.WithLabelValues("stray_response").Inc()
 		return
 	}
-	if c, ok := l.(*conn); ok {
-		c.known.Store(true)
+	switch l := l.(type) {
+	case *conn:
+		l.known.Store(true)
+	case *socket: // who guessed a branch is still not who was asked; another port of the same host may be
+		if m.Hop.Remote.Addr().WithZone("") != t.to.Addr().Unmap().WithZone("") {
+			e.metrics.drops.WithLabelValues("foreign_response").Inc()
+			return
+		}
 	}
 	t.response(m)
 }

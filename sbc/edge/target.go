@@ -173,13 +173,20 @@ func (e *Edge) sendACK(ack *msg.Message, c *candidate, prepare func(*msg.Message
 	raw := e.address(ack, c, e.branch(msg.NewBranch(), 0, ack.RequestURI), prepare)
 	l, err := e.open(c)
 	if err == nil {
-		if err = l.send(raw, c.to); err == nil {
-			e.metrics.request("out", msg.ACK, c.transport())
-			if sent != nil {
-				sent(raw, e.hop(l, c.to))
-			}
-			return
+		err = l.send(raw, c.to)
+	}
+	if dead, ok := l.(*conn); ok && err != nil && !dead.slow.Load() { // as in redial
+		dead.shut(err)
+		if l, err = e.open(c); err == nil {
+			err = l.send(raw, c.to)
 		}
+	}
+	if err == nil {
+		e.metrics.request("out", msg.ACK, c.transport())
+		if sent != nil {
+			sent(raw, e.hop(l, c.to))
+		}
+		return
 	}
 	e.log.Debug("edge: sending an ACK", "error", err)
 }

@@ -38,6 +38,8 @@ type try struct {
 	invite, large            bool
 	given                    bool // given up: its provisionals are cancelled, its failures only acknowledged
 	cancelSent               bool
+	reused                   bool // its connection stood before
+	second                   bool // it is the second go of redial
 }
 
 // beginLocked enters Calling or Trying: timers A and B, or E and F.
@@ -165,9 +167,49 @@ func (t *try) broken(cause error) {
 	t.shard.mu.Lock()
 	open := t.state == tryCalling && !t.given && t.tx != nil
 	t.shard.mu.Unlock()
-	if open {
+	if open && !t.redial(cause) {
 		t.failed(transportError(cause))
 	}
+}
+
+// redial sends the request once more, over a fresh connection, when one that stood before turns out to be dead: what a peer has
+// closed shows only to who writes to it. The branch is the same, so for a peer who got the request after all it is a
+// retransmission (RFC 3261 17.2.3). It is false if there is nothing to be tried, as with a peer that
+// lives and does not read.
+func (t *try) redial(cause error) bool {
+	c, ok := t.link.(*conn)
+	if !ok || !t.reused || t.second || c.slow.Load() {
+		return false
+	}
+	c.release(t)
+	c.shut(cause)
+	fresh, err := t.edge.streams.dial(c.sock, t.to, dialTimeout)
+	if err != nil {
+		return false
+	}
+	t.shard.mu.Lock()
+	tx := t.tx
+	if t.state != tryCalling || t.given || tx == nil || tx.over || tx.cancelled || tx.cur != t {
+		t.shard.mu.Unlock()
+		return false
+	}
+	n := &try{
+		edge: t.edge, shard: t.shard, tx: tx, key: t.key, link: fresh, to: t.to, raw: t.raw, invite: t.invite, timers: t.timers,
+		iface: t.iface, large: t.large, label: t.label, second: true,
+	}
+	n.owner = n
+	raw, ends := t.raw, t.ends
+	t.removeLocked()
+	tx.cur = n
+	n.beginLocked(false)
+	n.ends = min(n.ends, ends)
+	n.rescheduleLocked()
+	t.shard.mu.Unlock()
+	t.edge.metrics.retransmissions.WithLabelValues("out", n.label).Inc()
+	if err := n.put(raw); err != nil {
+		n.broken(err)
+	}
+	return true
 }
 
 // failed goes to the next address, or tells the owner.
