@@ -43,7 +43,7 @@ func (t *try) sendCancel(headers []msg.Header) {
 	t.shard.mu.Lock()
 	c.beginLocked(false)
 	if sent != nil && t.tx != nil {
-		t.tx.queue = append(t.tx.queue, event{raw: c.raw, hop: hop, sent: sent})
+		t.tx.queueLocked(event{note: &note{raw: c.raw, hop: hop, sent: sent}})
 	}
 	raw := c.raw
 	t.shard.mu.Unlock()

@@ -15,8 +15,9 @@ type clientTx struct {
 	timers *msg.Timers
 	cur    *try // the last one
 	heard  func(tx msg.ClientTx, res *msg.Message)
-	queue  []event // what the owner has not heard yet
-	busy   bool    // somebody is telling the owner
+	queue  []event  // what the owner has not heard yet
+	one    [1]event // room for queue: there is seldom more
+	busy   bool     // somebody is telling the owner
 	invite bool
 	// cancelled: no further try; over: the owner has heard, or will, how it ended.
 	cancelled, over bool
@@ -26,7 +27,9 @@ type clientTx struct {
 type work struct {
 	msg.Outbound
 	base    string
+	branch  string // of the first try
 	list    []candidate
+	first   [1]candidate // room for list
 	next    int
 	tries   int
 	headers []msg.Header // of the CANCEL
@@ -36,6 +39,11 @@ type work struct {
 // event is one thing the owner is told.
 type event struct {
 	res  *msg.Message
+	note *note // or that
+}
+
+// note tells of something else than a response: of a message sent, or that the request failed.
+type note struct {
 	err  error
 	raw  []byte
 	hop  msg.Hop
@@ -52,14 +60,11 @@ var _ msg.ClientTx = (*clientTx)(nil)
 // last have three and a half times T1. A 2xx to INVITE may come after Failed, or from an address that was given up; it must be
 // acknowledged and ended with BYE like any other that nobody wants.
 func (e *Edge) Send(o msg.Outbound) msg.ClientTx {
-	base := msg.NewBranch()
+	w := &work{Outbound: o}
+	w.branch, w.base = e.newBranch(o.Request.RequestURI)
 	tx := &clientTx{
-		edge: e, shard: e.txs.shard(e.txs.hash(base)), invite: o.Request.Method == msg.INVITE, heard: o.Response,
-		timers: &e.o.Timers, work: &work{Outbound: o, base: base},
-	}
-	if o.Timers != (msg.Timers{}) {
-		t := o.Timers.WithDefaults()
-		tx.timers = &t
+		edge: e, shard: e.txs.shard(e.txs.hash(w.base)), invite: o.Request.Method == msg.INVITE, heard: o.Response,
+		timers: e.timers(o.Timers), work: w,
 	}
 	if e.closed.Load() || !e.txs.room(2*e.o.MaxTransactions) {
 		cause := msg.ErrTransport
@@ -70,12 +75,12 @@ func (e *Edge) Send(o msg.Outbound) msg.ClientTx {
 		tx.flush(false)
 		return tx
 	}
-	w := tx.work
+	w.list = w.first[:0]
 	if c, ok := e.flowOf(&o.Target); ok {
 		w.list = append(w.list, c)
 	}
 	if a, ok := Literal(o.Target.Host, o.Target.Port, o.Target.Transport); ok {
-		w.list = append(w.list, e.candidates(&o.Target, []Address{a})...)
+		w.list = e.candidates(w.list, &w.Target, []Address{a})
 	} else if len(w.list) == 0 {
 		e.start("resolver", tx.resolve)
 		return tx
@@ -83,6 +88,20 @@ func (e *Edge) Send(o msg.Outbound) msg.ClientTx {
 	tx.attempt()
 	tx.flush(false)
 	return tx
+}
+
+// timers gives the times of a transaction, shared with the one before if they are the same: they mostly are.
+func (e *Edge) timers(t msg.Timers) *msg.Timers {
+	if t == (msg.Timers{}) {
+		return &e.o.Timers
+	}
+	t = t.WithDefaults()
+	if last := e.lastTimers.Load(); last != nil && *last == t {
+		return last
+	}
+	kept := t // on the heap, unlike t
+	e.lastTimers.Store(&kept)
+	return &kept
 }
 
 // resolve finds the addresses of a name and begins.
@@ -105,7 +124,7 @@ func (tx *clientTx) resolve() {
 	found, err := e.o.Resolver.Lookup(e.ctx, t.Host, t.Port, t.Transport)
 	tx.shard.mu.Lock()
 	if w = tx.work; w != nil {
-		w.list = e.candidates(t, found)
+		w.list = e.candidates(nil, t, found)
 		if err != nil {
 			w.cause = fmt.Errorf("%w: %w", msg.ErrTransport, err)
 		}
@@ -157,7 +176,10 @@ func (tx *clientTx) exhaustedLocked(w *work) {
 // tryOne sends the request one way; it is false if that failed at once.
 func (tx *clientTx) tryOne(w *work, c *candidate, n int) bool {
 	e := tx.edge
-	branch := e.branch(w.base, n, w.Request.RequestURI)
+	branch := w.branch
+	if n > 0 {
+		branch = e.branch(w.base, n, w.Request.RequestURI)
+	}
 	raw := e.address(w.Request, c, branch, w.Prepare)
 	if tcp, ok := e.larger(&w.Target, c, len(raw)); ok {
 		tx.shard.mu.Lock()
@@ -178,7 +200,7 @@ func (tx *clientTx) tryOne(w *work, c *candidate, n int) bool {
 	}
 	t.owner = t
 	e.metrics.request("out", w.Request.Method, c.transport())
-	if err = tx.start(w, t); err == nil || t.redial(err) {
+	if err = tx.start(w, t); err == nil {
 		return true
 	}
 	t.giveUp()
@@ -202,11 +224,11 @@ func (tx *clientTx) start(w *work, t *try) error {
 	tx.cur = t
 	t.beginLocked(w.next < len(w.list))
 	if !own && w.Sent != nil { // somebody is telling the owner already, and will tell this too
-		tx.queue = append(tx.queue, event{raw: raw, hop: hop, sent: w.Sent})
+		tx.queueLocked(event{note: &note{raw: raw, hop: hop, sent: w.Sent}})
 	}
 	tx.shard.mu.Unlock()
 	if own && w.Sent != nil {
-		tx.call(&event{raw: raw, hop: hop, sent: w.Sent})
+		tx.tellSent(w.Sent, raw, hop)
 	}
 	err := t.put(raw)
 	if own {
@@ -255,15 +277,22 @@ func (tx *clientTx) settleLocked(err error) {
 	}
 	tx.over = true
 	if w := tx.work; w != nil && w.Failed != nil {
-		tx.queue = append(tx.queue, event{err: err, fail: w.Failed})
+		tx.queueLocked(event{note: &note{err: err, fail: w.Failed}})
 	}
 	tx.work = nil
+}
+
+func (tx *clientTx) queueLocked(ev event) {
+	if tx.queue == nil {
+		tx.queue = tx.one[:0]
+	}
+	tx.queue = append(tx.queue, ev)
 }
 
 // hearLocked puts a response into the owner's queue; a final one settles the transaction.
 func (tx *clientTx) hearLocked(m *msg.Message) {
 	if tx.heard != nil {
-		tx.queue = append(tx.queue, event{res: m})
+		tx.queueLocked(event{res: m})
 	}
 	if m.Status >= 200 {
 		tx.over, tx.work = true, nil
@@ -291,27 +320,32 @@ func (tx *clientTx) tell() {
 	for {
 		tx.shard.mu.Lock()
 		if len(tx.queue) == 0 {
-			tx.busy, tx.queue = false, nil
+			tx.busy, tx.queue, tx.one = false, nil, [1]event{} // nothing is kept that was told
 			tx.shard.mu.Unlock()
 			return
 		}
 		ev := tx.queue[0]
 		tx.queue = tx.queue[1:]
 		tx.shard.mu.Unlock()
-		tx.call(&ev)
+		tx.call(ev)
 	}
 }
 
-func (tx *clientTx) call(ev *event) {
+func (tx *clientTx) call(ev event) {
 	defer tx.edge.recovered("client transaction")
-	switch {
+	switch n := ev.note; {
 	case ev.res != nil:
 		tx.heard(tx, ev.res)
-	case ev.fail != nil:
-		ev.fail(tx, ev.err)
-	case ev.sent != nil:
-		ev.sent(ev.raw, ev.hop)
+	case n.fail != nil:
+		n.fail(tx, n.err)
+	case n.sent != nil:
+		n.sent(n.raw, n.hop)
 	}
+}
+
+func (tx *clientTx) tellSent(sent func([]byte, msg.Hop), raw []byte, hop msg.Hop) {
+	defer tx.edge.recovered("client transaction")
+	sent(raw, hop)
 }
 
 // Local is what the request advertised.

@@ -89,11 +89,13 @@ type Edge struct {
 	changing sync.Mutex // held from Prepare to Commit or Abort
 	ifaces   atomic.Pointer[map[string]*iface]
 	closed   atomic.Bool
-	blocking atomic.Int64 // sockets that are read beside the network poller
-	ctx      context.Context
-	stop     context.CancelFunc
-	starting sync.Mutex // no goroutine is added to running once closed is set
-	running  sync.WaitGroup
+	// lastTimers are those of the last transaction that brought some.
+	lastTimers atomic.Pointer[msg.Timers]
+	blocking   atomic.Int64 // sockets that are read beside the network poller
+	ctx        context.Context
+	stop       context.CancelFunc
+	starting   sync.Mutex // no goroutine is added to running once closed is set
+	running    sync.WaitGroup
 }
 
 // New makes an edge without listeners; Prepare adds them.

@@ -22,7 +22,29 @@ type metrics struct {
 	durations       *prometheus.HistogramVec
 
 	clients, servers atomic.Int64
-	codes            [700]string
+
+	// What is counted with every message, looked up by its labels once: direction, method, and transport or code.
+	requestsBy  [2][methodCount][2]resolved[prometheus.Counter]
+	responsesBy [2][methodCount]atomic.Pointer[codes]
+	durationsBy [methodCount]resolved[prometheus.Observer]
+}
+
+// codes are the counters of one direction and method by status code.
+type codes [700]resolved[prometheus.Counter]
+
+// resolved is a metric that is looked up when it is needed first: none is exposed that was never used.
+type resolved[T any] struct{ is atomic.Pointer[T] }
+
+func (r *resolved[T]) known() (v T, ok bool) {
+	if p := r.is.Load(); p != nil {
+		return *p, true
+	}
+	return v, false
+}
+
+func (r *resolved[T]) keep(v T) T {
+	r.is.Store(&v)
+	return v
 }
 
 func newMetrics(r prometheus.Registerer, e *Edge) *metrics {
@@ -46,9 +68,6 @@ func newMetrics(r prometheus.Registerer, e *Edge) *metrics {
 		Name: "sbc_sip_request_duration_seconds", Help: "From a request's arrival to its final response.",
 		Buckets: []float64{.001, .005, .02, .1, .5, 1, 2, 5, 10, 30, 60, 120}, NativeHistogramBucketFactor: 1.1,
 	}, []string{"method"})
-	for c := range m.codes {
-		m.codes[c] = strconv.Itoa(c)
-	}
 	if r == nil {
 		return m
 	}
@@ -71,30 +90,75 @@ func newMetrics(r prometheus.Registerer, e *Edge) *metrics {
 	return m
 }
 
-// method is the label of a method: one of ours, never a piece of a message, which would be kept alive by it.
-func (m *metrics) method(method msg.Method) string {
-	for _, known := range [...]msg.Method{
-		msg.INVITE, msg.ACK, msg.BYE, msg.CANCEL, msg.OPTIONS, msg.REGISTER, msg.INFO, msg.UPDATE, msg.MESSAGE, msg.PRACK,
-		msg.SUBSCRIBE, msg.NOTIFY, msg.REFER, msg.PUBLISH,
-	} {
-		if known == method {
-			return string(known)
+// methods are the labels of methods: ours, never a piece of a message, which would be kept alive by it. It is read only.
+var methods = [methodCount]string{
+	"other", string(msg.INVITE), string(msg.ACK), string(msg.BYE), string(msg.CANCEL), string(msg.OPTIONS), string(msg.REGISTER),
+	string(msg.INFO), string(msg.UPDATE), string(msg.MESSAGE), string(msg.PRACK), string(msg.SUBSCRIBE), string(msg.NOTIFY),
+	string(msg.REFER), string(msg.PUBLISH),
+}
+
+const methodCount = 15
+
+// methodIndex is a method's place in methods.
+func methodIndex(method msg.Method) int {
+	for i := 1; i < methodCount; i++ {
+		if methods[i] == string(method) {
+			return i
 		}
 	}
-	return "other"
+	return 0
+}
+
+// method is the label of a method.
+func (m *metrics) method(method msg.Method) string { return methods[methodIndex(method)] }
+
+// way is the index of a direction.
+func way(direction string) int {
+	if direction == "out" {
+		return 1
+	}
+	return 0
 }
 
 func (m *metrics) request(direction string, method msg.Method, transport sbc.Transport) {
-	m.requests.WithLabelValues(direction, m.method(method), string(transport)).Inc()
+	i, network := methodIndex(method), 0
+	if transport == sbc.TransportTCP {
+		network = 1
+	}
+	by := &m.requestsBy[way(direction)][i][network]
+	c, ok := by.known()
+	if !ok {
+		c = by.keep(m.requests.WithLabelValues(direction, methods[i], string(transport)))
+	}
+	c.Inc()
 }
 
 func (m *metrics) took(req *msg.Message) {
-	m.durations.WithLabelValues(m.method(req.Method)).Observe(time.Since(req.Hop.At).Seconds())
+	i := methodIndex(req.Method)
+	by := &m.durationsBy[i]
+	o, ok := by.known()
+	if !ok {
+		o = by.keep(m.durations.WithLabelValues(methods[i]))
+	}
+	o.Observe(time.Since(req.Hop.At).Seconds())
 }
 
 func (m *metrics) response(direction string, method msg.Method, code int) {
-	if code < 0 || code >= len(m.codes) {
+	if code < 0 || code >= len(codes{}) {
 		code = 0
 	}
-	m.responses.WithLabelValues(direction, m.method(method), m.codes[code]).Inc()
+	i := methodIndex(method)
+	at := &m.responsesBy[way(direction)][i]
+	by := at.Load()
+	if by == nil {
+		by = &codes{}
+		if !at.CompareAndSwap(nil, by) {
+			by = at.Load()
+		}
+	}
+	c, ok := by[code].known()
+	if !ok {
+		c = by[code].keep(m.responses.WithLabelValues(direction, methods[i], strconv.Itoa(code)))
+	}
+	c.Inc()
 }

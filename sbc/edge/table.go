@@ -75,17 +75,13 @@ func (t *table) shard(k key) *shard { return &t.shards[k[0]%shardCount] }
 
 // hash takes parts so that ("ab", "c") and ("a", "bc") differ.
 func (t *table) hash(parts ...string) key {
-	var k key
-	for i := range k {
-		var h maphash.Hash
-		h.SetSeed(t.seeds[i])
-		for _, p := range parts {
-			_, _ = h.WriteString(p) // never fails
-			_ = h.WriteByte(0)
-		}
-		k[i] = h.Sum64()
+	var room [256]byte // longer ones are rare, and allocate
+	b := room[:0]
+	for _, p := range parts {
+		b = append(b, p...)
+		b = append(b, 0)
 	}
-	return k
+	return key{maphash.Bytes(t.seeds[0], b), maphash.Bytes(t.seeds[1], b)}
 }
 
 // serverKey matches requests to server transactions (RFC 3261 17.2.3): branch, sent-by and method, where ACK and CANCEL
@@ -126,10 +122,15 @@ func (t *table) clientKey(branch string, method msg.Method) (key, bool) {
 	return key{b[0], k[1]}, true
 }
 
-// schedule puts an entry into the wheel, or moves it. The shard's lock is held. Deadlines are rounded up: never early.
+// schedule puts an entry into the wheel, or moves it nearer. The shard's lock is held. Deadlines are rounded up: never early. An
+// entry that is due sooner stays where it is and is woken for nothing, once: most deadlines are put off again and again.
 func (t *table) schedule(s *shard, n *entryNode, at time.Duration) {
+	tick := int64((at + tickLength - 1) / tickLength)
+	if n.slot != 0 && n.at <= tick {
+		return
+	}
 	s.unlink(t, n)
-	n.at = int64((at + tickLength - 1) / tickLength)
+	n.at = tick
 	t.waiting.Add(1)
 	if n.at <= s.done { // its tick has been walked already
 		n.at = s.done + 1

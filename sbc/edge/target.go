@@ -40,8 +40,8 @@ func (e *Edge) flowOf(t *msg.Target) (candidate, bool) {
 }
 
 // candidates puts addresses and interfaces together. An address no interface can reach is passed over.
-func (e *Edge) candidates(t *msg.Target, found []Address) []candidate {
-	list := make([]candidate, 0, min(len(found), maxTries)+1)
+// They are put behind those in list.
+func (e *Edge) candidates(list []candidate, t *msg.Target, found []Address) []candidate {
 	for _, a := range found {
 		i := e.fitting(t.Interfaces, a.Transport, a.Addr.Addr())
 		if i == nil && t.Transport == "" { // nobody asked for this transport: any that we have
@@ -130,13 +130,34 @@ func (e *Edge) address(m *msg.Message, c *candidate, branch string, prepare func
 
 // branch makes the branch of one try: random base, number of the try, and what tells a loop.
 func (e *Edge) branch(base string, n int, uri msg.URI) string {
-	return base + branchMark + string(rune('a'+n%26)) + e.loopMark(uri)
+	var room [64]byte
+	return string(e.appendBranch(append(room[:0], base...), n, uri))
+}
+
+// newBranch makes the branch of the first try, with its random base.
+func (e *Edge) newBranch(uri msg.URI) (branch, base string) {
+	var room [64]byte
+	b := msg.AppendBranch(room[:0])
+	n := len(b)
+	branch = string(e.appendBranch(b, 0, uri))
+	return branch, branch[:n]
+}
+
+func (e *Edge) appendBranch(b []byte, n int, uri msg.URI) []byte {
+	b = append(b, branchMark...)
+	b = append(b, byte('a'+n%26))
+	return e.appendLoopMark(b, uri)
 }
 
 // loopMark is the same for the same Request-URI as long as the edge lives.
 func (e *Edge) loopMark(uri msg.URI) string {
-	var b [64]byte
-	return strconv.FormatUint(hashBytes(e.seed, uri.AppendTo(b[:0]))|1<<63, 36) // the highest bit: always 13 characters
+	var room [16]byte
+	return string(e.appendLoopMark(room[:0], uri))
+}
+
+func (e *Edge) appendLoopMark(b []byte, uri msg.URI) []byte {
+	var room [96]byte
+	return strconv.AppendUint(b, hashBytes(e.seed, uri.AppendTo(room[:0]))|1<<63, 36) // the highest bit: always 13 characters
 }
 
 // SendACK sends the ACK of a 2xx: no transaction, but the same way and order as Send. It never blocks. Of several addresses the
@@ -162,7 +183,7 @@ func (e *Edge) SendACK(ack *msg.Message, t msg.Target, prepare func(*msg.Message
 func (e *Edge) firstACK(ack *msg.Message, t *msg.Target, found []Address, prepare func(*msg.Message, msg.Local),
 	sent func([]byte, msg.Hop),
 ) {
-	if list := e.candidates(t, found); len(list) > 0 {
+	if list := e.candidates(nil, t, found); len(list) > 0 {
 		e.sendACK(ack, &list[0], prepare, sent)
 		return
 	}
@@ -170,7 +191,8 @@ func (e *Edge) firstACK(ack *msg.Message, t *msg.Target, found []Address, prepar
 }
 
 func (e *Edge) sendACK(ack *msg.Message, c *candidate, prepare func(*msg.Message, msg.Local), sent func([]byte, msg.Hop)) {
-	raw := e.address(ack, c, e.branch(msg.NewBranch(), 0, ack.RequestURI), prepare)
+	branch, _ := e.newBranch(ack.RequestURI)
+	raw := e.address(ack, c, branch, prepare)
 	l, err := e.open(c)
 	if err == nil {
 		err = l.send(raw, c.to)

@@ -388,7 +388,7 @@ func (t *try) acknowledge(request []byte, m *msg.Message, sent func([]byte, msg.
 	}
 	tx := t.tx
 	if sent != nil && tx != nil {
-		tx.queue = append(tx.queue, event{raw: raw, hop: t.edge.hop(t.link, t.to), sent: sent})
+		tx.queueLocked(event{note: &note{raw: raw, hop: t.edge.hop(t.link, t.to), sent: sent}})
 	}
 	t.shard.mu.Unlock()
 	t.edge.metrics.request("out", msg.ACK, t.iface.Transport)

@@ -129,7 +129,8 @@ func (m *Message) SetToTag(tag string) {
 	if i < 0 || m.To.Tag() != "" {
 		return
 	}
-	b := append(make([]byte, 0, len(m.Headers[i].Value)+len(tag)+5), m.Headers[i].Value...)
+	var room [192]byte
+	b := append(room[:0], m.Headers[i].Value...)
 	b = append(b, ";tag="...)
 	m.Headers[i].Value = clean(string(appendToken(b, tag)))
 	m.To = m.To.WithTag(tag)

@@ -2,6 +2,7 @@ package msg
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"unsafe"
 
@@ -50,10 +51,12 @@ func Parse(raw []byte) (*Message, error) {
 	// Nobody writes to raw any more, so its bytes may be strings.
 	sc := scanner{s: unsafe.String(unsafe.SliceData(text), len(text))}
 	line, _, _ := sc.next(false)
+	p.kv = make([]sip.HeaderKV, 0, min(strings.Count(sc.s, ";")+1, 24)) // about as many parameters as there can be
 	if !p.startLine(line) {
 		return nil, &ParseError{Status: 400, Reason: "Not SIP"}
 	}
-	p.headers(&sc)
+	var room [24]Header // most messages have no more; what is kept of them is cut to size
+	p.m.Headers = slices.Clone(p.headers(&sc, room[:0]))
 	if !sc.clean() {
 		p.fail(400, "Bare CR, LF or NUL")
 	}
@@ -90,24 +93,22 @@ func (p *parser) result() (*Message, error) {
 	return nil, e
 }
 
-// headers reads the header section, at most MaxHeaders lines of it.
-func (p *parser) headers(sc *scanner) {
-	p.m.Headers = make([]Header, 0, 24)
-	p.kv = make([]sip.HeaderKV, 0, 12)
+// headers reads the header section, at most MaxHeaders lines of it, and puts it behind all.
+func (p *parser) headers(sc *scanner, all []Header) []Header {
 	for {
 		name, value, ok := sc.header()
 		if !ok {
-			return
+			return all
 		}
 		if sc.crlf > MaxHeaders+1 {
 			p.fail(513, "Too Many Headers")
-			return
+			return all
 		}
 		if name == "" {
 			p.fail(400, "Malformed Header")
 			continue
 		}
-		p.m.Headers = append(p.m.Headers, Header{Name: name, Value: value})
+		all = append(all, Header{Name: name, Value: value})
 		if id := identify(name); id != idOther {
 			p.header(id, value)
 		}

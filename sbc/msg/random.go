@@ -47,8 +47,11 @@ const MagicCookie = "z9hG4bK"
 // NewBranch makes a Via branch of 100 random bits.
 func NewBranch() string {
 	var b [27]byte
-	return string(appendRandom(append(b[:0], MagicCookie...), 20))
+	return string(AppendBranch(b[:0]))
 }
+
+// AppendBranch is NewBranch for those who have a buffer.
+func AppendBranch(b []byte) []byte { return appendRandom(append(b, MagicCookie...), 20) }
 
 // NewCallID makes a Call-ID of 120 random bits; it names no host.
 func NewCallID() string {
