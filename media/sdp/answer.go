@@ -13,15 +13,17 @@ import (
 // Errors: ErrMismatch.
 func Check(sent, answer *Description) (agreed *Description, notes []string, err error) {
 	c := checker{sent: sent}
-	lines := c.align(answer.Media)
+	out := newDescription(len(sent.Media))
+	lines := out.Media[:len(sent.Media)]
+	c.align(lines, answer.Media)
 	for i := range lines {
 		if err := c.line(i, &sent.Media[i], &lines[i]); err != nil {
 			return nil, nil, err
 		}
 	}
-	out := *answer
+	*out = *answer
 	out.Media = lines
-	return &out, c.notes, nil
+	return out, c.notes, nil
 }
 
 type checker struct {
@@ -41,11 +43,10 @@ func (c *checker) note(i int, format string, args ...any) {
 
 // align gives each offered line its answer. The n-th answers the n-th; if their numbers differ, kinds are matched in
 // order, what is missing was refused, and what is too much was never offered.
-func (c *checker) align(answered []Media) []Media {
-	lines := make([]Media, len(c.sent.Media))
+func (c *checker) align(lines, answered []Media) {
 	if len(answered) == len(lines) {
 		copy(lines, answered)
-		return lines
+		return
 	}
 	next := 0
 	for i := range lines {
@@ -61,7 +62,6 @@ func (c *checker) align(answered []Media) []Media {
 	for ; next < len(answered); next++ {
 		c.note(next, "never offered, ignored")
 	}
-	return lines
 }
 
 // refusal is the answer that rejects an offered line.
@@ -126,7 +126,7 @@ func (c *checker) formats(i int, offered, m *Media) error {
 		}
 		c.note(i, "format %s was not offered", short(f))
 	}
-	m.Formats = kept
+	m.Formats, m.codecs = kept, nil
 	return nil
 }
 
@@ -163,7 +163,7 @@ func Answer(offer, agreed *Description, v View) (*Description, error) {
 			direction: heldDirection(m) & asked.Direction.Reverse(),
 			mux:       s.Mux && asked.Mux,
 		}
-		if asked.Rejected() || m.Rejected() || s.Port == 0 || !p.agree(asked, m, w) {
+		if asked.Rejected() || m.Rejected() || s.Port == 0 || !p.agree(asked, m, &w) {
 			w.reject(asked)
 			continue
 		}

@@ -3,6 +3,7 @@ package sdp
 import (
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Equal reports whether two descriptions say the same, o= aside: then RFC 3264 section 8 wants the same version. Our own
@@ -43,7 +44,11 @@ func (a *Author) Say(d *Description) []byte {
 		return a.bytes
 	}
 	if a.host == "" {
-		a.host = connectionValue(d.Connection.Addr)
+		if rest, ok := strings.CutPrefix(d.Origin.Raw, emptyOrigin); ok { // as session wrote it
+			a.host = rest
+		} else {
+			a.host = connectionValue(d.Connection.Addr)
+		}
 	}
 	a.version++
 	origin := make([]byte, 0, 64)

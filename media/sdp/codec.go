@@ -18,8 +18,16 @@ func (c *Codec) TelephoneEvent() bool { return strings.EqualFold(c.Name, "teleph
 func (c *Codec) ComfortNoise() bool { return strings.EqualFold(c.Name, "CN") }
 
 // Codecs lists the payload types of an RTP line in order of preference. Formats that are no payload types are left out;
-// for lines other than RTP the list is empty.
+// for lines other than RTP the list is empty. It must not be changed.
 func (m *Media) Codecs() []Codec {
+	if m.codecs != nil {
+		return m.codecs
+	}
+	return m.findCodecs()
+}
+
+// findCodecs reads the formats and what the attributes say about them.
+func (m *Media) findCodecs() []Codec {
 	switch m.Transport {
 	case TransportRTP, TransportSRTP, TransportDTLS:
 	default:
@@ -36,7 +44,7 @@ func (m *Media) Codecs() []Codec {
 			describe(codecs, l.Value)
 		}
 	}
-	return codecs
+	return codecs[:len(codecs):len(codecs)]
 }
 
 // describe puts what an rtpmap or fmtp attribute says into the codec of its payload type. Of two

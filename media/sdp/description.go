@@ -112,7 +112,25 @@ type Media struct {
 
 	Lines []Line // all after the m= line up to the next
 
-	explicit bool // a direction attribute was written, here or at session level
+	explicit bool    // a direction attribute was written, here or at session level
+	begin    int     // where Lines begin among those of the whole description
+	codecs   []Codec // what Codecs gives, found once; nil if it is to be found when asked for
+}
+
+// single is a description with room for the one m= line that most have.
+type single struct {
+	Description
+	media [1]Media
+}
+
+// newDescription makes an empty one for so many m= lines.
+func newDescription(lines int) *Description {
+	if lines > 1 {
+		return &Description{Media: make([]Media, 0, lines)}
+	}
+	s := &single{}
+	s.Media = s.media[:0]
+	return &s.Description
 }
 
 // Rejected reports port 0: refused in an answer, removed or not wanted in an offer (RFC 3264 sections 5.1, 6, 8.2).

@@ -147,7 +147,7 @@ func sectionName(m *Media) string {
 
 // mid writes the name of the m= line under way.
 func (w *writer) mid() bool {
-	i := len(w.ends) - 1
+	i := w.line - 1
 	if i < 0 || i >= len(w.sections) || w.sections[i].ours == "" {
 		return false
 	}

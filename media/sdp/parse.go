@@ -19,10 +19,9 @@ func Parse(body []byte) (*Description, error) {
 	count := strings.Count(text, "\n") + 2
 	p := parser{
 		lines: make([]Line, 0, min(count, MaxLines)),
-		media: make([]Media, 0, min(strings.Count(text, "\nm=")+1, MaxMedia)),
-		ends:  make([]int, 0, 4),
-		desc:  &Description{},
+		desc:  newDescription(min(strings.Count(text, "\nm="), MaxMedia)),
 	}
+	p.media = p.desc.Media
 	for len(text) > 0 {
 		var line string
 		line, text = cutLine(text)
@@ -53,7 +52,6 @@ type parser struct {
 	desc    *Description
 	lines   []Line
 	media   []Media
-	ends    []int // index into lines at which each section begins that follows the session's
 	formats []string
 	session Media // what session level attributes say for every m= line
 	version bool  // v=0 was seen
@@ -179,8 +177,8 @@ func (p *parser) addMedia(value string) error {
 		p.formats = append(p.formats, f)
 	}
 	m.Formats = p.formats[first:len(p.formats):len(p.formats)]
+	m.begin = len(p.lines)
 	p.media = append(p.media, m)
-	p.ends = append(p.ends, len(p.lines))
 	return nil
 }
 
@@ -190,23 +188,25 @@ func (p *parser) finish() (*Description, error) {
 		return nil, fault(ErrSyntax, "neither v= nor m= line")
 	}
 	d := p.desc
-	first := len(p.lines)
-	if len(p.ends) > 0 {
-		first = p.ends[0]
-	}
-	d.Lines = p.lines[:first:first]
+	d.Lines = sections(p.lines, p.media)
 	d.Connection = p.session.Connection
 	d.Media = p.media
 	for i := range p.media {
-		end := len(p.lines)
-		if i+1 < len(p.ends) {
-			end = p.ends[i+1]
-		}
 		m := &p.media[i]
-		m.Lines = p.lines[p.ends[i]:end:end]
 		p.inherit(m)
+		m.codecs = m.findCodecs()
 	}
 	return d, nil
+}
+
+// sections gives every m= line its part of the lines, and returns those of the session level.
+func sections(lines []Line, media []Media) []Line {
+	end := len(lines)
+	for i := len(media) - 1; i >= 0; i-- {
+		m := &media[i]
+		m.Lines, end = lines[m.begin:end:end], m.begin
+	}
+	return lines[:end:end]
 }
 
 func (p *parser) inherit(m *Media) {

@@ -34,7 +34,11 @@ func Rewrite(d *Description, v View) (*Description, error) {
 			w.reject(&v.Former.Media[i])
 		}
 	}
-	return w.finish(), nil
+	out := w.finish()
+	for i := range out.Media {
+		out.Media[i].codecs = out.Media[i].findCodecs() // the answer is held against them
+	}
+	return out, nil
 }
 
 // heldDirection is the direction a side means, with the zero address of RFC 2543 read as "do not send to me".

@@ -5,9 +5,10 @@ import "strings"
 // session writes the session level of d. Times come from another description if this is an answer, which must repeat the
 // offer's (RFC 3264 section 6).
 func (w *writer) session(d, times *Description) {
-	c := connectionValue(w.address)
+	o := originValue(w.address)
+	c := o[len(emptyOrigin):]
 	w.add('v', 0, "0")
-	w.add('o', 0, "- 0 0 "+c)
+	w.add('o', 0, o)
 	w.add('s', 0, "-")
 	w.add('c', 0, c)
 	w.out.Connection = Connection{Host: c[len("IN IP4 "):], Addr: w.address}

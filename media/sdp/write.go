@@ -54,10 +54,26 @@ func (m *Media) appendHead(buf []byte) []byte {
 	return append(buf, '\r', '\n')
 }
 
+// emptyOrigin stands in front of the address in an o= line that no [Author] has filled in yet.
+const emptyOrigin = "- 0 0 "
+
+// originValue is the value of such a line.
+func originValue(a netip.Addr) string {
+	var room [64]byte
+	return string(appendConnection(append(room[:0], emptyOrigin...), a))
+}
+
 // connectionValue is the value of a c= line, and the tail of an o= line.
 func connectionValue(a netip.Addr) string {
+	var room [64]byte
+	return string(appendConnection(room[:0], a))
+}
+
+func appendConnection(b []byte, a netip.Addr) []byte {
 	if a.Is4() {
-		return "IN IP4 " + a.String()
+		b = append(b, "IN IP4 "...)
+	} else {
+		b = append(b, "IN IP6 "...)
 	}
-	return "IN IP6 " + a.String()
+	return a.AppendTo(b)
 }

@@ -27,24 +27,23 @@ type writer struct {
 	// sections are the names of m= lines, by their number; nil if there are none.
 	sections []section
 	lines    []Line
-	ends     []int
+	line     int // the number of the m= line under way, from 1; 0 at session level
 
 	ptime, maxPtime int  // written at session level
 	partial         bool // some m= line will be rejected: a group would name a line that is not there
 }
 
 // newWriter takes the size from d and the names to hide from d and the view.
-func newWriter(d *Description, v View) *writer {
-	n := len(d.Lines) + 8
+func newWriter(d *Description, v View) writer {
+	n := len(d.Lines) + 2
 	for i := range d.Media {
-		n += len(d.Media[i].Lines) + 4
+		n += len(d.Media[i].Lines) + 2
 	}
-	w := &writer{
-		out:     &Description{Media: make([]Media, 0, len(d.Media)+1)},
+	w := writer{
+		out:     newDescription(len(d.Media)),
 		view:    v,
 		address: plain(v.Address),
 		lines:   make([]Line, 0, n),
-		ends:    make([]int, 0, len(d.Media)+1),
 	}
 	w.hide = hiddenNames(d, v.Hide)
 	return w
@@ -126,9 +125,9 @@ func (w *writer) reject(m *Media) {
 	if len(formats) == 0 {
 		formats = []string{substitute(m.Transport)}
 	}
-	w.ends = append(w.ends, len(w.lines))
 	w.out.Media = append(w.out.Media, Media{
-		Kind: m.Kind, Proto: m.Proto, Transport: m.Transport, PortCount: 1, Formats: formats,
+		begin: len(w.lines),
+		Kind:  m.Kind, Proto: m.Proto, Transport: m.Transport, PortCount: 1, Formats: formats,
 		Connection: w.out.Connection, Direction: SendRecv,
 	})
 }
@@ -151,7 +150,8 @@ func (w *writer) media(m *Media, s Stream, p plan) {
 		Kind: p.kind, Proto: p.proto, Transport: p.transport, Port: s.Port, PortCount: 1, Formats: p.formats,
 		Connection: w.out.Connection, Direction: p.direction, explicit: m.explicit,
 	}
-	w.ends = append(w.ends, len(w.lines))
+	out.begin = len(w.lines)
+	w.line = len(w.out.Media) + 1
 	if a := plain(s.Address); s.Address.IsValid() && a != w.address {
 		c := connectionValue(a)
 		out.Connection = Connection{Host: c[len("IN IP4 "):], Addr: a}
@@ -233,17 +233,6 @@ func (w *writer) payload(l Line, p plan) {
 
 // finish cuts the lines into sections.
 func (w *writer) finish() *Description {
-	first := len(w.lines)
-	if len(w.ends) > 0 {
-		first = w.ends[0]
-	}
-	w.out.Lines = w.lines[:first:first]
-	for i := range w.out.Media {
-		end := len(w.lines)
-		if i+1 < len(w.ends) {
-			end = w.ends[i+1]
-		}
-		w.out.Media[i].Lines = w.lines[w.ends[i]:end:end]
-	}
+	w.out.Lines = sections(w.lines, w.out.Media)
 	return w.out
 }
