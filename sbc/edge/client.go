@@ -200,7 +200,7 @@ func (tx *clientTx) tryOne(w *work, c *candidate, n int) bool {
 	}
 	t.owner = t
 	e.metrics.request("out", w.Request.Method, c.transport())
-	if err = tx.start(w, t); err == nil {
+	if err = tx.start(w, t); err == nil || t.redial(err) {
 		return true
 	}
 	t.giveUp()
