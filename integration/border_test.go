@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -67,12 +68,13 @@ type sides struct {
 
 var lastSides atomic.Uint32
 
-// newSides gives each test addresses of its own in 127.0.0.0/8, so that tests run side by side.
+// newSides gives each test addresses of its own in 127.0.0.0/8, so that tests run side by side, also those of two processes: each
+// has a second octet of its own.
 func newSides(t testing.TB) sides {
 	t.Helper()
 	n := lastSides.Add(1)
 	addr := func(host int) netip.Addr {
-		return netip.AddrFrom4([4]byte{127, byte(100 + n/200), byte(n%200 + 1), byte(host)})
+		return netip.AddrFrom4([4]byte{127, byte(100 + os.Getpid()%100), byte(n%250 + 1), byte(host)})
 	}
 	return sides{west: addr(1), westPeer: addr(2), east: addr(3), eastPeer: addr(4)}
 }
@@ -92,6 +94,7 @@ type wish struct {
 	westRealm  rest.Object
 	eastRealm  rest.Object
 	noEndpoint bool // the test makes its own endpoints
+	ports      int  // of each media pool; 0 is 3,000
 }
 
 // with adds fields to an object.
@@ -114,7 +117,7 @@ func (b *border) connect(s sides, w wish) wiring {
 		sip = b.create("/sip-interfaces", rest.Object{
 			"name": name, "realm_id": id, "transport": transport, "bind_address": addr.String(), "port": 5060,
 		})
-		b.create("/media-pools", rest.Object{"name": name, "realm_id": id, "address": addr.String(), "port_min": 30000, "port_max": 32999})
+		b.create("/media-pools", rest.Object{"name": name, "realm_id": id, "address": addr.String(), "port_min": 30000, "port_max": 29999 + cmp.Or(w.ports, 3000)})
 		return id, sip
 	}
 	out := wiring{sides: s}

@@ -172,7 +172,7 @@ func hostileScenes() []scene {
 					}
 				}
 			}
-			rings.say(rings.invite, 486, "", "", "X-Pass: "+b.addr.String(), "X-Trace: of "+rings.local, "Call-Info: <sip:"+b.addr.String()+">")
+			rings.say(rings.invite, 486, "", "", "X-Pass: "+b.addr.String(), "X-Trace: of "+rings.local, "User-to-User: leak"+b.side+"contact", "Call-Info: <sip:"+b.addr.String()+">")
 			call.final(486)
 			rings.hear(msg.ACK)
 		}},

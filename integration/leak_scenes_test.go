@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
@@ -41,7 +42,7 @@ func hostileHeaders(p *peer) []string {
 		"Authorization: Digest username=\"leak-" + p.side + "\", realm=\"" + h("realm") + "\", nonce=\"1\", uri=\"sip:x\", response=\"00\"",
 		"Proxy-Authorization: Digest username=\"leak-" + p.side + "\", realm=\"" + h("realm") + "\"",
 		"Authentication-Info: nextnonce=\"leak-" + p.side + "\"", "Identity: leak" + p.side + ";info=<https://" + h("cert") + "/c.pem>;alg=ES256",
-		"MIME-Version: leak-" + p.side, "Content-Disposition: session;x=leak-" + p.side, "Security-Client: leak-" + p.side,
+		"Content-Language: leak-" + p.side + ", de", "Content-Language: " + h("lang"), "MIME-Version: leak-" + p.side, "Content-Disposition: session;x=leak-" + p.side, "Security-Client: leak-" + p.side,
 		"Feature-Caps: *;+leak-" + p.side, "Accept-Contact: *;+leak-" + p.side, "Request-Disposition: leak-" + p.side, "SIP-ETag: " + tag,
 	}
 }
@@ -56,14 +57,17 @@ func hostileSDP(p *peer) string {
 		"a=tool:leak-" + p.side + " 1.0", "a=x-where:" + ip, "a=alt:1 1 : leak" + p.side + " x " + ip + " 40000",
 		"a=sendrecv", "a=path:msrp://" + ip + ":7000/leak" + p.side + ";tcp", "a=source-filter: incl IN IP4 * " + ip,
 		"a=fingerprint:sha-1 00:11:22", "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:leak" + p.side, "a=identity:leak" + p.side, "a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level",
-		"a=key-mgmt:mikey leak" + p.side,
+		"a=extmap:2 http://" + p.host("extmap") + "/header", "a=extmap:3 urn:" + p.host("urn"), "a=key-mgmt:mikey leak" + p.side,
+		"a=label:leak-" + p.side, "a=label:" + p.host("label"), "a=mid:leak" + p.side, "a=sdplang:leak-" + p.side, "a=lang:" + p.host("lang"),
+		"a=fmtp:101 0-15;x=" + p.host("fmtp"), "a=fmtp:0 host=" + ip, "a=rtcp-fb:0 nack " + p.host("feedback"), "a=content:" + p.host("content"),
+		"b=X-" + p.host("bandwidth") + ":64",
 	}, "\r\n") + "\r\n"
 }
 
 // hostileDescription has session lines, too.
 func hostileDescription(p *peer) string {
 	return strings.Replace(p.sdp(hostileSDP(p)), "\r\nc=", "\r\ni=leak-"+p.side+" info\r\nu=http://"+p.host("uri")+"/\r\ne=me@"+p.host("mail")+
-		"\r\np=+49 leak-"+p.side+"\r\nc=", 1)
+		"\r\np=+49 leak-"+p.side+"\r\na=group:LS leak"+p.side+"\r\na=group:leak-"+p.side+" 1\r\na=sdplang:leak-"+p.side+"\r\nc=", 1)
 }
 
 func basicScenes() []scene {
@@ -329,7 +333,11 @@ func contentScenes() []scene {
 			call, rings := connected(a, b)
 			for _, method := range []string{"MESSAGE", "INFO"} {
 				seq := call.request(method, "hello", "Content-Type: text/plain;charset=utf-8;x=\""+a.host("type")+"\"")
-				rings.say(rings.hear(msg.Method(method)), 200, "", "")
+				m := rings.hear(msg.Method(method))
+				if kind := m.Get("Content-Type"); kind != "text/plain;charset=utf-8" {
+					a.t.Errorf("Content-Type became %q", kind)
+				}
+				rings.say(m, 200, "", "")
 				call.answer(seq, 200)
 			}
 			call.hangup(rings)
@@ -337,12 +345,16 @@ func contentScenes() []scene {
 		{"unknown attributes that hold host names", func(a, b *peer) {
 			named := func(p *peer) string {
 				return p.sdp("a=x-host:"+p.host("via")+"\r\na=x-mail:me@"+p.host("from")+"\r\na=x-url:http://"+p.host("via")+"/a\r\n",
-					"a=fmtp:101 0-15\r\na=ptime:20\r\n")
+					"a=fmtp:101 0-15;"+p.host("fmtp")+"\r\na=ptime:20\r\n")
 			}
 			call := a.dial("4930123456", named(a))
 			rings := b.ring()
 			rings.say(rings.invite, 200, "", named(b))
-			call.final(200)
+			for _, body := range [][]byte{rings.invite.Body, call.final(200).Body} {
+				if !bytes.Contains(body, []byte("\r\na=fmtp:101 0-15\r\na=ptime:20\r\n")) {
+					a.t.Errorf("lost what codecs need:\n%s", body)
+				}
+			}
 			rings.hear(msg.ACK)
 			call.hangup(rings)
 		}},

@@ -259,7 +259,7 @@ func (l *line) response(req *msg.Message, status int, phrase, body string, heade
 	}
 	hs = append(hs, "From: "+req.From.String(), "To: "+to, "Call-ID: "+l.callID,
 		fmt.Sprintf("CSeq: %d %s", req.CSeq.Seq, req.CSeq.Method), "Server: Leak"+l.p.side+"Gateway/7.7")
-	if status < 400 && (req.CSeq.Method == msg.INVITE || req.CSeq.Method == msg.UPDATE) {
+	if req.CSeq.Method == msg.INVITE || req.CSeq.Method == msg.UPDATE { // also where it means nothing
 		hs = append(hs, "Contact: "+l.p.contact())
 	}
 	return text(fmt.Sprintf("SIP/2.0 %d %s", status, phrase), append(hs, headers...), body)
