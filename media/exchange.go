@@ -86,6 +86,7 @@ func acceptable(d *sdp.Description) bool {
 
 // reserve gives both parties ports for every m-line that can be relayed.
 func (x *Exchange) reserve() error {
+	x.held = make([]*end, 0, 2*len(x.offer.Media))
 	for i := range x.offer.Media {
 		m := &x.offer.Media[i]
 		if !m.Relayable() {
@@ -163,7 +164,7 @@ func (x *Exchange) Answer(answer []byte) ([]byte, error) {
 	s := x.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if x.answered && bytes.Equal(answer, x.lastIn) {
+	if x.answered && x.lastOut != nil && bytes.Equal(answer, x.lastIn) {
 		return x.lastOut, nil
 	}
 	if s.closed || x.over {

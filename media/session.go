@@ -25,7 +25,9 @@ type Session struct {
 	fired     bool
 	// answered and since are moments of the engine's clock: of Answered, and of the last completed exchange.
 	answered, since int64
-	final           []StreamStats
+	// final and heard are the figures when it was closed.
+	final []StreamStats
+	heard int64
 
 	entry watchEntry // belongs to the watch
 }
@@ -136,7 +138,7 @@ func (s *Session) LastMedia() time.Time {
 
 // lastHeard is the moment of the last accepted packet, RTP, RTCP or fax, of any party.
 func (s *Session) lastHeard() int64 {
-	var last int64
+	last := s.heard
 	for _, p := range s.parties {
 		for _, e := range p.ends {
 			if e != nil {
@@ -154,7 +156,7 @@ func (s *Session) Close() []StreamStats {
 		defer s.mu.Unlock()
 		return s.final
 	}
-	s.final = s.stats()
+	s.final, s.heard = s.stats(), s.lastHeard()
 	s.closed = true
 	for _, p := range s.parties {
 		for _, e := range p.ends {
@@ -164,14 +166,23 @@ func (s *Session) Close() []StreamStats {
 			}
 		}
 	}
-	for _, x := range s.exchanges {
-		x.over = true
-	}
-	s.exchanges = nil
+	s.forget()
 	s.mu.Unlock()
 	s.e.watch.drop(s)
 	s.e.sessions.Add(-1)
 	return s.final
+}
+
+// forget lets go of all that a closed session does not need: its owner may keep it, or the parties its figures name, for long.
+func (s *Session) forget() {
+	for _, x := range s.exchanges {
+		x.over = true
+		x.held, x.offer, x.sent, x.lastIn, x.lastOut = nil, nil, nil, nil, nil
+	}
+	for _, p := range s.parties {
+		p.author, p.ends, p.past, p.o.Pools = nil, nil, nil, nil
+	}
+	s.exchanges, s.parties, s.o.OnSilence = nil, nil, nil
 }
 
 // deadline is when silence should be looked at next: 0 for never. The lock is held.

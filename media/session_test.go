@@ -166,3 +166,27 @@ func TestSetSignalling(t *testing.T) {
 		t.Errorf("heard from %v", from)
 	}
 }
+
+// A closed session may be kept for long, by its owner or by the parties its figures name: it holds nothing of the call any more.
+func TestClosedSessionHoldsNothing(t *testing.T) {
+	r := newRig(t, "127.0.0.2", "127.0.0.3")
+	doorA, doorB := r.exchange(r.A.sdp(), r.B.sdp())
+	r.s.Answered()
+	talk(t, r.A, r.B, doorA, doorB)
+	heard := r.s.LastMedia()
+	st := r.s.Close()
+	if len(st) != 2 || st[0].Packets == 0 || len(r.s.Stats()) != 2 {
+		t.Errorf("figures are lost: %+v", st)
+	}
+	if got := r.s.LastMedia(); got.Sub(heard).Abs() > time.Second {
+		t.Errorf("last media %v, before closing %v", got, heard)
+	}
+	for _, s := range st {
+		if s.From.author != nil || s.From.ends != nil || s.From.past != nil {
+			t.Errorf("a party keeps %+v", s.From)
+		}
+	}
+	if r.s.parties != nil || r.s.exchanges != nil || r.s.o.OnSilence != nil {
+		t.Error("the session keeps its parts")
+	}
+}

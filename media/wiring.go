@@ -95,7 +95,9 @@ func (l *line) path(from, to *end, mux, muxTo bool, m *sdp.PayloadMap) {
 	if muxTo {
 		control = relay.Egress{Port: to.pair.RTP, To: to.stream}
 	}
-	path := &relay.Path{
+	var paths struct{ first, second relay.Path } // one allocation
+	path := &paths.first
+	*path = relay.Path{
 		From: from.stream, Mux: mux, Formats: l.formats, Map: (*relay.PayloadMap)(m), Mask: l.x.s.e.mask,
 		RTP: relay.Egress{Port: to.pair.RTP, To: to.stream}, RTCP: control,
 	}
@@ -106,9 +108,9 @@ func (l *line) path(from, to *end, mux, muxTo bool, m *sdp.PayloadMap) {
 		from.set(path, nil)
 		return
 	}
-	second := *path
-	second.Kind = relay.KindRTCP
-	from.set(path, &second)
+	paths.second = *path
+	paths.second.Kind = relay.KindRTCP
+	from.set(path, &paths.second)
 }
 
 // set swaps the paths of both ports. When descriptors are short there is but one.
@@ -121,11 +123,13 @@ func (e *end) set(rtp, rtcp *relay.Path) {
 
 // payloads are the payload types either side may send: each should use the other's numbers, some use their own.
 func (l *line) payloads(agreed []sdp.Codec) *relay.Formats {
-	codecs := append(l.sent.Codecs(), agreed...)
-	list := make([]relay.Format, 0, len(codecs))
-	for i := range codecs {
-		c := &codecs[i]
-		list = append(list, relay.Format{PT: c.PT, Clock: uint32(max(c.Clock, 0)), Event: c.TelephoneEvent()})
+	sent := l.sent.Codecs()
+	list := make([]relay.Format, 0, len(sent)+len(agreed))
+	for _, codecs := range [...][]sdp.Codec{sent, agreed} {
+		for i := range codecs {
+			c := &codecs[i]
+			list = append(list, relay.Format{PT: c.PT, Clock: uint32(max(c.Clock, 0)), Event: c.TelephoneEvent()})
+		}
 	}
 	return relay.NewFormats(list)
 }

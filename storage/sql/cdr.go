@@ -110,6 +110,10 @@ func (s *Store) appendCDRs(ctx context.Context, rows []newCDR, some bool) error 
 			return err
 		}
 		sequence := last - int64(len(rows))
+		within := ctx
+		if s.dialect.local {
+			within = context.WithoutCancel(ctx) // the driver starts a goroutine for each statement that can be interrupted
+		}
 		args := make([]any, 0, min(len(rows), cdrChunk)*len(cdrColumns))
 		for chunk := range powersOfTwo(rows, cdrChunk) {
 			args = args[:0]
@@ -117,7 +121,7 @@ func (s *Store) appendCDRs(ctx context.Context, rows []newCDR, some bool) error 
 				sequence++
 				args = row.appendValues(args, sequence)
 			}
-			if _, err := db.Statement.ConnPool.ExecContext(ctx, s.insertCDRs[len(chunk)], args...); err != nil {
+			if _, err := db.Statement.ConnPool.ExecContext(within, s.insertCDRs[len(chunk)], args...); err != nil {
 				return err
 			}
 		}

@@ -53,6 +53,8 @@ type dialect struct {
 	snapshot *stdsql.TxOptions
 	// placeholder stands in a statement for its n-th value.
 	placeholder func(n int) string
+	// local says that a short statement needs no deadline: no network is between, and its transaction holds the lock already.
+	local bool
 	// lock is appended to the statement that reads a counter in order to raise it.
 	lock string
 }
