@@ -13,14 +13,49 @@ const (
 	tokenHigh = (1<<('Z'+1-64) - 1<<('A'-64)) | (1<<('z'+1-64) - 1<<('a'-64)) | 1<<('_'-64) | 1<<('`'-64) | 1<<('~'-64)
 )
 
-func isTokenByte(c byte) bool {
-	switch {
-	case c < 64:
-		return uint64(tokenLow)>>c&1 != 0
-	case c < 128:
-		return uint64(tokenHigh)>>(c-64)&1 != 0
+func isTokenByte(c byte) bool { return classes[c]&classToken != 0 }
+
+// What a byte may be part of.
+const (
+	classToken uint8 = 1 << iota
+	classURI         // of a URI, escaped or not
+	classParam       // of a parameter's name or plain value
+	classPlain       // of a value that needs no quotes
+	classHost
+)
+
+// classes is read only.
+var classes = classify()
+
+func classify() (t [256]uint8) {
+	for i := range t {
+		c := byte(i)
+		token := c < 64 && uint64(tokenLow)>>c&1 != 0 || c >= 64 && c < 128 && uint64(tokenHigh)>>(c-64)&1 != 0
+		low := c < 64 && uint64(notURILow)>>c&1 != 0
+		for class, is := range map[uint8]bool{
+			classToken: token,
+			classURI:   !low && c != 0x7f,
+			classParam: !low && c != ',',
+			// Beyond tokens and hosts this lets pass what devices send unquoted and nobody misreads, such as "abc==" or a URI's slashes.
+			classPlain: token || strings.IndexByte("[]:=/@$&()?#|^{}", c) >= 0,
+			classHost:  isAlpha(c) || isDigit(c) || c == '.' || c == '-' || c == '_',
+		} {
+			if is {
+				t[i] |= class
+			}
+		}
 	}
-	return false
+	return t
+}
+
+// all tells that every byte of s is of a class.
+func all(s string, class uint8) bool {
+	for i := range len(s) {
+		if classes[s[i]]&class == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // isToken tells whether s is a non-empty token.
@@ -37,25 +72,11 @@ func isToken(s string) bool {
 const notURILow = 1<<33 - 1 | 1<<'"' | 1<<'<' | 1<<'>'
 
 // isURIText tells that s holds nothing that cannot stand in a URI, escaped or not. Octets above 127 may.
-func isURIText(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < 64 && uint64(notURILow)>>c&1 != 0 || c == 0x7f {
-			return false
-		}
-	}
-	return true
-}
+func isURIText(s string) bool { return all(s, classURI) }
 
 // isParamText tells that s may be the name or the plain value of a header parameter: no white space, quotes, angle brackets
 // or comma.
-func isParamText(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < 64 && uint64(notURILow|1<<',')>>c&1 != 0 {
-			return false
-		}
-	}
-	return true
-}
+func isParamText(s string) bool { return all(s, classParam) }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
@@ -207,6 +228,16 @@ const hexDigits = "0123456789ABCDEF"
 // appendGuarded writes a part of a URI that is already escaped. What could end the part, the URI or the line is escaped
 // here: white space, control characters, quotes, angle brackets and the bytes of stop.
 func appendGuarded(b []byte, s, stop string) []byte {
+	plain := true
+	for i := range len(s) {
+		if classes[s[i]]&(classToken|classHost) == 0 { // no token holds what stop is made of
+			plain = false
+			break
+		}
+	}
+	if plain {
+		return append(b, s...)
+	}
 	for i := range len(s) {
 		c := s[i]
 		if c <= ' ' || c == 0x7f || c == '<' || c == '>' || c == '"' || strings.IndexByte(stop, c) >= 0 {

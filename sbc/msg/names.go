@@ -128,7 +128,7 @@ func identify(name string) headerID {
 		return idOther
 	}
 	for _, id := range idsByLength[len(name)] {
-		if equalFold(knownHeaders[id].name, name) {
+		if known := knownHeaders[id].name; known == name || equalFold(known, name) {
 			return id
 		}
 	}

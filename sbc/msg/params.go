@@ -184,19 +184,14 @@ func appendParams(b []byte, p Params) []byte {
 	return b
 }
 
-// plainValue tells that a value needs no quotes. Beyond tokens and hosts this lets pass what devices send unquoted and nobody
-// misreads, such as "abc==" or a URI's slashes.
-func plainValue(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; !isTokenByte(c) && strings.IndexByte("[]:=/@$&()?#|^{}", c) < 0 {
-			return false
-		}
-	}
-	return true
-}
+// plainValue tells that a value needs no quotes.
+func plainValue(s string) bool { return all(s, classPlain) }
 
 // appendName writes a parameter's name and leaves out what would end it.
 func appendName(b []byte, s string) []byte {
+	if isToken(s) {
+		return append(b, s...)
+	}
 	for i := range len(s) {
 		if c := s[i]; c != ';' && c != '=' && isParamText(s[i:i+1]) {
 			b = append(b, c)
@@ -207,6 +202,9 @@ func appendName(b []byte, s string) []byte {
 
 // appendToken writes a name and leaves out what no token can hold.
 func appendToken(b []byte, s string) []byte {
+	if isToken(s) {
+		return append(b, s...)
+	}
 	for i := range len(s) {
 		if isTokenByte(s[i]) {
 			b = append(b, s[i])

@@ -92,6 +92,20 @@ func appendPair(b []byte, sep byte, kv sip.HeaderKV, stop string) []byte {
 
 // appendHostPort writes a host, an IPv6 address in brackets, and the port if there is one. What is no part of a host is left out.
 func appendHostPort(b []byte, host string, port int) []byte {
+	if all(host, classHost) {
+		b = append(b, host...)
+	} else {
+		b = appendOddHost(b, host)
+	}
+	if port > 0 {
+		b = append(b, ':')
+		b = strconv.AppendInt(b, int64(port), 10)
+	}
+	return b
+}
+
+// appendOddHost writes an IPv6 address, or what is left of a text that is no host.
+func appendOddHost(b []byte, host string) []byte {
 	v6 := strings.IndexByte(host, ':') >= 0
 	if v6 {
 		b = append(b, '[')
@@ -104,15 +118,11 @@ func appendHostPort(b []byte, host string, port int) []byte {
 	if v6 {
 		b = append(b, ']')
 	}
-	if port > 0 {
-		b = append(b, ':')
-		b = strconv.AppendInt(b, int64(port), 10)
-	}
 	return b
 }
 
 // isHostByte allows the underscore besides the letters of RFC 3261 25.1: names inside companies have it.
-func isHostByte(c byte) bool { return isAlpha(c) || isDigit(c) || c == '.' || c == '-' || c == '_' }
+func isHostByte(c byte) bool { return classes[c]&classHost != 0 }
 
 func (a *arena) uri(s string) (URI, error) {
 	u := URI{Raw: s}
