@@ -177,3 +177,37 @@ func TestMissingMigration(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestDocumentsThatCome: records may bring their JSON; what is there already, also within one batch, is left as it is, and the
+// sequence has no gap.
+func TestDocumentsThatCome(t *testing.T) {
+	s := openFile(t, Options{})
+	var batch []sbc.CDR
+	var documents []string
+	for i := range 3*cdrChunk + 5 {
+		c := sbc.CDR{ID: fmt.Sprint("cdr_", i), Caller: "x", Sequence: 99, EndReason: sbc.EndBusy}
+		batch, documents = append(batch, c), append(documents, string(c.AppendJSON(nil)))
+	}
+	add := func(n int) {
+		t.Helper()
+		if err := s.AppendCDRDocuments(t.Context(), batch[:n], documents[:n]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add(7)
+	add(7)
+	batch[9].ID, batch[9].Caller = batch[8].ID, "later"
+	add(len(batch))
+	got, err := s.CDRs(t.Context(), sbc.CDRQuery{Limit: 1000})
+	if err != nil || len(got) != len(batch)-1 {
+		t.Fatalf("%d records, %v", len(got), err)
+	}
+	for i, c := range got {
+		if c.Sequence != int64(i+1) || c.Caller != "x" {
+			t.Errorf("record %d is %s of %s with the sequence %d", i, c.ID, c.Caller, c.Sequence)
+		}
+	}
+	if one, err := s.CDR(t.Context(), "", "cdr_8"); err != nil || one.Sequence != 9 {
+		t.Errorf("got %+v, %v", one, err)
+	}
+}
