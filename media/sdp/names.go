@@ -155,8 +155,8 @@ func (w *writer) mid() bool {
 	return true
 }
 
-// group writes a group of m= lines with our names for them. Not BUNDLE, for every line has its own port here (RFC 9143), and none of
-// whose lines one is rejected: it would name a line that is not there.
+// group writes a group of m= lines with our names for them. Not BUNDLE, for every line has its own port here (RFC 9143), and
+// none of whose lines one is rejected: it would name a line that is not there.
 func (w *writer) group(value string) bool {
 	if w.partial {
 		return false

@@ -80,7 +80,8 @@ func TestBodyType(t *testing.T) {
 // TestOwnName tells a device's name for itself from a number.
 func TestOwnName(t *testing.T) {
 	for contact, want := range map[string]string{
-		"<sip:4xk29dkw-0@10.0.0.1>": "4xk29dkw-0", "<sip:+4930123456@10.0.0.1>": "", "<sip:bob@10.0.0.1>": "", "<sip:10.0.0.1>": "", "*": "",
+		"<sip:4xk29dkw-0@10.0.0.1>": "4xk29dkw-0", "<sip:+4930123456@10.0.0.1>": "", "<sip:bob@10.0.0.1>": "",
+		"<sip:10.0.0.1>": "", "*": "",
 		"<sip:a-device-1@h>, <sip:a-device-2@h>": "",
 	} {
 		m := msg.NewRequest(msg.INVITE, msg.URI{})
