@@ -119,7 +119,9 @@ func (x *Exchange) hold(p *Party, i int, wanted netip.Addr) error {
 		p.ends[i] = &end{pool: from, pair: pair, stream: relay.NewStream()}
 	}
 	e := p.ends[i]
-	e.kind = x.offer.Media[i].Kind
+	if kind := x.offer.Media[i].Kind; e.kind != kind {
+		e.kind = word(kind)
+	}
 	e.holds++
 	x.held = append(x.held, e)
 	return nil

@@ -2,6 +2,7 @@ package media
 
 import (
 	"net/netip"
+	"strings"
 
 	"github.com/sallyport/sallyport/media/relay"
 	"github.com/sallyport/sallyport/media/sdp"
@@ -53,7 +54,7 @@ func (l *line) connect(i int) {
 	if l.offer.Transport == sdp.TransportRTP {
 		codecs = l.agreed.Codecs()
 	}
-	a.codec = codec(l.agreed, codecs)
+	a.codec = word(codec(l.agreed, codecs))
 	b.codec = a.codec
 	muxA, muxB := l.offer.Mux && l.back.Mux, l.sent.Mux && l.agreed.Mux
 	now := l.x.s.e.clock()
@@ -132,6 +133,16 @@ func (l *line) payloads(agreed []sdp.Codec) *relay.Formats {
 		}
 	}
 	return relay.NewFormats(list)
+}
+
+// word is s on its own: the figures keep it for long, and with it they would keep the whole description it is a piece of.
+func word(s string) string {
+	for _, usual := range [...]string{"audio", "PCMA", "PCMU", "G722", "G729", "opus", "video", "image", "t38"} {
+		if s == usual {
+			return usual
+		}
+	}
+	return strings.Clone(s)
 }
 
 // codec names what an answer agreed on: its first format that is neither keys nor noise.
