@@ -37,6 +37,8 @@ func OpenPostgres(ctx context.Context, url string, o Options) (*Store, error) {
 	}
 	set("application_name", "sallyport")
 	set("lock_timeout", strconv.Itoa(lockTimeout))
+	// A record that the store took is forgotten by the journal: the server must have it in its log, whatever its own setting is.
+	set("synchronous_commit", "on")
 	// A node that died without closing its connection must not hold the writers' lock.
 	set("idle_in_transaction_session_timeout", strconv.FormatInt(2*updateTimeout.Milliseconds(), 10))
 
