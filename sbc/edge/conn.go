@@ -52,6 +52,7 @@ type conn struct {
 	queued   int
 	flushing bool
 	waiting  map[*try]struct{} // client transactions without any response yet
+	used     bool              // a request waited on it before
 }
 
 func newConn(s *socket, nc net.Conn, remote netip.AddrPort, id uint64) *conn {
@@ -211,7 +212,7 @@ func (c *conn) shut(cause error) {
 func (c *conn) await(t *try) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t.reused = c.outbound && c.nc != nil
+	t.reused, c.used = c.outbound && c.used, true // the first is whom it was opened for
 	if c.state == connClosed {
 		return false
 	}
