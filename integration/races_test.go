@@ -186,9 +186,9 @@ func cancelRaces() []race {
 			rings.say(rings.invite, 180, "", "")
 			call.answer(1, 180)
 			call.cancel()
+			call.final(487) // the CANCEL has been taken; whichever comes first decides
 			rings.say(rings.invite, 486, "", "")
 			rings.hear(msg.ACK)
-			call.final(487)
 			wantEnd(t, s.record(number), sbc.EndCallerCancel, sbc.SideCaller, 487)
 		}},
 	}
