@@ -37,14 +37,7 @@ fi
 go vet ./...
 
 echo "== tests under the race detector"
-go test -race -shuffle=on -timeout 14m $(go list ./... | grep -v '/integration$')
-
-# Real peers in real time: a machine that stalls can make one of them late. A failure is told and gets one second run.
-echo "== real peers, under the race detector"
-go test -race -timeout 14m ./integration || {
-	echo "FAILED ONCE: ./integration (above); it must pass now"
-	go test -race -count=1 -timeout 14m ./integration
-}
+go test -race -shuffle=on -timeout 14m ./...
 
 echo "== allocations and memory, without the race detector"
 go test -run 'Alloc|Memory|ZeroAlloc' -timeout 5m ./sbc/... ./media/...
