@@ -37,9 +37,21 @@ type CallInfo struct {
 	StartedAt      time.Time  `json:"started_at"`
 	AnsweredAt     *time.Time `json:"answered_at,omitempty"`
 	// EndsAt is when the maximum duration ends the call.
-	EndsAt         *time.Time `json:"ends_at,omitempty"`
-	ConfigRevision int64      `json:"config_revision"`
-	Legs           []LegInfo  `json:"legs"`
+	EndsAt *time.Time `json:"ends_at,omitempty"`
+	// MaxDurationS counts from the answer.
+	MaxDurationS int `json:"max_duration_s"`
+	// Variables are set through the API or by rules, and go into the record.
+	Variables map[string]string `json:"variables,omitempty"`
+	// Held are the sides that were put on hold: by the other one, or through the API.
+	Held []Side `json:"held,omitempty"`
+	// Playing are the sides to which an announcement is played.
+	Playing []Side `json:"playing,omitempty"`
+	// Transfer is the stage of the transfer under way: requested, calling, ringing; "" for none.
+	Transfer string `json:"transfer,omitempty"`
+	// LinkedCallIDs are the calls whose legs came together with this one's in an attended transfer.
+	LinkedCallIDs  []string  `json:"linked_call_ids,omitempty"`
+	ConfigRevision int64     `json:"config_revision"`
+	Legs           []LegInfo `json:"legs"`
 }
 
 // LegInfo is one SIP dialog of a call.

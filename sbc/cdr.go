@@ -22,6 +22,10 @@ const (
 	EndShutdown     EndReason = "shutdown"      // the node was stopped
 	EndNodeFailure  EndReason = "node_failure"  // the node died; the record was made at its restart
 	EndError        EndReason = "error"         // a fault of ours, or of a message
+	EndSessionTimer EndReason = "session_timer" // nobody refreshed the session (RFC 4028 10)
+	EndPeerDead     EndReason = "peer_dead"     // a peer does not answer our OPTIONS any more
+	EndTransferred  EndReason = "transferred"   // its legs went on in another call
+	EndStale        EndReason = "stale"         // found without a live leg
 )
 
 // Disposition sorts calls as billing systems do.
@@ -81,6 +85,11 @@ type CDR struct {
 	// Recovered marks a record made after a crash; its EndedAt is the node's last sign of life.
 	Recovered bool `json:"recovered"`
 
+	// Variables are the call's at its end.
+	Variables map[string]string `json:"variables,omitempty"`
+	// LinkedCallIDs are calls whose legs came together with this one's in an attended transfer.
+	LinkedCallIDs []string `json:"linked_call_ids,omitempty"`
+
 	ConfigRevision int64         `json:"config_revision"`
 	RuleID         string        `json:"rule_id,omitempty"`
 	Legs           []CDRLeg      `json:"legs"`
@@ -96,6 +105,11 @@ type CDRLeg struct {
 	LocalAddress  string    `json:"local_address,omitempty"`
 	RemoteAddress string    `json:"remote_address,omitempty"`
 	UserAgent     string    `json:"user_agent,omitempty"`
+	// Role is "" for the two legs of a plain call, "transferor" for one that was replaced, "transfer_target" for the one that came
+	// in its place. JoinedAt and LeftAt are set on legs that were not there from the beginning to the end.
+	Role     string     `json:"role,omitempty"`
+	JoinedAt *time.Time `json:"joined_at,omitempty"`
+	LeftAt   *time.Time `json:"left_at,omitempty"`
 }
 
 // CDRAttempt is one try to reach the callee.

@@ -46,6 +46,12 @@ func (c *CDR) AppendJSON(b []byte) []byte {
 	}
 	o.key("recovered")
 	o.b = strconv.AppendBool(o.b, c.Recovered)
+	if len(c.Variables) > 0 {
+		o.any("variables", c.Variables)
+	}
+	if len(c.LinkedCallIDs) > 0 {
+		o.any("linked_call_ids", c.LinkedCallIDs)
+	}
 	o.integer("config_revision", c.ConfigRevision)
 	o.optional("rule_id", c.RuleID)
 	o.key("legs")
@@ -65,6 +71,9 @@ func (l *CDRLeg) append(b []byte) []byte {
 	o.optional("local_address", l.LocalAddress)
 	o.optional("remote_address", l.RemoteAddress)
 	o.optional("user_agent", l.UserAgent)
+	o.optional("role", l.Role)
+	o.time("joined_at", l.JoinedAt)
+	o.time("left_at", l.LeftAt)
 	return append(o.b, '}')
 }
 
@@ -151,6 +160,16 @@ func (o *object) text(name, s string) {
 	o.b = append(o.b, '"')
 	o.b = append(o.b, s...)
 	o.b = append(o.b, '"')
+}
+
+// any writes what few records have.
+func (o *object) any(name string, v any) {
+	b, err := json.Marshal(v)
+	if err != nil { // texts and lists of texts always can be
+		return
+	}
+	o.key(name)
+	o.b = append(o.b, b...)
 }
 
 func (o *object) optional(name, s string) {

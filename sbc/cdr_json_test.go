@@ -31,6 +31,8 @@ func fill(r *rand.Rand, v reflect.Value) {
 		for i := range v.Len() {
 			fill(r, v.Index(i))
 		}
+	case reflect.Map:
+		v.Set(reflect.ValueOf(map[string]string{"a": "b\"", "ü": ""}))
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
 		fill(r, v.Elem())

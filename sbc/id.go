@@ -24,6 +24,13 @@ const (
 	PrefixCDR          = "cdr"
 	PrefixAudit        = "aud"
 	PrefixRequest      = "req"
+	PrefixEvent        = "evt"
+
+	PrefixSignallingProfile = "sgp"
+	PrefixMediaProfile      = "mdp"
+	PrefixHeaderProfile     = "hdp"
+	PrefixLimitProfile      = "lmp"
+	PrefixAnnouncement      = "ann"
 )
 
 // crockford is the alphabet of Crockford's base 32: no i, l, o, u, so that an identifier can be read out on the telephone.

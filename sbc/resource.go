@@ -25,13 +25,20 @@ const (
 	KindRule         Kind = "rule"
 	KindRouteList    Kind = "route-list"
 	KindTarget       Kind = "target"
+
+	KindSignallingProfile Kind = "signalling-profile"
+	KindMediaProfile      Kind = "media-profile"
+	KindHeaderProfile     Kind = "header-profile"
+	KindLimitProfile      Kind = "limit-profile"
+	KindAnnouncement      Kind = "announcement"
 )
 
 // Kinds lists every kind, what is referred to before what refers to it.
 func Kinds() []Kind {
 	return []Kind{
-		KindTenant, KindAPIKey, KindRealm, KindSIPInterface, KindMediaPool, KindRoutingPlan, KindRouteList, KindTrunk,
-		KindEndpoint, KindIdentity, KindRule, KindTarget,
+		KindTenant, KindAPIKey, KindRealm, KindSIPInterface, KindMediaPool, KindRoutingPlan, KindRouteList, KindAnnouncement,
+		KindSignallingProfile, KindMediaProfile, KindHeaderProfile, KindLimitProfile, KindTrunk, KindEndpoint, KindIdentity, KindRule,
+		KindTarget,
 	}
 }
 
@@ -109,6 +116,16 @@ func New(kind Kind) Resource {
 		r = &RouteList{}
 	case KindTarget:
 		r = &Target{}
+	case KindSignallingProfile:
+		r = &SignallingProfile{}
+	case KindMediaProfile:
+		r = &MediaProfile{}
+	case KindHeaderProfile:
+		r = &HeaderProfile{}
+	case KindLimitProfile:
+		r = &LimitProfile{}
+	case KindAnnouncement:
+		r = &Announcement{}
 	default:
 		return nil
 	}
@@ -123,6 +140,8 @@ func (k Kind) Prefix() string {
 		KindTenant: PrefixTenant, KindAPIKey: PrefixAPIKey, KindRealm: PrefixRealm, KindSIPInterface: PrefixSIPInterface,
 		KindMediaPool: PrefixMediaPool, KindTrunk: PrefixTrunk, KindEndpoint: PrefixEndpoint, KindIdentity: PrefixIdentity,
 		KindRoutingPlan: PrefixRoutingPlan, KindRule: PrefixRule, KindRouteList: PrefixRouteList, KindTarget: PrefixTarget,
+		KindSignallingProfile: PrefixSignallingProfile, KindMediaProfile: PrefixMediaProfile,
+		KindHeaderProfile: PrefixHeaderProfile, KindLimitProfile: PrefixLimitProfile, KindAnnouncement: PrefixAnnouncement,
 	}[k]
 }
 

@@ -39,7 +39,8 @@ func Scopes() []Scope {
 	return []Scope{
 		ScopeAdmin, "tenants:read", "tenants:write", "api-keys:read", "api-keys:write", "realms:read", "realms:write",
 		"sip-interfaces:read", "sip-interfaces:write", "media-pools:read", "media-pools:write", "trunks:read", "trunks:write",
-		"routing:read", "routing:write", "calls:read", "calls:control", "cdrs:read", "audit:read", "metrics:read",
+		"routing:read", "routing:write", "profiles:read", "profiles:write", "announcements:read", "announcements:write", "calls:read",
+		"calls:control", "cdrs:read", "events:read", "audit:read", "metrics:read",
 	}
 }
 

@@ -33,6 +33,13 @@ type Trunk struct {
 	MediaTimeoutS int `json:"media_timeout_s"`
 	// MediaHoldTimeoutS is the same while the call is on hold.
 	MediaHoldTimeoutS int `json:"media_hold_timeout_s"`
+	// The profiles of the trunk; without one it has the defaults of the profile.
+	SignallingProfileID string `json:"signalling_profile_id,omitempty"`
+	MediaProfileID      string `json:"media_profile_id,omitempty"`
+	HeaderProfileID     string `json:"header_profile_id,omitempty"`
+	// LimitProfileIDs all bound the calls to and from the trunk.
+	LimitProfileIDs []string       `json:"limit_profile_ids"`
+	CallerIdentity  CallerIdentity `json:"caller_identity"`
 }
 
 // Kind names the kind.
@@ -49,6 +56,8 @@ func (t *Trunk) Defaults() {
 	t.PassMethods = []string{"INFO", "MESSAGE"}
 	t.PassHeaders = []string{}
 	t.MediaTimeoutS, t.MediaHoldTimeoutS = 60, 600
+	t.LimitProfileIDs = []string{}
+	t.CallerIdentity.defaults()
 }
 
 var (
@@ -86,6 +95,8 @@ func (t *Trunk) Validate() []Fault {
 	for i, m := range t.PassMethods {
 		oneOf(&f, fmt.Sprintf("#/pass_methods/%d", i), m, "INFO", "MESSAGE")
 	}
+	f.entries("#/limit_profile_ids", len(t.LimitProfileIDs))
+	t.CallerIdentity.validate(&f, "#/caller_identity")
 	if len(t.PassHeaders) > 64 {
 		f.add("#/pass_headers", "too_many", "at most 64 headers are allowed")
 	}
@@ -102,11 +113,24 @@ func (t *Trunk) Validate() []Fault {
 
 // References lists the resources it needs.
 func (t *Trunk) References() []Reference {
-	return refs(
-		Reference{Pointer: "#/tenant_id", Kind: KindTenant, ID: t.TenantID},
-		Reference{Pointer: "#/realm_id", Kind: KindRealm, ID: t.RealmID},
-		Reference{Pointer: "#/routing_plan_id", Kind: KindRoutingPlan, ID: t.RoutingPlanID},
-	)
+	list := []Reference{
+		{Pointer: "#/tenant_id", Kind: KindTenant, ID: t.TenantID},
+		{Pointer: "#/realm_id", Kind: KindRealm, ID: t.RealmID},
+		{Pointer: "#/routing_plan_id", Kind: KindRoutingPlan, ID: t.RoutingPlanID},
+		{Pointer: "#/signalling_profile_id", Kind: KindSignallingProfile, ID: t.SignallingProfileID},
+		{Pointer: "#/media_profile_id", Kind: KindMediaProfile, ID: t.MediaProfileID},
+		{Pointer: "#/header_profile_id", Kind: KindHeaderProfile, ID: t.HeaderProfileID},
+	}
+	return refs(append(list, limits(t.LimitProfileIDs)...)...)
+}
+
+// limits are the references to limit profiles.
+func limits(ids []string) []Reference {
+	list := make([]Reference, len(ids))
+	for i, id := range ids {
+		list[i] = Reference{Pointer: fmt.Sprintf("#/limit_profile_ids/%d", i), Kind: KindLimitProfile, ID: id}
+	}
+	return list
 }
 
 // Advances tells whether the next attempt is tried after a final code.
@@ -135,6 +159,8 @@ type Endpoint struct {
 	// Strip removes so many leading characters of the number, then Prefix is put before it.
 	Strip  int    `json:"strip"`
 	Prefix string `json:"prefix,omitempty"`
+	// LimitProfileIDs all bound the calls to the endpoint.
+	LimitProfileIDs []string `json:"limit_profile_ids"`
 }
 
 // Kind names the kind.
@@ -144,7 +170,7 @@ func (*Endpoint) Kind() Kind { return KindEndpoint }
 func (e *Endpoint) Base() *Meta { return &e.Meta }
 
 // Defaults are UDP and weight 1. (Weight 0 is refused: who means "never" says enabled: false.)
-func (e *Endpoint) Defaults() { e.Transport, e.Weight = TransportUDP, 1 }
+func (e *Endpoint) Defaults() { e.Transport, e.Weight, e.LimitProfileIDs = TransportUDP, 1, []string{} }
 
 // Validate checks address, ranges and digits.
 func (e *Endpoint) Validate() []Fault {
@@ -156,15 +182,17 @@ func (e *Endpoint) Validate() []Fault {
 	f.order(e.Priority, e.Weight)
 	f.between("#/strip", e.Strip, 0, 32)
 	f.number("#/prefix", e.Prefix)
+	f.entries("#/limit_profile_ids", len(e.LimitProfileIDs))
 	return f
 }
 
 // References lists the resources it needs.
 func (e *Endpoint) References() []Reference {
-	return refs(
-		Reference{Pointer: "#/tenant_id", Kind: KindTenant, ID: e.TenantID},
-		Reference{Pointer: "#/trunk_id", Kind: KindTrunk, ID: e.TrunkID, Owns: true},
-	)
+	list := []Reference{
+		{Pointer: "#/tenant_id", Kind: KindTenant, ID: e.TenantID},
+		{Pointer: "#/trunk_id", Kind: KindTrunk, ID: e.TrunkID, Owns: true},
+	}
+	return refs(append(list, limits(e.LimitProfileIDs)...)...)
 }
 
 // Identity is a way to recognise that a request comes from a trunk.

@@ -21,6 +21,12 @@ type Rows struct {
 	Endpoints  []*sbc.Endpoint
 	Identities []*sbc.Identity
 	Targets    []*sbc.Target
+
+	Signalling    []*sbc.SignallingProfile
+	Media         []*sbc.MediaProfile
+	Headers       []*sbc.HeaderProfile
+	Limits        []*sbc.LimitProfile
+	Announcements []*sbc.Announcement
 }
 
 // edit is one resource before and after a write; Old is known for rules only, New is nil for a deleted one.
@@ -60,10 +66,28 @@ func sortRows(resources []sbc.Resource) (Rows, []*sbc.Rule) {
 			rows.Identities = append(rows.Identities, r)
 		case *sbc.Target:
 			rows.Targets = append(rows.Targets, r)
+		default:
+			rows.profile(r)
 		}
 	}
 	rows.order()
 	return rows, rules
+}
+
+// profile takes up a profile or what profiles refer to.
+func (rows *Rows) profile(r sbc.Resource) {
+	switch r := r.(type) {
+	case *sbc.SignallingProfile:
+		rows.Signalling = append(rows.Signalling, r)
+	case *sbc.MediaProfile:
+		rows.Media = append(rows.Media, r)
+	case *sbc.HeaderProfile:
+		rows.Headers = append(rows.Headers, r)
+	case *sbc.LimitProfile:
+		rows.Limits = append(rows.Limits, r)
+	case *sbc.Announcement:
+		rows.Announcements = append(rows.Announcements, r)
+	}
 }
 
 // order puts every kind in the order of ids.
@@ -79,6 +103,11 @@ func (r *Rows) order() {
 	byID(r.Endpoints)
 	byID(r.Identities)
 	byID(r.Targets)
+	byID(r.Signalling)
+	byID(r.Media)
+	byID(r.Headers)
+	byID(r.Limits)
+	byID(r.Announcements)
 }
 
 func byID[T sbc.Resource](rows []T) {
@@ -111,9 +140,27 @@ func (r Rows) with(edits []edit) Rows {
 			apply(&r.Identities, e)
 		case sbc.KindTarget:
 			apply(&r.Targets, e)
+		default:
+			r.withProfile(e)
 		}
 	}
 	return r
+}
+
+// withProfile is with for profiles and what they refer to.
+func (r *Rows) withProfile(e edit) {
+	switch e.kind {
+	case sbc.KindSignallingProfile:
+		apply(&r.Signalling, e)
+	case sbc.KindMediaProfile:
+		apply(&r.Media, e)
+	case sbc.KindHeaderProfile:
+		apply(&r.Headers, e)
+	case sbc.KindLimitProfile:
+		apply(&r.Limits, e)
+	case sbc.KindAnnouncement:
+		apply(&r.Announcements, e)
+	}
 }
 
 // apply makes a new slice with one resource put in, replaced or taken out.
@@ -153,6 +200,11 @@ func (r *Rows) each(f func(sbc.Resource)) {
 	walk(r.Pools, f)
 	walk(r.Plans, f)
 	walk(r.Lists, f)
+	walk(r.Announcements, f)
+	walk(r.Signalling, f)
+	walk(r.Media, f)
+	walk(r.Headers, f)
+	walk(r.Limits, f)
 	walk(r.Trunks, f)
 	walk(r.Endpoints, f)
 	walk(r.Identities, f)

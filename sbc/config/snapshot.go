@@ -27,6 +27,7 @@ type index struct {
 	activeTrunks map[string]bool
 	interfacesOf map[string][]string
 	poolsOf      map[string][]string
+	profiles     profiles
 	active       struct {
 		interfaces []*sbc.SIPInterface
 		pools      []*sbc.MediaPool
@@ -132,6 +133,7 @@ func newIndex(rows *Rows) *index {
 		realmOut: map[string]string{},
 	}
 	off := x.out(rows)
+	x.profiles = newProfiles(rows)
 	on := func(m *sbc.Meta, realmID string) bool {
 		return m.Enabled && !off[m.TenantID] && x.realmOut[realmID] == ""
 	}

@@ -1,0 +1,79 @@
+package config
+
+import "github.com/sallyport/sallyport/sbc"
+
+// profiles finds what a trunk is like. A profile that is disabled is as if it were not there.
+type profiles struct {
+	signalling    map[string]*sbc.SignallingProfile
+	media         map[string]*sbc.MediaProfile
+	limits        map[string]*sbc.LimitProfile
+	announcements map[string]*sbc.Announcement
+	// ofTenant are the limits that count every call of a tenant.
+	ofTenant map[string][]*sbc.LimitProfile
+	// usual are the profiles of trunks that name none.
+	usual struct {
+		signalling *sbc.SignallingProfile
+		media      *sbc.MediaProfile
+	}
+}
+
+// newProfiles indexes the enabled profiles.
+func newProfiles(rows *Rows) profiles {
+	p := profiles{
+		signalling: enabled(rows.Signalling), media: enabled(rows.Media), limits: enabled(rows.Limits),
+		announcements: enabled(rows.Announcements), ofTenant: map[string][]*sbc.LimitProfile{},
+	}
+	for _, l := range rows.Limits {
+		if l.Enabled && l.WholeTenant {
+			p.ofTenant[l.TenantID] = append(p.ofTenant[l.TenantID], l)
+		}
+	}
+	p.usual.signalling, p.usual.media = &sbc.SignallingProfile{}, &sbc.MediaProfile{}
+	p.usual.signalling.Defaults()
+	p.usual.media.Defaults()
+	return p
+}
+
+// enabled indexes the enabled rows of one kind by id.
+func enabled[T sbc.Resource](rows []T) map[string]T {
+	m := make(map[string]T, len(rows))
+	for _, r := range rows {
+		if b := r.Base(); b.Enabled {
+			m[b.ID] = r
+		}
+	}
+	return m
+}
+
+// Signalling gives the signalling profile of a trunk; never nil.
+func (s *Snapshot) Signalling(t *sbc.Trunk) *sbc.SignallingProfile {
+	if t != nil {
+		if p := s.index.profiles.signalling[t.SignallingProfileID]; p != nil {
+			return p
+		}
+	}
+	return s.index.profiles.usual.signalling
+}
+
+// Media gives the media profile of a trunk; never nil.
+func (s *Snapshot) Media(t *sbc.Trunk) *sbc.MediaProfile {
+	if t != nil {
+		if p := s.index.profiles.media[t.MediaProfileID]; p != nil {
+			return p
+		}
+	}
+	return s.index.profiles.usual.media
+}
+
+// Limit finds an enabled limit profile, nil if there is none.
+func (s *Snapshot) Limit(id string) *sbc.LimitProfile { return s.index.profiles.limits[id] }
+
+// TenantLimits lists the limit profiles that count every call of a tenant. The list is shared.
+func (s *Snapshot) TenantLimits(tenantID string) []*sbc.LimitProfile {
+	return s.index.profiles.ofTenant[tenantID]
+}
+
+// Announcement finds an enabled announcement, nil if there is none.
+func (s *Snapshot) Announcement(id string) *sbc.Announcement {
+	return s.index.profiles.announcements[id]
+}

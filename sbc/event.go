@@ -1,0 +1,42 @@
+package sbc
+
+import "time"
+
+// EventType names what happened (../shared/defaults.md, "Event names").
+type EventType string
+
+// The events.
+const (
+	EventCallDTMF       EventType = "call.dtmf"       // a digit was sent; data: side, digit ("*" where masked), duration_ms
+	EventCallHold       EventType = "call.hold"       // data: side, held
+	EventCallTransfer   EventType = "call.transfer"   // data: stage (requested, ringing, completed, failed), by, target, code
+	EventCallStale      EventType = "call.stale"      // a call without a live leg was found and ended
+	EventCallDead       EventType = "call.dead"       // a detector ended a call; data: detector, side
+	EventSecurityDialog EventType = "security.dialog" // a request for a dialog came from where it may not; data: method, source, reason
+)
+
+// EventTypes lists every type.
+func EventTypes() []EventType {
+	return []EventType{EventCallDTMF, EventCallHold, EventCallTransfer, EventCallStale, EventCallDead, EventSecurityDialog}
+}
+
+// Event is something that happened and that others may want to know.
+type Event struct {
+	// ID rises with time: a reader keeps the last one it saw.
+	ID       string            `json:"id"`
+	Type     EventType         `json:"type"`
+	At       time.Time         `json:"at"`
+	TenantID string            `json:"tenant_id,omitempty"`
+	CallID   string            `json:"call_id,omitempty"`
+	TrunkID  string            `json:"trunk_id,omitempty"`
+	Data     map[string]string `json:"data"`
+}
+
+// EventQuery selects events, by rising id.
+type EventQuery struct {
+	TenantID, CallID string
+	Type             EventType
+	// After is the id after which to begin; Limit is how many at most.
+	After string
+	Limit int
+}
