@@ -19,6 +19,7 @@ import (
 	"github.com/sallyport/sallyport/sbc/call"
 	"github.com/sallyport/sallyport/sbc/config"
 	"github.com/sallyport/sallyport/sbc/edge"
+	"github.com/sallyport/sallyport/sbc/eventlog"
 	"github.com/sallyport/sallyport/storage"
 )
 
@@ -32,6 +33,7 @@ type App struct {
 	engine    *media.Engine
 	edge      *edge.Edge
 	calls     *call.Manager
+	events    *eventlog.Log
 	config    *config.Manager
 	health    *health
 	listening listening
@@ -136,9 +138,11 @@ func (a *App) openSignalling(context.Context) error {
 		Log: a.o.Log, Registerer: a.metrics,
 	})
 	a.life.onStop("edge", func(context.Context) error { return a.edge.Close() })
+	a.events = eventlog.New(eventlog.Options{Registerer: a.metrics})
 	a.calls = call.New(call.Options{
 		Snapshot: a.config.Current, Wire: a.edge, Engine: call.Media(a.engine), Ledger: a.journal,
 		Tally: admit.New(admit.Options{Registerer: a.metrics}), Node: a.o.Node, Log: a.o.Log, Registerer: a.metrics, MaxCalls: a.o.MaxCalls,
+		Events: a.events.Add,
 	})
 	border.calls.Store(a.calls)
 	a.life.onStop("calls", func(ctx context.Context) error {

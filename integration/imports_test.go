@@ -43,6 +43,7 @@ var closed = map[string][]string{
 	"/sbc/config":   {"/sbc", "/sbc/route", "/sbc/identify", "/sbc/admit", "/sbc/header"},
 	"/sbc/call":     {"/sbc", "/sbc/config", "/sbc/dialog", "/sbc/msg", "/sbc/route", "/sbc/identify", "/sbc/admit", "/sbc/header", "/media"},
 	"/sbc/account":  {"/sbc"},
+	"/sbc/eventlog": {"/sbc"},
 	"/media/sdp":    {},
 	"/media/port":   {},
 	"/media/relay":  {"/media/port"},

@@ -79,6 +79,7 @@ func (c *Call) handle(j *job) {
 			c.timer(j.timer)
 		}
 	case jobSilence:
+		c.dead("media_silence", nil)
 		c.stop(stopOrder{reason: sbc.EndMediaTimeout})
 	case jobHangUp:
 		c.stop(j.stop)
@@ -246,6 +247,7 @@ func (c *Call) timer(k timerKind) {
 			c.abandon()
 			return
 		}
+		c.dead("max_duration", nil)
 		c.stop(stopOrder{reason: sbc.EndMaxDuration})
 	case timerRetry:
 		c.retry()

@@ -110,6 +110,7 @@ type world struct {
 	snap   *config.Snapshot
 	seq    int
 	errors atomic.Bool // logged errors are expected
+	events events
 }
 
 // run makes a world in a bubble of virtual time, lets play happen and sees that nothing is left.
@@ -131,7 +132,7 @@ func newWorld(t testing.TB, edit func(id string, r sbc.Resource)) *world {
 	w := &world{t: t, snap: snap, wire: &wire{t: t}, engine: &engine{}, ledger: &ledger{}, tally: admit.New(admit.Options{})}
 	w.m = New(Options{
 		Snapshot: func() *config.Snapshot { return snap }, Wire: w.wire, Engine: w.engine, Ledger: w.ledger, Tally: w.tally,
-		Node: "node-1",
+		Node: "node-1", Events: w.events.add,
 		Log:  slog.New(&complaints{w: w, TextHandler: slog.NewTextHandler(io.Discard, nil)}),
 	})
 	return w

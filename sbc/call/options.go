@@ -87,6 +87,8 @@ type Options struct {
 	// ServerName is what User-Agent and Server say; "" is "Sallyport".
 	ServerName string
 	Log        *slog.Logger
+	// Events hears what happens to calls, as the types of sbc.Event say; it must not block. nil: nobody.
+	Events func(sbc.Event)
 	// Registerer takes the metrics; nil registers none.
 	Registerer prometheus.Registerer
 	// MaxCalls bounds the calls in progress on this node; new ones beyond get 503. 0 is 100,000.

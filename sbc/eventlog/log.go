@@ -1,0 +1,132 @@
+package eventlog
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sallyport/sallyport/sbc"
+)
+
+// Options are what a Log needs; the zero value will do.
+type Options struct {
+	// PerType is how many events of each type are kept; 0 is 4096.
+	PerType int
+	// Registerer takes the metrics; nil registers none.
+	Registerer prometheus.Registerer
+}
+
+const defaultPerType = 4096
+
+// maxPage bounds a page that names no limit.
+const maxPage = 1000
+
+// Log keeps events. It is safe for concurrent use.
+type Log struct {
+	perType int
+	events  *prometheus.CounterVec
+	dropped *prometheus.CounterVec
+
+	mu    sync.Mutex
+	rings map[sbc.EventType]*ring
+}
+
+// ring holds the newest events of one type: it grows to its bound, then the oldest is overwritten.
+type ring struct {
+	kept  []sbc.Event
+	first int
+	// lost is the id of the newest event that was overwritten.
+	lost string
+}
+
+// New makes an empty Log.
+func New(o Options) *Log {
+	l := &Log{
+		perType: cmp.Or(o.PerType, defaultPerType), rings: map[sbc.EventType]*ring{},
+		events: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sbc_events_total", Help: "Events by type."}, []string{"type"}),
+		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sbc_events_dropped_total", Help: "Events that newer ones of their type pushed out of memory.",
+		}, []string{"type"}),
+	}
+	if o.Registerer != nil {
+		o.Registerer.MustRegister(l.events, l.dropped)
+	}
+	return l
+}
+
+// Add keeps an event, with an id that is above all others and the time, where it has none. It does not block.
+func (l *Log) Add(e sbc.Event) {
+	if e.At.IsZero() {
+		e.At = time.Now().UTC()
+	}
+	l.mu.Lock()
+	r := l.rings[e.Type]
+	if r == nil {
+		r = &ring{}
+		l.rings[e.Type] = r
+	}
+	e.ID = sbc.NewID(sbc.PrefixEvent)
+	full := r.add(e, l.perType)
+	l.mu.Unlock()
+	l.events.WithLabelValues(string(e.Type)).Inc()
+	if full {
+		l.dropped.WithLabelValues(string(e.Type)).Inc()
+	}
+}
+
+// add takes an event; true if another one had to go.
+func (r *ring) add(e sbc.Event, most int) bool {
+	if len(r.kept) < most {
+		r.kept = append(r.kept, e)
+		return false
+	}
+	r.lost = r.kept[r.first].ID
+	r.kept[r.first] = e
+	r.first = (r.first + 1) % most
+	return true
+}
+
+// Query gives the events that were asked for by rising id, at most q.Limit of them (0: 1,000). missed says that events after
+// q.After, of the types asked for, are gone already. The events' data are shared and must not be changed.
+func (l *Log) Query(q sbc.EventQuery) (events []sbc.Event, missed bool) {
+	limit := q.Limit
+	if limit <= 0 {
+		limit = maxPage
+	}
+	events = []sbc.Event{}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for t, r := range l.rings {
+		if q.Type != "" && q.Type != t {
+			continue
+		}
+		missed = missed || q.After != "" && r.lost > q.After
+		events = r.after(q, limit, events)
+	}
+	slices.SortFunc(events, func(x, y sbc.Event) int { return cmp.Compare(x.ID, y.ID) })
+	return events[:min(limit, len(events))], missed
+}
+
+// after appends what was asked for, at most limit.
+func (r *ring) after(q sbc.EventQuery, limit int, out []sbc.Event) []sbc.Event {
+	at := func(i int) *sbc.Event { return &r.kept[(r.first+i)%len(r.kept)] }
+	low, high := 0, len(r.kept)
+	for low < high { // the first one with an id above q.After
+		if middle := (low + high) / 2; at(middle).ID > q.After {
+			high = middle
+		} else {
+			low = middle + 1
+		}
+	}
+	for i := low; i < len(r.kept) && limit > 0; i++ {
+		e := at(i)
+		if (q.TenantID == "" || q.TenantID == e.TenantID) && (q.CallID == "" || q.CallID == e.CallID) {
+			out = append(out, *e)
+			limit--
+		}
+	}
+	return out
+}
