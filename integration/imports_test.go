@@ -47,10 +47,11 @@ var closed = map[string][]string{
 	"/media/sdp":    {},
 	"/media/port":   {},
 	"/media/relay":  {"/media/port"},
-	"/media":        {"/media/sdp", "/media/port", "/media/relay"},
+	"/media/tone":   {},
+	"/media":        {"/media/sdp", "/media/port", "/media/relay", "/media/tone"},
 	"/auth/token":   {},
 	"/storage/sql":  {"/sbc"},
-	"/api":          {"/sbc", "/auth/token", "/api/gen", ""},
+	"/api":          {"/sbc", "/auth/token", "/api/gen", "/media/tone", ""},
 	"/api/gen":      {},
 	"/api/client":   {},
 }
