@@ -53,6 +53,7 @@ func (c *Call) accepted(r *request, res *msg.Message) {
 	c.disarm(timerRing)
 	c.disarm(timerGuard)
 	l.choose(l.fork(res))
+	l.hears(res)
 	l.agent = res.Get("Server")
 	if l.agent == "" {
 		l.agent = res.Get("User-Agent")

@@ -38,8 +38,10 @@ type Call struct {
 	answer   []byte   // the SDP last given to the caller for exchange
 
 	up     *update // the session change under way
-	parked *update // the one that waits after a 491
-	relays []*relay
+	parked *update // the one that waits after a 491, or for a change of ours
+	// proposals are the changes of ours that wait.
+	proposals []*proposal
+	relays    []*relay
 
 	rec       record
 	forgotten bool // out of the registry
@@ -111,6 +113,12 @@ func (c *Call) run() {
 		c.replyOK()
 	}
 	c.in = nil
+	if len(c.proposals) > 0 {
+		c.advance()
+		if len(c.events) > 0 {
+			c.run()
+		}
+	}
 }
 
 // carry does one action.
@@ -251,6 +259,7 @@ func (c *Call) timer(k timerKind) {
 		c.stop(stopOrder{reason: sbc.EndMaxDuration})
 	case timerRetry:
 		c.retry()
+	case timerPropose: // run sends what waits
 	}
 }
 

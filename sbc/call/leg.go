@@ -32,6 +32,8 @@ type leg struct {
 	acked   bool
 	ackBody []byte
 	agent   string
+	// updates tells whether the peer takes UPDATE, as far as its Allow and its own requests say.
+	updates answer
 	// release gives the place on the trunk back.
 	release func()
 	// words tell the peer apart; they are those of the dialog worded and of earlier ones. contact is the name the peer has for itself.
@@ -63,6 +65,7 @@ func (l *leg) accept(invite *msg.Message) error {
 	}
 	l.d, l.inviteSeq, l.agent = d, invite.CSeq.Seq, invite.Get("User-Agent")
 	l.contact = ownName(invite)
+	l.hears(invite)
 	return nil
 }
 
@@ -217,6 +220,7 @@ func (c *Call) request(l *leg, tx msg.ServerTx, req *msg.Message) {
 		return
 	}
 	d.Learn(req.Hop)
+	l.hears(req)
 	if d != l.d || c.st.ended || l != c.a && l != c.b { // a fork that lost, or an attempt that is over
 		code := 481
 		if req.Method == msg.BYE {

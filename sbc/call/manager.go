@@ -166,7 +166,7 @@ func (m *Manager) HangUp(_ context.Context, id, reason string) error {
 	if c == nil {
 		return sbc.Errorf(sbc.CodeNotFound, "there is no call %s in progress", id)
 	}
-	c.look(func() { c.stopNow(stopOrder{reason: sbc.EndAdmin, text: reason}) })
+	c.order(func() { c.stop(stopOrder{reason: sbc.EndAdmin, text: reason}) })
 	return nil
 }
 

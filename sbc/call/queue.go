@@ -121,6 +121,14 @@ func (c *Call) look(f func()) {
 	c.rest()
 }
 
+// order is look for what changes the call: what f raises is stepped, and what it proposes is sent.
+func (c *Call) order(f func()) {
+	c.look(func() {
+		f()
+		c.run()
+	})
+}
+
 // work does jobs until there are none.
 func (c *Call) work() {
 	var batch []job
@@ -173,10 +181,11 @@ func (c *Call) crash() {
 type timerKind uint8
 
 const (
-	timerRing  timerKind = iota // how long the attempt may ring
-	timerGuard                  // how long a cancelled INVITE may stay without a final answer
-	timerMax                    // maximum duration
-	timerRetry                  // a session change refused with 491 (RFC 3261 14.1)
+	timerRing    timerKind = iota // how long the attempt may ring
+	timerGuard                    // how long a cancelled INVITE may stay without a final answer
+	timerMax                      // maximum duration
+	timerRetry                    // a session change refused with 491 (RFC 3261 14.1)
+	timerPropose                  // a change of ours that waits for its next try
 	timerCount
 )
 

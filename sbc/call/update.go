@@ -3,7 +3,6 @@ package call
 import (
 	"math/rand/v2"
 	"strconv"
-	"time"
 
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/msg"
@@ -29,6 +28,8 @@ type update struct {
 	out      *request
 	phase    phase
 	tries    int
+	// own is set for a change of ours, which comes from no leg.
+	own *proposal
 }
 
 // maxRetries is how often a change refused with 491 is tried again before the refusal is passed back.
@@ -50,7 +51,12 @@ func (c *Call) change(l *leg, tx msg.ServerTx, req *msg.Message) {
 		return
 	}
 	c.yield(l)
-	c.begin(&update{from: l, to: c.other(l), tx: tx, req: req, offer: offer})
+	u := &update{from: l, to: c.other(l), tx: tx, req: req, offer: offer}
+	if c.up != nil { // ours toward the other side; this one's turn comes after it
+		u.phase, c.parked = phaseParked, u
+		return
+	}
+	c.begin(u)
 }
 
 // yield gives the change of the other side that waits after a 491 back to its peer, with that 491: what l wishes could not be
@@ -79,8 +85,10 @@ func (c *Call) glare(l *leg, method msg.Method) int {
 	switch {
 	case c.up == nil && (c.parked == nil || c.parked.from != l):
 		return 0
-	case c.up == nil || c.up.from == l: // the peer's own earlier one is not answered
+	case c.up == nil, c.up.from == l, c.parked != nil && c.parked.from == l: // the peer's own earlier one is not answered
 		return 500
+	case c.up.own != nil && c.up.to != l:
+		return 0
 	}
 	return 491 // RFC 3261 14.2: ours toward this peer is under way
 }
@@ -126,6 +134,8 @@ func (c *Call) carryOn(from, to *leg, in *msg.Message, kind requestKind) *reques
 func (c *Call) changeResponse(r *request, res *msg.Message) {
 	u := r.up
 	switch {
+	case u != nil && u.own != nil:
+		c.ownResponse(r, res)
 	case res.Status < 200:
 	case u == nil || c.up != u || u.out != r || u.phase == phaseParked || r.done:
 		c.repeated(r, res)
@@ -166,6 +176,7 @@ func (c *Call) ackChange(r *request) {
 func (c *Call) changed(u *update, r *request, res *msg.Message) {
 	u.to.d.Refresh(res)
 	u.to.d.Learn(res.Hop)
+	u.to.hears(res)
 	body, _ := sessionBody(res)
 	var answer []byte
 	var err error
@@ -244,6 +255,10 @@ func (c *Call) refusedChange(u *update, res *msg.Message) {
 // changeFailed is a change without an answer: as 408 (RFC 3261 12.2.1.2).
 func (c *Call) changeFailed(r *request, err error) {
 	u := r.up
+	if u != nil && u.own != nil {
+		c.ownFailed(r, err)
+		return
+	}
 	if u == nil || c.up != u || u.out != r || r.done {
 		return
 	}
@@ -269,7 +284,7 @@ func (c *Call) passTo(out, res *msg.Message, from *leg, tx msg.ServerTx) {
 	}
 }
 
-// park lets a change wait after a 491, for as long as RFC 3261 14.1 says: 2.1 to 4 s if the Call-ID is ours, else up to 2 s.
+// park lets a change wait after a 491, for as long as RFC 3261 14.1 says.
 func (c *Call) park(u *update) {
 	if u.x != nil {
 		u.x.Reject()
@@ -278,11 +293,7 @@ func (c *Call) park(u *update) {
 	u.phase = phaseParked
 	u.tries++
 	c.up, c.parked = nil, u
-	wait := time.Duration(rand.IntN(201)) * 10 * time.Millisecond
-	if u.to.d.Owner() {
-		wait = 2100*time.Millisecond + time.Duration(rand.IntN(191))*10*time.Millisecond
-	}
-	c.arm(timerRetry, wait)
+	c.arm(timerRetry, glareWait(u.to))
 }
 
 // retry tries a parked change again, unless another is under way: then when that is over.
@@ -328,6 +339,7 @@ func (c *Call) endUpdate(u *update) {
 
 // dropUpdates answers whatever is under way when the call ends: RFC 3261 15.1.2 wants 487 for pending requests.
 func (c *Call) dropUpdates() {
+	c.dropProposals(nil)
 	for _, u := range []*update{c.up, c.parked} {
 		if u == nil {
 			continue
