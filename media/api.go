@@ -19,6 +19,8 @@ var (
 	ErrUnsupported = errors.New("media: nothing acceptable offered")
 	// ErrPending says that a round between these parties is still open (491).
 	ErrPending = errors.New("media: exchange pending")
+	// ErrUnheard says that a party has not described itself yet, so that nothing can be offered in its name.
+	ErrUnheard = errors.New("media: party not described")
 	// ErrClosed says that the session or the engine is closed, or the exchange is over.
 	ErrClosed = errors.New("media: closed")
 )

@@ -12,11 +12,14 @@ import (
 
 // Exchange is one round of offer and answer (RFC 3264).
 type Exchange struct {
-	s        *Session
+	s *Session
+	// from is nil in a renewal: the offer is ours alone.
 	from, to *Party
-	offer    *sdp.Description // as it came
+	form     form
+	offer    *sdp.Description // as it came; in an offer of our own accord what from said last
 	sent     *sdp.Description // as it went on
 	bytes    []byte
+	changed  bool // sent is not what to was told last
 	held     []*end
 	// expected has a bit for each m-line whose offerer the relay was told of (sdp.MaxMedia is 32).
 	expected uint64
@@ -31,6 +34,12 @@ type Exchange struct {
 func (s *Session) Offer(from, to *Party, offer []byte) (*Exchange, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.offer(&Exchange{s: s, from: from, to: to}, offer)
+}
+
+// offer makes the exchange of an offer. The lock is held.
+func (s *Session) offer(x *Exchange, offer []byte) (*Exchange, error) {
+	from, to := x.from, x.to
 	if s.closed || from.dropped || to.dropped || from.s != s || to.s != s {
 		return nil, ErrClosed
 	}
@@ -41,26 +50,37 @@ func (s *Session) Offer(from, to *Party, offer []byte) (*Exchange, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadSDP, err)
 	}
+	if x.form == rejoined {
+		d.Refuse(from.said)
+	}
 	if !acceptable(d) {
 		return nil, ErrUnsupported
 	}
-	x := &Exchange{s: s, from: from, to: to, offer: d}
+	x.offer = d
 	if err := x.reserve(); err != nil {
 		x.finish()
 		return nil, err
 	}
 	view, err := to.view(d, to.author.Said())
 	if err == nil {
+		view.Awake = x.form == rejoined
 		x.sent, err = sdp.Rewrite(d, view)
 	}
 	if err != nil {
 		x.finish()
 		return nil, fmt.Errorf("%w: %w", ErrBadSDP, err)
 	}
-	x.bytes = to.author.Say(x.sent)
+	x.say()
 	s.finish(func(old *Exchange) bool { return old.between(from, to) })
 	s.exchanges = append(s.exchanges, x)
 	return x, nil
+}
+
+// say makes the bytes of the offer.
+func (x *Exchange) say() {
+	x.bytes = x.to.author.Say(x.sent)
+	x.sent = x.to.author.Said() // the same, or what was said before if that is equal
+	x.changed = x.sent != x.to.said
 }
 
 func (x *Exchange) between(p, q *Party) bool {
@@ -69,7 +89,9 @@ func (x *Exchange) between(p, q *Party) bool {
 
 // pending says whether a round between the two still waits for its answer (RFC 3264 4).
 func (s *Session) pending(p, q *Party) bool {
-	return slices.ContainsFunc(s.exchanges, func(x *Exchange) bool { return x.between(p, q) && !x.answered })
+	return slices.ContainsFunc(s.exchanges, func(x *Exchange) bool {
+		return !x.answered && (x.between(p, q) || x.from == nil && (x.to == p || x.to == q))
+	})
 }
 
 // acceptable says whether there is an m-line to relay, or nothing was wanted at all.
@@ -159,14 +181,17 @@ func (p *Party) view(d *sdp.Description, former *sdp.Description) (sdp.View, err
 // Offer is the SDP for the party that is offered to.
 func (x *Exchange) Offer() []byte { return x.bytes }
 
-// Answer completes the round and gives the SDP for the party that offered. It may be called again (183 then 200, or another
+// Changed says whether the offer is not what its party was told last: if it is the same, the party need not be asked again.
+func (x *Exchange) Changed() bool { return x.changed }
+
+// Answer completes the round and gives the SDP for the party that offered, nil if none did (Reoffer, Renew). It may be called again (183 then 200, or another
 // fork's SDP) until the next Offer between the two or Session.Answered: the same answer gives the same bytes.
 // Errors: ErrBadSDP if the answer does not fit, ErrClosed.
 func (x *Exchange) Answer(answer []byte) ([]byte, error) {
 	s := x.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if x.answered && x.lastOut != nil && bytes.Equal(answer, x.lastIn) {
+	if x.answered && x.lastIn != nil && bytes.Equal(answer, x.lastIn) {
 		return x.lastOut, nil
 	}
 	if s.closed || x.over {
@@ -183,6 +208,28 @@ func (x *Exchange) Answer(answer []byte) ([]byte, error) {
 	if len(notes) > 0 {
 		s.e.o.Log.Debug("answer repaired", "notes", notes)
 	}
+	out, err := x.complete(agreed)
+	if err != nil {
+		return nil, err
+	}
+	x.to.last, x.to.said = agreed.Text(), x.sent
+	x.answered, x.lastIn, x.lastOut = true, bytes.Clone(answer), out
+	if next := s.deadline(); next != 0 {
+		s.e.watch.set(s, next)
+	}
+	return out, nil
+}
+
+// complete connects the parties as they agreed, and gives the answer for the one that offered.
+func (x *Exchange) complete(agreed *sdp.Description) ([]byte, error) {
+	switch x.form {
+	case rejoined:
+		x.connect(agreed, x.from.said)
+		return nil, nil
+	case renewed:
+		x.refresh(agreed)
+		return nil, nil
+	}
 	view, err := x.from.view(x.offer, nil)
 	if err != nil {
 		return nil, err
@@ -193,10 +240,7 @@ func (x *Exchange) Answer(answer []byte) ([]byte, error) {
 	}
 	out := x.from.author.Say(back)
 	x.connect(agreed, back)
-	x.answered, x.lastIn, x.lastOut = true, bytes.Clone(answer), out
-	if next := s.deadline(); next != 0 {
-		s.e.watch.set(s, next)
-	}
+	x.from.last, x.from.said = x.offer.Text(), x.from.author.Said()
 	return out, nil
 }
 
@@ -216,7 +260,9 @@ func (x *Exchange) finish() {
 	for _, e := range x.held {
 		e.holds--
 	}
-	x.from.trim()
+	if x.from != nil {
+		x.from.trim()
+	}
 	x.to.trim()
 	x.held, x.offer, x.sent = nil, nil, nil
 }

@@ -38,9 +38,12 @@ type Party struct {
 	o          PartyOptions
 	signalling netip.Addr
 	author     *sdp.Author
-	ends       []*end // by m-line; nil where there is no port
-	past       []StreamStats
-	dropped    bool
+	// last is what the party said of itself in the last round that was completed, said what it was told in it.
+	last    string
+	said    *sdp.Description
+	ends    []*end // by m-line; nil where there is no port
+	past    []StreamStats
+	dropped bool
 }
 
 // end is one m-line of a party: our pair of ports towards it and what it sends there.
@@ -54,6 +57,8 @@ type end struct {
 	// holds counts the open exchanges that need it, used says that the last answer does.
 	holds int
 	used  bool
+	// held says that its party was told not to send.
+	held bool
 }
 
 // Party adds a side to the call; it gets ports with the first exchange it takes part in.
@@ -92,8 +97,13 @@ func (s *Session) Drop(p *Party) {
 	if s.closed || p.s != s || p.dropped {
 		return
 	}
+	s.leave(p)
+	p.release()
+}
+
+// release gives a party's ports back.
+func (p *Party) release() {
 	p.dropped = true
-	s.finish(func(x *Exchange) bool { return x.from == p || x.to == p })
 	for i, e := range p.ends {
 		if e != nil {
 			e.disconnect()
@@ -101,6 +111,11 @@ func (s *Session) Drop(p *Party) {
 			p.ends[i] = nil
 		}
 	}
+}
+
+// leave takes a party out of the session with all rounds it took part in. The lock is held.
+func (s *Session) leave(p *Party) {
+	s.finish(func(x *Exchange) bool { return x.from == p || x.to == p })
 	s.parties = slices.DeleteFunc(s.parties, func(q *Party) bool { return q == p })
 }
 
@@ -180,7 +195,7 @@ func (s *Session) forget() {
 		x.held, x.offer, x.sent, x.lastIn, x.lastOut = nil, nil, nil, nil, nil
 	}
 	for _, p := range s.parties {
-		p.author, p.ends, p.past, p.o.Pools = nil, nil, nil, nil
+		p.author, p.ends, p.past, p.o.Pools, p.said, p.last = nil, nil, nil, nil, nil, ""
 	}
 	s.exchanges, s.parties, s.o.OnSilence = nil, nil, nil
 }

@@ -9,12 +9,11 @@ import (
 )
 
 // connect makes the paths that an answer agreed on and swaps them in. agreed is the checked answer of the party offered to, back
-// what the offerer is told. The session's lock is held.
+// what the offerer is told, or was told if it is not asked again. The session's lock is held.
 func (x *Exchange) connect(agreed, back *sdp.Description) {
-	hold := true
 	for i := range x.offer.Media {
 		a, b := x.from.end(i), x.to.end(i)
-		if a == nil || b == nil {
+		if a == nil || b == nil || i >= len(back.Media) {
 			continue
 		}
 		if back.Media[i].Rejected() || agreed.Media[i].Rejected() {
@@ -26,10 +25,21 @@ func (x *Exchange) connect(agreed, back *sdp.Description) {
 			offer: &x.offer.Media[i], sent: &x.sent.Media[i], agreed: &agreed.Media[i], back: &back.Media[i],
 		}
 		l.connect(i)
-		hold = hold && (l.offer.Held() || l.agreed.Held())
+		a.held, b.held = l.back.Held(), l.sent.Held()
 	}
-	x.s.hold = hold
-	x.s.since = x.s.e.clock()
+	x.s.settled()
+}
+
+// settled notes that a round is complete. The call is on hold if on every line one of the parties was told not to send.
+func (s *Session) settled() {
+	s.hold, s.since = true, s.e.clock()
+	for _, p := range s.parties {
+		for _, e := range p.ends {
+			if e != nil && e.peer != nil && !e.held && !e.peer.held {
+				s.hold = false
+			}
+		}
+	}
 }
 
 func (p *Party) end(i int) *end {
@@ -65,7 +75,13 @@ func (l *line) connect(i int) {
 	}
 	b.expect(l.x.to, l.agreed, muxB, now)
 	maps := sdp.Pairing{}
-	if l.offer.Transport == sdp.TransportRTP {
+	switch {
+	case l.offer.Transport != sdp.TransportRTP:
+	case l.x.form == rejoined:
+		l.formats = l.payloads(codecs)
+		maps.ToAnswerer = sdp.Translate(l.back, l.offer, l.agreed)
+		maps.ToOfferer = sdp.Translate(l.sent, l.agreed, l.offer)
+	default:
 		l.formats, maps = l.payloads(codecs), sdp.Pair(l.sent, l.agreed)
 	}
 	l.path(a, b, muxA, muxB, maps.ToAnswerer)

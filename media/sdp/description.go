@@ -24,7 +24,13 @@ type Description struct {
 	Media      []Media
 	Origin     Origin
 	Connection Connection // session level c=
+
+	text string // what Parse read
 }
+
+// Text is what [Parse] read, "" for a description of our own. It costs nothing to keep beside one made of it by [Rewrite] or
+// [Answer]: their lines are pieces of it.
+func (d *Description) Text() string { return d.text }
 
 // Origin is what could be read of the o= line. A malformed line leaves zero fields; Raw always holds its value.
 type Origin struct {

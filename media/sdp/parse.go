@@ -21,6 +21,7 @@ func Parse(body []byte) (*Description, error) {
 		lines: make([]Line, 0, min(count, MaxLines)),
 		desc:  newDescription(min(strings.Count(text, "\nm="), MaxMedia)),
 	}
+	p.desc.text = text
 	p.media = p.desc.Media
 	for len(text) > 0 {
 		var line string

@@ -35,6 +35,27 @@ func Pair(offered, answered *Media) Pairing {
 	return p
 }
 
+// Translate gives the map for packets from one side to another that both described themselves, whoever of them offered: said is what the
+// sender was told, own what it said of itself, peer what the receiver said. The sender ought to use the numbers of said; where it uses
+// those of own and they mean nothing else in said, they are translated too. Nil changes nothing.
+func Translate(said, own, peer *Media) *PayloadMap {
+	var m *PayloadMap
+	put := func(pairs []pair, other func(pt uint8) bool) {
+		for _, q := range pairs {
+			if q.offered == q.answered || other(q.offered) {
+				continue
+			}
+			if m == nil {
+				m = unchanged()
+			}
+			m[q.offered] = q.answered
+		}
+	}
+	put(pairFormats(said, peer), func(uint8) bool { return false })
+	put(pairFormats(own, peer), func(pt uint8) bool { return lists(said, pt) })
+	return m
+}
+
 func unchanged() *PayloadMap {
 	m := new(PayloadMap)
 	for i := range m {

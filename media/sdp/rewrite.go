@@ -26,7 +26,7 @@ func Rewrite(d *Description, v View) (*Description, error) {
 		}
 		w.media(m, s, plan{
 			kind: m.Kind, proto: m.Proto, transport: m.Transport, formats: formats,
-			direction: heldDirection(m), mux: s.Mux,
+			direction: w.direction(m), mux: s.Mux,
 		})
 	}
 	if v.Former != nil {
@@ -39,6 +39,14 @@ func Rewrite(d *Description, v View) (*Description, error) {
 		out.Media[i].codecs = out.Media[i].findCodecs() // the answer is held against them
 	}
 	return out, nil
+}
+
+// direction is what an offer says of a line.
+func (w *writer) direction(m *Media) Direction {
+	if w.view.Awake {
+		return SendRecv
+	}
+	return heldDirection(m)
 }
 
 // heldDirection is the direction a side means, with the zero address of RFC 2543 read as "do not send to me".

@@ -11,6 +11,10 @@ type View struct {
 	// (RFC 3264 section 8). Answer does not look at it.
 	Former *Description
 
+	// Awake makes every stream sendrecv, whatever the description says of its direction: [Rewrite] makes an offer of our own accord out
+	// of what a side said earlier, when it may have been on hold.
+	Awake bool
+
 	Hide             []string // host names that may not pass inside an attribute, beside those the description names itself
 	KeepUnknownLines bool     // pass lines whose type RFC 8866 does not know
 }

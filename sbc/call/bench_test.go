@@ -78,8 +78,11 @@ func (s *leanServer) OnSent(f func([]byte, msg.Hop)) { s.onSent = f }
 func (s *leanServer) SetTag(string)                  {}
 
 type leanEngine struct{}
-type leanSession struct{}
-type leanExchange struct{ b []byte }
+type leanSession struct{ Session } // what a plain call does not use would panic
+type leanExchange struct {
+	Exchange
+	b []byte
+}
 
 func (leanEngine) Open(media.SessionOptions) Session        { return leanSession{} }
 func (leanSession) Party(media.PartyOptions) *media.Party   { return new(media.Party) }
@@ -93,7 +96,7 @@ func (x leanExchange) Offer() []byte                        { return x.b }
 func (x leanExchange) Answer(answer []byte) ([]byte, error) { return answer, nil }
 func (leanExchange) Reject()                                {}
 func (leanSession) Offer(_, _ *media.Party, offer []byte) (Exchange, error) {
-	return leanExchange{offer}, nil
+	return leanExchange{b: offer}, nil
 }
 
 type leanLedger struct{ ends chan struct{} }

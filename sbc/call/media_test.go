@@ -17,7 +17,10 @@ type engine struct {
 }
 
 func (e *engine) Open(o media.SessionOptions) Session {
-	s := &session{e: e, o: o, parties: map[*media.Party]bool{}}
+	s := &session{
+		e: e, o: o, parties: map[*media.Party]bool{},
+		said: map[*media.Party][]byte{}, told: map[*media.Party][]byte{},
+	}
 	e.mu.Lock()
 	e.sessions = append(e.sessions, s)
 	e.mu.Unlock()
@@ -45,6 +48,8 @@ type session struct {
 	e        *engine
 	o        media.SessionOptions
 	parties  map[*media.Party]bool
+	said     map[*media.Party][]byte // by the party, and to it
+	told     map[*media.Party][]byte
 	dropped  int
 	answered bool
 	closed   bool
@@ -63,6 +68,8 @@ func (s *session) Signalling(*media.Party, netip.Addr) {}
 // exchange rewrites SDP by putting "border" before what came.
 type exchange struct {
 	s        *session
+	from, to *media.Party // from is nil if the offer is ours alone
+	in       []byte       // what from said
 	offer    []byte
 	answered bool
 	rejected bool
@@ -79,7 +86,7 @@ func (s *session) Offer(from, to *media.Party, offer []byte) (Exchange, error) {
 		return nil, media.ErrBadSDP
 	}
 	s.pending++
-	return &exchange{s: s, offer: ours(offer)}, nil
+	return &exchange{s: s, from: from, to: to, in: offer, offer: ours(offer)}, nil
 }
 
 // ours writes SDP of our own, with the port of what came so that tests can follow it.
@@ -88,6 +95,48 @@ func ours(in []byte) []byte {
 	return bytes.ReplaceAll(out, []byte(calleeIP), []byte(borderA))
 }
 
+// Reoffer and Renew offer what a party said or was told last, in the form of the other two.
+func (s *session) Reoffer(from, to *media.Party) (Exchange, error) {
+	if s.said[from] == nil {
+		return nil, media.ErrUnheard
+	}
+	if !s.parties[from] || !s.parties[to] || s.closed {
+		return nil, media.ErrClosed
+	}
+	s.pending++
+	return &exchange{s: s, to: to, offer: ours(s.said[from])}, nil
+}
+
+func (s *session) Renew(to *media.Party, d media.Direction) (Exchange, error) {
+	if !s.parties[to] || s.closed {
+		return nil, media.ErrClosed
+	}
+	if s.told[to] == nil {
+		return nil, media.ErrUnheard
+	}
+	s.pending++
+	x := &exchange{s: s, to: to, offer: s.told[to]}
+	if d != media.Unchanged {
+		x.offer = append(bytes.Clone(s.told[to]), "a="+[...]string{"sendrecv", "sendonly", "recvonly", "inactive"}[d]+"\r\n"...)
+	}
+	return x, nil
+}
+
+func (s *session) Take(p *media.Party, from Session) error {
+	f, ok := from.(*session)
+	if !ok || !f.parties[p] || f.closed {
+		return media.ErrClosed
+	}
+	delete(f.parties, p)
+	if s.closed {
+		return media.ErrClosed
+	}
+	s.parties[p] = true
+	s.said[p], s.told[p] = f.said[p], f.told[p]
+	return nil
+}
+
+func (x *exchange) Changed() bool { return !bytes.Equal(x.offer, x.s.told[x.to]) }
 func (x *exchange) Offer() []byte { return x.offer }
 func (x *exchange) Answer(answer []byte) ([]byte, error) {
 	if !bytes.HasPrefix(answer, []byte("v=0")) {
@@ -95,6 +144,11 @@ func (x *exchange) Answer(answer []byte) ([]byte, error) {
 	}
 	x.done()
 	x.answered = true
+	x.s.told[x.to], x.s.said[x.to] = x.offer, answer
+	if x.from == nil {
+		return nil, nil
+	}
+	x.s.told[x.from], x.s.said[x.from] = ours(answer), x.in
 	return ours(answer), nil
 }
 func (x *exchange) Reject() {

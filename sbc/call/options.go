@@ -41,6 +41,10 @@ type Session interface {
 	// Signalling tells where a party's signalling really comes from.
 	Signalling(p *media.Party, source netip.Addr)
 	Offer(from, to *media.Party, offer []byte) (Exchange, error)
+	// Reoffer, Renew and Take are for changes of our own and for calls that are joined.
+	Reoffer(from, to *media.Party) (Exchange, error)
+	Renew(to *media.Party, d media.Direction) (Exchange, error)
+	Take(p *media.Party, from Session) error
 	Drop(p *media.Party)
 	Answered()
 	Stats() []media.StreamStats
@@ -51,6 +55,7 @@ type Session interface {
 // Exchange is one round of offer and answer; the methods are those of media.Exchange.
 type Exchange interface {
 	Offer() []byte
+	Changed() bool
 	Answer(answer []byte) ([]byte, error)
 	Reject()
 }
@@ -67,9 +72,29 @@ type mediaSession struct{ *media.Session }
 func (s mediaSession) Signalling(p *media.Party, source netip.Addr) { p.SetSignalling(source) }
 
 func (s mediaSession) Offer(from, to *media.Party, offer []byte) (Exchange, error) {
-	x, err := s.Session.Offer(from, to, offer)
+	return exchanged(s.Session.Offer(from, to, offer))
+}
+
+func (s mediaSession) Reoffer(from, to *media.Party) (Exchange, error) {
+	return exchanged(s.Session.Reoffer(from, to))
+}
+
+func (s mediaSession) Renew(to *media.Party, d media.Direction) (Exchange, error) {
+	return exchanged(s.Session.Renew(to, d))
+}
+
+func (s mediaSession) Take(p *media.Party, from Session) error {
+	other, ok := from.(mediaSession)
+	if !ok {
+		return media.ErrClosed
+	}
+	return s.Session.Take(p, other.Session)
+}
+
+// exchanged makes no typed nil of an error.
+func exchanged(x *media.Exchange, err error) (Exchange, error) {
 	if err != nil {
-		return nil, err // not a typed nil
+		return nil, err
 	}
 	return x, nil
 }
