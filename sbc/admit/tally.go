@@ -1,9 +1,9 @@
 package admit
 
 import (
-	"hash/maphash"
+	"slices"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,15 +26,33 @@ const (
 	ReasonRate  = "call rate exceeded"
 )
 
+// Claim is one wish for a place.
+type Claim struct {
+	// Call is the id of the call. A count of a profile that a call touches with both its legs holds it once.
+	Call      string
+	Trunk     *sbc.Trunk
+	Direction Direction
+	// Bounds are the limit profiles besides the trunk's own limits; one that is named twice with the same key counts once.
+	Bounds []Bound
+}
+
+// Bound is a limit profile, and the key under which it counts the call.
+type Bound struct {
+	Profile *sbc.LimitProfile
+	Key     string
+}
+
 // Verdict is the decision on one call.
 type Verdict struct {
 	OK bool
-	// Code and Reason are the SIP answer of a refusal: 503 (RFC 3261 21.5.4).
+	// Code and Reason are the SIP answer of a refusal: 503 (RFC 3261 21.5.4), or what the profile says.
 	Code   int
 	Reason string
 	// RetryAfter is when trying again makes sense, in whole seconds; 0 where nobody knows (a call must end first). A client may
 	// send nothing at all for that long (RFC 3261 21.5.4), so it is never longer than needed.
 	RetryAfter time.Duration
+	// Bound is the profile and key that refused; its zero value is the trunk.
+	Bound Bound
 }
 
 // Options are what a Tally needs; the zero value will do.
@@ -45,155 +63,167 @@ type Options struct {
 	Registerer prometheus.Registerer
 }
 
-// shards is how many locks share the trunks: enough that two busy trunks rarely meet.
-const shards = 64
-
-// Tally counts calls by trunk. It is safe for concurrent use.
+// Tally counts calls. It is safe for concurrent use.
 type Tally struct {
 	now     func() time.Time
 	epoch   time.Time
-	seed    maphash.Seed
 	metrics *metrics
-	shard   [shards]shard
-}
 
-// shard is a part of the trunks under one lock.
-type shard struct {
-	mu     sync.Mutex
-	trunks map[string]*counter
-}
-
-// counter is one trunk's.
-type counter struct {
-	in, out int
-	// recent are the calls admitted within the last second.
-	recent window
+	mu sync.Mutex
+	// counts are by profile and key; those of the trunks themselves by "" and the trunk's id.
+	counts map[string]map[string]*count
+	// fading are counts without calls, of which the last second is still known, by the time of their last call's end.
+	fading []fading
+	// places are all that are taken, newest first.
+	places *Place
 }
 
 // New makes an empty Tally.
 func New(o Options) *Tally {
-	t := &Tally{now: o.Now, seed: maphash.MakeSeed()}
+	t := &Tally{now: o.Now, counts: map[string]map[string]*count{}}
 	if t.now == nil {
 		t.now = time.Now
 	}
 	t.epoch = t.now()
-	for i := range t.shard {
-		t.shard[i].trunks = map[string]*counter{}
-	}
 	t.metrics = newMetrics(o.Registerer, t)
 	return t
 }
 
-// Call takes a place for one call on a trunk, or says why not. A call through the border takes two: one on each trunk. Release
-// gives the place back; it is never nil, may be called from any goroutine and counts once. The rate (MaxCallsPerSecond) is of
-// calls that come from the trunk; refused calls do not count towards it.
-func (t *Tally) Call(trunk *sbc.Trunk, dir Direction) (release func(), v Verdict) {
-	s := t.shardOf(trunk.ID)
-	now := t.now().Sub(t.epoch)
-	s.mu.Lock()
-	c := s.trunks[trunk.ID]
-	if c == nil {
-		c = &counter{}
-		s.trunks[trunk.ID] = c
-	}
-	v = c.take(trunk, dir, now)
-	s.mu.Unlock()
+// Take takes a place for one call on a trunk and within all bounds, or says why not; then nothing was counted. A call through the
+// border takes two: one on each trunk. The place is nil after a refusal. The trunk's rate (MaxCallsPerSecond) is of calls that come
+// from it; refused calls count towards no rate.
+func (t *Tally) Take(c Claim) (*Place, Verdict) {
+	t.mu.Lock()
+	now := t.sweep()
+	v := t.check(&c, now)
 	if !v.OK {
+		t.mu.Unlock()
 		t.metrics.refused(v)
-		return func() {}, v
+		return nil, v
 	}
-	p := &place{tally: t, trunkID: trunk.ID, dir: dir}
-	return p.release, v
+	p := t.take(&c, now)
+	t.mu.Unlock()
+	return p, v
 }
 
-// take checks and counts in one step; the shard's lock is held.
-func (c *counter) take(trunk *sbc.Trunk, dir Direction, now time.Duration) Verdict {
-	if trunk.MaxCalls > 0 && c.in+c.out >= trunk.MaxCalls {
-		return Verdict{Code: 503, Reason: ReasonCalls}
+// Look says what Take would say now. It takes nothing.
+func (t *Tally) Look(c Claim) Verdict {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.check(&c, t.sweep())
+}
+
+// check looks whether there is room everywhere; the lock is held.
+func (t *Tally) check(c *Claim, now time.Duration) Verdict {
+	if v := t.counts[""][c.Trunk.ID].trunkHas(c.Trunk, c.Direction, now); !v.OK {
+		return v
 	}
-	if dir == In && trunk.MaxCallsPerSecond > 0 {
-		if wait := c.recent.take(now, trunk.MaxCallsPerSecond); wait > 0 {
-			return Verdict{Code: 503, Reason: ReasonRate, RetryAfter: wholeSeconds(wait)}
+	for _, b := range c.Bounds {
+		if v := t.counts[b.Profile.ID][b.Key].has(b.Profile, c, now); !v.OK {
+			v.Bound = b
+			return v
 		}
-	}
-	if dir == In {
-		c.in++
-	} else {
-		c.out++
 	}
 	return Verdict{OK: true}
 }
 
-// place is one call's hold on a trunk.
-type place struct {
-	tally   *Tally
-	trunkID string
-	dir     Direction
-	done    atomic.Bool
+// take counts; the lock is held.
+func (t *Tally) take(c *Claim, now time.Duration) *Place {
+	p := &Place{tally: t, call: c.Call, dir: c.Direction, trunk: t.count("", c.Trunk.ID), next: t.places}
+	if t.places != nil {
+		t.places.prev = p
+	}
+	t.places = p
+	p.trunk.add(p, c.Direction == In && c.Trunk.MaxCallsPerSecond > 0, now)
+	for _, b := range c.Bounds {
+		if n := t.count(b.Profile.ID, b.Key); !slices.Contains(p.more, n) {
+			p.more = append(p.more, n)
+			n.add(p, true, now)
+		}
+	}
+	return p
 }
 
-// release gives the place back once.
-func (p *place) release() {
-	if p.done.Swap(true) {
-		return
+// count finds a count, or makes it; the lock is held.
+func (t *Tally) count(profile, key string) *count {
+	of := t.counts[profile]
+	if of == nil {
+		of = map[string]*count{}
+		t.counts[profile] = of
 	}
-	t := p.tally
-	s := t.shardOf(p.trunkID)
-	now := t.now().Sub(t.epoch)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := s.trunks[p.trunkID]
-	if p.dir == In {
-		c.in--
-	} else {
-		c.out--
+	n := of[key]
+	if n == nil {
+		n = &count{profile: profile, key: key}
+		if profile != "" {
+			n.holders = map[string]int{}
+		}
+		of[key] = n
 	}
-	// A trunk without calls is forgotten, so that deleted trunks leave nothing behind.
-	if c.in+c.out == 0 && c.recent.empty(now) {
-		delete(s.trunks, p.trunkID)
-	}
+	return n
 }
 
 // Usage is how many calls of a trunk are in progress.
 type Usage struct{ In, Out int }
 
-// Usage counts the calls of one trunk.
-func (t *Tally) Usage(trunkID string) Usage {
-	s := t.shardOf(trunkID)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c := s.trunks[trunkID]; c != nil {
-		return Usage{c.in, c.out}
+// OfTrunk counts the calls of one trunk.
+func (t *Tally) OfTrunk(trunkID string) Usage {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n := t.counts[""][trunkID]; n != nil {
+		return Usage{n.in, n.out}
 	}
 	return Usage{}
 }
 
 // Each gives the counts of every trunk with calls, in no order; f is called without a lock held.
 func (t *Tally) Each(f func(trunkID string, u Usage)) {
-	for i := range t.shard {
-		for id, u := range t.shard[i].copy() {
-			f(id, u)
+	t.mu.Lock()
+	all := make(map[string]Usage, len(t.counts[""]))
+	for id, n := range t.counts[""] {
+		if n.in+n.out > 0 {
+			all[id] = Usage{n.in, n.out}
 		}
+	}
+	t.mu.Unlock()
+	for id, u := range all {
+		f(id, u)
 	}
 }
 
-func (s *shard) copy() map[string]Usage {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	out := make(map[string]Usage, len(s.trunks))
-	for id, c := range s.trunks {
-		if c.in+c.out > 0 {
-			out[id] = Usage{c.in, c.out}
+// Usage gives the counts of a limit profile that are not zero, by key.
+func (t *Tally) Usage(profileID string) []sbc.LimitUsage {
+	list := []sbc.LimitUsage{}
+	if profileID == "" {
+		return list
+	}
+	t.mu.Lock()
+	now := t.sweep()
+	for key, n := range t.counts[profileID] {
+		u := sbc.LimitUsage{Key: key, CallsIn: n.in, CallsOut: n.out, RateIn: n.recentIn.count(now), RateOut: n.recentOut.count(now)}
+		if u.CallsIn+u.CallsOut+u.RateIn+u.RateOut > 0 {
+			list = append(list, u)
 		}
 	}
-	return out
+	t.mu.Unlock()
+	slices.SortFunc(list, func(x, y sbc.LimitUsage) int { return strings.Compare(x.Key, y.Key) })
+	return list
 }
 
-func (t *Tally) shardOf(trunkID string) *shard {
-	return &t.shard[maphash.String(t.seed, trunkID)%shards]
-}
-
-// wholeSeconds rounds up: Retry-After counts in seconds (RFC 3261 20.33).
-func wholeSeconds(d time.Duration) time.Duration {
-	return (d + time.Second - 1) / time.Second * time.Second
+// Reconcile gives the places back whose calls are no more, and says how many there were. Alive is called without a lock held; it
+// must know a call from before its first place is taken until after its last one was given back.
+func (t *Tally) Reconcile(alive func(call string) bool) int {
+	t.mu.Lock()
+	places := make([]*Place, 0, 64)
+	calls := make([]string, 0, 64)
+	for p := t.places; p != nil; p = p.next {
+		places, calls = append(places, p), append(calls, p.call)
+	}
+	t.mu.Unlock()
+	found := 0
+	for i, p := range places {
+		if !alive(calls[i]) && p.releaseOf(calls[i]) {
+			found++
+		}
+	}
+	return found
 }

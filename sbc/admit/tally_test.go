@@ -27,32 +27,47 @@ func trunk(id string, calls, rate int) *sbc.Trunk {
 	return t
 }
 
+// take counts a call if there is room.
+func take(w *window, now time.Duration, limit int) time.Duration {
+	wait := w.wait(now, limit)
+	if wait == 0 {
+		w.add(now)
+	}
+	return wait
+}
+
+// call takes a place on a trunk alone.
+func (t *Tally) call(trunk *sbc.Trunk, dir Direction) (release func(), v Verdict) {
+	p, v := t.Take(Claim{Call: "call_1", Trunk: trunk, Direction: dir})
+	return p.Release, v
+}
+
 func TestLimitIsOfBothDirections(t *testing.T) {
 	tally := New(Options{})
 	tr := trunk("trk_1", 3, 0)
 	var releases []func()
 	for i, dir := range []Direction{In, Out, In} {
-		release, v := tally.Call(tr, dir)
+		release, v := tally.call(tr, dir)
 		if !v.OK {
 			t.Fatalf("call %d: %+v", i, v)
 		}
 		releases = append(releases, release)
 	}
 	for _, dir := range []Direction{In, Out} {
-		release, v := tally.Call(tr, dir)
+		release, v := tally.call(tr, dir)
 		if v.OK || v.Code != 503 || v.Reason != ReasonCalls || v.RetryAfter != 0 {
 			t.Errorf("the fourth call: %+v", v)
 		}
 		release() // gives back nothing
 	}
-	if u := tally.Usage("trk_1"); u != (Usage{2, 1}) {
+	if u := tally.OfTrunk("trk_1"); u != (Usage{2, 1}) {
 		t.Errorf("%+v", u)
 	}
-	if _, v := tally.Call(trunk("trk_2", 3, 0), In); !v.OK {
+	if _, v := tally.call(trunk("trk_2", 3, 0), In); !v.OK {
 		t.Error("another trunk is bound by this one's limit")
 	}
 	releases[1]()
-	if _, v := tally.Call(tr, Out); !v.OK {
+	if _, v := tally.call(tr, Out); !v.OK {
 		t.Error("the place given back is not given")
 	}
 }
@@ -61,26 +76,24 @@ func TestLimitIsOfBothDirections(t *testing.T) {
 func TestReleaseCountsOnce(t *testing.T) {
 	tally := New(Options{})
 	tr := trunk("trk_1", 2, 0)
-	first, _ := tally.Call(tr, In)
-	second, _ := tally.Call(tr, In)
+	first, _ := tally.call(tr, In)
+	second, _ := tally.call(tr, In)
 	var group sync.WaitGroup
 	for range 50 {
 		group.Go(first)
 	}
 	group.Wait()
-	if u := tally.Usage("trk_1"); u.In != 1 {
+	if u := tally.OfTrunk("trk_1"); u.In != 1 {
 		t.Errorf("%d calls after one of two ended", u.In)
 	}
 	second()
 	second()
 	first()
-	if u := tally.Usage("trk_1"); u != (Usage{}) {
+	if u := tally.OfTrunk("trk_1"); u != (Usage{}) {
 		t.Errorf("%+v", u)
 	}
-	for i := range tally.shard {
-		if len(tally.shard[i].trunks) > 0 {
-			t.Error("a trunk without calls is remembered")
-		}
+	if len(tally.counts) > 0 || tally.places != nil {
+		t.Error("a trunk without calls is remembered")
 	}
 }
 
@@ -96,7 +109,7 @@ func TestBurstNeverPassesTheLimit(t *testing.T) {
 			if i%2 == 0 {
 				dir = Out
 			}
-			release, v := tally.Call(tr, dir)
+			release, v := tally.call(tr, dir)
 			if !v.OK {
 				return
 			}
@@ -114,12 +127,12 @@ func TestBurstNeverPassesTheLimit(t *testing.T) {
 	}
 	held := 0
 	for range 1000 {
-		if _, v := tally.Call(tr, In); v.OK {
+		if _, v := tally.call(tr, In); v.OK {
 			held++
 		}
 	}
-	if held != 10 || tally.Usage("trk_1") != (Usage{In: 10}) {
-		t.Errorf("%d held, %+v", held, tally.Usage("trk_1"))
+	if held != 10 || tally.OfTrunk("trk_1") != (Usage{In: 10}) {
+		t.Errorf("%d held, %+v", held, tally.OfTrunk("trk_1"))
 	}
 }
 
@@ -127,7 +140,7 @@ func TestRateIsASlidingWindow(t *testing.T) {
 	c := &clock{}
 	tally := New(Options{Now: c.now})
 	tr := trunk("trk_1", 0, 2)
-	call := func() Verdict { _, v := tally.Call(tr, In); return v }
+	call := func() Verdict { _, v := tally.call(tr, In); return v }
 	if !call().OK {
 		t.Fatal("the first")
 	}
@@ -139,7 +152,7 @@ func TestRateIsASlidingWindow(t *testing.T) {
 	if v := call(); v.OK || v.Code != 503 || v.Reason != ReasonRate || v.RetryAfter != time.Second {
 		t.Errorf("the third within a second: %+v", v)
 	}
-	if _, v := tally.Call(tr, Out); !v.OK {
+	if _, v := tally.call(tr, Out); !v.OK {
 		t.Error("the rate of calls from the trunk bound one to it")
 	}
 	c.forward(time.Millisecond) // one second after the first
@@ -161,15 +174,15 @@ func TestLimitsFollowTheTrunk(t *testing.T) {
 	c := &clock{}
 	tally := New(Options{Now: c.now})
 	for range 5 {
-		tally.Call(trunk("trk_1", 5, 5), In)
+		tally.call(trunk("trk_1", 5, 5), In)
 	}
-	if _, v := tally.Call(trunk("trk_1", 2, 0), Out); v.OK {
+	if _, v := tally.call(trunk("trk_1", 2, 0), Out); v.OK {
 		t.Error("a lowered limit of calls")
 	}
-	if _, v := tally.Call(trunk("trk_1", 9, 3), In); v.OK || v.RetryAfter != time.Second {
+	if _, v := tally.call(trunk("trk_1", 9, 3), In); v.OK || v.RetryAfter != time.Second {
 		t.Errorf("a lowered rate: %+v", v)
 	}
-	if _, v := tally.Call(trunk("trk_1", 9, 6), In); !v.OK {
+	if _, v := tally.call(trunk("trk_1", 9, 6), In); !v.OK {
 		t.Error("a raised one")
 	}
 }
@@ -184,7 +197,7 @@ func TestWindowIsExact(t *testing.T) {
 			now += time.Duration(rapid.IntRange(0, 300).Draw(t, "after")) * time.Millisecond
 			limit := rapid.IntRange(1, 20).Draw(t, "limit")
 			recent := slices.DeleteFunc(slices.Clone(admitted), func(at time.Duration) bool { return now-at >= span })
-			wait := w.take(now, limit)
+			wait := take(&w, now, limit)
 			if (wait == 0) != (len(recent) < limit) {
 				t.Fatalf("at %v with %d of %d: wait %v", now, len(recent), limit, wait)
 			}
@@ -212,9 +225,9 @@ func TestWindowIsExact(t *testing.T) {
 func TestWindowGivesMemoryBack(t *testing.T) {
 	var w window
 	for range 5000 {
-		w.take(0, 10_000)
+		take(&w, 0, 10_000)
 	}
-	if !w.empty(2*time.Second) || w.ring != nil {
+	if w.count(2*time.Second) != 0 || w.ring != nil {
 		t.Errorf("%d places kept", len(w.ring))
 	}
 }
@@ -222,8 +235,8 @@ func TestWindowGivesMemoryBack(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	tally := New(Options{Registerer: registry})
-	tally.Call(trunk("trk_1", 1, 0), In)
-	tally.Call(trunk("trk_1", 1, 0), In)
+	tally.call(trunk("trk_1", 1, 0), In)
+	tally.call(trunk("trk_1", 1, 0), In)
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -254,7 +267,7 @@ func BenchmarkCall(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		i := rand.IntN(100)
 		for pb.Next() {
-			release, _ := tally.Call(trunks[i%100], Out)
+			release, _ := tally.call(trunks[i%100], Out)
 			release()
 			i++
 		}

@@ -15,26 +15,30 @@ type window struct {
 	first, size int
 }
 
-// take counts a call at now if fewer than limit were admitted in the second before it, else it gives the time to wait.
-func (w *window) take(now time.Duration, limit int) (wait time.Duration) {
-	w.expire(now)
-	if w.size >= limit {
-		// After a limit was lowered, more than one call has to leave the window first.
-		leaves := w.ring[(w.first+w.size-limit)%len(w.ring)]
-		return leaves + span - now
+// wait gives the time until a call may be counted if no more than limit are admitted in any second; 0 is now.
+func (w *window) wait(now time.Duration, limit int) time.Duration {
+	if w.count(now) < limit {
+		return 0
 	}
+	// After a limit was lowered, more than one call has to leave the window first.
+	leaves := w.ring[(w.first+w.size-limit)%len(w.ring)]
+	return leaves + span - now
+}
+
+// add counts a call.
+func (w *window) add(now time.Duration) {
+	w.expire(now)
 	if w.size == len(w.ring) {
 		w.grow()
 	}
 	w.ring[(w.first+w.size)%len(w.ring)] = now
 	w.size++
-	return 0
 }
 
-// empty tells whether nothing is left in the window.
-func (w *window) empty(now time.Duration) bool {
+// count is how many calls the window holds.
+func (w *window) count(now time.Duration) int {
 	w.expire(now)
-	return w.size == 0
+	return w.size
 }
 
 // expire lets go of what is a second old or older.

@@ -199,15 +199,13 @@ func (c *Call) acceptable() bool {
 
 // admitted takes the call's place on the caller's trunk.
 func (c *Call) admitted() bool {
-	release, v := c.m.o.Tally.Call(c.decision.trunk, admit.In)
-	if !v.OK {
+	if v := c.takePlace(c.a, admit.In); !v.OK {
 		c.hunt.final(v.Code, "", sbc.EndLimit)
 		if v.RetryAfter > 0 {
 			c.hunt.headers = []msg.Header{{Name: "Retry-After", Value: strconv.Itoa(int(v.RetryAfter / time.Second))}}
 		}
 		return false
 	}
-	c.a.release = release
 	return true
 }
 

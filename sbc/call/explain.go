@@ -40,7 +40,7 @@ func (m *Manager) Explain(req sbc.ExplainRequest) (sbc.Explanation, error) {
 		}
 		return e, nil
 	}
-	e.Steps = append(e.Steps, m.limitStep(d.trunk))
+	e.Steps = append(e.Steps, m.limitSteps(snap, d.trunk, req.Caller, d.caller.Number)...)
 	for _, a := range d.plan.Attempts {
 		e.Attempts = append(e.Attempts, sbc.DecisionAttempt{
 			TrunkID: a.TrunkID, TargetID: a.TargetID, EndpointID: a.EndpointID, Number: a.Number, Address: a.Address, Port: a.Port,
@@ -59,21 +59,6 @@ func (m *Manager) strangerOf(snap *config.Snapshot, interfaceID string) sbc.Unkn
 		}
 	}
 	return sbc.UnknownDrop
-}
-
-// limitStep shows a trunk's limit and what is used of it.
-func (m *Manager) limitStep(t *sbc.Trunk) sbc.DecisionStep {
-	u := m.o.Tally.Usage(t.ID)
-	s := sbc.DecisionStep{Stage: "admit", Subject: t.ID, Verdict: "taken", Detail: fmt.Sprintf("%d calls in progress, no limit",
-		u.In+u.Out)}
-	if t.MaxCalls > 0 {
-		s.Detail = fmt.Sprintf("%d of %d calls in progress", u.In+u.Out, t.MaxCalls)
-		if u.In+u.Out >= t.MaxCalls {
-			s.Verdict = "refused"
-			s.Detail += ": now it would get 503"
-		}
-	}
-	return s
 }
 
 // explainSource checks where the call would come from.

@@ -81,6 +81,8 @@ func resources(edit func(id string, r sbc.Resource)) []sbc.Resource {
 	target := &sbc.Target{Meta: meta("tgt_1")}
 	target.Defaults()
 	target.RouteListID, target.TrunkID = "rls_1", "trk_b"
+	limits := &sbc.LimitProfile{Meta: meta("lmp_1")} // named by nobody
+	limits.Defaults()
 	rs := []sbc.Resource{
 		tenant, realm("rlm_a", sbc.UnknownDrop), realm("rlm_b", sbc.UnknownReject),
 		iface("sif_a", "rlm_a", borderA), iface("sif_b", "rlm_b", borderB),
@@ -89,7 +91,7 @@ func resources(edit func(id string, r sbc.Resource)) []sbc.Resource {
 		trunk("trk_a", "rlm_a", "rpl_1"), trunk("trk_b", "rlm_b", ""),
 		endpoint("end_1", 1), endpoint("end_2", 2),
 		identity("idn_a", "trk_a", callerIP), identity("idn_b", "trk_b", calleeIP),
-		rule, no, target,
+		rule, no, target, limits,
 	}
 	if edit != nil {
 		for _, r := range rs {
@@ -133,7 +135,7 @@ func newWorld(t testing.TB, edit func(id string, r sbc.Resource)) *world {
 	w.m = New(Options{
 		Snapshot: func() *config.Snapshot { return snap }, Wire: w.wire, Engine: w.engine, Ledger: w.ledger, Tally: w.tally,
 		Node: "node-1", Events: w.events.add,
-		Log:  slog.New(&complaints{w: w, TextHandler: slog.NewTextHandler(io.Discard, nil)}),
+		Log: slog.New(&complaints{w: w, TextHandler: slog.NewTextHandler(io.Discard, nil)}),
 	})
 	return w
 }

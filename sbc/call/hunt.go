@@ -101,12 +101,10 @@ func (c *Call) launch(at *route.Attempt) bool {
 		c.hunt.failed(l, 0, "out of service", 503, sbc.EndNoRoute)
 		return false
 	}
-	release, v := c.m.o.Tally.Call(trunk, admit.Out)
-	if !v.OK {
+	if v := c.takePlace(l, admit.Out); !v.OK {
 		c.hunt.failed(l, 0, "limit", v.Code, sbc.EndLimit)
 		return false
 	}
-	l.release = release
 	body, ok := c.offerTo(l)
 	if !ok {
 		c.release(l)
@@ -166,14 +164,6 @@ func (c *Call) release(l *leg) {
 		c.session.Drop(l.party)
 	}
 	l.party = nil
-}
-
-// leave gives a leg's place on its trunk back.
-func (l *leg) leave() {
-	if l.release != nil {
-		l.release()
-		l.release = nil
-	}
 }
 
 // buildInvite builds the INVITE of an attempt. Nothing is copied from the caller's: numbers stay, hosts are ours and the

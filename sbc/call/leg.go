@@ -6,6 +6,7 @@ import (
 
 	"github.com/sallyport/sallyport/media"
 	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/admit"
 	"github.com/sallyport/sallyport/sbc/dialog"
 	"github.com/sallyport/sallyport/sbc/header"
 	"github.com/sallyport/sallyport/sbc/msg"
@@ -34,8 +35,8 @@ type leg struct {
 	agent   string
 	// updates tells whether the peer takes UPDATE, as far as its Allow and its own requests say.
 	updates answer
-	// release gives the place on the trunk back.
-	release func()
+	// place is the leg's on its trunk, nil before and after.
+	place *admit.Place
 	// words tell the peer apart; they are those of the dialog worded and of earlier ones. contact is the name the peer has for itself.
 	words   []string
 	worded  *dialog.Dialog

@@ -1,0 +1,84 @@
+package call
+
+import (
+	"fmt"
+
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/admit"
+	"github.com/sallyport/sallyport/sbc/config"
+)
+
+// takePlace takes a leg's place on its trunk and in every limit profile that bounds it there: in all of them or in none.
+func (c *Call) takePlace(l *leg, dir admit.Direction) admit.Verdict {
+	claim := admit.Claim{Call: c.id, Trunk: l.trunk, Direction: dir}
+	if len(c.snap.Rows.Limits) > 0 {
+		claim.Bounds = bounds(c.snap, l.trunk, l.endpointID, c.rec.caller, c.rec.normalised)
+	}
+	place, v := c.m.o.Tally.Take(claim)
+	l.place = place
+	return v
+}
+
+// leave gives a leg's place on its trunk back.
+func (l *leg) leave() {
+	l.place.Release()
+	l.place = nil
+}
+
+// bounds lists the limit profiles of a trunk, of the endpoint a call goes to ("" for none) and of the tenant, each with the key
+// that the call has there.
+func bounds(snap *config.Snapshot, t *sbc.Trunk, endpointID, caller, callee string) (list []admit.Bound) {
+	add := func(p *sbc.LimitProfile, each string) {
+		if p == nil {
+			return
+		}
+		b := admit.Bound{Profile: p, Key: each}
+		switch p.Key {
+		case sbc.LimitShared:
+			b.Key = ""
+		case sbc.LimitCaller:
+			b.Key = caller
+		case sbc.LimitCallee:
+			b.Key = callee
+		}
+		list = append(list, b)
+	}
+	for _, id := range t.LimitProfileIDs {
+		add(snap.Limit(id), t.ID)
+	}
+	if e := snap.Endpoint(endpointID); e != nil {
+		for _, id := range e.LimitProfileIDs {
+			add(snap.Limit(id), e.ID)
+		}
+	}
+	for _, p := range snap.TenantLimits(t.TenantID) {
+		add(p, t.TenantID)
+	}
+	return list
+}
+
+// limitSteps show a trunk's own limit and its limit profiles, and what is used of them now.
+func (m *Manager) limitSteps(snap *config.Snapshot, t *sbc.Trunk, caller, callee string) []sbc.DecisionStep {
+	u := m.o.Tally.OfTrunk(t.ID)
+	s := sbc.DecisionStep{Stage: "admit", Subject: t.ID, Verdict: "taken", Detail: fmt.Sprintf("%d calls in progress, no limit",
+		u.In+u.Out)}
+	if t.MaxCalls > 0 {
+		s.Detail = fmt.Sprintf("%d of %d calls in progress", u.In+u.Out, t.MaxCalls)
+		if u.In+u.Out >= t.MaxCalls {
+			s.Verdict = "refused"
+			s.Detail += ": now it would get 503"
+		}
+	}
+	steps := []sbc.DecisionStep{s}
+	for _, b := range bounds(snap, t, "", caller, callee) {
+		s := sbc.DecisionStep{Stage: "admit", Subject: b.Profile.ID, Verdict: "taken", Detail: "within the limits"}
+		if v := m.o.Tally.Look(admit.Claim{Trunk: t, Direction: admit.In, Bounds: []admit.Bound{b}}); !v.OK && v.Bound == b {
+			s.Verdict, s.Detail = "refused", fmt.Sprintf("%s: now it would get %d", v.Reason, v.Code)
+		}
+		if b.Key != "" {
+			s.Detail += ", counted for " + b.Key
+		}
+		steps = append(steps, s)
+	}
+	return steps
+}
