@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/sallyport/sallyport/sbc/dialog"
+	"github.com/sallyport/sallyport/sbc/header"
 	"github.com/sallyport/sallyport/sbc/msg"
 	"github.com/sallyport/sallyport/sbc/route"
 )
@@ -62,18 +63,20 @@ func partSDP(body []byte, boundary string) []byte {
 	return nil
 }
 
-// inviteTo builds the INVITE to an address: the numbers are the caller's and the plan's, every host is ours or the target's.
-// The host of From is left empty; it is known when the interface is.
-func inviteTo(at *route.Attempt, in *msg.Message) (*msg.Message, msg.NameAddr) {
+// inviteTo builds the INVITE to an address: the number is the plan's, every host is ours or the target's. The host of From may be
+// empty; it is known when the interface is.
+func inviteTo(at *route.Attempt, from msg.NameAddr, userPhone bool) *msg.Message {
 	var uri, to msg.URI
 	uri.Scheme, uri.User, uri.Host, uri.Port = "sip", escape(at.Number), strings.Trim(at.Address, "[]"), at.Port
+	to.Scheme, to.User, to.Host = "sip", uri.User, uri.Host
+	if userPhone && header.IsNumber(at.Number) {
+		uri.UriParams = msg.SetParam(uri.UriParams, "user", "phone")
+		to.UriParams = msg.SetParam(to.UriParams, "user", "phone")
+	}
 	if at.Transport != "" && at.Transport != "udp" {
 		uri.UriParams = msg.SetParam(uri.UriParams, "transport", string(at.Transport))
 	}
-	to.Scheme, to.User, to.Host = "sip", uri.User, uri.Host
-	from := callerAddr(in)
-	req := dialog.NewInvite(uri, from, msg.NameAddr{URI: to})
-	return req, from
+	return dialog.NewInvite(uri, from, msg.NameAddr{URI: to})
 }
 
 // escape spells a number as the user part of a URI (RFC 3261 25.1: unreserved and user-unreserved stay, but for those that
@@ -99,28 +102,6 @@ func escape(user string) string {
 		}
 	}
 	return string(b)
-}
-
-// anonymousHost stands for nobody's host (RFC 3323 4.1.1.3); a caller who asked for it keeps it.
-const anonymousHost = "anonymous.invalid"
-
-// callerAddr is the caller as the callee sees it: display name and number, without a host.
-func callerAddr(in *msg.Message) msg.NameAddr {
-	var u msg.URI
-	u.Scheme, u.User = "sip", number(in.From.URI)
-	host := in.From.URI.Host
-	switch {
-	case strings.EqualFold(host, anonymousHost):
-		u.Host = anonymousHost
-	case u.User == "", strings.EqualFold(u.User, host), !literal(u.User).IsUnspecified() && literal(u.User).IsValid():
-		u.User = "anonymous" // an address instead of a number
-	}
-	u.User = escape(u.User)
-	display := in.From.Display
-	if !harmless(display, host) {
-		display = ""
-	}
-	return msg.NameAddr{Display: display, URI: u}
 }
 
 // harmless tells whether a display name is a name and not an address: nothing in it may name a host.

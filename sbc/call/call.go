@@ -9,6 +9,7 @@ import (
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/admit"
 	"github.com/sallyport/sallyport/sbc/config"
+	"github.com/sallyport/sallyport/sbc/header"
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
@@ -52,7 +53,7 @@ func newCall(m *Manager, snap *config.Snapshot, tx msg.ServerTx, req *msg.Messag
 	c := &Call{m: m, id: sbc.NewID(sbc.PrefixCall), snap: snap, started: now(), ladder: new(ladder), tx: tx, invite: req, decision: d}
 	c.a = c.newLeg(sbc.SideCaller, d.caller.TrunkID, d.trunk, 0)
 	c.a.end.heard(req.Hop.Remote.Addr())
-	c.rec.begin(req, d)
+	c.rec.begin(req, d, header.CallerOf(req, d.trunk, c.trust(c.a)).Number)
 	return c
 }
 

@@ -29,10 +29,10 @@ type record struct {
 	written                     bool
 }
 
-// begin notes what the INVITE says.
-func (r *record) begin(req *msg.Message, d decision) {
+// begin notes what the INVITE says; caller is the number that its trunk is believed.
+func (r *record) begin(req *msg.Message, d decision, caller string) {
 	r.from, r.to, r.ruri = req.From.URI.String(), req.To.URI.String(), req.RequestURI.String()
-	r.caller, r.callee, r.normalised = number(req.From.URI), number(req.RequestURI), d.caller.Number
+	r.caller, r.callee, r.normalised = caller, number(req.RequestURI), d.caller.Number
 	r.local, r.remote, r.transport = addr(req.Hop.Local), addr(req.Hop.Remote), req.Hop.Transport
 	r.sipCallID = req.CallID
 }

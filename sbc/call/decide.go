@@ -2,8 +2,6 @@ package call
 
 import (
 	"math/rand/v2"
-	"net/url"
-	"strings"
 
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/config"
@@ -79,27 +77,5 @@ func (d *decision) step(trace bool, stage, subject, verdict, detail string) {
 	}
 }
 
-// number gives the telephone number, or the name, that a URI stands for: the user part of a SIP URI without its parameters, the
-// number of a tel URI without its visual separators (RFC 3966 5.1.1).
-func number(u msg.URI) string {
-	if u.IsSIP() {
-		n, _, _ := strings.Cut(u.User, ";")
-		if strings.IndexByte(n, '%') >= 0 {
-			if plain, err := url.PathUnescape(n); err == nil {
-				n = plain
-			}
-		}
-		return n
-	}
-	scheme, rest, _ := strings.Cut(u.Raw, ":")
-	if !strings.EqualFold(scheme, "tel") {
-		return ""
-	}
-	rest, _, _ = strings.Cut(rest, ";")
-	return strings.Map(func(r rune) rune {
-		if strings.ContainsRune("-.() ", r) {
-			return -1
-		}
-		return r
-	}, rest)
-}
+// number gives the telephone number, or the name, that a URI stands for.
+func number(u msg.URI) string { return u.Number() }

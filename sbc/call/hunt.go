@@ -170,7 +170,8 @@ func (c *Call) release(l *leg) {
 // target's, the rest is what the whitelist lets pass.
 func (c *Call) buildInvite(l *leg, at *route.Attempt) *request {
 	in := c.invite
-	req, from := inviteTo(at, in)
+	from := c.callerTo(l)
+	req := inviteTo(at, from, l.trunk != nil && l.trunk.CallerIdentity.UserPhone)
 	l.tag, l.inviteSeq = req.From.Tag(), req.CSeq.Seq
 	forwards := 70
 	if in.MaxForwards >= 0 {

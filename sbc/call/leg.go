@@ -2,6 +2,7 @@ package call
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/sallyport/sallyport/media"
@@ -41,6 +42,8 @@ type leg struct {
 	words   []string
 	worded  *dialog.Dialog
 	contact string
+	// hidden is what the peer must not see of the other side's caller, who wishes so; nil for most.
+	hidden []string
 }
 
 // newLeg makes a leg and how it is found.
@@ -138,9 +141,13 @@ func (c *Call) partyOptions(l *leg, signalling netip.Addr) media.PartyOptions {
 
 // flow says between whom a message passes.
 func (c *Call) flow(from, to *leg) header.Flow {
-	return header.Flow{
+	f := header.Flow{
 		FromTrunk: from.trunk, ToTrunk: to.trunk, FromTrust: c.trust(from), ToTrust: c.trust(to), Also: c.words(from),
 	}
+	if to.hidden != nil {
+		f.Also = slices.Concat(f.Also, to.hidden)
+	}
+	return f
 }
 
 // trust is how far the leg's realm is believed; no realm is believed least.

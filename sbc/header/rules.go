@@ -62,6 +62,9 @@ const maxIdentities = 2
 
 // identity passes asserted identities (RFC 3325) written anew: display name, number, our host.
 func identity(c *collector, name string) {
+	if !c.believes(name) || !c.sends(name) {
+		return
+	}
 	taken := 0
 	for _, value := range c.in.Values(name) {
 		if taken == maxIdentities {
@@ -88,38 +91,23 @@ func identity(c *collector, name string) {
 func (c *collector) identityURI(u msg.URI) string {
 	// What follows a semicolon in the user part (RFC 3261 19.1.6) may hold a host (phone-context).
 	user, _, _ := strings.Cut(u.User, ";")
+	to := Policy(c.flow.ToTrunk)
 	switch {
 	case u.IsTel():
 		if telPart.MatchString(user) && !c.secrets().Shows(user) {
-			return "tel:" + user
+			return "tel:" + Format(user, to.Format)
 		}
 	case u.IsSIP():
 		if !userPart.MatchString(user) || holdsAddress(user) || c.secrets().Shows(user) {
 			return ""
 		}
-		uri := "sip:" + user + "@" + HostToken
-		if v, ok := u.Param("user"); ok && strings.EqualFold(v, "phone") {
+		uri := "sip:" + Format(user, to.Format) + "@" + HostToken
+		if v, ok := u.Param("user"); ok && strings.EqualFold(v, "phone") || to.UserPhone && IsNumber(user) {
 			uri += ";user=phone"
 		}
 		return uri
 	}
 	return ""
-}
-
-// privacy passes the values of RFC 3323 4.2, RFC 3325 9.3 and RFC 7044 10.1.
-func privacy(c *collector, name string) {
-	var keep []string
-	for _, value := range c.in.Values(name) {
-		for v := range strings.SplitSeq(value, ";") {
-			switch v = strings.ToLower(strings.TrimSpace(v)); v {
-			case "user", "header", "session", "none", "critical", "id", "history":
-				if len(keep) < 7 {
-					keep = append(keep, v)
-				}
-			}
-		}
-	}
-	c.add(name, strings.Join(keep, ";"))
 }
 
 // priority passes the values of RFC 3261 20.26 and RFC 7090.

@@ -191,6 +191,9 @@ func (t *Table) collect(in *msg.Message, f Flow, where place) []msg.Header {
 		}
 		r.build(c, r.name)
 	}
+	if where == inRequests && in.Method == msg.INVITE {
+		c.callers()
+	}
 	if where != withBodies && f.FromTrunk != nil && f.ToTrunk != nil {
 		c.passed()
 	}

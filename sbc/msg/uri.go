@@ -2,6 +2,7 @@ package msg
 
 import (
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -38,6 +39,31 @@ func (u URI) IsTel() bool { return u.Scheme == "tel" }
 
 // IsZero tells that there is no URI.
 func (u URI) IsZero() bool { return u.Scheme == "" && u.Host == "" && !u.Wildcard }
+
+// Number gives the telephone number, or the name, that the URI stands for: the user part of a SIP URI without its parameters and
+// escapes, the number of a tel URI without its visual separators (RFC 3966 5.1.1).
+func (u URI) Number() string {
+	if u.IsSIP() {
+		n, _, _ := strings.Cut(u.User, ";")
+		if strings.IndexByte(n, '%') >= 0 {
+			if plain, err := url.PathUnescape(n); err == nil {
+				n = plain
+			}
+		}
+		return n
+	}
+	scheme, rest, _ := strings.Cut(u.Raw, ":")
+	if !strings.EqualFold(scheme, "tel") {
+		return ""
+	}
+	rest, _, _ = strings.Cut(rest, ";")
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune("-.() ", r) {
+			return -1
+		}
+		return r
+	}, rest)
+}
 
 // Clone copies the URI with its parameters.
 func (u URI) Clone() URI { return URI{Raw: u.Raw, Uri: *u.Uri.Clone()} }
