@@ -17,6 +17,7 @@ import (
 type Call struct {
 	m       *Manager
 	id      string
+	tenant  string // id of the caller's
 	snap    *config.Snapshot
 	started time.Time
 	ladder  *ladder // apart, because it outlives the call
@@ -50,9 +51,14 @@ type Call struct {
 
 // newCall makes a call of an INVITE. It sends nothing.
 func newCall(m *Manager, snap *config.Snapshot, tx msg.ServerTx, req *msg.Message, d decision) *Call {
-	c := &Call{m: m, id: sbc.NewID(sbc.PrefixCall), snap: snap, started: now(), ladder: new(ladder), tx: tx, invite: req, decision: d}
+	c := &Call{
+		m: m, id: sbc.NewID(sbc.PrefixCall), snap: snap, started: now(), ladder: new(ladder), tx: tx, invite: req, decision: d,
+	}
 	c.a = c.newLeg(sbc.SideCaller, d.caller.TrunkID, d.trunk, 0)
-	c.a.end.heard(req.Hop.Remote.Addr())
+	c.a.end.heard(req.Hop)
+	if d.trunk != nil {
+		c.tenant = d.trunk.TenantID
+	}
 	c.rec.begin(req, d, header.CallerOf(req, d.trunk, c.trust(c.a)).Number)
 	return c
 }
@@ -332,9 +338,11 @@ func (c *Call) acked(l *leg, ack *msg.Message) {
 	c.ladder.add(l.side, false, l.attempt, ack.Raw, ack.Hop)
 	d := l.dialogOf(ack)
 	if d == nil {
+		c.m.intruded(l.end, ack, badTags)
 		return
 	}
 	d.Learn(ack.Hop)
+	l.end.heard(ack.Hop)
 	if c.up != nil && c.up.from == l && c.up.req.CSeq.Seq == ack.CSeq.Seq && c.up.phase == phaseAck {
 		c.updateAcked(ack)
 		return

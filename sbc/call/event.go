@@ -3,15 +3,12 @@ package call
 import "github.com/sallyport/sallyport/sbc"
 
 // event tells whoever listens what happened to the call; l is the leg that it concerns, nil for the call as a whole. The data are
-// given away.
+// given away. It may be called from outside the call's queue.
 func (c *Call) event(t sbc.EventType, l *leg, data map[string]string) {
 	if c.m.o.Events == nil {
 		return
 	}
-	e := sbc.Event{Type: t, At: now().UTC(), CallID: c.id, Data: data}
-	if c.a != nil && c.a.trunk != nil {
-		e.TenantID = c.a.trunk.TenantID
-	}
+	e := sbc.Event{Type: t, At: now().UTC(), TenantID: c.tenant, CallID: c.id, Data: data}
 	if l != nil {
 		e.TrunkID = l.end.trunkID
 	}

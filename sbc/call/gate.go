@@ -1,7 +1,6 @@
 package call
 
 import (
-	"net/netip"
 	"strings"
 
 	"github.com/sallyport/sallyport/sbc"
@@ -61,6 +60,9 @@ func (m *Manager) admitInDialog(snap *config.Snapshot, req *msg.Message, tag str
 	if e != nil && m.fromPeer(snap, e, req) {
 		return msg.Decision{Action: msg.Serve}
 	}
+	if e != nil && !e.gone.Load() {
+		m.intruded(e, req, badSource)
+	}
 	if _, ok := snap.Identify.Known(source(req.Hop)); !ok {
 		return m.stranger(snap, req)
 	}
@@ -69,25 +71,6 @@ func (m *Manager) admitInDialog(snap *config.Snapshot, req *msg.Message, tag str
 		return msg.Decision{Action: msg.Silence}
 	}
 	return msg.Decision{Action: msg.Refuse, Status: 481}
-}
-
-// fromPeer tells whether a request comes from the leg's peer as last heard, from an identity of its trunk, or from an address
-// that one of the trunk's endpoints names.
-func (m *Manager) fromPeer(snap *config.Snapshot, e *endpoint, req *msg.Message) bool {
-	from := req.Hop.Remote.Addr()
-	if peer := e.peer.Load(); peer != nil && *peer == from {
-		return true
-	}
-	trunk := e.trunkID
-	if known, ok := snap.Identify.Known(source(req.Hop)); ok && trunk != "" && known.TrunkID == trunk {
-		return true
-	}
-	for _, x := range snap.Rows.Endpoints { // a peer that sends from another of its addresses: rare
-		if a, err := netip.ParseAddr(x.Address); x.TrunkID == trunk && err == nil && a.Unmap() == from {
-			return true
-		}
-	}
-	return false
 }
 
 // stranger is what a request gets that no identity claims.

@@ -49,7 +49,7 @@ type leg struct {
 // newLeg makes a leg and how it is found.
 func (c *Call) newLeg(side sbc.Side, trunkID string, trunk *sbc.Trunk, attempt int) *leg {
 	l := &leg{side: side, attempt: attempt, trunk: trunk, tag: msg.NewTag(), user: msg.NewTag()}
-	l.end = &endpoint{call: c, leg: l, trunkID: trunkID}
+	l.end = &endpoint{call: c, leg: l, trunkID: trunkID, policy: c.snap.Signalling(trunk).InDialogSource}
 	return l
 }
 
@@ -217,9 +217,11 @@ func (c *Call) request(l *leg, tx msg.ServerTx, req *msg.Message) {
 	d := l.dialogOf(req)
 	switch {
 	case d == nil:
+		c.m.intruded(l.end, req, badTags)
 		c.send(tx, c.reply(l, req, 481))
 		return
 	case d.Check(req) != nil: // RFC 3261 12.2.2
+		c.m.intruded(l.end, req, badSequence)
 		c.send(tx, c.reply(l, req, 500))
 		return
 	}
@@ -228,6 +230,7 @@ func (c *Call) request(l *leg, tx msg.ServerTx, req *msg.Message) {
 		return
 	}
 	d.Learn(req.Hop)
+	l.end.heard(req.Hop)
 	l.hears(req)
 	if d != l.d || c.st.ended || l != c.a && l != c.b { // a fork that lost, or an attempt that is over
 		code := 481
@@ -432,7 +435,7 @@ func (r *request) sent(raw []byte, hop msg.Hop) {
 // response is a response to a request of ours.
 func (c *Call) response(r *request, res *msg.Message) {
 	c.ladder.add(r.leg.side, false, r.leg.attempt, res.Raw, res.Hop)
-	r.leg.end.heard(res.Hop.Remote.Addr())
+	r.leg.end.heard(res.Hop)
 	switch r.kind {
 	case reqInvite:
 		c.inviteResponse(r, res)

@@ -58,7 +58,6 @@ func (m *Manager) inDialog(tx msg.ServerTx, req *msg.Message, tag string) {
 	switch {
 	case e == nil:
 	case !e.gone.Load():
-		e.heard(req.Hop.Remote.Addr())
 		if !e.call.post(job{kind: jobRequest, leg: e.leg, tx: tx, msg: req}) {
 			res := m.response(req, 503)
 			res.Append("Retry-After", "1")
@@ -153,8 +152,12 @@ func (m *Manager) respond(tx msg.ServerTx, res *msg.Message) {
 // Ack takes an ACK: that of a 2xx of ours, or one that matches nothing. It does not block.
 func (m *Manager) Ack(ack *msg.Message) {
 	e := m.calls.tag(ack.To.Tag())
-	if e == nil || e.gone.Load() || !m.fromPeer(m.o.Snapshot(), e, ack) {
+	if e == nil || e.gone.Load() {
 		return // RFC 3261 17: an ACK is never answered
+	}
+	if !m.fromPeer(m.o.Snapshot(), e, ack) {
+		m.intruded(e, ack, badSource)
+		return
 	}
 	e.call.post(job{kind: jobAck, leg: e.leg, msg: ack})
 }

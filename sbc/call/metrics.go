@@ -10,17 +10,18 @@ import (
 
 // metrics are what the Manager publishes. No label holds a number, an address or a Call-ID.
 type metrics struct {
-	calls    *prometheus.GaugeVec
-	states   map[sbc.CallState]prometheus.Gauge // of calls, read only
-	attempts *prometheus.CounterVec
-	finished *prometheus.CounterVec
-	releases *prometheus.CounterVec
-	blocked  *prometheus.CounterVec
-	pdd      *prometheus.HistogramVec
-	duration *prometheus.HistogramVec
-	silences prometheus.Counter
-	panics   prometheus.Counter
-	ledger   prometheus.Counter
+	calls      *prometheus.GaugeVec
+	states     map[sbc.CallState]prometheus.Gauge // of calls, read only
+	attempts   *prometheus.CounterVec
+	finished   *prometheus.CounterVec
+	releases   *prometheus.CounterVec
+	blocked    *prometheus.CounterVec
+	intrusions *prometheus.CounterVec
+	pdd        *prometheus.HistogramVec
+	duration   *prometheus.HistogramVec
+	silences   prometheus.Counter
+	panics     prometheus.Counter
+	ledger     prometheus.Counter
 }
 
 // newMetrics registers with r, or with nobody if r is nil.
@@ -41,6 +42,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			"code"),
 		releases: counter("sbc_call_releases_total", "Calls that ended, by who released them and why.", "by", "reason"),
 		blocked:  counter("sbc_blocked_total", "Requests that got no service.", "reason"),
+		intrusions: counter("sbc_dialog_intrusions_total",
+			"Requests with the tag of a call in progress that were not its peer's: wrong source, tags or sequence.", "reason"),
 		pdd: histogram("sbc_call_post_dial_delay_seconds", "From the INVITE to the first ringing or the final answer.",
 			[]float64{.05, .1, .25, .5, 1, 2, 3, 5, 8, 15, 30}),
 		duration: histogram("sbc_call_duration_seconds", "From the answer to the end, answered calls only.",
@@ -57,7 +60,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		m.states[s] = m.calls.WithLabelValues(string(s))
 	}
 	if r != nil {
-		r.MustRegister(m.calls, m.attempts, m.finished, m.releases, m.blocked, m.pdd, m.duration, m.silences, m.panics, m.ledger)
+		r.MustRegister(m.calls, m.attempts, m.finished, m.releases, m.blocked, m.intrusions, m.pdd, m.duration, m.silences, m.panics, m.ledger)
 	}
 	return m
 }

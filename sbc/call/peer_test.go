@@ -2,6 +2,7 @@ package call
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -99,6 +100,9 @@ type peer struct {
 	uri              string
 	inviteBranch     string
 	lastInviteNumber int
+	// port and transport are whence the peer sends; 0 and "" are 5060 and UDP.
+	port      uint16
+	transport sbc.Transport
 }
 
 // caller is a new caller.
@@ -178,8 +182,9 @@ func (p *peer) build(method msg.Method, cseq int, body string, extra ...string) 
 		p.w.t.Fatalf("the test's own message: %v\n%s", err, b.String())
 	}
 	m.Hop = msg.Hop{
-		Interface: p.iface, Transport: sbc.TransportUDP, Local: netip.AddrPortFrom(netip.MustParseAddr(borderA), 5060),
-		Remote: netip.AddrPortFrom(netip.MustParseAddr(p.ip), 5060), At: time.Now(),
+		Interface: p.iface, Transport: cmp.Or(p.transport, sbc.TransportUDP),
+		Local:  netip.AddrPortFrom(netip.MustParseAddr(borderA), 5060),
+		Remote: netip.AddrPortFrom(netip.MustParseAddr(p.ip), cmp.Or(p.port, 5060)), At: time.Now(),
 	}
 	return m
 }

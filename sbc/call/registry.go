@@ -2,7 +2,6 @@ package call
 
 import (
 	"hash/maphash"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -15,23 +14,6 @@ const linger = 32 * time.Second
 
 // shardCount is how many locks share the registry.
 const shardCount = 64
-
-// endpoint is how a dialog is found by our tag: what may be read outside the call's queue.
-type endpoint struct {
-	call *Call
-	leg  *leg
-	// trunkID is the leg's; peer is the last address its peer was heard from, nil before.
-	trunkID string
-	peer    atomic.Pointer[netip.Addr]
-	gone    atomic.Bool
-}
-
-// heard notes the peer's address.
-func (e *endpoint) heard(a netip.Addr) {
-	if old := e.peer.Load(); a.IsValid() && (old == nil || *old != a) {
-		e.peer.Store(&a)
-	}
-}
 
 // registry finds calls by id and dialogs by our tag. Each shard has its own lock, never held while calling anything.
 type registry struct {
@@ -131,10 +113,7 @@ func (r *registry) retire(tag string, now time.Time) {
 	if old == nil {
 		return
 	}
-	e := &endpoint{trunkID: old.trunkID}
-	e.peer.Store(old.peer.Load())
-	e.gone.Store(true)
-	s.tags[tag] = e
+	s.tags[tag] = old.late()
 	s.late = append(s.late, lateTag{tag, now.Add(linger)})
 	for s.swept < len(s.late) && now.After(s.late[s.swept].until) {
 		delete(s.tags, s.late[s.swept].tag)

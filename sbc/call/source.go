@@ -1,0 +1,83 @@
+package call
+
+import (
+	"net/netip"
+	"sync/atomic"
+
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/config"
+	"github.com/sallyport/sallyport/sbc/msg"
+)
+
+// flow is where a peer's messages come from.
+type flow struct {
+	addr      netip.AddrPort
+	transport sbc.Transport
+}
+
+// endpoint is how a dialog is found by our tag: what may be read outside the call's queue.
+type endpoint struct {
+	call *Call
+	leg  *leg
+	// trunkID is the leg's; peer is whence its peer was last heard, nil before. Only what belongs to the dialog is heard.
+	trunkID string
+	peer    atomic.Pointer[flow]
+	// policy says whence else requests are believed.
+	policy sbc.SourcePolicy
+	gone   atomic.Bool
+}
+
+// heard notes whence a message of the peer came.
+func (e *endpoint) heard(h msg.Hop) {
+	now := flow{h.Remote, h.Transport}
+	if old := e.peer.Load(); h.Remote.IsValid() && (old == nil || *old != now) {
+		e.peer.Store(&now)
+	}
+}
+
+// late is what is known of the endpoint when its call is over.
+func (e *endpoint) late() *endpoint {
+	l := &endpoint{trunkID: e.trunkID, policy: e.policy}
+	l.peer.Store(e.peer.Load())
+	l.gone.Store(true)
+	return l
+}
+
+// fromPeer tells whether a request comes from where the leg's policy believes it: strictly the flow on which the peer was last
+// heard, its address, or any address of its trunk: one that an identity or an endpoint names.
+func (m *Manager) fromPeer(snap *config.Snapshot, e *endpoint, req *msg.Message) bool {
+	peer, from := e.peer.Load(), req.Hop.Remote
+	switch {
+	case e.policy == sbc.SourceStrict:
+		return peer != nil && *peer == flow{from, req.Hop.Transport}
+	case peer != nil && peer.addr.Addr() == from.Addr():
+		return true
+	case e.policy == sbc.SourceSameIP:
+		return false
+	}
+	if known, ok := snap.Identify.Known(source(req.Hop)); ok && e.trunkID != "" && known.TrunkID == e.trunkID {
+		return true
+	}
+	for _, x := range snap.Rows.Endpoints { // a peer that sends from another of its addresses: rare
+		if a, err := netip.ParseAddr(x.Address); x.TrunkID == e.trunkID && err == nil && a.Unmap() == from.Addr() {
+			return true
+		}
+	}
+	return false
+}
+
+// Why a request that bears a dialog's tag is not the peer's.
+const (
+	badSource   = "source"   // it came from where the policy does not believe it
+	badTags     = "tags"     // our tag is right, the peer's is not (RFC 3261 12.2.2)
+	badSequence = "sequence" // its number is below the last one (RFC 3261 12.2.2)
+)
+
+// intruded counts and tells a request that bears our tag of a call in progress and is not the peer's. It has changed nothing, and
+// its answer tells nothing.
+func (m *Manager) intruded(e *endpoint, req *msg.Message, reason string) {
+	m.metrics.intrusions.WithLabelValues(reason).Inc()
+	e.call.event(sbc.EventSecurityDialog, e.leg, map[string]string{
+		"method": string(req.Method), "source": req.Hop.Remote.String(), "transport": string(req.Hop.Transport), "reason": reason,
+	})
+}
