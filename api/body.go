@@ -13,7 +13,7 @@ import (
 	"github.com/sallyport/sallyport/sbc"
 )
 
-// takeBody reads, decodes and checks a body and puts the decoded value where the generated code finds it. All faults come at
+// takeBody reads, decodes and checks a body and puts the decoded value where the handlers find it. All faults come at
 // once: those of the schema, those sbc knows, and references to nothing.
 func (s *server) takeBody(c echo.Context, who *caller) ([]byte, error) {
 	op := who.op
@@ -26,6 +26,7 @@ func (s *server) takeBody(c echo.Context, who *caller) ([]byte, error) {
 	if len(faults) > 0 {
 		return nil, sbc.Invalid(s.moreFaults(c.Request().Context(), who, object, faults))
 	}
+	who.body = object
 	c.Request().Body = &validatedBody{Reader: bytes.NewReader(raw), value: object}
 	return raw, nil
 }
@@ -42,7 +43,8 @@ func (op *operation) stripReadOnly(who *caller, object map[string]any) []sbc.Fau
 	}
 	must := who.given(op.kind)
 	for _, name := range []string{
-		"id", "revision", "created_at", "updated_at", "status", "hint", "trunk_id", "routing_plan_id", "route_list_id",
+		"id", "revision", "created_at", "updated_at", "status", "hint", "duration_ms", "trunk_id", "routing_plan_id",
+		"route_list_id",
 	} {
 		v, there := object[name]
 		if _, writable := op.body.schema.Properties[name]; !there || writable {
@@ -50,7 +52,8 @@ func (op *operation) stripReadOnly(who *caller, object map[string]any) []sbc.Fau
 		}
 		is, bound := must[name]
 		switch {
-		case name == "hint" && op.kind != sbc.KindAPIKey, strings.HasSuffix(name, "_id") && !bound:
+		case name == "hint" && op.kind != sbc.KindAPIKey, name == "duration_ms" && op.kind != sbc.KindAnnouncement,
+			strings.HasSuffix(name, "_id") && !bound:
 			continue // not a field of this kind at all: the schema says so
 		case op.method != http.MethodPut:
 			fault(name, "read_only", "is set by the server; leave it out")
@@ -66,7 +69,7 @@ func (op *operation) stripReadOnly(who *caller, object map[string]any) []sbc.Fau
 func (c *caller) given(kind sbc.Kind) map[string]string {
 	values := c.ladder
 	m := map[string]string{"id": ""}
-	if field := parentField(kind); field != "" && len(values) > 0 {
+	if _, field := partOf(kind); field != "" && len(values) > 0 {
 		m[field] = values[0]
 		values = values[1:]
 	}
@@ -74,18 +77,6 @@ func (c *caller) given(kind sbc.Kind) map[string]string {
 		m["id"] = values[0]
 	}
 	return m
-}
-
-func parentField(kind sbc.Kind) string {
-	switch kind {
-	case sbc.KindEndpoint, sbc.KindIdentity:
-		return "trunk_id"
-	case sbc.KindRule:
-		return "routing_plan_id"
-	case sbc.KindTarget:
-		return "route_list_id"
-	}
-	return ""
 }
 
 // moreFaults adds to the faults of the schema what is wrong with the fields that passed it, so that the client need not ask
@@ -133,7 +124,8 @@ func (s *server) imagine(ctx context.Context, who *caller, clean map[string]any)
 	if err := decodeOnto(r, clean); err != nil {
 		return nil, err
 	}
-	setParent(r, ids[parentField(kind)])
+	_, field := partOf(kind)
+	setParent(r, ids[field])
 	tenant, err := who.assign(kind, r.Base().TenantID)
 	r.Base().TenantID = tenant
 	return r, err

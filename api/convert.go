@@ -76,7 +76,8 @@ func decodeOnto(r sbc.Resource, body any) error {
 		return fmt.Errorf("encode body: %w", err)
 	}
 	if err := json.Unmarshal(raw, r); err != nil {
-		return &sbc.Error{Code: sbc.CodeInvalid, Message: "the body does not fit", Cause: err}
+		return &sbc.Error{Code: sbc.CodeInvalid, Message: "the body does not fit", Cause: err,
+			Faults: []sbc.Fault{{Pointer: "#", Code: "type", Detail: "holds a value that cannot be taken: " + clip(err.Error())}}}
 	}
 	return nil
 }

@@ -94,14 +94,8 @@ func start(t testing.TB, fast ...bool) *fixture {
 	f.h = h
 	f.ids = map[sbc.Kind]string{}
 	doc := parsed(t)
-	for kind, name := range map[sbc.Kind]string{
-		sbc.KindTenant: "TenantID", sbc.KindAPIKey: "APIKeyID", sbc.KindRealm: "RealmID",
-		sbc.KindSIPInterface: "SIPInterfaceID", sbc.KindMediaPool: "MediaPoolID",
-		sbc.KindTrunk: "TrunkID", sbc.KindEndpoint: "EndpointID", sbc.KindIdentity: "IdentityID",
-		sbc.KindRoutingPlan: "RoutingPlanID", sbc.KindRule: "RuleID",
-		sbc.KindRouteList: "RouteListID", sbc.KindTarget: "TargetID",
-	} {
-		f.ids[kind] = exampleID(doc, name)
+	for _, kind := range sbc.Kinds() {
+		f.ids[kind] = exampleID(doc, schemaName(kind)+"ID")
 	}
 	f.seed(doc)
 	return f

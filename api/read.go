@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"strings"
 
 	"github.com/sallyport/sallyport/api/gen"
@@ -14,26 +15,10 @@ type place struct {
 	kind   sbc.Kind
 	parent sbc.Kind // "" for a resource of its own
 	id     string   // of the parent
-	field  string   // that refers to the parent
+	field  string   // that refers to the parent (see partOf)
 }
 
 func top(kind sbc.Kind) place { return place{kind: kind} }
-
-func endpointsOf(trunkID string) place {
-	return place{kind: sbc.KindEndpoint, parent: sbc.KindTrunk, id: trunkID, field: "trunk_id"}
-}
-
-func identitiesOf(trunkID string) place {
-	return place{kind: sbc.KindIdentity, parent: sbc.KindTrunk, id: trunkID, field: "trunk_id"}
-}
-
-func rulesOf(planID string) place {
-	return place{kind: sbc.KindRule, parent: sbc.KindRoutingPlan, id: planID, field: "routing_plan_id"}
-}
-
-func targetsOf(listID string) place {
-	return place{kind: sbc.KindTarget, parent: sbc.KindRouteList, id: listID, field: "route_list_id"}
-}
 
 // getter finds a resource of a tenant ("" for any): a transaction or the store does it.
 type getter func(kind sbc.Kind, tenantID, id string) (sbc.Resource, error)
@@ -94,17 +79,24 @@ func missing(kind sbc.Kind, id string) error {
 // words is a kind as people say it.
 func words(kind sbc.Kind) string { return strings.ReplaceAll(string(kind), "-", " ") }
 
-// view is a resource as the API shows it, with its ETag.
-type view[G any] struct {
-	body     G
-	tag      string
-	location string
-	created  bool
+// present maps a resource to its generated type and adds its runtime state.
+func (s *server) present(r sbc.Resource, more ...field) (any, error) {
+	return s.presenters[r.Kind()](bare(r), append(s.runtime(r), more...)...)
 }
 
-// present maps a resource to its generated type and adds its runtime state.
-func present[G any](s *server, r sbc.Resource, more ...field) (G, error) {
-	return convert[G](r, append(s.runtime(r), more...)...)
+// bare is a resource without what the API never shows: the hash of a key, and the audio of an announcement.
+func bare(r sbc.Resource) sbc.Resource {
+	switch r := r.(type) {
+	case *sbc.APIKey:
+		shown := *r
+		shown.Hash = ""
+		return &shown
+	case *sbc.Announcement:
+		shown := *r
+		shown.Audio = nil
+		return &shown
+	}
+	return r
 }
 
 // runtime is what a resource is doing now, if its kind does anything.
@@ -141,36 +133,24 @@ func idle(enabled bool) string {
 	return "disabled"
 }
 
-// show reads one resource. Kinds with a runtime state pass no ifNoneMatch: that state changes without the ETag.
-func show[G any](ctx context.Context, s *server, p place, id string, ifNoneMatch *string) (view[G], error) {
+// show reads one resource. Kinds with a runtime state know no If-None-Match: that state changes without the ETag.
+func (s *server) show(ctx context.Context, p place, id string, ifNoneMatch *string) (view, error) {
 	r, err := p.find(s.stored(ctx), callerOf(ctx).tenant(), id)
 	if err != nil {
-		return view[G]{}, err
+		return view{}, err
 	}
 	tag := etag(r.Base().Revision)
 	if err := unmodified(ifNoneMatch, tag); err != nil {
-		return view[G]{}, err
+		return view{}, err
 	}
-	body, err := present[G](s, r)
-	return view[G]{body: body, tag: tag}, err
-}
-
-// filters are the query parameters that lists of resources share.
-type filters struct {
-	limit      *gen.Limit
-	cursor     *gen.Cursor
-	name       *gen.FilterName
-	externalID *gen.FilterExternalID
-	enabled    *gen.FilterEnabled
-	label      *gen.FilterLabel
-	tenant     *gen.FilterTenant
-	refs       []*string // of which the store can follow one
+	body, err := s.present(r)
+	return view{body: body, tag: tag}, err
 }
 
 // list reads one page of resources.
-func list[G any](ctx context.Context, s *server, p place, f filters) (items []G, next *string, err error) {
-	c := callerOf(ctx)
-	q, err := f.query(c, p)
+func (s *server) list(ctx context.Context, c *caller, asked url.Values) (items []any, next *string, err error) {
+	p, _ := c.where()
+	q, err := c.selection(asked)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -183,13 +163,13 @@ func list[G any](ctx context.Context, s *server, p place, f filters) (items []G,
 	if err != nil {
 		return nil, nil, err
 	}
-	items = make([]G, 0, len(page))
+	items = make([]any, 0, len(page))
 	for _, r := range page {
-		g, err := present[G](s, r)
+		shown, err := s.present(r)
 		if err != nil {
 			return nil, nil, err
 		}
-		items = append(items, g)
+		items = append(items, shown)
 	}
 	if after != "" {
 		cursor := makeCursor(c.scope, after)
@@ -234,35 +214,41 @@ func limitOf(limit *int) int {
 	return *limit
 }
 
-// query turns the parameters into what the store understands.
-func (f filters) query(c *caller, p place) (sbc.Query, error) {
-	q := sbc.Query{Kind: p.kind, Limit: limitOf(f.limit), Enabled: f.enabled}
+// selection turns the query parameters, which were checked, into what the store understands. A parameter that is the id of
+// something other than the resource's tenant and external system asks for what refers to it; the store can follow one.
+func (c *caller) selection(asked url.Values) (sbc.Query, error) {
+	q := sbc.Query{Kind: c.op.kind, Limit: number(asked.Get("limit"), defaultLimit), Name: asked.Get("name"),
+		ExternalID: asked.Get("external_id")}
+	cursor, tenant := asked.Get("cursor"), asked.Get("tenant_id")
 	var err error
-	if q.After, err = openCursor(c.scope, f.cursor); err != nil {
+	if q.After, err = openCursor(c.scope, &cursor); err != nil {
 		return q, err
 	}
-	if q.TenantID, err = c.choose(f.tenant); err != nil {
+	if q.TenantID, err = c.choose(&tenant); err != nil {
 		return q, err
 	}
-	if p.kind == sbc.KindTenant {
+	if c.op.kind == sbc.KindTenant {
 		q.TenantID = ""
 	}
-	for _, ref := range f.refs {
+	for name, values := range asked {
 		switch {
-		case ref == nil || *ref == "":
+		case !strings.HasSuffix(name, "_id") || name == "external_id" || name == "tenant_id" || values[0] == "":
 		case q.Ref != "":
 			return q, sbc.Errorf(codeParameter, "give only one of the parameters that name another resource")
 		default:
-			q.Ref = *ref
+			q.Ref = values[0]
 		}
 	}
-	q.Name, q.ExternalID = value(f.name), value(f.externalID)
-	if f.label != nil {
-		q.Labels = map[string]string{}
-		for _, l := range *f.label {
-			k, v, _ := strings.Cut(l, "=")
-			q.Labels[k] = v
+	if enabled := asked.Get("enabled"); enabled != "" {
+		is := enabled == "true"
+		q.Enabled = &is
+	}
+	for _, l := range asked["label"] {
+		if q.Labels == nil {
+			q.Labels = map[string]string{}
 		}
+		k, v, _ := strings.Cut(l, "=")
+		q.Labels[k] = v
 	}
 	return q, nil
 }

@@ -78,7 +78,8 @@ func TestErrorsAreProblemDocumentsEverywhere(t *testing.T) {
 func TestUnknownParameterNamesTheKnownOnes(t *testing.T) {
 	r := start(t).do("GET", "/v1/trunks?colour=red&realm_id=x", "")
 	if r.problem(400, "invalid_parameter"); !strings.Contains(string(r.body),
-		"known are cursor, enabled, external_id, label, limit, name, realm_id, routing_plan_id, tenant_id") {
+		"known are cursor, enabled, external_id, header_profile_id, label, limit, limit_profile_id, media_profile_id, name, "+
+			"realm_id, routing_plan_id, signalling_profile_id, tenant_id") {
 		t.Errorf("%s", r.body)
 	}
 	equal(t, r.pointers(), []string{"colour"})

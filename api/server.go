@@ -20,7 +20,8 @@ import (
 	"github.com/sallyport/sallyport/sbc"
 )
 
-// server holds what the handlers need; they are its methods and implement gen.StrictServerInterface.
+// server holds what the handlers need; they are its methods. Those of resources are in resources.go, the others implement
+// gen.StrictServerInterface.
 type server struct {
 	o       Options
 	log     *slog.Logger
@@ -30,6 +31,8 @@ type server struct {
 	flights *flights
 	metrics *metrics
 	docs    *documentation
+
+	presenters map[sbc.Kind]presenter
 }
 
 // New builds the handler of the whole API: resources, documentation, health and metrics.
@@ -44,7 +47,8 @@ func New(o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{o: o, log: o.Log, ops: spec.ops, errors: map[sbc.Code]kindOfError{}, flights: &flights{keys: map[string]bool{}}}
+	s := &server{o: o, log: o.Log, ops: spec.ops, errors: map[sbc.Code]kindOfError{}, flights: &flights{keys: map[string]bool{}},
+		presenters: presenters()}
 	for _, k := range catalogue() {
 		s.errors[k.code] = k
 	}
@@ -55,11 +59,11 @@ func New(o Options) (http.Handler, error) {
 		return nil, fmt.Errorf("api: metrics: %w", err)
 	}
 	s.keys = &keyring{store: o.Store, status: o.Status, log: o.Log, now: time.Now}
-	return s.routes(), nil
+	return s.routes()
 }
 
-// routes gives echo the generated routes, behind the middleware.
-func (s *server) routes() http.Handler {
+// routes gives echo the routes of resources and the generated ones, behind the middleware.
+func (s *server) routes() (http.Handler, error) {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
@@ -67,7 +71,10 @@ func (s *server) routes() http.Handler {
 	}
 	e.Use(s.envelope)
 	gen.RegisterHandlers(e, gen.NewStrictHandler(s, nil))
-	return handler{e}
+	if err := s.resourceRoutes(e); err != nil {
+		return nil, err
+	}
+	return handler{e}, nil
 }
 
 // handler is echo with HEAD, which it serves as GET without its body; net/http leaves that out by itself (RFC 9110 9.3.2). Probes

@@ -183,6 +183,7 @@ type caller struct {
 	scope     string      // what a cursor of this request is bound to
 	retry     *retryKey   // nil without Idempotency-Key
 	ladder    []string    // values of the path parameters, in order
+	body      map[string]any
 }
 
 type callerKey struct{}

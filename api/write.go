@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport/sallyport/api/gen"
 	"github.com/sallyport/sallyport/auth/token"
 	"github.com/sallyport/sallyport/sbc"
 )
@@ -20,8 +21,8 @@ var errUnchanged = errors.New("nothing changes")
 type write struct {
 	place  place
 	id     string // of the resource; for an upsert the external id
-	dryRun *bool
-	body   any
+	dryRun bool
+	body   map[string]any
 	// The preconditions (see precondition.go).
 	ifMatch, ifNoneMatch *string
 }
@@ -45,15 +46,15 @@ func (s *server) newChange(ctx context.Context, w write) *change {
 }
 
 // kept tells whether the change is meant to last.
-func (ch *change) kept() bool { return !value(ch.dryRun) }
+func (ch *change) kept() bool { return !ch.dryRun }
 
 // inTx reads within the transaction.
 func inTx(tx sbc.Tx) getter { return tx.Get }
 
 // create makes a resource.
-func create[G any](ctx context.Context, s *server, w write) (view[G], error) {
+func (s *server) create(ctx context.Context, w write) (view, error) {
 	ch := s.newChange(ctx, w)
-	var v view[G]
+	var v view
 	err := ch.run(ctx, func(tx sbc.Tx) error {
 		if err := ch.make(tx, ""); err != nil {
 			return err
@@ -62,7 +63,7 @@ func create[G any](ctx context.Context, s *server, w write) (view[G], error) {
 			return nil
 		}
 		var err error
-		if v, err = seen[G](ch); err != nil {
+		if v, err = ch.seen(); err != nil {
 			return err
 		}
 		return s.remember(tx, ch, v.tag, v.location, v.body)
@@ -70,11 +71,11 @@ func create[G any](ctx context.Context, s *server, w write) (view[G], error) {
 	if err == nil && ch.c.retry != nil {
 		return v, nil // exactly what a repetition will get
 	}
-	return finish[G](ch, err)
+	return ch.finish(err)
 }
 
 // replace puts a whole resource in the place of another.
-func replace[G any](ctx context.Context, s *server, w write) (view[G], error) {
+func (s *server) replace(ctx context.Context, w write) (view, error) {
 	ch := s.newChange(ctx, w)
 	err := ch.run(ctx, func(tx sbc.Tx) error {
 		old, err := ch.place.find(inTx(tx), ch.c.tenant(), w.id)
@@ -83,11 +84,11 @@ func replace[G any](ctx context.Context, s *server, w write) (view[G], error) {
 		}
 		return ch.exchange(tx, old, func(r sbc.Resource) error { return decodeOnto(r, w.body) })
 	})
-	return finish[G](ch, err)
+	return ch.finish(err)
 }
 
 // patch changes some fields of a resource.
-func patch[G any](ctx context.Context, s *server, w write) (view[G], error) {
+func (s *server) patch(ctx context.Context, w write) (view, error) {
 	ch := s.newChange(ctx, w)
 	err := ch.run(ctx, func(tx sbc.Tx) error {
 		old, err := ch.place.find(inTx(tx), ch.c.tenant(), w.id)
@@ -96,24 +97,20 @@ func patch[G any](ctx context.Context, s *server, w write) (view[G], error) {
 		}
 		return ch.exchange(tx, old, func(r sbc.Resource) error { return patched(r, old, w.body) })
 	})
-	return finish[G](ch, err)
+	return ch.finish(err)
 }
 
 // patched decodes old with the patch applied onto r, which holds the defaults that null asks for.
-func patched(r, old sbc.Resource, body any) error {
+func patched(r, old sbc.Resource, body map[string]any) error {
 	is, err := object(old)
 	if err != nil {
 		return err
 	}
-	wanted, err := object(body)
-	if err != nil {
-		return err
-	}
-	return decodeOnto(r, merge(is, wanted))
+	return decodeOnto(r, merge(is, body))
 }
 
 // upsert makes or replaces the resource that another system knows by an external id.
-func upsert[G any](ctx context.Context, s *server, w write) (view[G], error) {
+func (s *server) upsert(ctx context.Context, w write) (view, error) {
 	ch := s.newChange(ctx, w)
 	err := ch.run(ctx, func(tx sbc.Tx) error {
 		tenant, err := ch.tenantOf(w.body)
@@ -134,7 +131,7 @@ func upsert[G any](ctx context.Context, s *server, w write) (view[G], error) {
 			return named(r, w.id)
 		})
 	})
-	return finish[G](ch, err)
+	return ch.finish(err)
 }
 
 // byExternalID finds what an upsert replaces; nil where there is nothing.
@@ -157,7 +154,7 @@ func (ch *change) byExternalID(tx sbc.Tx, tenant, externalID string) (sbc.Resour
 }
 
 // remove deletes a resource.
-func remove(ctx context.Context, s *server, w write) error {
+func (s *server) remove(ctx context.Context, w write) error {
 	ch := s.newChange(ctx, w)
 	return ch.run(ctx, func(tx sbc.Tx) error {
 		old, err := ch.place.find(inTx(tx), ch.c.tenant(), w.id)
@@ -257,9 +254,14 @@ func (ch *change) keep(r, old sbc.Resource) error {
 	}
 	m.ID, m.TenantID, m.Revision, m.CreatedAt, m.UpdatedAt = was.ID, was.TenantID, was.Revision, was.CreatedAt, was.UpdatedAt
 	setParent(r, ch.place.id)
-	if key, ok := r.(*sbc.APIKey); ok {
-		if before, ok := old.(*sbc.APIKey); ok {
+	switch before := old.(type) {
+	case *sbc.APIKey:
+		if key, ok := r.(*sbc.APIKey); ok {
 			key.Hash, key.Hint = before.Hash, before.Hint
+		}
+	case *sbc.Announcement:
+		if a, ok := r.(*sbc.Announcement); ok {
+			a.Audio, a.DurationMS = before.Audio, before.DurationMS
 		}
 	}
 	return nil
@@ -282,20 +284,6 @@ func named(r sbc.Resource, externalID string) error {
 	}
 	m.ExternalID = externalID
 	return nil
-}
-
-// setParent writes the parent's id into the field that refers to it.
-func setParent(r sbc.Resource, id string) {
-	switch r := r.(type) {
-	case *sbc.Endpoint:
-		r.TrunkID = id
-	case *sbc.Identity:
-		r.TrunkID = id
-	case *sbc.Rule:
-		r.RoutingPlanID = id
-	case *sbc.Target:
-		r.RouteListID = id
-	}
 }
 
 // faultsIn finds everything wrong with a resource: by itself, and in what it refers to.
@@ -342,11 +330,10 @@ func (ch *change) audit(tx sbc.Tx, before, after sbc.Resource) error {
 		if side.r.Kind() == sbc.KindTenant {
 			e.TenantID = side.r.Base().ID
 		}
-		shown, err := object(side.r)
+		shown, err := object(bare(side.r))
 		if err != nil {
 			return err
 		}
-		delete(shown, "hash") // of an API key: no secret, but nobody's business
 		*side.to = shown
 	}
 	return tx.Audit(e)
@@ -360,24 +347,25 @@ func (c *caller) event() sbc.AuditEvent {
 	}
 }
 
-// seen is the result of a change as the API shows it.
-func seen[G any](ch *change) (view[G], error) {
-	var more []field
-	created := ch.old == nil // an exchange has one
-	if created && ch.secret != "" {
-		more = append(more, field{"key", ch.secret})
-	}
-	body, err := present[G](ch.s, ch.result, more...)
+// seen is the result of a change as the API shows it. The secret of a key is shown once, when it is made.
+func (ch *change) seen() (view, error) {
 	m := ch.result.Base()
-	return view[G]{body: body, tag: etag(m.Revision), location: ch.locate(m.ID), created: created}, err
+	v := view{tag: etag(m.Revision), location: ch.locate(m.ID), created: ch.old == nil} // an exchange has an old one
+	var err error
+	if v.created && ch.secret != "" {
+		v.body, err = convert[gen.APIKeyCreated](bare(ch.result), append(ch.s.runtime(ch.result), field{"key", ch.secret})...)
+		return v, err
+	}
+	v.body, err = ch.s.present(ch.result)
+	return v, err
 }
 
 // finish shows the result of a change that may have changed nothing.
-func finish[G any](ch *change, err error) (view[G], error) {
+func (ch *change) finish(err error) (view, error) {
 	if err != nil && !errors.Is(err, errUnchanged) {
-		return view[G]{}, err
+		return view{}, err
 	}
-	return seen[G](ch)
+	return ch.seen()
 }
 
 // locate is the path of a resource: the one of the request without its end.

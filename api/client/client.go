@@ -48,6 +48,27 @@ func (e CallState) Valid() bool {
 	}
 }
 
+// Defines values for DTMFMode.
+const (
+	DTMFModeInfo    DTMFMode = "info"
+	DTMFModePass    DTMFMode = "pass"
+	DTMFModeRfc4733 DTMFMode = "rfc4733"
+)
+
+// Valid indicates whether the value is a known member of the DTMFMode enum.
+func (e DTMFMode) Valid() bool {
+	switch e {
+	case DTMFModeInfo:
+		return true
+	case DTMFModePass:
+		return true
+	case DTMFModeRfc4733:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Direction.
 const (
 	DirectionIn  Direction = "in"
@@ -60,6 +81,27 @@ func (e Direction) Valid() bool {
 	case DirectionIn:
 		return true
 	case DirectionOut:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Disclosure.
+const (
+	DisclosureFull   Disclosure = "full"
+	DisclosureMasked Disclosure = "masked"
+	DisclosureOff    Disclosure = "off"
+)
+
+// Valid indicates whether the value is a known member of the Disclosure enum.
+func (e Disclosure) Valid() bool {
+	switch e {
+	case DisclosureFull:
+		return true
+	case DisclosureMasked:
+		return true
+	case DisclosureOff:
 		return true
 	default:
 		return false
@@ -108,8 +150,12 @@ const (
 	EndReasonNoAnswer     EndReason = "no_answer"
 	EndReasonNoRoute      EndReason = "no_route"
 	EndReasonNodeFailure  EndReason = "node_failure"
+	EndReasonPeerDead     EndReason = "peer_dead"
 	EndReasonRejected     EndReason = "rejected"
+	EndReasonSessionTimer EndReason = "session_timer"
 	EndReasonShutdown     EndReason = "shutdown"
+	EndReasonStale        EndReason = "stale"
+	EndReasonTransferred  EndReason = "transferred"
 )
 
 // Valid indicates whether the value is a known member of the EndReason enum.
@@ -141,9 +187,131 @@ func (e EndReason) Valid() bool {
 		return true
 	case EndReasonNodeFailure:
 		return true
+	case EndReasonPeerDead:
+		return true
 	case EndReasonRejected:
 		return true
+	case EndReasonSessionTimer:
+		return true
 	case EndReasonShutdown:
+		return true
+	case EndReasonStale:
+		return true
+	case EndReasonTransferred:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for HeaderAction.
+const (
+	HeaderActionAdd     HeaderAction = "add"
+	HeaderActionCopy    HeaderAction = "copy"
+	HeaderActionRemove  HeaderAction = "remove"
+	HeaderActionRename  HeaderAction = "rename"
+	HeaderActionReplace HeaderAction = "replace"
+	HeaderActionSet     HeaderAction = "set"
+)
+
+// Valid indicates whether the value is a known member of the HeaderAction enum.
+func (e HeaderAction) Valid() bool {
+	switch e {
+	case HeaderActionAdd:
+		return true
+	case HeaderActionCopy:
+		return true
+	case HeaderActionRemove:
+		return true
+	case HeaderActionRename:
+		return true
+	case HeaderActionReplace:
+		return true
+	case HeaderActionSet:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for HeaderMessages.
+const (
+	HeaderMessagesBoth      HeaderMessages = "both"
+	HeaderMessagesRequests  HeaderMessages = "requests"
+	HeaderMessagesResponses HeaderMessages = "responses"
+)
+
+// Valid indicates whether the value is a known member of the HeaderMessages enum.
+func (e HeaderMessages) Valid() bool {
+	switch e {
+	case HeaderMessagesBoth:
+		return true
+	case HeaderMessagesRequests:
+		return true
+	case HeaderMessagesResponses:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for HeaderStage.
+const (
+	HeaderStageIn  HeaderStage = "in"
+	HeaderStageOut HeaderStage = "out"
+)
+
+// Valid indicates whether the value is a known member of the HeaderStage enum.
+func (e HeaderStage) Valid() bool {
+	switch e {
+	case HeaderStageIn:
+		return true
+	case HeaderStageOut:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for HoldMedia.
+const (
+	HoldMediaMusic   HoldMedia = "music"
+	HoldMediaPass    HoldMedia = "pass"
+	HoldMediaSilence HoldMedia = "silence"
+)
+
+// Valid indicates whether the value is a known member of the HoldMedia enum.
+func (e HoldMedia) Valid() bool {
+	switch e {
+	case HoldMediaMusic:
+		return true
+	case HoldMediaPass:
+		return true
+	case HoldMediaSilence:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for IdentityField.
+const (
+	IdentityFieldFrom IdentityField = "from"
+	IdentityFieldPai  IdentityField = "pai"
+	IdentityFieldPpi  IdentityField = "ppi"
+	IdentityFieldRpid IdentityField = "rpid"
+)
+
+// Valid indicates whether the value is a known member of the IdentityField enum.
+func (e IdentityField) Valid() bool {
+	switch e {
+	case IdentityFieldFrom:
+		return true
+	case IdentityFieldPai:
+		return true
+	case IdentityFieldPpi:
+		return true
+	case IdentityFieldRpid:
 		return true
 	default:
 		return false
@@ -162,6 +330,51 @@ func (e Latching) Valid() bool {
 	case LatchingNat:
 		return true
 	case LatchingSdp:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LimitKey.
+const (
+	LimitKeyCallee LimitKey = "callee"
+	LimitKeyCaller LimitKey = "caller"
+	LimitKeyEach   LimitKey = "each"
+	LimitKeyShared LimitKey = "shared"
+)
+
+// Valid indicates whether the value is a known member of the LimitKey enum.
+func (e LimitKey) Valid() bool {
+	switch e {
+	case LimitKeyCallee:
+		return true
+	case LimitKeyCaller:
+		return true
+	case LimitKeyEach:
+		return true
+	case LimitKeyShared:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NumberFormat.
+const (
+	NumberFormatDigits NumberFormat = "digits"
+	NumberFormatPass   NumberFormat = "pass"
+	NumberFormatPlus   NumberFormat = "plus"
+)
+
+// Valid indicates whether the value is a known member of the NumberFormat enum.
+func (e NumberFormat) Valid() bool {
+	switch e {
+	case NumberFormatDigits:
+		return true
+	case NumberFormatPass:
+		return true
+	case NumberFormatPlus:
 		return true
 	default:
 		return false
@@ -207,20 +420,133 @@ func (e PassMethod) Valid() bool {
 	}
 }
 
+// Defines values for PrivacyMode.
+const (
+	PrivacyModeEnforce PrivacyMode = "enforce"
+	PrivacyModeIgnore  PrivacyMode = "ignore"
+	PrivacyModePass    PrivacyMode = "pass"
+)
+
+// Valid indicates whether the value is a known member of the PrivacyMode enum.
+func (e PrivacyMode) Valid() bool {
+	switch e {
+	case PrivacyModeEnforce:
+		return true
+	case PrivacyModeIgnore:
+		return true
+	case PrivacyModePass:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RedirectMode.
+const (
+	RedirectModeFail   RedirectMode = "fail"
+	RedirectModeFollow RedirectMode = "follow"
+	RedirectModePass   RedirectMode = "pass"
+)
+
+// Valid indicates whether the value is a known member of the RedirectMode enum.
+func (e RedirectMode) Valid() bool {
+	switch e {
+	case RedirectModeFail:
+		return true
+	case RedirectModeFollow:
+		return true
+	case RedirectModePass:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReferMode.
+const (
+	ReferModePass      ReferMode = "pass"
+	ReferModeReject    ReferMode = "reject"
+	ReferModeTerminate ReferMode = "terminate"
+)
+
+// Valid indicates whether the value is a known member of the ReferMode enum.
+func (e ReferMode) Valid() bool {
+	switch e {
+	case ReferModePass:
+		return true
+	case ReferModeReject:
+		return true
+	case ReferModeTerminate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Refresher.
+const (
+	RefresherAuto Refresher = "auto"
+	RefresherPeer Refresher = "peer"
+	RefresherUs   Refresher = "us"
+)
+
+// Valid indicates whether the value is a known member of the Refresher enum.
+func (e Refresher) Valid() bool {
+	switch e {
+	case RefresherAuto:
+		return true
+	case RefresherPeer:
+		return true
+	case RefresherUs:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReliableProvisional.
+const (
+	ReliableProvisionalOff       ReliableProvisional = "off"
+	ReliableProvisionalPass      ReliableProvisional = "pass"
+	ReliableProvisionalRequire   ReliableProvisional = "require"
+	ReliableProvisionalTerminate ReliableProvisional = "terminate"
+)
+
+// Valid indicates whether the value is a known member of the ReliableProvisional enum.
+func (e ReliableProvisional) Valid() bool {
+	switch e {
+	case ReliableProvisionalOff:
+		return true
+	case ReliableProvisionalPass:
+		return true
+	case ReliableProvisionalRequire:
+		return true
+	case ReliableProvisionalTerminate:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ResourceKind.
 const (
-	ResourceKindAPIKey       ResourceKind = "api-key"
-	ResourceKindEndpoint     ResourceKind = "endpoint"
-	ResourceKindIdentity     ResourceKind = "identity"
-	ResourceKindMediaPool    ResourceKind = "media-pool"
-	ResourceKindRealm        ResourceKind = "realm"
-	ResourceKindRouteList    ResourceKind = "route-list"
-	ResourceKindRoutingPlan  ResourceKind = "routing-plan"
-	ResourceKindRule         ResourceKind = "rule"
-	ResourceKindSIPInterface ResourceKind = "sip-interface"
-	ResourceKindTarget       ResourceKind = "target"
-	ResourceKindTenant       ResourceKind = "tenant"
-	ResourceKindTrunk        ResourceKind = "trunk"
+	ResourceKindAPIKey            ResourceKind = "api-key"
+	ResourceKindAnnouncement      ResourceKind = "announcement"
+	ResourceKindEndpoint          ResourceKind = "endpoint"
+	ResourceKindHeaderProfile     ResourceKind = "header-profile"
+	ResourceKindIdentity          ResourceKind = "identity"
+	ResourceKindLimitProfile      ResourceKind = "limit-profile"
+	ResourceKindMediaPool         ResourceKind = "media-pool"
+	ResourceKindMediaProfile      ResourceKind = "media-profile"
+	ResourceKindRealm             ResourceKind = "realm"
+	ResourceKindRouteList         ResourceKind = "route-list"
+	ResourceKindRoutingPlan       ResourceKind = "routing-plan"
+	ResourceKindRule              ResourceKind = "rule"
+	ResourceKindSIPInterface      ResourceKind = "sip-interface"
+	ResourceKindSignallingProfile ResourceKind = "signalling-profile"
+	ResourceKindTarget            ResourceKind = "target"
+	ResourceKindTenant            ResourceKind = "tenant"
+	ResourceKindTrunk             ResourceKind = "trunk"
 )
 
 // Valid indicates whether the value is a known member of the ResourceKind enum.
@@ -228,11 +554,19 @@ func (e ResourceKind) Valid() bool {
 	switch e {
 	case ResourceKindAPIKey:
 		return true
+	case ResourceKindAnnouncement:
+		return true
 	case ResourceKindEndpoint:
+		return true
+	case ResourceKindHeaderProfile:
 		return true
 	case ResourceKindIdentity:
 		return true
+	case ResourceKindLimitProfile:
+		return true
 	case ResourceKindMediaPool:
+		return true
+	case ResourceKindMediaProfile:
 		return true
 	case ResourceKindRealm:
 		return true
@@ -244,11 +578,37 @@ func (e ResourceKind) Valid() bool {
 		return true
 	case ResourceKindSIPInterface:
 		return true
+	case ResourceKindSignallingProfile:
+		return true
 	case ResourceKindTarget:
 		return true
 	case ResourceKindTenant:
 		return true
 	case ResourceKindTrunk:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Retargeting.
+const (
+	RetargetingDiversion   Retargeting = "diversion"
+	RetargetingDrop        Retargeting = "drop"
+	RetargetingHistoryInfo Retargeting = "history_info"
+	RetargetingPass        Retargeting = "pass"
+)
+
+// Valid indicates whether the value is a known member of the Retargeting enum.
+func (e Retargeting) Valid() bool {
+	switch e {
+	case RetargetingDiversion:
+		return true
+	case RetargetingDrop:
+		return true
+	case RetargetingHistoryInfo:
+		return true
+	case RetargetingPass:
 		return true
 	default:
 		return false
@@ -278,13 +638,18 @@ const (
 	ScopeAPIKeysRead        Scope = "api-keys:read"
 	ScopeAPIKeysWrite       Scope = "api-keys:write"
 	ScopeAdmin              Scope = "admin"
+	ScopeAnnouncementsRead  Scope = "announcements:read"
+	ScopeAnnouncementsWrite Scope = "announcements:write"
 	ScopeAuditRead          Scope = "audit:read"
 	ScopeCallsControl       Scope = "calls:control"
 	ScopeCallsRead          Scope = "calls:read"
 	ScopeCdrsRead           Scope = "cdrs:read"
+	ScopeEventsRead         Scope = "events:read"
 	ScopeMediaPoolsRead     Scope = "media-pools:read"
 	ScopeMediaPoolsWrite    Scope = "media-pools:write"
 	ScopeMetricsRead        Scope = "metrics:read"
+	ScopeProfilesRead       Scope = "profiles:read"
+	ScopeProfilesWrite      Scope = "profiles:write"
 	ScopeRealmsRead         Scope = "realms:read"
 	ScopeRealmsWrite        Scope = "realms:write"
 	ScopeRoutingRead        Scope = "routing:read"
@@ -306,6 +671,10 @@ func (e Scope) Valid() bool {
 		return true
 	case ScopeAdmin:
 		return true
+	case ScopeAnnouncementsRead:
+		return true
+	case ScopeAnnouncementsWrite:
+		return true
 	case ScopeAuditRead:
 		return true
 	case ScopeCallsControl:
@@ -314,11 +683,17 @@ func (e Scope) Valid() bool {
 		return true
 	case ScopeCdrsRead:
 		return true
+	case ScopeEventsRead:
+		return true
 	case ScopeMediaPoolsRead:
 		return true
 	case ScopeMediaPoolsWrite:
 		return true
 	case ScopeMetricsRead:
+		return true
+	case ScopeProfilesRead:
+		return true
+	case ScopeProfilesWrite:
 		return true
 	case ScopeRealmsRead:
 		return true
@@ -345,6 +720,27 @@ func (e Scope) Valid() bool {
 	}
 }
 
+// Defines values for SessionTimer.
+const (
+	SessionTimerAccept  SessionTimer = "accept"
+	SessionTimerOff     SessionTimer = "off"
+	SessionTimerRequest SessionTimer = "request"
+)
+
+// Valid indicates whether the value is a known member of the SessionTimer enum.
+func (e SessionTimer) Valid() bool {
+	switch e {
+	case SessionTimerAccept:
+		return true
+	case SessionTimerOff:
+		return true
+	case SessionTimerRequest:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Side.
 const (
 	SideCallee Side = "callee"
@@ -360,6 +756,45 @@ func (e Side) Valid() bool {
 	case SideCaller:
 		return true
 	case SideSbc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SilenceMode.
+const (
+	SilenceModeBoth   SilenceMode = "both"
+	SilenceModeEither SilenceMode = "either"
+)
+
+// Valid indicates whether the value is a known member of the SilenceMode enum.
+func (e SilenceMode) Valid() bool {
+	switch e {
+	case SilenceModeBoth:
+		return true
+	case SilenceModeEither:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SourcePolicy.
+const (
+	SourcePolicyLenient SourcePolicy = "lenient"
+	SourcePolicySameIP  SourcePolicy = "same_ip"
+	SourcePolicyStrict  SourcePolicy = "strict"
+)
+
+// Valid indicates whether the value is a known member of the SourcePolicy enum.
+func (e SourcePolicy) Valid() bool {
+	switch e {
+	case SourcePolicyLenient:
+		return true
+	case SourcePolicySameIP:
+		return true
+	case SourcePolicyStrict:
 		return true
 	default:
 		return false
@@ -670,6 +1105,151 @@ type APIKeyWrite struct {
 	TenantID *string `json:"tenant_id,omitempty"`
 }
 
+// Announcement A piece of audio to be played to callers. The audio is uploaded by itself.
+type Announcement struct {
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// DurationMs The length of the audio in milliseconds, 0 until it is uploaded.
+	//
+	// Example: 4200
+	DurationMs int `json:"duration_ms"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	ID string `json:"id"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Language A tag of RFC 5646, for people.
+	//
+	// Example: en-GB
+	Language *string `json:"language,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: number not in service
+	Name string `json:"name"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// AnnouncementPage A page of announcements.
+type AnnouncementPage struct {
+	// Items The resources, by rising id.
+	Items []Announcement `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// AnnouncementPatch A JSON Merge Patch (RFC 7396) of an announcement: fields left out stay as they are, null puts a field back to its default.
+type AnnouncementPatch struct {
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// Language A tag of RFC 5646, for people.
+	//
+	// Example: en-GB
+	Language nullable.Nullable[string] `json:"language,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: number not in service
+	Name *string `json:"name,omitempty"`
+}
+
+// AnnouncementWrite What a client writes of an announcement. A piece of audio to be played to callers. The audio is uploaded by itself.
+type AnnouncementWrite struct {
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Language A tag of RFC 5646, for people.
+	//
+	// Example: en-GB
+	Language *string `json:"language,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: number not in service
+	Name string `json:"name"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+}
+
 // AuditEvent One write through the API.
 type AuditEvent struct {
 	// Actor The API key that wrote; `system` for the program itself.
@@ -752,7 +1332,7 @@ type CDR struct {
 	// Attempts Each try to reach the callee.
 	Attempts []CDRAttempt `json:"attempts"`
 
-	// BillableMs Like `duration_ms`, without the silent tail where the media timeout ended the call.
+	// BillableMs Like `duration_ms`, without the silent tail where a detector ended the call.
 	//
 	// Example: 665850
 	BillableMs int64 `json:"billable_ms"`
@@ -841,6 +1421,11 @@ type CDR struct {
 	// Legs Its SIP dialogs.
 	Legs []CDRLeg `json:"legs"`
 
+	// LinkedCallIds The calls whose legs came together with this one's in an attended transfer.
+	//
+	// Example: ["call_06bq4v701f2n8c4x6m0t5w3r9k"]
+	LinkedCallIds *[]string `json:"linked_call_ids,omitempty"`
+
 	// Media Its media streams.
 	Media []MediaStream `json:"media"`
 
@@ -911,6 +1496,11 @@ type CDR struct {
 	//
 	// Example: sip:+4989222@127.0.0.10
 	ToURI *string `json:"to_uri,omitempty"`
+
+	// Variables The variables of the call at its end.
+	//
+	// Example: {"account":"4711"}
+	Variables *map[string]string `json:"variables,omitempty"`
 }
 
 // CDRAttempt One try to reach the callee.
@@ -973,6 +1563,16 @@ type CDRAttempt struct {
 
 // CDRLeg One side's dialog in a record.
 type CDRLeg struct {
+	// JoinedAt When it came, if it was not there from the beginning.
+	//
+	// Example: 2026-11-22T09:35:00Z
+	JoinedAt *time.Time `json:"joined_at,omitempty"`
+
+	// LeftAt When it left, if it did not stay to the end.
+	//
+	// Example: 2026-11-22T09:35:00Z
+	LeftAt *time.Time `json:"left_at,omitempty"`
+
 	// LocalAddress Our address and port.
 	//
 	// Example: 127.0.0.10:5060
@@ -982,6 +1582,11 @@ type CDRLeg struct {
 	//
 	// Example: 127.0.0.20:5060
 	RemoteAddress *string `json:"remote_address,omitempty"`
+
+	// Role Absent on the two legs of a plain call; `transferor` on one that was replaced, `transfer_target` on the one that came in its place. More may come.
+	//
+	// Example: transferor
+	Role *string `json:"role,omitempty"`
 
 	// Side Whose leg.
 	Side Side `json:"side"`
@@ -1048,6 +1653,11 @@ type Call struct {
 	// Example: 2026-11-22T09:41:12.25Z
 	EndsAt *time.Time `json:"ends_at,omitempty"`
 
+	// Held The sides that were put on hold: by the other one, or through the API.
+	//
+	// Example: ["caller"]
+	Held *[]Side `json:"held,omitempty"`
+
 	// ID The call; sorts by time of beginning.
 	//
 	// Example: call_06bq4v700g1717mqckeca89sap
@@ -1061,6 +1671,21 @@ type Call struct {
 	// Legs Its SIP dialogs.
 	Legs []CallLeg `json:"legs"`
 
+	// LinkedCallIds The calls whose legs came together with this one's in an attended transfer.
+	//
+	// Example: ["call_06bq4v701f2n8c4x6m0t5w3r9k"]
+	LinkedCallIds *[]string `json:"linked_call_ids,omitempty"`
+
+	// MaxDurationS The longest it may last, in seconds, counted from the answer; 0 is no bound.
+	//
+	// Example: 14400
+	MaxDurationS int `json:"max_duration_s"`
+
+	// Playing The sides to which an announcement is played.
+	//
+	// Example: ["callee"]
+	Playing *[]Side `json:"playing,omitempty"`
+
 	// StartedAt When the INVITE arrived.
 	//
 	// Example: 2026-11-22T09:30:00Z
@@ -1073,6 +1698,16 @@ type Call struct {
 	//
 	// Example: ten_default
 	TenantID string `json:"tenant_id"`
+
+	// Transfer The stage of the transfer under way: `requested`, `calling` or `ringing`; absent if there is none. More may come.
+	//
+	// Example: ringing
+	Transfer *string `json:"transfer,omitempty"`
+
+	// Variables Set through the API or by rules; they go into the record.
+	//
+	// Example: {"account":"4711"}
+	Variables *map[string]string `json:"variables,omitempty"`
 }
 
 // CallLeg One SIP dialog of a call.
@@ -1145,6 +1780,108 @@ type CallPage struct {
 // Example: confirmed
 type CallState string
 
+// CallerIdentity How a trunk says and hears who calls. Identity headers from realms that are not trusted never pass, whatever stands here.
+type CallerIdentity struct {
+	// Accept The fields a caller's number is read from, the first that is there counts. In realms of trust `access` only `from` is read.
+	//
+	// Example: ["pai","from"]
+	Accept []IdentityField `json:"accept"`
+
+	// FromHost Written as the host of From in place of ours, the carrier's domain for example.
+	//
+	// Example: sip.carrier.example
+	FromHost *string `json:"from_host,omitempty"`
+
+	// FromUser Written as the user of From in place of the caller's number, an account name for example.
+	//
+	// Example: trunk4711
+	FromUser *string `json:"from_user,omitempty"`
+
+	// NumberFormat How numbers are written.
+	NumberFormat NumberFormat `json:"number_format"`
+
+	// Privacy What becomes of a wish to stay unnamed.
+	Privacy PrivacyMode `json:"privacy"`
+
+	// Send The fields written to the trunk besides From; `from` is not one of them.
+	//
+	// Example: ["pai"]
+	Send []IdentityField `json:"send"`
+
+	// UserPhone Writes `user=phone` to URIs with a number (RFC 3261 19.1.1).
+	//
+	// Example: true
+	UserPhone bool `json:"user_phone"`
+}
+
+// CallerIdentityPatch How a trunk says and hears who calls. Identity headers from realms that are not trusted never pass, whatever stands here.
+type CallerIdentityPatch struct {
+	// Accept The fields a caller's number is read from, the first that is there counts. In realms of trust `access` only `from` is read.
+	//
+	// Example: ["pai","from"]
+	Accept nullable.Nullable[[]IdentityField] `json:"accept,omitempty"`
+
+	// FromHost Written as the host of From in place of ours, the carrier's domain for example.
+	//
+	// Example: sip.carrier.example
+	FromHost nullable.Nullable[string] `json:"from_host,omitempty"`
+
+	// FromUser Written as the user of From in place of the caller's number, an account name for example.
+	//
+	// Example: trunk4711
+	FromUser nullable.Nullable[string] `json:"from_user,omitempty"`
+
+	// NumberFormat How numbers are written.
+	NumberFormat *NumberFormat `json:"number_format,omitempty"`
+
+	// Privacy What becomes of a wish to stay unnamed.
+	Privacy *PrivacyMode `json:"privacy,omitempty"`
+
+	// Send The fields written to the trunk besides From; `from` is not one of them.
+	//
+	// Example: ["pai"]
+	Send nullable.Nullable[[]IdentityField] `json:"send,omitempty"`
+
+	// UserPhone Writes `user=phone` to URIs with a number (RFC 3261 19.1.1).
+	//
+	// Example: true
+	UserPhone nullable.Nullable[bool] `json:"user_phone,omitempty"`
+}
+
+// CallerIdentityWrite How a trunk says and hears who calls. Identity headers from realms that are not trusted never pass, whatever stands here.
+type CallerIdentityWrite struct {
+	// Accept The fields a caller's number is read from, the first that is there counts. In realms of trust `access` only `from` is read.
+	//
+	// Example: ["pai","from"]
+	Accept *[]IdentityField `json:"accept,omitempty"`
+
+	// FromHost Written as the host of From in place of ours, the carrier's domain for example.
+	//
+	// Example: sip.carrier.example
+	FromHost *string `json:"from_host,omitempty"`
+
+	// FromUser Written as the user of From in place of the caller's number, an account name for example.
+	//
+	// Example: trunk4711
+	FromUser *string `json:"from_user,omitempty"`
+
+	// NumberFormat How numbers are written.
+	NumberFormat *NumberFormat `json:"number_format,omitempty"`
+
+	// Privacy What becomes of a wish to stay unnamed.
+	Privacy *PrivacyMode `json:"privacy,omitempty"`
+
+	// Send The fields written to the trunk besides From; `from` is not one of them.
+	//
+	// Example: ["pai"]
+	Send *[]IdentityField `json:"send,omitempty"`
+
+	// UserPhone Writes `user=phone` to URIs with a number (RFC 3261 19.1.1).
+	//
+	// Example: true
+	UserPhone *bool `json:"user_phone,omitempty"`
+}
+
 // Condition One thing that has to be right for the node to be ready.
 type Condition struct {
 	// Detail More about it.
@@ -1185,6 +1922,11 @@ type ConfigStatus struct {
 	// Example: 2026-11-22T09:41:12.25Z
 	Since time.Time `json:"since"`
 }
+
+// DTMFMode How digits are told: as the peers agree (`pass`), as packets of RFC 4733, as SIP INFO (application/dtmf-relay).
+//
+// Example: pass
+type DTMFMode string
 
 // DecisionAttempt One address that would be tried.
 type DecisionAttempt struct {
@@ -1250,6 +1992,11 @@ type DecisionStep struct {
 // Example: in
 type Direction string
 
+// Disclosure What of the digits is told through the API: nothing (`off`), that there was one and when (`masked`), everything (`full`).
+//
+// Example: off
+type Disclosure string
+
 // Disposition How billing systems sort calls.
 //
 // Example: answered
@@ -1296,6 +2043,11 @@ type Endpoint struct {
 	//
 	// Example: {"region":"eu"}
 	Labels *map[string]string `json:"labels,omitempty"`
+
+	// LimitProfileIds Limit profiles that all bound the calls to the endpoint.
+	//
+	// Example: ["lmp_06bq4v700g2s6a8d4f1h9j3k7p"]
+	LimitProfileIds []string `json:"limit_profile_ids"`
 
 	// Name A name for people, unique within the tenant, the kind and the parent.
 	//
@@ -1389,6 +2141,11 @@ type EndpointPatch struct {
 	// Example: {"region":"eu"}
 	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
 
+	// LimitProfileIds Limit profiles that all bound the calls to the endpoint.
+	//
+	// Example: ["lmp_06bq4v700g2s6a8d4f1h9j3k7p"]
+	LimitProfileIds nullable.Nullable[[]string] `json:"limit_profile_ids,omitempty"`
+
 	// Name A name for people, unique within the tenant, the kind and the parent.
 	//
 	// Example: sbc1.north
@@ -1449,6 +2206,11 @@ type EndpointWrite struct {
 	//
 	// Example: {"region":"eu"}
 	Labels *map[string]string `json:"labels,omitempty"`
+
+	// LimitProfileIds Limit profiles that all bound the calls to the endpoint.
+	//
+	// Example: ["lmp_06bq4v700g2s6a8d4f1h9j3k7p"]
+	LimitProfileIds *[]string `json:"limit_profile_ids,omitempty"`
 
 	// Name A name for people, unique within the tenant, the kind and the parent.
 	//
@@ -1572,6 +2334,19 @@ type Explanation struct {
 	TrunkID *string `json:"trunk_id,omitempty"`
 }
 
+// FailureAnnouncement What is played before which failures.
+type FailureAnnouncement struct {
+	// AnnouncementID The announcement.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	AnnouncementID string `json:"announcement_id"`
+
+	// Codes Codes (`404`) and classes (`5xx`).
+	//
+	// Example: ["404"]
+	Codes []string `json:"codes"`
+}
+
 // Fault One thing wrong with a request, and where.
 type Fault struct {
 	// Code A word for programs. More may come.
@@ -1595,6 +2370,213 @@ type Fault struct {
 	Pointer *string `json:"pointer,omitempty"`
 }
 
+// HeaderAction What a header rule does: one more line (`add`), one line in place of all (`set`), `remove` all lines or those that `pattern` fits, `rename` or `copy` to `to`, `replace` the pattern by the value in every line.
+//
+// Example: set
+type HeaderAction string
+
+// HeaderCondition Must hold for a header rule to be applied.
+type HeaderCondition struct {
+	// Field `method`, `status`, `request.user`, `request.host`, `from.user`, `from.display`, `to.user`, `caller`, `callee`, `call.id`, `trunk.id`, `trunk.name`, `source.ip`, `our.host`, `header.NAME` or `var.NAME` (a variable of the call).
+	//
+	// Example: from.user
+	Field string `json:"field"`
+
+	// Not It must not fit.
+	//
+	// Example: false
+	Not *bool `json:"not,omitempty"`
+
+	// Pattern An RE2 expression that must fit; an absent field is the empty text.
+	//
+	// Example: ^[+]49
+	Pattern string `json:"pattern"`
+}
+
+// HeaderMessages To which messages a header rule is applied.
+//
+// Example: requests
+type HeaderMessages string
+
+// HeaderProfile An ordered list of rules on headers. Each works on what the one before it left.
+type HeaderProfile struct {
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: hdp_06bq4v700e7n3b9x5mz2c8k4vd
+	ID string `json:"id"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: account header
+	Name string `json:"name"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// Rules The rules, in order.
+	Rules []HeaderRule `json:"rules"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// HeaderProfilePage A page of header profiles.
+type HeaderProfilePage struct {
+	// Items The resources, by rising id.
+	Items []HeaderProfile `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// HeaderProfilePatch A JSON Merge Patch (RFC 7396) of a header profile: fields left out stay as they are, null puts a field back to its default.
+type HeaderProfilePatch struct {
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: account header
+	Name *string `json:"name,omitempty"`
+
+	// Rules The rules, in order.
+	Rules nullable.Nullable[[]HeaderRule] `json:"rules,omitempty"`
+}
+
+// HeaderProfileWrite What a client writes of a header profile. An ordered list of rules on headers. Each works on what the one before it left.
+type HeaderProfileWrite struct {
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: account header
+	Name string `json:"name"`
+
+	// Rules The rules, in order.
+	Rules *[]HeaderRule `json:"rules,omitempty"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+}
+
+// HeaderRule A change of the headers of a message.
+type HeaderRule struct {
+	// Action What it does.
+	Action HeaderAction `json:"action"`
+
+	// Conditions All must hold.
+	Conditions *[]HeaderCondition `json:"conditions,omitempty"`
+
+	// Header The header. Headers that belong to one side's dialog (Via, Contact, Call-ID and the like) are refused.
+	//
+	// Example: X-Account
+	Header string `json:"header"`
+
+	// Messages To which messages it is applied.
+	Messages HeaderMessages `json:"messages"`
+
+	// Methods Methods of the request, or of the request that a response answers; empty for all.
+	//
+	// Example: ["INVITE"]
+	Methods *[]string `json:"methods,omitempty"`
+
+	// Pattern An RE2 expression, for `replace` and `remove`.
+	//
+	// Example: ^0
+	Pattern *string `json:"pattern,omitempty"`
+
+	// Stage When it is applied.
+	Stage HeaderStage `json:"stage"`
+
+	// To The new name, for `rename` and `copy`.
+	//
+	// Example: X-Customer
+	To *string `json:"to,omitempty"`
+
+	// Value A template: `{from.user}` stands for the field, `{{` for a brace, and in `replace` `$1` for what a group held.
+	//
+	// Example: {trunk.name}
+	Value *string `json:"value,omitempty"`
+}
+
+// HeaderStage When a header rule is applied: to a message as it came (`in`), to a message for the trunk after everything else (`out`).
+//
+// Example: out
+type HeaderStage string
+
 // Health A sign of life.
 type Health struct {
 	// Status Always `ok`: a process that cannot answer is not healthy.
@@ -1602,6 +2584,11 @@ type Health struct {
 	// Example: ok
 	Status string `json:"status"`
 }
+
+// HoldMedia What a held party hears: what the other one sends (`pass`), packets of silence (`silence`), an announcement over and over (`music`).
+//
+// Example: pass
+type HoldMedia string
 
 // Identity A way to recognise that a request comes from a trunk. The longest network decides, then port, interface, transport and the longest tech prefix. Two trunks that could claim the same request equally are refused.
 type Identity struct {
@@ -1683,6 +2670,11 @@ type Identity struct {
 	// Example: 2026-11-22T09:41:12.25Z
 	UpdatedAt time.Time `json:"updated_at"`
 }
+
+// IdentityField Where a caller's number stands: From, P-Asserted-Identity, P-Preferred-Identity (RFC 3325) or Remote-Party-ID.
+//
+// Example: pai
+type IdentityField string
 
 // IdentityPage A page of Identities.
 type IdentityPage struct {
@@ -1856,6 +2848,250 @@ type LadderMessage struct {
 //
 // Example: nat
 type Latching string
+
+// LimitKey What a limit counts by: each trunk or endpoint that has the profile, or the tenant (`each`), all that have it together (`shared`), each calling number (`caller`), each called number (`callee`).
+//
+// Example: each
+type LimitKey string
+
+// LimitProfile Bounds calls in progress and calls per second; 0 is no bound. A call is counted on every profile of the trunks, the endpoint and the tenant it touches, all in one step: either everywhere or nowhere.
+type LimitProfile struct {
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: lmp_06bq4v700g2s6a8d4f1h9j3k7p
+	ID string `json:"id"`
+
+	// Key What is counted by.
+	Key LimitKey `json:"key"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// MaxCalls The most calls in progress, both directions together.
+	//
+	// Example: 10
+	MaxCalls int `json:"max_calls"`
+
+	// MaxCallsIn The most calls in progress towards the border.
+	//
+	// Example: 10
+	MaxCallsIn int `json:"max_calls_in"`
+
+	// MaxCallsOut The most calls in progress away from the border.
+	//
+	// Example: 10
+	MaxCallsOut int `json:"max_calls_out"`
+
+	// MaxCallsPerSecondIn The most calls taken in a second.
+	//
+	// Example: 5
+	MaxCallsPerSecondIn int `json:"max_calls_per_second_in"`
+
+	// MaxCallsPerSecondOut The most calls made in a second.
+	//
+	// Example: 5
+	MaxCallsPerSecondOut int `json:"max_calls_per_second_out"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: ten lines
+	Name string `json:"name"`
+
+	// RejectCode What a refused caller gets; a limit on the way out makes the next attempt instead, where there is one.
+	//
+	// Example: 503
+	RejectCode int `json:"reject_code"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// WholeTenant Counts every call of the profile's tenant, whichever its trunks; no trunk need name it.
+	//
+	// Example: false
+	WholeTenant bool `json:"whole_tenant"`
+}
+
+// LimitProfilePage A page of limit profiles.
+type LimitProfilePage struct {
+	// Items The resources, by rising id.
+	Items []LimitProfile `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// LimitProfilePatch A JSON Merge Patch (RFC 7396) of a limit profile: fields left out stay as they are, null puts a field back to its default.
+type LimitProfilePatch struct {
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Key What is counted by.
+	Key *LimitKey `json:"key,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// MaxCalls The most calls in progress, both directions together.
+	//
+	// Example: 10
+	MaxCalls nullable.Nullable[int] `json:"max_calls,omitempty"`
+
+	// MaxCallsIn The most calls in progress towards the border.
+	//
+	// Example: 10
+	MaxCallsIn nullable.Nullable[int] `json:"max_calls_in,omitempty"`
+
+	// MaxCallsOut The most calls in progress away from the border.
+	//
+	// Example: 10
+	MaxCallsOut nullable.Nullable[int] `json:"max_calls_out,omitempty"`
+
+	// MaxCallsPerSecondIn The most calls taken in a second.
+	//
+	// Example: 5
+	MaxCallsPerSecondIn nullable.Nullable[int] `json:"max_calls_per_second_in,omitempty"`
+
+	// MaxCallsPerSecondOut The most calls made in a second.
+	//
+	// Example: 5
+	MaxCallsPerSecondOut nullable.Nullable[int] `json:"max_calls_per_second_out,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: ten lines
+	Name *string `json:"name,omitempty"`
+
+	// RejectCode What a refused caller gets; a limit on the way out makes the next attempt instead, where there is one.
+	//
+	// Example: 503
+	RejectCode nullable.Nullable[int] `json:"reject_code,omitempty"`
+
+	// WholeTenant Counts every call of the profile's tenant, whichever its trunks; no trunk need name it.
+	//
+	// Example: false
+	WholeTenant nullable.Nullable[bool] `json:"whole_tenant,omitempty"`
+}
+
+// LimitProfileWrite What a client writes of a limit profile. Bounds calls in progress and calls per second; 0 is no bound. A call is counted on every profile of the trunks, the endpoint and the tenant it touches, all in one step: either everywhere or nowhere.
+type LimitProfileWrite struct {
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Key What is counted by.
+	Key *LimitKey `json:"key,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// MaxCalls The most calls in progress, both directions together.
+	//
+	// Example: 10
+	MaxCalls *int `json:"max_calls,omitempty"`
+
+	// MaxCallsIn The most calls in progress towards the border.
+	//
+	// Example: 10
+	MaxCallsIn *int `json:"max_calls_in,omitempty"`
+
+	// MaxCallsOut The most calls in progress away from the border.
+	//
+	// Example: 10
+	MaxCallsOut *int `json:"max_calls_out,omitempty"`
+
+	// MaxCallsPerSecondIn The most calls taken in a second.
+	//
+	// Example: 5
+	MaxCallsPerSecondIn *int `json:"max_calls_per_second_in,omitempty"`
+
+	// MaxCallsPerSecondOut The most calls made in a second.
+	//
+	// Example: 5
+	MaxCallsPerSecondOut *int `json:"max_calls_per_second_out,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: ten lines
+	Name string `json:"name"`
+
+	// RejectCode What a refused caller gets; a limit on the way out makes the next attempt instead, where there is one.
+	//
+	// Example: 503
+	RejectCode *int `json:"reject_code,omitempty"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+
+	// WholeTenant Counts every call of the profile's tenant, whichever its trunks; no trunk need name it.
+	//
+	// Example: false
+	WholeTenant *bool `json:"whole_tenant,omitempty"`
+}
 
 // MediaPool An address of ours with a range of ports for media in a realm. Calls keep the ports they have when a pool is changed or removed.
 type MediaPool struct {
@@ -2083,6 +3319,257 @@ type MediaPoolWrite struct {
 	TenantID *string `json:"tenant_id,omitempty"`
 }
 
+// MediaProfile What media with a trunk are like. A trunk without one has the defaults.
+type MediaProfile struct {
+	// CodecsAllow Where it has entries, the only codecs let through: names such as `PCMA`, with a clock rate where that matters (`speex/16000`).
+	//
+	// Example: ["PCMA","PCMU","telephone-event"]
+	CodecsAllow []string `json:"codecs_allow"`
+
+	// CodecsDeny Codecs that are taken out.
+	//
+	// Example: ["G729"]
+	CodecsDeny []string `json:"codecs_deny"`
+
+	// CodecsOrder Codecs that come first, in this order.
+	//
+	// Example: ["PCMA"]
+	CodecsOrder []string `json:"codecs_order"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Dtmf How the trunk tells digits.
+	Dtmf DTMFMode `json:"dtmf"`
+
+	// DtmfEvents What of the digits is told through the API.
+	DtmfEvents Disclosure `json:"dtmf_events"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Hold What a party hears that is put on hold by a peer of this trunk or through the API.
+	Hold HoldMedia `json:"hold"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: mdp_06bq4v700c8e5r2t9wy4k6q1hm
+	ID string `json:"id"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// MusicAnnouncementID The announcement that is played over and over where `hold` is `music`.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	MusicAnnouncementID *string `json:"music_announcement_id,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: G.711 with music on hold
+	Name string `json:"name"`
+
+	// PtimeMs What the trunk is asked for as length of a packet (`a=ptime`), in milliseconds: 10 to 120; 0 leaves what the other side said.
+	//
+	// Example: 20
+	PtimeMs int `json:"ptime_ms"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// Silence Which silence makes a call a dead one.
+	Silence SilenceMode `json:"silence"`
+
+	// StripAttributes Names of SDP attributes that never go to the trunk.
+	//
+	// Example: ["candidate"]
+	StripAttributes []string `json:"strip_attributes"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// MediaProfilePage A page of media profiles.
+type MediaProfilePage struct {
+	// Items The resources, by rising id.
+	Items []MediaProfile `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// MediaProfilePatch A JSON Merge Patch (RFC 7396) of a media profile: fields left out stay as they are, null puts a field back to its default.
+type MediaProfilePatch struct {
+	// CodecsAllow Where it has entries, the only codecs let through: names such as `PCMA`, with a clock rate where that matters (`speex/16000`).
+	//
+	// Example: ["PCMA","PCMU","telephone-event"]
+	CodecsAllow nullable.Nullable[[]string] `json:"codecs_allow,omitempty"`
+
+	// CodecsDeny Codecs that are taken out.
+	//
+	// Example: ["G729"]
+	CodecsDeny nullable.Nullable[[]string] `json:"codecs_deny,omitempty"`
+
+	// CodecsOrder Codecs that come first, in this order.
+	//
+	// Example: ["PCMA"]
+	CodecsOrder nullable.Nullable[[]string] `json:"codecs_order,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Dtmf How the trunk tells digits.
+	Dtmf *DTMFMode `json:"dtmf,omitempty"`
+
+	// DtmfEvents What of the digits is told through the API.
+	DtmfEvents *Disclosure `json:"dtmf_events,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Hold What a party hears that is put on hold by a peer of this trunk or through the API.
+	Hold *HoldMedia `json:"hold,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// MusicAnnouncementID The announcement that is played over and over where `hold` is `music`.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	MusicAnnouncementID nullable.Nullable[string] `json:"music_announcement_id,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: G.711 with music on hold
+	Name *string `json:"name,omitempty"`
+
+	// PtimeMs What the trunk is asked for as length of a packet (`a=ptime`), in milliseconds: 10 to 120; 0 leaves what the other side said.
+	//
+	// Example: 20
+	PtimeMs nullable.Nullable[int] `json:"ptime_ms,omitempty"`
+
+	// Silence Which silence makes a call a dead one.
+	Silence *SilenceMode `json:"silence,omitempty"`
+
+	// StripAttributes Names of SDP attributes that never go to the trunk.
+	//
+	// Example: ["candidate"]
+	StripAttributes nullable.Nullable[[]string] `json:"strip_attributes,omitempty"`
+}
+
+// MediaProfileWrite What a client writes of a media profile. What media with a trunk are like. A trunk without one has the defaults.
+type MediaProfileWrite struct {
+	// CodecsAllow Where it has entries, the only codecs let through: names such as `PCMA`, with a clock rate where that matters (`speex/16000`).
+	//
+	// Example: ["PCMA","PCMU","telephone-event"]
+	CodecsAllow *[]string `json:"codecs_allow,omitempty"`
+
+	// CodecsDeny Codecs that are taken out.
+	//
+	// Example: ["G729"]
+	CodecsDeny *[]string `json:"codecs_deny,omitempty"`
+
+	// CodecsOrder Codecs that come first, in this order.
+	//
+	// Example: ["PCMA"]
+	CodecsOrder *[]string `json:"codecs_order,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Dtmf How the trunk tells digits.
+	Dtmf *DTMFMode `json:"dtmf,omitempty"`
+
+	// DtmfEvents What of the digits is told through the API.
+	DtmfEvents *Disclosure `json:"dtmf_events,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Hold What a party hears that is put on hold by a peer of this trunk or through the API.
+	Hold *HoldMedia `json:"hold,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// MusicAnnouncementID The announcement that is played over and over where `hold` is `music`.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	MusicAnnouncementID *string `json:"music_announcement_id,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: G.711 with music on hold
+	Name string `json:"name"`
+
+	// PtimeMs What the trunk is asked for as length of a packet (`a=ptime`), in milliseconds: 10 to 120; 0 leaves what the other side said.
+	//
+	// Example: 20
+	PtimeMs *int `json:"ptime_ms,omitempty"`
+
+	// Silence Which silence makes a call a dead one.
+	Silence *SilenceMode `json:"silence,omitempty"`
+
+	// StripAttributes Names of SDP attributes that never go to the trunk.
+	//
+	// Example: ["candidate"]
+	StripAttributes *[]string `json:"strip_attributes,omitempty"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+}
+
 // MediaStream One media stream as one side sends it: what was received from that side and passed on.
 type MediaStream struct {
 	// Codec What was agreed.
@@ -2180,6 +3667,11 @@ type MediaStreams struct {
 	Items []MediaStream `json:"items"`
 }
 
+// NumberFormat How numbers are written: as they are (`pass`), digits with a leading + (`plus`), without it (`digits`).
+//
+// Example: pass
+type NumberFormat string
+
 // Outcome What a routing decision comes to: attempts are made (`route`), the call is answered with `reject_code` (`reject`), or a stranger gets no answer (`silent`).
 //
 // Example: route
@@ -2189,6 +3681,11 @@ type Outcome string
 //
 // Example: INFO
 type PassMethod string
+
+// PrivacyMode What becomes of a caller's wish to stay unnamed (RFC 3323): wish and identity go to trusted realms and to no others (`pass`), we make the caller anonymous (`enforce`), the wish is dropped (`ignore`, for emergency trunks).
+//
+// Example: pass
+type PrivacyMode string
 
 // Problem What went wrong (RFC 9457).
 type Problem struct {
@@ -2405,6 +3902,16 @@ type RealmWrite struct {
 	UnknownSource *UnknownSource `json:"unknown_source,omitempty"`
 }
 
+// RedirectMode What becomes of a 3xx: a failure (`fail`), its contacts are the next attempts, routed as new numbers (`follow`), the caller gets it with our own host (`pass`).
+//
+// Example: fail
+type RedirectMode string
+
+// ReferMode What becomes of a REFER (RFC 3515): carried to the other side with its references rewritten (`pass`), carried out by us (`terminate`), refused with 603 (`reject`).
+//
+// Example: terminate
+type ReferMode string
+
 // Referrer A resource that needs another.
 type Referrer struct {
 	// ID Its id.
@@ -2421,10 +3928,43 @@ type Referrer struct {
 	Name string `json:"name"`
 }
 
+// Refresher Who refreshes a session: whom the peer names, else we (`auto`), we (`us`), the peer (`peer`).
+//
+// Example: auto
+type Refresher string
+
+// ReliableProvisional How provisional responses are made reliable (RFC 3262): not at all (`off`), as on the other leg (`pass`), the peer must (`require`), on this leg by itself (`terminate`).
+//
+// Example: terminate
+type ReliableProvisional string
+
 // ResourceKind A kind of configured resource.
 //
 // Example: trunk
 type ResourceKind string
+
+// ResponseMapping One code that stands for another.
+type ResponseMapping struct {
+	// From A code (`486`) or a class (`4xx`).
+	//
+	// Example: 484
+	From string `json:"from"`
+
+	// Reason Its phrase; left out it is the usual one.
+	//
+	// Example: Not in service
+	Reason *string `json:"reason,omitempty"`
+
+	// To The code that stands for it.
+	//
+	// Example: 404
+	To int `json:"to"`
+}
+
+// Retargeting How earlier destinations are told: not at all (`drop`), as they came (`pass`), as Diversion (RFC 5806) or as History-Info (RFC 7044).
+//
+// Example: drop
+type Retargeting string
 
 // RouteList An ordered choice of trunks.
 type RouteList struct {
@@ -3215,10 +4755,348 @@ type SIPInterfaceWrite struct {
 // Example: trunks:read
 type Scope string
 
+// SessionTimer Whether a leg has a session timer (RFC 4028): we never speak of it (`off`), where the peer asks (`accept`), we ask (`request`).
+//
+// Example: accept
+type SessionTimer string
+
 // Side A leg of a call: the caller's or the callee's. As `released_by` also the border itself (`sbc`).
 //
 // Example: caller
 type Side string
+
+// SignallingProfile How dialogs with a trunk are kept. A trunk without one has the defaults.
+type SignallingProfile struct {
+	// Announcements Played as early media to callers of this trunk before a final failure; the first entry that fits counts.
+	//
+	// Example: [{"announcement_id":"ann_06bq4v700w3k5m8x2t7yq4c9zb","codes":["404"]}]
+	Announcements []FailureAnnouncement `json:"announcements"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
+	ID string `json:"id"`
+
+	// InDialogSource From where requests within a dialog are believed.
+	InDialogSource SourcePolicy `json:"in_dialog_source"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// MaxRedirects The most redirections that are followed in one call.
+	//
+	// Example: 5
+	MaxRedirects int `json:"max_redirects"`
+
+	// MinSeS The least session interval that we accept, in seconds; not more than `session_expires_s`.
+	//
+	// Example: 90
+	MinSeS int `json:"min_se_s"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: carriers with session timers
+	Name string `json:"name"`
+
+	// PassEvents The event packages (RFC 6665) that may be subscribed to and published from and to this trunk; empty for none.
+	//
+	// Example: ["message-summary","dialog"]
+	PassEvents []string `json:"pass_events"`
+
+	// PassMessages Lets MESSAGE (RFC 3428) outside of dialogs through, by the trunk's routing plan.
+	//
+	// Example: true
+	PassMessages bool `json:"pass_messages"`
+
+	// PingIntervalS How often the peer of an answered call is asked with OPTIONS whether it is there, in seconds; 0 is never.
+	//
+	// Example: 60
+	PingIntervalS int `json:"ping_interval_s"`
+
+	// PingMisses The call is ended after so many questions in a row without a good answer.
+	//
+	// Example: 2
+	PingMisses int `json:"ping_misses"`
+
+	// Redirects What becomes of a 3xx that comes from this trunk.
+	Redirects RedirectMode `json:"redirects"`
+
+	// ReferMode What becomes of a REFER.
+	ReferMode ReferMode `json:"refer_mode"`
+
+	// Refresher Who refreshes the session where the choice is ours.
+	Refresher Refresher `json:"refresher"`
+
+	// ReliableProvisional How provisional responses are made reliable (RFC 3262).
+	ReliableProvisional ReliableProvisional `json:"reliable_provisional"`
+
+	// ResponseMap Turns final failures that come from this trunk into others before anything else reads them; the first entry that fits counts.
+	//
+	// Example: [{"from":"484","reason":"Not in service","to":404}]
+	ResponseMap []ResponseMapping `json:"response_map"`
+
+	// Retargeting How earlier destinations of a call are told to this trunk.
+	Retargeting Retargeting `json:"retargeting"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// SessionExpiresS The session interval we ask for, in seconds.
+	//
+	// Example: 1800
+	SessionExpiresS int `json:"session_expires_s"`
+
+	// SessionTimer Whether a leg has a session timer (RFC 4028).
+	SessionTimer SessionTimer `json:"session_timer"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// SignallingProfilePage A page of signalling profiles.
+type SignallingProfilePage struct {
+	// Items The resources, by rising id.
+	Items []SignallingProfile `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// SignallingProfilePatch A JSON Merge Patch (RFC 7396) of a signalling profile: fields left out stay as they are, null puts a field back to its default.
+type SignallingProfilePatch struct {
+	// Announcements Played as early media to callers of this trunk before a final failure; the first entry that fits counts.
+	//
+	// Example: [{"announcement_id":"ann_06bq4v700w3k5m8x2t7yq4c9zb","codes":["404"]}]
+	Announcements nullable.Nullable[[]FailureAnnouncement] `json:"announcements,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// InDialogSource From where requests within a dialog are believed.
+	InDialogSource *SourcePolicy `json:"in_dialog_source,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// MaxRedirects The most redirections that are followed in one call.
+	//
+	// Example: 5
+	MaxRedirects nullable.Nullable[int] `json:"max_redirects,omitempty"`
+
+	// MinSeS The least session interval that we accept, in seconds; not more than `session_expires_s`.
+	//
+	// Example: 90
+	MinSeS nullable.Nullable[int] `json:"min_se_s,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: carriers with session timers
+	Name *string `json:"name,omitempty"`
+
+	// PassEvents The event packages (RFC 6665) that may be subscribed to and published from and to this trunk; empty for none.
+	//
+	// Example: ["message-summary","dialog"]
+	PassEvents nullable.Nullable[[]string] `json:"pass_events,omitempty"`
+
+	// PassMessages Lets MESSAGE (RFC 3428) outside of dialogs through, by the trunk's routing plan.
+	//
+	// Example: true
+	PassMessages nullable.Nullable[bool] `json:"pass_messages,omitempty"`
+
+	// PingIntervalS How often the peer of an answered call is asked with OPTIONS whether it is there, in seconds; 0 is never.
+	//
+	// Example: 60
+	PingIntervalS nullable.Nullable[int] `json:"ping_interval_s,omitempty"`
+
+	// PingMisses The call is ended after so many questions in a row without a good answer.
+	//
+	// Example: 2
+	PingMisses nullable.Nullable[int] `json:"ping_misses,omitempty"`
+
+	// Redirects What becomes of a 3xx that comes from this trunk.
+	Redirects *RedirectMode `json:"redirects,omitempty"`
+
+	// ReferMode What becomes of a REFER.
+	ReferMode *ReferMode `json:"refer_mode,omitempty"`
+
+	// Refresher Who refreshes the session where the choice is ours.
+	Refresher *Refresher `json:"refresher,omitempty"`
+
+	// ReliableProvisional How provisional responses are made reliable (RFC 3262).
+	ReliableProvisional *ReliableProvisional `json:"reliable_provisional,omitempty"`
+
+	// ResponseMap Turns final failures that come from this trunk into others before anything else reads them; the first entry that fits counts.
+	//
+	// Example: [{"from":"484","reason":"Not in service","to":404}]
+	ResponseMap nullable.Nullable[[]ResponseMapping] `json:"response_map,omitempty"`
+
+	// Retargeting How earlier destinations of a call are told to this trunk.
+	Retargeting *Retargeting `json:"retargeting,omitempty"`
+
+	// SessionExpiresS The session interval we ask for, in seconds.
+	//
+	// Example: 1800
+	SessionExpiresS nullable.Nullable[int] `json:"session_expires_s,omitempty"`
+
+	// SessionTimer Whether a leg has a session timer (RFC 4028).
+	SessionTimer *SessionTimer `json:"session_timer,omitempty"`
+}
+
+// SignallingProfileWrite What a client writes of a signalling profile. How dialogs with a trunk are kept. A trunk without one has the defaults.
+type SignallingProfileWrite struct {
+	// Announcements Played as early media to callers of this trunk before a final failure; the first entry that fits counts.
+	//
+	// Example: [{"announcement_id":"ann_06bq4v700w3k5m8x2t7yq4c9zb","codes":["404"]}]
+	Announcements *[]FailureAnnouncement `json:"announcements,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// InDialogSource From where requests within a dialog are believed.
+	InDialogSource *SourcePolicy `json:"in_dialog_source,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// MaxRedirects The most redirections that are followed in one call.
+	//
+	// Example: 5
+	MaxRedirects *int `json:"max_redirects,omitempty"`
+
+	// MinSeS The least session interval that we accept, in seconds; not more than `session_expires_s`.
+	//
+	// Example: 90
+	MinSeS *int `json:"min_se_s,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: carriers with session timers
+	Name string `json:"name"`
+
+	// PassEvents The event packages (RFC 6665) that may be subscribed to and published from and to this trunk; empty for none.
+	//
+	// Example: ["message-summary","dialog"]
+	PassEvents *[]string `json:"pass_events,omitempty"`
+
+	// PassMessages Lets MESSAGE (RFC 3428) outside of dialogs through, by the trunk's routing plan.
+	//
+	// Example: true
+	PassMessages *bool `json:"pass_messages,omitempty"`
+
+	// PingIntervalS How often the peer of an answered call is asked with OPTIONS whether it is there, in seconds; 0 is never.
+	//
+	// Example: 60
+	PingIntervalS *int `json:"ping_interval_s,omitempty"`
+
+	// PingMisses The call is ended after so many questions in a row without a good answer.
+	//
+	// Example: 2
+	PingMisses *int `json:"ping_misses,omitempty"`
+
+	// Redirects What becomes of a 3xx that comes from this trunk.
+	Redirects *RedirectMode `json:"redirects,omitempty"`
+
+	// ReferMode What becomes of a REFER.
+	ReferMode *ReferMode `json:"refer_mode,omitempty"`
+
+	// Refresher Who refreshes the session where the choice is ours.
+	Refresher *Refresher `json:"refresher,omitempty"`
+
+	// ReliableProvisional How provisional responses are made reliable (RFC 3262).
+	ReliableProvisional *ReliableProvisional `json:"reliable_provisional,omitempty"`
+
+	// ResponseMap Turns final failures that come from this trunk into others before anything else reads them; the first entry that fits counts.
+	//
+	// Example: [{"from":"484","reason":"Not in service","to":404}]
+	ResponseMap *[]ResponseMapping `json:"response_map,omitempty"`
+
+	// Retargeting How earlier destinations of a call are told to this trunk.
+	Retargeting *Retargeting `json:"retargeting,omitempty"`
+
+	// SessionExpiresS The session interval we ask for, in seconds.
+	//
+	// Example: 1800
+	SessionExpiresS *int `json:"session_expires_s,omitempty"`
+
+	// SessionTimer Whether a leg has a session timer (RFC 4028).
+	SessionTimer *SessionTimer `json:"session_timer,omitempty"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+}
+
+// SilenceMode A call is dead when neither side sends (`both`), or when one that should does not (`either`).
+//
+// Example: both
+type SilenceMode string
+
+// SourcePolicy From where requests within a dialog are believed: the leg's own address, port and transport (`strict`), its address (`same_ip`), that or any address of the trunk (`lenient`).
+//
+// Example: lenient
+type SourcePolicy string
 
 // Target A trunk in a route list.
 type Target struct {
@@ -3532,6 +5410,9 @@ type Transport string
 
 // Trunk One counterparty, for calls in both directions. Its identities say how its calls are recognised, its endpoints where calls to it go.
 type Trunk struct {
+	// CallerIdentity How it says and hears who calls.
+	CallerIdentity CallerIdentity `json:"caller_identity"`
+
 	// CreatedAt When it was made.
 	//
 	// Example: 2026-11-22T09:30:00Z
@@ -3557,6 +5438,11 @@ type Trunk struct {
 	// Example: ["408","5xx"]
 	FailoverCodes []string `json:"failover_codes"`
 
+	// HeaderProfileID Its header profile; without one no header is changed.
+	//
+	// Example: hdp_06bq4v700e7n3b9x5mz2c8k4vd
+	HeaderProfileID *string `json:"header_profile_id,omitempty"`
+
 	// ID Given by the server; sorts by time of making.
 	//
 	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
@@ -3566,6 +5452,11 @@ type Trunk struct {
 	//
 	// Example: {"region":"eu"}
 	Labels *map[string]string `json:"labels,omitempty"`
+
+	// LimitProfileIds Limit profiles that all bound the calls to and from the trunk.
+	//
+	// Example: ["lmp_06bq4v700g2s6a8d4f1h9j3k7p"]
+	LimitProfileIds []string `json:"limit_profile_ids"`
 
 	// MaxCallDurationS Ends a call that lasts longer, in seconds; the smaller of both trunks counts.
 	//
@@ -3586,6 +5477,11 @@ type Trunk struct {
 	//
 	// Example: 600
 	MediaHoldTimeoutS int `json:"media_hold_timeout_s"`
+
+	// MediaProfileID Its media profile; without one it has the defaults of the kind.
+	//
+	// Example: mdp_06bq4v700c8e5r2t9wy4k6q1hm
+	MediaProfileID *string `json:"media_profile_id,omitempty"`
 
 	// MediaTimeoutS Ends an answered call in which neither side sent media for so many seconds; 0 is never.
 	//
@@ -3632,6 +5528,11 @@ type Trunk struct {
 	// Example: rpl_06bq4v700affsxrxzcas9xn4am
 	RoutingPlanID *string `json:"routing_plan_id,omitempty"`
 
+	// SignallingProfileID Its signalling profile; without one it has the defaults of the kind.
+	//
+	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
+	SignallingProfileID *string `json:"signalling_profile_id,omitempty"`
+
 	// TenantID The tenant it belongs to.
 	//
 	// Example: ten_default
@@ -3656,6 +5557,9 @@ type TrunkPage struct {
 
 // TrunkPatch A JSON Merge Patch (RFC 7396) of a trunk: fields left out stay as they are, null puts a field back to its default.
 type TrunkPatch struct {
+	// CallerIdentity How it says and hears who calls.
+	CallerIdentity *CallerIdentityPatch `json:"caller_identity,omitempty"`
+
 	// Description Free text.
 	//
 	// Example: Main carrier, contract 2026-17
@@ -3676,10 +5580,20 @@ type TrunkPatch struct {
 	// Example: ["408","5xx"]
 	FailoverCodes nullable.Nullable[[]string] `json:"failover_codes,omitempty"`
 
+	// HeaderProfileID Its header profile; without one no header is changed.
+	//
+	// Example: hdp_06bq4v700e7n3b9x5mz2c8k4vd
+	HeaderProfileID nullable.Nullable[string] `json:"header_profile_id,omitempty"`
+
 	// Labels Labels to set or, with null, to remove; others stay as they are.
 	//
 	// Example: {"region":"eu"}
 	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// LimitProfileIds Limit profiles that all bound the calls to and from the trunk.
+	//
+	// Example: ["lmp_06bq4v700g2s6a8d4f1h9j3k7p"]
+	LimitProfileIds nullable.Nullable[[]string] `json:"limit_profile_ids,omitempty"`
 
 	// MaxCallDurationS Ends a call that lasts longer, in seconds; the smaller of both trunks counts.
 	//
@@ -3700,6 +5614,11 @@ type TrunkPatch struct {
 	//
 	// Example: 600
 	MediaHoldTimeoutS nullable.Nullable[int] `json:"media_hold_timeout_s,omitempty"`
+
+	// MediaProfileID Its media profile; without one it has the defaults of the kind.
+	//
+	// Example: mdp_06bq4v700c8e5r2t9wy4k6q1hm
+	MediaProfileID nullable.Nullable[string] `json:"media_profile_id,omitempty"`
 
 	// MediaTimeoutS Ends an answered call in which neither side sent media for so many seconds; 0 is never.
 	//
@@ -3740,10 +5659,18 @@ type TrunkPatch struct {
 	//
 	// Example: rpl_06bq4v700affsxrxzcas9xn4am
 	RoutingPlanID nullable.Nullable[string] `json:"routing_plan_id,omitempty"`
+
+	// SignallingProfileID Its signalling profile; without one it has the defaults of the kind.
+	//
+	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
+	SignallingProfileID nullable.Nullable[string] `json:"signalling_profile_id,omitempty"`
 }
 
 // TrunkWrite What a client writes of a trunk. One counterparty, for calls in both directions. Its identities say how its calls are recognised, its endpoints where calls to it go.
 type TrunkWrite struct {
+	// CallerIdentity How it says and hears who calls.
+	CallerIdentity *CallerIdentityWrite `json:"caller_identity,omitempty"`
+
 	// Description Free text.
 	//
 	// Example: Main carrier, contract 2026-17
@@ -3764,10 +5691,20 @@ type TrunkWrite struct {
 	// Example: ["408","5xx"]
 	FailoverCodes *[]string `json:"failover_codes,omitempty"`
 
+	// HeaderProfileID Its header profile; without one no header is changed.
+	//
+	// Example: hdp_06bq4v700e7n3b9x5mz2c8k4vd
+	HeaderProfileID *string `json:"header_profile_id,omitempty"`
+
 	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
 	//
 	// Example: {"region":"eu"}
 	Labels *map[string]string `json:"labels,omitempty"`
+
+	// LimitProfileIds Limit profiles that all bound the calls to and from the trunk.
+	//
+	// Example: ["lmp_06bq4v700g2s6a8d4f1h9j3k7p"]
+	LimitProfileIds *[]string `json:"limit_profile_ids,omitempty"`
 
 	// MaxCallDurationS Ends a call that lasts longer, in seconds; the smaller of both trunks counts.
 	//
@@ -3788,6 +5725,11 @@ type TrunkWrite struct {
 	//
 	// Example: 600
 	MediaHoldTimeoutS *int `json:"media_hold_timeout_s,omitempty"`
+
+	// MediaProfileID Its media profile; without one it has the defaults of the kind.
+	//
+	// Example: mdp_06bq4v700c8e5r2t9wy4k6q1hm
+	MediaProfileID *string `json:"media_profile_id,omitempty"`
 
 	// MediaTimeoutS Ends an answered call in which neither side sent media for so many seconds; 0 is never.
 	//
@@ -3828,6 +5770,11 @@ type TrunkWrite struct {
 	//
 	// Example: rpl_06bq4v700affsxrxzcas9xn4am
 	RoutingPlanID *string `json:"routing_plan_id,omitempty"`
+
+	// SignallingProfileID Its signalling profile; without one it has the defaults of the kind.
+	//
+	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
+	SignallingProfileID *string `json:"signalling_profile_id,omitempty"`
 
 	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
 	//
@@ -3899,6 +5846,9 @@ type WhoAmI struct {
 // APIKeyID defines model for APIKeyID.
 type APIKeyID = string
 
+// AnnouncementID defines model for AnnouncementID.
+type AnnouncementID = string
+
 // CDRID defines model for CDRID.
 type CDRID = string
 
@@ -3932,6 +5882,9 @@ type FilterName = string
 // FilterTenant defines model for FilterTenant.
 type FilterTenant = string
 
+// HeaderProfileID defines model for HeaderProfileID.
+type HeaderProfileID = string
+
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
@@ -3950,8 +5903,14 @@ type IfNoneMatchCreate = string
 // Limit defines model for Limit.
 type Limit = int
 
+// LimitProfileID defines model for LimitProfileID.
+type LimitProfileID = string
+
 // MediaPoolID defines model for MediaPoolID.
 type MediaPoolID = string
+
+// MediaProfileID defines model for MediaProfileID.
+type MediaProfileID = string
 
 // RealmID defines model for RealmID.
 type RealmID = string
@@ -3967,6 +5926,9 @@ type RuleID = string
 
 // SIPInterfaceID defines model for SIPInterfaceID.
 type SIPInterfaceID = string
+
+// SignallingProfileID defines model for SignallingProfileID.
+type SignallingProfileID = string
 
 // TargetID defines model for TargetID.
 type TargetID = string
@@ -4012,6 +5974,84 @@ type Unavailable = Problem
 
 // UnsupportedMediaType What went wrong (RFC 9457).
 type UnsupportedMediaType = Problem
+
+// ListAnnouncementsParams defines parameters for ListAnnouncements.
+type ListAnnouncementsParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Name Only the resource with exactly this name.
+	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
+
+	// ExternalID Only the resource with exactly this external id.
+	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
+
+	// Enabled Only resources that are enabled, or not.
+	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
+
+	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
+	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// CreateAnnouncementParams defines parameters for CreateAnnouncement.
+type CreateAnnouncementParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UpsertAnnouncementParams defines parameters for UpsertAnnouncement.
+type UpsertAnnouncementParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only make, never change (412 if it exists).
+	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
+}
+
+// DeleteAnnouncementParams defines parameters for DeleteAnnouncement.
+type DeleteAnnouncementParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetAnnouncementParams defines parameters for GetAnnouncement.
+type GetAnnouncementParams struct {
+	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// UpdateAnnouncementParams defines parameters for UpdateAnnouncement.
+type UpdateAnnouncementParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReplaceAnnouncementParams defines parameters for ReplaceAnnouncement.
+type ReplaceAnnouncementParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
 
 // ListAPIKeysParams defines parameters for ListAPIKeys.
 type ListAPIKeysParams struct {
@@ -4193,6 +6233,162 @@ type GetCDRParams struct {
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
+// ListHeaderProfilesParams defines parameters for ListHeaderProfiles.
+type ListHeaderProfilesParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Name Only the resource with exactly this name.
+	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
+
+	// ExternalID Only the resource with exactly this external id.
+	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
+
+	// Enabled Only resources that are enabled, or not.
+	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
+
+	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
+	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// CreateHeaderProfileParams defines parameters for CreateHeaderProfile.
+type CreateHeaderProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UpsertHeaderProfileParams defines parameters for UpsertHeaderProfile.
+type UpsertHeaderProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only make, never change (412 if it exists).
+	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
+}
+
+// DeleteHeaderProfileParams defines parameters for DeleteHeaderProfile.
+type DeleteHeaderProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetHeaderProfileParams defines parameters for GetHeaderProfile.
+type GetHeaderProfileParams struct {
+	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// UpdateHeaderProfileParams defines parameters for UpdateHeaderProfile.
+type UpdateHeaderProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReplaceHeaderProfileParams defines parameters for ReplaceHeaderProfile.
+type ReplaceHeaderProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListLimitProfilesParams defines parameters for ListLimitProfiles.
+type ListLimitProfilesParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Name Only the resource with exactly this name.
+	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
+
+	// ExternalID Only the resource with exactly this external id.
+	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
+
+	// Enabled Only resources that are enabled, or not.
+	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
+
+	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
+	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// CreateLimitProfileParams defines parameters for CreateLimitProfile.
+type CreateLimitProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UpsertLimitProfileParams defines parameters for UpsertLimitProfile.
+type UpsertLimitProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only make, never change (412 if it exists).
+	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
+}
+
+// DeleteLimitProfileParams defines parameters for DeleteLimitProfile.
+type DeleteLimitProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetLimitProfileParams defines parameters for GetLimitProfile.
+type GetLimitProfileParams struct {
+	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// UpdateLimitProfileParams defines parameters for UpdateLimitProfile.
+type UpdateLimitProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReplaceLimitProfileParams defines parameters for ReplaceLimitProfile.
+type ReplaceLimitProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // ListMediaPoolsParams defines parameters for ListMediaPools.
 type ListMediaPoolsParams struct {
 	// Limit The most items in the answer.
@@ -4261,6 +6457,84 @@ type UpdateMediaPoolParams struct {
 
 // ReplaceMediaPoolParams defines parameters for ReplaceMediaPool.
 type ReplaceMediaPoolParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListMediaProfilesParams defines parameters for ListMediaProfiles.
+type ListMediaProfilesParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Name Only the resource with exactly this name.
+	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
+
+	// ExternalID Only the resource with exactly this external id.
+	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
+
+	// Enabled Only resources that are enabled, or not.
+	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
+
+	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
+	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// CreateMediaProfileParams defines parameters for CreateMediaProfile.
+type CreateMediaProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UpsertMediaProfileParams defines parameters for UpsertMediaProfile.
+type UpsertMediaProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only make, never change (412 if it exists).
+	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
+}
+
+// DeleteMediaProfileParams defines parameters for DeleteMediaProfile.
+type DeleteMediaProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetMediaProfileParams defines parameters for GetMediaProfile.
+type GetMediaProfileParams struct {
+	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// UpdateMediaProfileParams defines parameters for UpdateMediaProfile.
+type UpdateMediaProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReplaceMediaProfileParams defines parameters for ReplaceMediaProfile.
+type ReplaceMediaProfileParams struct {
 	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
 	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
 
@@ -4652,6 +6926,84 @@ type ReplaceRuleParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListSignallingProfilesParams defines parameters for ListSignallingProfiles.
+type ListSignallingProfilesParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Name Only the resource with exactly this name.
+	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
+
+	// ExternalID Only the resource with exactly this external id.
+	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
+
+	// Enabled Only resources that are enabled, or not.
+	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
+
+	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
+	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// CreateSignallingProfileParams defines parameters for CreateSignallingProfile.
+type CreateSignallingProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UpsertSignallingProfileParams defines parameters for UpsertSignallingProfile.
+type UpsertSignallingProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only make, never change (412 if it exists).
+	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
+}
+
+// DeleteSignallingProfileParams defines parameters for DeleteSignallingProfile.
+type DeleteSignallingProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetSignallingProfileParams defines parameters for GetSignallingProfile.
+type GetSignallingProfileParams struct {
+	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// UpdateSignallingProfileParams defines parameters for UpdateSignallingProfile.
+type UpdateSignallingProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReplaceSignallingProfileParams defines parameters for ReplaceSignallingProfile.
+type ReplaceSignallingProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // ListSIPInterfacesParams defines parameters for ListSIPInterfaces.
 type ListSIPInterfacesParams struct {
 	// Limit The most items in the answer.
@@ -4830,6 +7182,18 @@ type ListTrunksParams struct {
 
 	// RoutingPlanID Only those that refer to this routing plan.
 	RoutingPlanID *string `form:"routing_plan_id,omitempty" json:"routing_plan_id,omitempty"`
+
+	// SignallingProfileID Only those that refer to this signalling profile.
+	SignallingProfileID *string `form:"signalling_profile_id,omitempty" json:"signalling_profile_id,omitempty"`
+
+	// MediaProfileID Only those that refer to this media profile.
+	MediaProfileID *string `form:"media_profile_id,omitempty" json:"media_profile_id,omitempty"`
+
+	// HeaderProfileID Only those that refer to this header profile.
+	HeaderProfileID *string `form:"header_profile_id,omitempty" json:"header_profile_id,omitempty"`
+
+	// LimitProfileID Only those that refer to this limit profile.
+	LimitProfileID *string `form:"limit_profile_id,omitempty" json:"limit_profile_id,omitempty"`
 }
 
 // CreateTrunkParams defines parameters for CreateTrunk.
@@ -5036,6 +7400,18 @@ type ReplaceIdentityParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// CreateAnnouncementJSONRequestBody defines body for CreateAnnouncement for application/json ContentType.
+type CreateAnnouncementJSONRequestBody = AnnouncementWrite
+
+// UpsertAnnouncementJSONRequestBody defines body for UpsertAnnouncement for application/json ContentType.
+type UpsertAnnouncementJSONRequestBody = AnnouncementWrite
+
+// UpdateAnnouncementApplicationMergePatchPlusJSONRequestBody defines body for UpdateAnnouncement for application/merge-patch+json ContentType.
+type UpdateAnnouncementApplicationMergePatchPlusJSONRequestBody = AnnouncementPatch
+
+// ReplaceAnnouncementJSONRequestBody defines body for ReplaceAnnouncement for application/json ContentType.
+type ReplaceAnnouncementJSONRequestBody = AnnouncementWrite
+
 // CreateAPIKeyJSONRequestBody defines body for CreateAPIKey for application/json ContentType.
 type CreateAPIKeyJSONRequestBody = APIKeyWrite
 
@@ -5048,6 +7424,30 @@ type UpdateAPIKeyApplicationMergePatchPlusJSONRequestBody = APIKeyPatch
 // ReplaceAPIKeyJSONRequestBody defines body for ReplaceAPIKey for application/json ContentType.
 type ReplaceAPIKeyJSONRequestBody = APIKeyWrite
 
+// CreateHeaderProfileJSONRequestBody defines body for CreateHeaderProfile for application/json ContentType.
+type CreateHeaderProfileJSONRequestBody = HeaderProfileWrite
+
+// UpsertHeaderProfileJSONRequestBody defines body for UpsertHeaderProfile for application/json ContentType.
+type UpsertHeaderProfileJSONRequestBody = HeaderProfileWrite
+
+// UpdateHeaderProfileApplicationMergePatchPlusJSONRequestBody defines body for UpdateHeaderProfile for application/merge-patch+json ContentType.
+type UpdateHeaderProfileApplicationMergePatchPlusJSONRequestBody = HeaderProfilePatch
+
+// ReplaceHeaderProfileJSONRequestBody defines body for ReplaceHeaderProfile for application/json ContentType.
+type ReplaceHeaderProfileJSONRequestBody = HeaderProfileWrite
+
+// CreateLimitProfileJSONRequestBody defines body for CreateLimitProfile for application/json ContentType.
+type CreateLimitProfileJSONRequestBody = LimitProfileWrite
+
+// UpsertLimitProfileJSONRequestBody defines body for UpsertLimitProfile for application/json ContentType.
+type UpsertLimitProfileJSONRequestBody = LimitProfileWrite
+
+// UpdateLimitProfileApplicationMergePatchPlusJSONRequestBody defines body for UpdateLimitProfile for application/merge-patch+json ContentType.
+type UpdateLimitProfileApplicationMergePatchPlusJSONRequestBody = LimitProfilePatch
+
+// ReplaceLimitProfileJSONRequestBody defines body for ReplaceLimitProfile for application/json ContentType.
+type ReplaceLimitProfileJSONRequestBody = LimitProfileWrite
+
 // CreateMediaPoolJSONRequestBody defines body for CreateMediaPool for application/json ContentType.
 type CreateMediaPoolJSONRequestBody = MediaPoolWrite
 
@@ -5059,6 +7459,18 @@ type UpdateMediaPoolApplicationMergePatchPlusJSONRequestBody = MediaPoolPatch
 
 // ReplaceMediaPoolJSONRequestBody defines body for ReplaceMediaPool for application/json ContentType.
 type ReplaceMediaPoolJSONRequestBody = MediaPoolWrite
+
+// CreateMediaProfileJSONRequestBody defines body for CreateMediaProfile for application/json ContentType.
+type CreateMediaProfileJSONRequestBody = MediaProfileWrite
+
+// UpsertMediaProfileJSONRequestBody defines body for UpsertMediaProfile for application/json ContentType.
+type UpsertMediaProfileJSONRequestBody = MediaProfileWrite
+
+// UpdateMediaProfileApplicationMergePatchPlusJSONRequestBody defines body for UpdateMediaProfile for application/merge-patch+json ContentType.
+type UpdateMediaProfileApplicationMergePatchPlusJSONRequestBody = MediaProfilePatch
+
+// ReplaceMediaProfileJSONRequestBody defines body for ReplaceMediaProfile for application/json ContentType.
+type ReplaceMediaProfileJSONRequestBody = MediaProfileWrite
 
 // CreateRealmJSONRequestBody defines body for CreateRealm for application/json ContentType.
 type CreateRealmJSONRequestBody = RealmWrite
@@ -5122,6 +7534,18 @@ type ReplaceRuleJSONRequestBody = RuleWrite
 
 // ExplainRoutingJSONRequestBody defines body for ExplainRouting for application/json ContentType.
 type ExplainRoutingJSONRequestBody = ExplainRequest
+
+// CreateSignallingProfileJSONRequestBody defines body for CreateSignallingProfile for application/json ContentType.
+type CreateSignallingProfileJSONRequestBody = SignallingProfileWrite
+
+// UpsertSignallingProfileJSONRequestBody defines body for UpsertSignallingProfile for application/json ContentType.
+type UpsertSignallingProfileJSONRequestBody = SignallingProfileWrite
+
+// UpdateSignallingProfileApplicationMergePatchPlusJSONRequestBody defines body for UpdateSignallingProfile for application/merge-patch+json ContentType.
+type UpdateSignallingProfileApplicationMergePatchPlusJSONRequestBody = SignallingProfilePatch
+
+// ReplaceSignallingProfileJSONRequestBody defines body for ReplaceSignallingProfile for application/json ContentType.
+type ReplaceSignallingProfileJSONRequestBody = SignallingProfileWrite
 
 // CreateSIPInterfaceJSONRequestBody defines body for CreateSIPInterface for application/json ContentType.
 type CreateSIPInterfaceJSONRequestBody = SIPInterfaceWrite
@@ -5274,6 +7698,91 @@ type ClientInterface interface {
 	// Corresponds with GET /readyz (the `GetReadiness` operationId).
 	GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListAnnouncements List announcements
+	//
+	// Corresponds with GET /v1/announcements (the `ListAnnouncements` operationId).
+	ListAnnouncements(ctx context.Context, params *ListAnnouncementsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateAnnouncementWithBody Make an announcement
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/announcements (the `CreateAnnouncement` operationId).
+	CreateAnnouncementWithBody(ctx context.Context, params *CreateAnnouncementParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateAnnouncement Make an announcement
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/announcements (the `CreateAnnouncement` operationId).
+	CreateAnnouncement(ctx context.Context, params *CreateAnnouncementParams, body CreateAnnouncementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertAnnouncementWithBody Make or replace an announcement by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/announcements/by-external-id/{external_id} (the `UpsertAnnouncement` operationId).
+	UpsertAnnouncementWithBody(ctx context.Context, externalID ExternalID, params *UpsertAnnouncementParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertAnnouncement Make or replace an announcement by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/announcements/by-external-id/{external_id} (the `UpsertAnnouncement` operationId).
+	UpsertAnnouncement(ctx context.Context, externalID ExternalID, params *UpsertAnnouncementParams, body UpsertAnnouncementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteAnnouncement Delete an announcement
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Corresponds with DELETE /v1/announcements/{announcement_id} (the `DeleteAnnouncement` operationId).
+	DeleteAnnouncement(ctx context.Context, announcementID AnnouncementID, params *DeleteAnnouncementParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetAnnouncement Read an announcement
+	//
+	// Corresponds with GET /v1/announcements/{announcement_id} (the `GetAnnouncement` operationId).
+	GetAnnouncement(ctx context.Context, announcementID AnnouncementID, params *GetAnnouncementParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateAnnouncementWithBody Change some fields of an announcement
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/announcements/{announcement_id} (the `UpdateAnnouncement` operationId).
+	UpdateAnnouncementWithBody(ctx context.Context, announcementID AnnouncementID, params *UpdateAnnouncementParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateAnnouncementWithApplicationMergePatchPlusJSONBody Change some fields of an announcement
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/announcements/{announcement_id} (the `UpdateAnnouncement` operationId).
+	UpdateAnnouncementWithApplicationMergePatchPlusJSONBody(ctx context.Context, announcementID AnnouncementID, params *UpdateAnnouncementParams, body UpdateAnnouncementApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceAnnouncementWithBody Replace an announcement
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/announcements/{announcement_id} (the `ReplaceAnnouncement` operationId).
+	ReplaceAnnouncementWithBody(ctx context.Context, announcementID AnnouncementID, params *ReplaceAnnouncementParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceAnnouncement Replace an announcement
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/announcements/{announcement_id} (the `ReplaceAnnouncement` operationId).
+	ReplaceAnnouncement(ctx context.Context, announcementID AnnouncementID, params *ReplaceAnnouncementParams, body ReplaceAnnouncementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListAPIKeys List API keys
 	//
 	// Corresponds with GET /v1/api-keys (the `ListAPIKeys` operationId).
@@ -5420,6 +7929,176 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/config/status (the `GetConfigStatus` operationId).
 	GetConfigStatus(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListHeaderProfiles List header profiles
+	//
+	// Corresponds with GET /v1/header-profiles (the `ListHeaderProfiles` operationId).
+	ListHeaderProfiles(ctx context.Context, params *ListHeaderProfilesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateHeaderProfileWithBody Make a header profile
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/header-profiles (the `CreateHeaderProfile` operationId).
+	CreateHeaderProfileWithBody(ctx context.Context, params *CreateHeaderProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateHeaderProfile Make a header profile
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/header-profiles (the `CreateHeaderProfile` operationId).
+	CreateHeaderProfile(ctx context.Context, params *CreateHeaderProfileParams, body CreateHeaderProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertHeaderProfileWithBody Make or replace a header profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/header-profiles/by-external-id/{external_id} (the `UpsertHeaderProfile` operationId).
+	UpsertHeaderProfileWithBody(ctx context.Context, externalID ExternalID, params *UpsertHeaderProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertHeaderProfile Make or replace a header profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/header-profiles/by-external-id/{external_id} (the `UpsertHeaderProfile` operationId).
+	UpsertHeaderProfile(ctx context.Context, externalID ExternalID, params *UpsertHeaderProfileParams, body UpsertHeaderProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteHeaderProfile Delete a header profile
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Corresponds with DELETE /v1/header-profiles/{header_profile_id} (the `DeleteHeaderProfile` operationId).
+	DeleteHeaderProfile(ctx context.Context, headerProfileID HeaderProfileID, params *DeleteHeaderProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetHeaderProfile Read a header profile
+	//
+	// Corresponds with GET /v1/header-profiles/{header_profile_id} (the `GetHeaderProfile` operationId).
+	GetHeaderProfile(ctx context.Context, headerProfileID HeaderProfileID, params *GetHeaderProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateHeaderProfileWithBody Change some fields of a header profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/header-profiles/{header_profile_id} (the `UpdateHeaderProfile` operationId).
+	UpdateHeaderProfileWithBody(ctx context.Context, headerProfileID HeaderProfileID, params *UpdateHeaderProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateHeaderProfileWithApplicationMergePatchPlusJSONBody Change some fields of a header profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/header-profiles/{header_profile_id} (the `UpdateHeaderProfile` operationId).
+	UpdateHeaderProfileWithApplicationMergePatchPlusJSONBody(ctx context.Context, headerProfileID HeaderProfileID, params *UpdateHeaderProfileParams, body UpdateHeaderProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceHeaderProfileWithBody Replace a header profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/header-profiles/{header_profile_id} (the `ReplaceHeaderProfile` operationId).
+	ReplaceHeaderProfileWithBody(ctx context.Context, headerProfileID HeaderProfileID, params *ReplaceHeaderProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceHeaderProfile Replace a header profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/header-profiles/{header_profile_id} (the `ReplaceHeaderProfile` operationId).
+	ReplaceHeaderProfile(ctx context.Context, headerProfileID HeaderProfileID, params *ReplaceHeaderProfileParams, body ReplaceHeaderProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListLimitProfiles List limit profiles
+	//
+	// Corresponds with GET /v1/limit-profiles (the `ListLimitProfiles` operationId).
+	ListLimitProfiles(ctx context.Context, params *ListLimitProfilesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateLimitProfileWithBody Make a limit profile
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/limit-profiles (the `CreateLimitProfile` operationId).
+	CreateLimitProfileWithBody(ctx context.Context, params *CreateLimitProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateLimitProfile Make a limit profile
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/limit-profiles (the `CreateLimitProfile` operationId).
+	CreateLimitProfile(ctx context.Context, params *CreateLimitProfileParams, body CreateLimitProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertLimitProfileWithBody Make or replace a limit profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/limit-profiles/by-external-id/{external_id} (the `UpsertLimitProfile` operationId).
+	UpsertLimitProfileWithBody(ctx context.Context, externalID ExternalID, params *UpsertLimitProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertLimitProfile Make or replace a limit profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/limit-profiles/by-external-id/{external_id} (the `UpsertLimitProfile` operationId).
+	UpsertLimitProfile(ctx context.Context, externalID ExternalID, params *UpsertLimitProfileParams, body UpsertLimitProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteLimitProfile Delete a limit profile
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Corresponds with DELETE /v1/limit-profiles/{limit_profile_id} (the `DeleteLimitProfile` operationId).
+	DeleteLimitProfile(ctx context.Context, limitProfileID LimitProfileID, params *DeleteLimitProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetLimitProfile Read a limit profile
+	//
+	// Corresponds with GET /v1/limit-profiles/{limit_profile_id} (the `GetLimitProfile` operationId).
+	GetLimitProfile(ctx context.Context, limitProfileID LimitProfileID, params *GetLimitProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateLimitProfileWithBody Change some fields of a limit profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/limit-profiles/{limit_profile_id} (the `UpdateLimitProfile` operationId).
+	UpdateLimitProfileWithBody(ctx context.Context, limitProfileID LimitProfileID, params *UpdateLimitProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateLimitProfileWithApplicationMergePatchPlusJSONBody Change some fields of a limit profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/limit-profiles/{limit_profile_id} (the `UpdateLimitProfile` operationId).
+	UpdateLimitProfileWithApplicationMergePatchPlusJSONBody(ctx context.Context, limitProfileID LimitProfileID, params *UpdateLimitProfileParams, body UpdateLimitProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceLimitProfileWithBody Replace a limit profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/limit-profiles/{limit_profile_id} (the `ReplaceLimitProfile` operationId).
+	ReplaceLimitProfileWithBody(ctx context.Context, limitProfileID LimitProfileID, params *ReplaceLimitProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceLimitProfile Replace a limit profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/limit-profiles/{limit_profile_id} (the `ReplaceLimitProfile` operationId).
+	ReplaceLimitProfile(ctx context.Context, limitProfileID LimitProfileID, params *ReplaceLimitProfileParams, body ReplaceLimitProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListMediaPools List media pools
 	//
 	// Corresponds with GET /v1/media-pools (the `ListMediaPools` operationId).
@@ -5506,6 +8185,91 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/media-pools/{media_pool_id} (the `ReplaceMediaPool` operationId).
 	ReplaceMediaPool(ctx context.Context, mediaPoolID MediaPoolID, params *ReplaceMediaPoolParams, body ReplaceMediaPoolJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListMediaProfiles List media profiles
+	//
+	// Corresponds with GET /v1/media-profiles (the `ListMediaProfiles` operationId).
+	ListMediaProfiles(ctx context.Context, params *ListMediaProfilesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateMediaProfileWithBody Make a media profile
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/media-profiles (the `CreateMediaProfile` operationId).
+	CreateMediaProfileWithBody(ctx context.Context, params *CreateMediaProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateMediaProfile Make a media profile
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/media-profiles (the `CreateMediaProfile` operationId).
+	CreateMediaProfile(ctx context.Context, params *CreateMediaProfileParams, body CreateMediaProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertMediaProfileWithBody Make or replace a media profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/media-profiles/by-external-id/{external_id} (the `UpsertMediaProfile` operationId).
+	UpsertMediaProfileWithBody(ctx context.Context, externalID ExternalID, params *UpsertMediaProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertMediaProfile Make or replace a media profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/media-profiles/by-external-id/{external_id} (the `UpsertMediaProfile` operationId).
+	UpsertMediaProfile(ctx context.Context, externalID ExternalID, params *UpsertMediaProfileParams, body UpsertMediaProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteMediaProfile Delete a media profile
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Corresponds with DELETE /v1/media-profiles/{media_profile_id} (the `DeleteMediaProfile` operationId).
+	DeleteMediaProfile(ctx context.Context, mediaProfileID MediaProfileID, params *DeleteMediaProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetMediaProfile Read a media profile
+	//
+	// Corresponds with GET /v1/media-profiles/{media_profile_id} (the `GetMediaProfile` operationId).
+	GetMediaProfile(ctx context.Context, mediaProfileID MediaProfileID, params *GetMediaProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateMediaProfileWithBody Change some fields of a media profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/media-profiles/{media_profile_id} (the `UpdateMediaProfile` operationId).
+	UpdateMediaProfileWithBody(ctx context.Context, mediaProfileID MediaProfileID, params *UpdateMediaProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateMediaProfileWithApplicationMergePatchPlusJSONBody Change some fields of a media profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/media-profiles/{media_profile_id} (the `UpdateMediaProfile` operationId).
+	UpdateMediaProfileWithApplicationMergePatchPlusJSONBody(ctx context.Context, mediaProfileID MediaProfileID, params *UpdateMediaProfileParams, body UpdateMediaProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceMediaProfileWithBody Replace a media profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/media-profiles/{media_profile_id} (the `ReplaceMediaProfile` operationId).
+	ReplaceMediaProfileWithBody(ctx context.Context, mediaProfileID MediaProfileID, params *ReplaceMediaProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceMediaProfile Replace a media profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/media-profiles/{media_profile_id} (the `ReplaceMediaProfile` operationId).
+	ReplaceMediaProfile(ctx context.Context, mediaProfileID MediaProfileID, params *ReplaceMediaProfileParams, body ReplaceMediaProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListRealms List realms
 	//
@@ -5950,6 +8714,91 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/routing/explain (the `ExplainRouting` operationId).
 	ExplainRouting(ctx context.Context, body ExplainRoutingJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListSignallingProfiles List signalling profiles
+	//
+	// Corresponds with GET /v1/signalling-profiles (the `ListSignallingProfiles` operationId).
+	ListSignallingProfiles(ctx context.Context, params *ListSignallingProfilesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateSignallingProfileWithBody Make a signalling profile
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/signalling-profiles (the `CreateSignallingProfile` operationId).
+	CreateSignallingProfileWithBody(ctx context.Context, params *CreateSignallingProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateSignallingProfile Make a signalling profile
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/signalling-profiles (the `CreateSignallingProfile` operationId).
+	CreateSignallingProfile(ctx context.Context, params *CreateSignallingProfileParams, body CreateSignallingProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertSignallingProfileWithBody Make or replace a signalling profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/signalling-profiles/by-external-id/{external_id} (the `UpsertSignallingProfile` operationId).
+	UpsertSignallingProfileWithBody(ctx context.Context, externalID ExternalID, params *UpsertSignallingProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertSignallingProfile Make or replace a signalling profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/signalling-profiles/by-external-id/{external_id} (the `UpsertSignallingProfile` operationId).
+	UpsertSignallingProfile(ctx context.Context, externalID ExternalID, params *UpsertSignallingProfileParams, body UpsertSignallingProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteSignallingProfile Delete a signalling profile
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Corresponds with DELETE /v1/signalling-profiles/{signalling_profile_id} (the `DeleteSignallingProfile` operationId).
+	DeleteSignallingProfile(ctx context.Context, signallingProfileID SignallingProfileID, params *DeleteSignallingProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetSignallingProfile Read a signalling profile
+	//
+	// Corresponds with GET /v1/signalling-profiles/{signalling_profile_id} (the `GetSignallingProfile` operationId).
+	GetSignallingProfile(ctx context.Context, signallingProfileID SignallingProfileID, params *GetSignallingProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateSignallingProfileWithBody Change some fields of a signalling profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/signalling-profiles/{signalling_profile_id} (the `UpdateSignallingProfile` operationId).
+	UpdateSignallingProfileWithBody(ctx context.Context, signallingProfileID SignallingProfileID, params *UpdateSignallingProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateSignallingProfileWithApplicationMergePatchPlusJSONBody Change some fields of a signalling profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/signalling-profiles/{signalling_profile_id} (the `UpdateSignallingProfile` operationId).
+	UpdateSignallingProfileWithApplicationMergePatchPlusJSONBody(ctx context.Context, signallingProfileID SignallingProfileID, params *UpdateSignallingProfileParams, body UpdateSignallingProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceSignallingProfileWithBody Replace a signalling profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/signalling-profiles/{signalling_profile_id} (the `ReplaceSignallingProfile` operationId).
+	ReplaceSignallingProfileWithBody(ctx context.Context, signallingProfileID SignallingProfileID, params *ReplaceSignallingProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceSignallingProfile Replace a signalling profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/signalling-profiles/{signalling_profile_id} (the `ReplaceSignallingProfile` operationId).
+	ReplaceSignallingProfile(ctx context.Context, signallingProfileID SignallingProfileID, params *ReplaceSignallingProfileParams, body ReplaceSignallingProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListSIPInterfaces List SIP interfaces
 	//
 	// Corresponds with GET /v1/sip-interfaces (the `ListSIPInterfaces` operationId).
@@ -6128,7 +8977,7 @@ type ClientInterface interface {
 
 	// ListTrunks List trunks
 	//
-	// Give at most one of `realm_id` and `routing_plan_id`.
+	// Give at most one of the parameters that name another resource.
 	//
 	// Corresponds with GET /v1/trunks (the `ListTrunks` operationId).
 	ListTrunks(ctx context.Context, params *ListTrunksParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -6431,6 +9280,201 @@ func (c *Client) GetMetrics(ctx context.Context, reqEditors ...RequestEditorFn) 
 // Corresponds with GET /readyz (the `GetReadiness` operationId).
 func (c *Client) GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetReadinessRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAnnouncements List announcements
+//
+// Corresponds with GET /v1/announcements (the `ListAnnouncements` operationId).
+func (c *Client) ListAnnouncements(ctx context.Context, params *ListAnnouncementsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAnnouncementsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateAnnouncementWithBody Make an announcement
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/announcements (the `CreateAnnouncement` operationId).
+func (c *Client) CreateAnnouncementWithBody(ctx context.Context, params *CreateAnnouncementParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateAnnouncementRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateAnnouncement Make an announcement
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/announcements (the `CreateAnnouncement` operationId).
+func (c *Client) CreateAnnouncement(ctx context.Context, params *CreateAnnouncementParams, body CreateAnnouncementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateAnnouncementRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertAnnouncementWithBody Make or replace an announcement by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/announcements/by-external-id/{external_id} (the `UpsertAnnouncement` operationId).
+func (c *Client) UpsertAnnouncementWithBody(ctx context.Context, externalID ExternalID, params *UpsertAnnouncementParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertAnnouncementRequestWithBody(c.Server, externalID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertAnnouncement Make or replace an announcement by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/announcements/by-external-id/{external_id} (the `UpsertAnnouncement` operationId).
+func (c *Client) UpsertAnnouncement(ctx context.Context, externalID ExternalID, params *UpsertAnnouncementParams, body UpsertAnnouncementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertAnnouncementRequest(c.Server, externalID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteAnnouncement Delete an announcement
+//
+// 409 with `referrers` while others need it.
+//
+// Corresponds with DELETE /v1/announcements/{announcement_id} (the `DeleteAnnouncement` operationId).
+func (c *Client) DeleteAnnouncement(ctx context.Context, announcementID AnnouncementID, params *DeleteAnnouncementParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteAnnouncementRequest(c.Server, announcementID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetAnnouncement Read an announcement
+//
+// Corresponds with GET /v1/announcements/{announcement_id} (the `GetAnnouncement` operationId).
+func (c *Client) GetAnnouncement(ctx context.Context, announcementID AnnouncementID, params *GetAnnouncementParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetAnnouncementRequest(c.Server, announcementID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateAnnouncementWithBody Change some fields of an announcement
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/announcements/{announcement_id} (the `UpdateAnnouncement` operationId).
+func (c *Client) UpdateAnnouncementWithBody(ctx context.Context, announcementID AnnouncementID, params *UpdateAnnouncementParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateAnnouncementRequestWithBody(c.Server, announcementID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateAnnouncementWithApplicationMergePatchPlusJSONBody Change some fields of an announcement
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/announcements/{announcement_id} (the `UpdateAnnouncement` operationId).
+func (c *Client) UpdateAnnouncementWithApplicationMergePatchPlusJSONBody(ctx context.Context, announcementID AnnouncementID, params *UpdateAnnouncementParams, body UpdateAnnouncementApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateAnnouncementRequestWithApplicationMergePatchPlusJSONBody(c.Server, announcementID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceAnnouncementWithBody Replace an announcement
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/announcements/{announcement_id} (the `ReplaceAnnouncement` operationId).
+func (c *Client) ReplaceAnnouncementWithBody(ctx context.Context, announcementID AnnouncementID, params *ReplaceAnnouncementParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceAnnouncementRequestWithBody(c.Server, announcementID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceAnnouncement Replace an announcement
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/announcements/{announcement_id} (the `ReplaceAnnouncement` operationId).
+func (c *Client) ReplaceAnnouncement(ctx context.Context, announcementID AnnouncementID, params *ReplaceAnnouncementParams, body ReplaceAnnouncementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceAnnouncementRequest(c.Server, announcementID, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -6787,6 +9831,396 @@ func (c *Client) GetConfigStatus(ctx context.Context, reqEditors ...RequestEdito
 	return c.Client.Do(req)
 }
 
+// ListHeaderProfiles List header profiles
+//
+// Corresponds with GET /v1/header-profiles (the `ListHeaderProfiles` operationId).
+func (c *Client) ListHeaderProfiles(ctx context.Context, params *ListHeaderProfilesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListHeaderProfilesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateHeaderProfileWithBody Make a header profile
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/header-profiles (the `CreateHeaderProfile` operationId).
+func (c *Client) CreateHeaderProfileWithBody(ctx context.Context, params *CreateHeaderProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateHeaderProfileRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateHeaderProfile Make a header profile
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/header-profiles (the `CreateHeaderProfile` operationId).
+func (c *Client) CreateHeaderProfile(ctx context.Context, params *CreateHeaderProfileParams, body CreateHeaderProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateHeaderProfileRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertHeaderProfileWithBody Make or replace a header profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/header-profiles/by-external-id/{external_id} (the `UpsertHeaderProfile` operationId).
+func (c *Client) UpsertHeaderProfileWithBody(ctx context.Context, externalID ExternalID, params *UpsertHeaderProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertHeaderProfileRequestWithBody(c.Server, externalID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertHeaderProfile Make or replace a header profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/header-profiles/by-external-id/{external_id} (the `UpsertHeaderProfile` operationId).
+func (c *Client) UpsertHeaderProfile(ctx context.Context, externalID ExternalID, params *UpsertHeaderProfileParams, body UpsertHeaderProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertHeaderProfileRequest(c.Server, externalID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteHeaderProfile Delete a header profile
+//
+// 409 with `referrers` while others need it.
+//
+// Corresponds with DELETE /v1/header-profiles/{header_profile_id} (the `DeleteHeaderProfile` operationId).
+func (c *Client) DeleteHeaderProfile(ctx context.Context, headerProfileID HeaderProfileID, params *DeleteHeaderProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteHeaderProfileRequest(c.Server, headerProfileID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetHeaderProfile Read a header profile
+//
+// Corresponds with GET /v1/header-profiles/{header_profile_id} (the `GetHeaderProfile` operationId).
+func (c *Client) GetHeaderProfile(ctx context.Context, headerProfileID HeaderProfileID, params *GetHeaderProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetHeaderProfileRequest(c.Server, headerProfileID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateHeaderProfileWithBody Change some fields of a header profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/header-profiles/{header_profile_id} (the `UpdateHeaderProfile` operationId).
+func (c *Client) UpdateHeaderProfileWithBody(ctx context.Context, headerProfileID HeaderProfileID, params *UpdateHeaderProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateHeaderProfileRequestWithBody(c.Server, headerProfileID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateHeaderProfileWithApplicationMergePatchPlusJSONBody Change some fields of a header profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/header-profiles/{header_profile_id} (the `UpdateHeaderProfile` operationId).
+func (c *Client) UpdateHeaderProfileWithApplicationMergePatchPlusJSONBody(ctx context.Context, headerProfileID HeaderProfileID, params *UpdateHeaderProfileParams, body UpdateHeaderProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateHeaderProfileRequestWithApplicationMergePatchPlusJSONBody(c.Server, headerProfileID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceHeaderProfileWithBody Replace a header profile
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/header-profiles/{header_profile_id} (the `ReplaceHeaderProfile` operationId).
+func (c *Client) ReplaceHeaderProfileWithBody(ctx context.Context, headerProfileID HeaderProfileID, params *ReplaceHeaderProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceHeaderProfileRequestWithBody(c.Server, headerProfileID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceHeaderProfile Replace a header profile
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/header-profiles/{header_profile_id} (the `ReplaceHeaderProfile` operationId).
+func (c *Client) ReplaceHeaderProfile(ctx context.Context, headerProfileID HeaderProfileID, params *ReplaceHeaderProfileParams, body ReplaceHeaderProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceHeaderProfileRequest(c.Server, headerProfileID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListLimitProfiles List limit profiles
+//
+// Corresponds with GET /v1/limit-profiles (the `ListLimitProfiles` operationId).
+func (c *Client) ListLimitProfiles(ctx context.Context, params *ListLimitProfilesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListLimitProfilesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateLimitProfileWithBody Make a limit profile
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/limit-profiles (the `CreateLimitProfile` operationId).
+func (c *Client) CreateLimitProfileWithBody(ctx context.Context, params *CreateLimitProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateLimitProfileRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateLimitProfile Make a limit profile
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/limit-profiles (the `CreateLimitProfile` operationId).
+func (c *Client) CreateLimitProfile(ctx context.Context, params *CreateLimitProfileParams, body CreateLimitProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateLimitProfileRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertLimitProfileWithBody Make or replace a limit profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/limit-profiles/by-external-id/{external_id} (the `UpsertLimitProfile` operationId).
+func (c *Client) UpsertLimitProfileWithBody(ctx context.Context, externalID ExternalID, params *UpsertLimitProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertLimitProfileRequestWithBody(c.Server, externalID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertLimitProfile Make or replace a limit profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/limit-profiles/by-external-id/{external_id} (the `UpsertLimitProfile` operationId).
+func (c *Client) UpsertLimitProfile(ctx context.Context, externalID ExternalID, params *UpsertLimitProfileParams, body UpsertLimitProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertLimitProfileRequest(c.Server, externalID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteLimitProfile Delete a limit profile
+//
+// 409 with `referrers` while others need it.
+//
+// Corresponds with DELETE /v1/limit-profiles/{limit_profile_id} (the `DeleteLimitProfile` operationId).
+func (c *Client) DeleteLimitProfile(ctx context.Context, limitProfileID LimitProfileID, params *DeleteLimitProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteLimitProfileRequest(c.Server, limitProfileID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetLimitProfile Read a limit profile
+//
+// Corresponds with GET /v1/limit-profiles/{limit_profile_id} (the `GetLimitProfile` operationId).
+func (c *Client) GetLimitProfile(ctx context.Context, limitProfileID LimitProfileID, params *GetLimitProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetLimitProfileRequest(c.Server, limitProfileID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateLimitProfileWithBody Change some fields of a limit profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/limit-profiles/{limit_profile_id} (the `UpdateLimitProfile` operationId).
+func (c *Client) UpdateLimitProfileWithBody(ctx context.Context, limitProfileID LimitProfileID, params *UpdateLimitProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateLimitProfileRequestWithBody(c.Server, limitProfileID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateLimitProfileWithApplicationMergePatchPlusJSONBody Change some fields of a limit profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/limit-profiles/{limit_profile_id} (the `UpdateLimitProfile` operationId).
+func (c *Client) UpdateLimitProfileWithApplicationMergePatchPlusJSONBody(ctx context.Context, limitProfileID LimitProfileID, params *UpdateLimitProfileParams, body UpdateLimitProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateLimitProfileRequestWithApplicationMergePatchPlusJSONBody(c.Server, limitProfileID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceLimitProfileWithBody Replace a limit profile
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/limit-profiles/{limit_profile_id} (the `ReplaceLimitProfile` operationId).
+func (c *Client) ReplaceLimitProfileWithBody(ctx context.Context, limitProfileID LimitProfileID, params *ReplaceLimitProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceLimitProfileRequestWithBody(c.Server, limitProfileID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceLimitProfile Replace a limit profile
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/limit-profiles/{limit_profile_id} (the `ReplaceLimitProfile` operationId).
+func (c *Client) ReplaceLimitProfile(ctx context.Context, limitProfileID LimitProfileID, params *ReplaceLimitProfileParams, body ReplaceLimitProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceLimitProfileRequest(c.Server, limitProfileID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListMediaPools List media pools
 //
 // Corresponds with GET /v1/media-pools (the `ListMediaPools` operationId).
@@ -6974,6 +10408,201 @@ func (c *Client) ReplaceMediaPoolWithBody(ctx context.Context, mediaPoolID Media
 // Corresponds with PUT /v1/media-pools/{media_pool_id} (the `ReplaceMediaPool` operationId).
 func (c *Client) ReplaceMediaPool(ctx context.Context, mediaPoolID MediaPoolID, params *ReplaceMediaPoolParams, body ReplaceMediaPoolJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReplaceMediaPoolRequest(c.Server, mediaPoolID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListMediaProfiles List media profiles
+//
+// Corresponds with GET /v1/media-profiles (the `ListMediaProfiles` operationId).
+func (c *Client) ListMediaProfiles(ctx context.Context, params *ListMediaProfilesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListMediaProfilesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateMediaProfileWithBody Make a media profile
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/media-profiles (the `CreateMediaProfile` operationId).
+func (c *Client) CreateMediaProfileWithBody(ctx context.Context, params *CreateMediaProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateMediaProfileRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateMediaProfile Make a media profile
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/media-profiles (the `CreateMediaProfile` operationId).
+func (c *Client) CreateMediaProfile(ctx context.Context, params *CreateMediaProfileParams, body CreateMediaProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateMediaProfileRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertMediaProfileWithBody Make or replace a media profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/media-profiles/by-external-id/{external_id} (the `UpsertMediaProfile` operationId).
+func (c *Client) UpsertMediaProfileWithBody(ctx context.Context, externalID ExternalID, params *UpsertMediaProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertMediaProfileRequestWithBody(c.Server, externalID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertMediaProfile Make or replace a media profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/media-profiles/by-external-id/{external_id} (the `UpsertMediaProfile` operationId).
+func (c *Client) UpsertMediaProfile(ctx context.Context, externalID ExternalID, params *UpsertMediaProfileParams, body UpsertMediaProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertMediaProfileRequest(c.Server, externalID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteMediaProfile Delete a media profile
+//
+// 409 with `referrers` while others need it.
+//
+// Corresponds with DELETE /v1/media-profiles/{media_profile_id} (the `DeleteMediaProfile` operationId).
+func (c *Client) DeleteMediaProfile(ctx context.Context, mediaProfileID MediaProfileID, params *DeleteMediaProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteMediaProfileRequest(c.Server, mediaProfileID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetMediaProfile Read a media profile
+//
+// Corresponds with GET /v1/media-profiles/{media_profile_id} (the `GetMediaProfile` operationId).
+func (c *Client) GetMediaProfile(ctx context.Context, mediaProfileID MediaProfileID, params *GetMediaProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetMediaProfileRequest(c.Server, mediaProfileID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateMediaProfileWithBody Change some fields of a media profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/media-profiles/{media_profile_id} (the `UpdateMediaProfile` operationId).
+func (c *Client) UpdateMediaProfileWithBody(ctx context.Context, mediaProfileID MediaProfileID, params *UpdateMediaProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateMediaProfileRequestWithBody(c.Server, mediaProfileID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateMediaProfileWithApplicationMergePatchPlusJSONBody Change some fields of a media profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/media-profiles/{media_profile_id} (the `UpdateMediaProfile` operationId).
+func (c *Client) UpdateMediaProfileWithApplicationMergePatchPlusJSONBody(ctx context.Context, mediaProfileID MediaProfileID, params *UpdateMediaProfileParams, body UpdateMediaProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateMediaProfileRequestWithApplicationMergePatchPlusJSONBody(c.Server, mediaProfileID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceMediaProfileWithBody Replace a media profile
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/media-profiles/{media_profile_id} (the `ReplaceMediaProfile` operationId).
+func (c *Client) ReplaceMediaProfileWithBody(ctx context.Context, mediaProfileID MediaProfileID, params *ReplaceMediaProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceMediaProfileRequestWithBody(c.Server, mediaProfileID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceMediaProfile Replace a media profile
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/media-profiles/{media_profile_id} (the `ReplaceMediaProfile` operationId).
+func (c *Client) ReplaceMediaProfile(ctx context.Context, mediaProfileID MediaProfileID, params *ReplaceMediaProfileParams, body ReplaceMediaProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceMediaProfileRequest(c.Server, mediaProfileID, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -7997,6 +11626,201 @@ func (c *Client) ExplainRouting(ctx context.Context, body ExplainRoutingJSONRequ
 	return c.Client.Do(req)
 }
 
+// ListSignallingProfiles List signalling profiles
+//
+// Corresponds with GET /v1/signalling-profiles (the `ListSignallingProfiles` operationId).
+func (c *Client) ListSignallingProfiles(ctx context.Context, params *ListSignallingProfilesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSignallingProfilesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateSignallingProfileWithBody Make a signalling profile
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/signalling-profiles (the `CreateSignallingProfile` operationId).
+func (c *Client) CreateSignallingProfileWithBody(ctx context.Context, params *CreateSignallingProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSignallingProfileRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateSignallingProfile Make a signalling profile
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/signalling-profiles (the `CreateSignallingProfile` operationId).
+func (c *Client) CreateSignallingProfile(ctx context.Context, params *CreateSignallingProfileParams, body CreateSignallingProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSignallingProfileRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertSignallingProfileWithBody Make or replace a signalling profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/signalling-profiles/by-external-id/{external_id} (the `UpsertSignallingProfile` operationId).
+func (c *Client) UpsertSignallingProfileWithBody(ctx context.Context, externalID ExternalID, params *UpsertSignallingProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertSignallingProfileRequestWithBody(c.Server, externalID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertSignallingProfile Make or replace a signalling profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/signalling-profiles/by-external-id/{external_id} (the `UpsertSignallingProfile` operationId).
+func (c *Client) UpsertSignallingProfile(ctx context.Context, externalID ExternalID, params *UpsertSignallingProfileParams, body UpsertSignallingProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertSignallingProfileRequest(c.Server, externalID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteSignallingProfile Delete a signalling profile
+//
+// 409 with `referrers` while others need it.
+//
+// Corresponds with DELETE /v1/signalling-profiles/{signalling_profile_id} (the `DeleteSignallingProfile` operationId).
+func (c *Client) DeleteSignallingProfile(ctx context.Context, signallingProfileID SignallingProfileID, params *DeleteSignallingProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteSignallingProfileRequest(c.Server, signallingProfileID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetSignallingProfile Read a signalling profile
+//
+// Corresponds with GET /v1/signalling-profiles/{signalling_profile_id} (the `GetSignallingProfile` operationId).
+func (c *Client) GetSignallingProfile(ctx context.Context, signallingProfileID SignallingProfileID, params *GetSignallingProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSignallingProfileRequest(c.Server, signallingProfileID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateSignallingProfileWithBody Change some fields of a signalling profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/signalling-profiles/{signalling_profile_id} (the `UpdateSignallingProfile` operationId).
+func (c *Client) UpdateSignallingProfileWithBody(ctx context.Context, signallingProfileID SignallingProfileID, params *UpdateSignallingProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateSignallingProfileRequestWithBody(c.Server, signallingProfileID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateSignallingProfileWithApplicationMergePatchPlusJSONBody Change some fields of a signalling profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/signalling-profiles/{signalling_profile_id} (the `UpdateSignallingProfile` operationId).
+func (c *Client) UpdateSignallingProfileWithApplicationMergePatchPlusJSONBody(ctx context.Context, signallingProfileID SignallingProfileID, params *UpdateSignallingProfileParams, body UpdateSignallingProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateSignallingProfileRequestWithApplicationMergePatchPlusJSONBody(c.Server, signallingProfileID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceSignallingProfileWithBody Replace a signalling profile
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/signalling-profiles/{signalling_profile_id} (the `ReplaceSignallingProfile` operationId).
+func (c *Client) ReplaceSignallingProfileWithBody(ctx context.Context, signallingProfileID SignallingProfileID, params *ReplaceSignallingProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceSignallingProfileRequestWithBody(c.Server, signallingProfileID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceSignallingProfile Replace a signalling profile
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/signalling-profiles/{signalling_profile_id} (the `ReplaceSignallingProfile` operationId).
+func (c *Client) ReplaceSignallingProfile(ctx context.Context, signallingProfileID SignallingProfileID, params *ReplaceSignallingProfileParams, body ReplaceSignallingProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceSignallingProfileRequest(c.Server, signallingProfileID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListSIPInterfaces List SIP interfaces
 //
 // Corresponds with GET /v1/sip-interfaces (the `ListSIPInterfaces` operationId).
@@ -8395,7 +12219,7 @@ func (c *Client) ReplaceTenant(ctx context.Context, tenantID TenantID, params *R
 
 // ListTrunks List trunks
 //
-// Give at most one of `realm_id` and `routing_plan_id`.
+// Give at most one of the parameters that name another resource.
 //
 // Corresponds with GET /v1/trunks (the `ListTrunks` operationId).
 func (c *Client) ListTrunks(ctx context.Context, params *ListTrunksParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -9086,6 +12910,617 @@ func NewGetReadinessRequest(server string) (*http.Request, error) {
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListAnnouncementsRequest constructs an http.Request for the ListAnnouncements method
+func NewListAnnouncementsRequest(server string, params *ListAnnouncementsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/announcements")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExternalID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "external_id", *params.ExternalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Enabled != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "enabled", *params.Enabled, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Label != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "label", *params.Label, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateAnnouncementRequest calls the generic CreateAnnouncement builder with application/json body
+func NewCreateAnnouncementRequest(server string, params *CreateAnnouncementParams, body CreateAnnouncementJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateAnnouncementRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateAnnouncementRequestWithBody constructs an http.Request for the CreateAnnouncement method, with any body, and a specified content type
+func NewCreateAnnouncementRequestWithBody(server string, params *CreateAnnouncementParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/announcements")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpsertAnnouncementRequest calls the generic UpsertAnnouncement builder with application/json body
+func NewUpsertAnnouncementRequest(server string, externalID ExternalID, params *UpsertAnnouncementParams, body UpsertAnnouncementJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpsertAnnouncementRequestWithBody(server, externalID, params, "application/json", bodyReader)
+}
+
+// NewUpsertAnnouncementRequestWithBody constructs an http.Request for the UpsertAnnouncement method, with any body, and a specified content type
+func NewUpsertAnnouncementRequestWithBody(server string, externalID ExternalID, params *UpsertAnnouncementParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "external_id", externalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/announcements/by-external-id/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteAnnouncementRequest constructs an http.Request for the DeleteAnnouncement method
+func NewDeleteAnnouncementRequest(server string, announcementID AnnouncementID, params *DeleteAnnouncementParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "announcement_id", announcementID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/announcements/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetAnnouncementRequest constructs an http.Request for the GetAnnouncement method
+func NewGetAnnouncementRequest(server string, announcementID AnnouncementID, params *GetAnnouncementParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "announcement_id", announcementID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/announcements/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpdateAnnouncementRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateAnnouncement builder with application/merge-patch+json body
+func NewUpdateAnnouncementRequestWithApplicationMergePatchPlusJSONBody(server string, announcementID AnnouncementID, params *UpdateAnnouncementParams, body UpdateAnnouncementApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateAnnouncementRequestWithBody(server, announcementID, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewUpdateAnnouncementRequestWithBody constructs an http.Request for the UpdateAnnouncement method, with any body, and a specified content type
+func NewUpdateAnnouncementRequestWithBody(server string, announcementID AnnouncementID, params *UpdateAnnouncementParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "announcement_id", announcementID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/announcements/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReplaceAnnouncementRequest calls the generic ReplaceAnnouncement builder with application/json body
+func NewReplaceAnnouncementRequest(server string, announcementID AnnouncementID, params *ReplaceAnnouncementParams, body ReplaceAnnouncementJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReplaceAnnouncementRequestWithBody(server, announcementID, params, "application/json", bodyReader)
+}
+
+// NewReplaceAnnouncementRequestWithBody constructs an http.Request for the ReplaceAnnouncement method, with any body, and a specified content type
+func NewReplaceAnnouncementRequestWithBody(server string, announcementID AnnouncementID, params *ReplaceAnnouncementParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "announcement_id", announcementID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/announcements/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -10391,6 +14826,1228 @@ func NewGetConfigStatusRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewListHeaderProfilesRequest constructs an http.Request for the ListHeaderProfiles method
+func NewListHeaderProfilesRequest(server string, params *ListHeaderProfilesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/header-profiles")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExternalID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "external_id", *params.ExternalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Enabled != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "enabled", *params.Enabled, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Label != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "label", *params.Label, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateHeaderProfileRequest calls the generic CreateHeaderProfile builder with application/json body
+func NewCreateHeaderProfileRequest(server string, params *CreateHeaderProfileParams, body CreateHeaderProfileJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateHeaderProfileRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateHeaderProfileRequestWithBody constructs an http.Request for the CreateHeaderProfile method, with any body, and a specified content type
+func NewCreateHeaderProfileRequestWithBody(server string, params *CreateHeaderProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/header-profiles")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpsertHeaderProfileRequest calls the generic UpsertHeaderProfile builder with application/json body
+func NewUpsertHeaderProfileRequest(server string, externalID ExternalID, params *UpsertHeaderProfileParams, body UpsertHeaderProfileJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpsertHeaderProfileRequestWithBody(server, externalID, params, "application/json", bodyReader)
+}
+
+// NewUpsertHeaderProfileRequestWithBody constructs an http.Request for the UpsertHeaderProfile method, with any body, and a specified content type
+func NewUpsertHeaderProfileRequestWithBody(server string, externalID ExternalID, params *UpsertHeaderProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "external_id", externalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/header-profiles/by-external-id/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteHeaderProfileRequest constructs an http.Request for the DeleteHeaderProfile method
+func NewDeleteHeaderProfileRequest(server string, headerProfileID HeaderProfileID, params *DeleteHeaderProfileParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "header_profile_id", headerProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/header-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetHeaderProfileRequest constructs an http.Request for the GetHeaderProfile method
+func NewGetHeaderProfileRequest(server string, headerProfileID HeaderProfileID, params *GetHeaderProfileParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "header_profile_id", headerProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/header-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpdateHeaderProfileRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateHeaderProfile builder with application/merge-patch+json body
+func NewUpdateHeaderProfileRequestWithApplicationMergePatchPlusJSONBody(server string, headerProfileID HeaderProfileID, params *UpdateHeaderProfileParams, body UpdateHeaderProfileApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateHeaderProfileRequestWithBody(server, headerProfileID, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewUpdateHeaderProfileRequestWithBody constructs an http.Request for the UpdateHeaderProfile method, with any body, and a specified content type
+func NewUpdateHeaderProfileRequestWithBody(server string, headerProfileID HeaderProfileID, params *UpdateHeaderProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "header_profile_id", headerProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/header-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReplaceHeaderProfileRequest calls the generic ReplaceHeaderProfile builder with application/json body
+func NewReplaceHeaderProfileRequest(server string, headerProfileID HeaderProfileID, params *ReplaceHeaderProfileParams, body ReplaceHeaderProfileJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReplaceHeaderProfileRequestWithBody(server, headerProfileID, params, "application/json", bodyReader)
+}
+
+// NewReplaceHeaderProfileRequestWithBody constructs an http.Request for the ReplaceHeaderProfile method, with any body, and a specified content type
+func NewReplaceHeaderProfileRequestWithBody(server string, headerProfileID HeaderProfileID, params *ReplaceHeaderProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "header_profile_id", headerProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/header-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListLimitProfilesRequest constructs an http.Request for the ListLimitProfiles method
+func NewListLimitProfilesRequest(server string, params *ListLimitProfilesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/limit-profiles")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExternalID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "external_id", *params.ExternalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Enabled != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "enabled", *params.Enabled, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Label != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "label", *params.Label, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateLimitProfileRequest calls the generic CreateLimitProfile builder with application/json body
+func NewCreateLimitProfileRequest(server string, params *CreateLimitProfileParams, body CreateLimitProfileJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateLimitProfileRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateLimitProfileRequestWithBody constructs an http.Request for the CreateLimitProfile method, with any body, and a specified content type
+func NewCreateLimitProfileRequestWithBody(server string, params *CreateLimitProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/limit-profiles")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpsertLimitProfileRequest calls the generic UpsertLimitProfile builder with application/json body
+func NewUpsertLimitProfileRequest(server string, externalID ExternalID, params *UpsertLimitProfileParams, body UpsertLimitProfileJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpsertLimitProfileRequestWithBody(server, externalID, params, "application/json", bodyReader)
+}
+
+// NewUpsertLimitProfileRequestWithBody constructs an http.Request for the UpsertLimitProfile method, with any body, and a specified content type
+func NewUpsertLimitProfileRequestWithBody(server string, externalID ExternalID, params *UpsertLimitProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "external_id", externalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/limit-profiles/by-external-id/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteLimitProfileRequest constructs an http.Request for the DeleteLimitProfile method
+func NewDeleteLimitProfileRequest(server string, limitProfileID LimitProfileID, params *DeleteLimitProfileParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "limit_profile_id", limitProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/limit-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetLimitProfileRequest constructs an http.Request for the GetLimitProfile method
+func NewGetLimitProfileRequest(server string, limitProfileID LimitProfileID, params *GetLimitProfileParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "limit_profile_id", limitProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/limit-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpdateLimitProfileRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateLimitProfile builder with application/merge-patch+json body
+func NewUpdateLimitProfileRequestWithApplicationMergePatchPlusJSONBody(server string, limitProfileID LimitProfileID, params *UpdateLimitProfileParams, body UpdateLimitProfileApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateLimitProfileRequestWithBody(server, limitProfileID, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewUpdateLimitProfileRequestWithBody constructs an http.Request for the UpdateLimitProfile method, with any body, and a specified content type
+func NewUpdateLimitProfileRequestWithBody(server string, limitProfileID LimitProfileID, params *UpdateLimitProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "limit_profile_id", limitProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/limit-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReplaceLimitProfileRequest calls the generic ReplaceLimitProfile builder with application/json body
+func NewReplaceLimitProfileRequest(server string, limitProfileID LimitProfileID, params *ReplaceLimitProfileParams, body ReplaceLimitProfileJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReplaceLimitProfileRequestWithBody(server, limitProfileID, params, "application/json", bodyReader)
+}
+
+// NewReplaceLimitProfileRequestWithBody constructs an http.Request for the ReplaceLimitProfile method, with any body, and a specified content type
+func NewReplaceLimitProfileRequestWithBody(server string, limitProfileID LimitProfileID, params *ReplaceLimitProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "limit_profile_id", limitProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/limit-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewListMediaPoolsRequest constructs an http.Request for the ListMediaPools method
 func NewListMediaPoolsRequest(server string, params *ListMediaPoolsParams) (*http.Request, error) {
 	var err error
@@ -10938,6 +16595,617 @@ func NewReplaceMediaPoolRequestWithBody(server string, mediaPoolID MediaPoolID, 
 	}
 
 	operationPath := fmt.Sprintf("/v1/media-pools/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListMediaProfilesRequest constructs an http.Request for the ListMediaProfiles method
+func NewListMediaProfilesRequest(server string, params *ListMediaProfilesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/media-profiles")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExternalID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "external_id", *params.ExternalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Enabled != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "enabled", *params.Enabled, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Label != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "label", *params.Label, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateMediaProfileRequest calls the generic CreateMediaProfile builder with application/json body
+func NewCreateMediaProfileRequest(server string, params *CreateMediaProfileParams, body CreateMediaProfileJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateMediaProfileRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateMediaProfileRequestWithBody constructs an http.Request for the CreateMediaProfile method, with any body, and a specified content type
+func NewCreateMediaProfileRequestWithBody(server string, params *CreateMediaProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/media-profiles")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpsertMediaProfileRequest calls the generic UpsertMediaProfile builder with application/json body
+func NewUpsertMediaProfileRequest(server string, externalID ExternalID, params *UpsertMediaProfileParams, body UpsertMediaProfileJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpsertMediaProfileRequestWithBody(server, externalID, params, "application/json", bodyReader)
+}
+
+// NewUpsertMediaProfileRequestWithBody constructs an http.Request for the UpsertMediaProfile method, with any body, and a specified content type
+func NewUpsertMediaProfileRequestWithBody(server string, externalID ExternalID, params *UpsertMediaProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "external_id", externalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/media-profiles/by-external-id/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteMediaProfileRequest constructs an http.Request for the DeleteMediaProfile method
+func NewDeleteMediaProfileRequest(server string, mediaProfileID MediaProfileID, params *DeleteMediaProfileParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "media_profile_id", mediaProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/media-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetMediaProfileRequest constructs an http.Request for the GetMediaProfile method
+func NewGetMediaProfileRequest(server string, mediaProfileID MediaProfileID, params *GetMediaProfileParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "media_profile_id", mediaProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/media-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpdateMediaProfileRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateMediaProfile builder with application/merge-patch+json body
+func NewUpdateMediaProfileRequestWithApplicationMergePatchPlusJSONBody(server string, mediaProfileID MediaProfileID, params *UpdateMediaProfileParams, body UpdateMediaProfileApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateMediaProfileRequestWithBody(server, mediaProfileID, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewUpdateMediaProfileRequestWithBody constructs an http.Request for the UpdateMediaProfile method, with any body, and a specified content type
+func NewUpdateMediaProfileRequestWithBody(server string, mediaProfileID MediaProfileID, params *UpdateMediaProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "media_profile_id", mediaProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/media-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReplaceMediaProfileRequest calls the generic ReplaceMediaProfile builder with application/json body
+func NewReplaceMediaProfileRequest(server string, mediaProfileID MediaProfileID, params *ReplaceMediaProfileParams, body ReplaceMediaProfileJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReplaceMediaProfileRequestWithBody(server, mediaProfileID, params, "application/json", bodyReader)
+}
+
+// NewReplaceMediaProfileRequestWithBody constructs an http.Request for the ReplaceMediaProfile method, with any body, and a specified content type
+func NewReplaceMediaProfileRequestWithBody(server string, mediaProfileID MediaProfileID, params *ReplaceMediaProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "media_profile_id", mediaProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/media-profiles/%s", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -14168,6 +20436,617 @@ func NewExplainRoutingRequestWithBody(server string, contentType string, body io
 	return req, nil
 }
 
+// NewListSignallingProfilesRequest constructs an http.Request for the ListSignallingProfiles method
+func NewListSignallingProfilesRequest(server string, params *ListSignallingProfilesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/signalling-profiles")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExternalID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "external_id", *params.ExternalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Enabled != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "enabled", *params.Enabled, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Label != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "label", *params.Label, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateSignallingProfileRequest calls the generic CreateSignallingProfile builder with application/json body
+func NewCreateSignallingProfileRequest(server string, params *CreateSignallingProfileParams, body CreateSignallingProfileJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateSignallingProfileRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateSignallingProfileRequestWithBody constructs an http.Request for the CreateSignallingProfile method, with any body, and a specified content type
+func NewCreateSignallingProfileRequestWithBody(server string, params *CreateSignallingProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/signalling-profiles")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpsertSignallingProfileRequest calls the generic UpsertSignallingProfile builder with application/json body
+func NewUpsertSignallingProfileRequest(server string, externalID ExternalID, params *UpsertSignallingProfileParams, body UpsertSignallingProfileJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpsertSignallingProfileRequestWithBody(server, externalID, params, "application/json", bodyReader)
+}
+
+// NewUpsertSignallingProfileRequestWithBody constructs an http.Request for the UpsertSignallingProfile method, with any body, and a specified content type
+func NewUpsertSignallingProfileRequestWithBody(server string, externalID ExternalID, params *UpsertSignallingProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "external_id", externalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/signalling-profiles/by-external-id/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteSignallingProfileRequest constructs an http.Request for the DeleteSignallingProfile method
+func NewDeleteSignallingProfileRequest(server string, signallingProfileID SignallingProfileID, params *DeleteSignallingProfileParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "signalling_profile_id", signallingProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/signalling-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetSignallingProfileRequest constructs an http.Request for the GetSignallingProfile method
+func NewGetSignallingProfileRequest(server string, signallingProfileID SignallingProfileID, params *GetSignallingProfileParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "signalling_profile_id", signallingProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/signalling-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpdateSignallingProfileRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateSignallingProfile builder with application/merge-patch+json body
+func NewUpdateSignallingProfileRequestWithApplicationMergePatchPlusJSONBody(server string, signallingProfileID SignallingProfileID, params *UpdateSignallingProfileParams, body UpdateSignallingProfileApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateSignallingProfileRequestWithBody(server, signallingProfileID, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewUpdateSignallingProfileRequestWithBody constructs an http.Request for the UpdateSignallingProfile method, with any body, and a specified content type
+func NewUpdateSignallingProfileRequestWithBody(server string, signallingProfileID SignallingProfileID, params *UpdateSignallingProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "signalling_profile_id", signallingProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/signalling-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReplaceSignallingProfileRequest calls the generic ReplaceSignallingProfile builder with application/json body
+func NewReplaceSignallingProfileRequest(server string, signallingProfileID SignallingProfileID, params *ReplaceSignallingProfileParams, body ReplaceSignallingProfileJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReplaceSignallingProfileRequestWithBody(server, signallingProfileID, params, "application/json", bodyReader)
+}
+
+// NewReplaceSignallingProfileRequestWithBody constructs an http.Request for the ReplaceSignallingProfile method, with any body, and a specified content type
+func NewReplaceSignallingProfileRequestWithBody(server string, signallingProfileID SignallingProfileID, params *ReplaceSignallingProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "signalling_profile_id", signallingProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/signalling-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewListSIPInterfacesRequest constructs an http.Request for the ListSIPInterfaces method
 func NewListSIPInterfacesRequest(server string, params *ListSIPInterfacesParams) (*http.Request, error) {
 	var err error
@@ -15502,6 +22381,54 @@ func NewListTrunksRequest(server string, params *ListTrunksParams) (*http.Reques
 		if params.RoutingPlanID != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "routing_plan_id", *params.RoutingPlanID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SignallingProfileID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "signalling_profile_id", *params.SignallingProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MediaProfileID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "media_profile_id", *params.MediaProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.HeaderProfileID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "header_profile_id", *params.HeaderProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LimitProfileID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit_profile_id", *params.LimitProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -17427,6 +24354,97 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /readyz (the `GetReadiness` operationId).
 	GetReadinessWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetReadinessResponse, error)
 
+	// ListAnnouncementsWithResponse List announcements
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/announcements (the `ListAnnouncements` operationId).
+	ListAnnouncementsWithResponse(ctx context.Context, params *ListAnnouncementsParams, reqEditors ...RequestEditorFn) (*ListAnnouncementsResponse, error)
+
+	// CreateAnnouncementWithBodyWithResponse Make an announcement
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/announcements (the `CreateAnnouncement` operationId).
+	CreateAnnouncementWithBodyWithResponse(ctx context.Context, params *CreateAnnouncementParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateAnnouncementResponse, error)
+
+	// CreateAnnouncementWithResponse Make an announcement
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/announcements (the `CreateAnnouncement` operationId).
+	CreateAnnouncementWithResponse(ctx context.Context, params *CreateAnnouncementParams, body CreateAnnouncementJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateAnnouncementResponse, error)
+
+	// UpsertAnnouncementWithBodyWithResponse Make or replace an announcement by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/announcements/by-external-id/{external_id} (the `UpsertAnnouncement` operationId).
+	UpsertAnnouncementWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertAnnouncementParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertAnnouncementResponse, error)
+
+	// UpsertAnnouncementWithResponse Make or replace an announcement by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/announcements/by-external-id/{external_id} (the `UpsertAnnouncement` operationId).
+	UpsertAnnouncementWithResponse(ctx context.Context, externalID ExternalID, params *UpsertAnnouncementParams, body UpsertAnnouncementJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertAnnouncementResponse, error)
+
+	// DeleteAnnouncementWithResponse Delete an announcement
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/announcements/{announcement_id} (the `DeleteAnnouncement` operationId).
+	DeleteAnnouncementWithResponse(ctx context.Context, announcementID AnnouncementID, params *DeleteAnnouncementParams, reqEditors ...RequestEditorFn) (*DeleteAnnouncementResponse, error)
+
+	// GetAnnouncementWithResponse Read an announcement
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/announcements/{announcement_id} (the `GetAnnouncement` operationId).
+	GetAnnouncementWithResponse(ctx context.Context, announcementID AnnouncementID, params *GetAnnouncementParams, reqEditors ...RequestEditorFn) (*GetAnnouncementResponse, error)
+
+	// UpdateAnnouncementWithBodyWithResponse Change some fields of an announcement
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/announcements/{announcement_id} (the `UpdateAnnouncement` operationId).
+	UpdateAnnouncementWithBodyWithResponse(ctx context.Context, announcementID AnnouncementID, params *UpdateAnnouncementParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateAnnouncementResponse, error)
+
+	// UpdateAnnouncementWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of an announcement
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/announcements/{announcement_id} (the `UpdateAnnouncement` operationId).
+	UpdateAnnouncementWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, announcementID AnnouncementID, params *UpdateAnnouncementParams, body UpdateAnnouncementApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateAnnouncementResponse, error)
+
+	// ReplaceAnnouncementWithBodyWithResponse Replace an announcement
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/announcements/{announcement_id} (the `ReplaceAnnouncement` operationId).
+	ReplaceAnnouncementWithBodyWithResponse(ctx context.Context, announcementID AnnouncementID, params *ReplaceAnnouncementParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceAnnouncementResponse, error)
+
+	// ReplaceAnnouncementWithResponse Replace an announcement
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/announcements/{announcement_id} (the `ReplaceAnnouncement` operationId).
+	ReplaceAnnouncementWithResponse(ctx context.Context, announcementID AnnouncementID, params *ReplaceAnnouncementParams, body ReplaceAnnouncementJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceAnnouncementResponse, error)
+
 	// ListAPIKeysWithResponse List API keys
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -17597,6 +24615,188 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/config/status (the `GetConfigStatus` operationId).
 	GetConfigStatusWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetConfigStatusResponse, error)
 
+	// ListHeaderProfilesWithResponse List header profiles
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/header-profiles (the `ListHeaderProfiles` operationId).
+	ListHeaderProfilesWithResponse(ctx context.Context, params *ListHeaderProfilesParams, reqEditors ...RequestEditorFn) (*ListHeaderProfilesResponse, error)
+
+	// CreateHeaderProfileWithBodyWithResponse Make a header profile
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/header-profiles (the `CreateHeaderProfile` operationId).
+	CreateHeaderProfileWithBodyWithResponse(ctx context.Context, params *CreateHeaderProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateHeaderProfileResponse, error)
+
+	// CreateHeaderProfileWithResponse Make a header profile
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/header-profiles (the `CreateHeaderProfile` operationId).
+	CreateHeaderProfileWithResponse(ctx context.Context, params *CreateHeaderProfileParams, body CreateHeaderProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateHeaderProfileResponse, error)
+
+	// UpsertHeaderProfileWithBodyWithResponse Make or replace a header profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/header-profiles/by-external-id/{external_id} (the `UpsertHeaderProfile` operationId).
+	UpsertHeaderProfileWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertHeaderProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertHeaderProfileResponse, error)
+
+	// UpsertHeaderProfileWithResponse Make or replace a header profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/header-profiles/by-external-id/{external_id} (the `UpsertHeaderProfile` operationId).
+	UpsertHeaderProfileWithResponse(ctx context.Context, externalID ExternalID, params *UpsertHeaderProfileParams, body UpsertHeaderProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertHeaderProfileResponse, error)
+
+	// DeleteHeaderProfileWithResponse Delete a header profile
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/header-profiles/{header_profile_id} (the `DeleteHeaderProfile` operationId).
+	DeleteHeaderProfileWithResponse(ctx context.Context, headerProfileID HeaderProfileID, params *DeleteHeaderProfileParams, reqEditors ...RequestEditorFn) (*DeleteHeaderProfileResponse, error)
+
+	// GetHeaderProfileWithResponse Read a header profile
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/header-profiles/{header_profile_id} (the `GetHeaderProfile` operationId).
+	GetHeaderProfileWithResponse(ctx context.Context, headerProfileID HeaderProfileID, params *GetHeaderProfileParams, reqEditors ...RequestEditorFn) (*GetHeaderProfileResponse, error)
+
+	// UpdateHeaderProfileWithBodyWithResponse Change some fields of a header profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/header-profiles/{header_profile_id} (the `UpdateHeaderProfile` operationId).
+	UpdateHeaderProfileWithBodyWithResponse(ctx context.Context, headerProfileID HeaderProfileID, params *UpdateHeaderProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateHeaderProfileResponse, error)
+
+	// UpdateHeaderProfileWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a header profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/header-profiles/{header_profile_id} (the `UpdateHeaderProfile` operationId).
+	UpdateHeaderProfileWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, headerProfileID HeaderProfileID, params *UpdateHeaderProfileParams, body UpdateHeaderProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateHeaderProfileResponse, error)
+
+	// ReplaceHeaderProfileWithBodyWithResponse Replace a header profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/header-profiles/{header_profile_id} (the `ReplaceHeaderProfile` operationId).
+	ReplaceHeaderProfileWithBodyWithResponse(ctx context.Context, headerProfileID HeaderProfileID, params *ReplaceHeaderProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceHeaderProfileResponse, error)
+
+	// ReplaceHeaderProfileWithResponse Replace a header profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/header-profiles/{header_profile_id} (the `ReplaceHeaderProfile` operationId).
+	ReplaceHeaderProfileWithResponse(ctx context.Context, headerProfileID HeaderProfileID, params *ReplaceHeaderProfileParams, body ReplaceHeaderProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceHeaderProfileResponse, error)
+
+	// ListLimitProfilesWithResponse List limit profiles
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/limit-profiles (the `ListLimitProfiles` operationId).
+	ListLimitProfilesWithResponse(ctx context.Context, params *ListLimitProfilesParams, reqEditors ...RequestEditorFn) (*ListLimitProfilesResponse, error)
+
+	// CreateLimitProfileWithBodyWithResponse Make a limit profile
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/limit-profiles (the `CreateLimitProfile` operationId).
+	CreateLimitProfileWithBodyWithResponse(ctx context.Context, params *CreateLimitProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateLimitProfileResponse, error)
+
+	// CreateLimitProfileWithResponse Make a limit profile
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/limit-profiles (the `CreateLimitProfile` operationId).
+	CreateLimitProfileWithResponse(ctx context.Context, params *CreateLimitProfileParams, body CreateLimitProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateLimitProfileResponse, error)
+
+	// UpsertLimitProfileWithBodyWithResponse Make or replace a limit profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/limit-profiles/by-external-id/{external_id} (the `UpsertLimitProfile` operationId).
+	UpsertLimitProfileWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertLimitProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertLimitProfileResponse, error)
+
+	// UpsertLimitProfileWithResponse Make or replace a limit profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/limit-profiles/by-external-id/{external_id} (the `UpsertLimitProfile` operationId).
+	UpsertLimitProfileWithResponse(ctx context.Context, externalID ExternalID, params *UpsertLimitProfileParams, body UpsertLimitProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertLimitProfileResponse, error)
+
+	// DeleteLimitProfileWithResponse Delete a limit profile
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/limit-profiles/{limit_profile_id} (the `DeleteLimitProfile` operationId).
+	DeleteLimitProfileWithResponse(ctx context.Context, limitProfileID LimitProfileID, params *DeleteLimitProfileParams, reqEditors ...RequestEditorFn) (*DeleteLimitProfileResponse, error)
+
+	// GetLimitProfileWithResponse Read a limit profile
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/limit-profiles/{limit_profile_id} (the `GetLimitProfile` operationId).
+	GetLimitProfileWithResponse(ctx context.Context, limitProfileID LimitProfileID, params *GetLimitProfileParams, reqEditors ...RequestEditorFn) (*GetLimitProfileResponse, error)
+
+	// UpdateLimitProfileWithBodyWithResponse Change some fields of a limit profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/limit-profiles/{limit_profile_id} (the `UpdateLimitProfile` operationId).
+	UpdateLimitProfileWithBodyWithResponse(ctx context.Context, limitProfileID LimitProfileID, params *UpdateLimitProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateLimitProfileResponse, error)
+
+	// UpdateLimitProfileWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a limit profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/limit-profiles/{limit_profile_id} (the `UpdateLimitProfile` operationId).
+	UpdateLimitProfileWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, limitProfileID LimitProfileID, params *UpdateLimitProfileParams, body UpdateLimitProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateLimitProfileResponse, error)
+
+	// ReplaceLimitProfileWithBodyWithResponse Replace a limit profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/limit-profiles/{limit_profile_id} (the `ReplaceLimitProfile` operationId).
+	ReplaceLimitProfileWithBodyWithResponse(ctx context.Context, limitProfileID LimitProfileID, params *ReplaceLimitProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceLimitProfileResponse, error)
+
+	// ReplaceLimitProfileWithResponse Replace a limit profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/limit-profiles/{limit_profile_id} (the `ReplaceLimitProfile` operationId).
+	ReplaceLimitProfileWithResponse(ctx context.Context, limitProfileID LimitProfileID, params *ReplaceLimitProfileParams, body ReplaceLimitProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceLimitProfileResponse, error)
+
 	// ListMediaPoolsWithResponse List media pools
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -17689,6 +24889,97 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /v1/media-pools/{media_pool_id} (the `ReplaceMediaPool` operationId).
 	ReplaceMediaPoolWithResponse(ctx context.Context, mediaPoolID MediaPoolID, params *ReplaceMediaPoolParams, body ReplaceMediaPoolJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceMediaPoolResponse, error)
+
+	// ListMediaProfilesWithResponse List media profiles
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/media-profiles (the `ListMediaProfiles` operationId).
+	ListMediaProfilesWithResponse(ctx context.Context, params *ListMediaProfilesParams, reqEditors ...RequestEditorFn) (*ListMediaProfilesResponse, error)
+
+	// CreateMediaProfileWithBodyWithResponse Make a media profile
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/media-profiles (the `CreateMediaProfile` operationId).
+	CreateMediaProfileWithBodyWithResponse(ctx context.Context, params *CreateMediaProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateMediaProfileResponse, error)
+
+	// CreateMediaProfileWithResponse Make a media profile
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/media-profiles (the `CreateMediaProfile` operationId).
+	CreateMediaProfileWithResponse(ctx context.Context, params *CreateMediaProfileParams, body CreateMediaProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateMediaProfileResponse, error)
+
+	// UpsertMediaProfileWithBodyWithResponse Make or replace a media profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/media-profiles/by-external-id/{external_id} (the `UpsertMediaProfile` operationId).
+	UpsertMediaProfileWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertMediaProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertMediaProfileResponse, error)
+
+	// UpsertMediaProfileWithResponse Make or replace a media profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/media-profiles/by-external-id/{external_id} (the `UpsertMediaProfile` operationId).
+	UpsertMediaProfileWithResponse(ctx context.Context, externalID ExternalID, params *UpsertMediaProfileParams, body UpsertMediaProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertMediaProfileResponse, error)
+
+	// DeleteMediaProfileWithResponse Delete a media profile
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/media-profiles/{media_profile_id} (the `DeleteMediaProfile` operationId).
+	DeleteMediaProfileWithResponse(ctx context.Context, mediaProfileID MediaProfileID, params *DeleteMediaProfileParams, reqEditors ...RequestEditorFn) (*DeleteMediaProfileResponse, error)
+
+	// GetMediaProfileWithResponse Read a media profile
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/media-profiles/{media_profile_id} (the `GetMediaProfile` operationId).
+	GetMediaProfileWithResponse(ctx context.Context, mediaProfileID MediaProfileID, params *GetMediaProfileParams, reqEditors ...RequestEditorFn) (*GetMediaProfileResponse, error)
+
+	// UpdateMediaProfileWithBodyWithResponse Change some fields of a media profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/media-profiles/{media_profile_id} (the `UpdateMediaProfile` operationId).
+	UpdateMediaProfileWithBodyWithResponse(ctx context.Context, mediaProfileID MediaProfileID, params *UpdateMediaProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateMediaProfileResponse, error)
+
+	// UpdateMediaProfileWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a media profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/media-profiles/{media_profile_id} (the `UpdateMediaProfile` operationId).
+	UpdateMediaProfileWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, mediaProfileID MediaProfileID, params *UpdateMediaProfileParams, body UpdateMediaProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateMediaProfileResponse, error)
+
+	// ReplaceMediaProfileWithBodyWithResponse Replace a media profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/media-profiles/{media_profile_id} (the `ReplaceMediaProfile` operationId).
+	ReplaceMediaProfileWithBodyWithResponse(ctx context.Context, mediaProfileID MediaProfileID, params *ReplaceMediaProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceMediaProfileResponse, error)
+
+	// ReplaceMediaProfileWithResponse Replace a media profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/media-profiles/{media_profile_id} (the `ReplaceMediaProfile` operationId).
+	ReplaceMediaProfileWithResponse(ctx context.Context, mediaProfileID MediaProfileID, params *ReplaceMediaProfileParams, body ReplaceMediaProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceMediaProfileResponse, error)
 
 	// ListRealmsWithResponse List realms
 	//
@@ -18163,6 +25454,97 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/routing/explain (the `ExplainRouting` operationId).
 	ExplainRoutingWithResponse(ctx context.Context, body ExplainRoutingJSONRequestBody, reqEditors ...RequestEditorFn) (*ExplainRoutingResponse, error)
 
+	// ListSignallingProfilesWithResponse List signalling profiles
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/signalling-profiles (the `ListSignallingProfiles` operationId).
+	ListSignallingProfilesWithResponse(ctx context.Context, params *ListSignallingProfilesParams, reqEditors ...RequestEditorFn) (*ListSignallingProfilesResponse, error)
+
+	// CreateSignallingProfileWithBodyWithResponse Make a signalling profile
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/signalling-profiles (the `CreateSignallingProfile` operationId).
+	CreateSignallingProfileWithBodyWithResponse(ctx context.Context, params *CreateSignallingProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateSignallingProfileResponse, error)
+
+	// CreateSignallingProfileWithResponse Make a signalling profile
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/signalling-profiles (the `CreateSignallingProfile` operationId).
+	CreateSignallingProfileWithResponse(ctx context.Context, params *CreateSignallingProfileParams, body CreateSignallingProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateSignallingProfileResponse, error)
+
+	// UpsertSignallingProfileWithBodyWithResponse Make or replace a signalling profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/signalling-profiles/by-external-id/{external_id} (the `UpsertSignallingProfile` operationId).
+	UpsertSignallingProfileWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertSignallingProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertSignallingProfileResponse, error)
+
+	// UpsertSignallingProfileWithResponse Make or replace a signalling profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/signalling-profiles/by-external-id/{external_id} (the `UpsertSignallingProfile` operationId).
+	UpsertSignallingProfileWithResponse(ctx context.Context, externalID ExternalID, params *UpsertSignallingProfileParams, body UpsertSignallingProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertSignallingProfileResponse, error)
+
+	// DeleteSignallingProfileWithResponse Delete a signalling profile
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/signalling-profiles/{signalling_profile_id} (the `DeleteSignallingProfile` operationId).
+	DeleteSignallingProfileWithResponse(ctx context.Context, signallingProfileID SignallingProfileID, params *DeleteSignallingProfileParams, reqEditors ...RequestEditorFn) (*DeleteSignallingProfileResponse, error)
+
+	// GetSignallingProfileWithResponse Read a signalling profile
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/signalling-profiles/{signalling_profile_id} (the `GetSignallingProfile` operationId).
+	GetSignallingProfileWithResponse(ctx context.Context, signallingProfileID SignallingProfileID, params *GetSignallingProfileParams, reqEditors ...RequestEditorFn) (*GetSignallingProfileResponse, error)
+
+	// UpdateSignallingProfileWithBodyWithResponse Change some fields of a signalling profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/signalling-profiles/{signalling_profile_id} (the `UpdateSignallingProfile` operationId).
+	UpdateSignallingProfileWithBodyWithResponse(ctx context.Context, signallingProfileID SignallingProfileID, params *UpdateSignallingProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateSignallingProfileResponse, error)
+
+	// UpdateSignallingProfileWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a signalling profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/signalling-profiles/{signalling_profile_id} (the `UpdateSignallingProfile` operationId).
+	UpdateSignallingProfileWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, signallingProfileID SignallingProfileID, params *UpdateSignallingProfileParams, body UpdateSignallingProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateSignallingProfileResponse, error)
+
+	// ReplaceSignallingProfileWithBodyWithResponse Replace a signalling profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/signalling-profiles/{signalling_profile_id} (the `ReplaceSignallingProfile` operationId).
+	ReplaceSignallingProfileWithBodyWithResponse(ctx context.Context, signallingProfileID SignallingProfileID, params *ReplaceSignallingProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceSignallingProfileResponse, error)
+
+	// ReplaceSignallingProfileWithResponse Replace a signalling profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/signalling-profiles/{signalling_profile_id} (the `ReplaceSignallingProfile` operationId).
+	ReplaceSignallingProfileWithResponse(ctx context.Context, signallingProfileID SignallingProfileID, params *ReplaceSignallingProfileParams, body ReplaceSignallingProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceSignallingProfileResponse, error)
+
 	// ListSIPInterfacesWithResponse List SIP interfaces
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -18353,7 +25735,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListTrunksWithResponse List trunks
 	//
-	// Give at most one of `realm_id` and `routing_plan_id`.
+	// Give at most one of the parameters that name another resource.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -18772,6 +26154,394 @@ func (r GetReadinessResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetReadinessResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListAnnouncementsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AnnouncementPage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAnnouncementsResponse) GetJSON200() *AnnouncementPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListAnnouncementsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAnnouncementsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAnnouncementsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAnnouncementsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAnnouncementsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateAnnouncementResponse201Headers the declared response headers of an HTTP 201 response for CreateAnnouncement
+type CreateAnnouncementResponse201Headers struct {
+	ETag                string
+	IdempotencyReplayed *string
+	Location            string
+}
+
+type CreateAnnouncementResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Announcement
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateAnnouncementResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateAnnouncementResponse) GetJSON201() *Announcement {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateAnnouncementResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateAnnouncementResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateAnnouncementResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateAnnouncementResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateAnnouncementResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpsertAnnouncementResponse200Headers the declared response headers of an HTTP 200 response for UpsertAnnouncement
+type UpsertAnnouncementResponse200Headers struct {
+	ETag string
+}
+
+// UpsertAnnouncementResponse201Headers the declared response headers of an HTTP 201 response for UpsertAnnouncement
+type UpsertAnnouncementResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+type UpsertAnnouncementResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Announcement
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Announcement
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpsertAnnouncementResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *UpsertAnnouncementResponse201Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpsertAnnouncementResponse) GetJSON200() *Announcement {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r UpsertAnnouncementResponse) GetJSON201() *Announcement {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpsertAnnouncementResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpsertAnnouncementResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpsertAnnouncementResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpsertAnnouncementResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpsertAnnouncementResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteAnnouncementResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteAnnouncementResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteAnnouncementResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteAnnouncementResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteAnnouncementResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteAnnouncementResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetAnnouncementResponse200Headers the declared response headers of an HTTP 200 response for GetAnnouncement
+type GetAnnouncementResponse200Headers struct {
+	ETag string
+}
+
+// GetAnnouncementResponse304Headers the declared response headers of an HTTP 304 response for GetAnnouncement
+type GetAnnouncementResponse304Headers struct {
+	ETag string
+}
+
+type GetAnnouncementResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Announcement
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetAnnouncementResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetAnnouncementResponse304Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetAnnouncementResponse) GetJSON200() *Announcement {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetAnnouncementResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetAnnouncementResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetAnnouncementResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetAnnouncementResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetAnnouncementResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateAnnouncementResponse200Headers the declared response headers of an HTTP 200 response for UpdateAnnouncement
+type UpdateAnnouncementResponse200Headers struct {
+	ETag string
+}
+
+type UpdateAnnouncementResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Announcement
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateAnnouncementResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateAnnouncementResponse) GetJSON200() *Announcement {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateAnnouncementResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateAnnouncementResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateAnnouncementResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateAnnouncementResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateAnnouncementResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReplaceAnnouncementResponse200Headers the declared response headers of an HTTP 200 response for ReplaceAnnouncement
+type ReplaceAnnouncementResponse200Headers struct {
+	ETag string
+}
+
+type ReplaceAnnouncementResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Announcement
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReplaceAnnouncementResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReplaceAnnouncementResponse) GetJSON200() *Announcement {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReplaceAnnouncementResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplaceAnnouncementResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplaceAnnouncementResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplaceAnnouncementResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplaceAnnouncementResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -19633,6 +27403,782 @@ func (r GetConfigStatusResponse) ContentType() string {
 	return ""
 }
 
+type ListHeaderProfilesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *HeaderProfilePage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListHeaderProfilesResponse) GetJSON200() *HeaderProfilePage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListHeaderProfilesResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListHeaderProfilesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListHeaderProfilesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListHeaderProfilesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListHeaderProfilesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateHeaderProfileResponse201Headers the declared response headers of an HTTP 201 response for CreateHeaderProfile
+type CreateHeaderProfileResponse201Headers struct {
+	ETag                string
+	IdempotencyReplayed *string
+	Location            string
+}
+
+type CreateHeaderProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *HeaderProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateHeaderProfileResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateHeaderProfileResponse) GetJSON201() *HeaderProfile {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateHeaderProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateHeaderProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateHeaderProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateHeaderProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateHeaderProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpsertHeaderProfileResponse200Headers the declared response headers of an HTTP 200 response for UpsertHeaderProfile
+type UpsertHeaderProfileResponse200Headers struct {
+	ETag string
+}
+
+// UpsertHeaderProfileResponse201Headers the declared response headers of an HTTP 201 response for UpsertHeaderProfile
+type UpsertHeaderProfileResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+type UpsertHeaderProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *HeaderProfile
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *HeaderProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpsertHeaderProfileResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *UpsertHeaderProfileResponse201Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpsertHeaderProfileResponse) GetJSON200() *HeaderProfile {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r UpsertHeaderProfileResponse) GetJSON201() *HeaderProfile {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpsertHeaderProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpsertHeaderProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpsertHeaderProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpsertHeaderProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpsertHeaderProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteHeaderProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteHeaderProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteHeaderProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteHeaderProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteHeaderProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteHeaderProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetHeaderProfileResponse200Headers the declared response headers of an HTTP 200 response for GetHeaderProfile
+type GetHeaderProfileResponse200Headers struct {
+	ETag string
+}
+
+// GetHeaderProfileResponse304Headers the declared response headers of an HTTP 304 response for GetHeaderProfile
+type GetHeaderProfileResponse304Headers struct {
+	ETag string
+}
+
+type GetHeaderProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *HeaderProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetHeaderProfileResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetHeaderProfileResponse304Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetHeaderProfileResponse) GetJSON200() *HeaderProfile {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetHeaderProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetHeaderProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetHeaderProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetHeaderProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetHeaderProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateHeaderProfileResponse200Headers the declared response headers of an HTTP 200 response for UpdateHeaderProfile
+type UpdateHeaderProfileResponse200Headers struct {
+	ETag string
+}
+
+type UpdateHeaderProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *HeaderProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateHeaderProfileResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateHeaderProfileResponse) GetJSON200() *HeaderProfile {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateHeaderProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateHeaderProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateHeaderProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateHeaderProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateHeaderProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReplaceHeaderProfileResponse200Headers the declared response headers of an HTTP 200 response for ReplaceHeaderProfile
+type ReplaceHeaderProfileResponse200Headers struct {
+	ETag string
+}
+
+type ReplaceHeaderProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *HeaderProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReplaceHeaderProfileResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReplaceHeaderProfileResponse) GetJSON200() *HeaderProfile {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReplaceHeaderProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplaceHeaderProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplaceHeaderProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplaceHeaderProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplaceHeaderProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListLimitProfilesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LimitProfilePage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListLimitProfilesResponse) GetJSON200() *LimitProfilePage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListLimitProfilesResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListLimitProfilesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListLimitProfilesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListLimitProfilesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListLimitProfilesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateLimitProfileResponse201Headers the declared response headers of an HTTP 201 response for CreateLimitProfile
+type CreateLimitProfileResponse201Headers struct {
+	ETag                string
+	IdempotencyReplayed *string
+	Location            string
+}
+
+type CreateLimitProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *LimitProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateLimitProfileResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateLimitProfileResponse) GetJSON201() *LimitProfile {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateLimitProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateLimitProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateLimitProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateLimitProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateLimitProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpsertLimitProfileResponse200Headers the declared response headers of an HTTP 200 response for UpsertLimitProfile
+type UpsertLimitProfileResponse200Headers struct {
+	ETag string
+}
+
+// UpsertLimitProfileResponse201Headers the declared response headers of an HTTP 201 response for UpsertLimitProfile
+type UpsertLimitProfileResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+type UpsertLimitProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LimitProfile
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *LimitProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpsertLimitProfileResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *UpsertLimitProfileResponse201Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpsertLimitProfileResponse) GetJSON200() *LimitProfile {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r UpsertLimitProfileResponse) GetJSON201() *LimitProfile {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpsertLimitProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpsertLimitProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpsertLimitProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpsertLimitProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpsertLimitProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteLimitProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteLimitProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteLimitProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteLimitProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteLimitProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteLimitProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetLimitProfileResponse200Headers the declared response headers of an HTTP 200 response for GetLimitProfile
+type GetLimitProfileResponse200Headers struct {
+	ETag string
+}
+
+// GetLimitProfileResponse304Headers the declared response headers of an HTTP 304 response for GetLimitProfile
+type GetLimitProfileResponse304Headers struct {
+	ETag string
+}
+
+type GetLimitProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LimitProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetLimitProfileResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetLimitProfileResponse304Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetLimitProfileResponse) GetJSON200() *LimitProfile {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetLimitProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetLimitProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetLimitProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetLimitProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetLimitProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateLimitProfileResponse200Headers the declared response headers of an HTTP 200 response for UpdateLimitProfile
+type UpdateLimitProfileResponse200Headers struct {
+	ETag string
+}
+
+type UpdateLimitProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LimitProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateLimitProfileResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateLimitProfileResponse) GetJSON200() *LimitProfile {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateLimitProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateLimitProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateLimitProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateLimitProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateLimitProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReplaceLimitProfileResponse200Headers the declared response headers of an HTTP 200 response for ReplaceLimitProfile
+type ReplaceLimitProfileResponse200Headers struct {
+	ETag string
+}
+
+type ReplaceLimitProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LimitProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReplaceLimitProfileResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReplaceLimitProfileResponse) GetJSON200() *LimitProfile {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReplaceLimitProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplaceLimitProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplaceLimitProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplaceLimitProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplaceLimitProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListMediaPoolsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -20008,6 +28554,394 @@ func (r ReplaceMediaPoolResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ReplaceMediaPoolResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListMediaProfilesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MediaProfilePage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListMediaProfilesResponse) GetJSON200() *MediaProfilePage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListMediaProfilesResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListMediaProfilesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListMediaProfilesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListMediaProfilesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListMediaProfilesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateMediaProfileResponse201Headers the declared response headers of an HTTP 201 response for CreateMediaProfile
+type CreateMediaProfileResponse201Headers struct {
+	ETag                string
+	IdempotencyReplayed *string
+	Location            string
+}
+
+type CreateMediaProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *MediaProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateMediaProfileResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateMediaProfileResponse) GetJSON201() *MediaProfile {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateMediaProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateMediaProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateMediaProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateMediaProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateMediaProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpsertMediaProfileResponse200Headers the declared response headers of an HTTP 200 response for UpsertMediaProfile
+type UpsertMediaProfileResponse200Headers struct {
+	ETag string
+}
+
+// UpsertMediaProfileResponse201Headers the declared response headers of an HTTP 201 response for UpsertMediaProfile
+type UpsertMediaProfileResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+type UpsertMediaProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MediaProfile
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *MediaProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpsertMediaProfileResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *UpsertMediaProfileResponse201Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpsertMediaProfileResponse) GetJSON200() *MediaProfile {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r UpsertMediaProfileResponse) GetJSON201() *MediaProfile {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpsertMediaProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpsertMediaProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpsertMediaProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpsertMediaProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpsertMediaProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteMediaProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteMediaProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteMediaProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteMediaProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteMediaProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteMediaProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetMediaProfileResponse200Headers the declared response headers of an HTTP 200 response for GetMediaProfile
+type GetMediaProfileResponse200Headers struct {
+	ETag string
+}
+
+// GetMediaProfileResponse304Headers the declared response headers of an HTTP 304 response for GetMediaProfile
+type GetMediaProfileResponse304Headers struct {
+	ETag string
+}
+
+type GetMediaProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MediaProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetMediaProfileResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetMediaProfileResponse304Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetMediaProfileResponse) GetJSON200() *MediaProfile {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetMediaProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetMediaProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetMediaProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetMediaProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetMediaProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateMediaProfileResponse200Headers the declared response headers of an HTTP 200 response for UpdateMediaProfile
+type UpdateMediaProfileResponse200Headers struct {
+	ETag string
+}
+
+type UpdateMediaProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MediaProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateMediaProfileResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateMediaProfileResponse) GetJSON200() *MediaProfile {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateMediaProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateMediaProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateMediaProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateMediaProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateMediaProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReplaceMediaProfileResponse200Headers the declared response headers of an HTTP 200 response for ReplaceMediaProfile
+type ReplaceMediaProfileResponse200Headers struct {
+	ETag string
+}
+
+type ReplaceMediaProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MediaProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReplaceMediaProfileResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReplaceMediaProfileResponse) GetJSON200() *MediaProfile {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReplaceMediaProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplaceMediaProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplaceMediaProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplaceMediaProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplaceMediaProfileResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -21996,6 +30930,394 @@ func (r ExplainRoutingResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ExplainRoutingResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListSignallingProfilesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SignallingProfilePage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListSignallingProfilesResponse) GetJSON200() *SignallingProfilePage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListSignallingProfilesResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListSignallingProfilesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListSignallingProfilesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListSignallingProfilesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListSignallingProfilesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateSignallingProfileResponse201Headers the declared response headers of an HTTP 201 response for CreateSignallingProfile
+type CreateSignallingProfileResponse201Headers struct {
+	ETag                string
+	IdempotencyReplayed *string
+	Location            string
+}
+
+type CreateSignallingProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *SignallingProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateSignallingProfileResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateSignallingProfileResponse) GetJSON201() *SignallingProfile {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateSignallingProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateSignallingProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateSignallingProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateSignallingProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateSignallingProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpsertSignallingProfileResponse200Headers the declared response headers of an HTTP 200 response for UpsertSignallingProfile
+type UpsertSignallingProfileResponse200Headers struct {
+	ETag string
+}
+
+// UpsertSignallingProfileResponse201Headers the declared response headers of an HTTP 201 response for UpsertSignallingProfile
+type UpsertSignallingProfileResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+type UpsertSignallingProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SignallingProfile
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *SignallingProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpsertSignallingProfileResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *UpsertSignallingProfileResponse201Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpsertSignallingProfileResponse) GetJSON200() *SignallingProfile {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r UpsertSignallingProfileResponse) GetJSON201() *SignallingProfile {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpsertSignallingProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpsertSignallingProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpsertSignallingProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpsertSignallingProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpsertSignallingProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteSignallingProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteSignallingProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteSignallingProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteSignallingProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteSignallingProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteSignallingProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetSignallingProfileResponse200Headers the declared response headers of an HTTP 200 response for GetSignallingProfile
+type GetSignallingProfileResponse200Headers struct {
+	ETag string
+}
+
+// GetSignallingProfileResponse304Headers the declared response headers of an HTTP 304 response for GetSignallingProfile
+type GetSignallingProfileResponse304Headers struct {
+	ETag string
+}
+
+type GetSignallingProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SignallingProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetSignallingProfileResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetSignallingProfileResponse304Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetSignallingProfileResponse) GetJSON200() *SignallingProfile {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetSignallingProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetSignallingProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetSignallingProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetSignallingProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetSignallingProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateSignallingProfileResponse200Headers the declared response headers of an HTTP 200 response for UpdateSignallingProfile
+type UpdateSignallingProfileResponse200Headers struct {
+	ETag string
+}
+
+type UpdateSignallingProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SignallingProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateSignallingProfileResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateSignallingProfileResponse) GetJSON200() *SignallingProfile {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateSignallingProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateSignallingProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateSignallingProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateSignallingProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateSignallingProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReplaceSignallingProfileResponse200Headers the declared response headers of an HTTP 200 response for ReplaceSignallingProfile
+type ReplaceSignallingProfileResponse200Headers struct {
+	ETag string
+}
+
+type ReplaceSignallingProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SignallingProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReplaceSignallingProfileResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReplaceSignallingProfileResponse) GetJSON200() *SignallingProfile {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReplaceSignallingProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplaceSignallingProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplaceSignallingProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplaceSignallingProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplaceSignallingProfileResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -24079,6 +33401,163 @@ func (c *ClientWithResponses) GetReadinessWithResponse(ctx context.Context, reqE
 	return ParseGetReadinessResponse(rsp)
 }
 
+// ListAnnouncementsWithResponse List announcements
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/announcements (the `ListAnnouncements` operationId).
+func (c *ClientWithResponses) ListAnnouncementsWithResponse(ctx context.Context, params *ListAnnouncementsParams, reqEditors ...RequestEditorFn) (*ListAnnouncementsResponse, error) {
+	rsp, err := c.ListAnnouncements(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAnnouncementsResponse(rsp)
+}
+
+// CreateAnnouncementWithBodyWithResponse Make an announcement
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/announcements (the `CreateAnnouncement` operationId).
+func (c *ClientWithResponses) CreateAnnouncementWithBodyWithResponse(ctx context.Context, params *CreateAnnouncementParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateAnnouncementResponse, error) {
+	rsp, err := c.CreateAnnouncementWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateAnnouncementResponse(rsp)
+}
+
+// CreateAnnouncementWithResponse Make an announcement
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/announcements (the `CreateAnnouncement` operationId).
+func (c *ClientWithResponses) CreateAnnouncementWithResponse(ctx context.Context, params *CreateAnnouncementParams, body CreateAnnouncementJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateAnnouncementResponse, error) {
+	rsp, err := c.CreateAnnouncement(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateAnnouncementResponse(rsp)
+}
+
+// UpsertAnnouncementWithBodyWithResponse Make or replace an announcement by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/announcements/by-external-id/{external_id} (the `UpsertAnnouncement` operationId).
+func (c *ClientWithResponses) UpsertAnnouncementWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertAnnouncementParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertAnnouncementResponse, error) {
+	rsp, err := c.UpsertAnnouncementWithBody(ctx, externalID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertAnnouncementResponse(rsp)
+}
+
+// UpsertAnnouncementWithResponse Make or replace an announcement by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/announcements/by-external-id/{external_id} (the `UpsertAnnouncement` operationId).
+func (c *ClientWithResponses) UpsertAnnouncementWithResponse(ctx context.Context, externalID ExternalID, params *UpsertAnnouncementParams, body UpsertAnnouncementJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertAnnouncementResponse, error) {
+	rsp, err := c.UpsertAnnouncement(ctx, externalID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertAnnouncementResponse(rsp)
+}
+
+// DeleteAnnouncementWithResponse Delete an announcement
+//
+// 409 with `referrers` while others need it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/announcements/{announcement_id} (the `DeleteAnnouncement` operationId).
+func (c *ClientWithResponses) DeleteAnnouncementWithResponse(ctx context.Context, announcementID AnnouncementID, params *DeleteAnnouncementParams, reqEditors ...RequestEditorFn) (*DeleteAnnouncementResponse, error) {
+	rsp, err := c.DeleteAnnouncement(ctx, announcementID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteAnnouncementResponse(rsp)
+}
+
+// GetAnnouncementWithResponse Read an announcement
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/announcements/{announcement_id} (the `GetAnnouncement` operationId).
+func (c *ClientWithResponses) GetAnnouncementWithResponse(ctx context.Context, announcementID AnnouncementID, params *GetAnnouncementParams, reqEditors ...RequestEditorFn) (*GetAnnouncementResponse, error) {
+	rsp, err := c.GetAnnouncement(ctx, announcementID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetAnnouncementResponse(rsp)
+}
+
+// UpdateAnnouncementWithBodyWithResponse Change some fields of an announcement
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/announcements/{announcement_id} (the `UpdateAnnouncement` operationId).
+func (c *ClientWithResponses) UpdateAnnouncementWithBodyWithResponse(ctx context.Context, announcementID AnnouncementID, params *UpdateAnnouncementParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateAnnouncementResponse, error) {
+	rsp, err := c.UpdateAnnouncementWithBody(ctx, announcementID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateAnnouncementResponse(rsp)
+}
+
+// UpdateAnnouncementWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of an announcement
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/announcements/{announcement_id} (the `UpdateAnnouncement` operationId).
+func (c *ClientWithResponses) UpdateAnnouncementWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, announcementID AnnouncementID, params *UpdateAnnouncementParams, body UpdateAnnouncementApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateAnnouncementResponse, error) {
+	rsp, err := c.UpdateAnnouncementWithApplicationMergePatchPlusJSONBody(ctx, announcementID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateAnnouncementResponse(rsp)
+}
+
+// ReplaceAnnouncementWithBodyWithResponse Replace an announcement
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/announcements/{announcement_id} (the `ReplaceAnnouncement` operationId).
+func (c *ClientWithResponses) ReplaceAnnouncementWithBodyWithResponse(ctx context.Context, announcementID AnnouncementID, params *ReplaceAnnouncementParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceAnnouncementResponse, error) {
+	rsp, err := c.ReplaceAnnouncementWithBody(ctx, announcementID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceAnnouncementResponse(rsp)
+}
+
+// ReplaceAnnouncementWithResponse Replace an announcement
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/announcements/{announcement_id} (the `ReplaceAnnouncement` operationId).
+func (c *ClientWithResponses) ReplaceAnnouncementWithResponse(ctx context.Context, announcementID AnnouncementID, params *ReplaceAnnouncementParams, body ReplaceAnnouncementJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceAnnouncementResponse, error) {
+	rsp, err := c.ReplaceAnnouncement(ctx, announcementID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceAnnouncementResponse(rsp)
+}
+
 // ListAPIKeysWithResponse List API keys
 //
 // Returns a wrapper object for the known response body format(s).
@@ -24369,6 +33848,320 @@ func (c *ClientWithResponses) GetConfigStatusWithResponse(ctx context.Context, r
 	return ParseGetConfigStatusResponse(rsp)
 }
 
+// ListHeaderProfilesWithResponse List header profiles
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/header-profiles (the `ListHeaderProfiles` operationId).
+func (c *ClientWithResponses) ListHeaderProfilesWithResponse(ctx context.Context, params *ListHeaderProfilesParams, reqEditors ...RequestEditorFn) (*ListHeaderProfilesResponse, error) {
+	rsp, err := c.ListHeaderProfiles(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListHeaderProfilesResponse(rsp)
+}
+
+// CreateHeaderProfileWithBodyWithResponse Make a header profile
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/header-profiles (the `CreateHeaderProfile` operationId).
+func (c *ClientWithResponses) CreateHeaderProfileWithBodyWithResponse(ctx context.Context, params *CreateHeaderProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateHeaderProfileResponse, error) {
+	rsp, err := c.CreateHeaderProfileWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateHeaderProfileResponse(rsp)
+}
+
+// CreateHeaderProfileWithResponse Make a header profile
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/header-profiles (the `CreateHeaderProfile` operationId).
+func (c *ClientWithResponses) CreateHeaderProfileWithResponse(ctx context.Context, params *CreateHeaderProfileParams, body CreateHeaderProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateHeaderProfileResponse, error) {
+	rsp, err := c.CreateHeaderProfile(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateHeaderProfileResponse(rsp)
+}
+
+// UpsertHeaderProfileWithBodyWithResponse Make or replace a header profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/header-profiles/by-external-id/{external_id} (the `UpsertHeaderProfile` operationId).
+func (c *ClientWithResponses) UpsertHeaderProfileWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertHeaderProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertHeaderProfileResponse, error) {
+	rsp, err := c.UpsertHeaderProfileWithBody(ctx, externalID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertHeaderProfileResponse(rsp)
+}
+
+// UpsertHeaderProfileWithResponse Make or replace a header profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/header-profiles/by-external-id/{external_id} (the `UpsertHeaderProfile` operationId).
+func (c *ClientWithResponses) UpsertHeaderProfileWithResponse(ctx context.Context, externalID ExternalID, params *UpsertHeaderProfileParams, body UpsertHeaderProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertHeaderProfileResponse, error) {
+	rsp, err := c.UpsertHeaderProfile(ctx, externalID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertHeaderProfileResponse(rsp)
+}
+
+// DeleteHeaderProfileWithResponse Delete a header profile
+//
+// 409 with `referrers` while others need it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/header-profiles/{header_profile_id} (the `DeleteHeaderProfile` operationId).
+func (c *ClientWithResponses) DeleteHeaderProfileWithResponse(ctx context.Context, headerProfileID HeaderProfileID, params *DeleteHeaderProfileParams, reqEditors ...RequestEditorFn) (*DeleteHeaderProfileResponse, error) {
+	rsp, err := c.DeleteHeaderProfile(ctx, headerProfileID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteHeaderProfileResponse(rsp)
+}
+
+// GetHeaderProfileWithResponse Read a header profile
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/header-profiles/{header_profile_id} (the `GetHeaderProfile` operationId).
+func (c *ClientWithResponses) GetHeaderProfileWithResponse(ctx context.Context, headerProfileID HeaderProfileID, params *GetHeaderProfileParams, reqEditors ...RequestEditorFn) (*GetHeaderProfileResponse, error) {
+	rsp, err := c.GetHeaderProfile(ctx, headerProfileID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetHeaderProfileResponse(rsp)
+}
+
+// UpdateHeaderProfileWithBodyWithResponse Change some fields of a header profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/header-profiles/{header_profile_id} (the `UpdateHeaderProfile` operationId).
+func (c *ClientWithResponses) UpdateHeaderProfileWithBodyWithResponse(ctx context.Context, headerProfileID HeaderProfileID, params *UpdateHeaderProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateHeaderProfileResponse, error) {
+	rsp, err := c.UpdateHeaderProfileWithBody(ctx, headerProfileID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateHeaderProfileResponse(rsp)
+}
+
+// UpdateHeaderProfileWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a header profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/header-profiles/{header_profile_id} (the `UpdateHeaderProfile` operationId).
+func (c *ClientWithResponses) UpdateHeaderProfileWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, headerProfileID HeaderProfileID, params *UpdateHeaderProfileParams, body UpdateHeaderProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateHeaderProfileResponse, error) {
+	rsp, err := c.UpdateHeaderProfileWithApplicationMergePatchPlusJSONBody(ctx, headerProfileID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateHeaderProfileResponse(rsp)
+}
+
+// ReplaceHeaderProfileWithBodyWithResponse Replace a header profile
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/header-profiles/{header_profile_id} (the `ReplaceHeaderProfile` operationId).
+func (c *ClientWithResponses) ReplaceHeaderProfileWithBodyWithResponse(ctx context.Context, headerProfileID HeaderProfileID, params *ReplaceHeaderProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceHeaderProfileResponse, error) {
+	rsp, err := c.ReplaceHeaderProfileWithBody(ctx, headerProfileID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceHeaderProfileResponse(rsp)
+}
+
+// ReplaceHeaderProfileWithResponse Replace a header profile
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/header-profiles/{header_profile_id} (the `ReplaceHeaderProfile` operationId).
+func (c *ClientWithResponses) ReplaceHeaderProfileWithResponse(ctx context.Context, headerProfileID HeaderProfileID, params *ReplaceHeaderProfileParams, body ReplaceHeaderProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceHeaderProfileResponse, error) {
+	rsp, err := c.ReplaceHeaderProfile(ctx, headerProfileID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceHeaderProfileResponse(rsp)
+}
+
+// ListLimitProfilesWithResponse List limit profiles
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/limit-profiles (the `ListLimitProfiles` operationId).
+func (c *ClientWithResponses) ListLimitProfilesWithResponse(ctx context.Context, params *ListLimitProfilesParams, reqEditors ...RequestEditorFn) (*ListLimitProfilesResponse, error) {
+	rsp, err := c.ListLimitProfiles(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListLimitProfilesResponse(rsp)
+}
+
+// CreateLimitProfileWithBodyWithResponse Make a limit profile
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/limit-profiles (the `CreateLimitProfile` operationId).
+func (c *ClientWithResponses) CreateLimitProfileWithBodyWithResponse(ctx context.Context, params *CreateLimitProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateLimitProfileResponse, error) {
+	rsp, err := c.CreateLimitProfileWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateLimitProfileResponse(rsp)
+}
+
+// CreateLimitProfileWithResponse Make a limit profile
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/limit-profiles (the `CreateLimitProfile` operationId).
+func (c *ClientWithResponses) CreateLimitProfileWithResponse(ctx context.Context, params *CreateLimitProfileParams, body CreateLimitProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateLimitProfileResponse, error) {
+	rsp, err := c.CreateLimitProfile(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateLimitProfileResponse(rsp)
+}
+
+// UpsertLimitProfileWithBodyWithResponse Make or replace a limit profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/limit-profiles/by-external-id/{external_id} (the `UpsertLimitProfile` operationId).
+func (c *ClientWithResponses) UpsertLimitProfileWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertLimitProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertLimitProfileResponse, error) {
+	rsp, err := c.UpsertLimitProfileWithBody(ctx, externalID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertLimitProfileResponse(rsp)
+}
+
+// UpsertLimitProfileWithResponse Make or replace a limit profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/limit-profiles/by-external-id/{external_id} (the `UpsertLimitProfile` operationId).
+func (c *ClientWithResponses) UpsertLimitProfileWithResponse(ctx context.Context, externalID ExternalID, params *UpsertLimitProfileParams, body UpsertLimitProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertLimitProfileResponse, error) {
+	rsp, err := c.UpsertLimitProfile(ctx, externalID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertLimitProfileResponse(rsp)
+}
+
+// DeleteLimitProfileWithResponse Delete a limit profile
+//
+// 409 with `referrers` while others need it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/limit-profiles/{limit_profile_id} (the `DeleteLimitProfile` operationId).
+func (c *ClientWithResponses) DeleteLimitProfileWithResponse(ctx context.Context, limitProfileID LimitProfileID, params *DeleteLimitProfileParams, reqEditors ...RequestEditorFn) (*DeleteLimitProfileResponse, error) {
+	rsp, err := c.DeleteLimitProfile(ctx, limitProfileID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteLimitProfileResponse(rsp)
+}
+
+// GetLimitProfileWithResponse Read a limit profile
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/limit-profiles/{limit_profile_id} (the `GetLimitProfile` operationId).
+func (c *ClientWithResponses) GetLimitProfileWithResponse(ctx context.Context, limitProfileID LimitProfileID, params *GetLimitProfileParams, reqEditors ...RequestEditorFn) (*GetLimitProfileResponse, error) {
+	rsp, err := c.GetLimitProfile(ctx, limitProfileID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetLimitProfileResponse(rsp)
+}
+
+// UpdateLimitProfileWithBodyWithResponse Change some fields of a limit profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/limit-profiles/{limit_profile_id} (the `UpdateLimitProfile` operationId).
+func (c *ClientWithResponses) UpdateLimitProfileWithBodyWithResponse(ctx context.Context, limitProfileID LimitProfileID, params *UpdateLimitProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateLimitProfileResponse, error) {
+	rsp, err := c.UpdateLimitProfileWithBody(ctx, limitProfileID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateLimitProfileResponse(rsp)
+}
+
+// UpdateLimitProfileWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a limit profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/limit-profiles/{limit_profile_id} (the `UpdateLimitProfile` operationId).
+func (c *ClientWithResponses) UpdateLimitProfileWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, limitProfileID LimitProfileID, params *UpdateLimitProfileParams, body UpdateLimitProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateLimitProfileResponse, error) {
+	rsp, err := c.UpdateLimitProfileWithApplicationMergePatchPlusJSONBody(ctx, limitProfileID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateLimitProfileResponse(rsp)
+}
+
+// ReplaceLimitProfileWithBodyWithResponse Replace a limit profile
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/limit-profiles/{limit_profile_id} (the `ReplaceLimitProfile` operationId).
+func (c *ClientWithResponses) ReplaceLimitProfileWithBodyWithResponse(ctx context.Context, limitProfileID LimitProfileID, params *ReplaceLimitProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceLimitProfileResponse, error) {
+	rsp, err := c.ReplaceLimitProfileWithBody(ctx, limitProfileID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceLimitProfileResponse(rsp)
+}
+
+// ReplaceLimitProfileWithResponse Replace a limit profile
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/limit-profiles/{limit_profile_id} (the `ReplaceLimitProfile` operationId).
+func (c *ClientWithResponses) ReplaceLimitProfileWithResponse(ctx context.Context, limitProfileID LimitProfileID, params *ReplaceLimitProfileParams, body ReplaceLimitProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceLimitProfileResponse, error) {
+	rsp, err := c.ReplaceLimitProfile(ctx, limitProfileID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceLimitProfileResponse(rsp)
+}
+
 // ListMediaPoolsWithResponse List media pools
 //
 // Returns a wrapper object for the known response body format(s).
@@ -24526,6 +34319,163 @@ func (c *ClientWithResponses) ReplaceMediaPoolWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseReplaceMediaPoolResponse(rsp)
+}
+
+// ListMediaProfilesWithResponse List media profiles
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/media-profiles (the `ListMediaProfiles` operationId).
+func (c *ClientWithResponses) ListMediaProfilesWithResponse(ctx context.Context, params *ListMediaProfilesParams, reqEditors ...RequestEditorFn) (*ListMediaProfilesResponse, error) {
+	rsp, err := c.ListMediaProfiles(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListMediaProfilesResponse(rsp)
+}
+
+// CreateMediaProfileWithBodyWithResponse Make a media profile
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/media-profiles (the `CreateMediaProfile` operationId).
+func (c *ClientWithResponses) CreateMediaProfileWithBodyWithResponse(ctx context.Context, params *CreateMediaProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateMediaProfileResponse, error) {
+	rsp, err := c.CreateMediaProfileWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateMediaProfileResponse(rsp)
+}
+
+// CreateMediaProfileWithResponse Make a media profile
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/media-profiles (the `CreateMediaProfile` operationId).
+func (c *ClientWithResponses) CreateMediaProfileWithResponse(ctx context.Context, params *CreateMediaProfileParams, body CreateMediaProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateMediaProfileResponse, error) {
+	rsp, err := c.CreateMediaProfile(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateMediaProfileResponse(rsp)
+}
+
+// UpsertMediaProfileWithBodyWithResponse Make or replace a media profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/media-profiles/by-external-id/{external_id} (the `UpsertMediaProfile` operationId).
+func (c *ClientWithResponses) UpsertMediaProfileWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertMediaProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertMediaProfileResponse, error) {
+	rsp, err := c.UpsertMediaProfileWithBody(ctx, externalID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertMediaProfileResponse(rsp)
+}
+
+// UpsertMediaProfileWithResponse Make or replace a media profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/media-profiles/by-external-id/{external_id} (the `UpsertMediaProfile` operationId).
+func (c *ClientWithResponses) UpsertMediaProfileWithResponse(ctx context.Context, externalID ExternalID, params *UpsertMediaProfileParams, body UpsertMediaProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertMediaProfileResponse, error) {
+	rsp, err := c.UpsertMediaProfile(ctx, externalID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertMediaProfileResponse(rsp)
+}
+
+// DeleteMediaProfileWithResponse Delete a media profile
+//
+// 409 with `referrers` while others need it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/media-profiles/{media_profile_id} (the `DeleteMediaProfile` operationId).
+func (c *ClientWithResponses) DeleteMediaProfileWithResponse(ctx context.Context, mediaProfileID MediaProfileID, params *DeleteMediaProfileParams, reqEditors ...RequestEditorFn) (*DeleteMediaProfileResponse, error) {
+	rsp, err := c.DeleteMediaProfile(ctx, mediaProfileID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteMediaProfileResponse(rsp)
+}
+
+// GetMediaProfileWithResponse Read a media profile
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/media-profiles/{media_profile_id} (the `GetMediaProfile` operationId).
+func (c *ClientWithResponses) GetMediaProfileWithResponse(ctx context.Context, mediaProfileID MediaProfileID, params *GetMediaProfileParams, reqEditors ...RequestEditorFn) (*GetMediaProfileResponse, error) {
+	rsp, err := c.GetMediaProfile(ctx, mediaProfileID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetMediaProfileResponse(rsp)
+}
+
+// UpdateMediaProfileWithBodyWithResponse Change some fields of a media profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/media-profiles/{media_profile_id} (the `UpdateMediaProfile` operationId).
+func (c *ClientWithResponses) UpdateMediaProfileWithBodyWithResponse(ctx context.Context, mediaProfileID MediaProfileID, params *UpdateMediaProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateMediaProfileResponse, error) {
+	rsp, err := c.UpdateMediaProfileWithBody(ctx, mediaProfileID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateMediaProfileResponse(rsp)
+}
+
+// UpdateMediaProfileWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a media profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/media-profiles/{media_profile_id} (the `UpdateMediaProfile` operationId).
+func (c *ClientWithResponses) UpdateMediaProfileWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, mediaProfileID MediaProfileID, params *UpdateMediaProfileParams, body UpdateMediaProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateMediaProfileResponse, error) {
+	rsp, err := c.UpdateMediaProfileWithApplicationMergePatchPlusJSONBody(ctx, mediaProfileID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateMediaProfileResponse(rsp)
+}
+
+// ReplaceMediaProfileWithBodyWithResponse Replace a media profile
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/media-profiles/{media_profile_id} (the `ReplaceMediaProfile` operationId).
+func (c *ClientWithResponses) ReplaceMediaProfileWithBodyWithResponse(ctx context.Context, mediaProfileID MediaProfileID, params *ReplaceMediaProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceMediaProfileResponse, error) {
+	rsp, err := c.ReplaceMediaProfileWithBody(ctx, mediaProfileID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceMediaProfileResponse(rsp)
+}
+
+// ReplaceMediaProfileWithResponse Replace a media profile
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/media-profiles/{media_profile_id} (the `ReplaceMediaProfile` operationId).
+func (c *ClientWithResponses) ReplaceMediaProfileWithResponse(ctx context.Context, mediaProfileID MediaProfileID, params *ReplaceMediaProfileParams, body ReplaceMediaProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceMediaProfileResponse, error) {
+	rsp, err := c.ReplaceMediaProfile(ctx, mediaProfileID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceMediaProfileResponse(rsp)
 }
 
 // ListRealmsWithResponse List realms
@@ -25343,6 +35293,163 @@ func (c *ClientWithResponses) ExplainRoutingWithResponse(ctx context.Context, bo
 	return ParseExplainRoutingResponse(rsp)
 }
 
+// ListSignallingProfilesWithResponse List signalling profiles
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/signalling-profiles (the `ListSignallingProfiles` operationId).
+func (c *ClientWithResponses) ListSignallingProfilesWithResponse(ctx context.Context, params *ListSignallingProfilesParams, reqEditors ...RequestEditorFn) (*ListSignallingProfilesResponse, error) {
+	rsp, err := c.ListSignallingProfiles(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListSignallingProfilesResponse(rsp)
+}
+
+// CreateSignallingProfileWithBodyWithResponse Make a signalling profile
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/signalling-profiles (the `CreateSignallingProfile` operationId).
+func (c *ClientWithResponses) CreateSignallingProfileWithBodyWithResponse(ctx context.Context, params *CreateSignallingProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateSignallingProfileResponse, error) {
+	rsp, err := c.CreateSignallingProfileWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateSignallingProfileResponse(rsp)
+}
+
+// CreateSignallingProfileWithResponse Make a signalling profile
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/signalling-profiles (the `CreateSignallingProfile` operationId).
+func (c *ClientWithResponses) CreateSignallingProfileWithResponse(ctx context.Context, params *CreateSignallingProfileParams, body CreateSignallingProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateSignallingProfileResponse, error) {
+	rsp, err := c.CreateSignallingProfile(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateSignallingProfileResponse(rsp)
+}
+
+// UpsertSignallingProfileWithBodyWithResponse Make or replace a signalling profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/signalling-profiles/by-external-id/{external_id} (the `UpsertSignallingProfile` operationId).
+func (c *ClientWithResponses) UpsertSignallingProfileWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertSignallingProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertSignallingProfileResponse, error) {
+	rsp, err := c.UpsertSignallingProfileWithBody(ctx, externalID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertSignallingProfileResponse(rsp)
+}
+
+// UpsertSignallingProfileWithResponse Make or replace a signalling profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/signalling-profiles/by-external-id/{external_id} (the `UpsertSignallingProfile` operationId).
+func (c *ClientWithResponses) UpsertSignallingProfileWithResponse(ctx context.Context, externalID ExternalID, params *UpsertSignallingProfileParams, body UpsertSignallingProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertSignallingProfileResponse, error) {
+	rsp, err := c.UpsertSignallingProfile(ctx, externalID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertSignallingProfileResponse(rsp)
+}
+
+// DeleteSignallingProfileWithResponse Delete a signalling profile
+//
+// 409 with `referrers` while others need it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/signalling-profiles/{signalling_profile_id} (the `DeleteSignallingProfile` operationId).
+func (c *ClientWithResponses) DeleteSignallingProfileWithResponse(ctx context.Context, signallingProfileID SignallingProfileID, params *DeleteSignallingProfileParams, reqEditors ...RequestEditorFn) (*DeleteSignallingProfileResponse, error) {
+	rsp, err := c.DeleteSignallingProfile(ctx, signallingProfileID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteSignallingProfileResponse(rsp)
+}
+
+// GetSignallingProfileWithResponse Read a signalling profile
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/signalling-profiles/{signalling_profile_id} (the `GetSignallingProfile` operationId).
+func (c *ClientWithResponses) GetSignallingProfileWithResponse(ctx context.Context, signallingProfileID SignallingProfileID, params *GetSignallingProfileParams, reqEditors ...RequestEditorFn) (*GetSignallingProfileResponse, error) {
+	rsp, err := c.GetSignallingProfile(ctx, signallingProfileID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetSignallingProfileResponse(rsp)
+}
+
+// UpdateSignallingProfileWithBodyWithResponse Change some fields of a signalling profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/signalling-profiles/{signalling_profile_id} (the `UpdateSignallingProfile` operationId).
+func (c *ClientWithResponses) UpdateSignallingProfileWithBodyWithResponse(ctx context.Context, signallingProfileID SignallingProfileID, params *UpdateSignallingProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateSignallingProfileResponse, error) {
+	rsp, err := c.UpdateSignallingProfileWithBody(ctx, signallingProfileID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateSignallingProfileResponse(rsp)
+}
+
+// UpdateSignallingProfileWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a signalling profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/signalling-profiles/{signalling_profile_id} (the `UpdateSignallingProfile` operationId).
+func (c *ClientWithResponses) UpdateSignallingProfileWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, signallingProfileID SignallingProfileID, params *UpdateSignallingProfileParams, body UpdateSignallingProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateSignallingProfileResponse, error) {
+	rsp, err := c.UpdateSignallingProfileWithApplicationMergePatchPlusJSONBody(ctx, signallingProfileID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateSignallingProfileResponse(rsp)
+}
+
+// ReplaceSignallingProfileWithBodyWithResponse Replace a signalling profile
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/signalling-profiles/{signalling_profile_id} (the `ReplaceSignallingProfile` operationId).
+func (c *ClientWithResponses) ReplaceSignallingProfileWithBodyWithResponse(ctx context.Context, signallingProfileID SignallingProfileID, params *ReplaceSignallingProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceSignallingProfileResponse, error) {
+	rsp, err := c.ReplaceSignallingProfileWithBody(ctx, signallingProfileID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceSignallingProfileResponse(rsp)
+}
+
+// ReplaceSignallingProfileWithResponse Replace a signalling profile
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/signalling-profiles/{signalling_profile_id} (the `ReplaceSignallingProfile` operationId).
+func (c *ClientWithResponses) ReplaceSignallingProfileWithResponse(ctx context.Context, signallingProfileID SignallingProfileID, params *ReplaceSignallingProfileParams, body ReplaceSignallingProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceSignallingProfileResponse, error) {
+	rsp, err := c.ReplaceSignallingProfile(ctx, signallingProfileID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceSignallingProfileResponse(rsp)
+}
+
 // ListSIPInterfacesWithResponse List SIP interfaces
 //
 // Returns a wrapper object for the known response body format(s).
@@ -25665,7 +35772,7 @@ func (c *ClientWithResponses) ReplaceTenantWithResponse(ctx context.Context, ten
 
 // ListTrunksWithResponse List trunks
 //
-// Give at most one of `realm_id` and `routing_plan_id`.
+// Give at most one of the parameters that name another resource.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -26249,6 +36356,349 @@ func ParseGetReadinessResponse(rsp *http.Response) (*GetReadinessResponse, error
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseListAnnouncementsResponse parses an HTTP response from a ListAnnouncementsWithResponse call
+func ParseListAnnouncementsResponse(rsp *http.Response) (*ListAnnouncementsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAnnouncementsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AnnouncementPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateAnnouncementResponse parses an HTTP response from a CreateAnnouncementWithResponse call
+func ParseCreateAnnouncementResponse(rsp *http.Response) (*CreateAnnouncementResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateAnnouncementResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Announcement
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateAnnouncementResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpsertAnnouncementResponse parses an HTTP response from a UpsertAnnouncementWithResponse call
+func ParseUpsertAnnouncementResponse(rsp *http.Response) (*UpsertAnnouncementResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpsertAnnouncementResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Announcement
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Announcement
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpsertAnnouncementResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers UpsertAnnouncementResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteAnnouncementResponse parses an HTTP response from a DeleteAnnouncementWithResponse call
+func ParseDeleteAnnouncementResponse(rsp *http.Response) (*DeleteAnnouncementResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteAnnouncementResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetAnnouncementResponse parses an HTTP response from a GetAnnouncementWithResponse call
+func ParseGetAnnouncementResponse(rsp *http.Response) (*GetAnnouncementResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetAnnouncementResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Announcement
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetAnnouncementResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetAnnouncementResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateAnnouncementResponse parses an HTTP response from a UpdateAnnouncementWithResponse call
+func ParseUpdateAnnouncementResponse(rsp *http.Response) (*UpdateAnnouncementResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateAnnouncementResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Announcement
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateAnnouncementResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplaceAnnouncementResponse parses an HTTP response from a ReplaceAnnouncementWithResponse call
+func ParseReplaceAnnouncementResponse(rsp *http.Response) (*ReplaceAnnouncementResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplaceAnnouncementResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Announcement
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReplaceAnnouncementResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil
@@ -26968,6 +37418,692 @@ func ParseGetConfigStatusResponse(rsp *http.Response) (*GetConfigStatusResponse,
 	return response, nil
 }
 
+// ParseListHeaderProfilesResponse parses an HTTP response from a ListHeaderProfilesWithResponse call
+func ParseListHeaderProfilesResponse(rsp *http.Response) (*ListHeaderProfilesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListHeaderProfilesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest HeaderProfilePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateHeaderProfileResponse parses an HTTP response from a CreateHeaderProfileWithResponse call
+func ParseCreateHeaderProfileResponse(rsp *http.Response) (*CreateHeaderProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateHeaderProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest HeaderProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateHeaderProfileResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpsertHeaderProfileResponse parses an HTTP response from a UpsertHeaderProfileWithResponse call
+func ParseUpsertHeaderProfileResponse(rsp *http.Response) (*UpsertHeaderProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpsertHeaderProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest HeaderProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest HeaderProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpsertHeaderProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers UpsertHeaderProfileResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteHeaderProfileResponse parses an HTTP response from a DeleteHeaderProfileWithResponse call
+func ParseDeleteHeaderProfileResponse(rsp *http.Response) (*DeleteHeaderProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteHeaderProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetHeaderProfileResponse parses an HTTP response from a GetHeaderProfileWithResponse call
+func ParseGetHeaderProfileResponse(rsp *http.Response) (*GetHeaderProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetHeaderProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest HeaderProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetHeaderProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetHeaderProfileResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateHeaderProfileResponse parses an HTTP response from a UpdateHeaderProfileWithResponse call
+func ParseUpdateHeaderProfileResponse(rsp *http.Response) (*UpdateHeaderProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateHeaderProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest HeaderProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateHeaderProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplaceHeaderProfileResponse parses an HTTP response from a ReplaceHeaderProfileWithResponse call
+func ParseReplaceHeaderProfileResponse(rsp *http.Response) (*ReplaceHeaderProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplaceHeaderProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest HeaderProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReplaceHeaderProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListLimitProfilesResponse parses an HTTP response from a ListLimitProfilesWithResponse call
+func ParseListLimitProfilesResponse(rsp *http.Response) (*ListLimitProfilesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListLimitProfilesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LimitProfilePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateLimitProfileResponse parses an HTTP response from a CreateLimitProfileWithResponse call
+func ParseCreateLimitProfileResponse(rsp *http.Response) (*CreateLimitProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateLimitProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest LimitProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateLimitProfileResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpsertLimitProfileResponse parses an HTTP response from a UpsertLimitProfileWithResponse call
+func ParseUpsertLimitProfileResponse(rsp *http.Response) (*UpsertLimitProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpsertLimitProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LimitProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest LimitProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpsertLimitProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers UpsertLimitProfileResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteLimitProfileResponse parses an HTTP response from a DeleteLimitProfileWithResponse call
+func ParseDeleteLimitProfileResponse(rsp *http.Response) (*DeleteLimitProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteLimitProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetLimitProfileResponse parses an HTTP response from a GetLimitProfileWithResponse call
+func ParseGetLimitProfileResponse(rsp *http.Response) (*GetLimitProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetLimitProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LimitProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetLimitProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetLimitProfileResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateLimitProfileResponse parses an HTTP response from a UpdateLimitProfileWithResponse call
+func ParseUpdateLimitProfileResponse(rsp *http.Response) (*UpdateLimitProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateLimitProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LimitProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateLimitProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplaceLimitProfileResponse parses an HTTP response from a ReplaceLimitProfileWithResponse call
+func ParseReplaceLimitProfileResponse(rsp *http.Response) (*ReplaceLimitProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplaceLimitProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LimitProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReplaceLimitProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListMediaPoolsResponse parses an HTTP response from a ListMediaPoolsWithResponse call
 func ParseListMediaPoolsResponse(rsp *http.Response) (*ListMediaPoolsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -27285,6 +38421,349 @@ func ParseReplaceMediaPoolResponse(rsp *http.Response) (*ReplaceMediaPoolRespons
 	switch {
 	case rsp.StatusCode == 200:
 		var headers ReplaceMediaPoolResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListMediaProfilesResponse parses an HTTP response from a ListMediaProfilesWithResponse call
+func ParseListMediaProfilesResponse(rsp *http.Response) (*ListMediaProfilesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListMediaProfilesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MediaProfilePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateMediaProfileResponse parses an HTTP response from a CreateMediaProfileWithResponse call
+func ParseCreateMediaProfileResponse(rsp *http.Response) (*CreateMediaProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateMediaProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest MediaProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateMediaProfileResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpsertMediaProfileResponse parses an HTTP response from a UpsertMediaProfileWithResponse call
+func ParseUpsertMediaProfileResponse(rsp *http.Response) (*UpsertMediaProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpsertMediaProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MediaProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest MediaProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpsertMediaProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers UpsertMediaProfileResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteMediaProfileResponse parses an HTTP response from a DeleteMediaProfileWithResponse call
+func ParseDeleteMediaProfileResponse(rsp *http.Response) (*DeleteMediaProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteMediaProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetMediaProfileResponse parses an HTTP response from a GetMediaProfileWithResponse call
+func ParseGetMediaProfileResponse(rsp *http.Response) (*GetMediaProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetMediaProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MediaProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetMediaProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetMediaProfileResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateMediaProfileResponse parses an HTTP response from a UpdateMediaProfileWithResponse call
+func ParseUpdateMediaProfileResponse(rsp *http.Response) (*UpdateMediaProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateMediaProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MediaProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateMediaProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplaceMediaProfileResponse parses an HTTP response from a ReplaceMediaProfileWithResponse call
+func ParseReplaceMediaProfileResponse(rsp *http.Response) (*ReplaceMediaProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplaceMediaProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MediaProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReplaceMediaProfileResponse200Headers
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -29041,6 +40520,349 @@ func ParseExplainRoutingResponse(rsp *http.Response) (*ExplainRoutingResponse, e
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseListSignallingProfilesResponse parses an HTTP response from a ListSignallingProfilesWithResponse call
+func ParseListSignallingProfilesResponse(rsp *http.Response) (*ListSignallingProfilesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListSignallingProfilesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SignallingProfilePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateSignallingProfileResponse parses an HTTP response from a CreateSignallingProfileWithResponse call
+func ParseCreateSignallingProfileResponse(rsp *http.Response) (*CreateSignallingProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateSignallingProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest SignallingProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateSignallingProfileResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpsertSignallingProfileResponse parses an HTTP response from a UpsertSignallingProfileWithResponse call
+func ParseUpsertSignallingProfileResponse(rsp *http.Response) (*UpsertSignallingProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpsertSignallingProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SignallingProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest SignallingProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpsertSignallingProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers UpsertSignallingProfileResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteSignallingProfileResponse parses an HTTP response from a DeleteSignallingProfileWithResponse call
+func ParseDeleteSignallingProfileResponse(rsp *http.Response) (*DeleteSignallingProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteSignallingProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetSignallingProfileResponse parses an HTTP response from a GetSignallingProfileWithResponse call
+func ParseGetSignallingProfileResponse(rsp *http.Response) (*GetSignallingProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetSignallingProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SignallingProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetSignallingProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetSignallingProfileResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateSignallingProfileResponse parses an HTTP response from a UpdateSignallingProfileWithResponse call
+func ParseUpdateSignallingProfileResponse(rsp *http.Response) (*UpdateSignallingProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateSignallingProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SignallingProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateSignallingProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplaceSignallingProfileResponse parses an HTTP response from a ReplaceSignallingProfileWithResponse call
+func ParseReplaceSignallingProfileResponse(rsp *http.Response) (*ReplaceSignallingProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplaceSignallingProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SignallingProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReplaceSignallingProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil

@@ -47,6 +47,27 @@ func (e CallState) Valid() bool {
 	}
 }
 
+// Defines values for DTMFMode.
+const (
+	DTMFModeInfo    DTMFMode = "info"
+	DTMFModePass    DTMFMode = "pass"
+	DTMFModeRfc4733 DTMFMode = "rfc4733"
+)
+
+// Valid indicates whether the value is a known member of the DTMFMode enum.
+func (e DTMFMode) Valid() bool {
+	switch e {
+	case DTMFModeInfo:
+		return true
+	case DTMFModePass:
+		return true
+	case DTMFModeRfc4733:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Direction.
 const (
 	DirectionIn  Direction = "in"
@@ -59,6 +80,27 @@ func (e Direction) Valid() bool {
 	case DirectionIn:
 		return true
 	case DirectionOut:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Disclosure.
+const (
+	DisclosureFull   Disclosure = "full"
+	DisclosureMasked Disclosure = "masked"
+	DisclosureOff    Disclosure = "off"
+)
+
+// Valid indicates whether the value is a known member of the Disclosure enum.
+func (e Disclosure) Valid() bool {
+	switch e {
+	case DisclosureFull:
+		return true
+	case DisclosureMasked:
+		return true
+	case DisclosureOff:
 		return true
 	default:
 		return false
@@ -107,8 +149,12 @@ const (
 	EndReasonNoAnswer     EndReason = "no_answer"
 	EndReasonNoRoute      EndReason = "no_route"
 	EndReasonNodeFailure  EndReason = "node_failure"
+	EndReasonPeerDead     EndReason = "peer_dead"
 	EndReasonRejected     EndReason = "rejected"
+	EndReasonSessionTimer EndReason = "session_timer"
 	EndReasonShutdown     EndReason = "shutdown"
+	EndReasonStale        EndReason = "stale"
+	EndReasonTransferred  EndReason = "transferred"
 )
 
 // Valid indicates whether the value is a known member of the EndReason enum.
@@ -140,9 +186,131 @@ func (e EndReason) Valid() bool {
 		return true
 	case EndReasonNodeFailure:
 		return true
+	case EndReasonPeerDead:
+		return true
 	case EndReasonRejected:
 		return true
+	case EndReasonSessionTimer:
+		return true
 	case EndReasonShutdown:
+		return true
+	case EndReasonStale:
+		return true
+	case EndReasonTransferred:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for HeaderAction.
+const (
+	HeaderActionAdd     HeaderAction = "add"
+	HeaderActionCopy    HeaderAction = "copy"
+	HeaderActionRemove  HeaderAction = "remove"
+	HeaderActionRename  HeaderAction = "rename"
+	HeaderActionReplace HeaderAction = "replace"
+	HeaderActionSet     HeaderAction = "set"
+)
+
+// Valid indicates whether the value is a known member of the HeaderAction enum.
+func (e HeaderAction) Valid() bool {
+	switch e {
+	case HeaderActionAdd:
+		return true
+	case HeaderActionCopy:
+		return true
+	case HeaderActionRemove:
+		return true
+	case HeaderActionRename:
+		return true
+	case HeaderActionReplace:
+		return true
+	case HeaderActionSet:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for HeaderMessages.
+const (
+	HeaderMessagesBoth      HeaderMessages = "both"
+	HeaderMessagesRequests  HeaderMessages = "requests"
+	HeaderMessagesResponses HeaderMessages = "responses"
+)
+
+// Valid indicates whether the value is a known member of the HeaderMessages enum.
+func (e HeaderMessages) Valid() bool {
+	switch e {
+	case HeaderMessagesBoth:
+		return true
+	case HeaderMessagesRequests:
+		return true
+	case HeaderMessagesResponses:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for HeaderStage.
+const (
+	HeaderStageIn  HeaderStage = "in"
+	HeaderStageOut HeaderStage = "out"
+)
+
+// Valid indicates whether the value is a known member of the HeaderStage enum.
+func (e HeaderStage) Valid() bool {
+	switch e {
+	case HeaderStageIn:
+		return true
+	case HeaderStageOut:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for HoldMedia.
+const (
+	HoldMediaMusic   HoldMedia = "music"
+	HoldMediaPass    HoldMedia = "pass"
+	HoldMediaSilence HoldMedia = "silence"
+)
+
+// Valid indicates whether the value is a known member of the HoldMedia enum.
+func (e HoldMedia) Valid() bool {
+	switch e {
+	case HoldMediaMusic:
+		return true
+	case HoldMediaPass:
+		return true
+	case HoldMediaSilence:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for IdentityField.
+const (
+	IdentityFieldFrom IdentityField = "from"
+	IdentityFieldPai  IdentityField = "pai"
+	IdentityFieldPpi  IdentityField = "ppi"
+	IdentityFieldRpid IdentityField = "rpid"
+)
+
+// Valid indicates whether the value is a known member of the IdentityField enum.
+func (e IdentityField) Valid() bool {
+	switch e {
+	case IdentityFieldFrom:
+		return true
+	case IdentityFieldPai:
+		return true
+	case IdentityFieldPpi:
+		return true
+	case IdentityFieldRpid:
 		return true
 	default:
 		return false
@@ -161,6 +329,51 @@ func (e Latching) Valid() bool {
 	case LatchingNat:
 		return true
 	case LatchingSdp:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LimitKey.
+const (
+	LimitKeyCallee LimitKey = "callee"
+	LimitKeyCaller LimitKey = "caller"
+	LimitKeyEach   LimitKey = "each"
+	LimitKeyShared LimitKey = "shared"
+)
+
+// Valid indicates whether the value is a known member of the LimitKey enum.
+func (e LimitKey) Valid() bool {
+	switch e {
+	case LimitKeyCallee:
+		return true
+	case LimitKeyCaller:
+		return true
+	case LimitKeyEach:
+		return true
+	case LimitKeyShared:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NumberFormat.
+const (
+	NumberFormatDigits NumberFormat = "digits"
+	NumberFormatPass   NumberFormat = "pass"
+	NumberFormatPlus   NumberFormat = "plus"
+)
+
+// Valid indicates whether the value is a known member of the NumberFormat enum.
+func (e NumberFormat) Valid() bool {
+	switch e {
+	case NumberFormatDigits:
+		return true
+	case NumberFormatPass:
+		return true
+	case NumberFormatPlus:
 		return true
 	default:
 		return false
@@ -206,20 +419,133 @@ func (e PassMethod) Valid() bool {
 	}
 }
 
+// Defines values for PrivacyMode.
+const (
+	PrivacyModeEnforce PrivacyMode = "enforce"
+	PrivacyModeIgnore  PrivacyMode = "ignore"
+	PrivacyModePass    PrivacyMode = "pass"
+)
+
+// Valid indicates whether the value is a known member of the PrivacyMode enum.
+func (e PrivacyMode) Valid() bool {
+	switch e {
+	case PrivacyModeEnforce:
+		return true
+	case PrivacyModeIgnore:
+		return true
+	case PrivacyModePass:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RedirectMode.
+const (
+	RedirectModeFail   RedirectMode = "fail"
+	RedirectModeFollow RedirectMode = "follow"
+	RedirectModePass   RedirectMode = "pass"
+)
+
+// Valid indicates whether the value is a known member of the RedirectMode enum.
+func (e RedirectMode) Valid() bool {
+	switch e {
+	case RedirectModeFail:
+		return true
+	case RedirectModeFollow:
+		return true
+	case RedirectModePass:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReferMode.
+const (
+	ReferModePass      ReferMode = "pass"
+	ReferModeReject    ReferMode = "reject"
+	ReferModeTerminate ReferMode = "terminate"
+)
+
+// Valid indicates whether the value is a known member of the ReferMode enum.
+func (e ReferMode) Valid() bool {
+	switch e {
+	case ReferModePass:
+		return true
+	case ReferModeReject:
+		return true
+	case ReferModeTerminate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Refresher.
+const (
+	RefresherAuto Refresher = "auto"
+	RefresherPeer Refresher = "peer"
+	RefresherUs   Refresher = "us"
+)
+
+// Valid indicates whether the value is a known member of the Refresher enum.
+func (e Refresher) Valid() bool {
+	switch e {
+	case RefresherAuto:
+		return true
+	case RefresherPeer:
+		return true
+	case RefresherUs:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReliableProvisional.
+const (
+	ReliableProvisionalOff       ReliableProvisional = "off"
+	ReliableProvisionalPass      ReliableProvisional = "pass"
+	ReliableProvisionalRequire   ReliableProvisional = "require"
+	ReliableProvisionalTerminate ReliableProvisional = "terminate"
+)
+
+// Valid indicates whether the value is a known member of the ReliableProvisional enum.
+func (e ReliableProvisional) Valid() bool {
+	switch e {
+	case ReliableProvisionalOff:
+		return true
+	case ReliableProvisionalPass:
+		return true
+	case ReliableProvisionalRequire:
+		return true
+	case ReliableProvisionalTerminate:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ResourceKind.
 const (
-	ResourceKindAPIKey       ResourceKind = "api-key"
-	ResourceKindEndpoint     ResourceKind = "endpoint"
-	ResourceKindIdentity     ResourceKind = "identity"
-	ResourceKindMediaPool    ResourceKind = "media-pool"
-	ResourceKindRealm        ResourceKind = "realm"
-	ResourceKindRouteList    ResourceKind = "route-list"
-	ResourceKindRoutingPlan  ResourceKind = "routing-plan"
-	ResourceKindRule         ResourceKind = "rule"
-	ResourceKindSIPInterface ResourceKind = "sip-interface"
-	ResourceKindTarget       ResourceKind = "target"
-	ResourceKindTenant       ResourceKind = "tenant"
-	ResourceKindTrunk        ResourceKind = "trunk"
+	ResourceKindAPIKey            ResourceKind = "api-key"
+	ResourceKindAnnouncement      ResourceKind = "announcement"
+	ResourceKindEndpoint          ResourceKind = "endpoint"
+	ResourceKindHeaderProfile     ResourceKind = "header-profile"
+	ResourceKindIdentity          ResourceKind = "identity"
+	ResourceKindLimitProfile      ResourceKind = "limit-profile"
+	ResourceKindMediaPool         ResourceKind = "media-pool"
+	ResourceKindMediaProfile      ResourceKind = "media-profile"
+	ResourceKindRealm             ResourceKind = "realm"
+	ResourceKindRouteList         ResourceKind = "route-list"
+	ResourceKindRoutingPlan       ResourceKind = "routing-plan"
+	ResourceKindRule              ResourceKind = "rule"
+	ResourceKindSIPInterface      ResourceKind = "sip-interface"
+	ResourceKindSignallingProfile ResourceKind = "signalling-profile"
+	ResourceKindTarget            ResourceKind = "target"
+	ResourceKindTenant            ResourceKind = "tenant"
+	ResourceKindTrunk             ResourceKind = "trunk"
 )
 
 // Valid indicates whether the value is a known member of the ResourceKind enum.
@@ -227,11 +553,19 @@ func (e ResourceKind) Valid() bool {
 	switch e {
 	case ResourceKindAPIKey:
 		return true
+	case ResourceKindAnnouncement:
+		return true
 	case ResourceKindEndpoint:
+		return true
+	case ResourceKindHeaderProfile:
 		return true
 	case ResourceKindIdentity:
 		return true
+	case ResourceKindLimitProfile:
+		return true
 	case ResourceKindMediaPool:
+		return true
+	case ResourceKindMediaProfile:
 		return true
 	case ResourceKindRealm:
 		return true
@@ -243,11 +577,37 @@ func (e ResourceKind) Valid() bool {
 		return true
 	case ResourceKindSIPInterface:
 		return true
+	case ResourceKindSignallingProfile:
+		return true
 	case ResourceKindTarget:
 		return true
 	case ResourceKindTenant:
 		return true
 	case ResourceKindTrunk:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Retargeting.
+const (
+	RetargetingDiversion   Retargeting = "diversion"
+	RetargetingDrop        Retargeting = "drop"
+	RetargetingHistoryInfo Retargeting = "history_info"
+	RetargetingPass        Retargeting = "pass"
+)
+
+// Valid indicates whether the value is a known member of the Retargeting enum.
+func (e Retargeting) Valid() bool {
+	switch e {
+	case RetargetingDiversion:
+		return true
+	case RetargetingDrop:
+		return true
+	case RetargetingHistoryInfo:
+		return true
+	case RetargetingPass:
 		return true
 	default:
 		return false
@@ -277,13 +637,18 @@ const (
 	ScopeAPIKeysRead        Scope = "api-keys:read"
 	ScopeAPIKeysWrite       Scope = "api-keys:write"
 	ScopeAdmin              Scope = "admin"
+	ScopeAnnouncementsRead  Scope = "announcements:read"
+	ScopeAnnouncementsWrite Scope = "announcements:write"
 	ScopeAuditRead          Scope = "audit:read"
 	ScopeCallsControl       Scope = "calls:control"
 	ScopeCallsRead          Scope = "calls:read"
 	ScopeCdrsRead           Scope = "cdrs:read"
+	ScopeEventsRead         Scope = "events:read"
 	ScopeMediaPoolsRead     Scope = "media-pools:read"
 	ScopeMediaPoolsWrite    Scope = "media-pools:write"
 	ScopeMetricsRead        Scope = "metrics:read"
+	ScopeProfilesRead       Scope = "profiles:read"
+	ScopeProfilesWrite      Scope = "profiles:write"
 	ScopeRealmsRead         Scope = "realms:read"
 	ScopeRealmsWrite        Scope = "realms:write"
 	ScopeRoutingRead        Scope = "routing:read"
@@ -305,6 +670,10 @@ func (e Scope) Valid() bool {
 		return true
 	case ScopeAdmin:
 		return true
+	case ScopeAnnouncementsRead:
+		return true
+	case ScopeAnnouncementsWrite:
+		return true
 	case ScopeAuditRead:
 		return true
 	case ScopeCallsControl:
@@ -313,11 +682,17 @@ func (e Scope) Valid() bool {
 		return true
 	case ScopeCdrsRead:
 		return true
+	case ScopeEventsRead:
+		return true
 	case ScopeMediaPoolsRead:
 		return true
 	case ScopeMediaPoolsWrite:
 		return true
 	case ScopeMetricsRead:
+		return true
+	case ScopeProfilesRead:
+		return true
+	case ScopeProfilesWrite:
 		return true
 	case ScopeRealmsRead:
 		return true
@@ -344,6 +719,27 @@ func (e Scope) Valid() bool {
 	}
 }
 
+// Defines values for SessionTimer.
+const (
+	SessionTimerAccept  SessionTimer = "accept"
+	SessionTimerOff     SessionTimer = "off"
+	SessionTimerRequest SessionTimer = "request"
+)
+
+// Valid indicates whether the value is a known member of the SessionTimer enum.
+func (e SessionTimer) Valid() bool {
+	switch e {
+	case SessionTimerAccept:
+		return true
+	case SessionTimerOff:
+		return true
+	case SessionTimerRequest:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Side.
 const (
 	SideCallee Side = "callee"
@@ -359,6 +755,45 @@ func (e Side) Valid() bool {
 	case SideCaller:
 		return true
 	case SideSbc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SilenceMode.
+const (
+	SilenceModeBoth   SilenceMode = "both"
+	SilenceModeEither SilenceMode = "either"
+)
+
+// Valid indicates whether the value is a known member of the SilenceMode enum.
+func (e SilenceMode) Valid() bool {
+	switch e {
+	case SilenceModeBoth:
+		return true
+	case SilenceModeEither:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SourcePolicy.
+const (
+	SourcePolicyLenient SourcePolicy = "lenient"
+	SourcePolicySameIP  SourcePolicy = "same_ip"
+	SourcePolicyStrict  SourcePolicy = "strict"
+)
+
+// Valid indicates whether the value is a known member of the SourcePolicy enum.
+func (e SourcePolicy) Valid() bool {
+	switch e {
+	case SourcePolicyLenient:
+		return true
+	case SourcePolicySameIP:
+		return true
+	case SourcePolicyStrict:
 		return true
 	default:
 		return false
@@ -669,6 +1104,151 @@ type APIKeyWrite struct {
 	TenantID *string `json:"tenant_id,omitempty"`
 }
 
+// Announcement A piece of audio to be played to callers. The audio is uploaded by itself.
+type Announcement struct {
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// DurationMs The length of the audio in milliseconds, 0 until it is uploaded.
+	//
+	// Example: 4200
+	DurationMs int `json:"duration_ms"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	ID string `json:"id"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Language A tag of RFC 5646, for people.
+	//
+	// Example: en-GB
+	Language *string `json:"language,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: number not in service
+	Name string `json:"name"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// AnnouncementPage A page of announcements.
+type AnnouncementPage struct {
+	// Items The resources, by rising id.
+	Items []Announcement `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// AnnouncementPatch A JSON Merge Patch (RFC 7396) of an announcement: fields left out stay as they are, null puts a field back to its default.
+type AnnouncementPatch struct {
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// Language A tag of RFC 5646, for people.
+	//
+	// Example: en-GB
+	Language nullable.Nullable[string] `json:"language,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: number not in service
+	Name *string `json:"name,omitempty"`
+}
+
+// AnnouncementWrite What a client writes of an announcement. A piece of audio to be played to callers. The audio is uploaded by itself.
+type AnnouncementWrite struct {
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Language A tag of RFC 5646, for people.
+	//
+	// Example: en-GB
+	Language *string `json:"language,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: number not in service
+	Name string `json:"name"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+}
+
 // AuditEvent One write through the API.
 type AuditEvent struct {
 	// Actor The API key that wrote; `system` for the program itself.
@@ -751,7 +1331,7 @@ type CDR struct {
 	// Attempts Each try to reach the callee.
 	Attempts []CDRAttempt `json:"attempts"`
 
-	// BillableMs Like `duration_ms`, without the silent tail where the media timeout ended the call.
+	// BillableMs Like `duration_ms`, without the silent tail where a detector ended the call.
 	//
 	// Example: 665850
 	BillableMs int64 `json:"billable_ms"`
@@ -840,6 +1420,11 @@ type CDR struct {
 	// Legs Its SIP dialogs.
 	Legs []CDRLeg `json:"legs"`
 
+	// LinkedCallIds The calls whose legs came together with this one's in an attended transfer.
+	//
+	// Example: ["call_06bq4v701f2n8c4x6m0t5w3r9k"]
+	LinkedCallIds *[]string `json:"linked_call_ids,omitempty"`
+
 	// Media Its media streams.
 	Media []MediaStream `json:"media"`
 
@@ -910,6 +1495,11 @@ type CDR struct {
 	//
 	// Example: sip:+4989222@127.0.0.10
 	ToURI *string `json:"to_uri,omitempty"`
+
+	// Variables The variables of the call at its end.
+	//
+	// Example: {"account":"4711"}
+	Variables *map[string]string `json:"variables,omitempty"`
 }
 
 // CDRAttempt One try to reach the callee.
@@ -972,6 +1562,16 @@ type CDRAttempt struct {
 
 // CDRLeg One side's dialog in a record.
 type CDRLeg struct {
+	// JoinedAt When it came, if it was not there from the beginning.
+	//
+	// Example: 2026-11-22T09:35:00Z
+	JoinedAt *time.Time `json:"joined_at,omitempty"`
+
+	// LeftAt When it left, if it did not stay to the end.
+	//
+	// Example: 2026-11-22T09:35:00Z
+	LeftAt *time.Time `json:"left_at,omitempty"`
+
 	// LocalAddress Our address and port.
 	//
 	// Example: 127.0.0.10:5060
@@ -981,6 +1581,11 @@ type CDRLeg struct {
 	//
 	// Example: 127.0.0.20:5060
 	RemoteAddress *string `json:"remote_address,omitempty"`
+
+	// Role Absent on the two legs of a plain call; `transferor` on one that was replaced, `transfer_target` on the one that came in its place. More may come.
+	//
+	// Example: transferor
+	Role *string `json:"role,omitempty"`
 
 	// Side Whose leg.
 	Side Side `json:"side"`
@@ -1047,6 +1652,11 @@ type Call struct {
 	// Example: 2026-11-22T09:41:12.25Z
 	EndsAt *time.Time `json:"ends_at,omitempty"`
 
+	// Held The sides that were put on hold: by the other one, or through the API.
+	//
+	// Example: ["caller"]
+	Held *[]Side `json:"held,omitempty"`
+
 	// ID The call; sorts by time of beginning.
 	//
 	// Example: call_06bq4v700g1717mqckeca89sap
@@ -1060,6 +1670,21 @@ type Call struct {
 	// Legs Its SIP dialogs.
 	Legs []CallLeg `json:"legs"`
 
+	// LinkedCallIds The calls whose legs came together with this one's in an attended transfer.
+	//
+	// Example: ["call_06bq4v701f2n8c4x6m0t5w3r9k"]
+	LinkedCallIds *[]string `json:"linked_call_ids,omitempty"`
+
+	// MaxDurationS The longest it may last, in seconds, counted from the answer; 0 is no bound.
+	//
+	// Example: 14400
+	MaxDurationS int `json:"max_duration_s"`
+
+	// Playing The sides to which an announcement is played.
+	//
+	// Example: ["callee"]
+	Playing *[]Side `json:"playing,omitempty"`
+
 	// StartedAt When the INVITE arrived.
 	//
 	// Example: 2026-11-22T09:30:00Z
@@ -1072,6 +1697,16 @@ type Call struct {
 	//
 	// Example: ten_default
 	TenantID string `json:"tenant_id"`
+
+	// Transfer The stage of the transfer under way: `requested`, `calling` or `ringing`; absent if there is none. More may come.
+	//
+	// Example: ringing
+	Transfer *string `json:"transfer,omitempty"`
+
+	// Variables Set through the API or by rules; they go into the record.
+	//
+	// Example: {"account":"4711"}
+	Variables *map[string]string `json:"variables,omitempty"`
 }
 
 // CallLeg One SIP dialog of a call.
@@ -1144,6 +1779,108 @@ type CallPage struct {
 // Example: confirmed
 type CallState string
 
+// CallerIdentity How a trunk says and hears who calls. Identity headers from realms that are not trusted never pass, whatever stands here.
+type CallerIdentity struct {
+	// Accept The fields a caller's number is read from, the first that is there counts. In realms of trust `access` only `from` is read.
+	//
+	// Example: ["pai","from"]
+	Accept []IdentityField `json:"accept"`
+
+	// FromHost Written as the host of From in place of ours, the carrier's domain for example.
+	//
+	// Example: sip.carrier.example
+	FromHost *string `json:"from_host,omitempty"`
+
+	// FromUser Written as the user of From in place of the caller's number, an account name for example.
+	//
+	// Example: trunk4711
+	FromUser *string `json:"from_user,omitempty"`
+
+	// NumberFormat How numbers are written.
+	NumberFormat NumberFormat `json:"number_format"`
+
+	// Privacy What becomes of a wish to stay unnamed.
+	Privacy PrivacyMode `json:"privacy"`
+
+	// Send The fields written to the trunk besides From; `from` is not one of them.
+	//
+	// Example: ["pai"]
+	Send []IdentityField `json:"send"`
+
+	// UserPhone Writes `user=phone` to URIs with a number (RFC 3261 19.1.1).
+	//
+	// Example: true
+	UserPhone bool `json:"user_phone"`
+}
+
+// CallerIdentityPatch How a trunk says and hears who calls. Identity headers from realms that are not trusted never pass, whatever stands here.
+type CallerIdentityPatch struct {
+	// Accept The fields a caller's number is read from, the first that is there counts. In realms of trust `access` only `from` is read.
+	//
+	// Example: ["pai","from"]
+	Accept nullable.Nullable[[]IdentityField] `json:"accept,omitempty"`
+
+	// FromHost Written as the host of From in place of ours, the carrier's domain for example.
+	//
+	// Example: sip.carrier.example
+	FromHost nullable.Nullable[string] `json:"from_host,omitempty"`
+
+	// FromUser Written as the user of From in place of the caller's number, an account name for example.
+	//
+	// Example: trunk4711
+	FromUser nullable.Nullable[string] `json:"from_user,omitempty"`
+
+	// NumberFormat How numbers are written.
+	NumberFormat *NumberFormat `json:"number_format,omitempty"`
+
+	// Privacy What becomes of a wish to stay unnamed.
+	Privacy *PrivacyMode `json:"privacy,omitempty"`
+
+	// Send The fields written to the trunk besides From; `from` is not one of them.
+	//
+	// Example: ["pai"]
+	Send nullable.Nullable[[]IdentityField] `json:"send,omitempty"`
+
+	// UserPhone Writes `user=phone` to URIs with a number (RFC 3261 19.1.1).
+	//
+	// Example: true
+	UserPhone nullable.Nullable[bool] `json:"user_phone,omitempty"`
+}
+
+// CallerIdentityWrite How a trunk says and hears who calls. Identity headers from realms that are not trusted never pass, whatever stands here.
+type CallerIdentityWrite struct {
+	// Accept The fields a caller's number is read from, the first that is there counts. In realms of trust `access` only `from` is read.
+	//
+	// Example: ["pai","from"]
+	Accept *[]IdentityField `json:"accept,omitempty"`
+
+	// FromHost Written as the host of From in place of ours, the carrier's domain for example.
+	//
+	// Example: sip.carrier.example
+	FromHost *string `json:"from_host,omitempty"`
+
+	// FromUser Written as the user of From in place of the caller's number, an account name for example.
+	//
+	// Example: trunk4711
+	FromUser *string `json:"from_user,omitempty"`
+
+	// NumberFormat How numbers are written.
+	NumberFormat *NumberFormat `json:"number_format,omitempty"`
+
+	// Privacy What becomes of a wish to stay unnamed.
+	Privacy *PrivacyMode `json:"privacy,omitempty"`
+
+	// Send The fields written to the trunk besides From; `from` is not one of them.
+	//
+	// Example: ["pai"]
+	Send *[]IdentityField `json:"send,omitempty"`
+
+	// UserPhone Writes `user=phone` to URIs with a number (RFC 3261 19.1.1).
+	//
+	// Example: true
+	UserPhone *bool `json:"user_phone,omitempty"`
+}
+
 // Condition One thing that has to be right for the node to be ready.
 type Condition struct {
 	// Detail More about it.
@@ -1184,6 +1921,11 @@ type ConfigStatus struct {
 	// Example: 2026-11-22T09:41:12.25Z
 	Since time.Time `json:"since"`
 }
+
+// DTMFMode How digits are told: as the peers agree (`pass`), as packets of RFC 4733, as SIP INFO (application/dtmf-relay).
+//
+// Example: pass
+type DTMFMode string
 
 // DecisionAttempt One address that would be tried.
 type DecisionAttempt struct {
@@ -1249,6 +1991,11 @@ type DecisionStep struct {
 // Example: in
 type Direction string
 
+// Disclosure What of the digits is told through the API: nothing (`off`), that there was one and when (`masked`), everything (`full`).
+//
+// Example: off
+type Disclosure string
+
 // Disposition How billing systems sort calls.
 //
 // Example: answered
@@ -1295,6 +2042,11 @@ type Endpoint struct {
 	//
 	// Example: {"region":"eu"}
 	Labels *map[string]string `json:"labels,omitempty"`
+
+	// LimitProfileIds Limit profiles that all bound the calls to the endpoint.
+	//
+	// Example: ["lmp_06bq4v700g2s6a8d4f1h9j3k7p"]
+	LimitProfileIds []string `json:"limit_profile_ids"`
 
 	// Name A name for people, unique within the tenant, the kind and the parent.
 	//
@@ -1388,6 +2140,11 @@ type EndpointPatch struct {
 	// Example: {"region":"eu"}
 	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
 
+	// LimitProfileIds Limit profiles that all bound the calls to the endpoint.
+	//
+	// Example: ["lmp_06bq4v700g2s6a8d4f1h9j3k7p"]
+	LimitProfileIds nullable.Nullable[[]string] `json:"limit_profile_ids,omitempty"`
+
 	// Name A name for people, unique within the tenant, the kind and the parent.
 	//
 	// Example: sbc1.north
@@ -1448,6 +2205,11 @@ type EndpointWrite struct {
 	//
 	// Example: {"region":"eu"}
 	Labels *map[string]string `json:"labels,omitempty"`
+
+	// LimitProfileIds Limit profiles that all bound the calls to the endpoint.
+	//
+	// Example: ["lmp_06bq4v700g2s6a8d4f1h9j3k7p"]
+	LimitProfileIds *[]string `json:"limit_profile_ids,omitempty"`
 
 	// Name A name for people, unique within the tenant, the kind and the parent.
 	//
@@ -1571,6 +2333,19 @@ type Explanation struct {
 	TrunkID *string `json:"trunk_id,omitempty"`
 }
 
+// FailureAnnouncement What is played before which failures.
+type FailureAnnouncement struct {
+	// AnnouncementID The announcement.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	AnnouncementID string `json:"announcement_id"`
+
+	// Codes Codes (`404`) and classes (`5xx`).
+	//
+	// Example: ["404"]
+	Codes []string `json:"codes"`
+}
+
 // Fault One thing wrong with a request, and where.
 type Fault struct {
 	// Code A word for programs. More may come.
@@ -1594,6 +2369,213 @@ type Fault struct {
 	Pointer *string `json:"pointer,omitempty"`
 }
 
+// HeaderAction What a header rule does: one more line (`add`), one line in place of all (`set`), `remove` all lines or those that `pattern` fits, `rename` or `copy` to `to`, `replace` the pattern by the value in every line.
+//
+// Example: set
+type HeaderAction string
+
+// HeaderCondition Must hold for a header rule to be applied.
+type HeaderCondition struct {
+	// Field `method`, `status`, `request.user`, `request.host`, `from.user`, `from.display`, `to.user`, `caller`, `callee`, `call.id`, `trunk.id`, `trunk.name`, `source.ip`, `our.host`, `header.NAME` or `var.NAME` (a variable of the call).
+	//
+	// Example: from.user
+	Field string `json:"field"`
+
+	// Not It must not fit.
+	//
+	// Example: false
+	Not *bool `json:"not,omitempty"`
+
+	// Pattern An RE2 expression that must fit; an absent field is the empty text.
+	//
+	// Example: ^[+]49
+	Pattern string `json:"pattern"`
+}
+
+// HeaderMessages To which messages a header rule is applied.
+//
+// Example: requests
+type HeaderMessages string
+
+// HeaderProfile An ordered list of rules on headers. Each works on what the one before it left.
+type HeaderProfile struct {
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: hdp_06bq4v700e7n3b9x5mz2c8k4vd
+	ID string `json:"id"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: account header
+	Name string `json:"name"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// Rules The rules, in order.
+	Rules []HeaderRule `json:"rules"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// HeaderProfilePage A page of header profiles.
+type HeaderProfilePage struct {
+	// Items The resources, by rising id.
+	Items []HeaderProfile `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// HeaderProfilePatch A JSON Merge Patch (RFC 7396) of a header profile: fields left out stay as they are, null puts a field back to its default.
+type HeaderProfilePatch struct {
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: account header
+	Name *string `json:"name,omitempty"`
+
+	// Rules The rules, in order.
+	Rules nullable.Nullable[[]HeaderRule] `json:"rules,omitempty"`
+}
+
+// HeaderProfileWrite What a client writes of a header profile. An ordered list of rules on headers. Each works on what the one before it left.
+type HeaderProfileWrite struct {
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: account header
+	Name string `json:"name"`
+
+	// Rules The rules, in order.
+	Rules *[]HeaderRule `json:"rules,omitempty"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+}
+
+// HeaderRule A change of the headers of a message.
+type HeaderRule struct {
+	// Action What it does.
+	Action HeaderAction `json:"action"`
+
+	// Conditions All must hold.
+	Conditions *[]HeaderCondition `json:"conditions,omitempty"`
+
+	// Header The header. Headers that belong to one side's dialog (Via, Contact, Call-ID and the like) are refused.
+	//
+	// Example: X-Account
+	Header string `json:"header"`
+
+	// Messages To which messages it is applied.
+	Messages HeaderMessages `json:"messages"`
+
+	// Methods Methods of the request, or of the request that a response answers; empty for all.
+	//
+	// Example: ["INVITE"]
+	Methods *[]string `json:"methods,omitempty"`
+
+	// Pattern An RE2 expression, for `replace` and `remove`.
+	//
+	// Example: ^0
+	Pattern *string `json:"pattern,omitempty"`
+
+	// Stage When it is applied.
+	Stage HeaderStage `json:"stage"`
+
+	// To The new name, for `rename` and `copy`.
+	//
+	// Example: X-Customer
+	To *string `json:"to,omitempty"`
+
+	// Value A template: `{from.user}` stands for the field, `{{` for a brace, and in `replace` `$1` for what a group held.
+	//
+	// Example: {trunk.name}
+	Value *string `json:"value,omitempty"`
+}
+
+// HeaderStage When a header rule is applied: to a message as it came (`in`), to a message for the trunk after everything else (`out`).
+//
+// Example: out
+type HeaderStage string
+
 // Health A sign of life.
 type Health struct {
 	// Status Always `ok`: a process that cannot answer is not healthy.
@@ -1601,6 +2583,11 @@ type Health struct {
 	// Example: ok
 	Status string `json:"status"`
 }
+
+// HoldMedia What a held party hears: what the other one sends (`pass`), packets of silence (`silence`), an announcement over and over (`music`).
+//
+// Example: pass
+type HoldMedia string
 
 // Identity A way to recognise that a request comes from a trunk. The longest network decides, then port, interface, transport and the longest tech prefix. Two trunks that could claim the same request equally are refused.
 type Identity struct {
@@ -1682,6 +2669,11 @@ type Identity struct {
 	// Example: 2026-11-22T09:41:12.25Z
 	UpdatedAt time.Time `json:"updated_at"`
 }
+
+// IdentityField Where a caller's number stands: From, P-Asserted-Identity, P-Preferred-Identity (RFC 3325) or Remote-Party-ID.
+//
+// Example: pai
+type IdentityField string
 
 // IdentityPage A page of Identities.
 type IdentityPage struct {
@@ -1855,6 +2847,250 @@ type LadderMessage struct {
 //
 // Example: nat
 type Latching string
+
+// LimitKey What a limit counts by: each trunk or endpoint that has the profile, or the tenant (`each`), all that have it together (`shared`), each calling number (`caller`), each called number (`callee`).
+//
+// Example: each
+type LimitKey string
+
+// LimitProfile Bounds calls in progress and calls per second; 0 is no bound. A call is counted on every profile of the trunks, the endpoint and the tenant it touches, all in one step: either everywhere or nowhere.
+type LimitProfile struct {
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: lmp_06bq4v700g2s6a8d4f1h9j3k7p
+	ID string `json:"id"`
+
+	// Key What is counted by.
+	Key LimitKey `json:"key"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// MaxCalls The most calls in progress, both directions together.
+	//
+	// Example: 10
+	MaxCalls int `json:"max_calls"`
+
+	// MaxCallsIn The most calls in progress towards the border.
+	//
+	// Example: 10
+	MaxCallsIn int `json:"max_calls_in"`
+
+	// MaxCallsOut The most calls in progress away from the border.
+	//
+	// Example: 10
+	MaxCallsOut int `json:"max_calls_out"`
+
+	// MaxCallsPerSecondIn The most calls taken in a second.
+	//
+	// Example: 5
+	MaxCallsPerSecondIn int `json:"max_calls_per_second_in"`
+
+	// MaxCallsPerSecondOut The most calls made in a second.
+	//
+	// Example: 5
+	MaxCallsPerSecondOut int `json:"max_calls_per_second_out"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: ten lines
+	Name string `json:"name"`
+
+	// RejectCode What a refused caller gets; a limit on the way out makes the next attempt instead, where there is one.
+	//
+	// Example: 503
+	RejectCode int `json:"reject_code"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// WholeTenant Counts every call of the profile's tenant, whichever its trunks; no trunk need name it.
+	//
+	// Example: false
+	WholeTenant bool `json:"whole_tenant"`
+}
+
+// LimitProfilePage A page of limit profiles.
+type LimitProfilePage struct {
+	// Items The resources, by rising id.
+	Items []LimitProfile `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// LimitProfilePatch A JSON Merge Patch (RFC 7396) of a limit profile: fields left out stay as they are, null puts a field back to its default.
+type LimitProfilePatch struct {
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Key What is counted by.
+	Key *LimitKey `json:"key,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// MaxCalls The most calls in progress, both directions together.
+	//
+	// Example: 10
+	MaxCalls nullable.Nullable[int] `json:"max_calls,omitempty"`
+
+	// MaxCallsIn The most calls in progress towards the border.
+	//
+	// Example: 10
+	MaxCallsIn nullable.Nullable[int] `json:"max_calls_in,omitempty"`
+
+	// MaxCallsOut The most calls in progress away from the border.
+	//
+	// Example: 10
+	MaxCallsOut nullable.Nullable[int] `json:"max_calls_out,omitempty"`
+
+	// MaxCallsPerSecondIn The most calls taken in a second.
+	//
+	// Example: 5
+	MaxCallsPerSecondIn nullable.Nullable[int] `json:"max_calls_per_second_in,omitempty"`
+
+	// MaxCallsPerSecondOut The most calls made in a second.
+	//
+	// Example: 5
+	MaxCallsPerSecondOut nullable.Nullable[int] `json:"max_calls_per_second_out,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: ten lines
+	Name *string `json:"name,omitempty"`
+
+	// RejectCode What a refused caller gets; a limit on the way out makes the next attempt instead, where there is one.
+	//
+	// Example: 503
+	RejectCode nullable.Nullable[int] `json:"reject_code,omitempty"`
+
+	// WholeTenant Counts every call of the profile's tenant, whichever its trunks; no trunk need name it.
+	//
+	// Example: false
+	WholeTenant nullable.Nullable[bool] `json:"whole_tenant,omitempty"`
+}
+
+// LimitProfileWrite What a client writes of a limit profile. Bounds calls in progress and calls per second; 0 is no bound. A call is counted on every profile of the trunks, the endpoint and the tenant it touches, all in one step: either everywhere or nowhere.
+type LimitProfileWrite struct {
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Key What is counted by.
+	Key *LimitKey `json:"key,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// MaxCalls The most calls in progress, both directions together.
+	//
+	// Example: 10
+	MaxCalls *int `json:"max_calls,omitempty"`
+
+	// MaxCallsIn The most calls in progress towards the border.
+	//
+	// Example: 10
+	MaxCallsIn *int `json:"max_calls_in,omitempty"`
+
+	// MaxCallsOut The most calls in progress away from the border.
+	//
+	// Example: 10
+	MaxCallsOut *int `json:"max_calls_out,omitempty"`
+
+	// MaxCallsPerSecondIn The most calls taken in a second.
+	//
+	// Example: 5
+	MaxCallsPerSecondIn *int `json:"max_calls_per_second_in,omitempty"`
+
+	// MaxCallsPerSecondOut The most calls made in a second.
+	//
+	// Example: 5
+	MaxCallsPerSecondOut *int `json:"max_calls_per_second_out,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: ten lines
+	Name string `json:"name"`
+
+	// RejectCode What a refused caller gets; a limit on the way out makes the next attempt instead, where there is one.
+	//
+	// Example: 503
+	RejectCode *int `json:"reject_code,omitempty"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+
+	// WholeTenant Counts every call of the profile's tenant, whichever its trunks; no trunk need name it.
+	//
+	// Example: false
+	WholeTenant *bool `json:"whole_tenant,omitempty"`
+}
 
 // MediaPool An address of ours with a range of ports for media in a realm. Calls keep the ports they have when a pool is changed or removed.
 type MediaPool struct {
@@ -2082,6 +3318,257 @@ type MediaPoolWrite struct {
 	TenantID *string `json:"tenant_id,omitempty"`
 }
 
+// MediaProfile What media with a trunk are like. A trunk without one has the defaults.
+type MediaProfile struct {
+	// CodecsAllow Where it has entries, the only codecs let through: names such as `PCMA`, with a clock rate where that matters (`speex/16000`).
+	//
+	// Example: ["PCMA","PCMU","telephone-event"]
+	CodecsAllow []string `json:"codecs_allow"`
+
+	// CodecsDeny Codecs that are taken out.
+	//
+	// Example: ["G729"]
+	CodecsDeny []string `json:"codecs_deny"`
+
+	// CodecsOrder Codecs that come first, in this order.
+	//
+	// Example: ["PCMA"]
+	CodecsOrder []string `json:"codecs_order"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Dtmf How the trunk tells digits.
+	Dtmf DTMFMode `json:"dtmf"`
+
+	// DtmfEvents What of the digits is told through the API.
+	DtmfEvents Disclosure `json:"dtmf_events"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Hold What a party hears that is put on hold by a peer of this trunk or through the API.
+	Hold HoldMedia `json:"hold"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: mdp_06bq4v700c8e5r2t9wy4k6q1hm
+	ID string `json:"id"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// MusicAnnouncementID The announcement that is played over and over where `hold` is `music`.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	MusicAnnouncementID *string `json:"music_announcement_id,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: G.711 with music on hold
+	Name string `json:"name"`
+
+	// PtimeMs What the trunk is asked for as length of a packet (`a=ptime`), in milliseconds: 10 to 120; 0 leaves what the other side said.
+	//
+	// Example: 20
+	PtimeMs int `json:"ptime_ms"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// Silence Which silence makes a call a dead one.
+	Silence SilenceMode `json:"silence"`
+
+	// StripAttributes Names of SDP attributes that never go to the trunk.
+	//
+	// Example: ["candidate"]
+	StripAttributes []string `json:"strip_attributes"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// MediaProfilePage A page of media profiles.
+type MediaProfilePage struct {
+	// Items The resources, by rising id.
+	Items []MediaProfile `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// MediaProfilePatch A JSON Merge Patch (RFC 7396) of a media profile: fields left out stay as they are, null puts a field back to its default.
+type MediaProfilePatch struct {
+	// CodecsAllow Where it has entries, the only codecs let through: names such as `PCMA`, with a clock rate where that matters (`speex/16000`).
+	//
+	// Example: ["PCMA","PCMU","telephone-event"]
+	CodecsAllow nullable.Nullable[[]string] `json:"codecs_allow,omitempty"`
+
+	// CodecsDeny Codecs that are taken out.
+	//
+	// Example: ["G729"]
+	CodecsDeny nullable.Nullable[[]string] `json:"codecs_deny,omitempty"`
+
+	// CodecsOrder Codecs that come first, in this order.
+	//
+	// Example: ["PCMA"]
+	CodecsOrder nullable.Nullable[[]string] `json:"codecs_order,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Dtmf How the trunk tells digits.
+	Dtmf *DTMFMode `json:"dtmf,omitempty"`
+
+	// DtmfEvents What of the digits is told through the API.
+	DtmfEvents *Disclosure `json:"dtmf_events,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Hold What a party hears that is put on hold by a peer of this trunk or through the API.
+	Hold *HoldMedia `json:"hold,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// MusicAnnouncementID The announcement that is played over and over where `hold` is `music`.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	MusicAnnouncementID nullable.Nullable[string] `json:"music_announcement_id,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: G.711 with music on hold
+	Name *string `json:"name,omitempty"`
+
+	// PtimeMs What the trunk is asked for as length of a packet (`a=ptime`), in milliseconds: 10 to 120; 0 leaves what the other side said.
+	//
+	// Example: 20
+	PtimeMs nullable.Nullable[int] `json:"ptime_ms,omitempty"`
+
+	// Silence Which silence makes a call a dead one.
+	Silence *SilenceMode `json:"silence,omitempty"`
+
+	// StripAttributes Names of SDP attributes that never go to the trunk.
+	//
+	// Example: ["candidate"]
+	StripAttributes nullable.Nullable[[]string] `json:"strip_attributes,omitempty"`
+}
+
+// MediaProfileWrite What a client writes of a media profile. What media with a trunk are like. A trunk without one has the defaults.
+type MediaProfileWrite struct {
+	// CodecsAllow Where it has entries, the only codecs let through: names such as `PCMA`, with a clock rate where that matters (`speex/16000`).
+	//
+	// Example: ["PCMA","PCMU","telephone-event"]
+	CodecsAllow *[]string `json:"codecs_allow,omitempty"`
+
+	// CodecsDeny Codecs that are taken out.
+	//
+	// Example: ["G729"]
+	CodecsDeny *[]string `json:"codecs_deny,omitempty"`
+
+	// CodecsOrder Codecs that come first, in this order.
+	//
+	// Example: ["PCMA"]
+	CodecsOrder *[]string `json:"codecs_order,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Dtmf How the trunk tells digits.
+	Dtmf *DTMFMode `json:"dtmf,omitempty"`
+
+	// DtmfEvents What of the digits is told through the API.
+	DtmfEvents *Disclosure `json:"dtmf_events,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Hold What a party hears that is put on hold by a peer of this trunk or through the API.
+	Hold *HoldMedia `json:"hold,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// MusicAnnouncementID The announcement that is played over and over where `hold` is `music`.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	MusicAnnouncementID *string `json:"music_announcement_id,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: G.711 with music on hold
+	Name string `json:"name"`
+
+	// PtimeMs What the trunk is asked for as length of a packet (`a=ptime`), in milliseconds: 10 to 120; 0 leaves what the other side said.
+	//
+	// Example: 20
+	PtimeMs *int `json:"ptime_ms,omitempty"`
+
+	// Silence Which silence makes a call a dead one.
+	Silence *SilenceMode `json:"silence,omitempty"`
+
+	// StripAttributes Names of SDP attributes that never go to the trunk.
+	//
+	// Example: ["candidate"]
+	StripAttributes *[]string `json:"strip_attributes,omitempty"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+}
+
 // MediaStream One media stream as one side sends it: what was received from that side and passed on.
 type MediaStream struct {
 	// Codec What was agreed.
@@ -2179,6 +3666,11 @@ type MediaStreams struct {
 	Items []MediaStream `json:"items"`
 }
 
+// NumberFormat How numbers are written: as they are (`pass`), digits with a leading + (`plus`), without it (`digits`).
+//
+// Example: pass
+type NumberFormat string
+
 // Outcome What a routing decision comes to: attempts are made (`route`), the call is answered with `reject_code` (`reject`), or a stranger gets no answer (`silent`).
 //
 // Example: route
@@ -2188,6 +3680,11 @@ type Outcome string
 //
 // Example: INFO
 type PassMethod string
+
+// PrivacyMode What becomes of a caller's wish to stay unnamed (RFC 3323): wish and identity go to trusted realms and to no others (`pass`), we make the caller anonymous (`enforce`), the wish is dropped (`ignore`, for emergency trunks).
+//
+// Example: pass
+type PrivacyMode string
 
 // Problem What went wrong (RFC 9457).
 type Problem struct {
@@ -2404,6 +3901,16 @@ type RealmWrite struct {
 	UnknownSource *UnknownSource `json:"unknown_source,omitempty"`
 }
 
+// RedirectMode What becomes of a 3xx: a failure (`fail`), its contacts are the next attempts, routed as new numbers (`follow`), the caller gets it with our own host (`pass`).
+//
+// Example: fail
+type RedirectMode string
+
+// ReferMode What becomes of a REFER (RFC 3515): carried to the other side with its references rewritten (`pass`), carried out by us (`terminate`), refused with 603 (`reject`).
+//
+// Example: terminate
+type ReferMode string
+
 // Referrer A resource that needs another.
 type Referrer struct {
 	// ID Its id.
@@ -2420,10 +3927,43 @@ type Referrer struct {
 	Name string `json:"name"`
 }
 
+// Refresher Who refreshes a session: whom the peer names, else we (`auto`), we (`us`), the peer (`peer`).
+//
+// Example: auto
+type Refresher string
+
+// ReliableProvisional How provisional responses are made reliable (RFC 3262): not at all (`off`), as on the other leg (`pass`), the peer must (`require`), on this leg by itself (`terminate`).
+//
+// Example: terminate
+type ReliableProvisional string
+
 // ResourceKind A kind of configured resource.
 //
 // Example: trunk
 type ResourceKind string
+
+// ResponseMapping One code that stands for another.
+type ResponseMapping struct {
+	// From A code (`486`) or a class (`4xx`).
+	//
+	// Example: 484
+	From string `json:"from"`
+
+	// Reason Its phrase; left out it is the usual one.
+	//
+	// Example: Not in service
+	Reason *string `json:"reason,omitempty"`
+
+	// To The code that stands for it.
+	//
+	// Example: 404
+	To int `json:"to"`
+}
+
+// Retargeting How earlier destinations are told: not at all (`drop`), as they came (`pass`), as Diversion (RFC 5806) or as History-Info (RFC 7044).
+//
+// Example: drop
+type Retargeting string
 
 // RouteList An ordered choice of trunks.
 type RouteList struct {
@@ -3214,10 +4754,348 @@ type SIPInterfaceWrite struct {
 // Example: trunks:read
 type Scope string
 
+// SessionTimer Whether a leg has a session timer (RFC 4028): we never speak of it (`off`), where the peer asks (`accept`), we ask (`request`).
+//
+// Example: accept
+type SessionTimer string
+
 // Side A leg of a call: the caller's or the callee's. As `released_by` also the border itself (`sbc`).
 //
 // Example: caller
 type Side string
+
+// SignallingProfile How dialogs with a trunk are kept. A trunk without one has the defaults.
+type SignallingProfile struct {
+	// Announcements Played as early media to callers of this trunk before a final failure; the first entry that fits counts.
+	//
+	// Example: [{"announcement_id":"ann_06bq4v700w3k5m8x2t7yq4c9zb","codes":["404"]}]
+	Announcements []FailureAnnouncement `json:"announcements"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
+	ID string `json:"id"`
+
+	// InDialogSource From where requests within a dialog are believed.
+	InDialogSource SourcePolicy `json:"in_dialog_source"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// MaxRedirects The most redirections that are followed in one call.
+	//
+	// Example: 5
+	MaxRedirects int `json:"max_redirects"`
+
+	// MinSeS The least session interval that we accept, in seconds; not more than `session_expires_s`.
+	//
+	// Example: 90
+	MinSeS int `json:"min_se_s"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: carriers with session timers
+	Name string `json:"name"`
+
+	// PassEvents The event packages (RFC 6665) that may be subscribed to and published from and to this trunk; empty for none.
+	//
+	// Example: ["message-summary","dialog"]
+	PassEvents []string `json:"pass_events"`
+
+	// PassMessages Lets MESSAGE (RFC 3428) outside of dialogs through, by the trunk's routing plan.
+	//
+	// Example: true
+	PassMessages bool `json:"pass_messages"`
+
+	// PingIntervalS How often the peer of an answered call is asked with OPTIONS whether it is there, in seconds; 0 is never.
+	//
+	// Example: 60
+	PingIntervalS int `json:"ping_interval_s"`
+
+	// PingMisses The call is ended after so many questions in a row without a good answer.
+	//
+	// Example: 2
+	PingMisses int `json:"ping_misses"`
+
+	// Redirects What becomes of a 3xx that comes from this trunk.
+	Redirects RedirectMode `json:"redirects"`
+
+	// ReferMode What becomes of a REFER.
+	ReferMode ReferMode `json:"refer_mode"`
+
+	// Refresher Who refreshes the session where the choice is ours.
+	Refresher Refresher `json:"refresher"`
+
+	// ReliableProvisional How provisional responses are made reliable (RFC 3262).
+	ReliableProvisional ReliableProvisional `json:"reliable_provisional"`
+
+	// ResponseMap Turns final failures that come from this trunk into others before anything else reads them; the first entry that fits counts.
+	//
+	// Example: [{"from":"484","reason":"Not in service","to":404}]
+	ResponseMap []ResponseMapping `json:"response_map"`
+
+	// Retargeting How earlier destinations of a call are told to this trunk.
+	Retargeting Retargeting `json:"retargeting"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// SessionExpiresS The session interval we ask for, in seconds.
+	//
+	// Example: 1800
+	SessionExpiresS int `json:"session_expires_s"`
+
+	// SessionTimer Whether a leg has a session timer (RFC 4028).
+	SessionTimer SessionTimer `json:"session_timer"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// SignallingProfilePage A page of signalling profiles.
+type SignallingProfilePage struct {
+	// Items The resources, by rising id.
+	Items []SignallingProfile `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// SignallingProfilePatch A JSON Merge Patch (RFC 7396) of a signalling profile: fields left out stay as they are, null puts a field back to its default.
+type SignallingProfilePatch struct {
+	// Announcements Played as early media to callers of this trunk before a final failure; the first entry that fits counts.
+	//
+	// Example: [{"announcement_id":"ann_06bq4v700w3k5m8x2t7yq4c9zb","codes":["404"]}]
+	Announcements nullable.Nullable[[]FailureAnnouncement] `json:"announcements,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// InDialogSource From where requests within a dialog are believed.
+	InDialogSource *SourcePolicy `json:"in_dialog_source,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// MaxRedirects The most redirections that are followed in one call.
+	//
+	// Example: 5
+	MaxRedirects nullable.Nullable[int] `json:"max_redirects,omitempty"`
+
+	// MinSeS The least session interval that we accept, in seconds; not more than `session_expires_s`.
+	//
+	// Example: 90
+	MinSeS nullable.Nullable[int] `json:"min_se_s,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: carriers with session timers
+	Name *string `json:"name,omitempty"`
+
+	// PassEvents The event packages (RFC 6665) that may be subscribed to and published from and to this trunk; empty for none.
+	//
+	// Example: ["message-summary","dialog"]
+	PassEvents nullable.Nullable[[]string] `json:"pass_events,omitempty"`
+
+	// PassMessages Lets MESSAGE (RFC 3428) outside of dialogs through, by the trunk's routing plan.
+	//
+	// Example: true
+	PassMessages nullable.Nullable[bool] `json:"pass_messages,omitempty"`
+
+	// PingIntervalS How often the peer of an answered call is asked with OPTIONS whether it is there, in seconds; 0 is never.
+	//
+	// Example: 60
+	PingIntervalS nullable.Nullable[int] `json:"ping_interval_s,omitempty"`
+
+	// PingMisses The call is ended after so many questions in a row without a good answer.
+	//
+	// Example: 2
+	PingMisses nullable.Nullable[int] `json:"ping_misses,omitempty"`
+
+	// Redirects What becomes of a 3xx that comes from this trunk.
+	Redirects *RedirectMode `json:"redirects,omitempty"`
+
+	// ReferMode What becomes of a REFER.
+	ReferMode *ReferMode `json:"refer_mode,omitempty"`
+
+	// Refresher Who refreshes the session where the choice is ours.
+	Refresher *Refresher `json:"refresher,omitempty"`
+
+	// ReliableProvisional How provisional responses are made reliable (RFC 3262).
+	ReliableProvisional *ReliableProvisional `json:"reliable_provisional,omitempty"`
+
+	// ResponseMap Turns final failures that come from this trunk into others before anything else reads them; the first entry that fits counts.
+	//
+	// Example: [{"from":"484","reason":"Not in service","to":404}]
+	ResponseMap nullable.Nullable[[]ResponseMapping] `json:"response_map,omitempty"`
+
+	// Retargeting How earlier destinations of a call are told to this trunk.
+	Retargeting *Retargeting `json:"retargeting,omitempty"`
+
+	// SessionExpiresS The session interval we ask for, in seconds.
+	//
+	// Example: 1800
+	SessionExpiresS nullable.Nullable[int] `json:"session_expires_s,omitempty"`
+
+	// SessionTimer Whether a leg has a session timer (RFC 4028).
+	SessionTimer *SessionTimer `json:"session_timer,omitempty"`
+}
+
+// SignallingProfileWrite What a client writes of a signalling profile. How dialogs with a trunk are kept. A trunk without one has the defaults.
+type SignallingProfileWrite struct {
+	// Announcements Played as early media to callers of this trunk before a final failure; the first entry that fits counts.
+	//
+	// Example: [{"announcement_id":"ann_06bq4v700w3k5m8x2t7yq4c9zb","codes":["404"]}]
+	Announcements *[]FailureAnnouncement `json:"announcements,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// InDialogSource From where requests within a dialog are believed.
+	InDialogSource *SourcePolicy `json:"in_dialog_source,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// MaxRedirects The most redirections that are followed in one call.
+	//
+	// Example: 5
+	MaxRedirects *int `json:"max_redirects,omitempty"`
+
+	// MinSeS The least session interval that we accept, in seconds; not more than `session_expires_s`.
+	//
+	// Example: 90
+	MinSeS *int `json:"min_se_s,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: carriers with session timers
+	Name string `json:"name"`
+
+	// PassEvents The event packages (RFC 6665) that may be subscribed to and published from and to this trunk; empty for none.
+	//
+	// Example: ["message-summary","dialog"]
+	PassEvents *[]string `json:"pass_events,omitempty"`
+
+	// PassMessages Lets MESSAGE (RFC 3428) outside of dialogs through, by the trunk's routing plan.
+	//
+	// Example: true
+	PassMessages *bool `json:"pass_messages,omitempty"`
+
+	// PingIntervalS How often the peer of an answered call is asked with OPTIONS whether it is there, in seconds; 0 is never.
+	//
+	// Example: 60
+	PingIntervalS *int `json:"ping_interval_s,omitempty"`
+
+	// PingMisses The call is ended after so many questions in a row without a good answer.
+	//
+	// Example: 2
+	PingMisses *int `json:"ping_misses,omitempty"`
+
+	// Redirects What becomes of a 3xx that comes from this trunk.
+	Redirects *RedirectMode `json:"redirects,omitempty"`
+
+	// ReferMode What becomes of a REFER.
+	ReferMode *ReferMode `json:"refer_mode,omitempty"`
+
+	// Refresher Who refreshes the session where the choice is ours.
+	Refresher *Refresher `json:"refresher,omitempty"`
+
+	// ReliableProvisional How provisional responses are made reliable (RFC 3262).
+	ReliableProvisional *ReliableProvisional `json:"reliable_provisional,omitempty"`
+
+	// ResponseMap Turns final failures that come from this trunk into others before anything else reads them; the first entry that fits counts.
+	//
+	// Example: [{"from":"484","reason":"Not in service","to":404}]
+	ResponseMap *[]ResponseMapping `json:"response_map,omitempty"`
+
+	// Retargeting How earlier destinations of a call are told to this trunk.
+	Retargeting *Retargeting `json:"retargeting,omitempty"`
+
+	// SessionExpiresS The session interval we ask for, in seconds.
+	//
+	// Example: 1800
+	SessionExpiresS *int `json:"session_expires_s,omitempty"`
+
+	// SessionTimer Whether a leg has a session timer (RFC 4028).
+	SessionTimer *SessionTimer `json:"session_timer,omitempty"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+}
+
+// SilenceMode A call is dead when neither side sends (`both`), or when one that should does not (`either`).
+//
+// Example: both
+type SilenceMode string
+
+// SourcePolicy From where requests within a dialog are believed: the leg's own address, port and transport (`strict`), its address (`same_ip`), that or any address of the trunk (`lenient`).
+//
+// Example: lenient
+type SourcePolicy string
 
 // Target A trunk in a route list.
 type Target struct {
@@ -3531,6 +5409,9 @@ type Transport string
 
 // Trunk One counterparty, for calls in both directions. Its identities say how its calls are recognised, its endpoints where calls to it go.
 type Trunk struct {
+	// CallerIdentity How it says and hears who calls.
+	CallerIdentity CallerIdentity `json:"caller_identity"`
+
 	// CreatedAt When it was made.
 	//
 	// Example: 2026-11-22T09:30:00Z
@@ -3556,6 +5437,11 @@ type Trunk struct {
 	// Example: ["408","5xx"]
 	FailoverCodes []string `json:"failover_codes"`
 
+	// HeaderProfileID Its header profile; without one no header is changed.
+	//
+	// Example: hdp_06bq4v700e7n3b9x5mz2c8k4vd
+	HeaderProfileID *string `json:"header_profile_id,omitempty"`
+
 	// ID Given by the server; sorts by time of making.
 	//
 	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
@@ -3565,6 +5451,11 @@ type Trunk struct {
 	//
 	// Example: {"region":"eu"}
 	Labels *map[string]string `json:"labels,omitempty"`
+
+	// LimitProfileIds Limit profiles that all bound the calls to and from the trunk.
+	//
+	// Example: ["lmp_06bq4v700g2s6a8d4f1h9j3k7p"]
+	LimitProfileIds []string `json:"limit_profile_ids"`
 
 	// MaxCallDurationS Ends a call that lasts longer, in seconds; the smaller of both trunks counts.
 	//
@@ -3585,6 +5476,11 @@ type Trunk struct {
 	//
 	// Example: 600
 	MediaHoldTimeoutS int `json:"media_hold_timeout_s"`
+
+	// MediaProfileID Its media profile; without one it has the defaults of the kind.
+	//
+	// Example: mdp_06bq4v700c8e5r2t9wy4k6q1hm
+	MediaProfileID *string `json:"media_profile_id,omitempty"`
 
 	// MediaTimeoutS Ends an answered call in which neither side sent media for so many seconds; 0 is never.
 	//
@@ -3631,6 +5527,11 @@ type Trunk struct {
 	// Example: rpl_06bq4v700affsxrxzcas9xn4am
 	RoutingPlanID *string `json:"routing_plan_id,omitempty"`
 
+	// SignallingProfileID Its signalling profile; without one it has the defaults of the kind.
+	//
+	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
+	SignallingProfileID *string `json:"signalling_profile_id,omitempty"`
+
 	// TenantID The tenant it belongs to.
 	//
 	// Example: ten_default
@@ -3655,6 +5556,9 @@ type TrunkPage struct {
 
 // TrunkPatch A JSON Merge Patch (RFC 7396) of a trunk: fields left out stay as they are, null puts a field back to its default.
 type TrunkPatch struct {
+	// CallerIdentity How it says and hears who calls.
+	CallerIdentity *CallerIdentityPatch `json:"caller_identity,omitempty"`
+
 	// Description Free text.
 	//
 	// Example: Main carrier, contract 2026-17
@@ -3675,10 +5579,20 @@ type TrunkPatch struct {
 	// Example: ["408","5xx"]
 	FailoverCodes nullable.Nullable[[]string] `json:"failover_codes,omitempty"`
 
+	// HeaderProfileID Its header profile; without one no header is changed.
+	//
+	// Example: hdp_06bq4v700e7n3b9x5mz2c8k4vd
+	HeaderProfileID nullable.Nullable[string] `json:"header_profile_id,omitempty"`
+
 	// Labels Labels to set or, with null, to remove; others stay as they are.
 	//
 	// Example: {"region":"eu"}
 	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// LimitProfileIds Limit profiles that all bound the calls to and from the trunk.
+	//
+	// Example: ["lmp_06bq4v700g2s6a8d4f1h9j3k7p"]
+	LimitProfileIds nullable.Nullable[[]string] `json:"limit_profile_ids,omitempty"`
 
 	// MaxCallDurationS Ends a call that lasts longer, in seconds; the smaller of both trunks counts.
 	//
@@ -3699,6 +5613,11 @@ type TrunkPatch struct {
 	//
 	// Example: 600
 	MediaHoldTimeoutS nullable.Nullable[int] `json:"media_hold_timeout_s,omitempty"`
+
+	// MediaProfileID Its media profile; without one it has the defaults of the kind.
+	//
+	// Example: mdp_06bq4v700c8e5r2t9wy4k6q1hm
+	MediaProfileID nullable.Nullable[string] `json:"media_profile_id,omitempty"`
 
 	// MediaTimeoutS Ends an answered call in which neither side sent media for so many seconds; 0 is never.
 	//
@@ -3739,10 +5658,18 @@ type TrunkPatch struct {
 	//
 	// Example: rpl_06bq4v700affsxrxzcas9xn4am
 	RoutingPlanID nullable.Nullable[string] `json:"routing_plan_id,omitempty"`
+
+	// SignallingProfileID Its signalling profile; without one it has the defaults of the kind.
+	//
+	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
+	SignallingProfileID nullable.Nullable[string] `json:"signalling_profile_id,omitempty"`
 }
 
 // TrunkWrite What a client writes of a trunk. One counterparty, for calls in both directions. Its identities say how its calls are recognised, its endpoints where calls to it go.
 type TrunkWrite struct {
+	// CallerIdentity How it says and hears who calls.
+	CallerIdentity *CallerIdentityWrite `json:"caller_identity,omitempty"`
+
 	// Description Free text.
 	//
 	// Example: Main carrier, contract 2026-17
@@ -3763,10 +5690,20 @@ type TrunkWrite struct {
 	// Example: ["408","5xx"]
 	FailoverCodes *[]string `json:"failover_codes,omitempty"`
 
+	// HeaderProfileID Its header profile; without one no header is changed.
+	//
+	// Example: hdp_06bq4v700e7n3b9x5mz2c8k4vd
+	HeaderProfileID *string `json:"header_profile_id,omitempty"`
+
 	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
 	//
 	// Example: {"region":"eu"}
 	Labels *map[string]string `json:"labels,omitempty"`
+
+	// LimitProfileIds Limit profiles that all bound the calls to and from the trunk.
+	//
+	// Example: ["lmp_06bq4v700g2s6a8d4f1h9j3k7p"]
+	LimitProfileIds *[]string `json:"limit_profile_ids,omitempty"`
 
 	// MaxCallDurationS Ends a call that lasts longer, in seconds; the smaller of both trunks counts.
 	//
@@ -3787,6 +5724,11 @@ type TrunkWrite struct {
 	//
 	// Example: 600
 	MediaHoldTimeoutS *int `json:"media_hold_timeout_s,omitempty"`
+
+	// MediaProfileID Its media profile; without one it has the defaults of the kind.
+	//
+	// Example: mdp_06bq4v700c8e5r2t9wy4k6q1hm
+	MediaProfileID *string `json:"media_profile_id,omitempty"`
 
 	// MediaTimeoutS Ends an answered call in which neither side sent media for so many seconds; 0 is never.
 	//
@@ -3827,6 +5769,11 @@ type TrunkWrite struct {
 	//
 	// Example: rpl_06bq4v700affsxrxzcas9xn4am
 	RoutingPlanID *string `json:"routing_plan_id,omitempty"`
+
+	// SignallingProfileID Its signalling profile; without one it has the defaults of the kind.
+	//
+	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
+	SignallingProfileID *string `json:"signalling_profile_id,omitempty"`
 
 	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
 	//
@@ -3898,6 +5845,9 @@ type WhoAmI struct {
 // APIKeyID defines model for APIKeyID.
 type APIKeyID = string
 
+// AnnouncementID defines model for AnnouncementID.
+type AnnouncementID = string
+
 // CDRID defines model for CDRID.
 type CDRID = string
 
@@ -3931,6 +5881,9 @@ type FilterName = string
 // FilterTenant defines model for FilterTenant.
 type FilterTenant = string
 
+// HeaderProfileID defines model for HeaderProfileID.
+type HeaderProfileID = string
+
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
@@ -3949,8 +5902,14 @@ type IfNoneMatchCreate = string
 // Limit defines model for Limit.
 type Limit = int
 
+// LimitProfileID defines model for LimitProfileID.
+type LimitProfileID = string
+
 // MediaPoolID defines model for MediaPoolID.
 type MediaPoolID = string
+
+// MediaProfileID defines model for MediaProfileID.
+type MediaProfileID = string
 
 // RealmID defines model for RealmID.
 type RealmID = string
@@ -3966,6 +5925,9 @@ type RuleID = string
 
 // SIPInterfaceID defines model for SIPInterfaceID.
 type SIPInterfaceID = string
+
+// SignallingProfileID defines model for SignallingProfileID.
+type SignallingProfileID = string
 
 // TargetID defines model for TargetID.
 type TargetID = string
@@ -4011,78 +5973,6 @@ type Unavailable = Problem
 
 // UnsupportedMediaType What went wrong (RFC 9457).
 type UnsupportedMediaType = Problem
-
-// ListAPIKeysParams defines parameters for ListAPIKeys.
-type ListAPIKeysParams struct {
-	// Limit The most items in the answer.
-	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
-
-	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
-	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
-
-	// Name Only the resource with exactly this name.
-	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
-
-	// ExternalID Only the resource with exactly this external id.
-	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
-
-	// Enabled Only resources that are enabled, or not.
-	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
-
-	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
-	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
-
-	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
-	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
-}
-
-// CreateAPIKeyParams defines parameters for CreateAPIKey.
-type CreateAPIKeyParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// UpsertAPIKeyParams defines parameters for UpsertAPIKey.
-type UpsertAPIKeyParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-
-	// IfNoneMatch `*`: only make, never change (412 if it exists).
-	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
-}
-
-// DeleteAPIKeyParams defines parameters for DeleteAPIKey.
-type DeleteAPIKeyParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// UpdateAPIKeyParams defines parameters for UpdateAPIKey.
-type UpdateAPIKeyParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// ReplaceAPIKeyParams defines parameters for ReplaceAPIKey.
-type ReplaceAPIKeyParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
 
 // ListAuditEventsParams defines parameters for ListAuditEvents.
 type ListAuditEventsParams struct {
@@ -4192,995 +6082,8 @@ type GetCDRParams struct {
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
-// ListMediaPoolsParams defines parameters for ListMediaPools.
-type ListMediaPoolsParams struct {
-	// Limit The most items in the answer.
-	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
-
-	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
-	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
-
-	// Name Only the resource with exactly this name.
-	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
-
-	// ExternalID Only the resource with exactly this external id.
-	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
-
-	// Enabled Only resources that are enabled, or not.
-	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
-
-	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
-	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
-
-	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
-	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
-
-	// RealmID Only those that refer to this realm.
-	RealmID *string `form:"realm_id,omitempty" json:"realm_id,omitempty"`
-}
-
-// CreateMediaPoolParams defines parameters for CreateMediaPool.
-type CreateMediaPoolParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// UpsertMediaPoolParams defines parameters for UpsertMediaPool.
-type UpsertMediaPoolParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-
-	// IfNoneMatch `*`: only make, never change (412 if it exists).
-	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
-}
-
-// DeleteMediaPoolParams defines parameters for DeleteMediaPool.
-type DeleteMediaPoolParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// UpdateMediaPoolParams defines parameters for UpdateMediaPool.
-type UpdateMediaPoolParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// ReplaceMediaPoolParams defines parameters for ReplaceMediaPool.
-type ReplaceMediaPoolParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// ListRealmsParams defines parameters for ListRealms.
-type ListRealmsParams struct {
-	// Limit The most items in the answer.
-	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
-
-	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
-	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
-
-	// Name Only the resource with exactly this name.
-	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
-
-	// ExternalID Only the resource with exactly this external id.
-	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
-
-	// Enabled Only resources that are enabled, or not.
-	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
-
-	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
-	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
-
-	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
-	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
-}
-
-// CreateRealmParams defines parameters for CreateRealm.
-type CreateRealmParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// UpsertRealmParams defines parameters for UpsertRealm.
-type UpsertRealmParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-
-	// IfNoneMatch `*`: only make, never change (412 if it exists).
-	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
-}
-
-// DeleteRealmParams defines parameters for DeleteRealm.
-type DeleteRealmParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// GetRealmParams defines parameters for GetRealm.
-type GetRealmParams struct {
-	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
-	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
-}
-
-// UpdateRealmParams defines parameters for UpdateRealm.
-type UpdateRealmParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// ReplaceRealmParams defines parameters for ReplaceRealm.
-type ReplaceRealmParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// ListRouteListsParams defines parameters for ListRouteLists.
-type ListRouteListsParams struct {
-	// Limit The most items in the answer.
-	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
-
-	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
-	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
-
-	// Name Only the resource with exactly this name.
-	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
-
-	// ExternalID Only the resource with exactly this external id.
-	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
-
-	// Enabled Only resources that are enabled, or not.
-	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
-
-	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
-	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
-
-	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
-	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
-}
-
-// CreateRouteListParams defines parameters for CreateRouteList.
-type CreateRouteListParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// UpsertRouteListParams defines parameters for UpsertRouteList.
-type UpsertRouteListParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-
-	// IfNoneMatch `*`: only make, never change (412 if it exists).
-	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
-}
-
-// DeleteRouteListParams defines parameters for DeleteRouteList.
-type DeleteRouteListParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// GetRouteListParams defines parameters for GetRouteList.
-type GetRouteListParams struct {
-	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
-	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
-}
-
-// UpdateRouteListParams defines parameters for UpdateRouteList.
-type UpdateRouteListParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// ReplaceRouteListParams defines parameters for ReplaceRouteList.
-type ReplaceRouteListParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// ListTargetsParams defines parameters for ListTargets.
-type ListTargetsParams struct {
-	// Limit The most items in the answer.
-	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
-
-	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
-	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
-
-	// Name Only the resource with exactly this name.
-	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
-
-	// ExternalID Only the resource with exactly this external id.
-	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
-
-	// Enabled Only resources that are enabled, or not.
-	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
-
-	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
-	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
-}
-
-// CreateTargetParams defines parameters for CreateTarget.
-type CreateTargetParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// UpsertTargetParams defines parameters for UpsertTarget.
-type UpsertTargetParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-
-	// IfNoneMatch `*`: only make, never change (412 if it exists).
-	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
-}
-
-// DeleteTargetParams defines parameters for DeleteTarget.
-type DeleteTargetParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// GetTargetParams defines parameters for GetTarget.
-type GetTargetParams struct {
-	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
-	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
-}
-
-// UpdateTargetParams defines parameters for UpdateTarget.
-type UpdateTargetParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// ReplaceTargetParams defines parameters for ReplaceTarget.
-type ReplaceTargetParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// ListRoutingPlansParams defines parameters for ListRoutingPlans.
-type ListRoutingPlansParams struct {
-	// Limit The most items in the answer.
-	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
-
-	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
-	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
-
-	// Name Only the resource with exactly this name.
-	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
-
-	// ExternalID Only the resource with exactly this external id.
-	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
-
-	// Enabled Only resources that are enabled, or not.
-	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
-
-	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
-	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
-
-	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
-	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
-}
-
-// CreateRoutingPlanParams defines parameters for CreateRoutingPlan.
-type CreateRoutingPlanParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// UpsertRoutingPlanParams defines parameters for UpsertRoutingPlan.
-type UpsertRoutingPlanParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-
-	// IfNoneMatch `*`: only make, never change (412 if it exists).
-	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
-}
-
-// DeleteRoutingPlanParams defines parameters for DeleteRoutingPlan.
-type DeleteRoutingPlanParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// GetRoutingPlanParams defines parameters for GetRoutingPlan.
-type GetRoutingPlanParams struct {
-	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
-	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
-}
-
-// UpdateRoutingPlanParams defines parameters for UpdateRoutingPlan.
-type UpdateRoutingPlanParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// ReplaceRoutingPlanParams defines parameters for ReplaceRoutingPlan.
-type ReplaceRoutingPlanParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// ListRulesParams defines parameters for ListRules.
-type ListRulesParams struct {
-	// Limit The most items in the answer.
-	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
-
-	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
-	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
-
-	// Name Only the resource with exactly this name.
-	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
-
-	// ExternalID Only the resource with exactly this external id.
-	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
-
-	// Enabled Only resources that are enabled, or not.
-	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
-
-	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
-	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
-}
-
-// CreateRuleParams defines parameters for CreateRule.
-type CreateRuleParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// UpsertRuleParams defines parameters for UpsertRule.
-type UpsertRuleParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-
-	// IfNoneMatch `*`: only make, never change (412 if it exists).
-	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
-}
-
-// DeleteRuleParams defines parameters for DeleteRule.
-type DeleteRuleParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// GetRuleParams defines parameters for GetRule.
-type GetRuleParams struct {
-	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
-	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
-}
-
-// UpdateRuleParams defines parameters for UpdateRule.
-type UpdateRuleParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// ReplaceRuleParams defines parameters for ReplaceRule.
-type ReplaceRuleParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// ListSIPInterfacesParams defines parameters for ListSIPInterfaces.
-type ListSIPInterfacesParams struct {
-	// Limit The most items in the answer.
-	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
-
-	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
-	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
-
-	// Name Only the resource with exactly this name.
-	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
-
-	// ExternalID Only the resource with exactly this external id.
-	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
-
-	// Enabled Only resources that are enabled, or not.
-	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
-
-	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
-	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
-
-	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
-	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
-
-	// RealmID Only those that refer to this realm.
-	RealmID *string `form:"realm_id,omitempty" json:"realm_id,omitempty"`
-}
-
-// CreateSIPInterfaceParams defines parameters for CreateSIPInterface.
-type CreateSIPInterfaceParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// UpsertSIPInterfaceParams defines parameters for UpsertSIPInterface.
-type UpsertSIPInterfaceParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-
-	// IfNoneMatch `*`: only make, never change (412 if it exists).
-	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
-}
-
-// DeleteSIPInterfaceParams defines parameters for DeleteSIPInterface.
-type DeleteSIPInterfaceParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// UpdateSIPInterfaceParams defines parameters for UpdateSIPInterface.
-type UpdateSIPInterfaceParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// ReplaceSIPInterfaceParams defines parameters for ReplaceSIPInterface.
-type ReplaceSIPInterfaceParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// ListTenantsParams defines parameters for ListTenants.
-type ListTenantsParams struct {
-	// Limit The most items in the answer.
-	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
-
-	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
-	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
-
-	// Name Only the resource with exactly this name.
-	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
-
-	// ExternalID Only the resource with exactly this external id.
-	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
-
-	// Enabled Only resources that are enabled, or not.
-	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
-
-	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
-	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
-}
-
-// CreateTenantParams defines parameters for CreateTenant.
-type CreateTenantParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// UpsertTenantParams defines parameters for UpsertTenant.
-type UpsertTenantParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-
-	// IfNoneMatch `*`: only make, never change (412 if it exists).
-	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
-}
-
-// DeleteTenantParams defines parameters for DeleteTenant.
-type DeleteTenantParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// GetTenantParams defines parameters for GetTenant.
-type GetTenantParams struct {
-	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
-	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
-}
-
-// UpdateTenantParams defines parameters for UpdateTenant.
-type UpdateTenantParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// ReplaceTenantParams defines parameters for ReplaceTenant.
-type ReplaceTenantParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// ListTrunksParams defines parameters for ListTrunks.
-type ListTrunksParams struct {
-	// Limit The most items in the answer.
-	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
-
-	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
-	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
-
-	// Name Only the resource with exactly this name.
-	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
-
-	// ExternalID Only the resource with exactly this external id.
-	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
-
-	// Enabled Only resources that are enabled, or not.
-	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
-
-	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
-	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
-
-	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
-	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
-
-	// RealmID Only those that refer to this realm.
-	RealmID *string `form:"realm_id,omitempty" json:"realm_id,omitempty"`
-
-	// RoutingPlanID Only those that refer to this routing plan.
-	RoutingPlanID *string `form:"routing_plan_id,omitempty" json:"routing_plan_id,omitempty"`
-}
-
-// CreateTrunkParams defines parameters for CreateTrunk.
-type CreateTrunkParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// UpsertTrunkParams defines parameters for UpsertTrunk.
-type UpsertTrunkParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-
-	// IfNoneMatch `*`: only make, never change (412 if it exists).
-	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
-}
-
-// DeleteTrunkParams defines parameters for DeleteTrunk.
-type DeleteTrunkParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// GetTrunkParams defines parameters for GetTrunk.
-type GetTrunkParams struct {
-	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
-	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
-}
-
-// UpdateTrunkParams defines parameters for UpdateTrunk.
-type UpdateTrunkParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// ReplaceTrunkParams defines parameters for ReplaceTrunk.
-type ReplaceTrunkParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// ListEndpointsParams defines parameters for ListEndpoints.
-type ListEndpointsParams struct {
-	// Limit The most items in the answer.
-	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
-
-	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
-	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
-
-	// Name Only the resource with exactly this name.
-	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
-
-	// ExternalID Only the resource with exactly this external id.
-	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
-
-	// Enabled Only resources that are enabled, or not.
-	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
-
-	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
-	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
-}
-
-// CreateEndpointParams defines parameters for CreateEndpoint.
-type CreateEndpointParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// UpsertEndpointParams defines parameters for UpsertEndpoint.
-type UpsertEndpointParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-
-	// IfNoneMatch `*`: only make, never change (412 if it exists).
-	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
-}
-
-// DeleteEndpointParams defines parameters for DeleteEndpoint.
-type DeleteEndpointParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// GetEndpointParams defines parameters for GetEndpoint.
-type GetEndpointParams struct {
-	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
-	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
-}
-
-// UpdateEndpointParams defines parameters for UpdateEndpoint.
-type UpdateEndpointParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// ReplaceEndpointParams defines parameters for ReplaceEndpoint.
-type ReplaceEndpointParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// ListIdentitiesParams defines parameters for ListIdentities.
-type ListIdentitiesParams struct {
-	// Limit The most items in the answer.
-	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
-
-	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
-	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
-
-	// Name Only the resource with exactly this name.
-	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
-
-	// ExternalID Only the resource with exactly this external id.
-	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
-
-	// Enabled Only resources that are enabled, or not.
-	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
-
-	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
-	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
-}
-
-// CreateIdentityParams defines parameters for CreateIdentity.
-type CreateIdentityParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// UpsertIdentityParams defines parameters for UpsertIdentity.
-type UpsertIdentityParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-
-	// IfNoneMatch `*`: only make, never change (412 if it exists).
-	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
-}
-
-// DeleteIdentityParams defines parameters for DeleteIdentity.
-type DeleteIdentityParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// GetIdentityParams defines parameters for GetIdentity.
-type GetIdentityParams struct {
-	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
-	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
-}
-
-// UpdateIdentityParams defines parameters for UpdateIdentity.
-type UpdateIdentityParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// ReplaceIdentityParams defines parameters for ReplaceIdentity.
-type ReplaceIdentityParams struct {
-	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
-	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
-
-	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
-	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// CreateAPIKeyJSONRequestBody defines body for CreateAPIKey for application/json ContentType.
-type CreateAPIKeyJSONRequestBody = APIKeyWrite
-
-// UpsertAPIKeyJSONRequestBody defines body for UpsertAPIKey for application/json ContentType.
-type UpsertAPIKeyJSONRequestBody = APIKeyWrite
-
-// UpdateAPIKeyApplicationMergePatchPlusJSONRequestBody defines body for UpdateAPIKey for application/merge-patch+json ContentType.
-type UpdateAPIKeyApplicationMergePatchPlusJSONRequestBody = APIKeyPatch
-
-// ReplaceAPIKeyJSONRequestBody defines body for ReplaceAPIKey for application/json ContentType.
-type ReplaceAPIKeyJSONRequestBody = APIKeyWrite
-
-// CreateMediaPoolJSONRequestBody defines body for CreateMediaPool for application/json ContentType.
-type CreateMediaPoolJSONRequestBody = MediaPoolWrite
-
-// UpsertMediaPoolJSONRequestBody defines body for UpsertMediaPool for application/json ContentType.
-type UpsertMediaPoolJSONRequestBody = MediaPoolWrite
-
-// UpdateMediaPoolApplicationMergePatchPlusJSONRequestBody defines body for UpdateMediaPool for application/merge-patch+json ContentType.
-type UpdateMediaPoolApplicationMergePatchPlusJSONRequestBody = MediaPoolPatch
-
-// ReplaceMediaPoolJSONRequestBody defines body for ReplaceMediaPool for application/json ContentType.
-type ReplaceMediaPoolJSONRequestBody = MediaPoolWrite
-
-// CreateRealmJSONRequestBody defines body for CreateRealm for application/json ContentType.
-type CreateRealmJSONRequestBody = RealmWrite
-
-// UpsertRealmJSONRequestBody defines body for UpsertRealm for application/json ContentType.
-type UpsertRealmJSONRequestBody = RealmWrite
-
-// UpdateRealmApplicationMergePatchPlusJSONRequestBody defines body for UpdateRealm for application/merge-patch+json ContentType.
-type UpdateRealmApplicationMergePatchPlusJSONRequestBody = RealmPatch
-
-// ReplaceRealmJSONRequestBody defines body for ReplaceRealm for application/json ContentType.
-type ReplaceRealmJSONRequestBody = RealmWrite
-
-// CreateRouteListJSONRequestBody defines body for CreateRouteList for application/json ContentType.
-type CreateRouteListJSONRequestBody = RouteListWrite
-
-// UpsertRouteListJSONRequestBody defines body for UpsertRouteList for application/json ContentType.
-type UpsertRouteListJSONRequestBody = RouteListWrite
-
-// UpdateRouteListApplicationMergePatchPlusJSONRequestBody defines body for UpdateRouteList for application/merge-patch+json ContentType.
-type UpdateRouteListApplicationMergePatchPlusJSONRequestBody = RouteListPatch
-
-// ReplaceRouteListJSONRequestBody defines body for ReplaceRouteList for application/json ContentType.
-type ReplaceRouteListJSONRequestBody = RouteListWrite
-
-// CreateTargetJSONRequestBody defines body for CreateTarget for application/json ContentType.
-type CreateTargetJSONRequestBody = TargetWrite
-
-// UpsertTargetJSONRequestBody defines body for UpsertTarget for application/json ContentType.
-type UpsertTargetJSONRequestBody = TargetWrite
-
-// UpdateTargetApplicationMergePatchPlusJSONRequestBody defines body for UpdateTarget for application/merge-patch+json ContentType.
-type UpdateTargetApplicationMergePatchPlusJSONRequestBody = TargetPatch
-
-// ReplaceTargetJSONRequestBody defines body for ReplaceTarget for application/json ContentType.
-type ReplaceTargetJSONRequestBody = TargetWrite
-
-// CreateRoutingPlanJSONRequestBody defines body for CreateRoutingPlan for application/json ContentType.
-type CreateRoutingPlanJSONRequestBody = RoutingPlanWrite
-
-// UpsertRoutingPlanJSONRequestBody defines body for UpsertRoutingPlan for application/json ContentType.
-type UpsertRoutingPlanJSONRequestBody = RoutingPlanWrite
-
-// UpdateRoutingPlanApplicationMergePatchPlusJSONRequestBody defines body for UpdateRoutingPlan for application/merge-patch+json ContentType.
-type UpdateRoutingPlanApplicationMergePatchPlusJSONRequestBody = RoutingPlanPatch
-
-// ReplaceRoutingPlanJSONRequestBody defines body for ReplaceRoutingPlan for application/json ContentType.
-type ReplaceRoutingPlanJSONRequestBody = RoutingPlanWrite
-
-// CreateRuleJSONRequestBody defines body for CreateRule for application/json ContentType.
-type CreateRuleJSONRequestBody = RuleWrite
-
-// UpsertRuleJSONRequestBody defines body for UpsertRule for application/json ContentType.
-type UpsertRuleJSONRequestBody = RuleWrite
-
-// UpdateRuleApplicationMergePatchPlusJSONRequestBody defines body for UpdateRule for application/merge-patch+json ContentType.
-type UpdateRuleApplicationMergePatchPlusJSONRequestBody = RulePatch
-
-// ReplaceRuleJSONRequestBody defines body for ReplaceRule for application/json ContentType.
-type ReplaceRuleJSONRequestBody = RuleWrite
-
 // ExplainRoutingJSONRequestBody defines body for ExplainRouting for application/json ContentType.
 type ExplainRoutingJSONRequestBody = ExplainRequest
-
-// CreateSIPInterfaceJSONRequestBody defines body for CreateSIPInterface for application/json ContentType.
-type CreateSIPInterfaceJSONRequestBody = SIPInterfaceWrite
-
-// UpsertSIPInterfaceJSONRequestBody defines body for UpsertSIPInterface for application/json ContentType.
-type UpsertSIPInterfaceJSONRequestBody = SIPInterfaceWrite
-
-// UpdateSIPInterfaceApplicationMergePatchPlusJSONRequestBody defines body for UpdateSIPInterface for application/merge-patch+json ContentType.
-type UpdateSIPInterfaceApplicationMergePatchPlusJSONRequestBody = SIPInterfacePatch
-
-// ReplaceSIPInterfaceJSONRequestBody defines body for ReplaceSIPInterface for application/json ContentType.
-type ReplaceSIPInterfaceJSONRequestBody = SIPInterfaceWrite
-
-// CreateTenantJSONRequestBody defines body for CreateTenant for application/json ContentType.
-type CreateTenantJSONRequestBody = TenantWrite
-
-// UpsertTenantJSONRequestBody defines body for UpsertTenant for application/json ContentType.
-type UpsertTenantJSONRequestBody = TenantWrite
-
-// UpdateTenantApplicationMergePatchPlusJSONRequestBody defines body for UpdateTenant for application/merge-patch+json ContentType.
-type UpdateTenantApplicationMergePatchPlusJSONRequestBody = TenantPatch
-
-// ReplaceTenantJSONRequestBody defines body for ReplaceTenant for application/json ContentType.
-type ReplaceTenantJSONRequestBody = TenantWrite
-
-// CreateTrunkJSONRequestBody defines body for CreateTrunk for application/json ContentType.
-type CreateTrunkJSONRequestBody = TrunkWrite
-
-// UpsertTrunkJSONRequestBody defines body for UpsertTrunk for application/json ContentType.
-type UpsertTrunkJSONRequestBody = TrunkWrite
-
-// UpdateTrunkApplicationMergePatchPlusJSONRequestBody defines body for UpdateTrunk for application/merge-patch+json ContentType.
-type UpdateTrunkApplicationMergePatchPlusJSONRequestBody = TrunkPatch
-
-// ReplaceTrunkJSONRequestBody defines body for ReplaceTrunk for application/json ContentType.
-type ReplaceTrunkJSONRequestBody = TrunkWrite
-
-// CreateEndpointJSONRequestBody defines body for CreateEndpoint for application/json ContentType.
-type CreateEndpointJSONRequestBody = EndpointWrite
-
-// UpsertEndpointJSONRequestBody defines body for UpsertEndpoint for application/json ContentType.
-type UpsertEndpointJSONRequestBody = EndpointWrite
-
-// UpdateEndpointApplicationMergePatchPlusJSONRequestBody defines body for UpdateEndpoint for application/merge-patch+json ContentType.
-type UpdateEndpointApplicationMergePatchPlusJSONRequestBody = EndpointPatch
-
-// ReplaceEndpointJSONRequestBody defines body for ReplaceEndpoint for application/json ContentType.
-type ReplaceEndpointJSONRequestBody = EndpointWrite
-
-// CreateIdentityJSONRequestBody defines body for CreateIdentity for application/json ContentType.
-type CreateIdentityJSONRequestBody = IdentityWrite
-
-// UpsertIdentityJSONRequestBody defines body for UpsertIdentity for application/json ContentType.
-type UpsertIdentityJSONRequestBody = IdentityWrite
-
-// UpdateIdentityApplicationMergePatchPlusJSONRequestBody defines body for UpdateIdentity for application/merge-patch+json ContentType.
-type UpdateIdentityApplicationMergePatchPlusJSONRequestBody = IdentityPatch
-
-// ReplaceIdentityJSONRequestBody defines body for ReplaceIdentity for application/json ContentType.
-type ReplaceIdentityJSONRequestBody = IdentityWrite
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -5205,27 +6108,6 @@ type ServerInterface interface {
 	// GetReadiness Is the node ready for traffic?
 	// (GET /readyz)
 	GetReadiness(ctx echo.Context) error
-	// ListAPIKeys List API keys
-	// (GET /v1/api-keys)
-	ListAPIKeys(ctx echo.Context, params ListAPIKeysParams) error
-	// CreateAPIKey Make an API key
-	// (POST /v1/api-keys)
-	CreateAPIKey(ctx echo.Context, params CreateAPIKeyParams) error
-	// UpsertAPIKey Make or replace an API key by its external id
-	// (PUT /v1/api-keys/by-external-id/{external_id})
-	UpsertAPIKey(ctx echo.Context, externalID ExternalID, params UpsertAPIKeyParams) error
-	// DeleteAPIKey Delete an API key
-	// (DELETE /v1/api-keys/{api_key_id})
-	DeleteAPIKey(ctx echo.Context, apiKeyID APIKeyID, params DeleteAPIKeyParams) error
-	// GetAPIKey Read an API key
-	// (GET /v1/api-keys/{api_key_id})
-	GetAPIKey(ctx echo.Context, apiKeyID APIKeyID) error
-	// UpdateAPIKey Change some fields of an API key
-	// (PATCH /v1/api-keys/{api_key_id})
-	UpdateAPIKey(ctx echo.Context, apiKeyID APIKeyID, params UpdateAPIKeyParams) error
-	// ReplaceAPIKey Replace an API key
-	// (PUT /v1/api-keys/{api_key_id})
-	ReplaceAPIKey(ctx echo.Context, apiKeyID APIKeyID, params ReplaceAPIKeyParams) error
 	// ListAuditEvents List the writes
 	// (GET /v1/audit-events)
 	ListAuditEvents(ctx echo.Context, params ListAuditEventsParams) error
@@ -5253,240 +6135,9 @@ type ServerInterface interface {
 	// GetConfigStatus Ask which configuration is served
 	// (GET /v1/config/status)
 	GetConfigStatus(ctx echo.Context) error
-	// ListMediaPools List media pools
-	// (GET /v1/media-pools)
-	ListMediaPools(ctx echo.Context, params ListMediaPoolsParams) error
-	// CreateMediaPool Make a media pool
-	// (POST /v1/media-pools)
-	CreateMediaPool(ctx echo.Context, params CreateMediaPoolParams) error
-	// UpsertMediaPool Make or replace a media pool by its external id
-	// (PUT /v1/media-pools/by-external-id/{external_id})
-	UpsertMediaPool(ctx echo.Context, externalID ExternalID, params UpsertMediaPoolParams) error
-	// DeleteMediaPool Delete a media pool
-	// (DELETE /v1/media-pools/{media_pool_id})
-	DeleteMediaPool(ctx echo.Context, mediaPoolID MediaPoolID, params DeleteMediaPoolParams) error
-	// GetMediaPool Read a media pool
-	// (GET /v1/media-pools/{media_pool_id})
-	GetMediaPool(ctx echo.Context, mediaPoolID MediaPoolID) error
-	// UpdateMediaPool Change some fields of a media pool
-	// (PATCH /v1/media-pools/{media_pool_id})
-	UpdateMediaPool(ctx echo.Context, mediaPoolID MediaPoolID, params UpdateMediaPoolParams) error
-	// ReplaceMediaPool Replace a media pool
-	// (PUT /v1/media-pools/{media_pool_id})
-	ReplaceMediaPool(ctx echo.Context, mediaPoolID MediaPoolID, params ReplaceMediaPoolParams) error
-	// ListRealms List realms
-	// (GET /v1/realms)
-	ListRealms(ctx echo.Context, params ListRealmsParams) error
-	// CreateRealm Make a realm
-	// (POST /v1/realms)
-	CreateRealm(ctx echo.Context, params CreateRealmParams) error
-	// UpsertRealm Make or replace a realm by its external id
-	// (PUT /v1/realms/by-external-id/{external_id})
-	UpsertRealm(ctx echo.Context, externalID ExternalID, params UpsertRealmParams) error
-	// DeleteRealm Delete a realm
-	// (DELETE /v1/realms/{realm_id})
-	DeleteRealm(ctx echo.Context, realmID RealmID, params DeleteRealmParams) error
-	// GetRealm Read a realm
-	// (GET /v1/realms/{realm_id})
-	GetRealm(ctx echo.Context, realmID RealmID, params GetRealmParams) error
-	// UpdateRealm Change some fields of a realm
-	// (PATCH /v1/realms/{realm_id})
-	UpdateRealm(ctx echo.Context, realmID RealmID, params UpdateRealmParams) error
-	// ReplaceRealm Replace a realm
-	// (PUT /v1/realms/{realm_id})
-	ReplaceRealm(ctx echo.Context, realmID RealmID, params ReplaceRealmParams) error
-	// ListRouteLists List route lists
-	// (GET /v1/route-lists)
-	ListRouteLists(ctx echo.Context, params ListRouteListsParams) error
-	// CreateRouteList Make a route list
-	// (POST /v1/route-lists)
-	CreateRouteList(ctx echo.Context, params CreateRouteListParams) error
-	// UpsertRouteList Make or replace a route list by its external id
-	// (PUT /v1/route-lists/by-external-id/{external_id})
-	UpsertRouteList(ctx echo.Context, externalID ExternalID, params UpsertRouteListParams) error
-	// DeleteRouteList Delete a route list
-	// (DELETE /v1/route-lists/{route_list_id})
-	DeleteRouteList(ctx echo.Context, routeListID RouteListID, params DeleteRouteListParams) error
-	// GetRouteList Read a route list
-	// (GET /v1/route-lists/{route_list_id})
-	GetRouteList(ctx echo.Context, routeListID RouteListID, params GetRouteListParams) error
-	// UpdateRouteList Change some fields of a route list
-	// (PATCH /v1/route-lists/{route_list_id})
-	UpdateRouteList(ctx echo.Context, routeListID RouteListID, params UpdateRouteListParams) error
-	// ReplaceRouteList Replace a route list
-	// (PUT /v1/route-lists/{route_list_id})
-	ReplaceRouteList(ctx echo.Context, routeListID RouteListID, params ReplaceRouteListParams) error
-	// ListTargets List targets of a route list
-	// (GET /v1/route-lists/{route_list_id}/targets)
-	ListTargets(ctx echo.Context, routeListID RouteListID, params ListTargetsParams) error
-	// CreateTarget Make a target
-	// (POST /v1/route-lists/{route_list_id}/targets)
-	CreateTarget(ctx echo.Context, routeListID RouteListID, params CreateTargetParams) error
-	// UpsertTarget Make or replace a target by its external id
-	// (PUT /v1/route-lists/{route_list_id}/targets/by-external-id/{external_id})
-	UpsertTarget(ctx echo.Context, routeListID RouteListID, externalID ExternalID, params UpsertTargetParams) error
-	// DeleteTarget Delete a target
-	// (DELETE /v1/route-lists/{route_list_id}/targets/{target_id})
-	DeleteTarget(ctx echo.Context, routeListID RouteListID, targetID TargetID, params DeleteTargetParams) error
-	// GetTarget Read a target
-	// (GET /v1/route-lists/{route_list_id}/targets/{target_id})
-	GetTarget(ctx echo.Context, routeListID RouteListID, targetID TargetID, params GetTargetParams) error
-	// UpdateTarget Change some fields of a target
-	// (PATCH /v1/route-lists/{route_list_id}/targets/{target_id})
-	UpdateTarget(ctx echo.Context, routeListID RouteListID, targetID TargetID, params UpdateTargetParams) error
-	// ReplaceTarget Replace a target
-	// (PUT /v1/route-lists/{route_list_id}/targets/{target_id})
-	ReplaceTarget(ctx echo.Context, routeListID RouteListID, targetID TargetID, params ReplaceTargetParams) error
-	// ListRoutingPlans List routing plans
-	// (GET /v1/routing-plans)
-	ListRoutingPlans(ctx echo.Context, params ListRoutingPlansParams) error
-	// CreateRoutingPlan Make a routing plan
-	// (POST /v1/routing-plans)
-	CreateRoutingPlan(ctx echo.Context, params CreateRoutingPlanParams) error
-	// UpsertRoutingPlan Make or replace a routing plan by its external id
-	// (PUT /v1/routing-plans/by-external-id/{external_id})
-	UpsertRoutingPlan(ctx echo.Context, externalID ExternalID, params UpsertRoutingPlanParams) error
-	// DeleteRoutingPlan Delete a routing plan
-	// (DELETE /v1/routing-plans/{routing_plan_id})
-	DeleteRoutingPlan(ctx echo.Context, routingPlanID RoutingPlanID, params DeleteRoutingPlanParams) error
-	// GetRoutingPlan Read a routing plan
-	// (GET /v1/routing-plans/{routing_plan_id})
-	GetRoutingPlan(ctx echo.Context, routingPlanID RoutingPlanID, params GetRoutingPlanParams) error
-	// UpdateRoutingPlan Change some fields of a routing plan
-	// (PATCH /v1/routing-plans/{routing_plan_id})
-	UpdateRoutingPlan(ctx echo.Context, routingPlanID RoutingPlanID, params UpdateRoutingPlanParams) error
-	// ReplaceRoutingPlan Replace a routing plan
-	// (PUT /v1/routing-plans/{routing_plan_id})
-	ReplaceRoutingPlan(ctx echo.Context, routingPlanID RoutingPlanID, params ReplaceRoutingPlanParams) error
-	// ListRules List rules of a routing plan
-	// (GET /v1/routing-plans/{routing_plan_id}/rules)
-	ListRules(ctx echo.Context, routingPlanID RoutingPlanID, params ListRulesParams) error
-	// CreateRule Make a rule
-	// (POST /v1/routing-plans/{routing_plan_id}/rules)
-	CreateRule(ctx echo.Context, routingPlanID RoutingPlanID, params CreateRuleParams) error
-	// UpsertRule Make or replace a rule by its external id
-	// (PUT /v1/routing-plans/{routing_plan_id}/rules/by-external-id/{external_id})
-	UpsertRule(ctx echo.Context, routingPlanID RoutingPlanID, externalID ExternalID, params UpsertRuleParams) error
-	// DeleteRule Delete a rule
-	// (DELETE /v1/routing-plans/{routing_plan_id}/rules/{rule_id})
-	DeleteRule(ctx echo.Context, routingPlanID RoutingPlanID, ruleID RuleID, params DeleteRuleParams) error
-	// GetRule Read a rule
-	// (GET /v1/routing-plans/{routing_plan_id}/rules/{rule_id})
-	GetRule(ctx echo.Context, routingPlanID RoutingPlanID, ruleID RuleID, params GetRuleParams) error
-	// UpdateRule Change some fields of a rule
-	// (PATCH /v1/routing-plans/{routing_plan_id}/rules/{rule_id})
-	UpdateRule(ctx echo.Context, routingPlanID RoutingPlanID, ruleID RuleID, params UpdateRuleParams) error
-	// ReplaceRule Replace a rule
-	// (PUT /v1/routing-plans/{routing_plan_id}/rules/{rule_id})
-	ReplaceRule(ctx echo.Context, routingPlanID RoutingPlanID, ruleID RuleID, params ReplaceRuleParams) error
 	// ExplainRouting Ask what would happen to a call
 	// (POST /v1/routing/explain)
 	ExplainRouting(ctx echo.Context) error
-	// ListSIPInterfaces List SIP interfaces
-	// (GET /v1/sip-interfaces)
-	ListSIPInterfaces(ctx echo.Context, params ListSIPInterfacesParams) error
-	// CreateSIPInterface Make a SIP interface
-	// (POST /v1/sip-interfaces)
-	CreateSIPInterface(ctx echo.Context, params CreateSIPInterfaceParams) error
-	// UpsertSIPInterface Make or replace a SIP interface by its external id
-	// (PUT /v1/sip-interfaces/by-external-id/{external_id})
-	UpsertSIPInterface(ctx echo.Context, externalID ExternalID, params UpsertSIPInterfaceParams) error
-	// DeleteSIPInterface Delete a SIP interface
-	// (DELETE /v1/sip-interfaces/{sip_interface_id})
-	DeleteSIPInterface(ctx echo.Context, sipInterfaceID SIPInterfaceID, params DeleteSIPInterfaceParams) error
-	// GetSIPInterface Read a SIP interface
-	// (GET /v1/sip-interfaces/{sip_interface_id})
-	GetSIPInterface(ctx echo.Context, sipInterfaceID SIPInterfaceID) error
-	// UpdateSIPInterface Change some fields of a SIP interface
-	// (PATCH /v1/sip-interfaces/{sip_interface_id})
-	UpdateSIPInterface(ctx echo.Context, sipInterfaceID SIPInterfaceID, params UpdateSIPInterfaceParams) error
-	// ReplaceSIPInterface Replace a SIP interface
-	// (PUT /v1/sip-interfaces/{sip_interface_id})
-	ReplaceSIPInterface(ctx echo.Context, sipInterfaceID SIPInterfaceID, params ReplaceSIPInterfaceParams) error
-	// ListTenants List tenants
-	// (GET /v1/tenants)
-	ListTenants(ctx echo.Context, params ListTenantsParams) error
-	// CreateTenant Make a tenant
-	// (POST /v1/tenants)
-	CreateTenant(ctx echo.Context, params CreateTenantParams) error
-	// UpsertTenant Make or replace a tenant by its external id
-	// (PUT /v1/tenants/by-external-id/{external_id})
-	UpsertTenant(ctx echo.Context, externalID ExternalID, params UpsertTenantParams) error
-	// DeleteTenant Delete a tenant
-	// (DELETE /v1/tenants/{tenant_id})
-	DeleteTenant(ctx echo.Context, tenantID TenantID, params DeleteTenantParams) error
-	// GetTenant Read a tenant
-	// (GET /v1/tenants/{tenant_id})
-	GetTenant(ctx echo.Context, tenantID TenantID, params GetTenantParams) error
-	// UpdateTenant Change some fields of a tenant
-	// (PATCH /v1/tenants/{tenant_id})
-	UpdateTenant(ctx echo.Context, tenantID TenantID, params UpdateTenantParams) error
-	// ReplaceTenant Replace a tenant
-	// (PUT /v1/tenants/{tenant_id})
-	ReplaceTenant(ctx echo.Context, tenantID TenantID, params ReplaceTenantParams) error
-	// ListTrunks List trunks
-	// (GET /v1/trunks)
-	ListTrunks(ctx echo.Context, params ListTrunksParams) error
-	// CreateTrunk Make a trunk
-	// (POST /v1/trunks)
-	CreateTrunk(ctx echo.Context, params CreateTrunkParams) error
-	// UpsertTrunk Make or replace a trunk by its external id
-	// (PUT /v1/trunks/by-external-id/{external_id})
-	UpsertTrunk(ctx echo.Context, externalID ExternalID, params UpsertTrunkParams) error
-	// DeleteTrunk Delete a trunk
-	// (DELETE /v1/trunks/{trunk_id})
-	DeleteTrunk(ctx echo.Context, trunkID TrunkID, params DeleteTrunkParams) error
-	// GetTrunk Read a trunk
-	// (GET /v1/trunks/{trunk_id})
-	GetTrunk(ctx echo.Context, trunkID TrunkID, params GetTrunkParams) error
-	// UpdateTrunk Change some fields of a trunk
-	// (PATCH /v1/trunks/{trunk_id})
-	UpdateTrunk(ctx echo.Context, trunkID TrunkID, params UpdateTrunkParams) error
-	// ReplaceTrunk Replace a trunk
-	// (PUT /v1/trunks/{trunk_id})
-	ReplaceTrunk(ctx echo.Context, trunkID TrunkID, params ReplaceTrunkParams) error
-	// ListEndpoints List endpoints of a trunk
-	// (GET /v1/trunks/{trunk_id}/endpoints)
-	ListEndpoints(ctx echo.Context, trunkID TrunkID, params ListEndpointsParams) error
-	// CreateEndpoint Make an endpoint
-	// (POST /v1/trunks/{trunk_id}/endpoints)
-	CreateEndpoint(ctx echo.Context, trunkID TrunkID, params CreateEndpointParams) error
-	// UpsertEndpoint Make or replace an endpoint by its external id
-	// (PUT /v1/trunks/{trunk_id}/endpoints/by-external-id/{external_id})
-	UpsertEndpoint(ctx echo.Context, trunkID TrunkID, externalID ExternalID, params UpsertEndpointParams) error
-	// DeleteEndpoint Delete an endpoint
-	// (DELETE /v1/trunks/{trunk_id}/endpoints/{endpoint_id})
-	DeleteEndpoint(ctx echo.Context, trunkID TrunkID, endpointID EndpointID, params DeleteEndpointParams) error
-	// GetEndpoint Read an endpoint
-	// (GET /v1/trunks/{trunk_id}/endpoints/{endpoint_id})
-	GetEndpoint(ctx echo.Context, trunkID TrunkID, endpointID EndpointID, params GetEndpointParams) error
-	// UpdateEndpoint Change some fields of an endpoint
-	// (PATCH /v1/trunks/{trunk_id}/endpoints/{endpoint_id})
-	UpdateEndpoint(ctx echo.Context, trunkID TrunkID, endpointID EndpointID, params UpdateEndpointParams) error
-	// ReplaceEndpoint Replace an endpoint
-	// (PUT /v1/trunks/{trunk_id}/endpoints/{endpoint_id})
-	ReplaceEndpoint(ctx echo.Context, trunkID TrunkID, endpointID EndpointID, params ReplaceEndpointParams) error
-	// ListIdentities List identities of a trunk
-	// (GET /v1/trunks/{trunk_id}/identities)
-	ListIdentities(ctx echo.Context, trunkID TrunkID, params ListIdentitiesParams) error
-	// CreateIdentity Make an identity
-	// (POST /v1/trunks/{trunk_id}/identities)
-	CreateIdentity(ctx echo.Context, trunkID TrunkID, params CreateIdentityParams) error
-	// UpsertIdentity Make or replace an identity by its external id
-	// (PUT /v1/trunks/{trunk_id}/identities/by-external-id/{external_id})
-	UpsertIdentity(ctx echo.Context, trunkID TrunkID, externalID ExternalID, params UpsertIdentityParams) error
-	// DeleteIdentity Delete an identity
-	// (DELETE /v1/trunks/{trunk_id}/identities/{identity_id})
-	DeleteIdentity(ctx echo.Context, trunkID TrunkID, identityID IdentityID, params DeleteIdentityParams) error
-	// GetIdentity Read an identity
-	// (GET /v1/trunks/{trunk_id}/identities/{identity_id})
-	GetIdentity(ctx echo.Context, trunkID TrunkID, identityID IdentityID, params GetIdentityParams) error
-	// UpdateIdentity Change some fields of an identity
-	// (PATCH /v1/trunks/{trunk_id}/identities/{identity_id})
-	UpdateIdentity(ctx echo.Context, trunkID TrunkID, identityID IdentityID, params UpdateIdentityParams) error
-	// ReplaceIdentity Replace an identity
-	// (PUT /v1/trunks/{trunk_id}/identities/{identity_id})
-	ReplaceIdentity(ctx echo.Context, trunkID TrunkID, identityID IdentityID, params ReplaceIdentityParams) error
 	// WhoAmI Ask who the key is
 	// (GET /v1/whoami)
 	WhoAmI(ctx echo.Context) error
@@ -5567,300 +6218,6 @@ func (w *ServerInterfaceWrapper) GetReadiness(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetReadiness(ctx)
-	return err
-}
-
-// ListAPIKeys converts echo context to params.
-func (w *ServerInterfaceWrapper) ListAPIKeys(ctx echo.Context) error {
-	var err error
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params ListAPIKeysParams
-	// ------------- Optional query parameter "limit" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
-	}
-
-	// ------------- Optional query parameter "cursor" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
-	}
-
-	// ------------- Optional query parameter "name" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
-	}
-
-	// ------------- Optional query parameter "external_id" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "external_id", ctx.QueryParams(), &params.ExternalID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter external_id: %s", err))
-	}
-
-	// ------------- Optional query parameter "enabled" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "enabled", ctx.QueryParams(), &params.Enabled, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter enabled: %s", err))
-	}
-
-	// ------------- Optional query parameter "label" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "label", ctx.QueryParams(), &params.Label, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter label: %s", err))
-	}
-
-	// ------------- Optional query parameter "tenant_id" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", ctx.QueryParams(), &params.TenantID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tenant_id: %s", err))
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ListAPIKeys(ctx, params)
-	return err
-}
-
-// CreateAPIKey converts echo context to params.
-func (w *ServerInterfaceWrapper) CreateAPIKey(ctx echo.Context) error {
-	var err error
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params CreateAPIKeyParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateAPIKey(ctx, params)
-	return err
-}
-
-// UpsertAPIKey converts echo context to params.
-func (w *ServerInterfaceWrapper) UpsertAPIKey(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "external_id" -------------
-	var externalID ExternalID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "external_id", ctx.Param("external_id"), &externalID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter external_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params UpsertAPIKeyParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-	// ------------- Optional header parameter "If-None-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
-		var IfNoneMatch IfNoneMatchCreate
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
-		}
-
-		params.IfNoneMatch = &IfNoneMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UpsertAPIKey(ctx, externalID, params)
-	return err
-}
-
-// DeleteAPIKey converts echo context to params.
-func (w *ServerInterfaceWrapper) DeleteAPIKey(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "api_key_id" -------------
-	var apiKeyID APIKeyID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "api_key_id", ctx.Param("api_key_id"), &apiKeyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter api_key_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params DeleteAPIKeyParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.DeleteAPIKey(ctx, apiKeyID, params)
-	return err
-}
-
-// GetAPIKey converts echo context to params.
-func (w *ServerInterfaceWrapper) GetAPIKey(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "api_key_id" -------------
-	var apiKeyID APIKeyID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "api_key_id", ctx.Param("api_key_id"), &apiKeyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter api_key_id: %s", err))
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetAPIKey(ctx, apiKeyID)
-	return err
-}
-
-// UpdateAPIKey converts echo context to params.
-func (w *ServerInterfaceWrapper) UpdateAPIKey(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "api_key_id" -------------
-	var apiKeyID APIKeyID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "api_key_id", ctx.Param("api_key_id"), &apiKeyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter api_key_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params UpdateAPIKeyParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UpdateAPIKey(ctx, apiKeyID, params)
-	return err
-}
-
-// ReplaceAPIKey converts echo context to params.
-func (w *ServerInterfaceWrapper) ReplaceAPIKey(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "api_key_id" -------------
-	var apiKeyID APIKeyID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "api_key_id", ctx.Param("api_key_id"), &apiKeyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter api_key_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params ReplaceAPIKeyParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ReplaceAPIKey(ctx, apiKeyID, params)
 	return err
 }
 
@@ -6224,3635 +6581,12 @@ func (w *ServerInterfaceWrapper) GetConfigStatus(ctx echo.Context) error {
 	return err
 }
 
-// ListMediaPools converts echo context to params.
-func (w *ServerInterfaceWrapper) ListMediaPools(ctx echo.Context) error {
-	var err error
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params ListMediaPoolsParams
-	// ------------- Optional query parameter "limit" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
-	}
-
-	// ------------- Optional query parameter "cursor" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
-	}
-
-	// ------------- Optional query parameter "name" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
-	}
-
-	// ------------- Optional query parameter "external_id" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "external_id", ctx.QueryParams(), &params.ExternalID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter external_id: %s", err))
-	}
-
-	// ------------- Optional query parameter "enabled" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "enabled", ctx.QueryParams(), &params.Enabled, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter enabled: %s", err))
-	}
-
-	// ------------- Optional query parameter "label" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "label", ctx.QueryParams(), &params.Label, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter label: %s", err))
-	}
-
-	// ------------- Optional query parameter "tenant_id" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", ctx.QueryParams(), &params.TenantID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tenant_id: %s", err))
-	}
-
-	// ------------- Optional query parameter "realm_id" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "realm_id", ctx.QueryParams(), &params.RealmID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter realm_id: %s", err))
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ListMediaPools(ctx, params)
-	return err
-}
-
-// CreateMediaPool converts echo context to params.
-func (w *ServerInterfaceWrapper) CreateMediaPool(ctx echo.Context) error {
-	var err error
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params CreateMediaPoolParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateMediaPool(ctx, params)
-	return err
-}
-
-// UpsertMediaPool converts echo context to params.
-func (w *ServerInterfaceWrapper) UpsertMediaPool(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "external_id" -------------
-	var externalID ExternalID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "external_id", ctx.Param("external_id"), &externalID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter external_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params UpsertMediaPoolParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-	// ------------- Optional header parameter "If-None-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
-		var IfNoneMatch IfNoneMatchCreate
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
-		}
-
-		params.IfNoneMatch = &IfNoneMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UpsertMediaPool(ctx, externalID, params)
-	return err
-}
-
-// DeleteMediaPool converts echo context to params.
-func (w *ServerInterfaceWrapper) DeleteMediaPool(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "media_pool_id" -------------
-	var mediaPoolID MediaPoolID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "media_pool_id", ctx.Param("media_pool_id"), &mediaPoolID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter media_pool_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params DeleteMediaPoolParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.DeleteMediaPool(ctx, mediaPoolID, params)
-	return err
-}
-
-// GetMediaPool converts echo context to params.
-func (w *ServerInterfaceWrapper) GetMediaPool(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "media_pool_id" -------------
-	var mediaPoolID MediaPoolID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "media_pool_id", ctx.Param("media_pool_id"), &mediaPoolID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter media_pool_id: %s", err))
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetMediaPool(ctx, mediaPoolID)
-	return err
-}
-
-// UpdateMediaPool converts echo context to params.
-func (w *ServerInterfaceWrapper) UpdateMediaPool(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "media_pool_id" -------------
-	var mediaPoolID MediaPoolID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "media_pool_id", ctx.Param("media_pool_id"), &mediaPoolID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter media_pool_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params UpdateMediaPoolParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UpdateMediaPool(ctx, mediaPoolID, params)
-	return err
-}
-
-// ReplaceMediaPool converts echo context to params.
-func (w *ServerInterfaceWrapper) ReplaceMediaPool(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "media_pool_id" -------------
-	var mediaPoolID MediaPoolID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "media_pool_id", ctx.Param("media_pool_id"), &mediaPoolID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter media_pool_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params ReplaceMediaPoolParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ReplaceMediaPool(ctx, mediaPoolID, params)
-	return err
-}
-
-// ListRealms converts echo context to params.
-func (w *ServerInterfaceWrapper) ListRealms(ctx echo.Context) error {
-	var err error
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params ListRealmsParams
-	// ------------- Optional query parameter "limit" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
-	}
-
-	// ------------- Optional query parameter "cursor" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
-	}
-
-	// ------------- Optional query parameter "name" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
-	}
-
-	// ------------- Optional query parameter "external_id" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "external_id", ctx.QueryParams(), &params.ExternalID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter external_id: %s", err))
-	}
-
-	// ------------- Optional query parameter "enabled" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "enabled", ctx.QueryParams(), &params.Enabled, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter enabled: %s", err))
-	}
-
-	// ------------- Optional query parameter "label" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "label", ctx.QueryParams(), &params.Label, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter label: %s", err))
-	}
-
-	// ------------- Optional query parameter "tenant_id" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", ctx.QueryParams(), &params.TenantID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tenant_id: %s", err))
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ListRealms(ctx, params)
-	return err
-}
-
-// CreateRealm converts echo context to params.
-func (w *ServerInterfaceWrapper) CreateRealm(ctx echo.Context) error {
-	var err error
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params CreateRealmParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateRealm(ctx, params)
-	return err
-}
-
-// UpsertRealm converts echo context to params.
-func (w *ServerInterfaceWrapper) UpsertRealm(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "external_id" -------------
-	var externalID ExternalID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "external_id", ctx.Param("external_id"), &externalID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter external_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params UpsertRealmParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-	// ------------- Optional header parameter "If-None-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
-		var IfNoneMatch IfNoneMatchCreate
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
-		}
-
-		params.IfNoneMatch = &IfNoneMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UpsertRealm(ctx, externalID, params)
-	return err
-}
-
-// DeleteRealm converts echo context to params.
-func (w *ServerInterfaceWrapper) DeleteRealm(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "realm_id" -------------
-	var realmID RealmID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "realm_id", ctx.Param("realm_id"), &realmID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter realm_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params DeleteRealmParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.DeleteRealm(ctx, realmID, params)
-	return err
-}
-
-// GetRealm converts echo context to params.
-func (w *ServerInterfaceWrapper) GetRealm(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "realm_id" -------------
-	var realmID RealmID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "realm_id", ctx.Param("realm_id"), &realmID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter realm_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params GetRealmParams
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-None-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
-		var IfNoneMatch IfNoneMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
-		}
-
-		params.IfNoneMatch = &IfNoneMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetRealm(ctx, realmID, params)
-	return err
-}
-
-// UpdateRealm converts echo context to params.
-func (w *ServerInterfaceWrapper) UpdateRealm(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "realm_id" -------------
-	var realmID RealmID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "realm_id", ctx.Param("realm_id"), &realmID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter realm_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params UpdateRealmParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UpdateRealm(ctx, realmID, params)
-	return err
-}
-
-// ReplaceRealm converts echo context to params.
-func (w *ServerInterfaceWrapper) ReplaceRealm(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "realm_id" -------------
-	var realmID RealmID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "realm_id", ctx.Param("realm_id"), &realmID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter realm_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params ReplaceRealmParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ReplaceRealm(ctx, realmID, params)
-	return err
-}
-
-// ListRouteLists converts echo context to params.
-func (w *ServerInterfaceWrapper) ListRouteLists(ctx echo.Context) error {
-	var err error
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params ListRouteListsParams
-	// ------------- Optional query parameter "limit" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
-	}
-
-	// ------------- Optional query parameter "cursor" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
-	}
-
-	// ------------- Optional query parameter "name" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
-	}
-
-	// ------------- Optional query parameter "external_id" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "external_id", ctx.QueryParams(), &params.ExternalID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter external_id: %s", err))
-	}
-
-	// ------------- Optional query parameter "enabled" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "enabled", ctx.QueryParams(), &params.Enabled, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter enabled: %s", err))
-	}
-
-	// ------------- Optional query parameter "label" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "label", ctx.QueryParams(), &params.Label, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter label: %s", err))
-	}
-
-	// ------------- Optional query parameter "tenant_id" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", ctx.QueryParams(), &params.TenantID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tenant_id: %s", err))
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ListRouteLists(ctx, params)
-	return err
-}
-
-// CreateRouteList converts echo context to params.
-func (w *ServerInterfaceWrapper) CreateRouteList(ctx echo.Context) error {
-	var err error
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params CreateRouteListParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateRouteList(ctx, params)
-	return err
-}
-
-// UpsertRouteList converts echo context to params.
-func (w *ServerInterfaceWrapper) UpsertRouteList(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "external_id" -------------
-	var externalID ExternalID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "external_id", ctx.Param("external_id"), &externalID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter external_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params UpsertRouteListParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-	// ------------- Optional header parameter "If-None-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
-		var IfNoneMatch IfNoneMatchCreate
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
-		}
-
-		params.IfNoneMatch = &IfNoneMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UpsertRouteList(ctx, externalID, params)
-	return err
-}
-
-// DeleteRouteList converts echo context to params.
-func (w *ServerInterfaceWrapper) DeleteRouteList(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "route_list_id" -------------
-	var routeListID RouteListID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "route_list_id", ctx.Param("route_list_id"), &routeListID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter route_list_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params DeleteRouteListParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.DeleteRouteList(ctx, routeListID, params)
-	return err
-}
-
-// GetRouteList converts echo context to params.
-func (w *ServerInterfaceWrapper) GetRouteList(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "route_list_id" -------------
-	var routeListID RouteListID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "route_list_id", ctx.Param("route_list_id"), &routeListID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter route_list_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params GetRouteListParams
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-None-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
-		var IfNoneMatch IfNoneMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
-		}
-
-		params.IfNoneMatch = &IfNoneMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetRouteList(ctx, routeListID, params)
-	return err
-}
-
-// UpdateRouteList converts echo context to params.
-func (w *ServerInterfaceWrapper) UpdateRouteList(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "route_list_id" -------------
-	var routeListID RouteListID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "route_list_id", ctx.Param("route_list_id"), &routeListID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter route_list_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params UpdateRouteListParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UpdateRouteList(ctx, routeListID, params)
-	return err
-}
-
-// ReplaceRouteList converts echo context to params.
-func (w *ServerInterfaceWrapper) ReplaceRouteList(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "route_list_id" -------------
-	var routeListID RouteListID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "route_list_id", ctx.Param("route_list_id"), &routeListID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter route_list_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params ReplaceRouteListParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ReplaceRouteList(ctx, routeListID, params)
-	return err
-}
-
-// ListTargets converts echo context to params.
-func (w *ServerInterfaceWrapper) ListTargets(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "route_list_id" -------------
-	var routeListID RouteListID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "route_list_id", ctx.Param("route_list_id"), &routeListID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter route_list_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params ListTargetsParams
-	// ------------- Optional query parameter "limit" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
-	}
-
-	// ------------- Optional query parameter "cursor" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
-	}
-
-	// ------------- Optional query parameter "name" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
-	}
-
-	// ------------- Optional query parameter "external_id" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "external_id", ctx.QueryParams(), &params.ExternalID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter external_id: %s", err))
-	}
-
-	// ------------- Optional query parameter "enabled" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "enabled", ctx.QueryParams(), &params.Enabled, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter enabled: %s", err))
-	}
-
-	// ------------- Optional query parameter "label" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "label", ctx.QueryParams(), &params.Label, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter label: %s", err))
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ListTargets(ctx, routeListID, params)
-	return err
-}
-
-// CreateTarget converts echo context to params.
-func (w *ServerInterfaceWrapper) CreateTarget(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "route_list_id" -------------
-	var routeListID RouteListID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "route_list_id", ctx.Param("route_list_id"), &routeListID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter route_list_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params CreateTargetParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateTarget(ctx, routeListID, params)
-	return err
-}
-
-// UpsertTarget converts echo context to params.
-func (w *ServerInterfaceWrapper) UpsertTarget(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "route_list_id" -------------
-	var routeListID RouteListID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "route_list_id", ctx.Param("route_list_id"), &routeListID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter route_list_id: %s", err))
-	}
-
-	// ------------- Path parameter "external_id" -------------
-	var externalID ExternalID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "external_id", ctx.Param("external_id"), &externalID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter external_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params UpsertTargetParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-	// ------------- Optional header parameter "If-None-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
-		var IfNoneMatch IfNoneMatchCreate
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
-		}
-
-		params.IfNoneMatch = &IfNoneMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UpsertTarget(ctx, routeListID, externalID, params)
-	return err
-}
-
-// DeleteTarget converts echo context to params.
-func (w *ServerInterfaceWrapper) DeleteTarget(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "route_list_id" -------------
-	var routeListID RouteListID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "route_list_id", ctx.Param("route_list_id"), &routeListID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter route_list_id: %s", err))
-	}
-
-	// ------------- Path parameter "target_id" -------------
-	var targetID TargetID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "target_id", ctx.Param("target_id"), &targetID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter target_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params DeleteTargetParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.DeleteTarget(ctx, routeListID, targetID, params)
-	return err
-}
-
-// GetTarget converts echo context to params.
-func (w *ServerInterfaceWrapper) GetTarget(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "route_list_id" -------------
-	var routeListID RouteListID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "route_list_id", ctx.Param("route_list_id"), &routeListID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter route_list_id: %s", err))
-	}
-
-	// ------------- Path parameter "target_id" -------------
-	var targetID TargetID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "target_id", ctx.Param("target_id"), &targetID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter target_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params GetTargetParams
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-None-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
-		var IfNoneMatch IfNoneMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
-		}
-
-		params.IfNoneMatch = &IfNoneMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetTarget(ctx, routeListID, targetID, params)
-	return err
-}
-
-// UpdateTarget converts echo context to params.
-func (w *ServerInterfaceWrapper) UpdateTarget(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "route_list_id" -------------
-	var routeListID RouteListID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "route_list_id", ctx.Param("route_list_id"), &routeListID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter route_list_id: %s", err))
-	}
-
-	// ------------- Path parameter "target_id" -------------
-	var targetID TargetID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "target_id", ctx.Param("target_id"), &targetID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter target_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params UpdateTargetParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UpdateTarget(ctx, routeListID, targetID, params)
-	return err
-}
-
-// ReplaceTarget converts echo context to params.
-func (w *ServerInterfaceWrapper) ReplaceTarget(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "route_list_id" -------------
-	var routeListID RouteListID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "route_list_id", ctx.Param("route_list_id"), &routeListID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter route_list_id: %s", err))
-	}
-
-	// ------------- Path parameter "target_id" -------------
-	var targetID TargetID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "target_id", ctx.Param("target_id"), &targetID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter target_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params ReplaceTargetParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ReplaceTarget(ctx, routeListID, targetID, params)
-	return err
-}
-
-// ListRoutingPlans converts echo context to params.
-func (w *ServerInterfaceWrapper) ListRoutingPlans(ctx echo.Context) error {
-	var err error
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params ListRoutingPlansParams
-	// ------------- Optional query parameter "limit" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
-	}
-
-	// ------------- Optional query parameter "cursor" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
-	}
-
-	// ------------- Optional query parameter "name" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
-	}
-
-	// ------------- Optional query parameter "external_id" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "external_id", ctx.QueryParams(), &params.ExternalID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter external_id: %s", err))
-	}
-
-	// ------------- Optional query parameter "enabled" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "enabled", ctx.QueryParams(), &params.Enabled, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter enabled: %s", err))
-	}
-
-	// ------------- Optional query parameter "label" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "label", ctx.QueryParams(), &params.Label, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter label: %s", err))
-	}
-
-	// ------------- Optional query parameter "tenant_id" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", ctx.QueryParams(), &params.TenantID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tenant_id: %s", err))
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ListRoutingPlans(ctx, params)
-	return err
-}
-
-// CreateRoutingPlan converts echo context to params.
-func (w *ServerInterfaceWrapper) CreateRoutingPlan(ctx echo.Context) error {
-	var err error
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params CreateRoutingPlanParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateRoutingPlan(ctx, params)
-	return err
-}
-
-// UpsertRoutingPlan converts echo context to params.
-func (w *ServerInterfaceWrapper) UpsertRoutingPlan(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "external_id" -------------
-	var externalID ExternalID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "external_id", ctx.Param("external_id"), &externalID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter external_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params UpsertRoutingPlanParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-	// ------------- Optional header parameter "If-None-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
-		var IfNoneMatch IfNoneMatchCreate
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
-		}
-
-		params.IfNoneMatch = &IfNoneMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UpsertRoutingPlan(ctx, externalID, params)
-	return err
-}
-
-// DeleteRoutingPlan converts echo context to params.
-func (w *ServerInterfaceWrapper) DeleteRoutingPlan(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "routing_plan_id" -------------
-	var routingPlanID RoutingPlanID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "routing_plan_id", ctx.Param("routing_plan_id"), &routingPlanID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter routing_plan_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params DeleteRoutingPlanParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.DeleteRoutingPlan(ctx, routingPlanID, params)
-	return err
-}
-
-// GetRoutingPlan converts echo context to params.
-func (w *ServerInterfaceWrapper) GetRoutingPlan(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "routing_plan_id" -------------
-	var routingPlanID RoutingPlanID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "routing_plan_id", ctx.Param("routing_plan_id"), &routingPlanID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter routing_plan_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params GetRoutingPlanParams
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-None-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
-		var IfNoneMatch IfNoneMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
-		}
-
-		params.IfNoneMatch = &IfNoneMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetRoutingPlan(ctx, routingPlanID, params)
-	return err
-}
-
-// UpdateRoutingPlan converts echo context to params.
-func (w *ServerInterfaceWrapper) UpdateRoutingPlan(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "routing_plan_id" -------------
-	var routingPlanID RoutingPlanID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "routing_plan_id", ctx.Param("routing_plan_id"), &routingPlanID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter routing_plan_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params UpdateRoutingPlanParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UpdateRoutingPlan(ctx, routingPlanID, params)
-	return err
-}
-
-// ReplaceRoutingPlan converts echo context to params.
-func (w *ServerInterfaceWrapper) ReplaceRoutingPlan(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "routing_plan_id" -------------
-	var routingPlanID RoutingPlanID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "routing_plan_id", ctx.Param("routing_plan_id"), &routingPlanID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter routing_plan_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params ReplaceRoutingPlanParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ReplaceRoutingPlan(ctx, routingPlanID, params)
-	return err
-}
-
-// ListRules converts echo context to params.
-func (w *ServerInterfaceWrapper) ListRules(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "routing_plan_id" -------------
-	var routingPlanID RoutingPlanID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "routing_plan_id", ctx.Param("routing_plan_id"), &routingPlanID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter routing_plan_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params ListRulesParams
-	// ------------- Optional query parameter "limit" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
-	}
-
-	// ------------- Optional query parameter "cursor" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
-	}
-
-	// ------------- Optional query parameter "name" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
-	}
-
-	// ------------- Optional query parameter "external_id" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "external_id", ctx.QueryParams(), &params.ExternalID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter external_id: %s", err))
-	}
-
-	// ------------- Optional query parameter "enabled" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "enabled", ctx.QueryParams(), &params.Enabled, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter enabled: %s", err))
-	}
-
-	// ------------- Optional query parameter "label" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "label", ctx.QueryParams(), &params.Label, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter label: %s", err))
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ListRules(ctx, routingPlanID, params)
-	return err
-}
-
-// CreateRule converts echo context to params.
-func (w *ServerInterfaceWrapper) CreateRule(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "routing_plan_id" -------------
-	var routingPlanID RoutingPlanID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "routing_plan_id", ctx.Param("routing_plan_id"), &routingPlanID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter routing_plan_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params CreateRuleParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateRule(ctx, routingPlanID, params)
-	return err
-}
-
-// UpsertRule converts echo context to params.
-func (w *ServerInterfaceWrapper) UpsertRule(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "routing_plan_id" -------------
-	var routingPlanID RoutingPlanID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "routing_plan_id", ctx.Param("routing_plan_id"), &routingPlanID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter routing_plan_id: %s", err))
-	}
-
-	// ------------- Path parameter "external_id" -------------
-	var externalID ExternalID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "external_id", ctx.Param("external_id"), &externalID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter external_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params UpsertRuleParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-	// ------------- Optional header parameter "If-None-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
-		var IfNoneMatch IfNoneMatchCreate
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
-		}
-
-		params.IfNoneMatch = &IfNoneMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UpsertRule(ctx, routingPlanID, externalID, params)
-	return err
-}
-
-// DeleteRule converts echo context to params.
-func (w *ServerInterfaceWrapper) DeleteRule(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "routing_plan_id" -------------
-	var routingPlanID RoutingPlanID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "routing_plan_id", ctx.Param("routing_plan_id"), &routingPlanID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter routing_plan_id: %s", err))
-	}
-
-	// ------------- Path parameter "rule_id" -------------
-	var ruleID RuleID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "rule_id", ctx.Param("rule_id"), &ruleID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter rule_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params DeleteRuleParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.DeleteRule(ctx, routingPlanID, ruleID, params)
-	return err
-}
-
-// GetRule converts echo context to params.
-func (w *ServerInterfaceWrapper) GetRule(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "routing_plan_id" -------------
-	var routingPlanID RoutingPlanID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "routing_plan_id", ctx.Param("routing_plan_id"), &routingPlanID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter routing_plan_id: %s", err))
-	}
-
-	// ------------- Path parameter "rule_id" -------------
-	var ruleID RuleID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "rule_id", ctx.Param("rule_id"), &ruleID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter rule_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params GetRuleParams
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-None-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
-		var IfNoneMatch IfNoneMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
-		}
-
-		params.IfNoneMatch = &IfNoneMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetRule(ctx, routingPlanID, ruleID, params)
-	return err
-}
-
-// UpdateRule converts echo context to params.
-func (w *ServerInterfaceWrapper) UpdateRule(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "routing_plan_id" -------------
-	var routingPlanID RoutingPlanID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "routing_plan_id", ctx.Param("routing_plan_id"), &routingPlanID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter routing_plan_id: %s", err))
-	}
-
-	// ------------- Path parameter "rule_id" -------------
-	var ruleID RuleID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "rule_id", ctx.Param("rule_id"), &ruleID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter rule_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params UpdateRuleParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UpdateRule(ctx, routingPlanID, ruleID, params)
-	return err
-}
-
-// ReplaceRule converts echo context to params.
-func (w *ServerInterfaceWrapper) ReplaceRule(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "routing_plan_id" -------------
-	var routingPlanID RoutingPlanID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "routing_plan_id", ctx.Param("routing_plan_id"), &routingPlanID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter routing_plan_id: %s", err))
-	}
-
-	// ------------- Path parameter "rule_id" -------------
-	var ruleID RuleID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "rule_id", ctx.Param("rule_id"), &ruleID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter rule_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params ReplaceRuleParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ReplaceRule(ctx, routingPlanID, ruleID, params)
-	return err
-}
-
 // ExplainRouting converts echo context to params.
 func (w *ServerInterfaceWrapper) ExplainRouting(ctx echo.Context) error {
 	var err error
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ExplainRouting(ctx)
-	return err
-}
-
-// ListSIPInterfaces converts echo context to params.
-func (w *ServerInterfaceWrapper) ListSIPInterfaces(ctx echo.Context) error {
-	var err error
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params ListSIPInterfacesParams
-	// ------------- Optional query parameter "limit" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
-	}
-
-	// ------------- Optional query parameter "cursor" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
-	}
-
-	// ------------- Optional query parameter "name" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
-	}
-
-	// ------------- Optional query parameter "external_id" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "external_id", ctx.QueryParams(), &params.ExternalID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter external_id: %s", err))
-	}
-
-	// ------------- Optional query parameter "enabled" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "enabled", ctx.QueryParams(), &params.Enabled, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter enabled: %s", err))
-	}
-
-	// ------------- Optional query parameter "label" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "label", ctx.QueryParams(), &params.Label, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter label: %s", err))
-	}
-
-	// ------------- Optional query parameter "tenant_id" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", ctx.QueryParams(), &params.TenantID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tenant_id: %s", err))
-	}
-
-	// ------------- Optional query parameter "realm_id" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "realm_id", ctx.QueryParams(), &params.RealmID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter realm_id: %s", err))
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ListSIPInterfaces(ctx, params)
-	return err
-}
-
-// CreateSIPInterface converts echo context to params.
-func (w *ServerInterfaceWrapper) CreateSIPInterface(ctx echo.Context) error {
-	var err error
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params CreateSIPInterfaceParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateSIPInterface(ctx, params)
-	return err
-}
-
-// UpsertSIPInterface converts echo context to params.
-func (w *ServerInterfaceWrapper) UpsertSIPInterface(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "external_id" -------------
-	var externalID ExternalID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "external_id", ctx.Param("external_id"), &externalID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter external_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params UpsertSIPInterfaceParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-	// ------------- Optional header parameter "If-None-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
-		var IfNoneMatch IfNoneMatchCreate
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
-		}
-
-		params.IfNoneMatch = &IfNoneMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UpsertSIPInterface(ctx, externalID, params)
-	return err
-}
-
-// DeleteSIPInterface converts echo context to params.
-func (w *ServerInterfaceWrapper) DeleteSIPInterface(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "sip_interface_id" -------------
-	var sipInterfaceID SIPInterfaceID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "sip_interface_id", ctx.Param("sip_interface_id"), &sipInterfaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sip_interface_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params DeleteSIPInterfaceParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.DeleteSIPInterface(ctx, sipInterfaceID, params)
-	return err
-}
-
-// GetSIPInterface converts echo context to params.
-func (w *ServerInterfaceWrapper) GetSIPInterface(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "sip_interface_id" -------------
-	var sipInterfaceID SIPInterfaceID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "sip_interface_id", ctx.Param("sip_interface_id"), &sipInterfaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sip_interface_id: %s", err))
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetSIPInterface(ctx, sipInterfaceID)
-	return err
-}
-
-// UpdateSIPInterface converts echo context to params.
-func (w *ServerInterfaceWrapper) UpdateSIPInterface(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "sip_interface_id" -------------
-	var sipInterfaceID SIPInterfaceID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "sip_interface_id", ctx.Param("sip_interface_id"), &sipInterfaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sip_interface_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params UpdateSIPInterfaceParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UpdateSIPInterface(ctx, sipInterfaceID, params)
-	return err
-}
-
-// ReplaceSIPInterface converts echo context to params.
-func (w *ServerInterfaceWrapper) ReplaceSIPInterface(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "sip_interface_id" -------------
-	var sipInterfaceID SIPInterfaceID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "sip_interface_id", ctx.Param("sip_interface_id"), &sipInterfaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sip_interface_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params ReplaceSIPInterfaceParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ReplaceSIPInterface(ctx, sipInterfaceID, params)
-	return err
-}
-
-// ListTenants converts echo context to params.
-func (w *ServerInterfaceWrapper) ListTenants(ctx echo.Context) error {
-	var err error
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params ListTenantsParams
-	// ------------- Optional query parameter "limit" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
-	}
-
-	// ------------- Optional query parameter "cursor" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
-	}
-
-	// ------------- Optional query parameter "name" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
-	}
-
-	// ------------- Optional query parameter "external_id" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "external_id", ctx.QueryParams(), &params.ExternalID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter external_id: %s", err))
-	}
-
-	// ------------- Optional query parameter "enabled" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "enabled", ctx.QueryParams(), &params.Enabled, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter enabled: %s", err))
-	}
-
-	// ------------- Optional query parameter "label" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "label", ctx.QueryParams(), &params.Label, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter label: %s", err))
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ListTenants(ctx, params)
-	return err
-}
-
-// CreateTenant converts echo context to params.
-func (w *ServerInterfaceWrapper) CreateTenant(ctx echo.Context) error {
-	var err error
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params CreateTenantParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateTenant(ctx, params)
-	return err
-}
-
-// UpsertTenant converts echo context to params.
-func (w *ServerInterfaceWrapper) UpsertTenant(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "external_id" -------------
-	var externalID ExternalID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "external_id", ctx.Param("external_id"), &externalID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter external_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params UpsertTenantParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-	// ------------- Optional header parameter "If-None-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
-		var IfNoneMatch IfNoneMatchCreate
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
-		}
-
-		params.IfNoneMatch = &IfNoneMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UpsertTenant(ctx, externalID, params)
-	return err
-}
-
-// DeleteTenant converts echo context to params.
-func (w *ServerInterfaceWrapper) DeleteTenant(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "tenant_id" -------------
-	var tenantID TenantID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "tenant_id", ctx.Param("tenant_id"), &tenantID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tenant_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params DeleteTenantParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.DeleteTenant(ctx, tenantID, params)
-	return err
-}
-
-// GetTenant converts echo context to params.
-func (w *ServerInterfaceWrapper) GetTenant(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "tenant_id" -------------
-	var tenantID TenantID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "tenant_id", ctx.Param("tenant_id"), &tenantID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tenant_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params GetTenantParams
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-None-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
-		var IfNoneMatch IfNoneMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
-		}
-
-		params.IfNoneMatch = &IfNoneMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetTenant(ctx, tenantID, params)
-	return err
-}
-
-// UpdateTenant converts echo context to params.
-func (w *ServerInterfaceWrapper) UpdateTenant(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "tenant_id" -------------
-	var tenantID TenantID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "tenant_id", ctx.Param("tenant_id"), &tenantID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tenant_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params UpdateTenantParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UpdateTenant(ctx, tenantID, params)
-	return err
-}
-
-// ReplaceTenant converts echo context to params.
-func (w *ServerInterfaceWrapper) ReplaceTenant(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "tenant_id" -------------
-	var tenantID TenantID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "tenant_id", ctx.Param("tenant_id"), &tenantID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tenant_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params ReplaceTenantParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ReplaceTenant(ctx, tenantID, params)
-	return err
-}
-
-// ListTrunks converts echo context to params.
-func (w *ServerInterfaceWrapper) ListTrunks(ctx echo.Context) error {
-	var err error
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params ListTrunksParams
-	// ------------- Optional query parameter "limit" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
-	}
-
-	// ------------- Optional query parameter "cursor" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
-	}
-
-	// ------------- Optional query parameter "name" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
-	}
-
-	// ------------- Optional query parameter "external_id" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "external_id", ctx.QueryParams(), &params.ExternalID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter external_id: %s", err))
-	}
-
-	// ------------- Optional query parameter "enabled" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "enabled", ctx.QueryParams(), &params.Enabled, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter enabled: %s", err))
-	}
-
-	// ------------- Optional query parameter "label" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "label", ctx.QueryParams(), &params.Label, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter label: %s", err))
-	}
-
-	// ------------- Optional query parameter "tenant_id" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", ctx.QueryParams(), &params.TenantID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tenant_id: %s", err))
-	}
-
-	// ------------- Optional query parameter "realm_id" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "realm_id", ctx.QueryParams(), &params.RealmID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter realm_id: %s", err))
-	}
-
-	// ------------- Optional query parameter "routing_plan_id" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "routing_plan_id", ctx.QueryParams(), &params.RoutingPlanID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter routing_plan_id: %s", err))
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ListTrunks(ctx, params)
-	return err
-}
-
-// CreateTrunk converts echo context to params.
-func (w *ServerInterfaceWrapper) CreateTrunk(ctx echo.Context) error {
-	var err error
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params CreateTrunkParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateTrunk(ctx, params)
-	return err
-}
-
-// UpsertTrunk converts echo context to params.
-func (w *ServerInterfaceWrapper) UpsertTrunk(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "external_id" -------------
-	var externalID ExternalID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "external_id", ctx.Param("external_id"), &externalID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter external_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params UpsertTrunkParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-	// ------------- Optional header parameter "If-None-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
-		var IfNoneMatch IfNoneMatchCreate
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
-		}
-
-		params.IfNoneMatch = &IfNoneMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UpsertTrunk(ctx, externalID, params)
-	return err
-}
-
-// DeleteTrunk converts echo context to params.
-func (w *ServerInterfaceWrapper) DeleteTrunk(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "trunk_id" -------------
-	var trunkID TrunkID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "trunk_id", ctx.Param("trunk_id"), &trunkID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter trunk_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params DeleteTrunkParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.DeleteTrunk(ctx, trunkID, params)
-	return err
-}
-
-// GetTrunk converts echo context to params.
-func (w *ServerInterfaceWrapper) GetTrunk(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "trunk_id" -------------
-	var trunkID TrunkID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "trunk_id", ctx.Param("trunk_id"), &trunkID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter trunk_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params GetTrunkParams
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-None-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
-		var IfNoneMatch IfNoneMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
-		}
-
-		params.IfNoneMatch = &IfNoneMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetTrunk(ctx, trunkID, params)
-	return err
-}
-
-// UpdateTrunk converts echo context to params.
-func (w *ServerInterfaceWrapper) UpdateTrunk(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "trunk_id" -------------
-	var trunkID TrunkID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "trunk_id", ctx.Param("trunk_id"), &trunkID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter trunk_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params UpdateTrunkParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UpdateTrunk(ctx, trunkID, params)
-	return err
-}
-
-// ReplaceTrunk converts echo context to params.
-func (w *ServerInterfaceWrapper) ReplaceTrunk(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "trunk_id" -------------
-	var trunkID TrunkID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "trunk_id", ctx.Param("trunk_id"), &trunkID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter trunk_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params ReplaceTrunkParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ReplaceTrunk(ctx, trunkID, params)
-	return err
-}
-
-// ListEndpoints converts echo context to params.
-func (w *ServerInterfaceWrapper) ListEndpoints(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "trunk_id" -------------
-	var trunkID TrunkID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "trunk_id", ctx.Param("trunk_id"), &trunkID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter trunk_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params ListEndpointsParams
-	// ------------- Optional query parameter "limit" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
-	}
-
-	// ------------- Optional query parameter "cursor" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
-	}
-
-	// ------------- Optional query parameter "name" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
-	}
-
-	// ------------- Optional query parameter "external_id" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "external_id", ctx.QueryParams(), &params.ExternalID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter external_id: %s", err))
-	}
-
-	// ------------- Optional query parameter "enabled" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "enabled", ctx.QueryParams(), &params.Enabled, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter enabled: %s", err))
-	}
-
-	// ------------- Optional query parameter "label" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "label", ctx.QueryParams(), &params.Label, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter label: %s", err))
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ListEndpoints(ctx, trunkID, params)
-	return err
-}
-
-// CreateEndpoint converts echo context to params.
-func (w *ServerInterfaceWrapper) CreateEndpoint(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "trunk_id" -------------
-	var trunkID TrunkID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "trunk_id", ctx.Param("trunk_id"), &trunkID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter trunk_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params CreateEndpointParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateEndpoint(ctx, trunkID, params)
-	return err
-}
-
-// UpsertEndpoint converts echo context to params.
-func (w *ServerInterfaceWrapper) UpsertEndpoint(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "trunk_id" -------------
-	var trunkID TrunkID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "trunk_id", ctx.Param("trunk_id"), &trunkID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter trunk_id: %s", err))
-	}
-
-	// ------------- Path parameter "external_id" -------------
-	var externalID ExternalID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "external_id", ctx.Param("external_id"), &externalID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter external_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params UpsertEndpointParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-	// ------------- Optional header parameter "If-None-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
-		var IfNoneMatch IfNoneMatchCreate
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
-		}
-
-		params.IfNoneMatch = &IfNoneMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UpsertEndpoint(ctx, trunkID, externalID, params)
-	return err
-}
-
-// DeleteEndpoint converts echo context to params.
-func (w *ServerInterfaceWrapper) DeleteEndpoint(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "trunk_id" -------------
-	var trunkID TrunkID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "trunk_id", ctx.Param("trunk_id"), &trunkID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter trunk_id: %s", err))
-	}
-
-	// ------------- Path parameter "endpoint_id" -------------
-	var endpointID EndpointID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "endpoint_id", ctx.Param("endpoint_id"), &endpointID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter endpoint_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params DeleteEndpointParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.DeleteEndpoint(ctx, trunkID, endpointID, params)
-	return err
-}
-
-// GetEndpoint converts echo context to params.
-func (w *ServerInterfaceWrapper) GetEndpoint(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "trunk_id" -------------
-	var trunkID TrunkID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "trunk_id", ctx.Param("trunk_id"), &trunkID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter trunk_id: %s", err))
-	}
-
-	// ------------- Path parameter "endpoint_id" -------------
-	var endpointID EndpointID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "endpoint_id", ctx.Param("endpoint_id"), &endpointID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter endpoint_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params GetEndpointParams
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-None-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
-		var IfNoneMatch IfNoneMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
-		}
-
-		params.IfNoneMatch = &IfNoneMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetEndpoint(ctx, trunkID, endpointID, params)
-	return err
-}
-
-// UpdateEndpoint converts echo context to params.
-func (w *ServerInterfaceWrapper) UpdateEndpoint(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "trunk_id" -------------
-	var trunkID TrunkID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "trunk_id", ctx.Param("trunk_id"), &trunkID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter trunk_id: %s", err))
-	}
-
-	// ------------- Path parameter "endpoint_id" -------------
-	var endpointID EndpointID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "endpoint_id", ctx.Param("endpoint_id"), &endpointID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter endpoint_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params UpdateEndpointParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UpdateEndpoint(ctx, trunkID, endpointID, params)
-	return err
-}
-
-// ReplaceEndpoint converts echo context to params.
-func (w *ServerInterfaceWrapper) ReplaceEndpoint(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "trunk_id" -------------
-	var trunkID TrunkID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "trunk_id", ctx.Param("trunk_id"), &trunkID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter trunk_id: %s", err))
-	}
-
-	// ------------- Path parameter "endpoint_id" -------------
-	var endpointID EndpointID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "endpoint_id", ctx.Param("endpoint_id"), &endpointID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter endpoint_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params ReplaceEndpointParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ReplaceEndpoint(ctx, trunkID, endpointID, params)
-	return err
-}
-
-// ListIdentities converts echo context to params.
-func (w *ServerInterfaceWrapper) ListIdentities(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "trunk_id" -------------
-	var trunkID TrunkID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "trunk_id", ctx.Param("trunk_id"), &trunkID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter trunk_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params ListIdentitiesParams
-	// ------------- Optional query parameter "limit" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
-	}
-
-	// ------------- Optional query parameter "cursor" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
-	}
-
-	// ------------- Optional query parameter "name" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
-	}
-
-	// ------------- Optional query parameter "external_id" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "external_id", ctx.QueryParams(), &params.ExternalID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter external_id: %s", err))
-	}
-
-	// ------------- Optional query parameter "enabled" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "enabled", ctx.QueryParams(), &params.Enabled, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter enabled: %s", err))
-	}
-
-	// ------------- Optional query parameter "label" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "label", ctx.QueryParams(), &params.Label, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter label: %s", err))
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ListIdentities(ctx, trunkID, params)
-	return err
-}
-
-// CreateIdentity converts echo context to params.
-func (w *ServerInterfaceWrapper) CreateIdentity(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "trunk_id" -------------
-	var trunkID TrunkID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "trunk_id", ctx.Param("trunk_id"), &trunkID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter trunk_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params CreateIdentityParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateIdentity(ctx, trunkID, params)
-	return err
-}
-
-// UpsertIdentity converts echo context to params.
-func (w *ServerInterfaceWrapper) UpsertIdentity(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "trunk_id" -------------
-	var trunkID TrunkID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "trunk_id", ctx.Param("trunk_id"), &trunkID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter trunk_id: %s", err))
-	}
-
-	// ------------- Path parameter "external_id" -------------
-	var externalID ExternalID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "external_id", ctx.Param("external_id"), &externalID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter external_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params UpsertIdentityParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-	// ------------- Optional header parameter "If-None-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
-		var IfNoneMatch IfNoneMatchCreate
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
-		}
-
-		params.IfNoneMatch = &IfNoneMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UpsertIdentity(ctx, trunkID, externalID, params)
-	return err
-}
-
-// DeleteIdentity converts echo context to params.
-func (w *ServerInterfaceWrapper) DeleteIdentity(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "trunk_id" -------------
-	var trunkID TrunkID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "trunk_id", ctx.Param("trunk_id"), &trunkID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter trunk_id: %s", err))
-	}
-
-	// ------------- Path parameter "identity_id" -------------
-	var identityID IdentityID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "identity_id", ctx.Param("identity_id"), &identityID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter identity_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params DeleteIdentityParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.DeleteIdentity(ctx, trunkID, identityID, params)
-	return err
-}
-
-// GetIdentity converts echo context to params.
-func (w *ServerInterfaceWrapper) GetIdentity(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "trunk_id" -------------
-	var trunkID TrunkID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "trunk_id", ctx.Param("trunk_id"), &trunkID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter trunk_id: %s", err))
-	}
-
-	// ------------- Path parameter "identity_id" -------------
-	var identityID IdentityID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "identity_id", ctx.Param("identity_id"), &identityID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter identity_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params GetIdentityParams
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-None-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
-		var IfNoneMatch IfNoneMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
-		}
-
-		params.IfNoneMatch = &IfNoneMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetIdentity(ctx, trunkID, identityID, params)
-	return err
-}
-
-// UpdateIdentity converts echo context to params.
-func (w *ServerInterfaceWrapper) UpdateIdentity(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "trunk_id" -------------
-	var trunkID TrunkID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "trunk_id", ctx.Param("trunk_id"), &trunkID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter trunk_id: %s", err))
-	}
-
-	// ------------- Path parameter "identity_id" -------------
-	var identityID IdentityID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "identity_id", ctx.Param("identity_id"), &identityID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter identity_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params UpdateIdentityParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UpdateIdentity(ctx, trunkID, identityID, params)
-	return err
-}
-
-// ReplaceIdentity converts echo context to params.
-func (w *ServerInterfaceWrapper) ReplaceIdentity(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "trunk_id" -------------
-	var trunkID TrunkID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "trunk_id", ctx.Param("trunk_id"), &trunkID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter trunk_id: %s", err))
-	}
-
-	// ------------- Path parameter "identity_id" -------------
-	var identityID IdentityID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "identity_id", ctx.Param("identity_id"), &identityID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter identity_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params ReplaceIdentityParams
-	// ------------- Optional query parameter "dry_run" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "If-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch IfMatch
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
-		}
-
-		params.IfMatch = &IfMatch
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ReplaceIdentity(ctx, trunkID, identityID, params)
 	return err
 }
 
@@ -9928,13 +6662,6 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/metrics", wrapper.GetMetrics, options.OperationMiddlewares["getMetrics"]...)
 	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetSpecification, options.OperationMiddlewares["getSpecification"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
-	router.GET(options.BaseURL+"/v1/api-keys", wrapper.ListAPIKeys, options.OperationMiddlewares["listAPIKeys"]...)
-	router.POST(options.BaseURL+"/v1/api-keys", wrapper.CreateAPIKey, options.OperationMiddlewares["createAPIKey"]...)
-	router.DELETE(options.BaseURL+"/v1/api-keys/:api_key_id", wrapper.DeleteAPIKey, options.OperationMiddlewares["deleteAPIKey"]...)
-	router.GET(options.BaseURL+"/v1/api-keys/:api_key_id", wrapper.GetAPIKey, options.OperationMiddlewares["getAPIKey"]...)
-	router.PATCH(options.BaseURL+"/v1/api-keys/:api_key_id", wrapper.UpdateAPIKey, options.OperationMiddlewares["updateAPIKey"]...)
-	router.PUT(options.BaseURL+"/v1/api-keys/:api_key_id", wrapper.ReplaceAPIKey, options.OperationMiddlewares["replaceAPIKey"]...)
-	router.PUT(options.BaseURL+"/v1/api-keys/by-external-id/:external_id", wrapper.UpsertAPIKey, options.OperationMiddlewares["upsertAPIKey"]...)
 	router.GET(options.BaseURL+"/v1/audit-events", wrapper.ListAuditEvents, options.OperationMiddlewares["listAuditEvents"]...)
 	router.GET(options.BaseURL+"/v1/calls", wrapper.ListCalls, options.OperationMiddlewares["listCalls"]...)
 	router.DELETE(options.BaseURL+"/v1/calls/:call_id", wrapper.HangUpCall, options.OperationMiddlewares["hangUpCall"]...)
@@ -9944,84 +6671,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/cdrs", wrapper.ListCDRs, options.OperationMiddlewares["listCDRs"]...)
 	router.GET(options.BaseURL+"/v1/cdrs/:cdr_id", wrapper.GetCDR, options.OperationMiddlewares["getCDR"]...)
 	router.GET(options.BaseURL+"/v1/config/status", wrapper.GetConfigStatus, options.OperationMiddlewares["getConfigStatus"]...)
-	router.GET(options.BaseURL+"/v1/media-pools", wrapper.ListMediaPools, options.OperationMiddlewares["listMediaPools"]...)
-	router.POST(options.BaseURL+"/v1/media-pools", wrapper.CreateMediaPool, options.OperationMiddlewares["createMediaPool"]...)
-	router.DELETE(options.BaseURL+"/v1/media-pools/:media_pool_id", wrapper.DeleteMediaPool, options.OperationMiddlewares["deleteMediaPool"]...)
-	router.GET(options.BaseURL+"/v1/media-pools/:media_pool_id", wrapper.GetMediaPool, options.OperationMiddlewares["getMediaPool"]...)
-	router.PATCH(options.BaseURL+"/v1/media-pools/:media_pool_id", wrapper.UpdateMediaPool, options.OperationMiddlewares["updateMediaPool"]...)
-	router.PUT(options.BaseURL+"/v1/media-pools/:media_pool_id", wrapper.ReplaceMediaPool, options.OperationMiddlewares["replaceMediaPool"]...)
-	router.PUT(options.BaseURL+"/v1/media-pools/by-external-id/:external_id", wrapper.UpsertMediaPool, options.OperationMiddlewares["upsertMediaPool"]...)
-	router.GET(options.BaseURL+"/v1/realms", wrapper.ListRealms, options.OperationMiddlewares["listRealms"]...)
-	router.POST(options.BaseURL+"/v1/realms", wrapper.CreateRealm, options.OperationMiddlewares["createRealm"]...)
-	router.DELETE(options.BaseURL+"/v1/realms/:realm_id", wrapper.DeleteRealm, options.OperationMiddlewares["deleteRealm"]...)
-	router.GET(options.BaseURL+"/v1/realms/:realm_id", wrapper.GetRealm, options.OperationMiddlewares["getRealm"]...)
-	router.PATCH(options.BaseURL+"/v1/realms/:realm_id", wrapper.UpdateRealm, options.OperationMiddlewares["updateRealm"]...)
-	router.PUT(options.BaseURL+"/v1/realms/:realm_id", wrapper.ReplaceRealm, options.OperationMiddlewares["replaceRealm"]...)
-	router.PUT(options.BaseURL+"/v1/realms/by-external-id/:external_id", wrapper.UpsertRealm, options.OperationMiddlewares["upsertRealm"]...)
-	router.GET(options.BaseURL+"/v1/route-lists", wrapper.ListRouteLists, options.OperationMiddlewares["listRouteLists"]...)
-	router.POST(options.BaseURL+"/v1/route-lists", wrapper.CreateRouteList, options.OperationMiddlewares["createRouteList"]...)
-	router.DELETE(options.BaseURL+"/v1/route-lists/:route_list_id", wrapper.DeleteRouteList, options.OperationMiddlewares["deleteRouteList"]...)
-	router.GET(options.BaseURL+"/v1/route-lists/:route_list_id", wrapper.GetRouteList, options.OperationMiddlewares["getRouteList"]...)
-	router.PATCH(options.BaseURL+"/v1/route-lists/:route_list_id", wrapper.UpdateRouteList, options.OperationMiddlewares["updateRouteList"]...)
-	router.PUT(options.BaseURL+"/v1/route-lists/:route_list_id", wrapper.ReplaceRouteList, options.OperationMiddlewares["replaceRouteList"]...)
-	router.GET(options.BaseURL+"/v1/route-lists/:route_list_id/targets", wrapper.ListTargets, options.OperationMiddlewares["listTargets"]...)
-	router.POST(options.BaseURL+"/v1/route-lists/:route_list_id/targets", wrapper.CreateTarget, options.OperationMiddlewares["createTarget"]...)
-	router.DELETE(options.BaseURL+"/v1/route-lists/:route_list_id/targets/:target_id", wrapper.DeleteTarget, options.OperationMiddlewares["deleteTarget"]...)
-	router.GET(options.BaseURL+"/v1/route-lists/:route_list_id/targets/:target_id", wrapper.GetTarget, options.OperationMiddlewares["getTarget"]...)
-	router.PATCH(options.BaseURL+"/v1/route-lists/:route_list_id/targets/:target_id", wrapper.UpdateTarget, options.OperationMiddlewares["updateTarget"]...)
-	router.PUT(options.BaseURL+"/v1/route-lists/:route_list_id/targets/:target_id", wrapper.ReplaceTarget, options.OperationMiddlewares["replaceTarget"]...)
-	router.PUT(options.BaseURL+"/v1/route-lists/:route_list_id/targets/by-external-id/:external_id", wrapper.UpsertTarget, options.OperationMiddlewares["upsertTarget"]...)
-	router.PUT(options.BaseURL+"/v1/route-lists/by-external-id/:external_id", wrapper.UpsertRouteList, options.OperationMiddlewares["upsertRouteList"]...)
-	router.GET(options.BaseURL+"/v1/routing-plans", wrapper.ListRoutingPlans, options.OperationMiddlewares["listRoutingPlans"]...)
-	router.POST(options.BaseURL+"/v1/routing-plans", wrapper.CreateRoutingPlan, options.OperationMiddlewares["createRoutingPlan"]...)
-	router.DELETE(options.BaseURL+"/v1/routing-plans/:routing_plan_id", wrapper.DeleteRoutingPlan, options.OperationMiddlewares["deleteRoutingPlan"]...)
-	router.GET(options.BaseURL+"/v1/routing-plans/:routing_plan_id", wrapper.GetRoutingPlan, options.OperationMiddlewares["getRoutingPlan"]...)
-	router.PATCH(options.BaseURL+"/v1/routing-plans/:routing_plan_id", wrapper.UpdateRoutingPlan, options.OperationMiddlewares["updateRoutingPlan"]...)
-	router.PUT(options.BaseURL+"/v1/routing-plans/:routing_plan_id", wrapper.ReplaceRoutingPlan, options.OperationMiddlewares["replaceRoutingPlan"]...)
-	router.GET(options.BaseURL+"/v1/routing-plans/:routing_plan_id/rules", wrapper.ListRules, options.OperationMiddlewares["listRules"]...)
-	router.POST(options.BaseURL+"/v1/routing-plans/:routing_plan_id/rules", wrapper.CreateRule, options.OperationMiddlewares["createRule"]...)
-	router.DELETE(options.BaseURL+"/v1/routing-plans/:routing_plan_id/rules/:rule_id", wrapper.DeleteRule, options.OperationMiddlewares["deleteRule"]...)
-	router.GET(options.BaseURL+"/v1/routing-plans/:routing_plan_id/rules/:rule_id", wrapper.GetRule, options.OperationMiddlewares["getRule"]...)
-	router.PATCH(options.BaseURL+"/v1/routing-plans/:routing_plan_id/rules/:rule_id", wrapper.UpdateRule, options.OperationMiddlewares["updateRule"]...)
-	router.PUT(options.BaseURL+"/v1/routing-plans/:routing_plan_id/rules/:rule_id", wrapper.ReplaceRule, options.OperationMiddlewares["replaceRule"]...)
-	router.PUT(options.BaseURL+"/v1/routing-plans/:routing_plan_id/rules/by-external-id/:external_id", wrapper.UpsertRule, options.OperationMiddlewares["upsertRule"]...)
-	router.PUT(options.BaseURL+"/v1/routing-plans/by-external-id/:external_id", wrapper.UpsertRoutingPlan, options.OperationMiddlewares["upsertRoutingPlan"]...)
 	router.POST(options.BaseURL+"/v1/routing/explain", wrapper.ExplainRouting, options.OperationMiddlewares["explainRouting"]...)
-	router.GET(options.BaseURL+"/v1/sip-interfaces", wrapper.ListSIPInterfaces, options.OperationMiddlewares["listSIPInterfaces"]...)
-	router.POST(options.BaseURL+"/v1/sip-interfaces", wrapper.CreateSIPInterface, options.OperationMiddlewares["createSIPInterface"]...)
-	router.DELETE(options.BaseURL+"/v1/sip-interfaces/:sip_interface_id", wrapper.DeleteSIPInterface, options.OperationMiddlewares["deleteSIPInterface"]...)
-	router.GET(options.BaseURL+"/v1/sip-interfaces/:sip_interface_id", wrapper.GetSIPInterface, options.OperationMiddlewares["getSIPInterface"]...)
-	router.PATCH(options.BaseURL+"/v1/sip-interfaces/:sip_interface_id", wrapper.UpdateSIPInterface, options.OperationMiddlewares["updateSIPInterface"]...)
-	router.PUT(options.BaseURL+"/v1/sip-interfaces/:sip_interface_id", wrapper.ReplaceSIPInterface, options.OperationMiddlewares["replaceSIPInterface"]...)
-	router.PUT(options.BaseURL+"/v1/sip-interfaces/by-external-id/:external_id", wrapper.UpsertSIPInterface, options.OperationMiddlewares["upsertSIPInterface"]...)
-	router.GET(options.BaseURL+"/v1/tenants", wrapper.ListTenants, options.OperationMiddlewares["listTenants"]...)
-	router.POST(options.BaseURL+"/v1/tenants", wrapper.CreateTenant, options.OperationMiddlewares["createTenant"]...)
-	router.DELETE(options.BaseURL+"/v1/tenants/:tenant_id", wrapper.DeleteTenant, options.OperationMiddlewares["deleteTenant"]...)
-	router.GET(options.BaseURL+"/v1/tenants/:tenant_id", wrapper.GetTenant, options.OperationMiddlewares["getTenant"]...)
-	router.PATCH(options.BaseURL+"/v1/tenants/:tenant_id", wrapper.UpdateTenant, options.OperationMiddlewares["updateTenant"]...)
-	router.PUT(options.BaseURL+"/v1/tenants/:tenant_id", wrapper.ReplaceTenant, options.OperationMiddlewares["replaceTenant"]...)
-	router.PUT(options.BaseURL+"/v1/tenants/by-external-id/:external_id", wrapper.UpsertTenant, options.OperationMiddlewares["upsertTenant"]...)
-	router.GET(options.BaseURL+"/v1/trunks", wrapper.ListTrunks, options.OperationMiddlewares["listTrunks"]...)
-	router.POST(options.BaseURL+"/v1/trunks", wrapper.CreateTrunk, options.OperationMiddlewares["createTrunk"]...)
-	router.DELETE(options.BaseURL+"/v1/trunks/:trunk_id", wrapper.DeleteTrunk, options.OperationMiddlewares["deleteTrunk"]...)
-	router.GET(options.BaseURL+"/v1/trunks/:trunk_id", wrapper.GetTrunk, options.OperationMiddlewares["getTrunk"]...)
-	router.PATCH(options.BaseURL+"/v1/trunks/:trunk_id", wrapper.UpdateTrunk, options.OperationMiddlewares["updateTrunk"]...)
-	router.PUT(options.BaseURL+"/v1/trunks/:trunk_id", wrapper.ReplaceTrunk, options.OperationMiddlewares["replaceTrunk"]...)
-	router.GET(options.BaseURL+"/v1/trunks/:trunk_id/endpoints", wrapper.ListEndpoints, options.OperationMiddlewares["listEndpoints"]...)
-	router.POST(options.BaseURL+"/v1/trunks/:trunk_id/endpoints", wrapper.CreateEndpoint, options.OperationMiddlewares["createEndpoint"]...)
-	router.DELETE(options.BaseURL+"/v1/trunks/:trunk_id/endpoints/:endpoint_id", wrapper.DeleteEndpoint, options.OperationMiddlewares["deleteEndpoint"]...)
-	router.GET(options.BaseURL+"/v1/trunks/:trunk_id/endpoints/:endpoint_id", wrapper.GetEndpoint, options.OperationMiddlewares["getEndpoint"]...)
-	router.PATCH(options.BaseURL+"/v1/trunks/:trunk_id/endpoints/:endpoint_id", wrapper.UpdateEndpoint, options.OperationMiddlewares["updateEndpoint"]...)
-	router.PUT(options.BaseURL+"/v1/trunks/:trunk_id/endpoints/:endpoint_id", wrapper.ReplaceEndpoint, options.OperationMiddlewares["replaceEndpoint"]...)
-	router.PUT(options.BaseURL+"/v1/trunks/:trunk_id/endpoints/by-external-id/:external_id", wrapper.UpsertEndpoint, options.OperationMiddlewares["upsertEndpoint"]...)
-	router.GET(options.BaseURL+"/v1/trunks/:trunk_id/identities", wrapper.ListIdentities, options.OperationMiddlewares["listIdentities"]...)
-	router.POST(options.BaseURL+"/v1/trunks/:trunk_id/identities", wrapper.CreateIdentity, options.OperationMiddlewares["createIdentity"]...)
-	router.DELETE(options.BaseURL+"/v1/trunks/:trunk_id/identities/:identity_id", wrapper.DeleteIdentity, options.OperationMiddlewares["deleteIdentity"]...)
-	router.GET(options.BaseURL+"/v1/trunks/:trunk_id/identities/:identity_id", wrapper.GetIdentity, options.OperationMiddlewares["getIdentity"]...)
-	router.PATCH(options.BaseURL+"/v1/trunks/:trunk_id/identities/:identity_id", wrapper.UpdateIdentity, options.OperationMiddlewares["updateIdentity"]...)
-	router.PUT(options.BaseURL+"/v1/trunks/:trunk_id/identities/:identity_id", wrapper.ReplaceIdentity, options.OperationMiddlewares["replaceIdentity"]...)
-	router.PUT(options.BaseURL+"/v1/trunks/:trunk_id/identities/by-external-id/:external_id", wrapper.UpsertIdentity, options.OperationMiddlewares["upsertIdentity"]...)
-	router.PUT(options.BaseURL+"/v1/trunks/by-external-id/:external_id", wrapper.UpsertTrunk, options.OperationMiddlewares["upsertTrunk"]...)
 	router.GET(options.BaseURL+"/v1/whoami", wrapper.WhoAmI, options.OperationMiddlewares["whoAmI"]...)
 	router.GET(options.BaseURL+"/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
 
@@ -10223,232 +6873,6 @@ func (response GetReadiness200JSONResponse) VisitGetReadinessResponse(w http.Res
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListAPIKeysRequestObject struct {
-	Params ListAPIKeysParams
-}
-
-type ListAPIKeysResponseObject interface {
-	VisitListAPIKeysResponse(w http.ResponseWriter) error
-}
-
-type ListAPIKeys200JSONResponse APIKeyPage
-
-func (response ListAPIKeys200JSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateAPIKeyRequestObject struct {
-	Params CreateAPIKeyParams
-	Body   *CreateAPIKeyJSONRequestBody
-}
-
-type CreateAPIKeyResponseObject interface {
-	VisitCreateAPIKeyResponse(w http.ResponseWriter) error
-}
-
-type CreateAPIKey201ResponseHeaders struct {
-	ETag                string
-	IdempotencyReplayed *string
-	Location            string
-}
-
-type CreateAPIKey201JSONResponse struct {
-	Body    APIKeyCreated
-	Headers CreateAPIKey201ResponseHeaders
-}
-
-func (response CreateAPIKey201JSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	if response.Headers.IdempotencyReplayed != nil {
-		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
-	}
-	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
-	w.WriteHeader(201)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpsertAPIKeyRequestObject struct {
-	ExternalID ExternalID `json:"external_id"`
-	Params     UpsertAPIKeyParams
-	Body       *UpsertAPIKeyJSONRequestBody
-}
-
-type UpsertAPIKeyResponseObject interface {
-	VisitUpsertAPIKeyResponse(w http.ResponseWriter) error
-}
-
-type UpsertAPIKey200ResponseHeaders struct {
-	ETag string
-}
-
-type UpsertAPIKey200JSONResponse struct {
-	Body    APIKey
-	Headers UpsertAPIKey200ResponseHeaders
-}
-
-func (response UpsertAPIKey200JSONResponse) VisitUpsertAPIKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpsertAPIKey201ResponseHeaders struct {
-	ETag     string
-	Location string
-}
-
-type UpsertAPIKey201JSONResponse struct {
-	Body    APIKeyCreated
-	Headers UpsertAPIKey201ResponseHeaders
-}
-
-func (response UpsertAPIKey201JSONResponse) VisitUpsertAPIKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
-	w.WriteHeader(201)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeleteAPIKeyRequestObject struct {
-	APIKeyID APIKeyID `json:"api_key_id"`
-	Params   DeleteAPIKeyParams
-}
-
-type DeleteAPIKeyResponseObject interface {
-	VisitDeleteAPIKeyResponse(w http.ResponseWriter) error
-}
-
-type DeleteAPIKey204Response struct {
-}
-
-func (response DeleteAPIKey204Response) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
-	w.WriteHeader(204)
-	return nil
-}
-
-type GetAPIKeyRequestObject struct {
-	APIKeyID APIKeyID `json:"api_key_id"`
-}
-
-type GetAPIKeyResponseObject interface {
-	VisitGetAPIKeyResponse(w http.ResponseWriter) error
-}
-
-type GetAPIKey200ResponseHeaders struct {
-	ETag string
-}
-
-type GetAPIKey200JSONResponse struct {
-	Body    APIKey
-	Headers GetAPIKey200ResponseHeaders
-}
-
-func (response GetAPIKey200JSONResponse) VisitGetAPIKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpdateAPIKeyRequestObject struct {
-	APIKeyID APIKeyID `json:"api_key_id"`
-	Params   UpdateAPIKeyParams
-	Body     *UpdateAPIKeyApplicationMergePatchPlusJSONRequestBody
-}
-
-type UpdateAPIKeyResponseObject interface {
-	VisitUpdateAPIKeyResponse(w http.ResponseWriter) error
-}
-
-type UpdateAPIKey200ResponseHeaders struct {
-	ETag string
-}
-
-type UpdateAPIKey200JSONResponse struct {
-	Body    APIKey
-	Headers UpdateAPIKey200ResponseHeaders
-}
-
-func (response UpdateAPIKey200JSONResponse) VisitUpdateAPIKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReplaceAPIKeyRequestObject struct {
-	APIKeyID APIKeyID `json:"api_key_id"`
-	Params   ReplaceAPIKeyParams
-	Body     *ReplaceAPIKeyJSONRequestBody
-}
-
-type ReplaceAPIKeyResponseObject interface {
-	VisitReplaceAPIKeyResponse(w http.ResponseWriter) error
-}
-
-type ReplaceAPIKey200ResponseHeaders struct {
-	ETag string
-}
-
-type ReplaceAPIKey200JSONResponse struct {
-	Body    APIKey
-	Headers ReplaceAPIKey200ResponseHeaders
-}
-
-func (response ReplaceAPIKey200JSONResponse) VisitReplaceAPIKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -10688,1381 +7112,6 @@ func (response GetConfigStatus200JSONResponse) VisitGetConfigStatusResponse(w ht
 	return err
 }
 
-type ListMediaPoolsRequestObject struct {
-	Params ListMediaPoolsParams
-}
-
-type ListMediaPoolsResponseObject interface {
-	VisitListMediaPoolsResponse(w http.ResponseWriter) error
-}
-
-type ListMediaPools200JSONResponse MediaPoolPage
-
-func (response ListMediaPools200JSONResponse) VisitListMediaPoolsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateMediaPoolRequestObject struct {
-	Params CreateMediaPoolParams
-	Body   *CreateMediaPoolJSONRequestBody
-}
-
-type CreateMediaPoolResponseObject interface {
-	VisitCreateMediaPoolResponse(w http.ResponseWriter) error
-}
-
-type CreateMediaPool201ResponseHeaders struct {
-	ETag                string
-	IdempotencyReplayed *string
-	Location            string
-}
-
-type CreateMediaPool201JSONResponse struct {
-	Body    MediaPool
-	Headers CreateMediaPool201ResponseHeaders
-}
-
-func (response CreateMediaPool201JSONResponse) VisitCreateMediaPoolResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	if response.Headers.IdempotencyReplayed != nil {
-		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
-	}
-	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
-	w.WriteHeader(201)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpsertMediaPoolRequestObject struct {
-	ExternalID ExternalID `json:"external_id"`
-	Params     UpsertMediaPoolParams
-	Body       *UpsertMediaPoolJSONRequestBody
-}
-
-type UpsertMediaPoolResponseObject interface {
-	VisitUpsertMediaPoolResponse(w http.ResponseWriter) error
-}
-
-type UpsertMediaPool200ResponseHeaders struct {
-	ETag string
-}
-
-type UpsertMediaPool200JSONResponse struct {
-	Body    MediaPool
-	Headers UpsertMediaPool200ResponseHeaders
-}
-
-func (response UpsertMediaPool200JSONResponse) VisitUpsertMediaPoolResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpsertMediaPool201ResponseHeaders struct {
-	ETag     string
-	Location string
-}
-
-type UpsertMediaPool201JSONResponse struct {
-	Body    MediaPool
-	Headers UpsertMediaPool201ResponseHeaders
-}
-
-func (response UpsertMediaPool201JSONResponse) VisitUpsertMediaPoolResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
-	w.WriteHeader(201)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeleteMediaPoolRequestObject struct {
-	MediaPoolID MediaPoolID `json:"media_pool_id"`
-	Params      DeleteMediaPoolParams
-}
-
-type DeleteMediaPoolResponseObject interface {
-	VisitDeleteMediaPoolResponse(w http.ResponseWriter) error
-}
-
-type DeleteMediaPool204Response struct {
-}
-
-func (response DeleteMediaPool204Response) VisitDeleteMediaPoolResponse(w http.ResponseWriter) error {
-	w.WriteHeader(204)
-	return nil
-}
-
-type GetMediaPoolRequestObject struct {
-	MediaPoolID MediaPoolID `json:"media_pool_id"`
-}
-
-type GetMediaPoolResponseObject interface {
-	VisitGetMediaPoolResponse(w http.ResponseWriter) error
-}
-
-type GetMediaPool200ResponseHeaders struct {
-	ETag string
-}
-
-type GetMediaPool200JSONResponse struct {
-	Body    MediaPool
-	Headers GetMediaPool200ResponseHeaders
-}
-
-func (response GetMediaPool200JSONResponse) VisitGetMediaPoolResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpdateMediaPoolRequestObject struct {
-	MediaPoolID MediaPoolID `json:"media_pool_id"`
-	Params      UpdateMediaPoolParams
-	Body        *UpdateMediaPoolApplicationMergePatchPlusJSONRequestBody
-}
-
-type UpdateMediaPoolResponseObject interface {
-	VisitUpdateMediaPoolResponse(w http.ResponseWriter) error
-}
-
-type UpdateMediaPool200ResponseHeaders struct {
-	ETag string
-}
-
-type UpdateMediaPool200JSONResponse struct {
-	Body    MediaPool
-	Headers UpdateMediaPool200ResponseHeaders
-}
-
-func (response UpdateMediaPool200JSONResponse) VisitUpdateMediaPoolResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReplaceMediaPoolRequestObject struct {
-	MediaPoolID MediaPoolID `json:"media_pool_id"`
-	Params      ReplaceMediaPoolParams
-	Body        *ReplaceMediaPoolJSONRequestBody
-}
-
-type ReplaceMediaPoolResponseObject interface {
-	VisitReplaceMediaPoolResponse(w http.ResponseWriter) error
-}
-
-type ReplaceMediaPool200ResponseHeaders struct {
-	ETag string
-}
-
-type ReplaceMediaPool200JSONResponse struct {
-	Body    MediaPool
-	Headers ReplaceMediaPool200ResponseHeaders
-}
-
-func (response ReplaceMediaPool200JSONResponse) VisitReplaceMediaPoolResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListRealmsRequestObject struct {
-	Params ListRealmsParams
-}
-
-type ListRealmsResponseObject interface {
-	VisitListRealmsResponse(w http.ResponseWriter) error
-}
-
-type ListRealms200JSONResponse RealmPage
-
-func (response ListRealms200JSONResponse) VisitListRealmsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateRealmRequestObject struct {
-	Params CreateRealmParams
-	Body   *CreateRealmJSONRequestBody
-}
-
-type CreateRealmResponseObject interface {
-	VisitCreateRealmResponse(w http.ResponseWriter) error
-}
-
-type CreateRealm201ResponseHeaders struct {
-	ETag                string
-	IdempotencyReplayed *string
-	Location            string
-}
-
-type CreateRealm201JSONResponse struct {
-	Body    Realm
-	Headers CreateRealm201ResponseHeaders
-}
-
-func (response CreateRealm201JSONResponse) VisitCreateRealmResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	if response.Headers.IdempotencyReplayed != nil {
-		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
-	}
-	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
-	w.WriteHeader(201)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpsertRealmRequestObject struct {
-	ExternalID ExternalID `json:"external_id"`
-	Params     UpsertRealmParams
-	Body       *UpsertRealmJSONRequestBody
-}
-
-type UpsertRealmResponseObject interface {
-	VisitUpsertRealmResponse(w http.ResponseWriter) error
-}
-
-type UpsertRealm200ResponseHeaders struct {
-	ETag string
-}
-
-type UpsertRealm200JSONResponse struct {
-	Body    Realm
-	Headers UpsertRealm200ResponseHeaders
-}
-
-func (response UpsertRealm200JSONResponse) VisitUpsertRealmResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpsertRealm201ResponseHeaders struct {
-	ETag     string
-	Location string
-}
-
-type UpsertRealm201JSONResponse struct {
-	Body    Realm
-	Headers UpsertRealm201ResponseHeaders
-}
-
-func (response UpsertRealm201JSONResponse) VisitUpsertRealmResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
-	w.WriteHeader(201)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeleteRealmRequestObject struct {
-	RealmID RealmID `json:"realm_id"`
-	Params  DeleteRealmParams
-}
-
-type DeleteRealmResponseObject interface {
-	VisitDeleteRealmResponse(w http.ResponseWriter) error
-}
-
-type DeleteRealm204Response struct {
-}
-
-func (response DeleteRealm204Response) VisitDeleteRealmResponse(w http.ResponseWriter) error {
-	w.WriteHeader(204)
-	return nil
-}
-
-type GetRealmRequestObject struct {
-	RealmID RealmID `json:"realm_id"`
-	Params  GetRealmParams
-}
-
-type GetRealmResponseObject interface {
-	VisitGetRealmResponse(w http.ResponseWriter) error
-}
-
-type GetRealm200ResponseHeaders struct {
-	ETag string
-}
-
-type GetRealm200JSONResponse struct {
-	Body    Realm
-	Headers GetRealm200ResponseHeaders
-}
-
-func (response GetRealm200JSONResponse) VisitGetRealmResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpdateRealmRequestObject struct {
-	RealmID RealmID `json:"realm_id"`
-	Params  UpdateRealmParams
-	Body    *UpdateRealmApplicationMergePatchPlusJSONRequestBody
-}
-
-type UpdateRealmResponseObject interface {
-	VisitUpdateRealmResponse(w http.ResponseWriter) error
-}
-
-type UpdateRealm200ResponseHeaders struct {
-	ETag string
-}
-
-type UpdateRealm200JSONResponse struct {
-	Body    Realm
-	Headers UpdateRealm200ResponseHeaders
-}
-
-func (response UpdateRealm200JSONResponse) VisitUpdateRealmResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReplaceRealmRequestObject struct {
-	RealmID RealmID `json:"realm_id"`
-	Params  ReplaceRealmParams
-	Body    *ReplaceRealmJSONRequestBody
-}
-
-type ReplaceRealmResponseObject interface {
-	VisitReplaceRealmResponse(w http.ResponseWriter) error
-}
-
-type ReplaceRealm200ResponseHeaders struct {
-	ETag string
-}
-
-type ReplaceRealm200JSONResponse struct {
-	Body    Realm
-	Headers ReplaceRealm200ResponseHeaders
-}
-
-func (response ReplaceRealm200JSONResponse) VisitReplaceRealmResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListRouteListsRequestObject struct {
-	Params ListRouteListsParams
-}
-
-type ListRouteListsResponseObject interface {
-	VisitListRouteListsResponse(w http.ResponseWriter) error
-}
-
-type ListRouteLists200JSONResponse RouteListPage
-
-func (response ListRouteLists200JSONResponse) VisitListRouteListsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateRouteListRequestObject struct {
-	Params CreateRouteListParams
-	Body   *CreateRouteListJSONRequestBody
-}
-
-type CreateRouteListResponseObject interface {
-	VisitCreateRouteListResponse(w http.ResponseWriter) error
-}
-
-type CreateRouteList201ResponseHeaders struct {
-	ETag                string
-	IdempotencyReplayed *string
-	Location            string
-}
-
-type CreateRouteList201JSONResponse struct {
-	Body    RouteList
-	Headers CreateRouteList201ResponseHeaders
-}
-
-func (response CreateRouteList201JSONResponse) VisitCreateRouteListResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	if response.Headers.IdempotencyReplayed != nil {
-		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
-	}
-	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
-	w.WriteHeader(201)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpsertRouteListRequestObject struct {
-	ExternalID ExternalID `json:"external_id"`
-	Params     UpsertRouteListParams
-	Body       *UpsertRouteListJSONRequestBody
-}
-
-type UpsertRouteListResponseObject interface {
-	VisitUpsertRouteListResponse(w http.ResponseWriter) error
-}
-
-type UpsertRouteList200ResponseHeaders struct {
-	ETag string
-}
-
-type UpsertRouteList200JSONResponse struct {
-	Body    RouteList
-	Headers UpsertRouteList200ResponseHeaders
-}
-
-func (response UpsertRouteList200JSONResponse) VisitUpsertRouteListResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpsertRouteList201ResponseHeaders struct {
-	ETag     string
-	Location string
-}
-
-type UpsertRouteList201JSONResponse struct {
-	Body    RouteList
-	Headers UpsertRouteList201ResponseHeaders
-}
-
-func (response UpsertRouteList201JSONResponse) VisitUpsertRouteListResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
-	w.WriteHeader(201)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeleteRouteListRequestObject struct {
-	RouteListID RouteListID `json:"route_list_id"`
-	Params      DeleteRouteListParams
-}
-
-type DeleteRouteListResponseObject interface {
-	VisitDeleteRouteListResponse(w http.ResponseWriter) error
-}
-
-type DeleteRouteList204Response struct {
-}
-
-func (response DeleteRouteList204Response) VisitDeleteRouteListResponse(w http.ResponseWriter) error {
-	w.WriteHeader(204)
-	return nil
-}
-
-type GetRouteListRequestObject struct {
-	RouteListID RouteListID `json:"route_list_id"`
-	Params      GetRouteListParams
-}
-
-type GetRouteListResponseObject interface {
-	VisitGetRouteListResponse(w http.ResponseWriter) error
-}
-
-type GetRouteList200ResponseHeaders struct {
-	ETag string
-}
-
-type GetRouteList200JSONResponse struct {
-	Body    RouteList
-	Headers GetRouteList200ResponseHeaders
-}
-
-func (response GetRouteList200JSONResponse) VisitGetRouteListResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpdateRouteListRequestObject struct {
-	RouteListID RouteListID `json:"route_list_id"`
-	Params      UpdateRouteListParams
-	Body        *UpdateRouteListApplicationMergePatchPlusJSONRequestBody
-}
-
-type UpdateRouteListResponseObject interface {
-	VisitUpdateRouteListResponse(w http.ResponseWriter) error
-}
-
-type UpdateRouteList200ResponseHeaders struct {
-	ETag string
-}
-
-type UpdateRouteList200JSONResponse struct {
-	Body    RouteList
-	Headers UpdateRouteList200ResponseHeaders
-}
-
-func (response UpdateRouteList200JSONResponse) VisitUpdateRouteListResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReplaceRouteListRequestObject struct {
-	RouteListID RouteListID `json:"route_list_id"`
-	Params      ReplaceRouteListParams
-	Body        *ReplaceRouteListJSONRequestBody
-}
-
-type ReplaceRouteListResponseObject interface {
-	VisitReplaceRouteListResponse(w http.ResponseWriter) error
-}
-
-type ReplaceRouteList200ResponseHeaders struct {
-	ETag string
-}
-
-type ReplaceRouteList200JSONResponse struct {
-	Body    RouteList
-	Headers ReplaceRouteList200ResponseHeaders
-}
-
-func (response ReplaceRouteList200JSONResponse) VisitReplaceRouteListResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListTargetsRequestObject struct {
-	RouteListID RouteListID `json:"route_list_id"`
-	Params      ListTargetsParams
-}
-
-type ListTargetsResponseObject interface {
-	VisitListTargetsResponse(w http.ResponseWriter) error
-}
-
-type ListTargets200JSONResponse TargetPage
-
-func (response ListTargets200JSONResponse) VisitListTargetsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateTargetRequestObject struct {
-	RouteListID RouteListID `json:"route_list_id"`
-	Params      CreateTargetParams
-	Body        *CreateTargetJSONRequestBody
-}
-
-type CreateTargetResponseObject interface {
-	VisitCreateTargetResponse(w http.ResponseWriter) error
-}
-
-type CreateTarget201ResponseHeaders struct {
-	ETag                string
-	IdempotencyReplayed *string
-	Location            string
-}
-
-type CreateTarget201JSONResponse struct {
-	Body    Target
-	Headers CreateTarget201ResponseHeaders
-}
-
-func (response CreateTarget201JSONResponse) VisitCreateTargetResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	if response.Headers.IdempotencyReplayed != nil {
-		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
-	}
-	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
-	w.WriteHeader(201)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpsertTargetRequestObject struct {
-	RouteListID RouteListID `json:"route_list_id"`
-	ExternalID  ExternalID  `json:"external_id"`
-	Params      UpsertTargetParams
-	Body        *UpsertTargetJSONRequestBody
-}
-
-type UpsertTargetResponseObject interface {
-	VisitUpsertTargetResponse(w http.ResponseWriter) error
-}
-
-type UpsertTarget200ResponseHeaders struct {
-	ETag string
-}
-
-type UpsertTarget200JSONResponse struct {
-	Body    Target
-	Headers UpsertTarget200ResponseHeaders
-}
-
-func (response UpsertTarget200JSONResponse) VisitUpsertTargetResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpsertTarget201ResponseHeaders struct {
-	ETag     string
-	Location string
-}
-
-type UpsertTarget201JSONResponse struct {
-	Body    Target
-	Headers UpsertTarget201ResponseHeaders
-}
-
-func (response UpsertTarget201JSONResponse) VisitUpsertTargetResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
-	w.WriteHeader(201)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeleteTargetRequestObject struct {
-	RouteListID RouteListID `json:"route_list_id"`
-	TargetID    TargetID    `json:"target_id"`
-	Params      DeleteTargetParams
-}
-
-type DeleteTargetResponseObject interface {
-	VisitDeleteTargetResponse(w http.ResponseWriter) error
-}
-
-type DeleteTarget204Response struct {
-}
-
-func (response DeleteTarget204Response) VisitDeleteTargetResponse(w http.ResponseWriter) error {
-	w.WriteHeader(204)
-	return nil
-}
-
-type GetTargetRequestObject struct {
-	RouteListID RouteListID `json:"route_list_id"`
-	TargetID    TargetID    `json:"target_id"`
-	Params      GetTargetParams
-}
-
-type GetTargetResponseObject interface {
-	VisitGetTargetResponse(w http.ResponseWriter) error
-}
-
-type GetTarget200ResponseHeaders struct {
-	ETag string
-}
-
-type GetTarget200JSONResponse struct {
-	Body    Target
-	Headers GetTarget200ResponseHeaders
-}
-
-func (response GetTarget200JSONResponse) VisitGetTargetResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpdateTargetRequestObject struct {
-	RouteListID RouteListID `json:"route_list_id"`
-	TargetID    TargetID    `json:"target_id"`
-	Params      UpdateTargetParams
-	Body        *UpdateTargetApplicationMergePatchPlusJSONRequestBody
-}
-
-type UpdateTargetResponseObject interface {
-	VisitUpdateTargetResponse(w http.ResponseWriter) error
-}
-
-type UpdateTarget200ResponseHeaders struct {
-	ETag string
-}
-
-type UpdateTarget200JSONResponse struct {
-	Body    Target
-	Headers UpdateTarget200ResponseHeaders
-}
-
-func (response UpdateTarget200JSONResponse) VisitUpdateTargetResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReplaceTargetRequestObject struct {
-	RouteListID RouteListID `json:"route_list_id"`
-	TargetID    TargetID    `json:"target_id"`
-	Params      ReplaceTargetParams
-	Body        *ReplaceTargetJSONRequestBody
-}
-
-type ReplaceTargetResponseObject interface {
-	VisitReplaceTargetResponse(w http.ResponseWriter) error
-}
-
-type ReplaceTarget200ResponseHeaders struct {
-	ETag string
-}
-
-type ReplaceTarget200JSONResponse struct {
-	Body    Target
-	Headers ReplaceTarget200ResponseHeaders
-}
-
-func (response ReplaceTarget200JSONResponse) VisitReplaceTargetResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListRoutingPlansRequestObject struct {
-	Params ListRoutingPlansParams
-}
-
-type ListRoutingPlansResponseObject interface {
-	VisitListRoutingPlansResponse(w http.ResponseWriter) error
-}
-
-type ListRoutingPlans200JSONResponse RoutingPlanPage
-
-func (response ListRoutingPlans200JSONResponse) VisitListRoutingPlansResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateRoutingPlanRequestObject struct {
-	Params CreateRoutingPlanParams
-	Body   *CreateRoutingPlanJSONRequestBody
-}
-
-type CreateRoutingPlanResponseObject interface {
-	VisitCreateRoutingPlanResponse(w http.ResponseWriter) error
-}
-
-type CreateRoutingPlan201ResponseHeaders struct {
-	ETag                string
-	IdempotencyReplayed *string
-	Location            string
-}
-
-type CreateRoutingPlan201JSONResponse struct {
-	Body    RoutingPlan
-	Headers CreateRoutingPlan201ResponseHeaders
-}
-
-func (response CreateRoutingPlan201JSONResponse) VisitCreateRoutingPlanResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	if response.Headers.IdempotencyReplayed != nil {
-		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
-	}
-	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
-	w.WriteHeader(201)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpsertRoutingPlanRequestObject struct {
-	ExternalID ExternalID `json:"external_id"`
-	Params     UpsertRoutingPlanParams
-	Body       *UpsertRoutingPlanJSONRequestBody
-}
-
-type UpsertRoutingPlanResponseObject interface {
-	VisitUpsertRoutingPlanResponse(w http.ResponseWriter) error
-}
-
-type UpsertRoutingPlan200ResponseHeaders struct {
-	ETag string
-}
-
-type UpsertRoutingPlan200JSONResponse struct {
-	Body    RoutingPlan
-	Headers UpsertRoutingPlan200ResponseHeaders
-}
-
-func (response UpsertRoutingPlan200JSONResponse) VisitUpsertRoutingPlanResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpsertRoutingPlan201ResponseHeaders struct {
-	ETag     string
-	Location string
-}
-
-type UpsertRoutingPlan201JSONResponse struct {
-	Body    RoutingPlan
-	Headers UpsertRoutingPlan201ResponseHeaders
-}
-
-func (response UpsertRoutingPlan201JSONResponse) VisitUpsertRoutingPlanResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
-	w.WriteHeader(201)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeleteRoutingPlanRequestObject struct {
-	RoutingPlanID RoutingPlanID `json:"routing_plan_id"`
-	Params        DeleteRoutingPlanParams
-}
-
-type DeleteRoutingPlanResponseObject interface {
-	VisitDeleteRoutingPlanResponse(w http.ResponseWriter) error
-}
-
-type DeleteRoutingPlan204Response struct {
-}
-
-func (response DeleteRoutingPlan204Response) VisitDeleteRoutingPlanResponse(w http.ResponseWriter) error {
-	w.WriteHeader(204)
-	return nil
-}
-
-type GetRoutingPlanRequestObject struct {
-	RoutingPlanID RoutingPlanID `json:"routing_plan_id"`
-	Params        GetRoutingPlanParams
-}
-
-type GetRoutingPlanResponseObject interface {
-	VisitGetRoutingPlanResponse(w http.ResponseWriter) error
-}
-
-type GetRoutingPlan200ResponseHeaders struct {
-	ETag string
-}
-
-type GetRoutingPlan200JSONResponse struct {
-	Body    RoutingPlan
-	Headers GetRoutingPlan200ResponseHeaders
-}
-
-func (response GetRoutingPlan200JSONResponse) VisitGetRoutingPlanResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpdateRoutingPlanRequestObject struct {
-	RoutingPlanID RoutingPlanID `json:"routing_plan_id"`
-	Params        UpdateRoutingPlanParams
-	Body          *UpdateRoutingPlanApplicationMergePatchPlusJSONRequestBody
-}
-
-type UpdateRoutingPlanResponseObject interface {
-	VisitUpdateRoutingPlanResponse(w http.ResponseWriter) error
-}
-
-type UpdateRoutingPlan200ResponseHeaders struct {
-	ETag string
-}
-
-type UpdateRoutingPlan200JSONResponse struct {
-	Body    RoutingPlan
-	Headers UpdateRoutingPlan200ResponseHeaders
-}
-
-func (response UpdateRoutingPlan200JSONResponse) VisitUpdateRoutingPlanResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReplaceRoutingPlanRequestObject struct {
-	RoutingPlanID RoutingPlanID `json:"routing_plan_id"`
-	Params        ReplaceRoutingPlanParams
-	Body          *ReplaceRoutingPlanJSONRequestBody
-}
-
-type ReplaceRoutingPlanResponseObject interface {
-	VisitReplaceRoutingPlanResponse(w http.ResponseWriter) error
-}
-
-type ReplaceRoutingPlan200ResponseHeaders struct {
-	ETag string
-}
-
-type ReplaceRoutingPlan200JSONResponse struct {
-	Body    RoutingPlan
-	Headers ReplaceRoutingPlan200ResponseHeaders
-}
-
-func (response ReplaceRoutingPlan200JSONResponse) VisitReplaceRoutingPlanResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListRulesRequestObject struct {
-	RoutingPlanID RoutingPlanID `json:"routing_plan_id"`
-	Params        ListRulesParams
-}
-
-type ListRulesResponseObject interface {
-	VisitListRulesResponse(w http.ResponseWriter) error
-}
-
-type ListRules200JSONResponse RulePage
-
-func (response ListRules200JSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateRuleRequestObject struct {
-	RoutingPlanID RoutingPlanID `json:"routing_plan_id"`
-	Params        CreateRuleParams
-	Body          *CreateRuleJSONRequestBody
-}
-
-type CreateRuleResponseObject interface {
-	VisitCreateRuleResponse(w http.ResponseWriter) error
-}
-
-type CreateRule201ResponseHeaders struct {
-	ETag                string
-	IdempotencyReplayed *string
-	Location            string
-}
-
-type CreateRule201JSONResponse struct {
-	Body    Rule
-	Headers CreateRule201ResponseHeaders
-}
-
-func (response CreateRule201JSONResponse) VisitCreateRuleResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	if response.Headers.IdempotencyReplayed != nil {
-		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
-	}
-	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
-	w.WriteHeader(201)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpsertRuleRequestObject struct {
-	RoutingPlanID RoutingPlanID `json:"routing_plan_id"`
-	ExternalID    ExternalID    `json:"external_id"`
-	Params        UpsertRuleParams
-	Body          *UpsertRuleJSONRequestBody
-}
-
-type UpsertRuleResponseObject interface {
-	VisitUpsertRuleResponse(w http.ResponseWriter) error
-}
-
-type UpsertRule200ResponseHeaders struct {
-	ETag string
-}
-
-type UpsertRule200JSONResponse struct {
-	Body    Rule
-	Headers UpsertRule200ResponseHeaders
-}
-
-func (response UpsertRule200JSONResponse) VisitUpsertRuleResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpsertRule201ResponseHeaders struct {
-	ETag     string
-	Location string
-}
-
-type UpsertRule201JSONResponse struct {
-	Body    Rule
-	Headers UpsertRule201ResponseHeaders
-}
-
-func (response UpsertRule201JSONResponse) VisitUpsertRuleResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
-	w.WriteHeader(201)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeleteRuleRequestObject struct {
-	RoutingPlanID RoutingPlanID `json:"routing_plan_id"`
-	RuleID        RuleID        `json:"rule_id"`
-	Params        DeleteRuleParams
-}
-
-type DeleteRuleResponseObject interface {
-	VisitDeleteRuleResponse(w http.ResponseWriter) error
-}
-
-type DeleteRule204Response struct {
-}
-
-func (response DeleteRule204Response) VisitDeleteRuleResponse(w http.ResponseWriter) error {
-	w.WriteHeader(204)
-	return nil
-}
-
-type GetRuleRequestObject struct {
-	RoutingPlanID RoutingPlanID `json:"routing_plan_id"`
-	RuleID        RuleID        `json:"rule_id"`
-	Params        GetRuleParams
-}
-
-type GetRuleResponseObject interface {
-	VisitGetRuleResponse(w http.ResponseWriter) error
-}
-
-type GetRule200ResponseHeaders struct {
-	ETag string
-}
-
-type GetRule200JSONResponse struct {
-	Body    Rule
-	Headers GetRule200ResponseHeaders
-}
-
-func (response GetRule200JSONResponse) VisitGetRuleResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpdateRuleRequestObject struct {
-	RoutingPlanID RoutingPlanID `json:"routing_plan_id"`
-	RuleID        RuleID        `json:"rule_id"`
-	Params        UpdateRuleParams
-	Body          *UpdateRuleApplicationMergePatchPlusJSONRequestBody
-}
-
-type UpdateRuleResponseObject interface {
-	VisitUpdateRuleResponse(w http.ResponseWriter) error
-}
-
-type UpdateRule200ResponseHeaders struct {
-	ETag string
-}
-
-type UpdateRule200JSONResponse struct {
-	Body    Rule
-	Headers UpdateRule200ResponseHeaders
-}
-
-func (response UpdateRule200JSONResponse) VisitUpdateRuleResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReplaceRuleRequestObject struct {
-	RoutingPlanID RoutingPlanID `json:"routing_plan_id"`
-	RuleID        RuleID        `json:"rule_id"`
-	Params        ReplaceRuleParams
-	Body          *ReplaceRuleJSONRequestBody
-}
-
-type ReplaceRuleResponseObject interface {
-	VisitReplaceRuleResponse(w http.ResponseWriter) error
-}
-
-type ReplaceRule200ResponseHeaders struct {
-	ETag string
-}
-
-type ReplaceRule200JSONResponse struct {
-	Body    Rule
-	Headers ReplaceRule200ResponseHeaders
-}
-
-func (response ReplaceRule200JSONResponse) VisitReplaceRuleResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ExplainRoutingRequestObject struct {
 	Body *ExplainRoutingJSONRequestBody
 }
@@ -12080,1154 +7129,6 @@ func (response ExplainRouting200JSONResponse) VisitExplainRoutingResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListSIPInterfacesRequestObject struct {
-	Params ListSIPInterfacesParams
-}
-
-type ListSIPInterfacesResponseObject interface {
-	VisitListSIPInterfacesResponse(w http.ResponseWriter) error
-}
-
-type ListSIPInterfaces200JSONResponse SIPInterfacePage
-
-func (response ListSIPInterfaces200JSONResponse) VisitListSIPInterfacesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateSIPInterfaceRequestObject struct {
-	Params CreateSIPInterfaceParams
-	Body   *CreateSIPInterfaceJSONRequestBody
-}
-
-type CreateSIPInterfaceResponseObject interface {
-	VisitCreateSIPInterfaceResponse(w http.ResponseWriter) error
-}
-
-type CreateSIPInterface201ResponseHeaders struct {
-	ETag                string
-	IdempotencyReplayed *string
-	Location            string
-}
-
-type CreateSIPInterface201JSONResponse struct {
-	Body    SIPInterface
-	Headers CreateSIPInterface201ResponseHeaders
-}
-
-func (response CreateSIPInterface201JSONResponse) VisitCreateSIPInterfaceResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	if response.Headers.IdempotencyReplayed != nil {
-		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
-	}
-	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
-	w.WriteHeader(201)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpsertSIPInterfaceRequestObject struct {
-	ExternalID ExternalID `json:"external_id"`
-	Params     UpsertSIPInterfaceParams
-	Body       *UpsertSIPInterfaceJSONRequestBody
-}
-
-type UpsertSIPInterfaceResponseObject interface {
-	VisitUpsertSIPInterfaceResponse(w http.ResponseWriter) error
-}
-
-type UpsertSIPInterface200ResponseHeaders struct {
-	ETag string
-}
-
-type UpsertSIPInterface200JSONResponse struct {
-	Body    SIPInterface
-	Headers UpsertSIPInterface200ResponseHeaders
-}
-
-func (response UpsertSIPInterface200JSONResponse) VisitUpsertSIPInterfaceResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpsertSIPInterface201ResponseHeaders struct {
-	ETag     string
-	Location string
-}
-
-type UpsertSIPInterface201JSONResponse struct {
-	Body    SIPInterface
-	Headers UpsertSIPInterface201ResponseHeaders
-}
-
-func (response UpsertSIPInterface201JSONResponse) VisitUpsertSIPInterfaceResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
-	w.WriteHeader(201)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeleteSIPInterfaceRequestObject struct {
-	SIPInterfaceID SIPInterfaceID `json:"sip_interface_id"`
-	Params         DeleteSIPInterfaceParams
-}
-
-type DeleteSIPInterfaceResponseObject interface {
-	VisitDeleteSIPInterfaceResponse(w http.ResponseWriter) error
-}
-
-type DeleteSIPInterface204Response struct {
-}
-
-func (response DeleteSIPInterface204Response) VisitDeleteSIPInterfaceResponse(w http.ResponseWriter) error {
-	w.WriteHeader(204)
-	return nil
-}
-
-type GetSIPInterfaceRequestObject struct {
-	SIPInterfaceID SIPInterfaceID `json:"sip_interface_id"`
-}
-
-type GetSIPInterfaceResponseObject interface {
-	VisitGetSIPInterfaceResponse(w http.ResponseWriter) error
-}
-
-type GetSIPInterface200ResponseHeaders struct {
-	ETag string
-}
-
-type GetSIPInterface200JSONResponse struct {
-	Body    SIPInterface
-	Headers GetSIPInterface200ResponseHeaders
-}
-
-func (response GetSIPInterface200JSONResponse) VisitGetSIPInterfaceResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpdateSIPInterfaceRequestObject struct {
-	SIPInterfaceID SIPInterfaceID `json:"sip_interface_id"`
-	Params         UpdateSIPInterfaceParams
-	Body           *UpdateSIPInterfaceApplicationMergePatchPlusJSONRequestBody
-}
-
-type UpdateSIPInterfaceResponseObject interface {
-	VisitUpdateSIPInterfaceResponse(w http.ResponseWriter) error
-}
-
-type UpdateSIPInterface200ResponseHeaders struct {
-	ETag string
-}
-
-type UpdateSIPInterface200JSONResponse struct {
-	Body    SIPInterface
-	Headers UpdateSIPInterface200ResponseHeaders
-}
-
-func (response UpdateSIPInterface200JSONResponse) VisitUpdateSIPInterfaceResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReplaceSIPInterfaceRequestObject struct {
-	SIPInterfaceID SIPInterfaceID `json:"sip_interface_id"`
-	Params         ReplaceSIPInterfaceParams
-	Body           *ReplaceSIPInterfaceJSONRequestBody
-}
-
-type ReplaceSIPInterfaceResponseObject interface {
-	VisitReplaceSIPInterfaceResponse(w http.ResponseWriter) error
-}
-
-type ReplaceSIPInterface200ResponseHeaders struct {
-	ETag string
-}
-
-type ReplaceSIPInterface200JSONResponse struct {
-	Body    SIPInterface
-	Headers ReplaceSIPInterface200ResponseHeaders
-}
-
-func (response ReplaceSIPInterface200JSONResponse) VisitReplaceSIPInterfaceResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListTenantsRequestObject struct {
-	Params ListTenantsParams
-}
-
-type ListTenantsResponseObject interface {
-	VisitListTenantsResponse(w http.ResponseWriter) error
-}
-
-type ListTenants200JSONResponse TenantPage
-
-func (response ListTenants200JSONResponse) VisitListTenantsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateTenantRequestObject struct {
-	Params CreateTenantParams
-	Body   *CreateTenantJSONRequestBody
-}
-
-type CreateTenantResponseObject interface {
-	VisitCreateTenantResponse(w http.ResponseWriter) error
-}
-
-type CreateTenant201ResponseHeaders struct {
-	ETag                string
-	IdempotencyReplayed *string
-	Location            string
-}
-
-type CreateTenant201JSONResponse struct {
-	Body    Tenant
-	Headers CreateTenant201ResponseHeaders
-}
-
-func (response CreateTenant201JSONResponse) VisitCreateTenantResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	if response.Headers.IdempotencyReplayed != nil {
-		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
-	}
-	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
-	w.WriteHeader(201)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpsertTenantRequestObject struct {
-	ExternalID ExternalID `json:"external_id"`
-	Params     UpsertTenantParams
-	Body       *UpsertTenantJSONRequestBody
-}
-
-type UpsertTenantResponseObject interface {
-	VisitUpsertTenantResponse(w http.ResponseWriter) error
-}
-
-type UpsertTenant200ResponseHeaders struct {
-	ETag string
-}
-
-type UpsertTenant200JSONResponse struct {
-	Body    Tenant
-	Headers UpsertTenant200ResponseHeaders
-}
-
-func (response UpsertTenant200JSONResponse) VisitUpsertTenantResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpsertTenant201ResponseHeaders struct {
-	ETag     string
-	Location string
-}
-
-type UpsertTenant201JSONResponse struct {
-	Body    Tenant
-	Headers UpsertTenant201ResponseHeaders
-}
-
-func (response UpsertTenant201JSONResponse) VisitUpsertTenantResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
-	w.WriteHeader(201)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeleteTenantRequestObject struct {
-	TenantID TenantID `json:"tenant_id"`
-	Params   DeleteTenantParams
-}
-
-type DeleteTenantResponseObject interface {
-	VisitDeleteTenantResponse(w http.ResponseWriter) error
-}
-
-type DeleteTenant204Response struct {
-}
-
-func (response DeleteTenant204Response) VisitDeleteTenantResponse(w http.ResponseWriter) error {
-	w.WriteHeader(204)
-	return nil
-}
-
-type GetTenantRequestObject struct {
-	TenantID TenantID `json:"tenant_id"`
-	Params   GetTenantParams
-}
-
-type GetTenantResponseObject interface {
-	VisitGetTenantResponse(w http.ResponseWriter) error
-}
-
-type GetTenant200ResponseHeaders struct {
-	ETag string
-}
-
-type GetTenant200JSONResponse struct {
-	Body    Tenant
-	Headers GetTenant200ResponseHeaders
-}
-
-func (response GetTenant200JSONResponse) VisitGetTenantResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpdateTenantRequestObject struct {
-	TenantID TenantID `json:"tenant_id"`
-	Params   UpdateTenantParams
-	Body     *UpdateTenantApplicationMergePatchPlusJSONRequestBody
-}
-
-type UpdateTenantResponseObject interface {
-	VisitUpdateTenantResponse(w http.ResponseWriter) error
-}
-
-type UpdateTenant200ResponseHeaders struct {
-	ETag string
-}
-
-type UpdateTenant200JSONResponse struct {
-	Body    Tenant
-	Headers UpdateTenant200ResponseHeaders
-}
-
-func (response UpdateTenant200JSONResponse) VisitUpdateTenantResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReplaceTenantRequestObject struct {
-	TenantID TenantID `json:"tenant_id"`
-	Params   ReplaceTenantParams
-	Body     *ReplaceTenantJSONRequestBody
-}
-
-type ReplaceTenantResponseObject interface {
-	VisitReplaceTenantResponse(w http.ResponseWriter) error
-}
-
-type ReplaceTenant200ResponseHeaders struct {
-	ETag string
-}
-
-type ReplaceTenant200JSONResponse struct {
-	Body    Tenant
-	Headers ReplaceTenant200ResponseHeaders
-}
-
-func (response ReplaceTenant200JSONResponse) VisitReplaceTenantResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListTrunksRequestObject struct {
-	Params ListTrunksParams
-}
-
-type ListTrunksResponseObject interface {
-	VisitListTrunksResponse(w http.ResponseWriter) error
-}
-
-type ListTrunks200JSONResponse TrunkPage
-
-func (response ListTrunks200JSONResponse) VisitListTrunksResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateTrunkRequestObject struct {
-	Params CreateTrunkParams
-	Body   *CreateTrunkJSONRequestBody
-}
-
-type CreateTrunkResponseObject interface {
-	VisitCreateTrunkResponse(w http.ResponseWriter) error
-}
-
-type CreateTrunk201ResponseHeaders struct {
-	ETag                string
-	IdempotencyReplayed *string
-	Location            string
-}
-
-type CreateTrunk201JSONResponse struct {
-	Body    Trunk
-	Headers CreateTrunk201ResponseHeaders
-}
-
-func (response CreateTrunk201JSONResponse) VisitCreateTrunkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	if response.Headers.IdempotencyReplayed != nil {
-		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
-	}
-	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
-	w.WriteHeader(201)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpsertTrunkRequestObject struct {
-	ExternalID ExternalID `json:"external_id"`
-	Params     UpsertTrunkParams
-	Body       *UpsertTrunkJSONRequestBody
-}
-
-type UpsertTrunkResponseObject interface {
-	VisitUpsertTrunkResponse(w http.ResponseWriter) error
-}
-
-type UpsertTrunk200ResponseHeaders struct {
-	ETag string
-}
-
-type UpsertTrunk200JSONResponse struct {
-	Body    Trunk
-	Headers UpsertTrunk200ResponseHeaders
-}
-
-func (response UpsertTrunk200JSONResponse) VisitUpsertTrunkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpsertTrunk201ResponseHeaders struct {
-	ETag     string
-	Location string
-}
-
-type UpsertTrunk201JSONResponse struct {
-	Body    Trunk
-	Headers UpsertTrunk201ResponseHeaders
-}
-
-func (response UpsertTrunk201JSONResponse) VisitUpsertTrunkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
-	w.WriteHeader(201)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeleteTrunkRequestObject struct {
-	TrunkID TrunkID `json:"trunk_id"`
-	Params  DeleteTrunkParams
-}
-
-type DeleteTrunkResponseObject interface {
-	VisitDeleteTrunkResponse(w http.ResponseWriter) error
-}
-
-type DeleteTrunk204Response struct {
-}
-
-func (response DeleteTrunk204Response) VisitDeleteTrunkResponse(w http.ResponseWriter) error {
-	w.WriteHeader(204)
-	return nil
-}
-
-type GetTrunkRequestObject struct {
-	TrunkID TrunkID `json:"trunk_id"`
-	Params  GetTrunkParams
-}
-
-type GetTrunkResponseObject interface {
-	VisitGetTrunkResponse(w http.ResponseWriter) error
-}
-
-type GetTrunk200ResponseHeaders struct {
-	ETag string
-}
-
-type GetTrunk200JSONResponse struct {
-	Body    Trunk
-	Headers GetTrunk200ResponseHeaders
-}
-
-func (response GetTrunk200JSONResponse) VisitGetTrunkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpdateTrunkRequestObject struct {
-	TrunkID TrunkID `json:"trunk_id"`
-	Params  UpdateTrunkParams
-	Body    *UpdateTrunkApplicationMergePatchPlusJSONRequestBody
-}
-
-type UpdateTrunkResponseObject interface {
-	VisitUpdateTrunkResponse(w http.ResponseWriter) error
-}
-
-type UpdateTrunk200ResponseHeaders struct {
-	ETag string
-}
-
-type UpdateTrunk200JSONResponse struct {
-	Body    Trunk
-	Headers UpdateTrunk200ResponseHeaders
-}
-
-func (response UpdateTrunk200JSONResponse) VisitUpdateTrunkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReplaceTrunkRequestObject struct {
-	TrunkID TrunkID `json:"trunk_id"`
-	Params  ReplaceTrunkParams
-	Body    *ReplaceTrunkJSONRequestBody
-}
-
-type ReplaceTrunkResponseObject interface {
-	VisitReplaceTrunkResponse(w http.ResponseWriter) error
-}
-
-type ReplaceTrunk200ResponseHeaders struct {
-	ETag string
-}
-
-type ReplaceTrunk200JSONResponse struct {
-	Body    Trunk
-	Headers ReplaceTrunk200ResponseHeaders
-}
-
-func (response ReplaceTrunk200JSONResponse) VisitReplaceTrunkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListEndpointsRequestObject struct {
-	TrunkID TrunkID `json:"trunk_id"`
-	Params  ListEndpointsParams
-}
-
-type ListEndpointsResponseObject interface {
-	VisitListEndpointsResponse(w http.ResponseWriter) error
-}
-
-type ListEndpoints200JSONResponse EndpointPage
-
-func (response ListEndpoints200JSONResponse) VisitListEndpointsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateEndpointRequestObject struct {
-	TrunkID TrunkID `json:"trunk_id"`
-	Params  CreateEndpointParams
-	Body    *CreateEndpointJSONRequestBody
-}
-
-type CreateEndpointResponseObject interface {
-	VisitCreateEndpointResponse(w http.ResponseWriter) error
-}
-
-type CreateEndpoint201ResponseHeaders struct {
-	ETag                string
-	IdempotencyReplayed *string
-	Location            string
-}
-
-type CreateEndpoint201JSONResponse struct {
-	Body    Endpoint
-	Headers CreateEndpoint201ResponseHeaders
-}
-
-func (response CreateEndpoint201JSONResponse) VisitCreateEndpointResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	if response.Headers.IdempotencyReplayed != nil {
-		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
-	}
-	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
-	w.WriteHeader(201)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpsertEndpointRequestObject struct {
-	TrunkID    TrunkID    `json:"trunk_id"`
-	ExternalID ExternalID `json:"external_id"`
-	Params     UpsertEndpointParams
-	Body       *UpsertEndpointJSONRequestBody
-}
-
-type UpsertEndpointResponseObject interface {
-	VisitUpsertEndpointResponse(w http.ResponseWriter) error
-}
-
-type UpsertEndpoint200ResponseHeaders struct {
-	ETag string
-}
-
-type UpsertEndpoint200JSONResponse struct {
-	Body    Endpoint
-	Headers UpsertEndpoint200ResponseHeaders
-}
-
-func (response UpsertEndpoint200JSONResponse) VisitUpsertEndpointResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpsertEndpoint201ResponseHeaders struct {
-	ETag     string
-	Location string
-}
-
-type UpsertEndpoint201JSONResponse struct {
-	Body    Endpoint
-	Headers UpsertEndpoint201ResponseHeaders
-}
-
-func (response UpsertEndpoint201JSONResponse) VisitUpsertEndpointResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
-	w.WriteHeader(201)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeleteEndpointRequestObject struct {
-	TrunkID    TrunkID    `json:"trunk_id"`
-	EndpointID EndpointID `json:"endpoint_id"`
-	Params     DeleteEndpointParams
-}
-
-type DeleteEndpointResponseObject interface {
-	VisitDeleteEndpointResponse(w http.ResponseWriter) error
-}
-
-type DeleteEndpoint204Response struct {
-}
-
-func (response DeleteEndpoint204Response) VisitDeleteEndpointResponse(w http.ResponseWriter) error {
-	w.WriteHeader(204)
-	return nil
-}
-
-type GetEndpointRequestObject struct {
-	TrunkID    TrunkID    `json:"trunk_id"`
-	EndpointID EndpointID `json:"endpoint_id"`
-	Params     GetEndpointParams
-}
-
-type GetEndpointResponseObject interface {
-	VisitGetEndpointResponse(w http.ResponseWriter) error
-}
-
-type GetEndpoint200ResponseHeaders struct {
-	ETag string
-}
-
-type GetEndpoint200JSONResponse struct {
-	Body    Endpoint
-	Headers GetEndpoint200ResponseHeaders
-}
-
-func (response GetEndpoint200JSONResponse) VisitGetEndpointResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpdateEndpointRequestObject struct {
-	TrunkID    TrunkID    `json:"trunk_id"`
-	EndpointID EndpointID `json:"endpoint_id"`
-	Params     UpdateEndpointParams
-	Body       *UpdateEndpointApplicationMergePatchPlusJSONRequestBody
-}
-
-type UpdateEndpointResponseObject interface {
-	VisitUpdateEndpointResponse(w http.ResponseWriter) error
-}
-
-type UpdateEndpoint200ResponseHeaders struct {
-	ETag string
-}
-
-type UpdateEndpoint200JSONResponse struct {
-	Body    Endpoint
-	Headers UpdateEndpoint200ResponseHeaders
-}
-
-func (response UpdateEndpoint200JSONResponse) VisitUpdateEndpointResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReplaceEndpointRequestObject struct {
-	TrunkID    TrunkID    `json:"trunk_id"`
-	EndpointID EndpointID `json:"endpoint_id"`
-	Params     ReplaceEndpointParams
-	Body       *ReplaceEndpointJSONRequestBody
-}
-
-type ReplaceEndpointResponseObject interface {
-	VisitReplaceEndpointResponse(w http.ResponseWriter) error
-}
-
-type ReplaceEndpoint200ResponseHeaders struct {
-	ETag string
-}
-
-type ReplaceEndpoint200JSONResponse struct {
-	Body    Endpoint
-	Headers ReplaceEndpoint200ResponseHeaders
-}
-
-func (response ReplaceEndpoint200JSONResponse) VisitReplaceEndpointResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListIdentitiesRequestObject struct {
-	TrunkID TrunkID `json:"trunk_id"`
-	Params  ListIdentitiesParams
-}
-
-type ListIdentitiesResponseObject interface {
-	VisitListIdentitiesResponse(w http.ResponseWriter) error
-}
-
-type ListIdentities200JSONResponse IdentityPage
-
-func (response ListIdentities200JSONResponse) VisitListIdentitiesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateIdentityRequestObject struct {
-	TrunkID TrunkID `json:"trunk_id"`
-	Params  CreateIdentityParams
-	Body    *CreateIdentityJSONRequestBody
-}
-
-type CreateIdentityResponseObject interface {
-	VisitCreateIdentityResponse(w http.ResponseWriter) error
-}
-
-type CreateIdentity201ResponseHeaders struct {
-	ETag                string
-	IdempotencyReplayed *string
-	Location            string
-}
-
-type CreateIdentity201JSONResponse struct {
-	Body    Identity
-	Headers CreateIdentity201ResponseHeaders
-}
-
-func (response CreateIdentity201JSONResponse) VisitCreateIdentityResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	if response.Headers.IdempotencyReplayed != nil {
-		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
-	}
-	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
-	w.WriteHeader(201)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpsertIdentityRequestObject struct {
-	TrunkID    TrunkID    `json:"trunk_id"`
-	ExternalID ExternalID `json:"external_id"`
-	Params     UpsertIdentityParams
-	Body       *UpsertIdentityJSONRequestBody
-}
-
-type UpsertIdentityResponseObject interface {
-	VisitUpsertIdentityResponse(w http.ResponseWriter) error
-}
-
-type UpsertIdentity200ResponseHeaders struct {
-	ETag string
-}
-
-type UpsertIdentity200JSONResponse struct {
-	Body    Identity
-	Headers UpsertIdentity200ResponseHeaders
-}
-
-func (response UpsertIdentity200JSONResponse) VisitUpsertIdentityResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpsertIdentity201ResponseHeaders struct {
-	ETag     string
-	Location string
-}
-
-type UpsertIdentity201JSONResponse struct {
-	Body    Identity
-	Headers UpsertIdentity201ResponseHeaders
-}
-
-func (response UpsertIdentity201JSONResponse) VisitUpsertIdentityResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
-	w.WriteHeader(201)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeleteIdentityRequestObject struct {
-	TrunkID    TrunkID    `json:"trunk_id"`
-	IdentityID IdentityID `json:"identity_id"`
-	Params     DeleteIdentityParams
-}
-
-type DeleteIdentityResponseObject interface {
-	VisitDeleteIdentityResponse(w http.ResponseWriter) error
-}
-
-type DeleteIdentity204Response struct {
-}
-
-func (response DeleteIdentity204Response) VisitDeleteIdentityResponse(w http.ResponseWriter) error {
-	w.WriteHeader(204)
-	return nil
-}
-
-type GetIdentityRequestObject struct {
-	TrunkID    TrunkID    `json:"trunk_id"`
-	IdentityID IdentityID `json:"identity_id"`
-	Params     GetIdentityParams
-}
-
-type GetIdentityResponseObject interface {
-	VisitGetIdentityResponse(w http.ResponseWriter) error
-}
-
-type GetIdentity200ResponseHeaders struct {
-	ETag string
-}
-
-type GetIdentity200JSONResponse struct {
-	Body    Identity
-	Headers GetIdentity200ResponseHeaders
-}
-
-func (response GetIdentity200JSONResponse) VisitGetIdentityResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpdateIdentityRequestObject struct {
-	TrunkID    TrunkID    `json:"trunk_id"`
-	IdentityID IdentityID `json:"identity_id"`
-	Params     UpdateIdentityParams
-	Body       *UpdateIdentityApplicationMergePatchPlusJSONRequestBody
-}
-
-type UpdateIdentityResponseObject interface {
-	VisitUpdateIdentityResponse(w http.ResponseWriter) error
-}
-
-type UpdateIdentity200ResponseHeaders struct {
-	ETag string
-}
-
-type UpdateIdentity200JSONResponse struct {
-	Body    Identity
-	Headers UpdateIdentity200ResponseHeaders
-}
-
-func (response UpdateIdentity200JSONResponse) VisitUpdateIdentityResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReplaceIdentityRequestObject struct {
-	TrunkID    TrunkID    `json:"trunk_id"`
-	IdentityID IdentityID `json:"identity_id"`
-	Params     ReplaceIdentityParams
-	Body       *ReplaceIdentityJSONRequestBody
-}
-
-type ReplaceIdentityResponseObject interface {
-	VisitReplaceIdentityResponse(w http.ResponseWriter) error
-}
-
-type ReplaceIdentity200ResponseHeaders struct {
-	ETag string
-}
-
-type ReplaceIdentity200JSONResponse struct {
-	Body    Identity
-	Headers ReplaceIdentity200ResponseHeaders
-}
-
-func (response ReplaceIdentity200JSONResponse) VisitReplaceIdentityResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13306,27 +7207,6 @@ type StrictServerInterface interface {
 	// GetReadiness Is the node ready for traffic?
 	// (GET /readyz)
 	GetReadiness(ctx context.Context, request GetReadinessRequestObject) (GetReadinessResponseObject, error)
-	// ListAPIKeys List API keys
-	// (GET /v1/api-keys)
-	ListAPIKeys(ctx context.Context, request ListAPIKeysRequestObject) (ListAPIKeysResponseObject, error)
-	// CreateAPIKey Make an API key
-	// (POST /v1/api-keys)
-	CreateAPIKey(ctx context.Context, request CreateAPIKeyRequestObject) (CreateAPIKeyResponseObject, error)
-	// UpsertAPIKey Make or replace an API key by its external id
-	// (PUT /v1/api-keys/by-external-id/{external_id})
-	UpsertAPIKey(ctx context.Context, request UpsertAPIKeyRequestObject) (UpsertAPIKeyResponseObject, error)
-	// DeleteAPIKey Delete an API key
-	// (DELETE /v1/api-keys/{api_key_id})
-	DeleteAPIKey(ctx context.Context, request DeleteAPIKeyRequestObject) (DeleteAPIKeyResponseObject, error)
-	// GetAPIKey Read an API key
-	// (GET /v1/api-keys/{api_key_id})
-	GetAPIKey(ctx context.Context, request GetAPIKeyRequestObject) (GetAPIKeyResponseObject, error)
-	// UpdateAPIKey Change some fields of an API key
-	// (PATCH /v1/api-keys/{api_key_id})
-	UpdateAPIKey(ctx context.Context, request UpdateAPIKeyRequestObject) (UpdateAPIKeyResponseObject, error)
-	// ReplaceAPIKey Replace an API key
-	// (PUT /v1/api-keys/{api_key_id})
-	ReplaceAPIKey(ctx context.Context, request ReplaceAPIKeyRequestObject) (ReplaceAPIKeyResponseObject, error)
 	// ListAuditEvents List the writes
 	// (GET /v1/audit-events)
 	ListAuditEvents(ctx context.Context, request ListAuditEventsRequestObject) (ListAuditEventsResponseObject, error)
@@ -13354,240 +7234,9 @@ type StrictServerInterface interface {
 	// GetConfigStatus Ask which configuration is served
 	// (GET /v1/config/status)
 	GetConfigStatus(ctx context.Context, request GetConfigStatusRequestObject) (GetConfigStatusResponseObject, error)
-	// ListMediaPools List media pools
-	// (GET /v1/media-pools)
-	ListMediaPools(ctx context.Context, request ListMediaPoolsRequestObject) (ListMediaPoolsResponseObject, error)
-	// CreateMediaPool Make a media pool
-	// (POST /v1/media-pools)
-	CreateMediaPool(ctx context.Context, request CreateMediaPoolRequestObject) (CreateMediaPoolResponseObject, error)
-	// UpsertMediaPool Make or replace a media pool by its external id
-	// (PUT /v1/media-pools/by-external-id/{external_id})
-	UpsertMediaPool(ctx context.Context, request UpsertMediaPoolRequestObject) (UpsertMediaPoolResponseObject, error)
-	// DeleteMediaPool Delete a media pool
-	// (DELETE /v1/media-pools/{media_pool_id})
-	DeleteMediaPool(ctx context.Context, request DeleteMediaPoolRequestObject) (DeleteMediaPoolResponseObject, error)
-	// GetMediaPool Read a media pool
-	// (GET /v1/media-pools/{media_pool_id})
-	GetMediaPool(ctx context.Context, request GetMediaPoolRequestObject) (GetMediaPoolResponseObject, error)
-	// UpdateMediaPool Change some fields of a media pool
-	// (PATCH /v1/media-pools/{media_pool_id})
-	UpdateMediaPool(ctx context.Context, request UpdateMediaPoolRequestObject) (UpdateMediaPoolResponseObject, error)
-	// ReplaceMediaPool Replace a media pool
-	// (PUT /v1/media-pools/{media_pool_id})
-	ReplaceMediaPool(ctx context.Context, request ReplaceMediaPoolRequestObject) (ReplaceMediaPoolResponseObject, error)
-	// ListRealms List realms
-	// (GET /v1/realms)
-	ListRealms(ctx context.Context, request ListRealmsRequestObject) (ListRealmsResponseObject, error)
-	// CreateRealm Make a realm
-	// (POST /v1/realms)
-	CreateRealm(ctx context.Context, request CreateRealmRequestObject) (CreateRealmResponseObject, error)
-	// UpsertRealm Make or replace a realm by its external id
-	// (PUT /v1/realms/by-external-id/{external_id})
-	UpsertRealm(ctx context.Context, request UpsertRealmRequestObject) (UpsertRealmResponseObject, error)
-	// DeleteRealm Delete a realm
-	// (DELETE /v1/realms/{realm_id})
-	DeleteRealm(ctx context.Context, request DeleteRealmRequestObject) (DeleteRealmResponseObject, error)
-	// GetRealm Read a realm
-	// (GET /v1/realms/{realm_id})
-	GetRealm(ctx context.Context, request GetRealmRequestObject) (GetRealmResponseObject, error)
-	// UpdateRealm Change some fields of a realm
-	// (PATCH /v1/realms/{realm_id})
-	UpdateRealm(ctx context.Context, request UpdateRealmRequestObject) (UpdateRealmResponseObject, error)
-	// ReplaceRealm Replace a realm
-	// (PUT /v1/realms/{realm_id})
-	ReplaceRealm(ctx context.Context, request ReplaceRealmRequestObject) (ReplaceRealmResponseObject, error)
-	// ListRouteLists List route lists
-	// (GET /v1/route-lists)
-	ListRouteLists(ctx context.Context, request ListRouteListsRequestObject) (ListRouteListsResponseObject, error)
-	// CreateRouteList Make a route list
-	// (POST /v1/route-lists)
-	CreateRouteList(ctx context.Context, request CreateRouteListRequestObject) (CreateRouteListResponseObject, error)
-	// UpsertRouteList Make or replace a route list by its external id
-	// (PUT /v1/route-lists/by-external-id/{external_id})
-	UpsertRouteList(ctx context.Context, request UpsertRouteListRequestObject) (UpsertRouteListResponseObject, error)
-	// DeleteRouteList Delete a route list
-	// (DELETE /v1/route-lists/{route_list_id})
-	DeleteRouteList(ctx context.Context, request DeleteRouteListRequestObject) (DeleteRouteListResponseObject, error)
-	// GetRouteList Read a route list
-	// (GET /v1/route-lists/{route_list_id})
-	GetRouteList(ctx context.Context, request GetRouteListRequestObject) (GetRouteListResponseObject, error)
-	// UpdateRouteList Change some fields of a route list
-	// (PATCH /v1/route-lists/{route_list_id})
-	UpdateRouteList(ctx context.Context, request UpdateRouteListRequestObject) (UpdateRouteListResponseObject, error)
-	// ReplaceRouteList Replace a route list
-	// (PUT /v1/route-lists/{route_list_id})
-	ReplaceRouteList(ctx context.Context, request ReplaceRouteListRequestObject) (ReplaceRouteListResponseObject, error)
-	// ListTargets List targets of a route list
-	// (GET /v1/route-lists/{route_list_id}/targets)
-	ListTargets(ctx context.Context, request ListTargetsRequestObject) (ListTargetsResponseObject, error)
-	// CreateTarget Make a target
-	// (POST /v1/route-lists/{route_list_id}/targets)
-	CreateTarget(ctx context.Context, request CreateTargetRequestObject) (CreateTargetResponseObject, error)
-	// UpsertTarget Make or replace a target by its external id
-	// (PUT /v1/route-lists/{route_list_id}/targets/by-external-id/{external_id})
-	UpsertTarget(ctx context.Context, request UpsertTargetRequestObject) (UpsertTargetResponseObject, error)
-	// DeleteTarget Delete a target
-	// (DELETE /v1/route-lists/{route_list_id}/targets/{target_id})
-	DeleteTarget(ctx context.Context, request DeleteTargetRequestObject) (DeleteTargetResponseObject, error)
-	// GetTarget Read a target
-	// (GET /v1/route-lists/{route_list_id}/targets/{target_id})
-	GetTarget(ctx context.Context, request GetTargetRequestObject) (GetTargetResponseObject, error)
-	// UpdateTarget Change some fields of a target
-	// (PATCH /v1/route-lists/{route_list_id}/targets/{target_id})
-	UpdateTarget(ctx context.Context, request UpdateTargetRequestObject) (UpdateTargetResponseObject, error)
-	// ReplaceTarget Replace a target
-	// (PUT /v1/route-lists/{route_list_id}/targets/{target_id})
-	ReplaceTarget(ctx context.Context, request ReplaceTargetRequestObject) (ReplaceTargetResponseObject, error)
-	// ListRoutingPlans List routing plans
-	// (GET /v1/routing-plans)
-	ListRoutingPlans(ctx context.Context, request ListRoutingPlansRequestObject) (ListRoutingPlansResponseObject, error)
-	// CreateRoutingPlan Make a routing plan
-	// (POST /v1/routing-plans)
-	CreateRoutingPlan(ctx context.Context, request CreateRoutingPlanRequestObject) (CreateRoutingPlanResponseObject, error)
-	// UpsertRoutingPlan Make or replace a routing plan by its external id
-	// (PUT /v1/routing-plans/by-external-id/{external_id})
-	UpsertRoutingPlan(ctx context.Context, request UpsertRoutingPlanRequestObject) (UpsertRoutingPlanResponseObject, error)
-	// DeleteRoutingPlan Delete a routing plan
-	// (DELETE /v1/routing-plans/{routing_plan_id})
-	DeleteRoutingPlan(ctx context.Context, request DeleteRoutingPlanRequestObject) (DeleteRoutingPlanResponseObject, error)
-	// GetRoutingPlan Read a routing plan
-	// (GET /v1/routing-plans/{routing_plan_id})
-	GetRoutingPlan(ctx context.Context, request GetRoutingPlanRequestObject) (GetRoutingPlanResponseObject, error)
-	// UpdateRoutingPlan Change some fields of a routing plan
-	// (PATCH /v1/routing-plans/{routing_plan_id})
-	UpdateRoutingPlan(ctx context.Context, request UpdateRoutingPlanRequestObject) (UpdateRoutingPlanResponseObject, error)
-	// ReplaceRoutingPlan Replace a routing plan
-	// (PUT /v1/routing-plans/{routing_plan_id})
-	ReplaceRoutingPlan(ctx context.Context, request ReplaceRoutingPlanRequestObject) (ReplaceRoutingPlanResponseObject, error)
-	// ListRules List rules of a routing plan
-	// (GET /v1/routing-plans/{routing_plan_id}/rules)
-	ListRules(ctx context.Context, request ListRulesRequestObject) (ListRulesResponseObject, error)
-	// CreateRule Make a rule
-	// (POST /v1/routing-plans/{routing_plan_id}/rules)
-	CreateRule(ctx context.Context, request CreateRuleRequestObject) (CreateRuleResponseObject, error)
-	// UpsertRule Make or replace a rule by its external id
-	// (PUT /v1/routing-plans/{routing_plan_id}/rules/by-external-id/{external_id})
-	UpsertRule(ctx context.Context, request UpsertRuleRequestObject) (UpsertRuleResponseObject, error)
-	// DeleteRule Delete a rule
-	// (DELETE /v1/routing-plans/{routing_plan_id}/rules/{rule_id})
-	DeleteRule(ctx context.Context, request DeleteRuleRequestObject) (DeleteRuleResponseObject, error)
-	// GetRule Read a rule
-	// (GET /v1/routing-plans/{routing_plan_id}/rules/{rule_id})
-	GetRule(ctx context.Context, request GetRuleRequestObject) (GetRuleResponseObject, error)
-	// UpdateRule Change some fields of a rule
-	// (PATCH /v1/routing-plans/{routing_plan_id}/rules/{rule_id})
-	UpdateRule(ctx context.Context, request UpdateRuleRequestObject) (UpdateRuleResponseObject, error)
-	// ReplaceRule Replace a rule
-	// (PUT /v1/routing-plans/{routing_plan_id}/rules/{rule_id})
-	ReplaceRule(ctx context.Context, request ReplaceRuleRequestObject) (ReplaceRuleResponseObject, error)
 	// ExplainRouting Ask what would happen to a call
 	// (POST /v1/routing/explain)
 	ExplainRouting(ctx context.Context, request ExplainRoutingRequestObject) (ExplainRoutingResponseObject, error)
-	// ListSIPInterfaces List SIP interfaces
-	// (GET /v1/sip-interfaces)
-	ListSIPInterfaces(ctx context.Context, request ListSIPInterfacesRequestObject) (ListSIPInterfacesResponseObject, error)
-	// CreateSIPInterface Make a SIP interface
-	// (POST /v1/sip-interfaces)
-	CreateSIPInterface(ctx context.Context, request CreateSIPInterfaceRequestObject) (CreateSIPInterfaceResponseObject, error)
-	// UpsertSIPInterface Make or replace a SIP interface by its external id
-	// (PUT /v1/sip-interfaces/by-external-id/{external_id})
-	UpsertSIPInterface(ctx context.Context, request UpsertSIPInterfaceRequestObject) (UpsertSIPInterfaceResponseObject, error)
-	// DeleteSIPInterface Delete a SIP interface
-	// (DELETE /v1/sip-interfaces/{sip_interface_id})
-	DeleteSIPInterface(ctx context.Context, request DeleteSIPInterfaceRequestObject) (DeleteSIPInterfaceResponseObject, error)
-	// GetSIPInterface Read a SIP interface
-	// (GET /v1/sip-interfaces/{sip_interface_id})
-	GetSIPInterface(ctx context.Context, request GetSIPInterfaceRequestObject) (GetSIPInterfaceResponseObject, error)
-	// UpdateSIPInterface Change some fields of a SIP interface
-	// (PATCH /v1/sip-interfaces/{sip_interface_id})
-	UpdateSIPInterface(ctx context.Context, request UpdateSIPInterfaceRequestObject) (UpdateSIPInterfaceResponseObject, error)
-	// ReplaceSIPInterface Replace a SIP interface
-	// (PUT /v1/sip-interfaces/{sip_interface_id})
-	ReplaceSIPInterface(ctx context.Context, request ReplaceSIPInterfaceRequestObject) (ReplaceSIPInterfaceResponseObject, error)
-	// ListTenants List tenants
-	// (GET /v1/tenants)
-	ListTenants(ctx context.Context, request ListTenantsRequestObject) (ListTenantsResponseObject, error)
-	// CreateTenant Make a tenant
-	// (POST /v1/tenants)
-	CreateTenant(ctx context.Context, request CreateTenantRequestObject) (CreateTenantResponseObject, error)
-	// UpsertTenant Make or replace a tenant by its external id
-	// (PUT /v1/tenants/by-external-id/{external_id})
-	UpsertTenant(ctx context.Context, request UpsertTenantRequestObject) (UpsertTenantResponseObject, error)
-	// DeleteTenant Delete a tenant
-	// (DELETE /v1/tenants/{tenant_id})
-	DeleteTenant(ctx context.Context, request DeleteTenantRequestObject) (DeleteTenantResponseObject, error)
-	// GetTenant Read a tenant
-	// (GET /v1/tenants/{tenant_id})
-	GetTenant(ctx context.Context, request GetTenantRequestObject) (GetTenantResponseObject, error)
-	// UpdateTenant Change some fields of a tenant
-	// (PATCH /v1/tenants/{tenant_id})
-	UpdateTenant(ctx context.Context, request UpdateTenantRequestObject) (UpdateTenantResponseObject, error)
-	// ReplaceTenant Replace a tenant
-	// (PUT /v1/tenants/{tenant_id})
-	ReplaceTenant(ctx context.Context, request ReplaceTenantRequestObject) (ReplaceTenantResponseObject, error)
-	// ListTrunks List trunks
-	// (GET /v1/trunks)
-	ListTrunks(ctx context.Context, request ListTrunksRequestObject) (ListTrunksResponseObject, error)
-	// CreateTrunk Make a trunk
-	// (POST /v1/trunks)
-	CreateTrunk(ctx context.Context, request CreateTrunkRequestObject) (CreateTrunkResponseObject, error)
-	// UpsertTrunk Make or replace a trunk by its external id
-	// (PUT /v1/trunks/by-external-id/{external_id})
-	UpsertTrunk(ctx context.Context, request UpsertTrunkRequestObject) (UpsertTrunkResponseObject, error)
-	// DeleteTrunk Delete a trunk
-	// (DELETE /v1/trunks/{trunk_id})
-	DeleteTrunk(ctx context.Context, request DeleteTrunkRequestObject) (DeleteTrunkResponseObject, error)
-	// GetTrunk Read a trunk
-	// (GET /v1/trunks/{trunk_id})
-	GetTrunk(ctx context.Context, request GetTrunkRequestObject) (GetTrunkResponseObject, error)
-	// UpdateTrunk Change some fields of a trunk
-	// (PATCH /v1/trunks/{trunk_id})
-	UpdateTrunk(ctx context.Context, request UpdateTrunkRequestObject) (UpdateTrunkResponseObject, error)
-	// ReplaceTrunk Replace a trunk
-	// (PUT /v1/trunks/{trunk_id})
-	ReplaceTrunk(ctx context.Context, request ReplaceTrunkRequestObject) (ReplaceTrunkResponseObject, error)
-	// ListEndpoints List endpoints of a trunk
-	// (GET /v1/trunks/{trunk_id}/endpoints)
-	ListEndpoints(ctx context.Context, request ListEndpointsRequestObject) (ListEndpointsResponseObject, error)
-	// CreateEndpoint Make an endpoint
-	// (POST /v1/trunks/{trunk_id}/endpoints)
-	CreateEndpoint(ctx context.Context, request CreateEndpointRequestObject) (CreateEndpointResponseObject, error)
-	// UpsertEndpoint Make or replace an endpoint by its external id
-	// (PUT /v1/trunks/{trunk_id}/endpoints/by-external-id/{external_id})
-	UpsertEndpoint(ctx context.Context, request UpsertEndpointRequestObject) (UpsertEndpointResponseObject, error)
-	// DeleteEndpoint Delete an endpoint
-	// (DELETE /v1/trunks/{trunk_id}/endpoints/{endpoint_id})
-	DeleteEndpoint(ctx context.Context, request DeleteEndpointRequestObject) (DeleteEndpointResponseObject, error)
-	// GetEndpoint Read an endpoint
-	// (GET /v1/trunks/{trunk_id}/endpoints/{endpoint_id})
-	GetEndpoint(ctx context.Context, request GetEndpointRequestObject) (GetEndpointResponseObject, error)
-	// UpdateEndpoint Change some fields of an endpoint
-	// (PATCH /v1/trunks/{trunk_id}/endpoints/{endpoint_id})
-	UpdateEndpoint(ctx context.Context, request UpdateEndpointRequestObject) (UpdateEndpointResponseObject, error)
-	// ReplaceEndpoint Replace an endpoint
-	// (PUT /v1/trunks/{trunk_id}/endpoints/{endpoint_id})
-	ReplaceEndpoint(ctx context.Context, request ReplaceEndpointRequestObject) (ReplaceEndpointResponseObject, error)
-	// ListIdentities List identities of a trunk
-	// (GET /v1/trunks/{trunk_id}/identities)
-	ListIdentities(ctx context.Context, request ListIdentitiesRequestObject) (ListIdentitiesResponseObject, error)
-	// CreateIdentity Make an identity
-	// (POST /v1/trunks/{trunk_id}/identities)
-	CreateIdentity(ctx context.Context, request CreateIdentityRequestObject) (CreateIdentityResponseObject, error)
-	// UpsertIdentity Make or replace an identity by its external id
-	// (PUT /v1/trunks/{trunk_id}/identities/by-external-id/{external_id})
-	UpsertIdentity(ctx context.Context, request UpsertIdentityRequestObject) (UpsertIdentityResponseObject, error)
-	// DeleteIdentity Delete an identity
-	// (DELETE /v1/trunks/{trunk_id}/identities/{identity_id})
-	DeleteIdentity(ctx context.Context, request DeleteIdentityRequestObject) (DeleteIdentityResponseObject, error)
-	// GetIdentity Read an identity
-	// (GET /v1/trunks/{trunk_id}/identities/{identity_id})
-	GetIdentity(ctx context.Context, request GetIdentityRequestObject) (GetIdentityResponseObject, error)
-	// UpdateIdentity Change some fields of an identity
-	// (PATCH /v1/trunks/{trunk_id}/identities/{identity_id})
-	UpdateIdentity(ctx context.Context, request UpdateIdentityRequestObject) (UpdateIdentityResponseObject, error)
-	// ReplaceIdentity Replace an identity
-	// (PUT /v1/trunks/{trunk_id}/identities/{identity_id})
-	ReplaceIdentity(ctx context.Context, request ReplaceIdentityRequestObject) (ReplaceIdentityResponseObject, error)
 	// WhoAmI Ask who the key is
 	// (GET /v1/whoami)
 	WhoAmI(ctx context.Context, request WhoAmIRequestObject) (WhoAmIResponseObject, error)
@@ -13765,277 +7414,6 @@ func (sh *strictHandler) GetReadiness(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(GetReadinessResponseObject); ok {
 		return validResponse.VisitGetReadinessResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// ListAPIKeys operation middleware
-func (sh *strictHandler) ListAPIKeys(ctx echo.Context, params ListAPIKeysParams) error {
-	var request ListAPIKeysRequestObject
-
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListAPIKeys(ctx.Request().Context(), request.(ListAPIKeysRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ListAPIKeys")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(ListAPIKeysResponseObject); ok {
-		return validResponse.VisitListAPIKeysResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// CreateAPIKey operation middleware
-func (sh *strictHandler) CreateAPIKey(ctx echo.Context, params CreateAPIKeyParams) error {
-	var request CreateAPIKeyRequestObject
-
-	request.Params = params
-
-	var body CreateAPIKeyJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.CreateAPIKey(ctx.Request().Context(), request.(CreateAPIKeyRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "CreateAPIKey")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(CreateAPIKeyResponseObject); ok {
-		return validResponse.VisitCreateAPIKeyResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// UpsertAPIKey operation middleware
-func (sh *strictHandler) UpsertAPIKey(ctx echo.Context, externalID ExternalID, params UpsertAPIKeyParams) error {
-	var request UpsertAPIKeyRequestObject
-
-	request.ExternalID = externalID
-	request.Params = params
-
-	var body UpsertAPIKeyJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpsertAPIKey(ctx.Request().Context(), request.(UpsertAPIKeyRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "UpsertAPIKey")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(UpsertAPIKeyResponseObject); ok {
-		return validResponse.VisitUpsertAPIKeyResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// DeleteAPIKey operation middleware
-func (sh *strictHandler) DeleteAPIKey(ctx echo.Context, apiKeyID APIKeyID, params DeleteAPIKeyParams) error {
-	var request DeleteAPIKeyRequestObject
-
-	request.APIKeyID = apiKeyID
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteAPIKey(ctx.Request().Context(), request.(DeleteAPIKeyRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "DeleteAPIKey")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(DeleteAPIKeyResponseObject); ok {
-		return validResponse.VisitDeleteAPIKeyResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// GetAPIKey operation middleware
-func (sh *strictHandler) GetAPIKey(ctx echo.Context, apiKeyID APIKeyID) error {
-	var request GetAPIKeyRequestObject
-
-	request.APIKeyID = apiKeyID
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetAPIKey(ctx.Request().Context(), request.(GetAPIKeyRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetAPIKey")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(GetAPIKeyResponseObject); ok {
-		return validResponse.VisitGetAPIKeyResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// UpdateAPIKey operation middleware
-func (sh *strictHandler) UpdateAPIKey(ctx echo.Context, apiKeyID APIKeyID, params UpdateAPIKeyParams) error {
-	var request UpdateAPIKeyRequestObject
-
-	request.APIKeyID = apiKeyID
-	request.Params = params
-
-	var body UpdateAPIKeyApplicationMergePatchPlusJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpdateAPIKey(ctx.Request().Context(), request.(UpdateAPIKeyRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "UpdateAPIKey")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(UpdateAPIKeyResponseObject); ok {
-		return validResponse.VisitUpdateAPIKeyResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// ReplaceAPIKey operation middleware
-func (sh *strictHandler) ReplaceAPIKey(ctx echo.Context, apiKeyID APIKeyID, params ReplaceAPIKeyParams) error {
-	var request ReplaceAPIKeyRequestObject
-
-	request.APIKeyID = apiKeyID
-	request.Params = params
-
-	var body ReplaceAPIKeyJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ReplaceAPIKey(ctx.Request().Context(), request.(ReplaceAPIKeyRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ReplaceAPIKey")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(ReplaceAPIKeyResponseObject); ok {
-		return validResponse.VisitReplaceAPIKeyResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -14268,1651 +7646,6 @@ func (sh *strictHandler) GetConfigStatus(ctx echo.Context) error {
 	return nil
 }
 
-// ListMediaPools operation middleware
-func (sh *strictHandler) ListMediaPools(ctx echo.Context, params ListMediaPoolsParams) error {
-	var request ListMediaPoolsRequestObject
-
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListMediaPools(ctx.Request().Context(), request.(ListMediaPoolsRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ListMediaPools")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(ListMediaPoolsResponseObject); ok {
-		return validResponse.VisitListMediaPoolsResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// CreateMediaPool operation middleware
-func (sh *strictHandler) CreateMediaPool(ctx echo.Context, params CreateMediaPoolParams) error {
-	var request CreateMediaPoolRequestObject
-
-	request.Params = params
-
-	var body CreateMediaPoolJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.CreateMediaPool(ctx.Request().Context(), request.(CreateMediaPoolRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "CreateMediaPool")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(CreateMediaPoolResponseObject); ok {
-		return validResponse.VisitCreateMediaPoolResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// UpsertMediaPool operation middleware
-func (sh *strictHandler) UpsertMediaPool(ctx echo.Context, externalID ExternalID, params UpsertMediaPoolParams) error {
-	var request UpsertMediaPoolRequestObject
-
-	request.ExternalID = externalID
-	request.Params = params
-
-	var body UpsertMediaPoolJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpsertMediaPool(ctx.Request().Context(), request.(UpsertMediaPoolRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "UpsertMediaPool")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(UpsertMediaPoolResponseObject); ok {
-		return validResponse.VisitUpsertMediaPoolResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// DeleteMediaPool operation middleware
-func (sh *strictHandler) DeleteMediaPool(ctx echo.Context, mediaPoolID MediaPoolID, params DeleteMediaPoolParams) error {
-	var request DeleteMediaPoolRequestObject
-
-	request.MediaPoolID = mediaPoolID
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteMediaPool(ctx.Request().Context(), request.(DeleteMediaPoolRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "DeleteMediaPool")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(DeleteMediaPoolResponseObject); ok {
-		return validResponse.VisitDeleteMediaPoolResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// GetMediaPool operation middleware
-func (sh *strictHandler) GetMediaPool(ctx echo.Context, mediaPoolID MediaPoolID) error {
-	var request GetMediaPoolRequestObject
-
-	request.MediaPoolID = mediaPoolID
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetMediaPool(ctx.Request().Context(), request.(GetMediaPoolRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetMediaPool")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(GetMediaPoolResponseObject); ok {
-		return validResponse.VisitGetMediaPoolResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// UpdateMediaPool operation middleware
-func (sh *strictHandler) UpdateMediaPool(ctx echo.Context, mediaPoolID MediaPoolID, params UpdateMediaPoolParams) error {
-	var request UpdateMediaPoolRequestObject
-
-	request.MediaPoolID = mediaPoolID
-	request.Params = params
-
-	var body UpdateMediaPoolApplicationMergePatchPlusJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpdateMediaPool(ctx.Request().Context(), request.(UpdateMediaPoolRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "UpdateMediaPool")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(UpdateMediaPoolResponseObject); ok {
-		return validResponse.VisitUpdateMediaPoolResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// ReplaceMediaPool operation middleware
-func (sh *strictHandler) ReplaceMediaPool(ctx echo.Context, mediaPoolID MediaPoolID, params ReplaceMediaPoolParams) error {
-	var request ReplaceMediaPoolRequestObject
-
-	request.MediaPoolID = mediaPoolID
-	request.Params = params
-
-	var body ReplaceMediaPoolJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ReplaceMediaPool(ctx.Request().Context(), request.(ReplaceMediaPoolRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ReplaceMediaPool")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(ReplaceMediaPoolResponseObject); ok {
-		return validResponse.VisitReplaceMediaPoolResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// ListRealms operation middleware
-func (sh *strictHandler) ListRealms(ctx echo.Context, params ListRealmsParams) error {
-	var request ListRealmsRequestObject
-
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListRealms(ctx.Request().Context(), request.(ListRealmsRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ListRealms")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(ListRealmsResponseObject); ok {
-		return validResponse.VisitListRealmsResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// CreateRealm operation middleware
-func (sh *strictHandler) CreateRealm(ctx echo.Context, params CreateRealmParams) error {
-	var request CreateRealmRequestObject
-
-	request.Params = params
-
-	var body CreateRealmJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.CreateRealm(ctx.Request().Context(), request.(CreateRealmRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "CreateRealm")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(CreateRealmResponseObject); ok {
-		return validResponse.VisitCreateRealmResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// UpsertRealm operation middleware
-func (sh *strictHandler) UpsertRealm(ctx echo.Context, externalID ExternalID, params UpsertRealmParams) error {
-	var request UpsertRealmRequestObject
-
-	request.ExternalID = externalID
-	request.Params = params
-
-	var body UpsertRealmJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpsertRealm(ctx.Request().Context(), request.(UpsertRealmRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "UpsertRealm")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(UpsertRealmResponseObject); ok {
-		return validResponse.VisitUpsertRealmResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// DeleteRealm operation middleware
-func (sh *strictHandler) DeleteRealm(ctx echo.Context, realmID RealmID, params DeleteRealmParams) error {
-	var request DeleteRealmRequestObject
-
-	request.RealmID = realmID
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteRealm(ctx.Request().Context(), request.(DeleteRealmRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "DeleteRealm")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(DeleteRealmResponseObject); ok {
-		return validResponse.VisitDeleteRealmResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// GetRealm operation middleware
-func (sh *strictHandler) GetRealm(ctx echo.Context, realmID RealmID, params GetRealmParams) error {
-	var request GetRealmRequestObject
-
-	request.RealmID = realmID
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetRealm(ctx.Request().Context(), request.(GetRealmRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetRealm")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(GetRealmResponseObject); ok {
-		return validResponse.VisitGetRealmResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// UpdateRealm operation middleware
-func (sh *strictHandler) UpdateRealm(ctx echo.Context, realmID RealmID, params UpdateRealmParams) error {
-	var request UpdateRealmRequestObject
-
-	request.RealmID = realmID
-	request.Params = params
-
-	var body UpdateRealmApplicationMergePatchPlusJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpdateRealm(ctx.Request().Context(), request.(UpdateRealmRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "UpdateRealm")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(UpdateRealmResponseObject); ok {
-		return validResponse.VisitUpdateRealmResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// ReplaceRealm operation middleware
-func (sh *strictHandler) ReplaceRealm(ctx echo.Context, realmID RealmID, params ReplaceRealmParams) error {
-	var request ReplaceRealmRequestObject
-
-	request.RealmID = realmID
-	request.Params = params
-
-	var body ReplaceRealmJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ReplaceRealm(ctx.Request().Context(), request.(ReplaceRealmRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ReplaceRealm")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(ReplaceRealmResponseObject); ok {
-		return validResponse.VisitReplaceRealmResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// ListRouteLists operation middleware
-func (sh *strictHandler) ListRouteLists(ctx echo.Context, params ListRouteListsParams) error {
-	var request ListRouteListsRequestObject
-
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListRouteLists(ctx.Request().Context(), request.(ListRouteListsRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ListRouteLists")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(ListRouteListsResponseObject); ok {
-		return validResponse.VisitListRouteListsResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// CreateRouteList operation middleware
-func (sh *strictHandler) CreateRouteList(ctx echo.Context, params CreateRouteListParams) error {
-	var request CreateRouteListRequestObject
-
-	request.Params = params
-
-	var body CreateRouteListJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.CreateRouteList(ctx.Request().Context(), request.(CreateRouteListRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "CreateRouteList")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(CreateRouteListResponseObject); ok {
-		return validResponse.VisitCreateRouteListResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// UpsertRouteList operation middleware
-func (sh *strictHandler) UpsertRouteList(ctx echo.Context, externalID ExternalID, params UpsertRouteListParams) error {
-	var request UpsertRouteListRequestObject
-
-	request.ExternalID = externalID
-	request.Params = params
-
-	var body UpsertRouteListJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpsertRouteList(ctx.Request().Context(), request.(UpsertRouteListRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "UpsertRouteList")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(UpsertRouteListResponseObject); ok {
-		return validResponse.VisitUpsertRouteListResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// DeleteRouteList operation middleware
-func (sh *strictHandler) DeleteRouteList(ctx echo.Context, routeListID RouteListID, params DeleteRouteListParams) error {
-	var request DeleteRouteListRequestObject
-
-	request.RouteListID = routeListID
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteRouteList(ctx.Request().Context(), request.(DeleteRouteListRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "DeleteRouteList")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(DeleteRouteListResponseObject); ok {
-		return validResponse.VisitDeleteRouteListResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// GetRouteList operation middleware
-func (sh *strictHandler) GetRouteList(ctx echo.Context, routeListID RouteListID, params GetRouteListParams) error {
-	var request GetRouteListRequestObject
-
-	request.RouteListID = routeListID
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetRouteList(ctx.Request().Context(), request.(GetRouteListRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetRouteList")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(GetRouteListResponseObject); ok {
-		return validResponse.VisitGetRouteListResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// UpdateRouteList operation middleware
-func (sh *strictHandler) UpdateRouteList(ctx echo.Context, routeListID RouteListID, params UpdateRouteListParams) error {
-	var request UpdateRouteListRequestObject
-
-	request.RouteListID = routeListID
-	request.Params = params
-
-	var body UpdateRouteListApplicationMergePatchPlusJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpdateRouteList(ctx.Request().Context(), request.(UpdateRouteListRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "UpdateRouteList")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(UpdateRouteListResponseObject); ok {
-		return validResponse.VisitUpdateRouteListResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// ReplaceRouteList operation middleware
-func (sh *strictHandler) ReplaceRouteList(ctx echo.Context, routeListID RouteListID, params ReplaceRouteListParams) error {
-	var request ReplaceRouteListRequestObject
-
-	request.RouteListID = routeListID
-	request.Params = params
-
-	var body ReplaceRouteListJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ReplaceRouteList(ctx.Request().Context(), request.(ReplaceRouteListRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ReplaceRouteList")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(ReplaceRouteListResponseObject); ok {
-		return validResponse.VisitReplaceRouteListResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// ListTargets operation middleware
-func (sh *strictHandler) ListTargets(ctx echo.Context, routeListID RouteListID, params ListTargetsParams) error {
-	var request ListTargetsRequestObject
-
-	request.RouteListID = routeListID
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListTargets(ctx.Request().Context(), request.(ListTargetsRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ListTargets")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(ListTargetsResponseObject); ok {
-		return validResponse.VisitListTargetsResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// CreateTarget operation middleware
-func (sh *strictHandler) CreateTarget(ctx echo.Context, routeListID RouteListID, params CreateTargetParams) error {
-	var request CreateTargetRequestObject
-
-	request.RouteListID = routeListID
-	request.Params = params
-
-	var body CreateTargetJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.CreateTarget(ctx.Request().Context(), request.(CreateTargetRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "CreateTarget")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(CreateTargetResponseObject); ok {
-		return validResponse.VisitCreateTargetResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// UpsertTarget operation middleware
-func (sh *strictHandler) UpsertTarget(ctx echo.Context, routeListID RouteListID, externalID ExternalID, params UpsertTargetParams) error {
-	var request UpsertTargetRequestObject
-
-	request.RouteListID = routeListID
-	request.ExternalID = externalID
-	request.Params = params
-
-	var body UpsertTargetJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpsertTarget(ctx.Request().Context(), request.(UpsertTargetRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "UpsertTarget")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(UpsertTargetResponseObject); ok {
-		return validResponse.VisitUpsertTargetResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// DeleteTarget operation middleware
-func (sh *strictHandler) DeleteTarget(ctx echo.Context, routeListID RouteListID, targetID TargetID, params DeleteTargetParams) error {
-	var request DeleteTargetRequestObject
-
-	request.RouteListID = routeListID
-	request.TargetID = targetID
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteTarget(ctx.Request().Context(), request.(DeleteTargetRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "DeleteTarget")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(DeleteTargetResponseObject); ok {
-		return validResponse.VisitDeleteTargetResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// GetTarget operation middleware
-func (sh *strictHandler) GetTarget(ctx echo.Context, routeListID RouteListID, targetID TargetID, params GetTargetParams) error {
-	var request GetTargetRequestObject
-
-	request.RouteListID = routeListID
-	request.TargetID = targetID
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetTarget(ctx.Request().Context(), request.(GetTargetRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetTarget")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(GetTargetResponseObject); ok {
-		return validResponse.VisitGetTargetResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// UpdateTarget operation middleware
-func (sh *strictHandler) UpdateTarget(ctx echo.Context, routeListID RouteListID, targetID TargetID, params UpdateTargetParams) error {
-	var request UpdateTargetRequestObject
-
-	request.RouteListID = routeListID
-	request.TargetID = targetID
-	request.Params = params
-
-	var body UpdateTargetApplicationMergePatchPlusJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpdateTarget(ctx.Request().Context(), request.(UpdateTargetRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "UpdateTarget")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(UpdateTargetResponseObject); ok {
-		return validResponse.VisitUpdateTargetResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// ReplaceTarget operation middleware
-func (sh *strictHandler) ReplaceTarget(ctx echo.Context, routeListID RouteListID, targetID TargetID, params ReplaceTargetParams) error {
-	var request ReplaceTargetRequestObject
-
-	request.RouteListID = routeListID
-	request.TargetID = targetID
-	request.Params = params
-
-	var body ReplaceTargetJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ReplaceTarget(ctx.Request().Context(), request.(ReplaceTargetRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ReplaceTarget")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(ReplaceTargetResponseObject); ok {
-		return validResponse.VisitReplaceTargetResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// ListRoutingPlans operation middleware
-func (sh *strictHandler) ListRoutingPlans(ctx echo.Context, params ListRoutingPlansParams) error {
-	var request ListRoutingPlansRequestObject
-
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListRoutingPlans(ctx.Request().Context(), request.(ListRoutingPlansRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ListRoutingPlans")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(ListRoutingPlansResponseObject); ok {
-		return validResponse.VisitListRoutingPlansResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// CreateRoutingPlan operation middleware
-func (sh *strictHandler) CreateRoutingPlan(ctx echo.Context, params CreateRoutingPlanParams) error {
-	var request CreateRoutingPlanRequestObject
-
-	request.Params = params
-
-	var body CreateRoutingPlanJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.CreateRoutingPlan(ctx.Request().Context(), request.(CreateRoutingPlanRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "CreateRoutingPlan")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(CreateRoutingPlanResponseObject); ok {
-		return validResponse.VisitCreateRoutingPlanResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// UpsertRoutingPlan operation middleware
-func (sh *strictHandler) UpsertRoutingPlan(ctx echo.Context, externalID ExternalID, params UpsertRoutingPlanParams) error {
-	var request UpsertRoutingPlanRequestObject
-
-	request.ExternalID = externalID
-	request.Params = params
-
-	var body UpsertRoutingPlanJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpsertRoutingPlan(ctx.Request().Context(), request.(UpsertRoutingPlanRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "UpsertRoutingPlan")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(UpsertRoutingPlanResponseObject); ok {
-		return validResponse.VisitUpsertRoutingPlanResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// DeleteRoutingPlan operation middleware
-func (sh *strictHandler) DeleteRoutingPlan(ctx echo.Context, routingPlanID RoutingPlanID, params DeleteRoutingPlanParams) error {
-	var request DeleteRoutingPlanRequestObject
-
-	request.RoutingPlanID = routingPlanID
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteRoutingPlan(ctx.Request().Context(), request.(DeleteRoutingPlanRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "DeleteRoutingPlan")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(DeleteRoutingPlanResponseObject); ok {
-		return validResponse.VisitDeleteRoutingPlanResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// GetRoutingPlan operation middleware
-func (sh *strictHandler) GetRoutingPlan(ctx echo.Context, routingPlanID RoutingPlanID, params GetRoutingPlanParams) error {
-	var request GetRoutingPlanRequestObject
-
-	request.RoutingPlanID = routingPlanID
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetRoutingPlan(ctx.Request().Context(), request.(GetRoutingPlanRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetRoutingPlan")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(GetRoutingPlanResponseObject); ok {
-		return validResponse.VisitGetRoutingPlanResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// UpdateRoutingPlan operation middleware
-func (sh *strictHandler) UpdateRoutingPlan(ctx echo.Context, routingPlanID RoutingPlanID, params UpdateRoutingPlanParams) error {
-	var request UpdateRoutingPlanRequestObject
-
-	request.RoutingPlanID = routingPlanID
-	request.Params = params
-
-	var body UpdateRoutingPlanApplicationMergePatchPlusJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpdateRoutingPlan(ctx.Request().Context(), request.(UpdateRoutingPlanRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "UpdateRoutingPlan")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(UpdateRoutingPlanResponseObject); ok {
-		return validResponse.VisitUpdateRoutingPlanResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// ReplaceRoutingPlan operation middleware
-func (sh *strictHandler) ReplaceRoutingPlan(ctx echo.Context, routingPlanID RoutingPlanID, params ReplaceRoutingPlanParams) error {
-	var request ReplaceRoutingPlanRequestObject
-
-	request.RoutingPlanID = routingPlanID
-	request.Params = params
-
-	var body ReplaceRoutingPlanJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ReplaceRoutingPlan(ctx.Request().Context(), request.(ReplaceRoutingPlanRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ReplaceRoutingPlan")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(ReplaceRoutingPlanResponseObject); ok {
-		return validResponse.VisitReplaceRoutingPlanResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// ListRules operation middleware
-func (sh *strictHandler) ListRules(ctx echo.Context, routingPlanID RoutingPlanID, params ListRulesParams) error {
-	var request ListRulesRequestObject
-
-	request.RoutingPlanID = routingPlanID
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListRules(ctx.Request().Context(), request.(ListRulesRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ListRules")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(ListRulesResponseObject); ok {
-		return validResponse.VisitListRulesResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// CreateRule operation middleware
-func (sh *strictHandler) CreateRule(ctx echo.Context, routingPlanID RoutingPlanID, params CreateRuleParams) error {
-	var request CreateRuleRequestObject
-
-	request.RoutingPlanID = routingPlanID
-	request.Params = params
-
-	var body CreateRuleJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.CreateRule(ctx.Request().Context(), request.(CreateRuleRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "CreateRule")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(CreateRuleResponseObject); ok {
-		return validResponse.VisitCreateRuleResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// UpsertRule operation middleware
-func (sh *strictHandler) UpsertRule(ctx echo.Context, routingPlanID RoutingPlanID, externalID ExternalID, params UpsertRuleParams) error {
-	var request UpsertRuleRequestObject
-
-	request.RoutingPlanID = routingPlanID
-	request.ExternalID = externalID
-	request.Params = params
-
-	var body UpsertRuleJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpsertRule(ctx.Request().Context(), request.(UpsertRuleRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "UpsertRule")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(UpsertRuleResponseObject); ok {
-		return validResponse.VisitUpsertRuleResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// DeleteRule operation middleware
-func (sh *strictHandler) DeleteRule(ctx echo.Context, routingPlanID RoutingPlanID, ruleID RuleID, params DeleteRuleParams) error {
-	var request DeleteRuleRequestObject
-
-	request.RoutingPlanID = routingPlanID
-	request.RuleID = ruleID
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteRule(ctx.Request().Context(), request.(DeleteRuleRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "DeleteRule")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(DeleteRuleResponseObject); ok {
-		return validResponse.VisitDeleteRuleResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// GetRule operation middleware
-func (sh *strictHandler) GetRule(ctx echo.Context, routingPlanID RoutingPlanID, ruleID RuleID, params GetRuleParams) error {
-	var request GetRuleRequestObject
-
-	request.RoutingPlanID = routingPlanID
-	request.RuleID = ruleID
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetRule(ctx.Request().Context(), request.(GetRuleRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetRule")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(GetRuleResponseObject); ok {
-		return validResponse.VisitGetRuleResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// UpdateRule operation middleware
-func (sh *strictHandler) UpdateRule(ctx echo.Context, routingPlanID RoutingPlanID, ruleID RuleID, params UpdateRuleParams) error {
-	var request UpdateRuleRequestObject
-
-	request.RoutingPlanID = routingPlanID
-	request.RuleID = ruleID
-	request.Params = params
-
-	var body UpdateRuleApplicationMergePatchPlusJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpdateRule(ctx.Request().Context(), request.(UpdateRuleRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "UpdateRule")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(UpdateRuleResponseObject); ok {
-		return validResponse.VisitUpdateRuleResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// ReplaceRule operation middleware
-func (sh *strictHandler) ReplaceRule(ctx echo.Context, routingPlanID RoutingPlanID, ruleID RuleID, params ReplaceRuleParams) error {
-	var request ReplaceRuleRequestObject
-
-	request.RoutingPlanID = routingPlanID
-	request.RuleID = ruleID
-	request.Params = params
-
-	var body ReplaceRuleJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ReplaceRule(ctx.Request().Context(), request.(ReplaceRuleRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ReplaceRule")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(ReplaceRuleResponseObject); ok {
-		return validResponse.VisitReplaceRuleResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
 // ExplainRouting operation middleware
 func (sh *strictHandler) ExplainRouting(ctx echo.Context) error {
 	var request ExplainRoutingRequestObject
@@ -15953,1379 +7686,6 @@ func (sh *strictHandler) ExplainRouting(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(ExplainRoutingResponseObject); ok {
 		return validResponse.VisitExplainRoutingResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// ListSIPInterfaces operation middleware
-func (sh *strictHandler) ListSIPInterfaces(ctx echo.Context, params ListSIPInterfacesParams) error {
-	var request ListSIPInterfacesRequestObject
-
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListSIPInterfaces(ctx.Request().Context(), request.(ListSIPInterfacesRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ListSIPInterfaces")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(ListSIPInterfacesResponseObject); ok {
-		return validResponse.VisitListSIPInterfacesResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// CreateSIPInterface operation middleware
-func (sh *strictHandler) CreateSIPInterface(ctx echo.Context, params CreateSIPInterfaceParams) error {
-	var request CreateSIPInterfaceRequestObject
-
-	request.Params = params
-
-	var body CreateSIPInterfaceJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.CreateSIPInterface(ctx.Request().Context(), request.(CreateSIPInterfaceRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "CreateSIPInterface")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(CreateSIPInterfaceResponseObject); ok {
-		return validResponse.VisitCreateSIPInterfaceResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// UpsertSIPInterface operation middleware
-func (sh *strictHandler) UpsertSIPInterface(ctx echo.Context, externalID ExternalID, params UpsertSIPInterfaceParams) error {
-	var request UpsertSIPInterfaceRequestObject
-
-	request.ExternalID = externalID
-	request.Params = params
-
-	var body UpsertSIPInterfaceJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpsertSIPInterface(ctx.Request().Context(), request.(UpsertSIPInterfaceRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "UpsertSIPInterface")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(UpsertSIPInterfaceResponseObject); ok {
-		return validResponse.VisitUpsertSIPInterfaceResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// DeleteSIPInterface operation middleware
-func (sh *strictHandler) DeleteSIPInterface(ctx echo.Context, sipInterfaceID SIPInterfaceID, params DeleteSIPInterfaceParams) error {
-	var request DeleteSIPInterfaceRequestObject
-
-	request.SIPInterfaceID = sipInterfaceID
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteSIPInterface(ctx.Request().Context(), request.(DeleteSIPInterfaceRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "DeleteSIPInterface")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(DeleteSIPInterfaceResponseObject); ok {
-		return validResponse.VisitDeleteSIPInterfaceResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// GetSIPInterface operation middleware
-func (sh *strictHandler) GetSIPInterface(ctx echo.Context, sipInterfaceID SIPInterfaceID) error {
-	var request GetSIPInterfaceRequestObject
-
-	request.SIPInterfaceID = sipInterfaceID
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetSIPInterface(ctx.Request().Context(), request.(GetSIPInterfaceRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetSIPInterface")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(GetSIPInterfaceResponseObject); ok {
-		return validResponse.VisitGetSIPInterfaceResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// UpdateSIPInterface operation middleware
-func (sh *strictHandler) UpdateSIPInterface(ctx echo.Context, sipInterfaceID SIPInterfaceID, params UpdateSIPInterfaceParams) error {
-	var request UpdateSIPInterfaceRequestObject
-
-	request.SIPInterfaceID = sipInterfaceID
-	request.Params = params
-
-	var body UpdateSIPInterfaceApplicationMergePatchPlusJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpdateSIPInterface(ctx.Request().Context(), request.(UpdateSIPInterfaceRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "UpdateSIPInterface")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(UpdateSIPInterfaceResponseObject); ok {
-		return validResponse.VisitUpdateSIPInterfaceResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// ReplaceSIPInterface operation middleware
-func (sh *strictHandler) ReplaceSIPInterface(ctx echo.Context, sipInterfaceID SIPInterfaceID, params ReplaceSIPInterfaceParams) error {
-	var request ReplaceSIPInterfaceRequestObject
-
-	request.SIPInterfaceID = sipInterfaceID
-	request.Params = params
-
-	var body ReplaceSIPInterfaceJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ReplaceSIPInterface(ctx.Request().Context(), request.(ReplaceSIPInterfaceRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ReplaceSIPInterface")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(ReplaceSIPInterfaceResponseObject); ok {
-		return validResponse.VisitReplaceSIPInterfaceResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// ListTenants operation middleware
-func (sh *strictHandler) ListTenants(ctx echo.Context, params ListTenantsParams) error {
-	var request ListTenantsRequestObject
-
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListTenants(ctx.Request().Context(), request.(ListTenantsRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ListTenants")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(ListTenantsResponseObject); ok {
-		return validResponse.VisitListTenantsResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// CreateTenant operation middleware
-func (sh *strictHandler) CreateTenant(ctx echo.Context, params CreateTenantParams) error {
-	var request CreateTenantRequestObject
-
-	request.Params = params
-
-	var body CreateTenantJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.CreateTenant(ctx.Request().Context(), request.(CreateTenantRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "CreateTenant")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(CreateTenantResponseObject); ok {
-		return validResponse.VisitCreateTenantResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// UpsertTenant operation middleware
-func (sh *strictHandler) UpsertTenant(ctx echo.Context, externalID ExternalID, params UpsertTenantParams) error {
-	var request UpsertTenantRequestObject
-
-	request.ExternalID = externalID
-	request.Params = params
-
-	var body UpsertTenantJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpsertTenant(ctx.Request().Context(), request.(UpsertTenantRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "UpsertTenant")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(UpsertTenantResponseObject); ok {
-		return validResponse.VisitUpsertTenantResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// DeleteTenant operation middleware
-func (sh *strictHandler) DeleteTenant(ctx echo.Context, tenantID TenantID, params DeleteTenantParams) error {
-	var request DeleteTenantRequestObject
-
-	request.TenantID = tenantID
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteTenant(ctx.Request().Context(), request.(DeleteTenantRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "DeleteTenant")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(DeleteTenantResponseObject); ok {
-		return validResponse.VisitDeleteTenantResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// GetTenant operation middleware
-func (sh *strictHandler) GetTenant(ctx echo.Context, tenantID TenantID, params GetTenantParams) error {
-	var request GetTenantRequestObject
-
-	request.TenantID = tenantID
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetTenant(ctx.Request().Context(), request.(GetTenantRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetTenant")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(GetTenantResponseObject); ok {
-		return validResponse.VisitGetTenantResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// UpdateTenant operation middleware
-func (sh *strictHandler) UpdateTenant(ctx echo.Context, tenantID TenantID, params UpdateTenantParams) error {
-	var request UpdateTenantRequestObject
-
-	request.TenantID = tenantID
-	request.Params = params
-
-	var body UpdateTenantApplicationMergePatchPlusJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpdateTenant(ctx.Request().Context(), request.(UpdateTenantRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "UpdateTenant")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(UpdateTenantResponseObject); ok {
-		return validResponse.VisitUpdateTenantResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// ReplaceTenant operation middleware
-func (sh *strictHandler) ReplaceTenant(ctx echo.Context, tenantID TenantID, params ReplaceTenantParams) error {
-	var request ReplaceTenantRequestObject
-
-	request.TenantID = tenantID
-	request.Params = params
-
-	var body ReplaceTenantJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ReplaceTenant(ctx.Request().Context(), request.(ReplaceTenantRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ReplaceTenant")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(ReplaceTenantResponseObject); ok {
-		return validResponse.VisitReplaceTenantResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// ListTrunks operation middleware
-func (sh *strictHandler) ListTrunks(ctx echo.Context, params ListTrunksParams) error {
-	var request ListTrunksRequestObject
-
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListTrunks(ctx.Request().Context(), request.(ListTrunksRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ListTrunks")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(ListTrunksResponseObject); ok {
-		return validResponse.VisitListTrunksResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// CreateTrunk operation middleware
-func (sh *strictHandler) CreateTrunk(ctx echo.Context, params CreateTrunkParams) error {
-	var request CreateTrunkRequestObject
-
-	request.Params = params
-
-	var body CreateTrunkJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.CreateTrunk(ctx.Request().Context(), request.(CreateTrunkRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "CreateTrunk")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(CreateTrunkResponseObject); ok {
-		return validResponse.VisitCreateTrunkResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// UpsertTrunk operation middleware
-func (sh *strictHandler) UpsertTrunk(ctx echo.Context, externalID ExternalID, params UpsertTrunkParams) error {
-	var request UpsertTrunkRequestObject
-
-	request.ExternalID = externalID
-	request.Params = params
-
-	var body UpsertTrunkJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpsertTrunk(ctx.Request().Context(), request.(UpsertTrunkRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "UpsertTrunk")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(UpsertTrunkResponseObject); ok {
-		return validResponse.VisitUpsertTrunkResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// DeleteTrunk operation middleware
-func (sh *strictHandler) DeleteTrunk(ctx echo.Context, trunkID TrunkID, params DeleteTrunkParams) error {
-	var request DeleteTrunkRequestObject
-
-	request.TrunkID = trunkID
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteTrunk(ctx.Request().Context(), request.(DeleteTrunkRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "DeleteTrunk")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(DeleteTrunkResponseObject); ok {
-		return validResponse.VisitDeleteTrunkResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// GetTrunk operation middleware
-func (sh *strictHandler) GetTrunk(ctx echo.Context, trunkID TrunkID, params GetTrunkParams) error {
-	var request GetTrunkRequestObject
-
-	request.TrunkID = trunkID
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetTrunk(ctx.Request().Context(), request.(GetTrunkRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetTrunk")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(GetTrunkResponseObject); ok {
-		return validResponse.VisitGetTrunkResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// UpdateTrunk operation middleware
-func (sh *strictHandler) UpdateTrunk(ctx echo.Context, trunkID TrunkID, params UpdateTrunkParams) error {
-	var request UpdateTrunkRequestObject
-
-	request.TrunkID = trunkID
-	request.Params = params
-
-	var body UpdateTrunkApplicationMergePatchPlusJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpdateTrunk(ctx.Request().Context(), request.(UpdateTrunkRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "UpdateTrunk")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(UpdateTrunkResponseObject); ok {
-		return validResponse.VisitUpdateTrunkResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// ReplaceTrunk operation middleware
-func (sh *strictHandler) ReplaceTrunk(ctx echo.Context, trunkID TrunkID, params ReplaceTrunkParams) error {
-	var request ReplaceTrunkRequestObject
-
-	request.TrunkID = trunkID
-	request.Params = params
-
-	var body ReplaceTrunkJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ReplaceTrunk(ctx.Request().Context(), request.(ReplaceTrunkRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ReplaceTrunk")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(ReplaceTrunkResponseObject); ok {
-		return validResponse.VisitReplaceTrunkResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// ListEndpoints operation middleware
-func (sh *strictHandler) ListEndpoints(ctx echo.Context, trunkID TrunkID, params ListEndpointsParams) error {
-	var request ListEndpointsRequestObject
-
-	request.TrunkID = trunkID
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListEndpoints(ctx.Request().Context(), request.(ListEndpointsRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ListEndpoints")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(ListEndpointsResponseObject); ok {
-		return validResponse.VisitListEndpointsResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// CreateEndpoint operation middleware
-func (sh *strictHandler) CreateEndpoint(ctx echo.Context, trunkID TrunkID, params CreateEndpointParams) error {
-	var request CreateEndpointRequestObject
-
-	request.TrunkID = trunkID
-	request.Params = params
-
-	var body CreateEndpointJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.CreateEndpoint(ctx.Request().Context(), request.(CreateEndpointRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "CreateEndpoint")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(CreateEndpointResponseObject); ok {
-		return validResponse.VisitCreateEndpointResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// UpsertEndpoint operation middleware
-func (sh *strictHandler) UpsertEndpoint(ctx echo.Context, trunkID TrunkID, externalID ExternalID, params UpsertEndpointParams) error {
-	var request UpsertEndpointRequestObject
-
-	request.TrunkID = trunkID
-	request.ExternalID = externalID
-	request.Params = params
-
-	var body UpsertEndpointJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpsertEndpoint(ctx.Request().Context(), request.(UpsertEndpointRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "UpsertEndpoint")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(UpsertEndpointResponseObject); ok {
-		return validResponse.VisitUpsertEndpointResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// DeleteEndpoint operation middleware
-func (sh *strictHandler) DeleteEndpoint(ctx echo.Context, trunkID TrunkID, endpointID EndpointID, params DeleteEndpointParams) error {
-	var request DeleteEndpointRequestObject
-
-	request.TrunkID = trunkID
-	request.EndpointID = endpointID
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteEndpoint(ctx.Request().Context(), request.(DeleteEndpointRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "DeleteEndpoint")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(DeleteEndpointResponseObject); ok {
-		return validResponse.VisitDeleteEndpointResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// GetEndpoint operation middleware
-func (sh *strictHandler) GetEndpoint(ctx echo.Context, trunkID TrunkID, endpointID EndpointID, params GetEndpointParams) error {
-	var request GetEndpointRequestObject
-
-	request.TrunkID = trunkID
-	request.EndpointID = endpointID
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetEndpoint(ctx.Request().Context(), request.(GetEndpointRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetEndpoint")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(GetEndpointResponseObject); ok {
-		return validResponse.VisitGetEndpointResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// UpdateEndpoint operation middleware
-func (sh *strictHandler) UpdateEndpoint(ctx echo.Context, trunkID TrunkID, endpointID EndpointID, params UpdateEndpointParams) error {
-	var request UpdateEndpointRequestObject
-
-	request.TrunkID = trunkID
-	request.EndpointID = endpointID
-	request.Params = params
-
-	var body UpdateEndpointApplicationMergePatchPlusJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpdateEndpoint(ctx.Request().Context(), request.(UpdateEndpointRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "UpdateEndpoint")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(UpdateEndpointResponseObject); ok {
-		return validResponse.VisitUpdateEndpointResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// ReplaceEndpoint operation middleware
-func (sh *strictHandler) ReplaceEndpoint(ctx echo.Context, trunkID TrunkID, endpointID EndpointID, params ReplaceEndpointParams) error {
-	var request ReplaceEndpointRequestObject
-
-	request.TrunkID = trunkID
-	request.EndpointID = endpointID
-	request.Params = params
-
-	var body ReplaceEndpointJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ReplaceEndpoint(ctx.Request().Context(), request.(ReplaceEndpointRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ReplaceEndpoint")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(ReplaceEndpointResponseObject); ok {
-		return validResponse.VisitReplaceEndpointResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// ListIdentities operation middleware
-func (sh *strictHandler) ListIdentities(ctx echo.Context, trunkID TrunkID, params ListIdentitiesParams) error {
-	var request ListIdentitiesRequestObject
-
-	request.TrunkID = trunkID
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListIdentities(ctx.Request().Context(), request.(ListIdentitiesRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ListIdentities")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(ListIdentitiesResponseObject); ok {
-		return validResponse.VisitListIdentitiesResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// CreateIdentity operation middleware
-func (sh *strictHandler) CreateIdentity(ctx echo.Context, trunkID TrunkID, params CreateIdentityParams) error {
-	var request CreateIdentityRequestObject
-
-	request.TrunkID = trunkID
-	request.Params = params
-
-	var body CreateIdentityJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.CreateIdentity(ctx.Request().Context(), request.(CreateIdentityRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "CreateIdentity")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(CreateIdentityResponseObject); ok {
-		return validResponse.VisitCreateIdentityResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// UpsertIdentity operation middleware
-func (sh *strictHandler) UpsertIdentity(ctx echo.Context, trunkID TrunkID, externalID ExternalID, params UpsertIdentityParams) error {
-	var request UpsertIdentityRequestObject
-
-	request.TrunkID = trunkID
-	request.ExternalID = externalID
-	request.Params = params
-
-	var body UpsertIdentityJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpsertIdentity(ctx.Request().Context(), request.(UpsertIdentityRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "UpsertIdentity")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(UpsertIdentityResponseObject); ok {
-		return validResponse.VisitUpsertIdentityResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// DeleteIdentity operation middleware
-func (sh *strictHandler) DeleteIdentity(ctx echo.Context, trunkID TrunkID, identityID IdentityID, params DeleteIdentityParams) error {
-	var request DeleteIdentityRequestObject
-
-	request.TrunkID = trunkID
-	request.IdentityID = identityID
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteIdentity(ctx.Request().Context(), request.(DeleteIdentityRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "DeleteIdentity")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(DeleteIdentityResponseObject); ok {
-		return validResponse.VisitDeleteIdentityResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// GetIdentity operation middleware
-func (sh *strictHandler) GetIdentity(ctx echo.Context, trunkID TrunkID, identityID IdentityID, params GetIdentityParams) error {
-	var request GetIdentityRequestObject
-
-	request.TrunkID = trunkID
-	request.IdentityID = identityID
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetIdentity(ctx.Request().Context(), request.(GetIdentityRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetIdentity")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(GetIdentityResponseObject); ok {
-		return validResponse.VisitGetIdentityResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// UpdateIdentity operation middleware
-func (sh *strictHandler) UpdateIdentity(ctx echo.Context, trunkID TrunkID, identityID IdentityID, params UpdateIdentityParams) error {
-	var request UpdateIdentityRequestObject
-
-	request.TrunkID = trunkID
-	request.IdentityID = identityID
-	request.Params = params
-
-	var body UpdateIdentityApplicationMergePatchPlusJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpdateIdentity(ctx.Request().Context(), request.(UpdateIdentityRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "UpdateIdentity")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(UpdateIdentityResponseObject); ok {
-		return validResponse.VisitUpdateIdentityResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// ReplaceIdentity operation middleware
-func (sh *strictHandler) ReplaceIdentity(ctx echo.Context, trunkID TrunkID, identityID IdentityID, params ReplaceIdentityParams) error {
-	var request ReplaceIdentityRequestObject
-
-	request.TrunkID = trunkID
-	request.IdentityID = identityID
-	request.Params = params
-
-	var body ReplaceIdentityJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ReplaceIdentity(ctx.Request().Context(), request.(ReplaceIdentityRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ReplaceIdentity")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(ReplaceIdentityResponseObject); ok {
-		return validResponse.VisitReplaceIdentityResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
