@@ -83,7 +83,7 @@ func (c *Call) maxDuration() time.Duration {
 // slim lets go of what an answered call needs no more: the messages of its setup live on as bytes in its ladder.
 func (c *Call) slim() {
 	c.invite, c.hunt.res, c.hunt.plan, c.decision.plan.Attempts = nil, nil, nil, nil
-	c.hunt.offer, c.hunt.next = nil, 0
+	c.hunt.offer, c.hunt.next, c.hunt.detours, c.hunt.followed = nil, 0, nil, nil
 	c.b.invite.tx = nil
 	old := c.b.invite.req
 	c.b.invite.req = &msg.Message{Method: old.Method, RequestURI: old.RequestURI, CallID: old.CallID, From: old.From,

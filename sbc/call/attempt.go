@@ -110,13 +110,17 @@ func (c *Call) refused(r *request, res *msg.Message) {
 	l := r.leg
 	a := &c.hunt.attempts[l.attempt-1]
 	a.RemoteAddress = addr(res.Hop.Remote)
-	if a.EndedAt == nil && (c.st.b == calleeCalling || c.st.b == calleeRinging) {
-		c.hunt.failed(l, res.Status, msg.StatusText(res.Status), res.Status, endOf(res.Status))
+	answered := res.Status
+	res = c.mapped(l, res)
+	switch waited := a.EndedAt == nil && (c.st.b == calleeCalling || c.st.b == calleeRinging); {
+	case waited && c.redirected(l, res):
+	case waited:
+		c.hunt.failed(l, answered, msg.StatusText(answered), res.Status, endOf(res.Status))
 		if c.hunt.leg == l && !c.hunt.fixed && c.hunt.code == translate(res.Status) {
 			c.hunt.res, c.hunt.cause = res, q850(res)
 		}
-	} else {
-		c.hunt.failed(l, res.Status, msg.StatusText(res.Status), 0, "")
+	default:
+		c.hunt.failed(l, answered, msg.StatusText(answered), 0, "")
 	}
 	c.release(l)
 	c.raise(evFailed)

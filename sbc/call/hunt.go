@@ -28,6 +28,11 @@ type hunt struct {
 	leg     *leg
 	// gone is the caller's CANCEL, or its BYE instead of one: the callee is told its reason, however late (RFC 3326).
 	gone *msg.Message
+	// detours say of the attempts in plan which redirections led to them, as far as they reach; followed are the numbers of those,
+	// redirects how many were followed.
+	detours   []*detour
+	followed  []string
+	redirects int
 	// attempts are those made, for the record; tags are ours in their dialogs.
 	attempts []sbc.CDRAttempt
 	tags     []string
@@ -41,7 +46,7 @@ func (h *hunt) final(code int, reason string, end sbc.EndReason) {
 	if h.fixed {
 		return
 	}
-	h.code, h.reason, h.end, h.fixed, h.res, h.cause = code, reason, end, true, nil, 0
+	h.code, h.reason, h.end, h.fixed, h.res, h.cause, h.headers = code, reason, end, true, nil, 0, nil
 }
 
 // failed writes down how an attempt ended. Answered is the code for the record (0 with a word where there was none), code the one
@@ -61,7 +66,7 @@ func (h *hunt) failed(l *leg, answered int, word string, code int, end sbc.EndRe
 	}
 	h.stop = l.trunk != nil && !l.trunk.Advances(code)
 	if told := translate(code); !h.fixed && better(told, h.code) {
-		h.code, h.reason, h.end, h.res, h.leg, h.cause = told, "", end, nil, l, 0
+		h.code, h.reason, h.end, h.res, h.leg, h.cause, h.headers = told, "", end, nil, l, 0, nil
 	}
 }
 
@@ -93,7 +98,7 @@ func (c *Call) try() {
 func (c *Call) launch(at *route.Attempt) bool {
 	trunk := c.snap.Trunk(at.TrunkID)
 	l := c.newLeg(sbc.SideCallee, at.TrunkID, trunk, len(c.hunt.attempts)+1)
-	l.endpointID = at.EndpointID
+	l.endpointID, l.detour = at.EndpointID, c.hunt.detourOf()
 	c.hunt.attempts = append(c.hunt.attempts, sbc.CDRAttempt{
 		Number: l.attempt, TrunkID: at.TrunkID, EndpointID: at.EndpointID, Callee: at.Number, StartedAt: now(),
 	})
@@ -180,6 +185,7 @@ func (c *Call) buildInvite(l *leg, at *route.Attempt) *request {
 	req.SetMaxForwards(forwards)
 	r := &request{c: c, leg: l, kind: reqInvite, req: req, contact: true, from: from.WithTag(l.tag)}
 	r.pass(c.snap.Header.Request(in, c.flow(c.a, l)))
+	c.retargeted(r, at)
 	req.Append("Allow", allowFor(l.trunk))
 	c.own(req)
 	l.invite = r

@@ -44,6 +44,8 @@ type leg struct {
 	contact string
 	// hidden is what the peer must not see of the other side's caller, who wishes so; nil for most.
 	hidden []string
+	// detour says which redirections led to the leg's attempt, nil for none.
+	detour *detour
 }
 
 // newLeg makes a leg and how it is found.

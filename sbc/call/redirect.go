@@ -1,0 +1,183 @@
+package call
+
+import (
+	"cmp"
+	"math/rand/v2"
+	"regexp"
+	"slices"
+	"strconv"
+
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/header"
+	"github.com/sallyport/sallyport/sbc/msg"
+	"github.com/sallyport/sallyport/sbc/route"
+)
+
+const (
+	// maxContacts bounds the contacts of one redirection that are looked at.
+	maxContacts = 16
+	// maxHunt bounds the attempts of a call with those that redirections add.
+	maxHunt = 2 * route.MaxAttempts
+)
+
+// detour is how an attempt came about that redirections led to: the number it is for, who sent the call there and why, and how
+// the call had come to that one.
+type detour struct {
+	number string
+	header.Detour
+	before *detour
+}
+
+// redirection is a number to which a callee sent the call, with the weight that it has for the callee (RFC 3261 20.10).
+type redirection struct {
+	number string
+	q      float64
+}
+
+// mapped gives the failure that stands for one that came from the leg's trunk: the response itself for most.
+func (c *Call) mapped(l *leg, res *msg.Message) *msg.Message {
+	to, reason := c.snap.Signalling(l.trunk).Mapped(res.Status)
+	if to == res.Status && reason == "" {
+		return res
+	}
+	other := res.Clone()
+	other.Status, other.Reason = to, reason
+	return other
+}
+
+// redirected deals with a 3xx as the trunk's profile says; false leaves it to count as a failure.
+func (c *Call) redirected(l *leg, res *msg.Message) bool {
+	if res.Status < 300 || res.Status > 302 { // RFC 3261 21.3.4, 21.3.5: a proxy and other services are not other numbers
+		return false
+	}
+	p := c.snap.Signalling(l.trunk)
+	switch p.Redirects {
+	case sbc.RedirectFollow:
+		return c.follow(l, res, p.MaxRedirects)
+	case sbc.RedirectPass:
+		return c.passRedirect(l, res)
+	}
+	return false
+}
+
+// follow makes the contacts the next attempts, before those of the plan that are left. They are new numbers of the same caller:
+// its plan routes them, the hosts they name are never asked. A number that was tried is not tried again.
+func (c *Call) follow(l *leg, res *msg.Message, most int) bool {
+	h := &c.hunt
+	if h.redirects >= most {
+		return false
+	}
+	here := c.routed(l)
+	var attempts []route.Attempt
+	var detours []*detour
+	for _, r := range redirections(res) {
+		if r.number == c.decision.caller.Number || slices.Contains(h.followed, r.number) {
+			continue
+		}
+		plan := c.snap.Route.Plan(route.Query{PlanID: c.decision.trunk.RoutingPlanID, Number: r.number, Rand: rand.IntN})
+		if len(plan.Attempts) == 0 {
+			continue
+		}
+		h.followed = append(h.followed, r.number)
+		d := &detour{number: r.number, Detour: header.Detour{Number: here, Cause: header.DivertedBy(res)}, before: l.detour}
+		for _, at := range plan.Attempts {
+			attempts, detours = append(attempts, at), append(detours, d)
+		}
+	}
+	left := maxHunt - len(h.attempts) - (len(h.plan) - h.next)
+	if attempts = attempts[:max(0, min(len(attempts), left))]; len(attempts) == 0 {
+		return false
+	}
+	h.redirects++
+	for len(h.detours) < len(h.plan) {
+		h.detours = append(h.detours, nil)
+	}
+	h.plan = slices.Insert(slices.Clip(h.plan), h.next, attempts...)
+	h.detours = slices.Insert(h.detours, h.next, detours[:len(attempts)]...)
+	h.failed(l, res.Status, msg.StatusText(res.Status), 0, "")
+	h.stop = false
+	return true
+}
+
+// routed is the number that an attempt is for, as it was routed.
+func (c *Call) routed(l *leg) string {
+	if l.detour != nil {
+		return l.detour.number
+	}
+	return c.decision.caller.Number
+}
+
+// passRedirect lets the caller have the redirection, if nothing better comes: the numbers, at our own host. A contact that is the
+// number it called would send it here again.
+func (c *Call) passRedirect(l *leg, res *msg.Message) bool {
+	h := &c.hunt
+	var hs []msg.Header
+	for _, r := range redirections(res) {
+		if r.number == c.routed(l) || r.number == c.rec.callee || !c.snap.Header.Clean(res, c.flow(l, c.a), r.number) {
+			continue
+		}
+		value := c.tx.Local().Contact(r.number)
+		if r.q < 1 {
+			value += ";q=" + strconv.FormatFloat(r.q, 'f', -1, 64)
+		}
+		hs = append(hs, msg.Header{Name: "Contact", Value: value})
+	}
+	if len(hs) == 0 {
+		return false
+	}
+	h.failed(l, res.Status, msg.StatusText(res.Status), 0, "")
+	h.stop = !l.trunk.Advances(res.Status)
+	if !h.fixed && better(res.Status, h.code) {
+		h.code, h.reason, h.end, h.res, h.leg, h.cause, h.headers = res.Status, "", sbc.EndRejected, res, l, q850(res), hs
+	}
+	return true
+}
+
+// numbers of redirections are those that can be dialled; it is only read.
+var redirectable = regexp.MustCompile(`^[+0-9A-Za-z*#._-]{1,32}$`)
+
+// redirections reads the contacts of a 3xx, the most wanted first (RFC 3261 8.1.3.4).
+func redirections(res *msg.Message) []redirection {
+	contacts, err := res.Contacts()
+	if err != nil {
+		return nil
+	}
+	var out []redirection
+	for _, a := range contacts[:min(len(contacts), maxContacts)] {
+		r := redirection{number: number(a.URI), q: 1}
+		if v, ok := msg.Param(a.Params, "q"); ok {
+			if q, err := strconv.ParseFloat(v, 64); err == nil && q >= 0 && q <= 1 {
+				r.q = q
+			}
+		}
+		if redirectable.MatchString(r.number) {
+			out = append(out, r)
+		}
+	}
+	slices.SortStableFunc(out, func(x, y redirection) int { return cmp.Compare(y.q, x.q) })
+	return out
+}
+
+// detourOf finds how the attempt about to be made came about, nil for those of the plan.
+func (h *hunt) detourOf() *detour {
+	if i := h.next - 1; i >= 0 && i < len(h.detours) {
+		return h.detours[i]
+	}
+	return nil
+}
+
+// retargeted puts on the INVITE of an attempt what its trunk wants to know of earlier destinations.
+func (c *Call) retargeted(r *request, at *route.Attempt) {
+	mode := c.snap.Signalling(r.leg.trunk).Retargeting
+	if mode == sbc.RetargetDrop {
+		return
+	}
+	var own []header.Detour
+	for d := r.leg.detour; d != nil; d = d.before {
+		own = append(own, d.Detour)
+	}
+	slices.Reverse(own)
+	r.req.Remove("Diversion") // what pass_headers let through
+	r.req.Remove("History-Info")
+	r.pass(c.snap.Header.Retargeted(c.invite, c.flow(c.a, r.leg), mode, own, at.Number))
+}
