@@ -145,6 +145,7 @@ func (a *App) openSignalling(context.Context) error {
 		Events: a.events.Add,
 	})
 	border.calls.Store(a.calls)
+	a.life.background("consistency", a.calls.Check)
 	a.life.onStop("calls", func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, a.o.DrainTimeout*3/4) // what is left is for their records
 		defer cancel()

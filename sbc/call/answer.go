@@ -63,6 +63,7 @@ func (c *Call) answerCaller() {
 	c.rec.finalCode, c.rec.finalReason = 200, out.Reason
 	c.writeAnswered()
 	c.send(c.tx, out)
+	c.final = true
 	c.a.d.Confirm()
 	c.session.Answered()
 	if d := c.maxDuration(); d > 0 {

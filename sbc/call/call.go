@@ -46,13 +46,18 @@ type Call struct {
 	relays    []*relay
 
 	rec       record
-	forgotten bool // out of the registry
+	shown     sbc.CallState // as the gauge of states counts it
+	final     bool          // the caller's INVITE has its final answer
+	forgotten bool          // out of the registry
+	crashed   bool          // a panic ends it
+	suspect   bool          // found stale once
 }
 
 // newCall makes a call of an INVITE. It sends nothing.
 func newCall(m *Manager, snap *config.Snapshot, tx msg.ServerTx, req *msg.Message, d decision) *Call {
 	c := &Call{
 		m: m, id: sbc.NewID(sbc.PrefixCall), snap: snap, started: now(), ladder: new(ladder), tx: tx, invite: req, decision: d,
+		shown: sbc.CallSetup,
 	}
 	c.a = c.newLeg(sbc.SideCaller, d.caller.TrunkID, d.trunk, 0)
 	c.a.end.heard(req.Hop)
@@ -107,13 +112,12 @@ func (c *Call) run() {
 	for len(c.events) > 0 {
 		e := c.events[0]
 		c.events = c.events[1:]
-		before := c.visible()
 		var out []action
 		c.st, out = step(c.st, e, room[:0])
 		for _, a := range out {
 			c.carry(a)
 		}
-		c.moved(before)
+		c.moved()
 	}
 	c.events = nil
 	if c.inTx != nil { // a BYE that changed nothing is answered all the same (RFC 3261 15.1.2)
@@ -368,6 +372,9 @@ func (c *Call) finish() {
 		c.b.leave()
 	}
 	c.a.leave()
+	if c.crashed {
+		c.leaveAll()
+	}
 	stats := c.closeMedia()
 	c.writeRecord(stats)
 	c.m.past.add(c.id, c.ladder, stats)
@@ -413,12 +420,11 @@ func (c *Call) abandon() {
 		}
 		return
 	}
-	before := c.visible()
 	c.rec.ended(sbc.EndShutdown, sbc.SideSBC, causeTemporary)
 	c.st = state{a: callerOver, b: calleeOver, ended: true}
 	c.events = nil
 	c.finish()
-	c.moved(before)
+	c.moved()
 }
 
 // visible is the state as the API shows it.
@@ -440,12 +446,13 @@ func (c *Call) visible() sbc.CallState {
 }
 
 // moved keeps the gauge of states.
-func (c *Call) moved(before sbc.CallState) {
+func (c *Call) moved() {
 	after := c.visible()
-	if after == before {
+	if after == c.shown {
 		return
 	}
-	c.m.metrics.moved(before, after)
+	c.m.metrics.moved(c.shown, after)
+	c.shown = after
 	if after == sbc.CallTerminating { // every transaction ends by itself before: this is for a fault of ours
 		c.arm(timerMax, lastResort)
 	}

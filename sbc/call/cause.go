@@ -90,7 +90,7 @@ func stopCause(o stopOrder) (cause int, text string) {
 		cause = causeRecovery
 	case sbc.EndMaxDuration:
 		cause = causeRecovery
-	case sbc.EndShutdown, sbc.EndError:
+	case sbc.EndShutdown, sbc.EndError, sbc.EndStale:
 		cause = causeTemporary
 	}
 	if text == "" {

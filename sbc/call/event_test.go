@@ -14,9 +14,11 @@ import (
 type events struct {
 	mu   sync.Mutex
 	list []sbc.Event
+	bomb *bomb
 }
 
 func (e *events) add(ev sbc.Event) {
+	e.bomb.tick()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.list = append(e.list, ev)

@@ -115,6 +115,7 @@ type world struct {
 	seq    int
 	errors atomic.Bool // logged errors are expected
 	events events
+	bomb   bomb
 }
 
 // run makes a world in a bubble of virtual time, lets play happen and sees that nothing is left.
@@ -134,6 +135,7 @@ func newWorld(t testing.TB, edit func(id string, r sbc.Resource)) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, snap: snap, wire: &wire{t: t}, engine: &engine{}, ledger: &ledger{}, tally: admit.New(admit.Options{})}
+	w.wire.bomb, w.engine.bomb, w.ledger.bomb, w.events.bomb = &w.bomb, &w.bomb, &w.bomb, &w.bomb
 	w.m = New(Options{
 		Snapshot: func() *config.Snapshot { return snap }, Wire: w.wire, Engine: w.engine, Ledger: w.ledger, Tally: w.tally,
 		Node: "node-1", Events: w.events.add,
@@ -199,6 +201,7 @@ type wire struct {
 	acks []*msg.Message
 	// fail makes Send fail with this error.
 	fail error
+	bomb *bomb
 }
 
 // sent is a request of ours.
@@ -239,6 +242,7 @@ func hopTo(t msg.Target, l msg.Local) msg.Hop {
 
 func (w *wire) put(req *msg.Message, t msg.Target, prepare func(*msg.Message, msg.Local), tell func([]byte,
 	msg.Hop)) *msg.Message {
+	w.bomb.tick()
 	l := localFor(t.Interfaces)
 	prepare(req, l)
 	req.PrependVia(msg.Via{Transport: "UDP", Host: l.Host, Port: 5060, Params: msg.SetParam(nil, "branch", msg.NewBranch())})
@@ -376,9 +380,11 @@ type ledger struct {
 	ends     []*sbc.CDR
 	blow     bool // panic at Answered
 	err      error
+	bomb     *bomb
 }
 
 func (l *ledger) Answered(c *sbc.CDR) error {
+	l.bomb.tick()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.blow {

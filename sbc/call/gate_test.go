@@ -256,8 +256,8 @@ func TestPanic(t *testing.T) {
 		if d := w.cdr(); d.EndReason != sbc.EndError || d.FromURI != "sip:+441234@"+callerIP {
 			t.Errorf("record %+v", d)
 		}
+		in.want(500) // and not left waiting
 		w.wire.next(msg.BYE).reply(200)
-		_ = in
 		w.end2(good)
 	})
 }

@@ -76,23 +76,27 @@ func (m *Manager) Media(id string) (stats []sbc.StreamStats, ok bool) {
 
 // info is the call as the API shows it.
 func (c *Call) info() (i sbc.CallInfo) {
-	c.look(func() {
-		i = sbc.CallInfo{
-			ID: c.id, State: c.visible(), IngressTrunkID: c.decision.caller.TrunkID, Caller: c.rec.caller, Callee: c.rec.callee,
-			StartedAt: c.started.UTC(), AnsweredAt: when(c.rec.answeredAt), ConfigRevision: c.snap.Revision,
-			Legs: append(make([]sbc.LegInfo, 0, 2), c.legInfo(c.a)),
+	c.look(func() { i = c.shows() })
+	return i
+}
+
+// shows is info on the call's queue.
+func (c *Call) shows() sbc.CallInfo {
+	i := sbc.CallInfo{
+		ID: c.id, State: c.visible(), IngressTrunkID: c.decision.caller.TrunkID, Caller: c.rec.caller, Callee: c.rec.callee,
+		StartedAt: c.started.UTC(), AnsweredAt: when(c.rec.answeredAt), ConfigRevision: c.snap.Revision,
+		Legs: append(make([]sbc.LegInfo, 0, 2), c.legInfo(c.a)),
+	}
+	if t := c.decision.trunk; t != nil {
+		i.TenantID = t.TenantID
+	}
+	if c.b != nil {
+		i.EgressTrunkID = c.b.end.trunkID
+		i.Legs = append(i.Legs, c.legInfo(c.b))
+		if !c.rec.answeredAt.IsZero() {
+			i.EndsAt = when(c.rec.answeredAt.Add(c.maxDuration()))
 		}
-		if t := c.decision.trunk; t != nil {
-			i.TenantID = t.TenantID
-		}
-		if c.b != nil {
-			i.EgressTrunkID = c.b.end.trunkID
-			i.Legs = append(i.Legs, c.legInfo(c.b))
-			if !c.rec.answeredAt.IsZero() {
-				i.EndsAt = when(c.rec.answeredAt.Add(c.maxDuration()))
-			}
-		}
-	})
+	}
 	return i
 }
 

@@ -14,9 +14,11 @@ type engine struct {
 	mu       sync.Mutex
 	sessions []*session
 	refuse   error // of the next Offer
+	bomb     *bomb
 }
 
 func (e *engine) Open(o media.SessionOptions) Session {
+	e.bomb.tick()
 	s := &session{
 		e: e, o: o, parties: map[*media.Party]bool{},
 		said: map[*media.Party][]byte{}, told: map[*media.Party][]byte{},
@@ -63,7 +65,7 @@ func (s *session) Party(media.PartyOptions) *media.Party {
 	s.parties[p] = true
 	return p
 }
-func (s *session) Signalling(*media.Party, netip.Addr) {}
+func (s *session) Signalling(*media.Party, netip.Addr) { s.e.bomb.tick() }
 
 // exchange rewrites SDP by putting "border" before what came.
 type exchange struct {
@@ -76,6 +78,7 @@ type exchange struct {
 }
 
 func (s *session) Offer(from, to *media.Party, offer []byte) (Exchange, error) {
+	s.e.bomb.tick()
 	if !s.parties[from] || !s.parties[to] || s.closed {
 		return nil, media.ErrClosed
 	}
@@ -163,8 +166,8 @@ func (x *exchange) done() {
 		x.s.pending--
 	}
 }
-func (s *session) Drop(p *media.Party) { delete(s.parties, p); s.dropped++ }
-func (s *session) Answered()           { s.answered = true }
+func (s *session) Drop(p *media.Party) { s.e.bomb.tick(); delete(s.parties, p); s.dropped++ }
+func (s *session) Answered()           { s.e.bomb.tick(); s.answered = true }
 func (s *session) Stats() []media.StreamStats {
 	var st []media.StreamStats
 	for p := range s.parties {
@@ -172,7 +175,7 @@ func (s *session) Stats() []media.StreamStats {
 	}
 	return st
 }
-func (s *session) LastMedia() time.Time { return s.last }
+func (s *session) LastMedia() time.Time { s.e.bomb.tick(); return s.last }
 func (s *session) Close() []media.StreamStats {
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
@@ -180,5 +183,6 @@ func (s *session) Close() []media.StreamStats {
 		return nil
 	}
 	s.closed = true
+	s.e.bomb.tick()
 	return s.Stats()
 }

@@ -21,6 +21,7 @@ type metrics struct {
 	duration   *prometheus.HistogramVec
 	silences   prometheus.Counter
 	panics     prometheus.Counter
+	stale      *prometheus.CounterVec
 	ledger     prometheus.Counter
 }
 
@@ -52,6 +53,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help: "Calls ended because no media came."}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{Name: "sbc_call_panics_total",
 			Help: "Faults of ours that ended one call."}),
+		stale: counter("sbc_call_stale_total",
+			"Calls found without a live leg, and places on trunks held by no call. It should be zero.", "kind"),
 		ledger: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "sbc_call_record_errors_total", Help: "Records that the ledger did not take at once."}),
 	}
@@ -59,8 +62,14 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	for _, s := range []sbc.CallState{sbc.CallSetup, sbc.CallEarly, sbc.CallAnswered, sbc.CallConfirmed, sbc.CallTerminating} {
 		m.states[s] = m.calls.WithLabelValues(string(s))
 	}
+	for _, reason := range []string{badSource, badTags, badSequence} {
+		m.intrusions.WithLabelValues(reason)
+	}
+	m.stale.WithLabelValues("call") // so that they read zero
+	m.stale.WithLabelValues("place")
 	if r != nil {
-		r.MustRegister(m.calls, m.attempts, m.finished, m.releases, m.blocked, m.intrusions, m.pdd, m.duration, m.silences, m.panics, m.ledger)
+		r.MustRegister(m.calls, m.attempts, m.finished, m.releases, m.blocked, m.intrusions, m.pdd, m.duration, m.silences, m.panics,
+			m.stale, m.ledger)
 	}
 	return m
 }

@@ -26,11 +26,13 @@ type server struct {
 	onCancel func(*msg.Message)
 	onFailed func(error)
 	onSent   func([]byte, msg.Hop)
+	bomb     *bomb
 }
 
 func (s *server) Request() *msg.Message { return s.req }
 
 func (s *server) Respond(res *msg.Message) error {
+	s.bomb.tick()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, old := range s.res {
@@ -149,7 +151,7 @@ func (p *peer) try(method msg.Method, body string, extra ...string) (*server, ms
 	if d.Action != msg.Serve {
 		return nil, d
 	}
-	s := &server{t: p.w.t, req: req}
+	s := &server{t: p.w.t, req: req, bomb: &p.w.bomb}
 	p.w.m.Handle(s, req)
 	synctest.Wait()
 	return s, d

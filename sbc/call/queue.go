@@ -159,24 +159,6 @@ func (c *Call) do(j *job) {
 	c.handle(j)
 }
 
-// crash ends a call after a panic as orderly as it can.
-func (c *Call) crash() {
-	defer func() {
-		if r := recover(); r != nil {
-			c.m.o.Log.Error("panic while ending a call", "call_id", c.id, "panic", fmt.Sprint(r))
-			if !c.forgotten {
-				c.forgotten = true
-				c.m.forget(c)
-			}
-		}
-	}()
-	c.events, c.in, c.inTx = nil, nil, nil
-	c.stopNow(stopOrder{reason: endError})
-	if c.st.ended {
-		c.abandon() // the machine was done, its actions were not
-	}
-}
-
 // timerKind names a call's timers. There is at most one of each.
 type timerKind uint8
 
