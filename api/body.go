@@ -17,6 +17,11 @@ import (
 // once: those of the schema, those sbc knows, and references to nothing.
 func (s *server) takeBody(c echo.Context, who *caller) ([]byte, error) {
 	op := who.op
+	if !strings.HasSuffix(op.body.contentType, "json") {
+		var err error
+		who.audio, err = op.takeAudio(c)
+		return nil, err
+	}
 	raw, object, err := op.readBody(c)
 	if err != nil {
 		return nil, err

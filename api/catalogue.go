@@ -102,7 +102,7 @@ func conflicts() []kindOfError {
 		},
 		{
 			code: codeTooLarge, status: 413, title: "The body is too long",
-			meaning: "A body may have 1 MiB.",
+			meaning: "A body may have 1 MiB, a WAV file 24 MiB.",
 			remedy:  "Send less.",
 		},
 		{

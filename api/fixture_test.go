@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -38,6 +39,34 @@ type fixture struct {
 	node  *node
 	logs  *lockedBuffer
 	ids   map[sbc.Kind]string
+
+	events []sbc.Event
+	usage  []sbc.LimitUsage
+}
+
+// wav stands for a WAV file: the decoder of the tests takes what begins like one, and the rest is audio.
+func wav(audio string) string { return "RIFF" + audio }
+
+func decoded(file []byte, most int) ([]byte, error) {
+	audio, ok := bytes.CutPrefix(file, []byte("RIFF"))
+	switch {
+	case !ok:
+		return nil, errors.New("this is no WAV file")
+	case len(audio) > most:
+		return nil, errors.New("the audio is too long")
+	}
+	return audio, nil
+}
+
+// happened is an event log.
+func (f *fixture) happened(q sbc.EventQuery) (page []sbc.Event, missed bool) {
+	for _, e := range f.events {
+		if e.ID > q.After && len(page) < q.Limit && (q.TenantID == "" || q.TenantID == e.TenantID) &&
+			(q.Type == "" || q.Type == e.Type) && (q.CallID == "" || q.CallID == e.CallID) {
+			page = append(page, e)
+		}
+	}
+	return page, q.After != "" && q.After < "evt_2"
 }
 
 type lockedBuffer struct {
@@ -85,6 +114,9 @@ func start(t testing.TB, fast ...bool) *fixture {
 		Store: f.m, Config: manager{f.m}, Records: f.m, Calls: f.calls, Status: f.node,
 		Gatherer: registry, Registerer: registry, Version: "0.1.0-test",
 		Explain:           f.explain,
+		Events:            f.happened,
+		LimitUsage:        func(string) []sbc.LimitUsage { return slices.Clone(f.usage) },
+		DecodeAudio:       decoded,
 		Log:               slog.New(slog.NewTextHandler(f.logs, nil)),
 		ValidateResponses: len(fast) == 0,
 	})

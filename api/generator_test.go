@@ -163,6 +163,9 @@ func drawBody(rt *rapid.T, f *fixture, x target) string {
 	if x.o.RequestBody == nil {
 		return ""
 	}
+	if bodyType(x) == "audio/wav" {
+		return rapid.SampledFrom([]string{wav(""), wav("beep"), "no audio", "\x00"}).Draw(rt, "audio")
+	}
 	media := x.o.RequestBody.Value.Content[bodyType(x)]
 	body, _ := drawValue(rt, media.Schema.Value, 0).(map[string]any)
 	for name := range body {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -37,7 +38,7 @@ type Status interface {
 	Ready() []sbc.Condition
 }
 
-// Options are what the API needs. Store, Config, Records, Calls, Explain and Status are required.
+// Options are what the API needs. What is not said to be optional is required.
 type Options struct {
 	Store   sbc.Provisioning // reads
 	Config  Provisioner      // writes
@@ -45,6 +46,12 @@ type Options struct {
 	Calls   Calls
 	Explain func(ctx context.Context, r sbc.ExplainRequest) (sbc.Explanation, error)
 	Status  Status
+	// Events selects events of this node, oldest first; missed says that some after q.After are gone already.
+	Events func(q sbc.EventQuery) (events []sbc.Event, missed bool)
+	// LimitUsage gives the counts of a limit profile on this node.
+	LimitUsage func(profileID string) []sbc.LimitUsage
+	// DecodeAudio makes of a WAV file what sbc.Announcement keeps, at most so many bytes. Its errors are for whoever uploads.
+	DecodeAudio func(wav []byte, most int) ([]byte, error)
 	// Gatherer is what /metrics shows (nil: nothing), Registerer gets the metrics of the API itself (nil: none).
 	Gatherer   prometheus.Gatherer
 	Registerer prometheus.Registerer
@@ -55,4 +62,13 @@ type Options struct {
 	// ValidateResponses checks every answer against openapi.yaml and turns one that breaks it into a 500 and an error in the
 	// log. It costs as much again as the request's validation: for tests and the demo.
 	ValidateResponses bool
+}
+
+// complete tells whether everything required is there.
+func (o Options) complete() error {
+	if o.Store == nil || o.Config == nil || o.Records == nil || o.Calls == nil || o.Explain == nil || o.Status == nil ||
+		o.Events == nil || o.LimitUsage == nil || o.DecodeAudio == nil {
+		return errors.New("api: an option that is required is missing")
+	}
+	return nil
 }

@@ -81,7 +81,7 @@ type resourceHandler func(c echo.Context, who *caller) error
 func (s *server) resourceRoutes(e *echo.Echo) error {
 	does := map[string]resourceHandler{
 		"list": s.listResources, "get": s.getResource, "create": s.createResource, "replace": s.replaceResource,
-		"update": s.updateResource, "upsert": s.upsertResource, "delete": s.deleteResource,
+		"update": s.updateResource, "upsert": s.upsertResource, "delete": s.deleteResource, "upload": s.uploadAudio,
 	}
 	for at, op := range s.ops {
 		if op.kind == "" {

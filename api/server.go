@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -37,8 +36,8 @@ type server struct {
 
 // New builds the handler of the whole API: resources, documentation, health and metrics.
 func New(o Options) (http.Handler, error) {
-	if o.Store == nil || o.Config == nil || o.Records == nil || o.Calls == nil || o.Explain == nil || o.Status == nil {
-		return nil, errors.New("api: Store, Config, Records, Calls, Explain and Status are required")
+	if err := o.complete(); err != nil {
+		return nil, err
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

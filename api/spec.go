@@ -184,6 +184,7 @@ type caller struct {
 	retry     *retryKey   // nil without Idempotency-Key
 	ladder    []string    // values of the path parameters, in order
 	body      map[string]any
+	audio     []byte // a body that is no JSON
 }
 
 type callerKey struct{}

@@ -117,13 +117,8 @@ func (op *operation) readBody(c echo.Context) (raw []byte, object map[string]any
 	if r.ContentLength > maxBody {
 		return nil, nil, &http.MaxBytesError{Limit: maxBody}
 	}
-	raw, err = io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, maxBody))
-	if err != nil {
-		var tooLong *http.MaxBytesError
-		if errors.As(err, &tooLong) {
-			return nil, nil, err
-		}
-		return nil, nil, &sbc.Error{Code: codeBody, Message: "the body broke off", Cause: err}
+	if raw, err = readAll(c, maxBody); err != nil {
+		return nil, nil, err
 	}
 	if len(bytes.TrimSpace(raw)) == 0 {
 		return nil, nil, sbc.Errorf(codeBody, "the body is empty; send a JSON object")
@@ -155,15 +150,16 @@ func decodeJSON(raw []byte) (any, error) {
 	return value, nil
 }
 
-// contentType wants the type of the specification. Merge patches may come as plain JSON, and a missing type is taken for the
-// right one.
+// contentType wants the type of the specification. Merge patches may come as plain JSON, WAV files under any of their names, and a
+// missing type is taken for the right one.
 func (op *operation) contentType(r *http.Request) error {
 	given := r.Header.Get("Content-Type")
 	if given == "" {
 		return nil
 	}
 	media, _, err := mime.ParseMediaType(given)
-	if err == nil && (media == op.body.contentType || (media == "application/json" && op.method == http.MethodPatch)) {
+	wav := op.body.contentType == "audio/wav" && slices.Contains([]string{"audio/x-wav", "audio/wave", "audio/vnd.wave"}, media)
+	if err == nil && (media == op.body.contentType || wav || media == "application/json" && op.method == http.MethodPatch) {
 		return nil
 	}
 	return sbc.Errorf(codeMediaType, "the body is %q; send it as %s", clip(given), op.body.contentType)

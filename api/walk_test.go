@@ -97,6 +97,9 @@ func exampleBody(t *testing.T, o *openapi3.Operation) (body, contentType string)
 		return "", "application/json"
 	}
 	for contentType, media := range o.RequestBody.Value.Content {
+		if contentType == "audio/wav" {
+			return wav("beep"), contentType
+		}
 		raw, err := json.Marshal(exampleOf(media))
 		if err != nil {
 			t.Fatal(err)
@@ -233,7 +236,8 @@ func checkBody(t *testing.T, o *openapi3.Operation) {
 		if exampleOf(media) == nil {
 			t.Errorf("%s has no example", contentType)
 		}
-		if allowed := media.Schema.Value.AdditionalProperties.Has; allowed == nil || *allowed {
+		allowed := media.Schema.Value.AdditionalProperties.Has
+		if media.Schema.Value.Type.Is("object") && (allowed == nil || *allowed) {
 			t.Error("the body takes unknown fields")
 		}
 	}

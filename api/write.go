@@ -33,6 +33,7 @@ type change struct {
 	s      *server
 	c      *caller
 	secret string       // of a key that is made
+	audio  []byte       // of an announcement, where it is uploaded
 	old    sbc.Resource // nil: it is made
 	result sbc.Resource
 }
@@ -262,6 +263,9 @@ func (ch *change) keep(r, old sbc.Resource) error {
 	case *sbc.Announcement:
 		if a, ok := r.(*sbc.Announcement); ok {
 			a.Audio, a.DurationMS = before.Audio, before.DurationMS
+			if ch.audio != nil {
+				a.Audio, a.DurationMS = ch.audio, len(ch.audio)/bytesPerMS
+			}
 		}
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sallyport/sallyport/api"
 	"github.com/sallyport/sallyport/media"
+	"github.com/sallyport/sallyport/media/tone"
 	"github.com/sallyport/sallyport/sbc/account"
 	"github.com/sallyport/sallyport/sbc/admit"
 	"github.com/sallyport/sallyport/sbc/call"
@@ -34,6 +35,7 @@ type App struct {
 	edge      *edge.Edge
 	calls     *call.Manager
 	events    *eventlog.Log
+	tally     *admit.Tally
 	config    *config.Manager
 	health    *health
 	listening listening
@@ -139,9 +141,10 @@ func (a *App) openSignalling(context.Context) error {
 	})
 	a.life.onStop("edge", func(context.Context) error { return a.edge.Close() })
 	a.events = eventlog.New(eventlog.Options{Registerer: a.metrics})
+	a.tally = admit.New(admit.Options{Registerer: a.metrics})
 	a.calls = call.New(call.Options{
 		Snapshot: a.config.Current, Wire: a.edge, Engine: call.Media(a.engine), Ledger: a.journal,
-		Tally: admit.New(admit.Options{Registerer: a.metrics}), Node: a.o.Node, Log: a.o.Log, Registerer: a.metrics, MaxCalls: a.o.MaxCalls,
+		Tally: a.tally, Node: a.o.Node, Log: a.o.Log, Registerer: a.metrics, MaxCalls: a.o.MaxCalls,
 		Events: a.events.Add,
 	})
 	border.calls.Store(a.calls)
@@ -196,6 +199,7 @@ func (a *App) openAPI(ctx context.Context) (err error) {
 	a.health = &health{app: a}
 	handler, err := api.New(api.Options{
 		Store: a.store, Config: a.config, Records: a.store, Calls: a.calls, Explain: a.explain, Status: a.health,
+		Events: a.events.Query, LimitUsage: a.tally.Usage, DecodeAudio: tone.DecodeWAV,
 		Gatherer: a.metrics, Registerer: a.metrics, Version: a.o.Version, Log: a.o.Log, ValidateResponses: a.o.ValidateResponses,
 	})
 	if err != nil {

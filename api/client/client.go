@@ -16,6 +16,7 @@ import (
 
 	"github.com/oapi-codegen/nullable"
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
 // Defines values for CallState.
@@ -198,6 +199,36 @@ func (e EndReason) Valid() bool {
 	case EndReasonStale:
 		return true
 	case EndReasonTransferred:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EventType.
+const (
+	EventTypeCallDead       EventType = "call.dead"
+	EventTypeCallDtmf       EventType = "call.dtmf"
+	EventTypeCallHold       EventType = "call.hold"
+	EventTypeCallStale      EventType = "call.stale"
+	EventTypeCallTransfer   EventType = "call.transfer"
+	EventTypeSecurityDialog EventType = "security.dialog"
+)
+
+// Valid indicates whether the value is a known member of the EventType enum.
+func (e EventType) Valid() bool {
+	switch e {
+	case EventTypeCallDead:
+		return true
+	case EventTypeCallDtmf:
+		return true
+	case EventTypeCallHold:
+		return true
+	case EventTypeCallStale:
+		return true
+	case EventTypeCallTransfer:
+		return true
+	case EventTypeSecurityDialog:
 		return true
 	default:
 		return false
@@ -1250,6 +1281,11 @@ type AnnouncementWrite struct {
 	TenantID *string `json:"tenant_id,omitempty"`
 }
 
+// AudioFile A WAV file.
+//
+// Example: (the bytes of a WAV file)
+type AudioFile = openapi_types.File
+
 // AuditEvent One write through the API.
 type AuditEvent struct {
 	// Actor The API key that wrote; `system` for the program itself.
@@ -2251,6 +2287,68 @@ type EndpointWrite struct {
 	Weight *int `json:"weight,omitempty"`
 }
 
+// Event Something that happened.
+type Event struct {
+	// At When.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	At time.Time `json:"at"`
+
+	// CallID The call concerned.
+	//
+	// Example: call_06bq4v700g1717mqckeca89sap
+	CallID *string `json:"call_id,omitempty"`
+
+	// Data More, by type: `side`, `digit` (`*` where masked), `duration_ms`; `held`; `stage`, `by`, `target`, `code`; `detector`; `method`, `source`, `reason`.
+	//
+	// Example: {"held":"true","side":"caller"}
+	Data map[string]string `json:"data"`
+
+	// ID The event; sorts by time.
+	//
+	// Example: evt_06bq4v700b8m2k4x6c0t3w5r7n
+	ID string `json:"id"`
+
+	// TenantID The tenant concerned.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+
+	// TrunkID The trunk concerned.
+	//
+	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
+	TrunkID *string `json:"trunk_id,omitempty"`
+
+	// Type What happened.
+	Type EventType `json:"type"`
+}
+
+// EventPage A page of events.
+type EventPage struct {
+	// HasMore Whether more events are there already.
+	//
+	// Example: false
+	HasMore bool `json:"has_more"`
+
+	// Items The events, oldest first.
+	Items []Event `json:"items"`
+
+	// Missed Whether events after the one of `after` were gone before they were read.
+	//
+	// Example: false
+	Missed bool `json:"missed"`
+
+	// NextCursor Give it as `after` for the events that follow, now or later. Absent only where no event was ever read.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// EventType What happened: a digit was sent (`call.dtmf`), a side was put on hold or taken back (`call.hold`), a transfer went on (`call.transfer`), a call without a live leg was found and ended (`call.stale`), a detector ended a call (`call.dead`), a request within a dialog came from where it may not (`security.dialog`).
+//
+// Example: call.hold
+type EventType string
+
 // ExplainRequest A call that has not happened: where an INVITE would come from, and whom it would call.
 type ExplainRequest struct {
 	// Callee The number called.
@@ -3091,6 +3189,45 @@ type LimitProfileWrite struct {
 	//
 	// Example: false
 	WholeTenant *bool `json:"whole_tenant,omitempty"`
+}
+
+// LimitUsage One count of a limit profile as it stands.
+type LimitUsage struct {
+	// CallsIn Calls in progress towards the border.
+	//
+	// Example: 7
+	CallsIn int `json:"calls_in"`
+
+	// CallsOut Calls in progress away from it.
+	//
+	// Example: 2
+	CallsOut int `json:"calls_out"`
+
+	// Key What is counted by: the id of a trunk, endpoint or tenant, or a number; empty for a shared count.
+	//
+	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
+	Key string `json:"key"`
+
+	// RateIn Calls taken in the last second.
+	//
+	// Example: 3
+	RateIn int `json:"rate_in"`
+
+	// RateOut Calls made in the last second.
+	//
+	// Example: 0
+	RateOut int `json:"rate_out"`
+}
+
+// LimitUsagePage A page of counts.
+type LimitUsagePage struct {
+	// Items The counts, by rising key.
+	Items []LimitUsage `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
 }
 
 // MediaPool An address of ours with a range of ports for media in a realm. Calls keep the ports they have when a pool is changed or removed.
@@ -6053,6 +6190,15 @@ type ReplaceAnnouncementParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// UploadAnnouncementAudioParams defines parameters for UploadAnnouncementAudio.
+type UploadAnnouncementAudioParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // ListAPIKeysParams defines parameters for ListAPIKeys.
 type ListAPIKeysParams struct {
 	// Limit The most items in the answer.
@@ -6233,6 +6379,24 @@ type GetCDRParams struct {
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
+// ListEventsParams defines parameters for ListEvents.
+type ListEventsParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// After `next_cursor` of the page before: what happened since. It belongs to the filters it was made with.
+	After *string `form:"after,omitempty" json:"after,omitempty"`
+
+	// Type Only events of this type.
+	Type *EventType `form:"type,omitempty" json:"type,omitempty"`
+
+	// CallID Only events of this call.
+	CallID *string `form:"call_id,omitempty" json:"call_id,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
 // ListHeaderProfilesParams defines parameters for ListHeaderProfiles.
 type ListHeaderProfilesParams struct {
 	// Limit The most items in the answer.
@@ -6387,6 +6551,15 @@ type ReplaceLimitProfileParams struct {
 
 	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListLimitUsageParams defines parameters for ListLimitUsage.
+type ListLimitUsageParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ListMediaPoolsParams defines parameters for ListMediaPools.
@@ -7783,6 +7956,15 @@ type ClientInterface interface {
 	// Corresponds with PUT /v1/announcements/{announcement_id} (the `ReplaceAnnouncement` operationId).
 	ReplaceAnnouncement(ctx context.Context, announcementID AnnouncementID, params *ReplaceAnnouncementParams, body ReplaceAnnouncementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// UploadAnnouncementAudioWithBody Upload the audio of an announcement
+	//
+	// A WAV file: PCM of 8 or 16 bits, A-law or µ-law, 8 to 48 kHz, one or two channels, at most 120 seconds and 24 MiB. Calls hear the new audio from the next time it is played; what is being played goes on.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/announcements/{announcement_id}/audio (the `UploadAnnouncementAudio` operationId).
+	UploadAnnouncementAudioWithBody(ctx context.Context, announcementID AnnouncementID, params *UploadAnnouncementAudioParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListAPIKeys List API keys
 	//
 	// Corresponds with GET /v1/api-keys (the `ListAPIKeys` operationId).
@@ -7928,6 +8110,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/config/status (the `GetConfigStatus` operationId).
 	GetConfigStatus(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListEvents Read what happened
+	//
+	// The events of this node, oldest first. A reader keeps the last `next_cursor` and asks again with it as `after`. The newest are kept in memory, some thousands of each type; `missed` says that some were gone before they were read.
+	//
+	// Corresponds with GET /v1/events (the `ListEvents` operationId).
+	ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListHeaderProfiles List header profiles
 	//
@@ -8098,6 +8287,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/limit-profiles/{limit_profile_id} (the `ReplaceLimitProfile` operationId).
 	ReplaceLimitProfile(ctx context.Context, limitProfileID LimitProfileID, params *ReplaceLimitProfileParams, body ReplaceLimitProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListLimitUsage Read what a limit profile counts
+	//
+	// The counts of this node, as they stand.
+	//
+	// Corresponds with GET /v1/limit-profiles/{limit_profile_id}/usage (the `ListLimitUsage` operationId).
+	ListLimitUsage(ctx context.Context, limitProfileID LimitProfileID, params *ListLimitUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListMediaPools List media pools
 	//
@@ -9485,6 +9681,25 @@ func (c *Client) ReplaceAnnouncement(ctx context.Context, announcementID Announc
 	return c.Client.Do(req)
 }
 
+// UploadAnnouncementAudioWithBody Upload the audio of an announcement
+//
+// A WAV file: PCM of 8 or 16 bits, A-law or µ-law, 8 to 48 kHz, one or two channels, at most 120 seconds and 24 MiB. Calls hear the new audio from the next time it is played; what is being played goes on.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/announcements/{announcement_id}/audio (the `UploadAnnouncementAudio` operationId).
+func (c *Client) UploadAnnouncementAudioWithBody(ctx context.Context, announcementID AnnouncementID, params *UploadAnnouncementAudioParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUploadAnnouncementAudioRequestWithBody(c.Server, announcementID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListAPIKeys List API keys
 //
 // Corresponds with GET /v1/api-keys (the `ListAPIKeys` operationId).
@@ -9821,6 +10036,23 @@ func (c *Client) GetCDR(ctx context.Context, cdrid CDRID, params *GetCDRParams, 
 // Corresponds with GET /v1/config/status (the `GetConfigStatus` operationId).
 func (c *Client) GetConfigStatus(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetConfigStatusRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListEvents Read what happened
+//
+// The events of this node, oldest first. A reader keeps the last `next_cursor` and asks again with it as `after`. The newest are kept in memory, some thousands of each type; `missed` says that some were gone before they were read.
+//
+// Corresponds with GET /v1/events (the `ListEvents` operationId).
+func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListEventsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -10211,6 +10443,23 @@ func (c *Client) ReplaceLimitProfileWithBody(ctx context.Context, limitProfileID
 // Corresponds with PUT /v1/limit-profiles/{limit_profile_id} (the `ReplaceLimitProfile` operationId).
 func (c *Client) ReplaceLimitProfile(ctx context.Context, limitProfileID LimitProfileID, params *ReplaceLimitProfileParams, body ReplaceLimitProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReplaceLimitProfileRequest(c.Server, limitProfileID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListLimitUsage Read what a limit profile counts
+//
+// The counts of this node, as they stand.
+//
+// Corresponds with GET /v1/limit-profiles/{limit_profile_id}/usage (the `ListLimitUsage` operationId).
+func (c *Client) ListLimitUsage(ctx context.Context, limitProfileID LimitProfileID, params *ListLimitUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListLimitUsageRequest(c.Server, limitProfileID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -13526,6 +13775,84 @@ func NewReplaceAnnouncementRequestWithBody(server string, announcementID Announc
 	return req, nil
 }
 
+// NewUploadAnnouncementAudioRequestWithBody constructs an http.Request for the UploadAnnouncementAudio method, with any body, and a specified content type
+func NewUploadAnnouncementAudioRequestWithBody(server string, announcementID AnnouncementID, params *UploadAnnouncementAudioParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "announcement_id", announcementID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/announcements/%s/audio", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewListAPIKeysRequest constructs an http.Request for the ListAPIKeys method
 func NewListAPIKeysRequest(server string, params *ListAPIKeysParams) (*http.Request, error) {
 	var err error
@@ -14826,6 +15153,108 @@ func NewGetConfigStatusRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewListEventsRequest constructs an http.Request for the ListEvents method
+func NewListEventsRequest(server string, params *ListEventsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/events")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Type != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "type", *params.Type, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CallID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "call_id", *params.CallID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListHeaderProfilesRequest constructs an http.Request for the ListHeaderProfiles method
 func NewListHeaderProfilesRequest(server string, params *ListHeaderProfilesParams) (*http.Request, error) {
 	var err error
@@ -16043,6 +16472,79 @@ func NewReplaceLimitProfileRequestWithBody(server string, limitProfileID LimitPr
 			req.Header.Set("If-Match", headerParam0)
 		}
 
+	}
+
+	return req, nil
+}
+
+// NewListLimitUsageRequest constructs an http.Request for the ListLimitUsage method
+func NewListLimitUsageRequest(server string, limitProfileID LimitProfileID, params *ListLimitUsageParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "limit_profile_id", limitProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/limit-profiles/%s/usage", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -24445,6 +24947,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /v1/announcements/{announcement_id} (the `ReplaceAnnouncement` operationId).
 	ReplaceAnnouncementWithResponse(ctx context.Context, announcementID AnnouncementID, params *ReplaceAnnouncementParams, body ReplaceAnnouncementJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceAnnouncementResponse, error)
 
+	// UploadAnnouncementAudioWithBodyWithResponse Upload the audio of an announcement
+	//
+	// A WAV file: PCM of 8 or 16 bits, A-law or µ-law, 8 to 48 kHz, one or two channels, at most 120 seconds and 24 MiB. Calls hear the new audio from the next time it is played; what is being played goes on.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/announcements/{announcement_id}/audio (the `UploadAnnouncementAudio` operationId).
+	UploadAnnouncementAudioWithBodyWithResponse(ctx context.Context, announcementID AnnouncementID, params *UploadAnnouncementAudioParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UploadAnnouncementAudioResponse, error)
+
 	// ListAPIKeysWithResponse List API keys
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -24614,6 +25125,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/config/status (the `GetConfigStatus` operationId).
 	GetConfigStatusWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetConfigStatusResponse, error)
+
+	// ListEventsWithResponse Read what happened
+	//
+	// The events of this node, oldest first. A reader keeps the last `next_cursor` and asks again with it as `after`. The newest are kept in memory, some thousands of each type; `missed` says that some were gone before they were read.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/events (the `ListEvents` operationId).
+	ListEventsWithResponse(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*ListEventsResponse, error)
 
 	// ListHeaderProfilesWithResponse List header profiles
 	//
@@ -24796,6 +25316,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /v1/limit-profiles/{limit_profile_id} (the `ReplaceLimitProfile` operationId).
 	ReplaceLimitProfileWithResponse(ctx context.Context, limitProfileID LimitProfileID, params *ReplaceLimitProfileParams, body ReplaceLimitProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceLimitProfileResponse, error)
+
+	// ListLimitUsageWithResponse Read what a limit profile counts
+	//
+	// The counts of this node, as they stand.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/limit-profiles/{limit_profile_id}/usage (the `ListLimitUsage` operationId).
+	ListLimitUsageWithResponse(ctx context.Context, limitProfileID LimitProfileID, params *ListLimitUsageParams, reqEditors ...RequestEditorFn) (*ListLimitUsageResponse, error)
 
 	// ListMediaPoolsWithResponse List media pools
 	//
@@ -26548,6 +27077,61 @@ func (r ReplaceAnnouncementResponse) ContentType() string {
 	return ""
 }
 
+// UploadAnnouncementAudioResponse200Headers the declared response headers of an HTTP 200 response for UploadAnnouncementAudio
+type UploadAnnouncementAudioResponse200Headers struct {
+	ETag string
+}
+
+type UploadAnnouncementAudioResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Announcement
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UploadAnnouncementAudioResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UploadAnnouncementAudioResponse) GetJSON200() *Announcement {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UploadAnnouncementAudioResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UploadAnnouncementAudioResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UploadAnnouncementAudioResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UploadAnnouncementAudioResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UploadAnnouncementAudioResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListAPIKeysResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -27403,6 +27987,54 @@ func (r GetConfigStatusResponse) ContentType() string {
 	return ""
 }
 
+type ListEventsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EventPage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListEventsResponse) GetJSON200() *EventPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListEventsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListEventsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListEventsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListEventsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListEventsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListHeaderProfilesResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -28173,6 +28805,54 @@ func (r ReplaceLimitProfileResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ReplaceLimitProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListLimitUsageResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LimitUsagePage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListLimitUsageResponse) GetJSON200() *LimitUsagePage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListLimitUsageResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListLimitUsageResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListLimitUsageResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListLimitUsageResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListLimitUsageResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -33558,6 +34238,21 @@ func (c *ClientWithResponses) ReplaceAnnouncementWithResponse(ctx context.Contex
 	return ParseReplaceAnnouncementResponse(rsp)
 }
 
+// UploadAnnouncementAudioWithBodyWithResponse Upload the audio of an announcement
+//
+// A WAV file: PCM of 8 or 16 bits, A-law or µ-law, 8 to 48 kHz, one or two channels, at most 120 seconds and 24 MiB. Calls hear the new audio from the next time it is played; what is being played goes on.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/announcements/{announcement_id}/audio (the `UploadAnnouncementAudio` operationId).
+func (c *ClientWithResponses) UploadAnnouncementAudioWithBodyWithResponse(ctx context.Context, announcementID AnnouncementID, params *UploadAnnouncementAudioParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UploadAnnouncementAudioResponse, error) {
+	rsp, err := c.UploadAnnouncementAudioWithBody(ctx, announcementID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUploadAnnouncementAudioResponse(rsp)
+}
+
 // ListAPIKeysWithResponse List API keys
 //
 // Returns a wrapper object for the known response body format(s).
@@ -33846,6 +34541,21 @@ func (c *ClientWithResponses) GetConfigStatusWithResponse(ctx context.Context, r
 		return nil, err
 	}
 	return ParseGetConfigStatusResponse(rsp)
+}
+
+// ListEventsWithResponse Read what happened
+//
+// The events of this node, oldest first. A reader keeps the last `next_cursor` and asks again with it as `after`. The newest are kept in memory, some thousands of each type; `missed` says that some were gone before they were read.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/events (the `ListEvents` operationId).
+func (c *ClientWithResponses) ListEventsWithResponse(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*ListEventsResponse, error) {
+	rsp, err := c.ListEvents(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListEventsResponse(rsp)
 }
 
 // ListHeaderProfilesWithResponse List header profiles
@@ -34160,6 +34870,21 @@ func (c *ClientWithResponses) ReplaceLimitProfileWithResponse(ctx context.Contex
 		return nil, err
 	}
 	return ParseReplaceLimitProfileResponse(rsp)
+}
+
+// ListLimitUsageWithResponse Read what a limit profile counts
+//
+// The counts of this node, as they stand.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/limit-profiles/{limit_profile_id}/usage (the `ListLimitUsage` operationId).
+func (c *ClientWithResponses) ListLimitUsageWithResponse(ctx context.Context, limitProfileID LimitProfileID, params *ListLimitUsageParams, reqEditors ...RequestEditorFn) (*ListLimitUsageResponse, error) {
+	rsp, err := c.ListLimitUsage(ctx, limitProfileID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListLimitUsageResponse(rsp)
 }
 
 // ListMediaPoolsWithResponse List media pools
@@ -36704,6 +37429,52 @@ func ParseReplaceAnnouncementResponse(rsp *http.Response) (*ReplaceAnnouncementR
 	return response, nil
 }
 
+// ParseUploadAnnouncementAudioResponse parses an HTTP response from a UploadAnnouncementAudioWithResponse call
+func ParseUploadAnnouncementAudioResponse(rsp *http.Response) (*UploadAnnouncementAudioResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UploadAnnouncementAudioResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Announcement
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UploadAnnouncementAudioResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListAPIKeysResponse parses an HTTP response from a ListAPIKeysWithResponse call
 func ParseListAPIKeysResponse(rsp *http.Response) (*ListAPIKeysResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -37418,6 +38189,39 @@ func ParseGetConfigStatusResponse(rsp *http.Response) (*GetConfigStatusResponse,
 	return response, nil
 }
 
+// ParseListEventsResponse parses an HTTP response from a ListEventsWithResponse call
+func ParseListEventsResponse(rsp *http.Response) (*ListEventsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListEventsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EventPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListHeaderProfilesResponse parses an HTTP response from a ListHeaderProfilesWithResponse call
 func ParseListHeaderProfilesResponse(rsp *http.Response) (*ListHeaderProfilesResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -38099,6 +38903,39 @@ func ParseReplaceLimitProfileResponse(rsp *http.Response) (*ReplaceLimitProfileR
 			headers.ETag = value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListLimitUsageResponse parses an HTTP response from a ListLimitUsageWithResponse call
+func ParseListLimitUsageResponse(rsp *http.Response) (*ListLimitUsageResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListLimitUsageResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LimitUsagePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
 	}
 
 	return response, nil

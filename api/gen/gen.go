@@ -15,6 +15,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/oapi-codegen/nullable"
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
 // Defines values for CallState.
@@ -197,6 +198,36 @@ func (e EndReason) Valid() bool {
 	case EndReasonStale:
 		return true
 	case EndReasonTransferred:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EventType.
+const (
+	EventTypeCallDead       EventType = "call.dead"
+	EventTypeCallDtmf       EventType = "call.dtmf"
+	EventTypeCallHold       EventType = "call.hold"
+	EventTypeCallStale      EventType = "call.stale"
+	EventTypeCallTransfer   EventType = "call.transfer"
+	EventTypeSecurityDialog EventType = "security.dialog"
+)
+
+// Valid indicates whether the value is a known member of the EventType enum.
+func (e EventType) Valid() bool {
+	switch e {
+	case EventTypeCallDead:
+		return true
+	case EventTypeCallDtmf:
+		return true
+	case EventTypeCallHold:
+		return true
+	case EventTypeCallStale:
+		return true
+	case EventTypeCallTransfer:
+		return true
+	case EventTypeSecurityDialog:
 		return true
 	default:
 		return false
@@ -1249,6 +1280,11 @@ type AnnouncementWrite struct {
 	TenantID *string `json:"tenant_id,omitempty"`
 }
 
+// AudioFile A WAV file.
+//
+// Example: (the bytes of a WAV file)
+type AudioFile = openapi_types.File
+
 // AuditEvent One write through the API.
 type AuditEvent struct {
 	// Actor The API key that wrote; `system` for the program itself.
@@ -2250,6 +2286,68 @@ type EndpointWrite struct {
 	Weight *int `json:"weight,omitempty"`
 }
 
+// Event Something that happened.
+type Event struct {
+	// At When.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	At time.Time `json:"at"`
+
+	// CallID The call concerned.
+	//
+	// Example: call_06bq4v700g1717mqckeca89sap
+	CallID *string `json:"call_id,omitempty"`
+
+	// Data More, by type: `side`, `digit` (`*` where masked), `duration_ms`; `held`; `stage`, `by`, `target`, `code`; `detector`; `method`, `source`, `reason`.
+	//
+	// Example: {"held":"true","side":"caller"}
+	Data map[string]string `json:"data"`
+
+	// ID The event; sorts by time.
+	//
+	// Example: evt_06bq4v700b8m2k4x6c0t3w5r7n
+	ID string `json:"id"`
+
+	// TenantID The tenant concerned.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+
+	// TrunkID The trunk concerned.
+	//
+	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
+	TrunkID *string `json:"trunk_id,omitempty"`
+
+	// Type What happened.
+	Type EventType `json:"type"`
+}
+
+// EventPage A page of events.
+type EventPage struct {
+	// HasMore Whether more events are there already.
+	//
+	// Example: false
+	HasMore bool `json:"has_more"`
+
+	// Items The events, oldest first.
+	Items []Event `json:"items"`
+
+	// Missed Whether events after the one of `after` were gone before they were read.
+	//
+	// Example: false
+	Missed bool `json:"missed"`
+
+	// NextCursor Give it as `after` for the events that follow, now or later. Absent only where no event was ever read.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// EventType What happened: a digit was sent (`call.dtmf`), a side was put on hold or taken back (`call.hold`), a transfer went on (`call.transfer`), a call without a live leg was found and ended (`call.stale`), a detector ended a call (`call.dead`), a request within a dialog came from where it may not (`security.dialog`).
+//
+// Example: call.hold
+type EventType string
+
 // ExplainRequest A call that has not happened: where an INVITE would come from, and whom it would call.
 type ExplainRequest struct {
 	// Callee The number called.
@@ -3090,6 +3188,45 @@ type LimitProfileWrite struct {
 	//
 	// Example: false
 	WholeTenant *bool `json:"whole_tenant,omitempty"`
+}
+
+// LimitUsage One count of a limit profile as it stands.
+type LimitUsage struct {
+	// CallsIn Calls in progress towards the border.
+	//
+	// Example: 7
+	CallsIn int `json:"calls_in"`
+
+	// CallsOut Calls in progress away from it.
+	//
+	// Example: 2
+	CallsOut int `json:"calls_out"`
+
+	// Key What is counted by: the id of a trunk, endpoint or tenant, or a number; empty for a shared count.
+	//
+	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
+	Key string `json:"key"`
+
+	// RateIn Calls taken in the last second.
+	//
+	// Example: 3
+	RateIn int `json:"rate_in"`
+
+	// RateOut Calls made in the last second.
+	//
+	// Example: 0
+	RateOut int `json:"rate_out"`
+}
+
+// LimitUsagePage A page of counts.
+type LimitUsagePage struct {
+	// Items The counts, by rising key.
+	Items []LimitUsage `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
 }
 
 // MediaPool An address of ours with a range of ports for media in a realm. Calls keep the ports they have when a pool is changed or removed.
@@ -6082,6 +6219,33 @@ type GetCDRParams struct {
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
+// ListEventsParams defines parameters for ListEvents.
+type ListEventsParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// After `next_cursor` of the page before: what happened since. It belongs to the filters it was made with.
+	After *string `form:"after,omitempty" json:"after,omitempty"`
+
+	// Type Only events of this type.
+	Type *EventType `form:"type,omitempty" json:"type,omitempty"`
+
+	// CallID Only events of this call.
+	CallID *string `form:"call_id,omitempty" json:"call_id,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// ListLimitUsageParams defines parameters for ListLimitUsage.
+type ListLimitUsageParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ExplainRoutingJSONRequestBody defines body for ExplainRouting for application/json ContentType.
 type ExplainRoutingJSONRequestBody = ExplainRequest
 
@@ -6135,6 +6299,12 @@ type ServerInterface interface {
 	// GetConfigStatus Ask which configuration is served
 	// (GET /v1/config/status)
 	GetConfigStatus(ctx echo.Context) error
+	// ListEvents Read what happened
+	// (GET /v1/events)
+	ListEvents(ctx echo.Context, params ListEventsParams) error
+	// ListLimitUsage Read what a limit profile counts
+	// (GET /v1/limit-profiles/{limit_profile_id}/usage)
+	ListLimitUsage(ctx echo.Context, limitProfileID LimitProfileID, params ListLimitUsageParams) error
 	// ExplainRouting Ask what would happen to a call
 	// (POST /v1/routing/explain)
 	ExplainRouting(ctx echo.Context) error
@@ -6581,6 +6751,84 @@ func (w *ServerInterfaceWrapper) GetConfigStatus(ctx echo.Context) error {
 	return err
 }
 
+// ListEvents converts echo context to params.
+func (w *ServerInterfaceWrapper) ListEvents(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListEventsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
+	// ------------- Optional query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "type", ctx.QueryParams(), &params.Type, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter type: %s", err))
+	}
+
+	// ------------- Optional query parameter "call_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "call_id", ctx.QueryParams(), &params.CallID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter call_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", ctx.QueryParams(), &params.TenantID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tenant_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListEvents(ctx, params)
+	return err
+}
+
+// ListLimitUsage converts echo context to params.
+func (w *ServerInterfaceWrapper) ListLimitUsage(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "limit_profile_id" -------------
+	var limitProfileID LimitProfileID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "limit_profile_id", ctx.Param("limit_profile_id"), &limitProfileID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit_profile_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListLimitUsageParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListLimitUsage(ctx, limitProfileID, params)
+	return err
+}
+
 // ExplainRouting converts echo context to params.
 func (w *ServerInterfaceWrapper) ExplainRouting(ctx echo.Context) error {
 	var err error
@@ -6671,6 +6919,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/cdrs", wrapper.ListCDRs, options.OperationMiddlewares["listCDRs"]...)
 	router.GET(options.BaseURL+"/v1/cdrs/:cdr_id", wrapper.GetCDR, options.OperationMiddlewares["getCDR"]...)
 	router.GET(options.BaseURL+"/v1/config/status", wrapper.GetConfigStatus, options.OperationMiddlewares["getConfigStatus"]...)
+	router.GET(options.BaseURL+"/v1/events", wrapper.ListEvents, options.OperationMiddlewares["listEvents"]...)
+	router.GET(options.BaseURL+"/v1/limit-profiles/:limit_profile_id/usage", wrapper.ListLimitUsage, options.OperationMiddlewares["listLimitUsage"]...)
 	router.POST(options.BaseURL+"/v1/routing/explain", wrapper.ExplainRouting, options.OperationMiddlewares["explainRouting"]...)
 	router.GET(options.BaseURL+"/v1/whoami", wrapper.WhoAmI, options.OperationMiddlewares["whoAmI"]...)
 	router.GET(options.BaseURL+"/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
@@ -7112,6 +7362,51 @@ func (response GetConfigStatus200JSONResponse) VisitGetConfigStatusResponse(w ht
 	return err
 }
 
+type ListEventsRequestObject struct {
+	Params ListEventsParams
+}
+
+type ListEventsResponseObject interface {
+	VisitListEventsResponse(w http.ResponseWriter) error
+}
+
+type ListEvents200JSONResponse EventPage
+
+func (response ListEvents200JSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLimitUsageRequestObject struct {
+	LimitProfileID LimitProfileID `json:"limit_profile_id"`
+	Params         ListLimitUsageParams
+}
+
+type ListLimitUsageResponseObject interface {
+	VisitListLimitUsageResponse(w http.ResponseWriter) error
+}
+
+type ListLimitUsage200JSONResponse LimitUsagePage
+
+func (response ListLimitUsage200JSONResponse) VisitListLimitUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ExplainRoutingRequestObject struct {
 	Body *ExplainRoutingJSONRequestBody
 }
@@ -7234,6 +7529,12 @@ type StrictServerInterface interface {
 	// GetConfigStatus Ask which configuration is served
 	// (GET /v1/config/status)
 	GetConfigStatus(ctx context.Context, request GetConfigStatusRequestObject) (GetConfigStatusResponseObject, error)
+	// ListEvents Read what happened
+	// (GET /v1/events)
+	ListEvents(ctx context.Context, request ListEventsRequestObject) (ListEventsResponseObject, error)
+	// ListLimitUsage Read what a limit profile counts
+	// (GET /v1/limit-profiles/{limit_profile_id}/usage)
+	ListLimitUsage(ctx context.Context, request ListLimitUsageRequestObject) (ListLimitUsageResponseObject, error)
 	// ExplainRouting Ask what would happen to a call
 	// (POST /v1/routing/explain)
 	ExplainRouting(ctx context.Context, request ExplainRoutingRequestObject) (ExplainRoutingResponseObject, error)
@@ -7640,6 +7941,57 @@ func (sh *strictHandler) GetConfigStatus(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(GetConfigStatusResponseObject); ok {
 		return validResponse.VisitGetConfigStatusResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListEvents operation middleware
+func (sh *strictHandler) ListEvents(ctx echo.Context, params ListEventsParams) error {
+	var request ListEventsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListEvents(ctx.Request().Context(), request.(ListEventsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListEvents")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListEventsResponseObject); ok {
+		return validResponse.VisitListEventsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListLimitUsage operation middleware
+func (sh *strictHandler) ListLimitUsage(ctx echo.Context, limitProfileID LimitProfileID, params ListLimitUsageParams) error {
+	var request ListLimitUsageRequestObject
+
+	request.LimitProfileID = limitProfileID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListLimitUsage(ctx.Request().Context(), request.(ListLimitUsageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListLimitUsage")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListLimitUsageResponseObject); ok {
+		return validResponse.VisitListLimitUsageResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
