@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sallyport/sallyport/media/sdp"
 )
 
 // What can go wrong in a round of offer and answer.
@@ -78,6 +80,9 @@ type SessionOptions struct {
 	OnSilence func(last time.Time)
 }
 
+// Policy is which codecs and attributes may pass between a party and us; see there.
+type Policy = sdp.Policy
+
 // PartyOptions of one side of a call.
 type PartyOptions struct {
 	// Pools are tried in order: the first of the right address family with room serves.
@@ -86,6 +91,8 @@ type PartyOptions struct {
 	Signalling netip.Addr
 	// Latch is LatchNAT if empty.
 	Latch Latch
+	// Policy holds for every description to and from the party; nil lets all pass. It is not changed and may be shared.
+	Policy *Policy
 }
 
 // StreamStats is one media stream as one party sends it: what was received from that party and passed on.

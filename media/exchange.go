@@ -63,12 +63,16 @@ func (s *Session) offer(x *Exchange, offer []byte) (*Exchange, error) {
 	}
 	view, err := to.view(d, to.author.Said())
 	if err == nil {
-		view.Awake = x.form == rejoined
+		view.Awake, view.Policy, view.Source = x.form == rejoined, to.o.Policy, from.o.Policy
 		x.sent, err = sdp.Rewrite(d, view)
 	}
 	if err != nil {
 		x.finish()
 		return nil, fmt.Errorf("%w: %w", ErrBadSDP, err)
+	}
+	if (view.Policy != nil || view.Source != nil) && !acceptable(x.sent) {
+		x.finish()
+		return nil, ErrUnsupported
 	}
 	x.say()
 	s.finish(func(old *Exchange) bool { return old.between(from, to) })
@@ -234,6 +238,7 @@ func (x *Exchange) complete(agreed *sdp.Description) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	view.Policy = x.from.o.Policy
 	back, err := sdp.Answer(x.offer, agreed, view)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadSDP, err)

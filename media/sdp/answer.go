@@ -167,6 +167,7 @@ func Answer(offer, agreed *Description, v View) (*Description, error) {
 			w.reject(asked)
 			continue
 		}
+		p.formats = w.order(asked, p.formats)
 		w.media(m, s, p)
 	}
 	return w.finish(), nil

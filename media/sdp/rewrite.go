@@ -12,21 +12,21 @@ func Rewrite(d *Description, v View) (*Description, error) {
 	}
 	w := newWriter(d, v)
 	for i := range d.Media {
-		w.partial = w.partial || d.Media[i].Rejected() || v.stream(i).Port == 0
+		w.partial = w.partial || d.Media[i].Rejected() || v.stream(i).Port == 0 || w.barred(&d.Media[i])
 	}
 	w.nameSections(d.Media, func(i int) string { return strconv.Itoa(i + 1) })
 	w.session(d, d)
 	for i := range d.Media {
 		m := &d.Media[i]
 		s := v.stream(i)
-		formats := w.formats(m)
+		formats, chosen := w.chosen(m, w.formats(m))
 		if m.Rejected() || s.Port == 0 || len(formats) == 0 {
 			w.reject(m)
 			continue
 		}
 		w.media(m, s, plan{
 			kind: m.Kind, proto: m.Proto, transport: m.Transport, formats: formats,
-			direction: w.direction(m), mux: s.Mux,
+			direction: w.direction(m), mux: s.Mux, chosen: chosen,
 		})
 	}
 	if v.Former != nil {

@@ -15,6 +15,9 @@ type View struct {
 	// of what a side said earlier, when it may have been on hold.
 	Awake bool
 
+	// Policy is that of the side that gets it. Of Source, the policy of the side an offer came from, only Allow and Deny count.
+	Policy, Source *Policy
+
 	Hide             []string // host names that may not pass inside an attribute, beside those the description names itself
 	KeepUnknownLines bool     // pass lines whose type RFC 8866 does not know
 }

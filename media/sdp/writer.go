@@ -3,6 +3,7 @@ package sdp
 import (
 	"cmp"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -15,6 +16,7 @@ type plan struct {
 	direction   Direction
 	mux         bool
 	answer      bool
+	chosen      bool   // in an offer: some formats do not pass
 	pairs       []pair // in an answer: payload types to renumber and keep
 }
 
@@ -50,6 +52,9 @@ func newWriter(d *Description, v View) writer {
 }
 
 func (w *writer) add(t byte, kind attribute, value string) {
+	if t == 'a' && w.view.Policy.strips(value) {
+		return
+	}
 	w.lines = append(w.lines, Line{Type: t, kind: kind, Value: value})
 }
 
@@ -64,7 +69,7 @@ func (w *writer) bandwidth(from []Line) {
 
 // pass writes an attribute unless it belongs to the other side or gives away an address or name.
 func (w *writer) pass(l Line) bool {
-	if l.Value == "" || l.Value[0] == ':' {
+	if l.Value == "" || l.Value[0] == ':' || w.view.Policy.strips(l.Value) {
 		return false
 	}
 	_, value := splitAttribute(l.Value)
@@ -171,12 +176,15 @@ func (w *writer) rtcp(out, m *Media, s Stream, p plan) string {
 	if p.transport != TransportRTP {
 		return ""
 	}
-	out.Mux = p.mux
+	out.Mux = p.mux && !w.view.Policy.strips("rtcp-mux")
 	port := s.RTCPPort
 	if port == 0 {
 		port = s.Port + 1
 	}
-	if port > maxPort || p.mux && p.answer || port == s.Port+1 && m.RTCPPort == 0 {
+	if port > maxPort || out.Mux && p.answer || port == s.Port+1 && m.RTCPPort == 0 {
+		return ""
+	}
+	if w.view.Policy.strips("rtcp") {
 		return ""
 	}
 	out.RTCPPort = port
@@ -203,10 +211,15 @@ func (w *writer) attributes(out, m *Media, rtcp string, p plan) {
 			}
 		case attrPayload:
 			w.payload(l, p)
+		case attrPtime:
+			if !w.packetTime(out, m) {
+				w.passTimed(l, &out.Ptime, &out.MaxPtime)
+			}
 		default:
 			w.passTimed(l, &out.Ptime, &out.MaxPtime)
 		}
 	}
+	w.packetTime(out, m)
 	out.Ptime, out.MaxPtime = cmp.Or(out.Ptime, w.ptime), cmp.Or(out.MaxPtime, w.maxPtime)
 	if rtcp != "" {
 		w.add('a', attrRTCP, rtcp)
@@ -228,7 +241,17 @@ func (w *writer) payload(l Line, p plan) {
 		}
 		l.Value = value
 	}
+	if p.chosen && !named(l.Value, p.formats) {
+		return
+	}
 	w.pass(l)
+}
+
+// named reports whether an attribute of a payload type is about one of the formats, or about all of them.
+func named(attr string, formats []string) bool {
+	_, value := splitAttribute(attr)
+	word, _ := field(value)
+	return word == "*" || slices.Contains(formats, word)
 }
 
 // finish cuts the lines into sections.
