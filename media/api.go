@@ -2,6 +2,7 @@ package media
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -19,6 +20,8 @@ var (
 	ErrBadSDP = errors.New("media: bad SDP")
 	// ErrUnsupported says that nothing in the offer can be relayed (488).
 	ErrUnsupported = errors.New("media: nothing acceptable offered")
+	// ErrBarred says that the codec policies of the two parties leave nothing of the offer; it wraps ErrUnsupported.
+	ErrBarred = fmt.Errorf("%w: barred by codec policy", ErrUnsupported)
 	// ErrPending says that a round between these parties is still open (491).
 	ErrPending = errors.New("media: exchange pending")
 	// ErrUnheard says that a party has not described itself yet, so that nothing can be offered in its name.
@@ -73,11 +76,11 @@ type Options struct {
 // SessionOptions of one call.
 type SessionOptions struct {
 	// Silence is how long no media at all may arrive before OnSilence is called; HoldSilence the same while the call is on hold.
-	// 0 means never.
+	// 0 means never. With a party whose options say SilenceEither the same times hold for each party alone.
 	Silence, HoldSilence time.Duration
-	// OnSilence is called at most once, from a goroutine of the engine, with the time of the last media (or of Answered). It must
-	// not block.
-	OnSilence func(last time.Time)
+	// OnSilence is called at most once, from a goroutine of the engine: with the party that is silent, nil if all are, and with the
+	// time of the last media of that party, or of all (or of Answered). It must not block.
+	OnSilence func(silent *Party, last time.Time)
 }
 
 // Policy is which codecs and attributes may pass between a party and us; see there.
@@ -93,6 +96,9 @@ type PartyOptions struct {
 	Latch Latch
 	// Policy holds for every description to and from the party; nil lets all pass. It is not changed and may be shared.
 	Policy *Policy
+	// SilenceEither ends a call of this party when one side is silent that should send: a party that was told not to, or said it will
+	// not, need not, RTCP counts as media, and one whose last packet was comfort noise (RFC 3389) has the time of HoldSilence.
+	SilenceEither bool
 }
 
 // StreamStats is one media stream as one party sends it: what was received from that party and passed on.

@@ -50,7 +50,7 @@ var (
 
 // setUp is a call's media up to the answer.
 func setUp(tb testing.TB, e *Engine, offer, answer []byte) *Session {
-	s := e.Open(SessionOptions{Silence: time.Minute, HoldSilence: 10 * time.Minute, OnSilence: func(time.Time) {}})
+	s := e.Open(SessionOptions{Silence: time.Minute, HoldSilence: 10 * time.Minute, OnSilence: func(*Party, time.Time) {}})
 	a := s.Party(PartyOptions{Pools: []string{"p"}, Signalling: loop2})
 	b := s.Party(PartyOptions{Pools: []string{"p"}, Signalling: loop3})
 	x, err := s.Offer(a, b, offer)

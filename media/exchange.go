@@ -70,9 +70,9 @@ func (s *Session) offer(x *Exchange, offer []byte) (*Exchange, error) {
 		x.finish()
 		return nil, fmt.Errorf("%w: %w", ErrBadSDP, err)
 	}
-	if (view.Policy != nil || view.Source != nil) && !acceptable(x.sent) {
+	if wanted(d) && !wanted(x.sent) {
 		x.finish()
-		return nil, ErrUnsupported
+		return nil, ErrBarred
 	}
 	x.say()
 	s.finish(func(old *Exchange) bool { return old.between(from, to) })
@@ -100,14 +100,17 @@ func (s *Session) pending(p, q *Party) bool {
 
 // acceptable says whether there is an m-line to relay, or nothing was wanted at all.
 func acceptable(d *sdp.Description) bool {
-	wanted := false
 	for i := range d.Media {
 		if d.Media[i].Relayable() {
 			return true
 		}
-		wanted = wanted || !d.Media[i].Rejected()
 	}
-	return !wanted
+	return !wanted(d)
+}
+
+// wanted says whether there is an m-line that is not rejected.
+func wanted(d *sdp.Description) bool {
+	return slices.ContainsFunc(d.Media, func(m sdp.Media) bool { return !m.Rejected() })
 }
 
 // reserve gives both parties ports for every m-line that can be relayed.
@@ -218,7 +221,7 @@ func (x *Exchange) Answer(answer []byte) ([]byte, error) {
 	}
 	x.to.last, x.to.said = agreed.Text(), x.sent
 	x.answered, x.lastIn, x.lastOut = true, bytes.Clone(answer), out
-	if next := s.deadline(); next != 0 {
+	if next, _ := s.deadline(); next != 0 {
 		s.e.watch.set(s, next)
 	}
 	return out, nil

@@ -309,7 +309,7 @@ func TestCloseDuringPackets(t *testing.T) {
 		}
 	})
 	for i := range 200 {
-		s := e.Open(SessionOptions{Silence: time.Minute, OnSilence: func(time.Time) {}})
+		s := e.Open(SessionOptions{Silence: time.Minute, OnSilence: func(*Party, time.Time) {}})
 		pa := s.Party(PartyOptions{Pools: []string{"p"}, Signalling: a.ip})
 		pb := s.Party(PartyOptions{Pools: []string{"p"}, Signalling: b.ip})
 		x, err := s.Offer(pa, pb, a.sdp())

@@ -93,7 +93,7 @@ func (x *Exchange) refresh(agreed *sdp.Description) {
 		}
 		mux := sent.Mux && own.Mux
 		e.expect(to, own, mux, x.s.e.clock())
-		e.held = sent.Held()
+		e.told(sent, own)
 		if e.peer != nil {
 			x.reconnect(i, e, own, mux)
 		}
@@ -151,6 +151,7 @@ func (s *Session) Take(p *Party, from *Session) error {
 	}
 	p.s = s
 	s.parties = append(s.parties, p)
+	s.either = s.either || p.o.SilenceEither
 	return nil
 }
 

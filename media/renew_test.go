@@ -205,7 +205,7 @@ func TestTakeJoinsTwoCalls(t *testing.T) {
 	toldA, toldB := r.up()
 	talk(t, r.A, r.B, door(t, toldA, 0), door(t, toldB, 0))
 	C, A2 := newPhone(t, "127.0.0.4"), newPhone(t, "127.0.0.2")
-	other := r.e.Open(SessionOptions{Silence: time.Minute, OnSilence: func(time.Time) {}})
+	other := r.e.Open(SessionOptions{Silence: time.Minute, OnSilence: func(*Party, time.Time) {}})
 	a2 := other.Party(PartyOptions{Pools: []string{"p"}, Signalling: A2.ip})
 	c := other.Party(PartyOptions{Pools: []string{"p"}, Signalling: C.ip})
 	x := r.ours(other.Offer(a2, c, A2.sdp()))

@@ -20,9 +20,11 @@ type Session struct {
 	mu        sync.Mutex
 	parties   []*Party
 	exchanges []*Exchange
-	hold      bool
-	closed    bool
-	fired     bool
+	// either is set if the silence of one party alone counts.
+	either bool
+	hold   bool
+	closed bool
+	fired  bool
 	// answered and since are moments of the engine's clock: of Answered, and of the last completed exchange.
 	answered, since int64
 	// final and heard are the figures when it was closed.
@@ -57,8 +59,8 @@ type end struct {
 	// holds counts the open exchanges that need it, used says that the last answer does.
 	holds int
 	used  bool
-	// held says that its party was told not to send.
-	held bool
+	// held says that its party was told not to send, sends that it was not and said it would.
+	held, sends bool
 }
 
 // Party adds a side to the call; it gets ports with the first exchange it takes part in.
@@ -67,6 +69,7 @@ func (s *Session) Party(o PartyOptions) *Party {
 	defer s.mu.Unlock()
 	p := &Party{s: s, o: o, signalling: o.Signalling.Unmap(), author: sdp.NewAuthor(rand.Uint64())}
 	s.parties = append(s.parties, p)
+	s.either = s.either || o.SilenceEither
 	return p
 }
 
@@ -129,7 +132,7 @@ func (s *Session) Answered() {
 	}
 	s.answered = s.e.clock()
 	s.finish(func(x *Exchange) bool { return x.answered })
-	next := s.deadline()
+	next, _ := s.deadline()
 	s.mu.Unlock()
 	s.e.watch.set(s, next)
 }
@@ -198,36 +201,4 @@ func (s *Session) forget() {
 		p.author, p.ends, p.past, p.o.Pools, p.said, p.last = nil, nil, nil, nil, nil, ""
 	}
 	s.exchanges, s.parties, s.o.OnSilence = nil, nil, nil
-}
-
-// deadline is when silence should be looked at next: 0 for never. The lock is held.
-func (s *Session) deadline() int64 {
-	limit := s.o.Silence
-	if s.hold {
-		limit = s.o.HoldSilence
-	}
-	if s.closed || s.fired || s.answered == 0 || limit <= 0 || s.o.OnSilence == nil {
-		return 0
-	}
-	return max(s.lastHeard(), s.answered, s.since) + int64(limit)
-}
-
-// silent is called by the watch: it reports silence if it is due, and says when to look again.
-func (s *Session) silent(now int64) (next int64) {
-	s.mu.Lock()
-	next = s.deadline()
-	if next == 0 || next > now {
-		s.mu.Unlock()
-		return next
-	}
-	s.fired = true
-	last := s.lastHeard()
-	if last == 0 {
-		last = s.answered
-	}
-	report := s.o.OnSilence
-	s.mu.Unlock()
-	s.e.timeouts.Add(1)
-	report(s.e.wall(last))
-	return 0
 }

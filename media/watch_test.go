@@ -30,7 +30,7 @@ func (c *clockwork) pass(d time.Duration) {
 
 func (c *clockwork) session(silence, hold time.Duration) (*Session, *int) {
 	fired := new(int)
-	s := c.e.Open(SessionOptions{Silence: silence, HoldSilence: hold, OnSilence: func(time.Time) { *fired++ }})
+	s := c.e.Open(SessionOptions{Silence: silence, HoldSilence: hold, OnSilence: func(*Party, time.Time) { *fired++ }})
 	return s, fired
 }
 
@@ -69,7 +69,8 @@ func TestHoldHasItsOwnLimit(t *testing.T) {
 	}
 	// The end of hold begins a new minute.
 	s.hold, s.since = false, c.now.Load()
-	c.e.watch.set(s, s.deadline())
+	at, _ := s.deadline()
+	c.e.watch.set(s, at)
 	c.pass(59 * time.Second)
 	if *fired != 0 {
 		t.Fatal("the minute after hold was cut short")
@@ -113,7 +114,7 @@ func TestLateWheel(t *testing.T) {
 	n := 0
 	for i := range 100 {
 		s, _ := c.session(time.Duration(i+1)*time.Second, 0)
-		s.o.OnSilence = func(time.Time) { n++ }
+		s.o.OnSilence = func(*Party, time.Time) { n++ }
 		s.Answered()
 	}
 	c.now.Add(int64(time.Hour))
@@ -129,7 +130,7 @@ func TestManyInOneSlot(t *testing.T) {
 	fired := 0
 	for range 50 {
 		s, _ := c.session(time.Second, 0)
-		s.o.OnSilence = func(time.Time) { fired++ }
+		s.o.OnSilence = func(*Party, time.Time) { fired++ }
 		s.Answered()
 		sessions = append(sessions, s)
 	}
@@ -149,7 +150,7 @@ func TestPanicOfOneCallbackDoesNotStopTheOthers(t *testing.T) {
 	caught := 0
 	c.e.watch.panicky = func(any) { caught++ }
 	bad, _ := c.session(time.Second, 0)
-	bad.o.OnSilence = func(time.Time) { panic("callback") }
+	bad.o.OnSilence = func(*Party, time.Time) { panic("callback") }
 	bad.Answered()
 	good, fired := c.session(time.Second, 0)
 	good.Answered()
@@ -164,7 +165,7 @@ func TestPacketsPutSilenceOff(t *testing.T) {
 	e := testEngine(t, Options{}, poolOf("p", "127.0.0.1", 4))
 	a, b := newPhone(t, "127.0.0.2"), newPhone(t, "127.0.0.3")
 	silent := make(chan time.Time, 2)
-	s := e.Open(SessionOptions{Silence: 400 * time.Millisecond, OnSilence: func(last time.Time) { silent <- last }})
+	s := e.Open(SessionOptions{Silence: 400 * time.Millisecond, OnSilence: func(_ *Party, last time.Time) { silent <- last }})
 	defer s.Close()
 	x, err := s.Offer(s.Party(PartyOptions{Pools: []string{"p"}}), s.Party(PartyOptions{Pools: []string{"p"}}), a.sdp())
 	if err != nil {

@@ -25,21 +25,16 @@ func (x *Exchange) connect(agreed, back *sdp.Description) {
 			offer: &x.offer.Media[i], sent: &x.sent.Media[i], agreed: &agreed.Media[i], back: &back.Media[i],
 		}
 		l.connect(i)
-		a.held, b.held = l.back.Held(), l.sent.Held()
+		a.told(l.back, l.offer)
+		b.told(l.sent, l.agreed)
 	}
 	x.s.settled()
 }
 
-// settled notes that a round is complete. The call is on hold if on every line one of the parties was told not to send.
-func (s *Session) settled() {
-	s.hold, s.since = true, s.e.clock()
-	for _, p := range s.parties {
-		for _, e := range p.ends {
-			if e != nil && e.peer != nil && !e.held && !e.peer.held {
-				s.hold = false
-			}
-		}
-	}
+// told notes what a party was told and says about sending.
+func (e *end) told(said, own *sdp.Media) {
+	e.held = said.Held()
+	e.sends = !e.held && own.Direction.Sends()
 }
 
 func (p *Party) end(i int) *end {
@@ -145,7 +140,9 @@ func (l *line) payloads(agreed []sdp.Codec) *relay.Formats {
 	for _, codecs := range [...][]sdp.Codec{sent, agreed} {
 		for i := range codecs {
 			c := &codecs[i]
-			list = append(list, relay.Format{PT: c.PT, Clock: uint32(max(c.Clock, 0)), Event: c.TelephoneEvent()})
+			f := relay.Format{PT: c.PT, Clock: uint32(max(c.Clock, 0)), Event: c.TelephoneEvent(), Noise: c.ComfortNoise()}
+			f.Frame, f.SID = c.SilenceFrame()
+			list = append(list, f)
 		}
 	}
 	return relay.NewFormats(list)

@@ -49,7 +49,7 @@ type MediaProfile struct {
 	Meta
 	// CodecsAllow, where it has entries, are the only codecs let through; CodecsDeny are taken out; CodecsOrder come first, in this
 	// order. Names are those of the registry, such as "PCMA", with a clock rate where that matters ("speex/16000"). It holds for
-	// offers and answers to and from the trunk.
+	// offers and answers to and from the trunk. CodecsAllow leaves telephone-event, CN and fax (t38) alone; CodecsDeny may name them.
 	CodecsAllow []string `json:"codecs_allow"`
 	CodecsDeny  []string `json:"codecs_deny"`
 	CodecsOrder []string `json:"codecs_order"`

@@ -8,6 +8,8 @@ type rtpHeader struct {
 	seq  uint16
 	ts   uint32
 	ssrc uint32
+	// octets of payload, with padding.
+	octets int
 }
 
 const rtpFixed = 12
@@ -33,6 +35,7 @@ func parseRTP(b []byte) (h rtpHeader, ok bool) {
 			return h, false
 		}
 	}
+	h.octets = len(b) - size
 	h.pt = b[1] & 0x7f
 	h.seq = binary.BigEndian.Uint16(b[2:])
 	h.ts = binary.BigEndian.Uint32(b[4:])

@@ -5,6 +5,8 @@ const (
 	maxDropout  = 3000
 	maxMisorder = 100
 	seqMod      = 1 << 16
+	// staticNoise is the payload type of comfort noise (RFC 3551 6), which some send without having announced it.
+	staticNoise = 13
 )
 
 // source is the state kept of one synchronisation source (RFC 3550 A.1), and the sums of those that came before it on the same
@@ -21,7 +23,11 @@ type source struct {
 	pt      uint8
 	clock   uint32 // Hz of pt, 0 unknown
 	event   bool   // telephone-event: its timestamp stands still while a key is down
-	timed   bool   // transit is known
+	quiet   bool   // comfort noise
+	frame   uint8  // of a codec that announces silence by a frame of sid octets; 0: of none
+	sid     uint8
+	noise   bool // the last packet announced silence
+	timed   bool // transit is known
 	transit uint32
 	jitter  uint32 // scaled by 16 (RFC 3550 A.8)
 	rate    uint32 // clock the jitter is counted in
@@ -50,6 +56,7 @@ func (s *source) packet(h rtpHeader, now int64, f *Formats) {
 	if !s.event {
 		s.interarrival(h.ts, now)
 	}
+	s.noise = s.quiet || s.frame != 0 && h.octets%int(s.frame) == int(s.sid)
 	s.received++
 }
 
@@ -98,9 +105,9 @@ func (s *source) sequence(seq uint16) bool {
 
 // format remembers what the payload type means. Unknown ones count as 8 kHz, which all of G.711's neighbours have.
 func (s *source) format(pt uint8, f *Formats) {
-	s.pt, s.clock, s.event = pt, 8000, false
+	s.pt, s.clock, s.event, s.quiet, s.frame, s.sid = pt, 8000, false, pt == staticNoise, 0, 0
 	if known, ok := f.find(pt); ok {
-		s.clock, s.event = known.Clock, known.Event
+		s.clock, s.event, s.quiet, s.frame, s.sid = known.Clock, known.Event, known.Noise, known.Frame, known.SID
 	}
 	if !s.event && s.clock != s.rate {
 		s.rate, s.timed, s.jitter = s.clock, false, 0

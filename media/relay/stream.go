@@ -11,6 +11,9 @@ type Format struct {
 	PT    uint8
 	Clock uint32 // Hz
 	Event bool   // telephone-event (RFC 4733)
+	Noise bool   // comfort noise (RFC 3389)
+	// Frame and SID are for codecs that announce silence in their own packets: so are those of n*Frame+SID octets.
+	Frame, SID uint8
 }
 
 // Formats are the payload types of one m-line. Immutable.
@@ -130,6 +133,13 @@ func (s *Stream) Last() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.last
+}
+
+// Heard is Last, and whether the last RTP packet was comfort noise: then silence is what the party announced.
+func (s *Stream) Heard() (last int64, noise bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last, s.source.noise
 }
 
 // media judges and counts one packet that is not RTCP, and tells its payload type if it is RTP.

@@ -17,6 +17,15 @@ func (c *Codec) TelephoneEvent() bool { return strings.EqualFold(c.Name, "teleph
 // ComfortNoise reports a payload type for silence (RFC 3389).
 func (c *Codec) ComfortNoise() bool { return strings.EqualFold(c.Name, "CN") }
 
+// SilenceFrame reports how a codec without a payload type for silence announces it: packets whose octets are size more than a
+// multiple of frame end with a frame of noise. Only G.729 annex B has such (2 octets after frames of 10); frame is 0 for others.
+func (c *Codec) SilenceFrame() (frame, size uint8) {
+	if alias(c.Name) == "G729" {
+		return 10, 2
+	}
+	return 0, 0
+}
+
 // Codecs lists the payload types of an RTP line in order of preference. Formats that are no payload types are left out;
 // for lines other than RTP the list is empty. It must not be changed.
 func (m *Media) Codecs() []Codec {

@@ -93,7 +93,7 @@ func (c *Call) handle(j *job) {
 			c.timer(j.timer)
 		}
 	case jobSilence:
-		c.dead("media_silence", nil)
+		c.dead("media_silence", c.legOf(j.party))
 		c.stop(stopOrder{reason: sbc.EndMediaTimeout})
 	case jobHangUp:
 		c.stop(j.stop)
@@ -231,7 +231,7 @@ func (c *Call) openMedia() {
 	}
 	c.session = c.m.o.Engine.Open(media.SessionOptions{
 		Silence: time.Duration(silence) * time.Second, HoldSilence: time.Duration(hold) * time.Second,
-		OnSilence: func(last time.Time) { c.post(job{kind: jobSilence, at: last}) },
+		OnSilence: func(p *media.Party, last time.Time) { c.post(job{kind: jobSilence, party: p, at: last}) },
 	})
 	c.a.party = c.session.Party(c.partyOptions(c.a, c.invite.Hop.Remote.Addr()))
 }

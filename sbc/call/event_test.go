@@ -40,7 +40,7 @@ func (e *events) of(t sbc.EventType) (list []sbc.Event) {
 // TestDetectorsTell: each detector that ends a call says which one it was.
 func TestDetectorsTell(t *testing.T) {
 	for detector, find := range map[string]func(w *world){
-		"media_silence": func(w *world) { w.engine.sessions[0].o.OnSilence(time.Now()) },
+		"media_silence": func(w *world) { w.engine.sessions[0].o.OnSilence(nil, time.Now()) },
 		"max_duration":  func(*world) { time.Sleep(14400 * time.Second) },
 	} {
 		run(t, nil, func(w *world) {

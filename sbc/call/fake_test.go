@@ -85,6 +85,8 @@ func resources(edit func(id string, r sbc.Resource)) []sbc.Resource {
 	signalling.Defaults()
 	limits := &sbc.LimitProfile{Meta: meta("lmp_1")} // named by nobody
 	limits.Defaults()
+	profile := &sbc.MediaProfile{Meta: meta("mdp_1")} // named by nobody
+	profile.Defaults()
 	rs := []sbc.Resource{
 		tenant, realm("rlm_a", sbc.UnknownDrop), realm("rlm_b", sbc.UnknownReject),
 		iface("sif_a", "rlm_a", borderA), iface("sif_b", "rlm_b", borderB),
@@ -93,7 +95,7 @@ func resources(edit func(id string, r sbc.Resource)) []sbc.Resource {
 		trunk("trk_a", "rlm_a", "rpl_1"), trunk("trk_b", "rlm_b", ""),
 		endpoint("end_1", 1), endpoint("end_2", 2),
 		identity("idn_a", "trk_a", callerIP), identity("idn_b", "trk_b", calleeIP),
-		rule, no, target, limits, signalling,
+		rule, no, target, limits, signalling, profile,
 	}
 	if edit != nil {
 		for _, r := range rs {

@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sallyport/sallyport/media"
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/msg"
 )
@@ -94,13 +95,13 @@ func (c *chaos) play(op, x byte) {
 		}
 	case 11:
 		c.w.engine.mu.Lock()
-		var f func(time.Time)
+		var f func(*media.Party, time.Time)
 		if n := len(c.w.engine.sessions); n > 0 {
 			f = c.w.engine.sessions[n-1].o.OnSilence
 		}
 		c.w.engine.mu.Unlock()
 		if f != nil && x > 200 {
-			f(time.Now())
+			f(nil, time.Now())
 		}
 	}
 	synctest.Wait()

@@ -186,7 +186,7 @@ func TestSilence(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		s.last = time.Now()
 		time.Sleep(60 * time.Second)
-		s.o.OnSilence(s.last)
+		s.o.OnSilence(nil, s.last)
 		w.wire.next(msg.BYE).failed(msg.ErrTimeout)
 		w.wire.next(msg.BYE).failed(msg.ErrTimeout)
 		if d := w.cdr(); d.EndReason != sbc.EndMediaTimeout || d.DurationMS != 80000 || d.BillableMS != 20000 ||

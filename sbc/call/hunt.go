@@ -1,8 +1,10 @@
 package call
 
 import (
+	"errors"
 	"time"
 
+	"github.com/sallyport/sallyport/media"
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/admit"
 	"github.com/sallyport/sallyport/sbc/msg"
@@ -146,7 +148,7 @@ func (c *Call) offerTo(l *leg) (body []byte, ok bool) {
 		code := mediaCode(err)
 		c.m.o.Log.Debug("offer not relayed", "call_id", c.id, "error", err)
 		c.hunt.failed(l, 0, "media", code, sbc.EndError)
-		if code == 488 { // nobody else could make more of it
+		if code == 488 && !errors.Is(err, media.ErrBarred) { // nobody else could make more of it
 			c.hunt.final(code, "", sbc.EndError)
 		}
 		return nil, false

@@ -138,6 +138,8 @@ func (c *Call) partyOptions(l *leg, signalling netip.Addr) media.PartyOptions {
 	if r := c.snap.Realm(l.trunk.RealmID); r != nil {
 		o.Latch = media.Latch(r.Latching)
 	}
+	profile := c.snap.Media(l.trunk)
+	o.Policy, o.SilenceEither = mediaPolicy(profile), profile.Silence == sbc.SilenceEither
 	return o
 }
 

@@ -50,6 +50,7 @@ type session struct {
 	e        *engine
 	o        media.SessionOptions
 	parties  map[*media.Party]bool
+	options  []media.PartyOptions    // of all there ever were
 	said     map[*media.Party][]byte // by the party, and to it
 	told     map[*media.Party][]byte
 	dropped  int
@@ -60,8 +61,9 @@ type session struct {
 	last     time.Time
 }
 
-func (s *session) Party(media.PartyOptions) *media.Party {
+func (s *session) Party(o media.PartyOptions) *media.Party {
 	p := new(media.Party)
+	s.options = append(s.options, o)
 	s.parties[p] = true
 	return p
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sallyport/sallyport/media"
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
@@ -21,7 +22,7 @@ const (
 	jobResponse                // to a request of ours: out, msg
 	jobFailed                  // a request of ours had no answer: out, err
 	jobTimer                   // timer, num
-	jobSilence                 // no media since at
+	jobSilence                 // no media since at, of party or of anybody
 	jobHangUp                  // text, end
 	jobRun                     // the API looks at the call: run
 )
@@ -37,6 +38,7 @@ type job struct {
 	out   *request
 	err   error
 	at    time.Time
+	party *media.Party
 	stop  stopOrder
 	run   func()
 }

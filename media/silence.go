@@ -1,0 +1,85 @@
+package media
+
+// deadline is when silence should be looked at next, 0 for never, and who is silent then: nil for everybody. The lock is held.
+func (s *Session) deadline() (at int64, silent *Party) {
+	if s.closed || s.fired || s.answered == 0 || s.o.OnSilence == nil {
+		return 0, nil
+	}
+	from := max(s.answered, s.since)
+	if limit := s.limit(s.hold); limit > 0 {
+		at = max(s.lastHeard(), from) + limit
+	}
+	if !s.either {
+		return at, nil
+	}
+	for _, p := range s.parties {
+		last, noise, due := p.heard()
+		limit := s.limit(s.hold || noise)
+		if !due || limit <= 0 {
+			continue
+		}
+		if own := max(last, from) + limit; at == 0 || own < at {
+			at, silent = own, p
+		}
+	}
+	return at, silent
+}
+
+// limit is how long silence may last, in nanoseconds; 0 is for ever.
+func (s *Session) limit(patient bool) int64 {
+	if patient {
+		return int64(s.o.HoldSilence)
+	}
+	return int64(s.o.Silence)
+}
+
+// heard tells when the last packet of a party arrived, whether that was comfort noise, and whether the party should send at all. A
+// party that should send on several lines and does on one of them is alive.
+func (p *Party) heard() (last int64, noise, due bool) {
+	for _, e := range p.ends {
+		if e == nil || e.peer == nil {
+			continue
+		}
+		at, quiet := e.stream.Heard()
+		if at > last {
+			last, noise = at, quiet
+		}
+		due = due || e.sends
+	}
+	return last, noise, due
+}
+
+// silent is called by the watch: it reports silence if it is due, and says when to look again.
+func (s *Session) silent(now int64) (next int64) {
+	s.mu.Lock()
+	next, party := s.deadline()
+	if next == 0 || next > now {
+		s.mu.Unlock()
+		return next
+	}
+	s.fired = true
+	last := s.lastHeard()
+	if party != nil {
+		last, _, _ = party.heard()
+	}
+	if last == 0 {
+		last = s.answered
+	}
+	report := s.o.OnSilence
+	s.mu.Unlock()
+	s.e.timeouts.Add(1)
+	report(party, s.e.wall(last))
+	return 0
+}
+
+// settled notes that a round is complete. The call is on hold if on every line one of the parties was told not to send.
+func (s *Session) settled() {
+	s.hold, s.since = true, s.e.clock()
+	for _, p := range s.parties {
+		for _, e := range p.ends {
+			if e != nil && e.peer != nil && !e.held && !e.peer.held {
+				s.hold = false
+			}
+		}
+	}
+}
