@@ -43,7 +43,8 @@ func TestParseRTP(t *testing.T) {
 		if ok != c.ok {
 			t.Errorf("%s: ok %v, want %v", c.name, ok, c.ok)
 		}
-		if ok && (h != rtpHeader{8, 0x1234, 0x01020304, 0xdeadbeef}) {
+		h.octets = 0
+		if ok && (h != rtpHeader{pt: 8, seq: 0x1234, ts: 0x01020304, ssrc: 0xdeadbeef}) {
 			t.Errorf("%s: header %+v", c.name, h)
 		}
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
-// profiled makes an edit by which trunks have the media profile of the tests.
-func profiled(edit func(p *sbc.MediaProfile), trunks ...string) func(string, sbc.Resource) {
+// mediaProfiled makes an edit by which trunks have the media profile of the tests.
+func mediaProfiled(edit func(p *sbc.MediaProfile), trunks ...string) func(string, sbc.Resource) {
 	return func(id string, r sbc.Resource) {
 		switch r := r.(type) {
 		case *sbc.MediaProfile:
@@ -75,7 +75,7 @@ func phoneOffer(host string, port string, lines ...string) string {
 
 // The profile of each trunk holds for what passes to it and comes from it, in INVITE and re-INVITE, in offers and answers.
 func TestMediaProfileOfCodecs(t *testing.T) {
-	runMedia(t, profiled(func(p *sbc.MediaProfile) {
+	runMedia(t, mediaProfiled(func(p *sbc.MediaProfile) {
 		p.CodecsDeny, p.CodecsOrder, p.PtimeMS, p.StripAttributes = []string{"PCMA"}, []string{"G722"}, 30, []string{"x-floor"}
 	}, "trk_b"), func(w *world) {
 		a := w.caller()
@@ -120,7 +120,7 @@ func TestBarredOfferGoesElsewhere(t *testing.T) {
 
 // Where the silence of one side counts, the event says which side it was.
 func TestSilenceOfOneSideIsTold(t *testing.T) {
-	run(t, profiled(func(p *sbc.MediaProfile) { p.Silence = sbc.SilenceEither }, "trk_b"), func(w *world) {
+	run(t, mediaProfiled(func(p *sbc.MediaProfile) { p.Silence = sbc.SilenceEither }, "trk_b"), func(w *world) {
 		w.talk()
 		s := w.engine.last()
 		if len(s.options) != 2 || s.options[0].SilenceEither || !s.options[1].SilenceEither {
