@@ -60,6 +60,7 @@ func (c *Call) answerCaller() {
 	if c.in != nil && c.in.Status != 0 {
 		c.passResponse(out, c.in, c.b)
 	}
+	c.answerTimer(c.a, c.invite, out)
 	c.rec.finalCode, c.rec.finalReason = 200, out.Reason
 	c.writeAnswered()
 	c.send(c.tx, out)
@@ -69,6 +70,7 @@ func (c *Call) answerCaller() {
 	if d := c.maxDuration(); d > 0 {
 		c.arm(timerMax, d)
 	}
+	c.keep()
 	c.slim()
 }
 

@@ -19,7 +19,9 @@ func (c *Call) inviteResponse(r *request, res *msg.Message) {
 	case r.done:
 	case res.Status >= 300:
 		r.done = true
-		c.refused(r, res)
+		if !c.askAgain(r, res) {
+			c.refused(r, res)
+		}
 	default:
 		if c.timers.t[timerRing] == nil && c.st.b == calleeCalling {
 			c.arm(timerRing, time.Duration(l.trunk.RingTimeoutS)*time.Second)
@@ -64,6 +66,7 @@ func (c *Call) accepted(r *request, res *msg.Message) {
 		return
 	}
 	c.session.Signalling(l.party, res.Hop.Remote.Addr())
+	c.timerAgreed(l, r.req, res)
 	kind, ok := c.negotiate(l, res)
 	if !ok {
 		c.hunt.failed(l, res.Status, "media", 488, sbc.EndError)

@@ -188,9 +188,14 @@ func (c *Call) acceptable() bool {
 		c.hunt.final(483, "", sbc.EndError)
 		return false
 	}
-	if bad := unsupported(req); bad != "" {
+	if bad := unsupported(req, c.extensions(c.a)...); bad != "" {
 		c.hunt.final(420, "", sbc.EndError)
 		c.hunt.headers = []msg.Header{{Name: "Unsupported", Value: bad}}
+		return false
+	}
+	if least, bad := c.timerTooSmall(c.a, req); bad { // RFC 4028 9
+		c.hunt.final(422, "", sbc.EndError)
+		c.hunt.headers = []msg.Header{{Name: "Min-SE", Value: strconv.Itoa(least)}}
 		return false
 	}
 	offer, ok := sessionBody(req)
@@ -269,6 +274,8 @@ func (c *Call) timer(k timerKind) {
 	case timerRetry:
 		c.retry()
 	case timerPropose: // run sends what waits
+	case timerKeep:
+		c.tend()
 	}
 }
 

@@ -86,9 +86,7 @@ func reasonHeader(cause int, text string) msg.Header {
 func stopCause(o stopOrder) (cause int, text string) {
 	cause, text = causeNormal, o.text
 	switch o.reason {
-	case sbc.EndMediaTimeout, sbc.EndNoAck:
-		cause = causeRecovery
-	case sbc.EndMaxDuration:
+	case sbc.EndMediaTimeout, sbc.EndNoAck, sbc.EndMaxDuration, sbc.EndSessionTimer, sbc.EndPeerDead:
 		cause = causeRecovery
 	case sbc.EndShutdown, sbc.EndError, sbc.EndStale:
 		cause = causeTemporary
@@ -135,7 +133,7 @@ func translate(code int) int {
 		return 403
 	case code == 482, code == 483, code == 481: // loops and dialogs are matters of one leg
 		return 500
-	case code == 420, code == 421, code == 494: // the extension that was refused is not one the other side asked for
+	case code == 420, code == 421, code == 422, code == 494: // the extension that was refused is not one the other side asked for
 		return 500
 	}
 	return code

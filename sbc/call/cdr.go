@@ -103,16 +103,25 @@ func (c *Call) times(d *sbc.CDR) {
 		until = r.answeredAt
 		d.DurationMS = ms(r.endAt.Sub(r.answeredAt))
 		d.BillableMS = d.DurationMS
-		if r.reason == sbc.EndMediaTimeout { // the silent tail is not the caller's
-			d.BillableMS = 0
-			if r.lastMedia.After(r.answeredAt) {
-				d.BillableMS = min(d.DurationMS, ms(r.lastMedia.Sub(r.answeredAt)))
+		if detected(r.reason) { // the silent tail is not the caller's
+			d.BillableMS = min(d.DurationMS, ms(r.lastMedia.Sub(r.answeredAt)))
+			if r.reason == sbc.EndMaxDuration && r.lastMedia.IsZero() { // alive, as far as anybody knows
+				d.BillableMS = d.DurationMS
 			}
 		}
 	}
 	if !r.progressAt.IsZero() {
 		d.RingMS = ms(until.Sub(r.progressAt))
 	}
+}
+
+// detected tells whether a call was ended by one of the detectors of dead calls: then what is billed ends with the last media.
+func detected(r sbc.EndReason) bool {
+	switch r {
+	case sbc.EndMediaTimeout, sbc.EndSessionTimer, sbc.EndPeerDead, sbc.EndMaxDuration, sbc.EndStale:
+		return true
+	}
+	return false
 }
 
 // earliest is the first of the times that are set.

@@ -1,6 +1,7 @@
 package call
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/sallyport/sallyport/sbc"
@@ -86,10 +87,12 @@ func (m *Manager) stranger(snap *config.Snapshot, req *msg.Message) msg.Decision
 	return msg.Decision{Action: msg.Silence}
 }
 
-// unsupported lists the extensions that a request demands and we do not have: all of them (RFC 3261 8.2.2.3).
-func unsupported(req *msg.Message) string {
+// unsupported lists the extensions that a request demands and that are not among those we have (RFC 3261 8.2.2.3).
+func unsupported(req *msg.Message, have ...string) string {
 	if req.Method == msg.ACK || req.Method == msg.CANCEL {
 		return ""
 	}
-	return strings.Join(req.Values("Require"), ", ")
+	return strings.Join(slices.DeleteFunc(req.Values("Require"), func(o string) bool {
+		return slices.ContainsFunc(have, func(h string) bool { return strings.EqualFold(h, o) })
+	}), ", ")
 }

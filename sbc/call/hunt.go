@@ -126,14 +126,19 @@ func (c *Call) launch(at *route.Attempt) bool {
 	c.hunt.attempts[l.attempt-1].SIPCallID = r.req.CallID
 	c.hunt.tags = append(c.hunt.tags, l.tag)
 	c.m.calls.addTag(l.tag, l.end)
-	ring := time.Duration(trunk.RingTimeoutS) * time.Second
+	c.sendInvite(r, at)
+	return true
+}
+
+// sendInvite hands the INVITE of an attempt to the wire.
+func (c *Call) sendInvite(r *request, at *route.Attempt) {
+	ring := time.Duration(r.leg.trunk.RingTimeoutS) * time.Second
 	r.send(msg.Target{
 		Host: at.Address, Port: at.Port, Transport: at.Transport, Interfaces: c.snap.InterfacesOf(at.RealmID),
 	}, msg.Timers{
-		NoResponse: time.Duration(trunk.NoResponseTimeoutMS) * time.Millisecond,
+		NoResponse: time.Duration(r.leg.trunk.NoResponseTimeoutMS) * time.Millisecond,
 		C:          max(msg.DefaultC, ring+5*time.Second), // our ring timer decides, not Timer C
 	})
-	return true
 }
 
 // offerTo gives a leg its party and the caller's offer as the callee shall see it.
@@ -190,6 +195,7 @@ func (c *Call) buildInvite(l *leg, at *route.Attempt) *request {
 	c.retargeted(r, at)
 	req.Append("Allow", allowFor(l.trunk))
 	c.own(req)
+	c.askTimer(l, req)
 	l.invite = r
 	return r
 }

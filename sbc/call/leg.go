@@ -36,6 +36,8 @@ type leg struct {
 	agent   string
 	// updates tells whether the peer takes UPDATE, as far as its Allow and its own requests say.
 	updates answer
+	timer   sessionTimer
+	ping    ping
 	// place is the leg's on its trunk, nil before and after.
 	place *admit.Place
 	// words tell the peer apart; they are those of the dialog worded and of earlier ones. contact is the name the peer has for itself.
@@ -229,7 +231,7 @@ func (c *Call) request(l *leg, tx msg.ServerTx, req *msg.Message) {
 		c.send(tx, c.reply(l, req, 500))
 		return
 	}
-	if bad := unsupported(req); bad != "" && req.Method != msg.BYE { // a call that is over is over whatever the BYE demands
+	if bad := unsupported(req, c.extensions(l)...); bad != "" && req.Method != msg.BYE { // a call that is over is over whatever the BYE demands
 		c.send(tx, c.reply(l, req, 420, msg.Header{Name: "Unsupported", Value: bad}))
 		return
 	}
@@ -260,7 +262,7 @@ func (c *Call) dispatch(l *leg, tx msg.ServerTx, req *msg.Message) {
 	case msg.UPDATE:
 		if len(req.Body) > 0 {
 			c.change(l, tx, req)
-		} else {
+		} else if !c.refreshed(l, tx, req) {
 			c.relay(l, tx, req)
 		}
 	case msg.INFO, msg.MESSAGE:
@@ -342,6 +344,7 @@ const (
 	reqBye
 	reqChange // a re-INVITE or UPDATE carried on
 	reqRelay  // another request carried on
+	reqPing   // asks whether the peer is there
 )
 
 // request is a request of ours under way.
@@ -364,6 +367,10 @@ type request struct {
 	acked    bool
 	ackBody  []byte
 	done     bool
+	// again counts how often the same request was sent anew, with other words.
+	again int
+	// untold requests and their answers are left out of the ladder.
+	untold bool
 }
 
 // send hands the request to the wire.
@@ -433,12 +440,17 @@ func (r *request) failed(_ msg.ClientTx, err error) {
 }
 
 func (r *request) sent(raw []byte, hop msg.Hop) {
+	if r.untold {
+		return
+	}
 	r.c.ladder.add(r.leg.side, true, r.leg.attempt, raw, hop)
 }
 
 // response is a response to a request of ours.
 func (c *Call) response(r *request, res *msg.Message) {
-	c.ladder.add(r.leg.side, false, r.leg.attempt, res.Raw, res.Hop)
+	if !r.untold {
+		c.ladder.add(r.leg.side, false, r.leg.attempt, res.Raw, res.Hop)
+	}
 	r.leg.end.heard(res.Hop)
 	switch r.kind {
 	case reqInvite:
@@ -447,6 +459,8 @@ func (c *Call) response(r *request, res *msg.Message) {
 		c.changeResponse(r, res)
 	case reqRelay:
 		c.relayResponse(r, res)
+	case reqPing:
+		c.asked(r, res.Status)
 	case reqBye:
 		if res.Status >= 200 { // RFC 3261 15.1.1: over, whatever the answer is
 			c.goneBye(r)
@@ -463,6 +477,8 @@ func (c *Call) failed(r *request, err error) {
 		c.changeFailed(r, err)
 	case reqRelay:
 		c.relayFailed(r, err)
+	case reqPing:
+		c.asked(r, 0)
 	case reqBye:
 		c.goneBye(r)
 	}

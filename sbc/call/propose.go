@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/sallyport/sallyport/media"
+	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
@@ -15,15 +17,19 @@ import (
 // the changes of the peers and is tried again after a 491.
 type proposal struct {
 	leg *leg
-	// offer is made when the turn comes; nil is a change without a body: an UPDATE that refreshes the session.
+	// offer is made when the turn comes; nil refreshes the session without changing it.
 	offer func() (Exchange, error)
-	// method is what is sent; "" is UPDATE where the peer allows it and no body is needed, else INVITE.
+	// method is what is sent; "" is UPDATE where the peer allows it and no body is needed, else INVITE. An INVITE without an
+	// offer says again what was said last.
 	method msg.Method
 	// done hears nil once the peer agreed, or why not: a refusedError, errOver if the call ended first, or a fault of media. It
 	// runs on the call's queue and may be nil.
 	done func(err error)
 	// answer is what the peer's answer became for the other side, when done hears nil.
 	answer []byte
+
+	// lost is the reason of the call's end if the peer turns out not to be there; "" is EndError.
+	lost sbc.EndReason
 
 	tries int
 	after time.Time // not to be sent before, zero for at once
@@ -39,8 +45,6 @@ const maxProposalTries = 6
 var (
 	errOver = errors.New("call: the call is over")
 	errFull = errors.New("call: too many changes wait")
-	// errNoUpdate says that a change without a body needs UPDATE and the peer does not take it.
-	errNoUpdate = errors.New("call: the peer takes no UPDATE")
 )
 
 // refusedError is a final answer that is not a 2xx; code is 408 where none came.
@@ -105,19 +109,18 @@ func (c *Call) advance() {
 // offerOwn sends a change of ours.
 func (c *Call) offerOwn(p *proposal) {
 	u := &update{to: p.leg, own: p}
-	method := p.method
-	switch {
-	case method != "":
-	case p.offer != nil:
+	method, offer := p.method, p.offer
+	if method == "" {
 		method = msg.INVITE
-	case p.leg.updates != answerYes:
-		p.finish(errNoUpdate)
-		return
-	default:
-		method = msg.UPDATE
+		if offer == nil && p.leg.updates == answerYes {
+			method = msg.UPDATE
+		}
 	}
-	if p.offer != nil {
-		x, err := p.offer()
+	if offer == nil && method == msg.INVITE { // RFC 4028 7.4: one that changes nothing
+		offer = func() (Exchange, error) { return c.session.Renew(p.leg.party, media.Unchanged) }
+	}
+	if offer != nil {
+		x, err := offer()
 		if err != nil {
 			c.m.o.Log.Debug("offer not made", "call_id", c.id, "error", err)
 			p.finish(err)
@@ -132,6 +135,7 @@ func (c *Call) offerOwn(p *proposal) {
 	if u.x != nil {
 		r.req.SetBody(accepted, u.x.Offer())
 	}
+	c.askTimer(p.leg, r.req)
 	u.out = r
 	r.send(p.leg.d.Target(), msg.Timers{})
 }
@@ -164,7 +168,7 @@ func (c *Call) ownResponse(r *request, res *msg.Message) {
 	}
 	u.own.finish(&refusedError{code: res.Status})
 	if res.Status == 481 || res.Status == 408 { // RFC 3261 12.2.1.2, RFC 5057 5.1
-		c.lost(u.to)
+		c.notThere(u)
 		return
 	}
 	c.next()
@@ -178,9 +182,11 @@ func (c *Call) againAfter(u *update, r *request, res *msg.Message) (wait time.Du
 	case code == 500: // RFC 3261 14.2: the peer has not answered an earlier one
 		s, err := strconv.Atoi(res.Get("Retry-After"))
 		return time.Duration(max(s, 1)) * time.Second, err == nil && s <= 10
+	case code == 422:
+		return 0, c.longer(u.to, r.req, res)
 	case (code == 405 || code == 501) && r.req.Method == msg.UPDATE && u.own.method == "":
 		u.to.updates = answerNo
-		return 0, u.own.offer != nil
+		return 0, true
 	}
 	return 0, false
 }
@@ -198,6 +204,7 @@ func (c *Call) agreed(u *update, r *request, res *msg.Message) {
 	u.to.d.Refresh(res)
 	u.to.d.Learn(res.Hop)
 	u.to.hears(res)
+	c.timerAgreed(u.to, r.req, res)
 	if r.req.Method == msg.INVITE {
 		c.ackChange(r)
 	}
@@ -215,6 +222,7 @@ func (c *Call) agreed(u *update, r *request, res *msg.Message) {
 	}
 	c.up = nil
 	u.own.finish(err)
+	c.keep()
 	c.next()
 }
 
@@ -228,6 +236,15 @@ func (c *Call) ownFailed(r *request, err error) {
 	c.endUpdate(u)
 	code, _ := failureCode(err)
 	u.own.finish(&refusedError{code: code})
+	c.notThere(u)
+}
+
+// notThere ends the call after a change of ours that found nobody.
+func (c *Call) notThere(u *update) {
+	if u.own.lost == sbc.EndSessionTimer {
+		c.expire(detectorTimer, u.to, u.own.lost)
+		return
+	}
 	c.lost(u.to)
 }
 

@@ -170,6 +170,7 @@ const (
 	timerMax                      // maximum duration
 	timerRetry                    // a session change refused with 491 (RFC 3261 14.1)
 	timerPropose                  // a change of ours that waits for its next try
+	timerKeep                     // refresh or expiry of a session timer, whichever is first
 	timerCount
 )
 

@@ -112,6 +112,9 @@ func (c *Call) relay(l *leg, tx msg.ServerTx, req *msg.Message) {
 	c.relays = append(c.relays, rl)
 	r := c.carryOn(l, to, req, reqRelay)
 	r.rl, r.contact = rl, req.Method == msg.UPDATE
+	if req.Method == msg.UPDATE {
+		c.askTimer(to, r.req)
+	}
 	if len(req.Body) > 0 {
 		r.req.SetBody(bodyType(req.Get("Content-Type")), req.Body)
 		r.pass(c.snap.Header.Content(req, c.flow(l, to)))
@@ -135,6 +138,9 @@ func (c *Call) relayResponse(r *request, res *msg.Message) {
 		rl.to.d.Refresh(res)
 		rl.from.d.Refresh(rl.req)
 		out.Append("Contact", rl.tx.Local().Contact(rl.from.user))
+		c.timerAgreed(rl.to, r.req, res)
+		c.answerTimer(rl.from, rl.req, out)
+		c.keep()
 	}
 	c.passTo(out, res, rl.to, rl.tx)
 	c.send(rl.tx, out)

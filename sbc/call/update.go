@@ -42,6 +42,9 @@ func (c *Call) change(l *leg, tx msg.ServerTx, req *msg.Message) {
 		c.send(tx, c.reply(l, req, 415, msg.Header{Name: "Accept", Value: accepted}))
 		return
 	}
+	if c.small(l, tx, req) {
+		return
+	}
 	if code := c.glare(l, req.Method); code != 0 {
 		var hs []msg.Header
 		if code == 500 { // RFC 3261 14.2, RFC 3311 5.2: between 0 and 10 s
@@ -114,13 +117,18 @@ func (c *Call) begin(u *update) {
 	if body != nil {
 		r.req.SetBody(accepted, body)
 	}
+	c.askTimer(u.to, r.req)
 	u.out = r
 	r.send(u.to.d.Target(), msg.Timers{})
 }
 
 // carryOn builds the request on one leg that stands for a request on the other.
 func (c *Call) carryOn(from, to *leg, in *msg.Message, kind requestKind) *request {
-	req := to.d.Request(in.Method)
+	method := in.Method
+	if kind == reqChange && method == msg.UPDATE && to.updates == answerNo && c.settled(to) {
+		method = msg.INVITE
+	}
+	req := to.d.Request(method)
 	if in.MaxForwards >= 0 {
 		req.SetMaxForwards(max(0, in.MaxForwards-1))
 	}
@@ -145,10 +153,31 @@ func (c *Call) changeResponse(r *request, res *msg.Message) {
 	case res.Status == 491 && u.tries < maxRetries && c.parked == nil: // RFC 3261 14.1
 		r.done = true
 		c.park(u)
+	case u.tries < maxRetries && c.otherwise(u, r, res):
+		r.done = true
+		u.tries++
+		if u.x != nil {
+			u.x.Reject()
+			u.x = nil
+		}
+		c.begin(u)
 	default:
 		r.done = true
 		c.refusedChange(u, res)
 	}
+}
+
+// otherwise tells whether a change that was refused may be tried again at once in another form: with the longer interval that a
+// 422 asks for (RFC 4028 7.3), or as a re-INVITE to a peer that does not take UPDATE.
+func (c *Call) otherwise(u *update, r *request, res *msg.Message) bool {
+	switch {
+	case res.Status == 422:
+		return c.longer(u.to, r.req, res)
+	case (res.Status == 405 || res.Status == 501) && r.req.Method == msg.UPDATE && u.offer != nil && c.settled(u.to):
+		u.to.updates = answerNo
+		return true
+	}
+	return false
 }
 
 // repeated is a final response to a change that has been dealt with: each 2xx to an INVITE gets its ACK (RFC 3261 13.2.2.4).
@@ -177,6 +206,7 @@ func (c *Call) changed(u *update, r *request, res *msg.Message) {
 	u.to.d.Refresh(res)
 	u.to.d.Learn(res.Hop)
 	u.to.hears(res)
+	c.timerAgreed(u.to, r.req, res)
 	body, _ := sessionBody(res)
 	var answer []byte
 	var err error
@@ -205,6 +235,8 @@ func (c *Call) changed(u *update, r *request, res *msg.Message) {
 	out.Append("Allow", allowFor(u.from.trunk))
 	c.passTo(out, res, u.to, u.tx)
 	out.SetBody(accepted, answer)
+	c.answerTimer(u.from, u.req, out)
+	c.keep()
 	u.phase = phaseAck
 	c.send(u.tx, out)
 	if u.req.Method != msg.INVITE {
