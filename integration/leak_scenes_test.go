@@ -37,7 +37,7 @@ func hostileHeaders(p *peer) []string {
 		"Reason: Q.850;cause=16;text=\"by " + h("reason") + " " + ip + "\"", "Reason: SIP;cause=200;text=\"" + tag + " at " + h("reason") + "\"",
 		"Warning: 399 " + h("warn") + " \"route " + ip + "\"", "Subject: ring " + h("subject") + " at " + ip, "Priority: leak-" + p.side,
 		"Privacy: leak-" + p.side + ";none", "Accept-Language: en;x=leak-" + p.side + ", de", "Retry-After: 5 (ask " + h("retry") + ")",
-		"Allow: INVITE, LEAK" + p.side, "Supported: leak" + p.side + ", timer", "Accept: application/leak-" + p.side, "Allow-Events: leak-" + p.side,
+		"Allow: INVITE, UPDATE, LEAK" + p.side, "Supported: leak" + p.side + ", timer", "Accept: application/leak-" + p.side, "Allow-Events: leak-" + p.side,
 		"X-Trace: " + h("x") + " " + ip, "X-Asterisk-HangupCause: leak-" + p.side, "X-Leak-" + p.side + ": 1", "P-Leak-" + p.side + ": 1",
 		"Authorization: Digest username=\"leak-" + p.side + "\", realm=\"" + h("realm") + "\", nonce=\"1\", uri=\"sip:x\", response=\"00\"",
 		"Proxy-Authorization: Digest username=\"leak-" + p.side + "\", realm=\"" + h("realm") + "\"",
