@@ -219,3 +219,34 @@ func TestBadOffers(t *testing.T) {
 	}
 	s.b.quiet()
 }
+
+// TestLimitProfile: of 1,000 attempts at once on a tenant with room for 10 calls, 10 are put through and never 11 are up; each of the
+// others gets the profile's code and has taken no port.
+func TestLimitProfile(t *testing.T) {
+	t.Parallel()
+	s := stageWith(t, "/limit-profiles", rest.Object{"whole_tenant": true, "max_calls": 10, "reject_code": 486}, func(string) wish { return wish{} })
+	c := newLot(t, s)
+	var lines []*line
+	for range 1000 {
+		lines = append(lines, s.west.dial(s.number(), s.west.sdp()))
+	}
+	up := 0
+	for _, l := range lines {
+		m := l.answer(1, 0)
+		l.ack(m)
+		switch m.Status {
+		case 200:
+			up++
+			defer func() { l.answer(l.request("BYE", ""), 200) }()
+		case 486:
+		default:
+			t.Errorf("answered with %s", m.StartLine())
+		}
+	}
+	if most := c.peak(); up != 10 || most != 10 {
+		t.Errorf("%d calls were put through; the other side saw %d at once", up, most)
+	}
+	if used := s.portsInUse(); used != 10+10 {
+		t.Errorf("%d pairs of ports are in use for 10 calls", used)
+	}
+}

@@ -149,7 +149,7 @@ func read(t *testing.T, c prometheus.Collector) float64 {
 func TestStale(t *testing.T) {
 	for name, tt := range map[string]struct {
 		spoil func(c *Call)
-		byes   int
+		byes  int
 	}{
 		"nobody finds its dialogs": {func(c *Call) {
 			for _, l := range []*leg{c.a, c.b} {
