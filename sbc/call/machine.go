@@ -17,6 +17,7 @@ const (
 	callerUp                          // ACK received
 	callerByeing                      // our BYE awaits its answer
 	callerOver
+	callerAway // nobody is there, or not any more; a target is to come in its place (machine_target.go)
 )
 
 // calleeState is where we are with the callee of the attempt under way.
@@ -32,12 +33,16 @@ const (
 	calleeUp                            // answered and acknowledged
 	calleeByeing                        // our BYE awaits its answer
 	calleeOver
+	calleeAway // it has left; a target is to come in its place
 )
 
 // state is a call's. The zero value is a call whose INVITE has just come.
 type state struct {
 	a     callerState
 	b     calleeState
+	t     targetState
+	f     formerState
+	x     place // whose place the target is to take
 	ended bool
 }
 
@@ -45,28 +50,46 @@ type state struct {
 type eventKind uint8
 
 const (
-	evStart       eventKind = iota // routing is done; next tells whether there is an attempt to make
-	evCancel                       // the caller's CANCEL
-	evAck                          // the caller's ACK of our 200
-	evNoAck                        // 64*T1 passed without it, or its transport broke (RFC 3261 13.3.1.4)
-	evCallerBye                    // BYE from the caller
-	evCallerGone                   // our BYE to the caller was answered, or nobody answered it
-	evProvisional                  // 1xx from the callee
-	evAnswer                       // 2xx from the callee whose answer fits
-	evOffer                        // 2xx from the callee that carries the offer, to an INVITE without one
-	evUnusable                     // 2xx from the callee whose SDP is of no use
-	evFailed                       // final failure of the attempt, timeout, unreachable; next: another attempt may follow
-	evRungOut                      // the attempt rang as long as it may
-	evCalleeBye                    // BYE from the callee; next as in evFailed
-	evCalleeGone                   // our BYE to the callee was answered, or nobody answered it; next as in evFailed
-	evStop                         // hang-up by us: API, maximum duration, silence, shutdown, a fault
+	evStart             eventKind = iota // routing is done; next tells whether there is an attempt to make
+	evCancel                             // the caller's CANCEL
+	evAck                                // the caller's ACK of our 200
+	evNoAck                              // 64*T1 passed without it, or its transport broke (RFC 3261 13.3.1.4)
+	evCallerBye                          // BYE from the caller
+	evCallerGone                         // our BYE to the caller was answered, or nobody answered it
+	evProvisional                        // 1xx from the callee
+	evAnswer                             // 2xx from the callee whose answer fits
+	evOffer                              // 2xx from the callee that carries the offer, to an INVITE without one
+	evUnusable                           // 2xx from the callee whose SDP is of no use
+	evFailed                             // final failure of the attempt, timeout, unreachable; next: another attempt may follow
+	evRungOut                            // the attempt rang as long as it may
+	evCalleeBye                          // BYE from the callee; next as in evFailed
+	evCalleeGone                         // our BYE to the callee was answered, or nobody answered it; next as in evFailed
+	evStop                               // hang-up by us: API, maximum duration, silence, shutdown, a fault
+	evTransfer                           // somebody is to be called who takes place's side
+	evMerge                              // somebody of another call is to take it
+	evReplace                            // an INVITE came whose sender is to take it (RFC 3891)
+	evTargetProvisional                  // 1xx from the target
+	evTargetAnswer                       // 2xx from the target whose answer fits
+	evTargetUnusable                     // 2xx from the target whose SDP is of no use
+	evTargetFailed                       // there will be no target, whoever refused; next: another attempt may follow
+	evTargetRungOut                      // the target rang as long as it may
+	evTargetCame                         // the other call gave its leg
+	evTargetAgreed                       // the side that stays answered the offer of the INVITE with Replaces
+	evTargetCancel                       // the sender of that INVITE cancelled it
+	evTargetBye                          // BYE from a target nobody wants
+	evTargetGone                         // our BYE to the target was answered, or nobody answered it; next as in evTargetFailed
+	evFormerTold                         // the side that was replaced knows that it was, or cannot be told
+	evFormerBye                          // BYE from it
+	evFormerGone                         // our BYE to it was answered, or nobody answered it
 )
 
 // event is one thing that happened.
 type event struct {
 	kind eventKind
-	// next says that, should this end the attempt while the caller waits, there is another one to make.
+	// next says that, should this end the attempt while somebody waits, there is another one to make.
 	next bool
+	// place says whose place is to be taken, with evTransfer, evMerge and evReplace.
+	place place
 }
 
 // action is one thing to do.
@@ -84,6 +107,21 @@ const (
 	doOKCallee                // 200 to the callee's BYE
 	doByeCallee               // BYE to the callee
 	doEnd                     // everything is over: media closed, one CDR
+
+	doCallTarget     // make the next attempt to reach the target
+	doAskTarget      // ask the other call for its leg
+	doOfferTarget    // offer the SDP of the INVITE with Replaces to the side that stays
+	doTargetRang     // tell who asked for the transfer that the target rings
+	doAckTarget      // ACK to the target
+	doCancelTarget   // CANCEL to the target
+	doByeTarget      // BYE to the target
+	doOKTarget       // 200 to the target's BYE
+	doAnswerTarget   // 200 to the INVITE with Replaces
+	doRefuseTarget   // its final failure
+	doJoin           // the target takes the place; who asked is told, and so is the side that stays
+	doTransferFailed // who asked is told that nothing came of it
+	doByeFormer      // BYE to the side that was replaced
+	doOKFormer       // 200 to its BYE
 )
 
 // step is the machine. Actions are appended to out, whose room the caller provides so that nothing is allocated.
@@ -99,10 +137,15 @@ func step(s state, e event, out []action) (state, []action) {
 		s, out = releaseCallee(s, out)
 	case evCancel, evAck, evNoAck, evCallerBye, evCallerGone:
 		s, out = stepCaller(s, e, out)
-	default:
+	case evProvisional, evAnswer, evOffer, evUnusable, evFailed, evRungOut, evCalleeBye, evCalleeGone:
 		s, out = stepCallee(s, e, out)
+	default:
+		s, out = stepTransfer(s, e, out)
 	}
-	if s.a == callerOver && (s.b == calleeOver || s.b == calleeNone) {
+	if s.t != targetNone && !stays(s) {
+		s, out = releaseTarget(s, out)
+	}
+	if s.a == callerOver && (s.b == calleeOver || s.b == calleeNone) && s.t == targetNone && s.f == formerNone {
 		s.ended = true
 		out = append(out, doEnd)
 	}
@@ -136,10 +179,15 @@ func stepCaller(s state, e event, out []action) (state, []action) {
 
 // callerHungUp is the caller's BYE (RFC 3261 15.1.2).
 func callerHungUp(s state, out []action) (state, []action) {
-	switch s.a {
-	case callerOver:
+	switch {
+	case s.a == callerOver:
 		return s, out
-	case callerInviting: // RFC 3261 15: allowed on an early dialog; the pending INVITE gets 487
+	case s.a == callerAway:
+		return s, append(out, doOKCaller)
+	case s.t != targetNone && s.x == placeCaller: // the target comes in its place all the same
+		s.a, out = callerAway, append(out, doOKCaller)
+		return s, out
+	case s.a == callerInviting: // RFC 3261 15: allowed on an early dialog; the pending INVITE gets 487
 		s.a, out = callerOver, append(out, doOKCaller, doRefuse)
 	default: // with callerByeing two BYEs crossed (RFC 5407 3.2.1)
 		s.a, out = callerOver, append(out, doOKCaller)
@@ -158,6 +206,10 @@ func stepCallee(s state, e event, out []action) (state, []action) {
 	switch {
 	case isAnswer(e) && (s.b == calleeUp || s.b == calleeByeing): // RFC 3261 13.2.2.4: each repeated 2xx is acknowledged
 		out = append(out, doAck)
+	case e.kind == evCalleeBye && s.b == calleeAway:
+		out = append(out, doOKCallee)
+	case e.kind == evCalleeBye && s.b == calleeUp && s.t != targetNone && s.x == placeCallee:
+		s.b, out = calleeAway, append(out, doOKCallee) // the target comes in its place all the same
 	case e.kind == evCalleeBye && s.b == calleeUp:
 		s.b, out = calleeOver, append(out, doOKCallee)
 		return releaseCaller(s, out)
@@ -178,6 +230,10 @@ func stepWanted(s state, e event, out []action) (state, []action) {
 	case evProvisional:
 		s.b, out = calleeRinging, append(out, doRing)
 	case evAnswer: // RFC 3261 13.2.2.4
+		if s.a == callerAway { // the call is ours (RFC 3725): now whoever takes the caller's place is called
+			s.b, s.t, s.x, out = calleeUp, targetCalling, placeCaller, append(out, doAck, doCallTarget)
+			return s, out
+		}
 		s.a, s.b, out = callerAnswered, calleeUp, append(out, doAck, doAnswer)
 	case evOffer:
 		s.a, s.b, out = callerAnswered, calleeHeld, append(out, doAnswer)
@@ -213,9 +269,11 @@ func isAnswer(e event) bool {
 func next(s state, e event, out []action) (state, []action) {
 	s.b = calleeOver
 	switch {
-	case s.a != callerInviting:
+	case s.a != callerInviting && s.a != callerAway:
 	case e.next:
 		s.b, out = calleeCalling, append(out, doTry)
+	case s.a == callerAway: // there is nobody to be told
+		s.a = callerOver
 	default:
 		s.a, out = callerOver, append(out, doRefuse)
 	}
@@ -231,6 +289,8 @@ func releaseCaller(s state, out []action) (state, []action) {
 		s.a = callerLeaving
 	case callerUp:
 		s.a, out = callerByeing, append(out, doByeCaller)
+	case callerAway:
+		s.a = callerOver
 	}
 	return s, out
 }
@@ -238,7 +298,7 @@ func releaseCaller(s state, out []action) (state, []action) {
 // releaseCallee lets the callee go: the caller is gone, the callee rang too long, or we stop.
 func releaseCallee(s state, out []action) (state, []action) {
 	switch s.b {
-	case calleeNone:
+	case calleeNone, calleeAway:
 		s.b = calleeOver
 	case calleeCalling: // RFC 3261 9.1: no CANCEL before a provisional
 		s.b = calleeUnwanted

@@ -16,6 +16,7 @@ type ghost struct {
 	invited bool // an INVITE to the callee is out without a final answer
 	heard   bool // and a provisional came for it
 	dialog  bool // the callee's dialog of the attempt is confirmed and not ended
+	target  target
 }
 
 type node struct {
@@ -59,7 +60,7 @@ func possible(n node) []event {
 	if n.s.b == calleeByeing {
 		add(evCalleeGone)
 	}
-	return es
+	return append(es, possibleTransfer(n)...)
 }
 
 // observe moves the ghost and reports what must never happen.
@@ -85,13 +86,14 @@ func observe(t *testing.T, n node, e event, to state, out []action) node {
 	case e.kind == evProvisional:
 		g.heard = true
 	}
+	g.target = observeTransfer(n, e, to, out, fault)
 	for _, a := range out {
 		switch a {
 		case doTry:
 			if g.invited || g.dialog {
 				fault("a new attempt beside a live one")
 			}
-			if n.s.a != callerInviting || g.left == 0 {
+			if n.s.a != callerInviting && n.s.a != callerAway || g.left == 0 {
 				fault("an attempt nobody waits for")
 			}
 			g.left--
@@ -121,7 +123,7 @@ func observe(t *testing.T, n node, e event, to state, out []action) node {
 				fault("BYE before our ACK")
 			}
 		case doEnd:
-			if g.ends++; g.ends > 1 || g.finals != 1 {
+			if g.ends++; g.ends > 1 || g.finals != 1 && !g.target.vacant {
 				fault("%d ends with %d finals", g.ends, g.finals)
 			}
 			if g.invited || g.dialog {
@@ -138,7 +140,8 @@ func observe(t *testing.T, n node, e event, to state, out []action) node {
 	if g.owed > 0 && to.b != calleeHeld && !n.s.ended {
 		fault("a 2xx without ACK (RFC 3261 13.2.2.4)")
 	}
-	if to.ended != (to.a == callerOver && (to.b == calleeOver || to.b == calleeNone)) {
+	if over := to.a == callerOver && (to.b == calleeOver || to.b == calleeNone); to.ended != (over && to.t == targetNone &&
+		to.f == formerNone) {
 		fault("ended does not say what the legs say")
 	}
 	return node{to, g}
@@ -155,13 +158,15 @@ func contains(out []action, a action) bool {
 
 // TestMachineWalk goes through every order of events from the first INVITE and checks the invariants of architecture.md 6.
 func TestMachineWalk(t *testing.T) {
-	start := node{g: ghost{left: 2}}
-	seen := map[node]bool{start: true}
+	start := node{g: ghost{left: 2, target: target{left: 2, may: 1}}}
+	ours := start // a call that we make has nobody in the caller's place
+	ours.s.a, ours.g.target.vacant = callerAway, true
+	seen := map[node]bool{start: true, ours: true}
 	states := map[state]bool{}
 	var ways []node
 	edges := map[node][]node{}
 	transitions := 0
-	for todo := []node{start}; len(todo) > 0; {
+	for todo := []node{start, ours}; len(todo) > 0; {
 		n := todo[0]
 		todo = todo[1:]
 		ways = append(ways, n)
@@ -183,8 +188,15 @@ func TestMachineWalk(t *testing.T) {
 		}
 	}
 	t.Logf("%d machine states, %d with the observer, %d transitions", len(states), len(seen), transitions)
-	if len(states) != 17 {
-		t.Errorf("%d states were reached: the picture in doc.go has 17", len(states))
+	if plain := 0; true {
+		for s := range states {
+			if s.t == targetNone && s.f == formerNone && s.a != callerAway && s.b != calleeAway {
+				plain++
+			}
+		}
+		if plain != 17 || len(states) != 140 {
+			t.Errorf("%d states were reached, %d without a transfer: the picture in doc.go has 140 and 17", len(states), plain)
+		}
 	}
 	checkWayOut(t, ways, edges)
 }
@@ -199,9 +211,9 @@ func inevitable(n node, e event) bool {
 	case evFailed: // Timer B, no response, or the guard of a CANCEL
 		return n.s.b == calleeCalling || n.s.b == calleeUnwanted || n.s.b == calleeCancelling
 	case evStop: // maximum duration
-		return n.s.a == callerUp && n.s.b == calleeUp
+		return n.s.a == callerUp && n.s.b == calleeUp && n.s.t == targetNone && n.s.f == formerNone
 	}
-	return false
+	return inevitableTransfer(n, e)
 }
 
 // checkWayOut sees that the end can be reached from everywhere by inevitable events alone.
@@ -237,29 +249,29 @@ func TestMachineOrders(t *testing.T) {
 		want   []action
 	}{
 		{"answered, caller hangs up",
-			[]event{{evStart, true}, {kind: evProvisional}, {kind: evAnswer}, {kind: evAck}, {kind: evCallerBye}, {kind: evCalleeGone}},
+			[]event{{kind: evStart, next: true}, {kind: evProvisional}, {kind: evAnswer}, {kind: evAck}, {kind: evCallerBye}, {kind: evCalleeGone}},
 			[]action{doTry, doRing, doAck, doAnswer, doOKCaller, doByeCallee, doEnd}},
 		{"refused, next attempt answers, callee hangs up",
-			[]event{{evStart, true}, {evFailed, true}, {kind: evAnswer}, {kind: evAck}, {kind: evCalleeBye}, {kind: evCallerGone}},
+			[]event{{kind: evStart, next: true}, {kind: evFailed, next: true}, {kind: evAnswer}, {kind: evAck}, {kind: evCalleeBye}, {kind: evCallerGone}},
 			[]action{doTry, doTry, doAck, doAnswer, doOKCallee, doByeCaller, doEnd}},
 		{"no route", []event{{kind: evStart}}, []action{doRefuse, doEnd}},
 		{"cancelled before anything was heard",
-			[]event{{evStart, true}, {kind: evCancel}, {kind: evProvisional}, {kind: evFailed}},
+			[]event{{kind: evStart, next: true}, {kind: evCancel}, {kind: evProvisional}, {kind: evFailed}},
 			[]action{doTry, doRefuse, doCancel, doEnd}},
 		{"CANCEL crosses the 200",
-			[]event{{evStart, true}, {kind: evProvisional}, {kind: evCancel}, {kind: evAnswer}, {kind: evCalleeGone}},
+			[]event{{kind: evStart, next: true}, {kind: evProvisional}, {kind: evCancel}, {kind: evAnswer}, {kind: evCalleeGone}},
 			[]action{doTry, doRing, doRefuse, doCancel, doAck, doByeCallee, doEnd}},
 		{"callee hangs up before the caller's ACK",
-			[]event{{evStart, true}, {kind: evAnswer}, {kind: evCalleeBye}, {kind: evAck}, {kind: evCallerGone}},
+			[]event{{kind: evStart, next: true}, {kind: evAnswer}, {kind: evCalleeBye}, {kind: evAck}, {kind: evCallerGone}},
 			[]action{doTry, doAck, doAnswer, doOKCallee, doByeCaller, doEnd}},
 		{"two BYEs cross",
-			[]event{{evStart, true}, {kind: evAnswer}, {kind: evAck}, {kind: evCallerBye}, {kind: evCalleeBye}, {kind: evCalleeGone}},
+			[]event{{kind: evStart, next: true}, {kind: evAnswer}, {kind: evAck}, {kind: evCallerBye}, {kind: evCalleeBye}, {kind: evCalleeGone}},
 			[]action{doTry, doAck, doAnswer, doOKCaller, doByeCallee, doOKCallee, doEnd}},
 		{"offerless INVITE",
-			[]event{{evStart, true}, {kind: evOffer}, {kind: evAck}, {kind: evCallerBye}, {kind: evCalleeGone}},
+			[]event{{kind: evStart, next: true}, {kind: evOffer}, {kind: evAck}, {kind: evCallerBye}, {kind: evCalleeGone}},
 			[]action{doTry, doAnswer, doAck, doOKCaller, doByeCallee, doEnd}},
 		{"no ACK for an offerless one",
-			[]event{{evStart, true}, {kind: evOffer}, {kind: evNoAck}, {kind: evCallerGone}, {kind: evCalleeGone}},
+			[]event{{kind: evStart, next: true}, {kind: evOffer}, {kind: evNoAck}, {kind: evCallerGone}, {kind: evCalleeGone}},
 			[]action{doTry, doAnswer, doByeCaller, doAck, doByeCallee, doEnd}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -280,7 +292,7 @@ func TestMachineOrders(t *testing.T) {
 
 func BenchmarkMachine(b *testing.B) {
 	b.ReportAllocs()
-	events := []event{{evStart, true}, {kind: evProvisional}, {kind: evAnswer}, {kind: evAck}, {kind: evCallerBye},
+	events := []event{{kind: evStart, next: true}, {kind: evProvisional}, {kind: evAnswer}, {kind: evAck}, {kind: evCallerBye},
 		{kind: evCalleeGone}}
 	var room [8]action
 	for b.Loop() {
