@@ -184,7 +184,7 @@ func callerHungUp(s state, out []action) (state, []action) {
 		return s, out
 	case s.a == callerAway:
 		return s, append(out, doOKCaller)
-	case s.t != targetNone && s.x == placeCaller: // the target comes in its place all the same
+	case s.a == callerUp && s.t != targetNone && s.x == placeCaller: // the target comes in its place all the same
 		s.a, out = callerAway, append(out, doOKCaller)
 		return s, out
 	case s.a == callerInviting: // RFC 3261 15: allowed on an early dialog; the pending INVITE gets 487

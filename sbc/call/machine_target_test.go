@@ -71,7 +71,7 @@ func observeTransfer(n node, e event, to state, out []action, fault func(string,
 	case evTransfer, evMerge, evReplace:
 		if contains(out, doCallTarget) || contains(out, doAskTarget) || contains(out, doOfferTarget) {
 			g.may--
-			g.told, g.byeF = false, 0
+			g.told, g.byeF, g.left = false, 0, 2
 			g.asks = e.kind == evReplace
 		}
 	case evTargetAnswer, evTargetUnusable:
