@@ -119,6 +119,16 @@ func (p *Place) Release() {
 	t.mu.Unlock()
 }
 
+// MoveTo makes the place another call's: its leg goes on there. A nil place is none.
+func (p *Place) MoveTo(call string) {
+	if p == nil {
+		return
+	}
+	p.tally.mu.Lock()
+	p.call = call
+	p.tally.mu.Unlock()
+}
+
 // releaseOf gives a place back that is still a call's; false if it is not any more.
 func (p *Place) releaseOf(call string) bool {
 	t := p.tally

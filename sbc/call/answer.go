@@ -87,10 +87,7 @@ func (c *Call) maxDuration() time.Duration {
 func (c *Call) slim() {
 	c.invite, c.hunt.res, c.hunt.plan, c.decision.plan.Attempts = nil, nil, nil, nil
 	c.hunt.offer, c.hunt.next, c.hunt.detours, c.hunt.followed = nil, 0, nil, nil
-	c.b.invite.tx = nil
-	old := c.b.invite.req
-	c.b.invite.req = &msg.Message{Method: old.Method, RequestURI: old.RequestURI, CallID: old.CallID, From: old.From,
-		CSeq: old.CSeq}
+	c.b.slim()
 	if c.st.b != calleeHeld {
 		c.exchange, c.answer = nil, nil
 	}

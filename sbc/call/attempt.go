@@ -12,6 +12,8 @@ import (
 func (c *Call) inviteResponse(r *request, res *msg.Message) {
 	l := r.leg
 	switch {
+	case c.tr != nil && l == c.tr.target:
+		c.targetResponse(r, res)
 	case r.detached || l != c.b || c.st.ended:
 		c.stray(r, res)
 	case res.Status/100 == 2:
@@ -131,6 +133,10 @@ func (c *Call) refused(r *request, res *msg.Message) {
 
 // inviteFailed is an attempt without a final answer.
 func (c *Call) inviteFailed(r *request, err error) {
+	if c.tr != nil && r.leg == c.tr.target {
+		c.targetFailed(r, err)
+		return
+	}
 	if r.detached || r.done || r.leg != c.b || c.st.ended {
 		return
 	}

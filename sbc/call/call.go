@@ -45,6 +45,12 @@ type Call struct {
 	proposals []*proposal
 	relays    []*relay
 
+	tr     *transfer // the one under way
+	passed []passedRefer
+	former *leg // who was replaced and is still there
+	// transfers is how many there were, forwards the Max-Forwards of the caller's INVITE.
+	transfers, forwards int
+
 	rec       record
 	shown     sbc.CallState // as the gauge of states counts it
 	final     bool          // the caller's INVITE has its final answer
@@ -61,6 +67,7 @@ func newCall(m *Manager, snap *config.Snapshot, tx msg.ServerTx, req *msg.Messag
 	}
 	c.a = c.newLeg(sbc.SideCaller, d.caller.TrunkID, d.trunk, 0)
 	c.a.end.heard(req.Hop)
+	c.forwards = req.MaxForwards
 	if d.trunk != nil {
 		c.tenant = d.trunk.TenantID
 	}
@@ -70,6 +77,10 @@ func newCall(m *Manager, snap *config.Snapshot, tx msg.ServerTx, req *msg.Messag
 
 // handle does one job.
 func (c *Call) handle(j *job) {
+	if o := j.owner(c); o != c { // its leg went on in another call
+		o.post(*j)
+		return
+	}
 	switch j.kind {
 	case jobRun:
 		j.run()
@@ -103,7 +114,12 @@ func (c *Call) handle(j *job) {
 
 // raise notes an event; run steps it.
 func (c *Call) raise(kind eventKind) {
-	c.events = append(c.events, event{kind: kind, next: c.hunt.more()})
+	c.raiseAt(kind, placeNone)
+}
+
+// raiseAt notes an event that concerns one side's place.
+func (c *Call) raiseAt(kind eventKind, p place) {
+	c.events = append(c.events, event{kind: kind, next: c.hunt.more() || c.tr.more(), place: p})
 }
 
 // run steps the events that were raised and carries the actions out; actions may raise others.
@@ -158,6 +174,8 @@ func (c *Call) carry(a action) {
 		c.cancelCallee()
 	case doEnd:
 		c.finish()
+	default:
+		c.carryTransfer(a)
 	}
 }
 
@@ -251,6 +269,10 @@ func shortest(x, y int) int {
 
 // timer is a timer of ours that ran out.
 func (c *Call) timer(k timerKind) {
+	if c.tr != nil && (k == timerRing || k == timerGuard) {
+		c.targetTimer(k)
+		return
+	}
 	switch k {
 	case timerRing:
 		c.hunt.failed(c.b, 0, "timeout", c.hunt.rungOut(), sbc.EndNoAnswer)
@@ -316,6 +338,8 @@ func (c *Call) txFailed(tx msg.ServerTx, err error) {
 	switch {
 	case c.up != nil && c.up.tx == tx: // RFC 3261 14.2: without the ACK of a re-INVITE the dialog is terminated
 		c.stop(stopOrder{reason: sbc.EndNoAck})
+	case c.tr != nil && tx == c.tr.tx:
+		c.raise(evTargetFailed)
 	case tx != c.tx || c.st.ended:
 	case c.st.a == callerInviting:
 		c.m.o.Log.Debug("caller cannot be reached", "call_id", c.id, "error", err)
@@ -335,6 +359,9 @@ func (c *Call) cancelled(tx msg.ServerTx, cancel *msg.Message) {
 		c.hunt.final(487, "", sbc.EndCallerCancel)
 		c.in, c.hunt.gone = cancel, cancel
 		c.raise(evCancel)
+	case c.tr != nil && tx == c.tr.tx:
+		c.tr.code = 487
+		c.raise(evTargetCancel)
 	case c.up != nil && c.up.tx == tx && c.up.out != nil && c.up.out.tx != nil: // carried on: its answer comes back
 		c.up.out.tx.Cancel()
 	case c.parked != nil && c.parked.tx == tx:
@@ -372,6 +399,7 @@ func (c *Call) acked(l *leg, ack *msg.Message) {
 // finish is the end: everything is given back, and there is one record.
 func (c *Call) finish() {
 	c.dropUpdates()
+	c.dropTransfer()
 	for k := range timerCount {
 		c.disarm(k)
 	}
@@ -379,6 +407,9 @@ func (c *Call) finish() {
 		c.b.leave()
 	}
 	c.a.leave()
+	if c.former != nil {
+		c.former.leave()
+	}
 	if c.crashed {
 		c.leaveAll()
 	}
@@ -401,6 +432,7 @@ func (c *Call) shed() {
 	c.tx, c.invite, c.exchange, c.answer, c.relays = nil, nil, nil, nil, nil
 	c.hunt, c.decision = hunt{}, decision{}
 	c.rec = record{written: true, stop: c.rec.stop}
+	c.former = nil
 	c.a.party, c.a.words, c.a.worded, c.a.d, c.a.forks = nil, nil, nil, nil, nil
 	if c.b != nil {
 		c.b.party, c.b.words, c.b.worded = nil, nil, nil
@@ -413,7 +445,7 @@ func (c *Call) closeMedia() []sbc.StreamStats {
 		return nil
 	}
 	c.rec.lastMedia = c.session.LastMedia()
-	stats := c.streams(c.session.Close())
+	stats := append(c.rec.media, c.streams(c.session.Close())...)
 	c.session = nil
 	return stats
 }

@@ -39,8 +39,8 @@ func anonymous() msg.NameAddr {
 
 // callerTo is the caller as the callee's trunk wants to be told of callers, or as the caller wants to be told of. The host is
 // empty where it is ours. What the leg must not show is noted on it, for every message that follows.
-func (c *Call) callerTo(l *leg) msg.NameAddr {
-	in, f := c.invite, c.flow(c.a, l)
+func (c *Call) callerTo(l *leg, in *msg.Message, caller *leg) msg.NameAddr {
+	f := c.flow(caller, l)
 	if header.Withheld(in, f) {
 		if f.ToTrust != sbc.TrustPeer && f.ToTrust != sbc.TrustCore {
 			l.hidden = header.Names(in)
@@ -52,7 +52,7 @@ func (c *Call) callerTo(l *leg) msg.NameAddr {
 		return from
 	}
 	if len(policy.Send) == 0 { // From is all there is to tell the number by
-		if who := header.CallerOf(in, c.a.trunk, f.FromTrust); who.Field != sbc.IdentityFrom {
+		if who := header.CallerOf(in, caller.trunk, f.FromTrust); who.Field != sbc.IdentityFrom {
 			from.URI.User, from.Display = escape(who.Number), ""
 			if harmless(who.Display, in.From.URI.Host) {
 				from.Display = who.Display

@@ -2,6 +2,7 @@ package call
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sallyport/sallyport/media"
@@ -27,6 +28,15 @@ type record struct {
 	finalCode                   int
 	finalReason                 string
 	written                     bool
+	// display is the caller's name; hidden and privacy are its wish to be nobody.
+	display, privacy string
+	hidden           bool
+	// legs and media are those of legs that left before the end; egress and sent are the trunk and the number of the first callee,
+	// set when somebody came in its place; links are the calls that this one was joined with.
+	legs         []sbc.CDRLeg
+	media        []sbc.StreamStats
+	egress, sent string
+	links        []string
 }
 
 // begin notes what the INVITE says; caller is the number that its trunk is believed.
@@ -35,6 +45,20 @@ func (r *record) begin(req *msg.Message, d decision, caller string) {
 	r.caller, r.callee, r.normalised = caller, number(req.RequestURI), d.caller.Number
 	r.local, r.remote, r.transport = addr(req.Hop.Local), addr(req.Hop.Remote), req.Hop.Transport
 	r.sipCallID = req.CallID
+	r.display, r.hidden = req.From.Display, strings.EqualFold(req.From.URI.Host, anonymousHost)
+	r.privacy = req.Get("Privacy")
+}
+
+// settle keeps what the record says of the first callee.
+func (r *record) settle(c *Call) {
+	if n := len(c.hunt.attempts); r.egress == "" && c.b != nil {
+		r.egress = c.b.end.trunkID
+		for _, a := range c.hunt.attempts[:n] {
+			if a.Number == c.b.attempt {
+				r.sent = a.Callee
+			}
+		}
+	}
 }
 
 // ended notes why the call ends; the first reason counts.
@@ -71,19 +95,14 @@ func (c *Call) cdr() *sbc.CDR {
 			d.EgressTrunkID = c.hunt.attempts[n-1].TrunkID
 		}
 	}
-	d.Legs = append(make([]sbc.CDRLeg, 0, 2), sbc.CDRLeg{
-		Side: sbc.SideCaller, SIPCallID: r.sipCallID, Transport: r.transport, LocalAddress: r.local, RemoteAddress: r.remote,
-		UserAgent: c.a.agent,
-	})
-	if b := c.b; b != nil {
-		d.EgressTrunkID = b.end.trunkID
-		leg := sbc.CDRLeg{Side: sbc.SideCallee, SIPCallID: b.invite.req.CallID, UserAgent: b.agent}
-		if b.d != nil {
-			p := b.d.Peer()
-			leg.Transport, leg.LocalAddress, leg.RemoteAddress = p.Transport, addr(p.Local), addr(p.Remote)
-		}
-		d.Legs = append(d.Legs, leg)
+	d.Legs = c.legRecords()
+	if c.b != nil {
+		d.EgressTrunkID = c.b.end.trunkID
 	}
+	if r.egress != "" {
+		d.EgressTrunkID, d.CalleeSent = r.egress, r.sent
+	}
+	d.LinkedCallIDs = r.links
 	c.times(d)
 	return d
 }
@@ -217,17 +236,24 @@ func outcomeOf(d *sbc.CDR) string {
 func (c *Call) streams(in []media.StreamStats) []sbc.StreamStats {
 	out := make([]sbc.StreamStats, len(in))
 	for i := range in {
-		s := &in[i]
 		side := sbc.SideCallee
-		if s.From == c.a.party {
-			side = sbc.SideCaller
+		switch {
+		case in[i].From == c.a.party:
+			side = c.a.side
+		case c.b != nil && in[i].From == c.b.party:
+			side = c.b.side
 		}
-		out[i] = sbc.StreamStats{
-			Side: side, Index: s.Index, Media: s.Media, Codec: s.Codec, LocalAddress: s.LocalAddress, RemoteAddress: s.RemoteAddress,
-			Packets: s.Packets, Octets: s.Octets, Lost: s.Lost, Discarded: s.Discarded, RelayedPackets: s.RelayedPackets,
-			RTCPPackets: s.RTCPPackets, JitterMS: s.JitterMS, RoundTripMS: s.RoundTripMS, MOS: s.MOS,
-			FirstPacket: s.FirstPacket, LastPacket: s.LastPacket, SSRC: s.SSRC,
-		}
+		out[i] = stream(&in[i], side)
 	}
 	return out
+}
+
+// stream puts one stream's figures in our words.
+func stream(s *media.StreamStats, side sbc.Side) sbc.StreamStats {
+	return sbc.StreamStats{
+		Side: side, Index: s.Index, Media: s.Media, Codec: s.Codec, LocalAddress: s.LocalAddress, RemoteAddress: s.RemoteAddress,
+		Packets: s.Packets, Octets: s.Octets, Lost: s.Lost, Discarded: s.Discarded, RelayedPackets: s.RelayedPackets,
+		RTCPPackets: s.RTCPPackets, JitterMS: s.JitterMS, RoundTripMS: s.RoundTripMS, MOS: s.MOS,
+		FirstPacket: s.FirstPacket, LastPacket: s.LastPacket, SSRC: s.SSRC,
+	}
 }

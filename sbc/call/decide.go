@@ -40,19 +40,25 @@ func decide(snap *config.Snapshot, src identify.Source, dialled string, trace bo
 		return d, false
 	}
 	d.trunk = snap.Trunk(d.caller.TrunkID)
+	d.route(snap, trace)
+	return d, true
+}
+
+// route finds the attempts of a call of the trunk that was found.
+func (d *decision) route(snap *config.Snapshot, trace bool) {
 	switch {
 	case d.trunk == nil || !snap.ActiveTrunk(d.caller.TrunkID):
 		d.refuse(403, "", sbc.EndRejected)
 		d.step(trace, "admit", d.caller.TrunkID, "refused", "the trunk is out of service")
-		return d, true
+		return
 	case d.trunk.RoutingPlanID == "":
 		d.refuse(403, "", sbc.EndRejected)
 		d.step(trace, "admit", d.trunk.ID, "refused", "the trunk has no routing plan, so it may not call")
-		return d, true
+		return
 	case d.caller.Number == "":
 		d.refuse(484, "", sbc.EndNoRoute) // RFC 3261 21.4.22
 		d.step(trace, "route", d.trunk.RoutingPlanID, "refused", "no number was dialled")
-		return d, true
+		return
 	}
 	d.plan = snap.Route.Plan(route.Query{PlanID: d.trunk.RoutingPlanID, Number: d.caller.Number, Rand: rand.IntN, Trace: trace})
 	d.steps = append(d.steps, d.plan.Steps...)
@@ -64,7 +70,6 @@ func decide(snap *config.Snapshot, src identify.Source, dialled string, trace bo
 	case len(d.plan.Attempts) == 0:
 		d.refuse(404, "", sbc.EndNoRoute)
 	}
-	return d, true
 }
 
 func (d *decision) refuse(code int, reason string, end sbc.EndReason) {

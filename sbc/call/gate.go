@@ -10,7 +10,7 @@ import (
 )
 
 // ownMethods are the methods of the call itself; a trunk's PassMethods come besides.
-const ownMethods = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE"
+const ownMethods = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, REFER, NOTIFY"
 
 // accepted is what we read in bodies of our own.
 const accepted = "application/sdp"
@@ -93,6 +93,17 @@ func unsupported(req *msg.Message, have ...string) string {
 		return ""
 	}
 	return strings.Join(slices.DeleteFunc(req.Values("Require"), func(o string) bool {
-		return slices.ContainsFunc(have, func(h string) bool { return strings.EqualFold(h, o) })
+		return understood(req.Method, o) || slices.ContainsFunc(have, func(h string) bool { return strings.EqualFold(h, o) })
 	}), ", ")
+}
+
+// understood tells whether an extension that a request demands is one that we have for its method wherever it comes from.
+func understood(m msg.Method, tag string) bool {
+	switch strings.ToLower(tag) {
+	case "replaces": // RFC 3891
+		return m == msg.INVITE
+	case "norefersub": // RFC 4488
+		return m == msg.REFER
+	}
+	return false
 }

@@ -107,7 +107,8 @@ func TestForeignRequests(t *testing.T) {
 			t.Fatal("the call suffered")
 		}
 		b.send(msg.OPTIONS, "").want(200)
-		b.send(msg.REFER, "", "Refer-To: <sip:1@x>").want(405)
+		b.send(msg.REFER, "", "Refer-To: <sip:@x>").want(484)
+		b.send(msg.SUBSCRIBE, "").want(405)
 		b.send(msg.PRACK, "").want(481)
 		b.send(msg.INFO, "", "Require: foo").want(420)
 		old := b.cseq

@@ -181,8 +181,12 @@ func (c *Call) release(l *leg) {
 // buildInvite builds the INVITE of an attempt. Nothing is copied from the caller's: numbers stay, hosts are ours and the
 // target's, the rest is what the whitelist lets pass.
 func (c *Call) buildInvite(l *leg, at *route.Attempt) *request {
-	in := c.invite
-	from := c.callerTo(l)
+	return c.inviteFor(l, at, c.invite, c.a)
+}
+
+// inviteFor is buildInvite for any INVITE that stands for one from a leg.
+func (c *Call) inviteFor(l *leg, at *route.Attempt, in *msg.Message, caller *leg) *request {
+	from := c.callerTo(l, in, caller)
 	req := inviteTo(at, from, l.trunk != nil && l.trunk.CallerIdentity.UserPhone)
 	l.tag, l.inviteSeq = req.From.Tag(), req.CSeq.Seq
 	forwards := 70
@@ -191,8 +195,10 @@ func (c *Call) buildInvite(l *leg, at *route.Attempt) *request {
 	}
 	req.SetMaxForwards(forwards)
 	r := &request{c: c, leg: l, kind: reqInvite, req: req, contact: true, from: from.WithTag(l.tag)}
-	r.pass(c.snap.Header.Request(in, c.flow(c.a, l)))
-	c.retargeted(r, at)
+	r.pass(c.snap.Header.Request(in, c.flow(caller, l)))
+	if in == c.invite {
+		c.retargeted(r, at)
+	}
 	req.Append("Allow", allowFor(l.trunk))
 	c.own(req)
 	c.askTimer(l, req)

@@ -1,6 +1,8 @@
 package call
 
 import (
+	"cmp"
+
 	"github.com/sallyport/sallyport/sbc"
 )
 
@@ -91,12 +93,16 @@ func (c *Call) shows() sbc.CallInfo {
 		i.TenantID = t.TenantID
 	}
 	if c.b != nil {
-		i.EgressTrunkID = c.b.end.trunkID
+		i.EgressTrunkID = cmp.Or(c.rec.egress, c.b.end.trunkID)
 		i.Legs = append(i.Legs, c.legInfo(c.b))
 		if !c.rec.answeredAt.IsZero() {
 			i.EndsAt = when(c.rec.answeredAt.Add(c.maxDuration()))
 		}
 	}
+	if c.tr != nil {
+		i.Transfer = c.tr.stage
+	}
+	i.LinkedCallIDs = c.rec.links
 	return i
 }
 
@@ -105,10 +111,8 @@ func (c *Call) legInfo(l *leg) sbc.LegInfo {
 	i := sbc.LegInfo{
 		Side: l.side, LocalTag: l.tag, UserAgent: l.agent, TrunkID: l.end.trunkID, EndpointID: l.endpointID, State: c.legState(l),
 	}
-	if l == c.a {
-		i.SIPCallID, i.Transport, i.LocalAddress, i.RemoteAddress = c.rec.sipCallID, c.rec.transport, c.rec.local, c.rec.remote
-	} else {
-		i.SIPCallID = l.invite.req.CallID
+	if i.SIPCallID = c.sipCallID(l); l == c.a {
+		i.Transport, i.LocalAddress, i.RemoteAddress = c.rec.transport, c.rec.local, c.rec.remote
 	}
 	if l.d != nil {
 		p := l.d.Peer()
@@ -120,8 +124,8 @@ func (c *Call) legInfo(l *leg) sbc.LegInfo {
 // legState spells the machine's half of a leg.
 func (c *Call) legState(l *leg) string {
 	if l == c.a {
-		return [...]string{"inviting", "answered", "leaving", "confirmed", "terminating", "ended"}[c.st.a]
+		return [...]string{"inviting", "answered", "leaving", "confirmed", "terminating", "ended", "away"}[c.st.a]
 	}
 	return [...]string{"none", "calling", "ringing", "terminating", "terminating", "answered", "confirmed", "terminating",
-		"ended"}[c.st.b]
+		"ended", "away"}[c.st.b]
 }

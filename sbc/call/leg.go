@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sallyport/sallyport/media"
 	"github.com/sallyport/sallyport/sbc"
@@ -40,6 +41,12 @@ type leg struct {
 	ping    ping
 	// place is the leg's on its trunk, nil before and after.
 	place *admit.Place
+	// number is that of a peer who came later than the call; role, joined and toll are set on legs that took part in a transfer: toll
+	// is the place of the new call on the trunk of who asked for it.
+	number, role string
+	joined       time.Time
+	toll         *admit.Place
+	gone         bool // it goes on in another call
 	// words tell the peer apart; they are those of the dialog worded and of earlier ones. contact is the name the peer has for itself.
 	words   []string
 	worded  *dialog.Dialog
@@ -53,7 +60,8 @@ type leg struct {
 // newLeg makes a leg and how it is found.
 func (c *Call) newLeg(side sbc.Side, trunkID string, trunk *sbc.Trunk, attempt int) *leg {
 	l := &leg{side: side, attempt: attempt, trunk: trunk, tag: msg.NewTag(), user: msg.NewTag()}
-	l.end = &endpoint{call: c, leg: l, trunkID: trunkID, policy: c.snap.Signalling(trunk).InDialogSource}
+	l.end = &endpoint{leg: l, trunkID: trunkID, policy: c.snap.Signalling(trunk).InDialogSource}
+	l.end.call.Store(c)
 	return l
 }
 
@@ -238,7 +246,12 @@ func (c *Call) request(l *leg, tx msg.ServerTx, req *msg.Message) {
 	d.Learn(req.Hop)
 	l.end.heard(req.Hop)
 	l.hears(req)
-	if d != l.d || c.st.ended || l != c.a && l != c.b { // a fork that lost, or an attempt that is over
+	if l == c.former && req.Method == msg.BYE && d == l.d && !c.st.ended {
+		c.in, c.inTx = req, tx
+		c.raise(evFormerBye)
+		return
+	}
+	if d != l.d || c.st.ended || !c.present(l) { // a fork that lost, an attempt that is over, somebody who was replaced
 		code := 481
 		if req.Method == msg.BYE {
 			code = 200
@@ -265,6 +278,10 @@ func (c *Call) dispatch(l *leg, tx msg.ServerTx, req *msg.Message) {
 		} else if !c.refreshed(l, tx, req) {
 			c.relay(l, tx, req)
 		}
+	case msg.REFER:
+		c.referred(l, tx, req)
+	case msg.NOTIFY:
+		c.passNotify(l, tx, req)
 	case msg.INFO, msg.MESSAGE:
 		c.passOn(l, tx, req)
 	case msg.OPTIONS:
@@ -282,6 +299,14 @@ func (c *Call) hungUp(l *leg, tx msg.ServerTx, req *msg.Message) {
 	cause := q850(req)
 	if cause == 0 {
 		cause = causeNormal
+	}
+	if c.tr != nil && l == c.tr.old { // the call goes on without it
+		if l == c.a {
+			c.raise(evCallerBye)
+		} else {
+			c.raise(evCalleeBye)
+		}
+		return
 	}
 	if l == c.a {
 		if c.st.a != callerOver && c.st.a != callerByeing && c.st.a != callerLeaving {
@@ -315,6 +340,9 @@ func (c *Call) bye(l *leg) {
 	if l == nil || l.d == nil {
 		return
 	}
+	if c.tr != nil && c.tr.refer != nil && c.tr.refer.leg == l { // its REFER came to nothing, and its subscription ends with its leg
+		c.notify(c.tr.refer, 487, true)
+	}
 	r := &request{c: c, leg: l, kind: reqBye, req: l.d.Request(msg.BYE)}
 	c.own(r.req)
 	c.reasons(r)
@@ -345,6 +373,7 @@ const (
 	reqChange // a re-INVITE or UPDATE carried on
 	reqRelay  // another request carried on
 	reqPing   // asks whether the peer is there
+	reqNotify // tells what became of a REFER
 )
 
 // request is a request of ours under way.
@@ -362,6 +391,8 @@ type request struct {
 	open []openHeader
 	up   *update
 	rl   *relay
+	// refer is whom a NOTIFY is for.
+	refer *refer
 	// detached requests concern nobody any more: what comes for them is put in order and forgotten.
 	detached bool
 	acked    bool
@@ -461,6 +492,10 @@ func (c *Call) response(r *request, res *msg.Message) {
 		c.relayResponse(r, res)
 	case reqPing:
 		c.asked(r, res.Status)
+	case reqNotify:
+		if res.Status >= 200 {
+			c.notified(r, res.Status)
+		}
 	case reqBye:
 		if res.Status >= 200 { // RFC 3261 15.1.1: over, whatever the answer is
 			c.goneBye(r)
@@ -479,6 +514,8 @@ func (c *Call) failed(r *request, err error) {
 		c.relayFailed(r, err)
 	case reqPing:
 		c.asked(r, 0)
+	case reqNotify:
+		c.notified(r, 408)
 	case reqBye:
 		c.goneBye(r)
 	}
@@ -488,6 +525,11 @@ func (c *Call) failed(r *request, err error) {
 func (c *Call) goneBye(r *request) {
 	switch {
 	case r.done || r.detached:
+	case r.leg == c.former:
+		c.former.leave()
+		c.raise(evFormerGone)
+	case c.tr != nil && r.leg == c.tr.target:
+		c.raise(evTargetGone)
 	case r.leg == c.a:
 		c.raise(evCallerGone)
 	case r.leg == c.b:

@@ -22,7 +22,8 @@ func (c *Call) takePlace(l *leg, dir admit.Direction) admit.Verdict {
 // leave gives a leg's place on its trunk back.
 func (l *leg) leave() {
 	l.place.Release()
-	l.place = nil
+	l.toll.Release()
+	l.place, l.toll = nil, nil
 }
 
 // bounds lists the limit profiles of a trunk, of the endpoint a call goes to ("" for none) and of the tenant, each with the key

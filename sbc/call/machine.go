@@ -65,6 +65,7 @@ const (
 	evCalleeBye                          // BYE from the callee; next as in evFailed
 	evCalleeGone                         // our BYE to the callee was answered, or nobody answered it; next as in evFailed
 	evStop                               // hang-up by us: API, maximum duration, silence, shutdown, a fault
+	evTaken                              // another call took the side of place
 	evTransfer                           // somebody is to be called who takes place's side
 	evMerge                              // somebody of another call is to take it
 	evReplace                            // an INVITE came whose sender is to take it (RFC 3891)
@@ -76,7 +77,6 @@ const (
 	evTargetCame                         // the other call gave its leg
 	evTargetAgreed                       // the side that stays answered the offer of the INVITE with Replaces
 	evTargetCancel                       // the sender of that INVITE cancelled it
-	evTargetBye                          // BYE from a target nobody wants
 	evTargetGone                         // our BYE to the target was answered, or nobody answered it; next as in evTargetFailed
 	evFormerTold                         // the side that was replaced knows that it was, or cannot be told
 	evFormerBye                          // BYE from it
@@ -115,7 +115,6 @@ const (
 	doAckTarget      // ACK to the target
 	doCancelTarget   // CANCEL to the target
 	doByeTarget      // BYE to the target
-	doOKTarget       // 200 to the target's BYE
 	doAnswerTarget   // 200 to the INVITE with Replaces
 	doRefuseTarget   // its final failure
 	doJoin           // the target takes the place; who asked is told, and so is the side that stays
@@ -135,6 +134,8 @@ func step(s state, e event, out []action) (state, []action) {
 	case evStop:
 		s, out = releaseCaller(s, out)
 		s, out = releaseCallee(s, out)
+	case evTaken:
+		s, out = taken(s, e, out)
 	case evCancel, evAck, evNoAck, evCallerBye, evCallerGone:
 		s, out = stepCaller(s, e, out)
 	case evProvisional, evAnswer, evOffer, evUnusable, evFailed, evRungOut, evCalleeBye, evCalleeGone:

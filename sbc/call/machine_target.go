@@ -98,6 +98,19 @@ func beginTransfer(s state, e event, out []action) (state, []action) {
 	return s, out
 }
 
+// taken is a side that goes on in another call: nothing is owed to it here, and the other side is released.
+func taken(s state, e event, out []action) (state, []action) {
+	switch {
+	case !ready(s):
+		return s, out
+	case e.place == placeCaller:
+		s.a = callerOver
+		return releaseCallee(s, out)
+	}
+	s.b = calleeOver
+	return releaseCaller(s, out)
+}
+
 // stepTarget is a target that is called and wanted.
 func stepTarget(s state, e event, out []action) (state, []action) {
 	switch e.kind {
@@ -145,8 +158,6 @@ func stepOtherTarget(s state, e event, out []action) (state, []action) {
 		s.a, s.b = callerAnswered, calleeUp
 	case (e.kind == evTargetCancel || e.kind == evTargetFailed) && s.t == targetInviting:
 		return targetOver(s, event{}, append(out, doRefuseTarget))
-	case e.kind == evTargetBye && s.t == targetByeing: // two BYEs crossed
-		return targetOver(s, e, append(out, doOKTarget))
 	case e.kind == evTargetGone && s.t == targetByeing:
 		return targetOver(s, e, out)
 	case (e.kind == evTargetAnswer || e.kind == evTargetUnusable) && s.t == targetByeing: // RFC 3261 13.2.2.4: repeated

@@ -35,7 +35,9 @@ func possibleTransfer(n node) []event {
 	}
 	if g.may > 0 && ready(n.s) {
 		for _, p := range []place{placeCaller, placeCallee} {
-			es = append(es, event{kind: evTransfer, place: p}, event{kind: evMerge, place: p}, event{kind: evReplace, place: p})
+			for _, k := range []eventKind{evTransfer, evMerge, evReplace, evTaken} {
+				es = append(es, event{kind: k, place: p})
+			}
 		}
 	}
 	if n.s.t != targetNone || n.s.f != formerNone {
@@ -50,7 +52,7 @@ func possibleTransfer(n node) []event {
 	case targetInviting:
 		add(evTargetAgreed, evTargetFailed, evTargetCancel)
 	case targetByeing:
-		add(evTargetBye, evTargetGone, evTargetAnswer)
+		add(evTargetGone, evTargetAnswer)
 	}
 	if g.former {
 		add(evFormerBye)
@@ -83,7 +85,7 @@ func observeTransfer(n node, e event, to state, out []action, fault func(string,
 		g.dialog, g.bye = true, 0
 	case evTargetFailed:
 		g.invited = false
-	case evTargetBye, evTargetGone:
+	case evTargetGone:
 		g.dialog = false
 	case evTargetProvisional:
 		g.heard = true
@@ -93,7 +95,7 @@ func observeTransfer(n node, e event, to state, out []action, fault func(string,
 	for _, a := range out {
 		g.carried(n, a, fault)
 	}
-	if e.kind == evFormerBye && !contains(out, doOKFormer) || e.kind == evTargetBye && !contains(out, doOKTarget) {
+	if e.kind == evFormerBye && !contains(out, doOKFormer) {
 		fault("a BYE without an answer")
 	}
 	if g.owed > 0 {

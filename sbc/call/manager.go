@@ -58,7 +58,7 @@ func (m *Manager) inDialog(tx msg.ServerTx, req *msg.Message, tag string) {
 	switch {
 	case e == nil:
 	case !e.gone.Load():
-		if !e.call.post(job{kind: jobRequest, leg: e.leg, tx: tx, msg: req}) {
+		if !e.owner().post(job{kind: jobRequest, leg: e.leg, tx: tx, msg: req}) {
 			res := m.response(req, 503)
 			res.Append("Retry-After", "1")
 			m.respond(tx, res)
@@ -75,6 +75,10 @@ func (m *Manager) inDialog(tx msg.ServerTx, req *msg.Message, tag string) {
 func (m *Manager) invite(tx msg.ServerTx, req *msg.Message) {
 	if m.stopped() {
 		m.busy(tx, req)
+		return
+	}
+	if req.Get("Replaces") != "" {
+		m.replace(tx, req)
 		return
 	}
 	snap := m.o.Snapshot()
@@ -159,7 +163,7 @@ func (m *Manager) Ack(ack *msg.Message) {
 		m.intruded(e, ack, badSource)
 		return
 	}
-	e.call.post(job{kind: jobAck, leg: e.leg, msg: ack})
+	e.owner().post(job{kind: jobAck, leg: e.leg, msg: ack})
 }
 
 // HangUp ends a call with BYE, CANCEL or a final response on both legs. It returns when the call has begun to end. Errors:

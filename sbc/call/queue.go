@@ -43,6 +43,17 @@ type job struct {
 	run   func()
 }
 
+// owner is the call that the job is for: another than c if its leg went there.
+func (j *job) owner(c *Call) *Call {
+	switch {
+	case j.leg != nil:
+		return j.leg.end.owner()
+	case j.out != nil:
+		return j.out.leg.end.owner()
+	}
+	return c
+}
+
 // maxQueue bounds a call's queue. A peer that floods a dialog loses requests beyond it; our own timers and answers are never
 // lost.
 const maxQueue = 256

@@ -101,7 +101,7 @@ func (c *Call) relay(l *leg, tx msg.ServerTx, req *msg.Message) {
 	case c.st.a == callerByeing || c.st.a == callerOver || c.st.b == calleeByeing || c.st.b == calleeOver:
 		c.send(tx, c.reply(l, req, 481))
 		return
-	case to == nil || to.d == nil || to == c.a && c.rec.progressAt.IsZero() && c.st.a == callerInviting:
+	case to == nil || to.d == nil || !c.present(to) || to == c.a && c.rec.progressAt.IsZero() && c.st.a == callerInviting:
 		c.send(tx, c.reply(l, req, 480)) // the other side has no dialog yet
 		return
 	case len(c.relays) >= maxRelays:

@@ -17,8 +17,11 @@ type flow struct {
 
 // endpoint is how a dialog is found by our tag: what may be read outside the call's queue.
 type endpoint struct {
-	call *Call
+	// call is whose queue the leg belongs to: it changes when two calls are merged.
+	call atomic.Pointer[Call]
 	leg  *leg
+	// token names the leg's dialog to others than its peer (dialogToken), nil before.
+	token atomic.Pointer[string]
 	// trunkID is the leg's; peer is whence its peer was last heard, nil before. Only what belongs to the dialog is heard.
 	trunkID string
 	peer    atomic.Pointer[flow]
@@ -26,6 +29,9 @@ type endpoint struct {
 	policy sbc.SourcePolicy
 	gone   atomic.Bool
 }
+
+// owner is the call that the leg belongs to now.
+func (e *endpoint) owner() *Call { return e.call.Load() }
 
 // heard notes whence a message of the peer came.
 func (e *endpoint) heard(h msg.Hop) {
@@ -77,7 +83,7 @@ const (
 // its answer tells nothing.
 func (m *Manager) intruded(e *endpoint, req *msg.Message, reason string) {
 	m.metrics.intrusions.WithLabelValues(reason).Inc()
-	e.call.event(sbc.EventSecurityDialog, e.leg, map[string]string{
+	e.owner().event(sbc.EventSecurityDialog, e.leg, map[string]string{
 		"method": string(req.Method), "source": req.Hop.Remote.String(), "transport": string(req.Hop.Transport), "reason": reason,
 	})
 }

@@ -114,5 +114,5 @@ func (c *Call) live(l *leg) bool {
 		return c.tx != nil
 	}
 	e := c.m.calls.tag(l.tag)
-	return e != nil && !e.gone.Load() && e.call == c
+	return e != nil && !e.gone.Load() && e.owner() == c
 }

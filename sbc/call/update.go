@@ -82,6 +82,8 @@ func (c *Call) glare(l *leg, method msg.Method) int {
 		return 500
 	case c.st.a == callerInviting, c.st.a == callerAnswered: // RFC 3261 14.2: our INVITE, or the ACK of one, is under way
 		return 491
+	case c.st.a == callerAway && c.st.b == calleeUp, c.st.a == callerUp && c.st.b == calleeAway:
+		return 500 // its peer has left, the target of a transfer is not there yet: soon
 	default: // a BYE is under way (RFC 5407 3.2.2)
 		return 481
 	}

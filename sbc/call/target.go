@@ -1,0 +1,197 @@
+package call
+
+import (
+	"time"
+
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/admit"
+	"github.com/sallyport/sallyport/sbc/msg"
+	"github.com/sallyport/sallyport/sbc/route"
+)
+
+// callTarget makes the next attempt to reach the target of a transfer. Those that cannot even be sent are passed over.
+func (c *Call) callTarget(t *transfer) {
+	for t.next < len(t.plan) {
+		c.releaseTargetLeg(t)
+		at := &t.plan[t.next]
+		t.next++
+		if c.launchTarget(t, at) {
+			t.stage = "calling"
+			return
+		}
+	}
+	c.raise(evTargetFailed)
+}
+
+// launchTarget makes one attempt; it gives false if nothing was sent. The target is offered what the side that stays said last.
+func (c *Call) launchTarget(t *transfer, at *route.Attempt) bool {
+	trunk := c.snap.Trunk(at.TrunkID)
+	l := c.newLeg(t.old.side, at.TrunkID, trunk, len(c.hunt.attempts)+1)
+	l.endpointID, l.number = at.EndpointID, t.number
+	c.hunt.attempts = append(c.hunt.attempts, sbc.CDRAttempt{
+		Number: l.attempt, TrunkID: at.TrunkID, EndpointID: at.EndpointID, Callee: at.Number, StartedAt: now(),
+	})
+	if trunk == nil {
+		return c.targetLost(t, l, 0, "out of service", 503)
+	}
+	if v := c.takePlace(l, admit.Out); !v.OK {
+		return c.targetLost(t, l, 0, "limit", v.Code)
+	}
+	t.target = l
+	l.party = c.session.Party(c.partyOptions(l, literal(at.Address)))
+	x, err := c.session.Reoffer(t.kept.party, l.party)
+	if err != nil {
+		c.m.o.Log.Debug("offer for the target not made", "call_id", c.id, "error", err)
+		return c.targetLost(t, l, 0, "media", mediaCode(err))
+	}
+	t.x = x
+	c.m.metrics.attempts.WithLabelValues(trunk.ID, string(admit.Out)).Inc()
+	r := c.inviteFor(l, at, t.in, t.kept)
+	r.req.SetBody(accepted, x.Offer())
+	c.hunt.attempts[l.attempt-1].SIPCallID = r.req.CallID
+	c.hunt.tags = append(c.hunt.tags, l.tag)
+	c.m.calls.addTag(l.tag, l.end)
+	ring := time.Duration(trunk.RingTimeoutS) * time.Second
+	r.send(msg.Target{
+		Host: at.Address, Port: at.Port, Transport: at.Transport, Interfaces: c.snap.InterfacesOf(at.RealmID),
+	}, msg.Timers{NoResponse: time.Duration(trunk.NoResponseTimeoutMS) * time.Millisecond, C: max(msg.DefaultC, ring+5*time.Second)})
+	return true
+}
+
+// targetLost writes down how an attempt ended. Answered is the code that came, 0 with a word where none did. It gives false.
+func (c *Call) targetLost(t *transfer, l *leg, answered int, word string, code int) bool {
+	a := &c.hunt.attempts[l.attempt-1]
+	if a.EndedAt == nil {
+		a.EndedAt, a.Code, a.Reason = when(now()), answered, word
+		t.code = translate(code)
+	}
+	if l.trunk != nil && !l.trunk.Advances(code) {
+		t.next = len(t.plan)
+	}
+	return false
+}
+
+// releaseTargetLeg gives back what an attempt that is over held.
+func (c *Call) releaseTargetLeg(t *transfer) {
+	l := t.target
+	if t.x != nil {
+		t.x.Reject()
+		t.x = nil
+	}
+	if l == nil {
+		return
+	}
+	l.leave()
+	if l.party != nil && c.session != nil {
+		c.session.Drop(l.party)
+	}
+	l.party = nil
+}
+
+// targetResponse is a response to the INVITE of the attempt to reach the target.
+func (c *Call) targetResponse(r *request, res *msg.Message) {
+	t, l := c.tr, r.leg
+	switch {
+	case r.detached || c.st.ended:
+		c.stray(r, res)
+	case res.Status/100 == 2:
+		c.targetAccepted(t, r, res)
+	case r.done:
+	case res.Status >= 300:
+		r.done = true
+		c.disarm(timerRing)
+		c.disarm(timerGuard)
+		c.hunt.attempts[l.attempt-1].RemoteAddress = addr(res.Hop.Remote)
+		c.targetLost(t, l, res.Status, msg.StatusText(res.Status), res.Status)
+		c.raise(evTargetFailed)
+	default:
+		if c.timers.t[timerRing] == nil && c.st.t == targetCalling {
+			c.arm(timerRing, time.Duration(l.trunk.RingTimeoutS)*time.Second)
+		}
+		if res.Status > 100 {
+			l.fork(res)
+			a := &c.hunt.attempts[l.attempt-1]
+			a.RemoteAddress = addr(res.Hop.Remote)
+			if a.ProgressAt == nil {
+				a.ProgressAt = when(now())
+			}
+		}
+		t.code = res.Status
+		c.raise(evTargetProvisional)
+	}
+}
+
+// targetAccepted is a 2xx of the target: the side that stays hears it at once, if it is wanted.
+func (c *Call) targetAccepted(t *transfer, r *request, res *msg.Message) {
+	l := r.leg
+	if r.done {
+		if l.d.RemoteTag() == res.To.Tag() {
+			c.raise(evTargetAnswer)
+		} else {
+			c.dismiss(r, res)
+		}
+		return
+	}
+	r.done = true
+	c.disarm(timerRing)
+	c.disarm(timerGuard)
+	l.choose(l.fork(res))
+	l.hears(res)
+	if l.agent = res.Get("Server"); l.agent == "" {
+		l.agent = res.Get("User-Agent")
+	}
+	if c.st.t != targetCalling && c.st.t != targetRinging { // it crossed our CANCEL
+		c.raise(evTargetAnswer)
+		return
+	}
+	c.session.Signalling(l.party, res.Hop.Remote.Addr())
+	body, ok := sessionBody(res)
+	if ok && body != nil {
+		if _, err := t.x.Answer(body); err != nil {
+			c.m.o.Log.Debug("answer of the target not taken", "call_id", c.id, "error", err)
+			ok = false
+		}
+	}
+	if !ok || body == nil {
+		c.targetLost(t, l, res.Status, "media", 488)
+		c.raise(evTargetUnusable)
+		return
+	}
+	a := &c.hunt.attempts[l.attempt-1]
+	a.Code, a.RemoteAddress = res.Status, addr(res.Hop.Remote)
+	t.x = nil
+	l.slim()
+	c.raise(evTargetAnswer)
+}
+
+// slim lets go of what an answered leg needs no more of its INVITE.
+func (l *leg) slim() {
+	old := l.invite.req
+	l.invite.tx = nil
+	l.invite.req = &msg.Message{Method: old.Method, RequestURI: old.RequestURI, CallID: old.CallID, From: old.From, CSeq: old.CSeq}
+}
+
+// targetFailed is an attempt without a final answer.
+func (c *Call) targetFailed(r *request, err error) {
+	if r.detached || r.done || c.st.ended {
+		return
+	}
+	r.done, r.detached = true, true
+	c.disarm(timerRing)
+	c.disarm(timerGuard)
+	code, word := failureCode(err)
+	c.targetLost(c.tr, r.leg, 0, word, code)
+	c.raise(evTargetFailed)
+}
+
+// targetTimer is the ring timer, or the guard of a CANCEL, while a target is called.
+func (c *Call) targetTimer(k timerKind) {
+	t := c.tr
+	if k == timerRing {
+		c.targetLost(t, t.target, 0, "timeout", 480)
+		c.raise(evTargetRungOut)
+		return
+	}
+	t.target.invite.detached = true
+	c.raise(evTargetFailed)
+}

@@ -1,0 +1,301 @@
+package call
+
+import (
+	"cmp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/admit"
+	"github.com/sallyport/sallyport/sbc/msg"
+	"github.com/sallyport/sallyport/sbc/route"
+)
+
+// transfer is one under way: somebody, the target, is to take the place of one side, while the other side stays. The machine's part
+// of it is in machine_target.go.
+type transfer struct {
+	place     place
+	old, kept *leg
+	// target is the leg under way.
+	target *leg
+	plan   []route.Attempt
+	next   int
+	// in is the INVITE that the target's is made of, as if it had come from the side that stays.
+	in *msg.Message
+	x  Exchange
+	// toll is the place of the new call on the trunk of whoever asked for it.
+	toll *admit.Place
+	// refer is who asked by REFER, nil for others; by says who it was: a side, or "api".
+	refer *refer
+	by    string
+	// number is whom it is about; code is what came of the attempts so far, stage how far the one under way is.
+	number string
+	code   int
+	stage  string
+	// reply tells the API, once, that the transfer has begun (nil) or not.
+	reply func(error)
+	// invite, tx and answer are those of an INVITE with Replaces; asked is where the leg of another call is asked for.
+	invite *msg.Message
+	tx     msg.ServerTx
+	answer []byte
+	asked  *askedLeg
+}
+
+// maxTransfers bounds how often the sides of one call may be replaced.
+const maxTransfers = 10
+
+// more tells whether there is another attempt to make, should the one under way end now.
+func (t *transfer) more() bool { return t != nil && t.next < len(t.plan) && t.code/100 != 6 }
+
+// placeOf names the machine's place of a leg.
+func (c *Call) placeOf(l *leg) place {
+	if l == c.a {
+		return placeCaller
+	}
+	return placeCallee
+}
+
+// present tells whether a leg is one of the two sides, and its peer has not left.
+func (c *Call) present(l *leg) bool {
+	return l == c.a && c.st.a != callerAway || l == c.b && c.st.b != calleeAway
+}
+
+// transferCall begins a transfer to a number in the name of the side that is to be replaced: its trunk's plan and limits count, as if
+// it had made a new call.
+func (c *Call) transferCall(t *transfer) (code int) {
+	d := decision{trunk: t.old.trunk}
+	d.caller.TrunkID, d.caller.Number = t.old.end.trunkID, t.number
+	d.route(c.snap, false)
+	if d.code != 0 {
+		return 603
+	}
+	claim := admit.Claim{Call: c.id, Trunk: t.old.trunk, Direction: admit.In}
+	if len(c.snap.Rows.Limits) > 0 {
+		claim.Bounds = bounds(c.snap, t.old.trunk, "", c.numberOf(t.old), t.number)
+	}
+	toll, v := c.m.o.Tally.Take(claim)
+	if !v.OK {
+		return 603
+	}
+	t.plan, t.toll = d.plan.Attempts, toll
+	t.in = c.inviteFrom(t.kept, t.number)
+	c.begun(t)
+	c.raiseAt(evTransfer, t.place)
+	return 0
+}
+
+// begun notes that a transfer is under way.
+func (c *Call) begun(t *transfer) {
+	t.kept, t.stage = c.other(t.old), "requested"
+	c.tr = t
+	c.transfers++
+	c.rec.settle(c)
+	c.tellTransfer("requested", 0)
+	t.begun(nil)
+}
+
+// begun answers the API.
+func (t *transfer) begun(err error) {
+	if t.reply != nil {
+		t.reply(err)
+		t.reply = nil
+	}
+}
+
+// numberOf is the number of a side's peer.
+func (c *Call) numberOf(l *leg) string {
+	switch {
+	case l.number != "":
+		return l.number
+	case l.side == sbc.SideCaller:
+		return c.rec.caller
+	}
+	return cmp.Or(c.rec.normalised, c.rec.callee)
+}
+
+// inviteFrom is the INVITE that would have come, had the side that stays called the target. Max-Forwards gets less with each
+// transfer of the call, so that those that run in a circle over several systems come to an end (RFC 3261 16.6 step 3).
+func (c *Call) inviteFrom(kept *leg, number string) *msg.Message {
+	var to, from msg.URI
+	to.Scheme, to.User, to.Host = "sip", escape(number), anonymousHost
+	from.Scheme, from.User, from.Host = "sip", escape(c.numberOf(kept)), "border.invalid"
+	if kept.side == sbc.SideCaller && kept.number == "" && c.rec.hidden {
+		from.Host = anonymousHost
+	}
+	in := msg.NewRequest(msg.INVITE, to)
+	in.SetFrom(msg.NameAddr{Display: c.nameOf(kept), URI: from}.WithTag("transfer"))
+	in.SetTo(msg.NameAddr{URI: to})
+	in.SetCallID("transfer")
+	in.SetCSeq(1, msg.INVITE)
+	if c.rec.privacy != "" && kept.side == sbc.SideCaller && kept.number == "" {
+		in.Append("Privacy", c.rec.privacy)
+	}
+	in.SetMaxForwards(max(0, c.forwards-c.transfers))
+	return in
+}
+
+// nameOf is the display name of a side's peer, where it is the caller.
+func (c *Call) nameOf(l *leg) string {
+	if l.side == sbc.SideCaller && l.number == "" {
+		return c.rec.display
+	}
+	return ""
+}
+
+// tellTransfer tells whoever listens how far a transfer is.
+func (c *Call) tellTransfer(stage string, code int) {
+	t := c.tr
+	if c.m.o.Events == nil {
+		return
+	}
+	data := map[string]string{"stage": stage, "by": t.by, "target": t.number}
+	if code != 0 {
+		data["code"] = strconv.Itoa(code)
+	}
+	c.event(sbc.EventCallTransfer, t.old, data)
+}
+
+// carryTransfer does an action of a transfer.
+func (c *Call) carryTransfer(a action) {
+	t := c.tr
+	switch a {
+	case doCallTarget:
+		c.callTarget(t)
+	case doAskTarget:
+		c.askTarget(t)
+	case doOfferTarget:
+		c.offerTarget(t)
+	case doTargetRang:
+		t.stage = "ringing"
+		c.notify(t.refer, t.code, false)
+		c.tellTransfer("ringing", t.code)
+	case doAckTarget:
+		c.ack(t.target, t.target.d.Ack(t.target.inviteSeq), t.target.d.Target())
+	case doCancelTarget:
+		c.disarm(timerRing)
+		c.arm(timerGuard, cancelAlone)
+		t.target.invite.tx.Cancel()
+	case doByeTarget:
+		c.bye(t.target)
+	case doAnswerTarget:
+		c.answerTarget(t)
+	case doRefuseTarget:
+		c.refuseTarget(t)
+	case doJoin:
+		c.join(t)
+	case doTransferFailed:
+		c.transferFailed(t)
+	case doByeFormer:
+		c.bye(c.former)
+	case doOKFormer:
+		c.replyOK()
+		c.former.leave()
+	}
+}
+
+// transferFailed is a transfer of which nothing came: the call goes on as it was, if both sides are still there.
+func (c *Call) transferFailed(t *transfer) {
+	code := cmp.Or(t.code, 503)
+	c.tellTransfer("failed", code)
+	c.notify(t.refer, code, true)
+	if !c.present(t.old) || c.st.a == callerOver || c.st.b == calleeOver {
+		c.rec.ended(endOf(code), t.old.side, causeOf(code))
+	}
+	c.dropTransfer()
+}
+
+// dropTransfer forgets the transfer under way and gives back what it holds.
+func (c *Call) dropTransfer() {
+	t := c.tr
+	if t == nil {
+		return
+	}
+	c.tr = nil
+	if t.target != nil {
+		c.releaseTargetLeg(t)
+	}
+	t.toll.Release()
+	t.begun(sbc.Errorf(sbc.CodeConflict, "the call is over"))
+}
+
+// join puts the target in its place. The other side hears it from now on, and is told so.
+func (c *Call) join(t *transfer) {
+	l, old, now := t.target, t.old, now()
+	c.disarm(timerRing)
+	c.disarm(timerGuard)
+	c.tellTransfer("completed", 200)
+	c.tr = nil
+	c.dropUpdates()
+	old.role, l.role, l.joined = "transferor", "transfer_target", now
+	l.side, l.toll = old.side, t.toll
+	c.leaves(old, now)
+	if c.former = nil; c.st.f == formerStaying {
+		c.former = old
+	} else {
+		old.leave()
+	}
+	switch {
+	case t.invite != nil: // our client: the caller's place is for those, and the callee's for who stays
+		c.a, c.b = l, t.kept
+		c.tx = t.tx
+	case t.place == placeCaller:
+		c.a = l
+	default:
+		c.b = l
+	}
+	if told := c.notify(t.refer, 200, true); !told && c.former != nil {
+		c.raise(evFormerTold)
+	}
+	if t.invite == nil {
+		c.introduce(l, t.kept)
+	}
+	if t.asked != nil { // it was told of somebody else, too
+		c.introduce(t.kept, l)
+	}
+}
+
+// introduce tells the peer of one leg of the media of the other's.
+func (c *Call) introduce(who, to *leg) {
+	c.propose(&proposal{leg: to, offer: func() (Exchange, error) { return c.session.Reoffer(who.party, to.party) }})
+}
+
+// leaves writes down a leg that goes before the call ends, and gives its ports back.
+func (c *Call) leaves(l *leg, at time.Time) {
+	d := c.legRecord(l)
+	d.LeftAt = when(at)
+	c.rec.legs = append(c.rec.legs, d)
+	if l.party == nil || c.session == nil {
+		return
+	}
+	for _, s := range c.session.Stats() {
+		if s.From == l.party {
+			c.rec.media = append(c.rec.media, stream(&s, l.side))
+		}
+	}
+	c.session.Drop(l.party)
+	l.party = nil
+}
+
+// referTo reads whom a REFER is about: the number, and the URI with its headers (RFC 3515 2.1). A code is the refusal.
+func referTo(req *msg.Message) (u msg.URI, to string, code int) {
+	values := req.GetAll("Refer-To")
+	if len(values) != 1 {
+		return u, "", 400
+	}
+	n, err := msg.ParseNameAddr(values[0])
+	if err != nil {
+		return u, "", 400
+	}
+	u = n.URI
+	if !u.IsSIP() && !u.IsTel() {
+		return u, "", 416
+	}
+	if m, ok := u.Param("method"); ok && !strings.EqualFold(m, string(msg.INVITE)) {
+		return u, "", 603
+	}
+	if to = number(u); to == "" {
+		return u, "", 484
+	}
+	return u, to, 0
+}
