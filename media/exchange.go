@@ -221,6 +221,9 @@ func (x *Exchange) Answer(answer []byte) ([]byte, error) {
 	}
 	x.to.last, x.to.said = agreed.Text(), x.sent
 	x.answered, x.lastIn, x.lastOut = true, bytes.Clone(answer), out
+	if s.answered != 0 { // no other fork will answer: what was refused, or dropped, goes back at once
+		x.finish()
+	}
 	if next, _ := s.deadline(); next != 0 {
 		s.e.watch.set(s, next)
 	}
