@@ -30,8 +30,8 @@ func mediaProfiled(edit func(p *sbc.MediaProfile), trunks ...string) func(string
 	}
 }
 
-// runMedia is run with the real media engine instead of the fake one, on an address of this machine.
-func runMedia(t *testing.T, edit func(id string, r sbc.Resource), play func(w *world)) {
+// runMedia is run with the real media engine instead of the fake one, on an address of this machine. ports counts the pairs in use.
+func runMedia(t *testing.T, edit func(id string, r sbc.Resource), play func(w *world, ports func() int)) {
 	t.Helper()
 	e, err := media.New(media.Options{Quarantine: time.Nanosecond})
 	if err != nil {
@@ -51,18 +51,23 @@ func runMedia(t *testing.T, edit func(id string, r sbc.Resource), play func(w *w
 		t.Fatal(err)
 	}
 	change.Commit()
+	ports := func() (n int) {
+		for _, p := range pools {
+			st, _ := e.PoolStatus(p.ID)
+			n += st.InUse
+		}
+		return n
+	}
 	run(t, edit, func(w *world) {
 		w.m = New(Options{
 			Snapshot: func() *config.Snapshot { return w.snap }, Wire: w.wire, Engine: Media(e), Ledger: w.ledger, Tally: w.tally,
 			Node: "node-1", Events: w.events.add,
 			Log: slog.New(&complaints{w: w, TextHandler: slog.NewTextHandler(io.Discard, nil)}),
 		})
-		play(w)
+		play(w, ports)
 		synctest.Wait()
-		for _, p := range pools {
-			if st, _ := e.PoolStatus(p.ID); st.InUse != 0 {
-				w.t.Errorf("pool %s: %d pairs of ports are left", p.ID, st.InUse)
-			}
+		if n := ports(); n != 0 {
+			w.t.Errorf("%d pairs of ports are left", n)
 		}
 	})
 }
@@ -77,7 +82,7 @@ func phoneOffer(host string, port string, lines ...string) string {
 func TestMediaProfileOfCodecs(t *testing.T) {
 	runMedia(t, mediaProfiled(func(p *sbc.MediaProfile) {
 		p.CodecsDeny, p.CodecsOrder, p.PtimeMS, p.StripAttributes = []string{"PCMA"}, []string{"G722"}, 30, []string{"x-floor"}
-	}, "trk_b"), func(w *world) {
+	}, "trk_b"), func(w *world, _ func() int) {
 		a := w.caller()
 		in := a.invite(phoneOffer(callerIP, "4000", "a=x-floor:7"))
 		out := w.wire.next(msg.INVITE)
