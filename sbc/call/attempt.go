@@ -212,7 +212,7 @@ func (c *Call) cancelCallee() {
 	case c.rec.stop.reason != "":
 		hs = []msg.Header{reasonHeader(stopCause(c.rec.stop))}
 	}
-	c.b.invite.tx.Cancel(hs...)
+	c.b.invite.tx.Cancel(c.ruledHeaders(c.b, hs)...)
 }
 
 const (
@@ -236,7 +236,12 @@ func (c *Call) ackCallee() {
 // ack sends an ACK.
 func (c *Call) ack(l *leg, ack *msg.Message, t msg.Target) {
 	c.own(ack)
-	c.m.o.Wire.SendACK(ack, t, func(*msg.Message, msg.Local) {}, func(raw []byte, hop msg.Hop) {
+	ack = c.ruled(l, ack)
+	prepare := func(*msg.Message, msg.Local) {}
+	if l.rules != nil {
+		prepare = func(m *msg.Message, local msg.Local) { fillHost(m, local.Host) }
+	}
+	c.m.o.Wire.SendACK(ack, t, prepare, func(raw []byte, hop msg.Hop) {
 		c.ladder.add(l.side, true, l.attempt, raw, hop)
 	})
 }

@@ -50,6 +50,8 @@ type Call struct {
 	former *leg // who was replaced and is still there
 	// transfers is how many there were, forwards the Max-Forwards of the caller's INVITE.
 	transfers, forwards int
+	// variables are what the API has set; header rules read them, and the record keeps them.
+	variables map[string]string
 
 	rec       record
 	shown     sbc.CallState // as the gauge of states counts it
@@ -71,7 +73,8 @@ func newCall(m *Manager, snap *config.Snapshot, tx msg.ServerTx, req *msg.Messag
 	if d.trunk != nil {
 		c.tenant = d.trunk.TenantID
 	}
-	c.rec.begin(req, d, header.CallerOf(req, d.trunk, c.trust(c.a)).Number)
+	c.invite = c.received(c.a, req)
+	c.rec.begin(req, d, header.CallerOf(c.invite, d.trunk, c.trust(c.a)).Number)
 	return c
 }
 
@@ -353,6 +356,7 @@ func (c *Call) txFailed(tx msg.ServerTx, err error) {
 // cancelled is a CANCEL; edge has answered it.
 func (c *Call) cancelled(tx msg.ServerTx, cancel *msg.Message) {
 	c.ladder.add(sbc.SideCaller, false, 0, cancel.Raw, cancel.Hop)
+	cancel = c.received(c.a, cancel)
 	switch {
 	case tx == c.tx && c.st.a == callerInviting:
 		c.rec.ended(sbc.EndCallerCancel, sbc.SideCaller, cmp.Or(q850(cancel), causeNormal))
@@ -374,6 +378,7 @@ func (c *Call) cancelled(tx msg.ServerTx, cancel *msg.Message) {
 // acked is an ACK.
 func (c *Call) acked(l *leg, ack *msg.Message) {
 	c.ladder.add(l.side, false, l.attempt, ack.Raw, ack.Hop)
+	ack = c.received(l, ack)
 	d := l.dialogOf(ack)
 	if d == nil {
 		c.m.intruded(l.end, ack, badTags)

@@ -12,7 +12,9 @@ import (
 func edits(all ...func(id string, r sbc.Resource)) func(id string, r sbc.Resource) {
 	return func(id string, r sbc.Resource) {
 		for _, e := range all {
-			e(id, r)
+			if e != nil {
+				e(id, r)
+			}
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/config"
+	"github.com/sallyport/sallyport/sbc/header"
 	"github.com/sallyport/sallyport/sbc/identify"
 	"github.com/sallyport/sallyport/sbc/msg"
 	"github.com/sallyport/sallyport/sbc/route"
@@ -110,8 +111,11 @@ func explainInvite(snap *config.Snapshot, req sbc.ExplainRequest, src identify.S
 func (m *Manager) explainMessage(snap *config.Snapshot, in *msg.Message, d decision, at *route.Attempt) string {
 	c := &Call{m: m, snap: snap, invite: in, decision: d}
 	c.a = c.newLeg(sbc.SideCaller, d.caller.TrunkID, d.trunk, 0)
+	c.invite = c.received(c.a, in)
+	c.rec.begin(in, d, header.CallerOf(c.invite, d.trunk, c.trust(c.a)).Number)
 	l := c.newLeg(sbc.SideCallee, at.TrunkID, snap.Trunk(at.TrunkID), 1)
 	r := c.buildInvite(l, at)
+	r.settle()
 	local := msg.Local{Transport: at.Transport, Host: "sbc.invalid", Port: 5060}
 	for _, id := range snap.InterfacesOf(at.RealmID) {
 		i := snap.Interface(id)

@@ -53,13 +53,15 @@ type leg struct {
 	contact string
 	// hidden is what the peer must not see of the other side's caller, who wishes so; nil for most.
 	hidden []string
+	// rules are those of the trunk's header profile, nil for none.
+	rules *header.Profile
 	// detour says which redirections led to the leg's attempt, nil for none.
 	detour *detour
 }
 
 // newLeg makes a leg and how it is found.
 func (c *Call) newLeg(side sbc.Side, trunkID string, trunk *sbc.Trunk, attempt int) *leg {
-	l := &leg{side: side, attempt: attempt, trunk: trunk, tag: msg.NewTag(), user: msg.NewTag()}
+	l := &leg{side: side, attempt: attempt, trunk: trunk, tag: msg.NewTag(), user: msg.NewTag(), rules: c.snap.HeaderRules(trunk)}
 	l.end = &endpoint{leg: l, trunkID: trunkID, policy: c.snap.Signalling(trunk).InDialogSource}
 	l.end.call.Store(c)
 	return l
@@ -219,7 +221,7 @@ func (c *Call) reply(l *leg, req *msg.Message, code int, headers ...msg.Header) 
 
 // send responds; a broken transport is told by the transaction itself.
 func (c *Call) send(tx msg.ServerTx, res *msg.Message) {
-	if err := tx.Respond(res); err != nil {
+	if err := tx.Respond(c.ruledResponse(tx, res)); err != nil {
 		c.m.o.Log.Debug("response not sent", "call_id", c.id, "status", res.Status, "error", err)
 	}
 }
@@ -227,6 +229,7 @@ func (c *Call) send(tx msg.ServerTx, res *msg.Message) {
 // request is a request of a peer within a dialog (RFC 3261 12.2.2).
 func (c *Call) request(l *leg, tx msg.ServerTx, req *msg.Message) {
 	c.ladder.add(l.side, false, l.attempt, req.Raw, req.Hop)
+	req = c.received(l, req)
 	tx.OnSent(func(raw []byte, hop msg.Hop) { c.ladder.add(l.side, true, l.attempt, raw, hop) })
 	d := l.dialogOf(req)
 	switch {
@@ -389,8 +392,10 @@ type request struct {
 	// host.
 	from msg.NameAddr
 	open []openHeader
-	up   *update
-	rl   *relay
+	// settled is the request with the header rules applied.
+	settled *msg.Message
+	up      *update
+	rl      *relay
 	// refer is whom a NOTIFY is for.
 	refer *refer
 	// detached requests concern nobody any more: what comes for them is put in order and forgotten.
@@ -406,6 +411,7 @@ type request struct {
 
 // send hands the request to the wire.
 func (r *request) send(t msg.Target, timers msg.Timers) {
+	r.settle()
 	r.tx = r.c.m.o.Wire.Send(msg.Outbound{
 		Request: r.req, Target: t, Timers: timers, Prepare: r.prepare, Response: r.responded, Failed: r.failed, Sent: r.sent,
 	})
@@ -424,42 +430,6 @@ func (r *request) prepare(req *msg.Message, local msg.Local) {
 	if r.contact {
 		req.Set("Contact", local.Contact(r.leg.user))
 	}
-}
-
-// openHeader is a header with a place for our host, which is another for each interface the request is tried on.
-type openHeader struct {
-	name, value string
-	now         string // as it stands in the request
-}
-
-// fill puts our host into the header. Headers of the same name are left as they are: two identities stay two lines.
-func (o *openHeader) fill(req *msg.Message, host string) {
-	value := fill(o.value, host)
-	for i := range req.Headers {
-		if h := &req.Headers[i]; h.Name == o.name && h.Value == o.now {
-			h.Value = value
-			break
-		}
-	}
-	o.now = value
-}
-
-// pass puts headers of the other side that may pass.
-func (r *request) pass(hs []msg.Header) {
-	for _, h := range hs {
-		r.req.Append(h.Name, h.Value)
-		if strings.Contains(h.Value, header.HostToken) {
-			r.open = append(r.open, openHeader{name: h.Name, value: h.Value, now: h.Value})
-		}
-	}
-}
-
-// bracket spells a host as URIs have it.
-func bracket(host string) string {
-	if strings.IndexByte(host, ':') >= 0 && host[0] != '[' {
-		return "[" + host + "]"
-	}
-	return host
 }
 
 func (r *request) responded(_ msg.ClientTx, res *msg.Message) {
@@ -482,6 +452,7 @@ func (c *Call) response(r *request, res *msg.Message) {
 	if !r.untold {
 		c.ladder.add(r.leg.side, false, r.leg.attempt, res.Raw, res.Hop)
 	}
+	res = c.received(r.leg, res)
 	r.leg.end.heard(res.Hop)
 	switch r.kind {
 	case reqInvite:

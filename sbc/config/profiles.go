@@ -1,6 +1,9 @@
 package config
 
-import "github.com/sallyport/sallyport/sbc"
+import (
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/header"
+)
 
 // profiles finds what a trunk is like. A profile that is disabled is as if it were not there.
 type profiles struct {
@@ -8,6 +11,8 @@ type profiles struct {
 	media         map[string]*sbc.MediaProfile
 	limits        map[string]*sbc.LimitProfile
 	announcements map[string]*sbc.Announcement
+	// headers are the compiled header profiles.
+	headers map[string]*header.Profile
 	// ofTenant are the limits that count every call of a tenant.
 	ofTenant map[string][]*sbc.LimitProfile
 	// usual are the profiles of trunks that name none.
@@ -32,6 +37,20 @@ func newProfiles(rows *Rows) profiles {
 	p.usual.signalling.Defaults()
 	p.usual.media.Defaults()
 	return p
+}
+
+// compileHeaders compiles the header profiles, those that are disabled too: a fault is to be known when it is written.
+func (p *profiles) compileHeaders(rows []*sbc.HeaderProfile, b *blames) {
+	p.headers = make(map[string]*header.Profile, len(rows))
+	for _, row := range rows {
+		compiled, faults := header.CompileProfile(row)
+		for _, f := range faults {
+			b.faults = append(b.faults, blame{resource: row, fault: f})
+		}
+		if row.Enabled {
+			p.headers[row.ID] = compiled
+		}
+	}
 }
 
 // enabled indexes the enabled rows of one kind by id.
@@ -76,4 +95,12 @@ func (s *Snapshot) TenantLimits(tenantID string) []*sbc.LimitProfile {
 // Announcement finds an enabled announcement, nil if there is none.
 func (s *Snapshot) Announcement(id string) *sbc.Announcement {
 	return s.index.profiles.announcements[id]
+}
+
+// HeaderRules gives the header rules of a trunk, nil where there are none.
+func (s *Snapshot) HeaderRules(t *sbc.Trunk) *header.Profile {
+	if t == nil || t.HeaderProfileID == "" {
+		return nil
+	}
+	return s.index.profiles.headers[t.HeaderProfileID]
 }

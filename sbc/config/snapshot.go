@@ -111,6 +111,7 @@ func (s *Snapshot) compile(b *blames) {
 		b.faults = append(b.faults, blame{resource: p.Trunk, fault: p.Fault})
 	}
 	s.Header = headers
+	s.index.profiles.compileHeaders(s.Rows.Headers, b)
 	b.interfaces(active.interfaces)
 	b.pools(active.pools)
 	b.shared(active.interfaces, active.pools)

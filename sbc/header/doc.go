@@ -17,6 +17,16 @@
 // Asserted identities (RFC 3325) pass only where both realms are trusted (peer or core), with the host replaced by HostToken: the
 // caller puts its own host there when it knows from which interface the message leaves.
 //
+// How a trunk hears and tells who calls is its policy (sbc.CallerIdentity, caller.go): a caller who wishes to stay unnamed is
+// Withheld from trunks that are not trusted, or whose policy says so, and then nothing that holds one of its Names passes.
+//
+// # Rules
+//
+// A trunk's header profile (CompileProfile) changes its messages as they come, before anything reads them, and as they go, after
+// everything else. It widens no list: what a rule makes of a message that came has to pass as if the peer had written it, compared
+// with what the message said before any rule (msg.Message.Original); what a rule writes into a message that goes is compared with
+// what is known of the other side (May), and the line is left out if it shows any of it.
+//
 // # Limits
 //
 // Text is compared, percent-escapes decoded, IP addresses in any spelling; a peer that means to tell something (base64, prose)

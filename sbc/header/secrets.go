@@ -61,7 +61,16 @@ func Gather(in *msg.Message) *Secrets {
 		}
 	}
 	s.description(in)
+	if in.Original != nil { // a rule may have taken away what tells that a word is one
+		s.merge(Gather(in.Original))
+	}
 	return s
+}
+
+// merge takes up what another has.
+func (s *Secrets) merge(o *Secrets) {
+	s.join(&o.known)
+	s.words = append(s.words, o.words...)
 }
 
 // description takes up the addresses of an SDP body, wherever they stand (RFC 8866 5.2, 5.7, 6; candidates of RFC 8839 5.1).

@@ -168,6 +168,16 @@ func (t *Table) Clean(in *msg.Message, f Flow, text string) bool {
 	return c.clean(text)
 }
 
+// May tells whether a rule may write a line into a message for a trunk: it shows nothing that is known of the other side, and an
+// asserted identity goes to trusted realms only.
+func (t *Table) May(f Flow, name, value string) bool {
+	if asserts(name) && !trusts(f.ToTrust) {
+		return false
+	}
+	c := &collector{table: t, flow: f}
+	return !c.secrets().Shows(value)
+}
+
 // collector gathers the headers that pass with one message.
 type collector struct {
 	table *Table
@@ -257,7 +267,9 @@ func (c *collector) add(name, value string) {
 // secrets are what must not show, gathered once for each message that needs it.
 func (c *collector) secrets() *Secrets {
 	if c.found == nil {
-		c.found = Gather(c.in)
+		if c.found = new(Secrets); c.in != nil {
+			c.found = Gather(c.in)
+		}
 		c.found.Add(c.flow.Also...)
 		if t := c.flow.FromTrunk; t != nil {
 			if s := c.table.trunks[t.ID]; s != nil {

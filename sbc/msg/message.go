@@ -51,6 +51,8 @@ type Message struct {
 	Hop     Hop
 	// Raw is the message as it came, nil for those we build.
 	Raw []byte
+	// Original is the message as it was before header rules changed it, nil where none did.
+	Original *Message
 
 	// Read from the headers by Parse and by the setters; read only.
 	Via         Via // the topmost
@@ -160,10 +162,10 @@ func (m *Message) Vias() ([]Via, error) {
 	return out, nil
 }
 
-// Clone gives a message that can be changed without this one changing. The octets of the body are shared; Raw is left out.
+// Clone gives a message that can be changed without this one changing. The octets of the body are shared; Raw and Original are left out.
 func (m *Message) Clone() *Message {
 	c := *m
-	c.Raw = nil
+	c.Raw, c.Original = nil, nil
 	c.Headers = slices.Clone(m.Headers)
 	c.RequestURI = m.RequestURI.Clone()
 	c.From, c.To = m.From.Clone(), m.To.Clone()

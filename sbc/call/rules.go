@@ -1,0 +1,159 @@
+package call
+
+import (
+	"cmp"
+	"strings"
+
+	"github.com/sallyport/sallyport/sbc/header"
+	"github.com/sallyport/sallyport/sbc/msg"
+)
+
+// received applies the header rules of a leg's trunk to a message of its peer, before anything reads its headers. A message that no
+// rule changes is the one given.
+func (c *Call) received(l *leg, m *msg.Message) *msg.Message {
+	if l == nil || l.rules == nil {
+		return m
+	}
+	return l.rules.In(m, c.fields(l, m.Hop.Remote.Addr().String(), m.Hop.Local.Addr().String()))
+}
+
+// ruled applies the header rules of a leg's trunk to a message for its peer, after everything else. A rule writes nothing that the
+// peer must not know of the other side. Values may hold header.HostToken.
+func (c *Call) ruled(l *leg, m *msg.Message) *msg.Message {
+	if l == nil || l.rules == nil {
+		return m
+	}
+	may := func(string, string) bool { return true }
+	if from := c.other(l); from != nil {
+		f := c.flow(from, l)
+		may = func(name, value string) bool { return c.snap.Header.May(f, name, value) }
+	}
+	return l.rules.Out(m, c.fields(l, "", header.HostToken), may)
+}
+
+// ruledResponse is ruled for a response to a request of a peer.
+func (c *Call) ruledResponse(tx msg.ServerTx, res *msg.Message) *msg.Message {
+	l := c.a
+	if b := c.b; b != nil && b.rules != nil && res.To.Tag() == b.tag {
+		l = b
+	} else if c.a.rules == nil || tx != c.tx && res.To.Tag() != c.a.tag {
+		return res
+	}
+	out := c.ruled(l, res)
+	if out != res {
+		fillHost(out, tx.Local().Host)
+	}
+	return out
+}
+
+// ruledHeaders is ruled for the headers of a CANCEL, which edge builds itself.
+func (c *Call) ruledHeaders(l *leg, hs []msg.Header) []msg.Header {
+	if l.rules == nil {
+		return hs
+	}
+	cancel := msg.NewRequest(msg.CANCEL, l.invite.req.RequestURI)
+	cancel.SetFrom(l.invite.req.From)
+	cancel.SetTo(l.invite.req.To)
+	own := len(cancel.Headers)
+	for _, h := range hs {
+		cancel.Append(h.Name, h.Value)
+	}
+	cancel = c.ruled(l, cancel)
+	fillHost(cancel, l.invite.tx.Local().Host)
+	return cancel.Headers[own:] // no rule touches those before
+}
+
+// fields are what rules may ask of a call.
+func (c *Call) fields(l *leg, source, host string) header.Fields {
+	return func(name string) string {
+		switch name {
+		case "caller":
+			if c.rec.caller == "" && c.invite != nil {
+				return header.Plain(number(c.invite.From.URI))
+			}
+			return header.Plain(c.rec.caller)
+		case "callee":
+			return header.Plain(cmp.Or(c.rec.normalised, c.decision.caller.Number))
+		case "call.id":
+			return c.id
+		case "source.ip":
+			return source
+		case "our.host":
+			return host
+		}
+		if v, ok := strings.CutPrefix(name, "var."); ok {
+			return c.variables[v]
+		}
+		if t := l.trunk; t != nil && name == "trunk.id" {
+			return t.ID
+		} else if t != nil && name == "trunk.name" {
+			return t.Name
+		}
+		return ""
+	}
+}
+
+// settle applies the rules, once, to a request that is complete, and notes the lines that have a place for our host.
+func (r *request) settle() {
+	if r.req == r.settled {
+		return
+	}
+	ruled := r.c.ruled(r.leg, r.req)
+	if r.settled = ruled; ruled == r.req {
+		return
+	}
+	r.req, r.open = ruled, nil
+	for _, h := range ruled.Headers {
+		r.note(h)
+	}
+}
+
+// openHeader is a header with a place for our host, which is another for each interface the request is tried on.
+type openHeader struct {
+	name, value string
+	now         string // as it stands in the request
+}
+
+// fill puts our host into the header. Headers of the same name are left as they are: two identities stay two lines.
+func (o *openHeader) fill(req *msg.Message, host string) {
+	value := fill(o.value, host)
+	for i := range req.Headers {
+		if h := &req.Headers[i]; h.Name == o.name && h.Value == o.now {
+			h.Value = value
+			break
+		}
+	}
+	o.now = value
+}
+
+// pass puts headers of the other side that may pass.
+func (r *request) pass(hs []msg.Header) {
+	for _, h := range hs {
+		r.req.Append(h.Name, h.Value)
+		r.note(h)
+	}
+}
+
+// note remembers a header that has a place for our host.
+func (r *request) note(h msg.Header) {
+	if strings.Contains(h.Value, header.HostToken) {
+		r.open = append(r.open, openHeader{name: h.Name, value: h.Value, now: h.Value})
+	}
+}
+
+// fillHost puts our host into all headers of a message that is sent once.
+func fillHost(m *msg.Message, host string) {
+	for i := range m.Headers {
+		if h := &m.Headers[i]; strings.Contains(h.Value, header.HostToken) {
+			h.Value = fill(h.Value, host)
+		}
+	}
+}
+
+// bracket spells a host as URIs have it.
+func bracket(host string) string {
+	if strings.IndexByte(host, ':') >= 0 && host[0] != '[' {
+		return "[" + host + "]"
+	}
+	return host
+}

@@ -1,0 +1,155 @@
+package call
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/config"
+	"github.com/sallyport/sallyport/sbc/msg"
+)
+
+// ruledBy gives trunks header profiles, by the trunk's id.
+func ruledBy(w *world, edit func(string, sbc.Resource), rules map[string][]sbc.HeaderRule) {
+	w.t.Helper()
+	var more []sbc.Resource
+	for trunk, list := range rules {
+		p := &sbc.HeaderProfile{Meta: meta("hdp_" + trunk), Rules: list}
+		more = append(more, p)
+		edit = edits(edit, ofTrunk(trunk, func(t *sbc.Trunk) { t.HeaderProfileID = p.ID }))
+	}
+	snap, err := config.Compile(append(resources(edit), more...), 7)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.snap = snap
+	w.m.o.Snapshot = func() *config.Snapshot { return snap }
+}
+
+// line makes a rule that writes a line.
+func line(stage sbc.HeaderStage, action sbc.HeaderAction, header, value string, methods ...string) sbc.HeaderRule {
+	return sbc.HeaderRule{Stage: stage, Methods: methods, Messages: "both", Action: action, Header: header, Value: value}
+}
+
+// passing lets both trunks pass headers.
+func passing(names ...string) func(string, sbc.Resource) {
+	return func(_ string, r sbc.Resource) {
+		if t, ok := r.(*sbc.Trunk); ok {
+			t.PassHeaders = names
+		}
+	}
+}
+
+// TestHeaderRulesOfACall: rules of both trunks, on every message of a call in both directions.
+func TestHeaderRulesOfACall(t *testing.T) {
+	run(t, nil, func(w *world) {
+		ruledBy(w, passing("X-In"), map[string][]sbc.HeaderRule{
+			"trk_a": {
+				line(sbc.HeaderIn, sbc.HeaderAdd, "X-In", "{caller} to {callee}", "INVITE"),
+				{Stage: sbc.HeaderIn, Messages: "requests", Action: sbc.HeaderRemove, Header: "Require"},
+				line(sbc.HeaderOut, sbc.HeaderAdd, "X-To-A", "{status} {our.host} {trunk.id}"),
+			},
+			"trk_b": {
+				line(sbc.HeaderOut, sbc.HeaderAdd, "X-To-B", "{method} {from.user} {our.host} {trunk.name}"),
+				line(sbc.HeaderOut, sbc.HeaderSet, "Allow", "INVITE, ACK, BYE", "INVITE"),
+				line(sbc.HeaderIn, sbc.HeaderSet, "X-In", "from b", "INVITE"),
+			},
+		})
+		a := w.caller()
+		in := a.invite(sdp(callerIP, 4000), "Require: foo")
+		out := w.wire.next(msg.INVITE)
+		for name, want := range map[string]string{"X-In": "+441234 to 4930123", "X-To-B": "INVITE +441234 " + borderB + " trk_b",
+			"Allow": "INVITE, ACK, BYE", "X-To-A": ""} {
+			if got := out.req.Get(name); got != want || len(out.req.GetAll(name)) > 1 {
+				t.Errorf("INVITE has %s: %q, want %q", name, out.req.GetAll(name), want)
+			}
+		}
+		out.reply(200, sdp(calleeIP, 5000))
+		ok := in.want(200)
+		if ok.Get("X-In") != "from b" || ok.Get("X-To-A") != "200 "+borderA+" trk_a" || ok.Has("X-To-B") {
+			t.Errorf("200 has\n%s", ok.AppendTo(nil))
+		}
+		a.learn(ok)
+		a.ack(a.lastInviteNumber, "")
+		w.wire.ackCount()
+		if got := w.wire.acks[0].Get("X-To-B"); got != "ACK +441234 "+borderB+" trk_b" {
+			t.Errorf("ACK has %q", got)
+		}
+		b := w.callee(out)
+		bye := b.send(msg.BYE, "").want(200)
+		if bye.Get("X-To-B") == "" || bye.Has("X-To-A") {
+			t.Errorf("200 to the callee's BYE:\n%s", bye.AppendTo(nil))
+		}
+		far := w.wire.next(msg.BYE)
+		if got := far.req.GetAll("X-To-A"); len(got) != 1 || got[0] != borderA+" trk_a" {
+			t.Errorf("BYE to the caller has %q", got)
+		}
+		far.reply(200)
+	})
+}
+
+// TestHeaderRulesOfCancel: rules are for CANCEL, too.
+func TestHeaderRulesOfCancel(t *testing.T) {
+	run(t, nil, func(w *world) {
+		ruledBy(w, nil, map[string][]sbc.HeaderRule{"trk_b": {
+			line(sbc.HeaderOut, sbc.HeaderAdd, "X-Why", "gone from {our.host}", "CANCEL"),
+			{Stage: sbc.HeaderOut, Messages: "requests", Action: sbc.HeaderRemove, Header: "Reason"}}})
+		a := w.caller()
+		in := a.invite(sdp(callerIP, 4000))
+		out := w.wire.next(msg.INVITE)
+		out.reply(180)
+		in.onCancel(in.req)
+		in.want(487)
+		if !out.isCancelled() || len(out.cancel) != 1 || out.cancel[0].Value != "gone from "+borderB {
+			t.Errorf("CANCEL has %q", out.cancel)
+		}
+		out.reply(487)
+	})
+}
+
+// TestHeaderRulesTellNothing: no rule, whatever its operator meant, carries what belongs to the other side, or the number of a
+// caller who is withheld.
+func TestHeaderRulesTellNothing(t *testing.T) {
+	run(t, nil, func(w *world) {
+		ruledBy(w, edits(strange, passing("X-1", "X-2")), map[string][]sbc.HeaderRule{
+			"trk_a": {line(sbc.HeaderIn, sbc.HeaderAdd, "X-1", "{source.ip}"), line(sbc.HeaderIn, sbc.HeaderAdd, "X-2", "{from.display}")},
+			"trk_b": {line(sbc.HeaderOut, sbc.HeaderAdd, "X-3", "from {caller}"), line(sbc.HeaderOut, sbc.HeaderAdd, "X-4", callerIP),
+				line(sbc.HeaderOut, sbc.HeaderAdd, "P-Asserted-Identity", "<sip:5@{our.host}>"), line(sbc.HeaderOut, sbc.HeaderAdd, "X-5", borderA),
+				line(sbc.HeaderOut, sbc.HeaderAdd, "X-6", "plain")},
+		})
+		in := w.caller().invite(sdp(callerIP, 4000), "Privacy: id")
+		out := w.wire.next(msg.INVITE)
+		raw := string(out.req.AppendTo(nil))
+		for _, secret := range []string{"X-1", "X-2", "X-3", "X-4", "X-5", "P-Asserted", "441234", "Alice", callerIP, borderA} {
+			if strings.Contains(raw, secret) {
+				t.Errorf("%q shows:\n%s", secret, raw)
+			}
+		}
+		if out.req.Get("X-6") != "plain" {
+			t.Error("a harmless line is lost")
+		}
+		out.reply(486)
+		in.want(486)
+	})
+}
+
+// TestExplainShowsRules: the message that Explain shows is the one that would be sent.
+func TestExplainShowsRules(t *testing.T) {
+	run(t, nil, func(w *world) {
+		edit := ofTrunk("trk_b", func(t *sbc.Trunk) { t.CallerIdentity.FromUser = "acct7" })
+		ruledBy(w, edits(edit, passing("X-In")), map[string][]sbc.HeaderRule{
+			"trk_a": {line(sbc.HeaderIn, sbc.HeaderAdd, "X-In", "{callee}")},
+			"trk_b": {line(sbc.HeaderOut, sbc.HeaderAdd, "X-Out", "{caller} at {our.host}")},
+		})
+		e, err := w.m.Explain(sbc.ExplainRequest{SourceAddress: callerIP, SIPInterfaceID: "sif_a", Caller: "4712", Callee: "4930123"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"\r\nX-In: 4930123\r\n", "\r\nX-Out: 4712 at " + borderB + "\r\n", "\r\nFrom: <sip:acct7@" + borderB + ">",
+			"P-Asserted-Identity: <sip:4712@" + borderB + ">"} {
+			if !strings.Contains(e.Message, want) {
+				t.Errorf("no %q in\n%s", want, e.Message)
+			}
+		}
+	})
+}
