@@ -18,18 +18,7 @@ func (c *Call) ring() {
 	if c.rec.progressAt.IsZero() {
 		c.rec.progressAt = now()
 	}
-	out := c.dialogReply(res.Status)
-	if len(res.Body) > 0 && c.exchange != nil && c.hunt.offer != nil {
-		if body, _ := sessionBody(res); body != nil {
-			c.session.Signalling(c.b.party, res.Hop.Remote.Addr())
-			if answer, err := c.exchange.Answer(body); err == nil {
-				c.answer = answer
-				out.SetBody(accepted, answer)
-			}
-		}
-	}
-	c.passResponse(out, res, c.b)
-	c.send(c.tx, out)
+	c.provisional(res)
 }
 
 // dialogReply builds a response to the caller's INVITE that makes or confirms the dialog (RFC 3261 12.1.1).
@@ -53,12 +42,13 @@ func (c *Call) passResponse(out, res *msg.Message, from *leg) {
 // answerCaller sends the 200, after the record of the answer is safe.
 func (c *Call) answerCaller() {
 	c.rec.answeredAt = now()
+	res, sdp := c.settleEarly(c.in, c.answer)
 	out := c.dialogReply(200)
-	if c.answer != nil {
-		out.SetBody(accepted, c.answer)
+	if sdp != nil {
+		out.SetBody(accepted, sdp)
 	}
-	if c.in != nil && c.in.Status != 0 {
-		c.passResponse(out, c.in, c.b)
+	if res != nil && res.Status != 0 {
+		c.passResponse(out, res, c.b)
 	}
 	c.answerTimer(c.a, c.invite, out)
 	c.rec.finalCode, c.rec.finalReason = 200, out.Reason
@@ -99,6 +89,7 @@ func (c *Call) refuseCaller() {
 	if h.code == 0 {
 		h.code, h.end = 500, sbc.EndError
 	}
+	c.settleEarly(nil, nil)
 	out := c.reply(c.a, c.invite, h.code, h.headers...)
 	switch {
 	case h.reason != "":

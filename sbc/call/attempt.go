@@ -29,7 +29,13 @@ func (c *Call) inviteResponse(r *request, res *msg.Message) {
 			c.arm(timerRing, time.Duration(l.trunk.RingTimeoutS)*time.Second)
 		}
 		if res.Status > 100 {
-			l.fork(res)
+			d := l.fork(res)
+			if !c.inOrder(l, d, res) {
+				return
+			}
+			if d != nil { // early media is that of the fork heard last
+				l.choose(d)
+			}
 			c.hunt.attempts[l.attempt-1].RemoteAddress = addr(res.Hop.Remote)
 			if a := &c.hunt.attempts[l.attempt-1]; a.ProgressAt == nil {
 				t := now()
@@ -77,15 +83,24 @@ func (c *Call) accepted(r *request, res *msg.Message) {
 	}
 	a := &c.hunt.attempts[l.attempt-1]
 	a.Code, a.Reason, a.RemoteAddress = res.Status, "", addr(res.Hop.Remote)
+	if c.owed() {
+		c.rel.held, kind = res, evAnswerHeld
+	}
 	c.raise(kind)
 }
 
 // negotiate completes the offer and answer of the INVITE with a 2xx: c.answer is what the caller gets.
 func (c *Call) negotiate(l *leg, res *msg.Message) (kind eventKind, ok bool) {
 	body, ok := sessionBody(res)
+	f := l.forkOf(l.d)
+	if f != nil && ok && (f.agreed || body == nil) { // RFC 3261 13.2.1: the first answer counts
+		body = f.sdp
+	}
 	switch {
 	case !ok:
 		return 0, false
+	case f != nil && f.agreed && body == nil: // it was answered in a PRACK, or changed by a later round
+		return evAnswer, true
 	case c.hunt.offer == nil && body == nil: // RFC 3261 13.2.1: the 2xx must carry the offer
 		return 0, false
 	case c.hunt.offer == nil:
@@ -99,7 +114,7 @@ func (c *Call) negotiate(l *leg, res *msg.Message) (kind eventKind, ok bool) {
 	case body == nil: // devices are found that think the SDP of their 183 was enough
 		return evAnswer, c.answer != nil
 	}
-	answer, err := c.exchange.Answer(body)
+	answer, err := c.answerBy(l, body)
 	if err != nil {
 		c.m.o.Log.Debug("answer not relayed", "call_id", c.id, "error", err)
 		return 0, false

@@ -53,6 +53,7 @@ type Call struct {
 	// variables are what the API has set; header rules read them, and the record keeps them.
 	variables map[string]string
 
+	rel       *reliable
 	rec       record
 	shown     sbc.CallState // as the gauge of states counts it
 	final     bool          // the caller's INVITE has its final answer
@@ -219,6 +220,12 @@ func (c *Call) acceptable() bool {
 		c.hunt.headers = []msg.Header{{Name: "Min-SE", Value: strconv.Itoa(least)}}
 		return false
 	}
+	var can bool
+	if c.a.assurance, can = c.assurance(req); !can {
+		c.hunt.final(421, "", sbc.EndError)
+		c.hunt.headers = []msg.Header{{Name: "Require", Value: optionReliable}}
+		return false
+	}
 	offer, ok := sessionBody(req)
 	if !ok {
 		c.hunt.final(415, "", sbc.EndError)
@@ -298,6 +305,8 @@ func (c *Call) timer(k timerKind) {
 		c.stop(stopOrder{reason: sbc.EndMaxDuration})
 	case timerRetry:
 		c.retry()
+	case timerAssure:
+		c.assureAgain()
 	case timerPropose: // run sends what waits
 	case timerKeep:
 		c.tend()
@@ -434,7 +443,7 @@ func (c *Call) finish() {
 // shed lets go of all that a late message needs no more. Transactions of the edge know the call for another 64*T1, and at 500
 // calls a second that are 16,000 calls.
 func (c *Call) shed() {
-	c.tx, c.invite, c.exchange, c.answer, c.relays = nil, nil, nil, nil, nil
+	c.tx, c.invite, c.exchange, c.answer, c.relays, c.rel = nil, nil, nil, nil, nil, nil
 	c.hunt, c.decision = hunt{}, decision{}
 	c.rec = record{written: true, stop: c.rec.stop}
 	c.former = nil

@@ -9,9 +9,10 @@
 //	edge, media, timers, API ──► Call.post ──► queue ──► step ──► actions ──► dialog, header, media, edge, account
 //
 // The caller is inviting, answered, leaving, up, byeing or over; the callee of the attempt under way is none, calling, ringing,
-// unwanted, cancelling, held, up, byeing or over; 17 pairs can happen. The call is over when both are. A transfer adds a third
+// unwanted, cancelling, held, up, byeing or over; 18 pairs can happen. The call is over when both are. A transfer adds a third
 // party (machine_target.go): the target, until it takes one side's place, and who was there before, until it is released; with them
-// 99 states can happen. Sub-states that the machine does not see: the forks of an attempt (hunt.go), the session change under way and the one that waits (update.go).
+// 100 states can happen. Sub-states that the machine does not see: the forks of an attempt (hunt.go), the session change under way
+// and the one that waits (update.go).
 //
 // A call takes the configuration snapshot once, when its INVITE arrives, and keeps it to its end. Requests within a dialog are
 // matched by tags alone, whatever their Request-URI or Route says; they must come from the leg's peer or its trunk.

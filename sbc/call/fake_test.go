@@ -83,6 +83,8 @@ func resources(edit func(id string, r sbc.Resource)) []sbc.Resource {
 	target.RouteListID, target.TrunkID = "rls_1", "trk_b"
 	signalling := &sbc.SignallingProfile{Meta: meta("sgp_1")} // named by nobody
 	signalling.Defaults()
+	signallingB := &sbc.SignallingProfile{Meta: meta("sgp_2")} // neither
+	signallingB.Defaults()
 	limits := &sbc.LimitProfile{Meta: meta("lmp_1")} // named by nobody
 	limits.Defaults()
 	profile := &sbc.MediaProfile{Meta: meta("mdp_1")} // named by nobody
@@ -95,7 +97,7 @@ func resources(edit func(id string, r sbc.Resource)) []sbc.Resource {
 		trunk("trk_a", "rlm_a", "rpl_1"), trunk("trk_b", "rlm_b", ""),
 		endpoint("end_1", 1), endpoint("end_2", 2),
 		identity("idn_a", "trk_a", callerIP), identity("idn_b", "trk_b", calleeIP),
-		rule, no, target, limits, signalling, profile,
+		rule, no, target, limits, signalling, signallingB, profile,
 	}
 	if edit != nil {
 		for _, r := range rs {

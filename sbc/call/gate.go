@@ -10,7 +10,7 @@ import (
 )
 
 // ownMethods are the methods of the call itself; a trunk's PassMethods come besides.
-const ownMethods = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, REFER, NOTIFY"
+const ownMethods = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, REFER, NOTIFY"
 
 // accepted is what we read in bodies of our own.
 const accepted = "application/sdp"

@@ -145,7 +145,11 @@ func (c *Call) sendInvite(r *request, at *route.Attempt) {
 func (c *Call) offerTo(l *leg) (body []byte, ok bool) {
 	at := &c.hunt.plan[c.hunt.next-1]
 	l.party = c.session.Party(c.partyOptions(l, literal(at.Address)))
-	if c.hunt.offer == nil {
+	switch {
+	case c.unanswerable(l):
+		c.hunt.failed(l, 0, "100rel", 421, sbc.EndError)
+		return nil, false
+	case c.hunt.offer == nil:
 		return nil, true
 	}
 	x, err := c.session.Offer(c.a.party, l.party, c.hunt.offer)
@@ -168,6 +172,9 @@ func (c *Call) release(l *leg) {
 		return
 	}
 	l.leave()
+	if l == c.b && c.st.a == callerInviting && (c.up != nil || c.parked != nil) { // changes before the answer
+		c.dropUpdates()
+	}
 	if l.party != nil && c.session != nil {
 		if c.exchange != nil && l == c.b {
 			c.exchange.Reject()
@@ -202,6 +209,7 @@ func (c *Call) inviteFor(l *leg, at *route.Attempt, in *msg.Message, caller *leg
 	req.Append("Allow", allowFor(l.trunk))
 	c.own(req)
 	c.askTimer(l, req)
+	c.offerReliable(req, l)
 	l.invite = r
 	return r
 }

@@ -187,7 +187,7 @@ func TestRefusals(t *testing.T) {
 				e.Enabled = false
 			}
 		}},
-		{name: "100rel demanded", extra: "Require: 100rel", want: 420, end: sbc.EndError},
+		{name: "foo demanded", extra: "Require: 100rel, foo", want: 420, end: sbc.EndError},
 		{name: "Max-Forwards 0", extra: "Max-Forwards: 0", want: 483, end: sbc.EndError},
 		{name: "two Contacts", extra: "Contact: <sip:a@192.0.2.10>, <sip:b@192.0.2.10>", want: 400, end: sbc.EndError},
 		{name: "not SDP", extra: "Content-Type: application/isup", body: "x", want: 415, end: sbc.EndError},
@@ -204,7 +204,7 @@ func TestRefusals(t *testing.T) {
 					body = sdp(callerIP, 4000)
 				}
 				res := a.invite(body, tt.extra).want(tt.want)
-				if tt.want == 420 && res.Get("Unsupported") != "100rel" || tt.want == 415 && res.Get("Accept") == "" {
+				if tt.want == 420 && res.Get("Unsupported") != "foo" || tt.want == 415 && res.Get("Accept") == "" {
 					t.Errorf("%s", res.AppendTo(nil))
 				}
 				if tt.says != "" && res.Reason != tt.says {

@@ -39,6 +39,10 @@ type leg struct {
 	updates answer
 	timer   sessionTimer
 	ping    ping
+	// assurance says, on the caller's side, what its INVITE said of reliable provisional responses; earlies are, on the callee's,
+	// what is known of the dialogs before the 2xx.
+	assurance assurance
+	earlies   []*fork
 	// place is the leg's on its trunk, nil before and after.
 	place *admit.Place
 	// number is that of a peer who came later than the call; role, joined and toll are set on legs that took part in a transfer: toll
@@ -249,10 +253,16 @@ func (c *Call) request(l *leg, tx msg.ServerTx, req *msg.Message) {
 	d.Learn(req.Hop)
 	l.end.heard(req.Hop)
 	l.hears(req)
-	if l == c.former && req.Method == msg.BYE && d == l.d && !c.st.ended {
+	switch {
+	case l == c.former && req.Method == msg.BYE && d == l.d && !c.st.ended:
 		c.in, c.inTx = req, tx
 		c.raise(evFormerBye)
 		return
+	case req.Method == msg.PRACK && l == c.a && !c.st.ended: // for any of its dialogs
+		c.pracked(l, tx, req)
+		return
+	case req.Method == msg.UPDATE && l == c.b && c.st.a == callerInviting && c.st.b == calleeRinging: // of any fork
+		l.choose(d)
 	}
 	if d != l.d || c.st.ended || !c.present(l) { // a fork that lost, an attempt that is over, somebody who was replaced
 		code := 481
@@ -289,7 +299,7 @@ func (c *Call) dispatch(l *leg, tx msg.ServerTx, req *msg.Message) {
 		c.passOn(l, tx, req)
 	case msg.OPTIONS:
 		c.send(tx, c.m.capabilities(req))
-	case msg.PRACK: // RFC 3262 3: no provisional of ours was reliable
+	case msg.PRACK: // RFC 3262 3: no provisional of ours was reliable on this leg
 		c.send(tx, c.reply(l, req, 481))
 	default:
 		c.send(tx, c.reply(l, req, 405, msg.Header{Name: "Allow", Value: allowFor(l.trunk)}))
@@ -321,6 +331,9 @@ func (c *Call) hungUp(l *leg, tx msg.ServerTx, req *msg.Message) {
 		}
 		c.raise(evCallerBye)
 		return
+	}
+	if c.st.b == calleeUp && c.st.a == callerInviting { // its 200 waits for a PRACK
+		c.hunt.final(480, "", sbc.EndCalleeBye)
 	}
 	if c.st.b == calleeUp || c.st.b == calleeHeld {
 		c.rec.ended(sbc.EndCalleeBye, sbc.SideCallee, cause)
@@ -377,6 +390,7 @@ const (
 	reqRelay  // another request carried on
 	reqPing   // asks whether the peer is there
 	reqNotify // tells what became of a REFER
+	reqPRACK  // a PRACK of our own
 )
 
 // request is a request of ours under way.

@@ -53,11 +53,14 @@ const (
 	evStart             eventKind = iota // routing is done; next tells whether there is an attempt to make
 	evCancel                             // the caller's CANCEL
 	evAck                                // the caller's ACK of our 200
+	evPracked                            // the caller's PRACK of a reliable provisional response (RFC 3262)
+	evUnpracked                          // 64*T1 passed without it
 	evNoAck                              // 64*T1 passed without it, or its transport broke (RFC 3261 13.3.1.4)
 	evCallerBye                          // BYE from the caller
 	evCallerGone                         // our BYE to the caller was answered, or nobody answered it
 	evProvisional                        // 1xx from the callee
 	evAnswer                             // 2xx from the callee whose answer fits
+	evAnswerHeld                         // as evAnswer, but the caller has yet to send its PRACK for the answer it got before
 	evOffer                              // 2xx from the callee that carries the offer, to an INVITE without one
 	evUnusable                           // 2xx from the callee whose SDP is of no use
 	evFailed                             // final failure of the attempt, timeout, unreachable; next: another attempt may follow
@@ -136,9 +139,9 @@ func step(s state, e event, out []action) (state, []action) {
 		s, out = releaseCallee(s, out)
 	case evTaken:
 		s, out = taken(s, e, out)
-	case evCancel, evAck, evNoAck, evCallerBye, evCallerGone:
+	case evCancel, evAck, evPracked, evUnpracked, evNoAck, evCallerBye, evCallerGone:
 		s, out = stepCaller(s, e, out)
-	case evProvisional, evAnswer, evOffer, evUnusable, evFailed, evRungOut, evCalleeBye, evCalleeGone:
+	case evProvisional, evAnswer, evAnswerHeld, evOffer, evUnusable, evFailed, evRungOut, evCalleeBye, evCalleeGone:
 		s, out = stepCallee(s, e, out)
 	default:
 		s, out = stepTransfer(s, e, out)
@@ -157,6 +160,11 @@ func step(s state, e event, out []action) (state, []action) {
 func stepCaller(s state, e event, out []action) (state, []action) {
 	switch {
 	case e.kind == evCancel && s.a == callerInviting: // RFC 3261 9.2: 487 (edge answered the CANCEL itself)
+		s.a, out = callerOver, append(out, doRefuse)
+		return releaseCallee(s, out)
+	case e.kind == evPracked && s.a == callerInviting && s.b == calleeUp: // RFC 3262 3: only now may we say 200
+		s.a, out = callerAnswered, append(out, doAnswer)
+	case e.kind == evUnpracked && s.a == callerInviting: // RFC 3262 3
 		s.a, out = callerOver, append(out, doRefuse)
 		return releaseCallee(s, out)
 	case e.kind == evAck && s.a == callerAnswered: // RFC 3261 13.3.1.4
@@ -236,6 +244,8 @@ func stepWanted(s state, e event, out []action) (state, []action) {
 			return s, out
 		}
 		s.a, s.b, out = callerAnswered, calleeUp, append(out, doAck, doAnswer)
+	case evAnswerHeld: // RFC 3262 3: our 200 must wait
+		s.b, out = calleeUp, append(out, doAck)
 	case evOffer:
 		s.a, s.b, out = callerAnswered, calleeHeld, append(out, doAnswer)
 	case evUnusable: // RFC 3261 13.2.2.4: acknowledged, then released
@@ -263,7 +273,7 @@ func stepUnwanted(s state, e event, out []action) (state, []action) {
 
 // isAnswer tells whether the event is a 2xx of any kind.
 func isAnswer(e event) bool {
-	return e.kind == evAnswer || e.kind == evOffer || e.kind == evUnusable
+	return e.kind == evAnswer || e.kind == evAnswerHeld || e.kind == evOffer || e.kind == evUnusable
 }
 
 // next follows an attempt that is over: while the caller waits, with another one or with the final failure.

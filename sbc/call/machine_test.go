@@ -41,7 +41,7 @@ func possible(n node) []event {
 	}
 	switch n.s.a {
 	case callerInviting:
-		add(evCancel, evCallerBye)
+		add(evCancel, evCallerBye, evPracked, evUnpracked)
 	case callerAnswered, callerLeaving:
 		add(evAck, evNoAck, evCallerBye, evCancel)
 	case callerUp:
@@ -53,6 +53,9 @@ func possible(n node) []event {
 	}
 	if n.g.invited {
 		add(evProvisional, evAnswer, evOffer, evUnusable, evFailed, evRungOut)
+		if n.s.a == callerInviting || n.s.a == callerOver { // a PRACK may be owed
+			add(evAnswerHeld)
+		}
 	}
 	if n.g.dialog {
 		add(evCalleeBye, evAnswer)
@@ -99,6 +102,9 @@ func observe(t *testing.T, n node, e event, to state, out []action) node {
 			g.left--
 			g.invited, g.heard, g.byeB = true, false, 0
 		case doAnswer, doRefuse:
+			if e.kind == evAnswerHeld {
+				fault("the answer did not wait for the PRACK (RFC 3262 3)")
+			}
 			if g.finals++; g.finals > 1 {
 				fault("two final answers to the caller")
 			}
@@ -194,8 +200,8 @@ func TestMachineWalk(t *testing.T) {
 				plain++
 			}
 		}
-		if plain != 17 || len(states) != 99 {
-			t.Errorf("%d states were reached, %d without a transfer: the picture in doc.go has 99 and 17", len(states), plain)
+		if plain != 18 || len(states) != 100 {
+			t.Errorf("%d states were reached, %d without a transfer: the picture in doc.go has 100 and 18", len(states), plain)
 		}
 	}
 	checkWayOut(t, ways, edges)
@@ -206,6 +212,8 @@ func inevitable(n node, e event) bool {
 	switch e.kind {
 	case evStart, evNoAck, evCallerGone, evCalleeGone:
 		return true
+	case evUnpracked: // 64*T1 without the PRACK that the answer waits for
+		return n.s.a == callerInviting && n.s.b == calleeUp
 	case evRungOut: // the ring timer runs from the first provisional on
 		return n.s.b == calleeRinging
 	case evFailed: // Timer B, no response, or the guard of a CANCEL
@@ -264,6 +272,13 @@ func TestMachineOrders(t *testing.T) {
 		{"callee hangs up before the caller's ACK",
 			[]event{{kind: evStart, next: true}, {kind: evAnswer}, {kind: evCalleeBye}, {kind: evAck}, {kind: evCallerGone}},
 			[]action{doTry, doAck, doAnswer, doOKCallee, doByeCaller, doEnd}},
+		{"the 200 waits for a PRACK",
+			[]event{{kind: evStart, next: true}, {kind: evProvisional}, {kind: evAnswerHeld}, {kind: evPracked}, {kind: evAck}, {kind: evCallerBye},
+				{kind: evCalleeGone}},
+			[]action{doTry, doRing, doAck, doAnswer, doOKCaller, doByeCallee, doEnd}},
+		{"the PRACK never comes",
+			[]event{{kind: evStart, next: true}, {kind: evProvisional}, {kind: evAnswerHeld}, {kind: evUnpracked}, {kind: evCalleeGone}},
+			[]action{doTry, doRing, doAck, doRefuse, doByeCallee, doEnd}},
 		{"two BYEs cross",
 			[]event{{kind: evStart, next: true}, {kind: evAnswer}, {kind: evAck}, {kind: evCallerBye}, {kind: evCalleeBye}, {kind: evCalleeGone}},
 			[]action{doTry, doAck, doAnswer, doOKCaller, doByeCallee, doOKCallee, doEnd}},

@@ -123,7 +123,7 @@ func (m *Manager) options(tx msg.ServerTx, req *msg.Message) {
 
 // capabilities is the 200 to OPTIONS.
 func (m *Manager) capabilities(req *msg.Message) *msg.Message {
-	if bad := unsupported(req, optionTimer); bad != "" {
+	if bad := unsupported(req, optionTimer, optionReliable); bad != "" {
 		res := m.response(req, 420)
 		res.Append("Unsupported", bad)
 		return res
@@ -132,7 +132,7 @@ func (m *Manager) capabilities(req *msg.Message) *msg.Message {
 	res.Append("Allow", allow())
 	res.Append("Accept", accepted)
 	res.Append("Accept-Encoding", "identity")
-	res.Append("Supported", optionTimer)
+	res.Append("Supported", optionTimer+", "+optionReliable)
 	return res
 }
 

@@ -182,6 +182,7 @@ const (
 	timerRetry                    // a session change refused with 491 (RFC 3261 14.1)
 	timerPropose                  // a change of ours that waits for its next try
 	timerKeep                     // refresh or expiry of a session timer, whichever is first
+	timerAssure                   // a reliable provisional response without its PRACK (RFC 3262 3)
 	timerCount
 )
 

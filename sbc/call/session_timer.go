@@ -223,10 +223,14 @@ func (c *Call) refresh(l *leg) {
 
 // extensions lists those that a peer of a leg may demand.
 func (c *Call) extensions(l *leg) []string {
-	if c.snap.Signalling(l.trunk).SessionTimer == sbc.SessionTimerOff {
-		return nil
+	p, have := c.snap.Signalling(l.trunk), make([]string, 0, 2)
+	if p.SessionTimer != sbc.SessionTimerOff {
+		have = append(have, optionTimer)
 	}
-	return []string{optionTimer}
+	if p.ReliableProvisional != sbc.ReliableOff {
+		have = append(have, optionReliable)
+	}
+	return have
 }
 
 // small is 422, with the least interval that we accept (RFC 4028 6).

@@ -1,10 +1,12 @@
 package call
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"strconv"
 
 	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/dialog"
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
@@ -28,6 +30,9 @@ type update struct {
 	out      *request
 	phase    phase
 	tries    int
+	// as is the method it is carried on by, "" for its own; rack is what a PRACK acknowledges (RFC 3262 7.2).
+	as   msg.Method
+	rack string
 	// own is set for a change of ours, which comes from no leg.
 	own *proposal
 }
@@ -77,7 +82,7 @@ func (c *Call) yield(l *leg) {
 // glare gives the code with which a change is refused for now, 0 if it may go on.
 func (c *Call) glare(l *leg, method msg.Method) int {
 	switch {
-	case c.st.a == callerUp && c.st.b == calleeUp:
+	case c.st.a == callerUp && c.st.b == calleeUp, c.open(c.other(l)):
 	case c.st.a == callerInviting && l == c.a: // RFC 3261 14.2, RFC 3311 5.2: its INVITE's offer is not answered
 		return 500
 	case c.st.a == callerInviting, c.st.a == callerAnswered: // RFC 3261 14.2: our INVITE, or the ACK of one, is under way
@@ -113,28 +118,46 @@ func (c *Call) begin(u *update) {
 		}
 		u.x, body = x, x.Offer()
 	}
-	r := c.carryOn(u.from, u.to, u.req, reqChange)
-	r.contact, r.up = true, u
+	method := c.carriedBy(u)
+	r := c.carryAs(method, u.from, u.to, u.to.d, u.req)
+	r.kind, r.contact, r.up = reqChange, method != msg.PRACK, u
+	if u.rack != "" {
+		r.req.Append("RAck", u.rack)
+	}
 	r.req.Append("Allow", allowFor(u.to.trunk))
 	if body != nil {
 		r.req.SetBody(accepted, body)
 	}
-	c.askTimer(u.to, r.req)
+	if c.st.a != callerInviting { // before that the INVITE speaks of it
+		c.askTimer(u.to, r.req)
+	}
 	u.out = r
 	r.send(u.to.d.Target(), msg.Timers{})
 }
 
+// carriedBy gives the method by which a change is carried on: its own, but a re-INVITE to a peer that takes no UPDATE.
+func (c *Call) carriedBy(u *update) msg.Method {
+	method := cmp.Or(u.as, u.req.Method)
+	if method == msg.UPDATE && u.to.updates == answerNo && c.settled(u.to) {
+		return msg.INVITE
+	}
+	return method
+}
+
 // carryOn builds the request on one leg that stands for a request on the other.
 func (c *Call) carryOn(from, to *leg, in *msg.Message, kind requestKind) *request {
-	method := in.Method
-	if kind == reqChange && method == msg.UPDATE && to.updates == answerNo && c.settled(to) {
-		method = msg.INVITE
-	}
-	req := to.d.Request(method)
+	r := c.carryAs(in.Method, from, to, to.d, in)
+	r.kind = kind
+	return r
+}
+
+// carryAs is carryOn by another method, or in another of the leg's dialogs.
+func (c *Call) carryAs(method msg.Method, from, to *leg, d *dialog.Dialog, in *msg.Message) *request {
+	req := d.Request(method)
 	if in.MaxForwards >= 0 {
 		req.SetMaxForwards(max(0, in.MaxForwards-1))
 	}
-	r := &request{c: c, leg: to, kind: kind, req: req}
+	r := &request{c: c, leg: to, req: req}
 	r.pass(c.snap.Header.Request(in, c.flow(from, to)))
 	c.own(req)
 	return r
@@ -208,7 +231,10 @@ func (c *Call) changed(u *update, r *request, res *msg.Message) {
 	u.to.d.Refresh(res)
 	u.to.d.Learn(res.Hop)
 	u.to.hears(res)
-	c.timerAgreed(u.to, r.req, res)
+	early := c.st.a == callerInviting
+	if !early {
+		c.timerAgreed(u.to, r.req, res)
+	}
 	body, _ := sessionBody(res)
 	var answer []byte
 	var err error
@@ -231,14 +257,20 @@ func (c *Call) changed(u *update, r *request, res *msg.Message) {
 		c.next()
 		return
 	}
-	u.from.d.Refresh(u.req)
 	out := c.reply(u.from, u.req, 200)
-	out.Append("Contact", u.tx.Local().Contact(u.from.user))
+	if u.req.Method != msg.PRACK {
+		u.from.d.Refresh(u.req)
+		out.Append("Contact", u.tx.Local().Contact(u.from.user))
+	}
 	out.Append("Allow", allowFor(u.from.trunk))
 	c.passTo(out, res, u.to, u.tx)
 	out.SetBody(accepted, answer)
-	c.answerTimer(u.from, u.req, out)
-	c.keep()
+	if early {
+		c.reanswered()
+	} else {
+		c.answerTimer(u.from, u.req, out)
+		c.keep()
+	}
 	u.phase = phaseAck
 	c.send(u.tx, out)
 	if u.req.Method != msg.INVITE {
@@ -307,6 +339,10 @@ func (c *Call) lost(l *leg) {
 	if c.st.ended {
 		return
 	}
+	if c.st.a == callerInviting { // an early dialog: what becomes of it, the INVITE's final answer tells
+		c.next()
+		return
+	}
 	c.rec.ended(sbc.EndError, l.side, causeRecovery)
 	c.stop(stopOrder{reason: sbc.EndError, text: "dialog lost"})
 }
@@ -337,7 +373,7 @@ func (c *Call) retry() {
 		return
 	}
 	c.parked = nil
-	if c.st.a != callerUp || c.st.b != calleeUp {
+	if (c.st.a != callerUp || c.st.b != calleeUp) && !c.open(u.to) {
 		c.refuseUpdate(u, 481)
 		return
 	}
