@@ -99,7 +99,7 @@ func TestProtocolAnswers(t *testing.T) {
 		{"REGISTER", "REGISTER", nil, 405, "Allow", "INVITE"},
 		{"SUBSCRIBE", "SUBSCRIBE", nil, 405, "Allow", "INVITE"},
 		{"INFO outside a dialog", "INFO", nil, 405, "Allow", "INVITE"},
-		{"INVITE demands", "INVITE", []string{"Require: 100rel, foo"}, 420, "Unsupported", "100rel, foo"},
+		{"INVITE demands", "INVITE", []string{"Require: 100rel, foo"}, 420, "Unsupported", "foo"},
 		{"INVITE at its last hop", "INVITE", []string{"Max-Forwards: 0"}, 483, "", ""},
 		{"BYE of an unknown dialog", "BYE", []string{"To: <sip:x@y>;tag=nobody"}, 481, "", ""},
 		{"INVITE of an unknown dialog", "INVITE", []string{"To: <sip:x@y>;tag=nobody"}, 481, "", ""},
