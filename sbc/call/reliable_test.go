@@ -60,7 +60,7 @@ func TestReliableCallee(t *testing.T) {
 		a := w.caller()
 		in := a.invite(sdp(callerIP, 4000))
 		out := w.wire.next(msg.INVITE)
-		if out.req.Get("Supported") != "100rel" || out.req.Has("Require") || !strings.Contains(out.req.Get("Allow"), "PRACK") {
+		if !asks(out.req, "Supported", "100rel") || out.req.Has("Require") || !strings.Contains(out.req.Get("Allow"), "PRACK") {
 			t.Fatalf("%s", out.req.AppendTo(nil))
 		}
 		out.reliably(776, 180)

@@ -62,7 +62,7 @@ func TestTimerRefreshedByUs(t *testing.T) {
 				wantHeader(t, ok, "Session-Expires", "90;refresher=uas")
 				wantHeader(t, ok, "Require", "timer")
 				wantHeader(t, out.req, "Session-Expires", "")
-				wantHeader(t, out.req, "Supported", "timer")
+				wantHeader(t, out.req, "Supported", "timer, 100rel")
 				for range 3 {
 					time.Sleep(45*time.Second - time.Millisecond)
 					w.wire.none(method)
@@ -302,7 +302,7 @@ func TestTimerOff(t *testing.T) {
 		a := w.caller()
 		in := a.invite(sdp(callerIP, 4000), supported, "Session-Expires: 90")
 		out := w.wire.next(msg.INVITE)
-		wantHeader(t, out.req, "Supported", "")
+		wantHeader(t, out.req, "Supported", "100rel")
 		out.reply(200, sdp(calleeIP, 5000), "Session-Expires: 90;refresher=uac")
 		ok := in.want(200)
 		wantHeader(t, ok, "Session-Expires", "")
