@@ -93,9 +93,7 @@ func (c *Call) accepted(r *request, res *msg.Message) {
 func (c *Call) negotiate(l *leg, res *msg.Message) (kind eventKind, ok bool) {
 	body, ok := sessionBody(res)
 	f := l.forkOf(l.d)
-	if f != nil && ok && (f.agreed || body == nil) { // RFC 3261 13.2.1: the first answer counts
-		body = f.sdp
-	}
+	body = l.firstAnswer(body)
 	switch {
 	case !ok:
 		return 0, false

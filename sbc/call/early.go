@@ -47,6 +47,24 @@ func (l *leg) forkOf(d *dialog.Dialog) *fork {
 	return nil
 }
 
+// heardFrom keeps the answer of a provisional response, for a 2xx that has none.
+func (l *leg) heardFrom(d *dialog.Dialog, res *msg.Message, rseq uint32) {
+	if body, _ := sessionBody(res); body != nil && d != nil {
+		if f := l.early(d); !f.agreed {
+			f.sdp, f.agreed = body, rseq != 0
+		}
+	}
+}
+
+// firstAnswer gives the SDP that counts where a 2xx has come: of the answers in a dialog the first reliable one (RFC 3261 13.2.1).
+// Devices are found that think the SDP of an unreliable 183 was enough.
+func (l *leg) firstAnswer(body []byte) []byte {
+	if f := l.forkOf(l.d); f != nil && (f.agreed || body == nil) {
+		return f.sdp
+	}
+	return body
+}
+
 // earlySDP gives what the caller shall see of a provisional response's SDP. With an INVITE without an offer that is the callee's
 // offer, x, if it came reliably and the caller can answer it in a PRACK.
 func (c *Call) earlySDP(res *msg.Message, theirs uint32) (sdp []byte, x Exchange) {

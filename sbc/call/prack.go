@@ -14,7 +14,7 @@ import (
 // offerReliable says in our INVITE what the leg's mode and the caller allow. Where the callee would have to make the offer, it may
 // do so reliably only if the caller can answer in a PRACK.
 func (c *Call) offerReliable(req *msg.Message, l *leg) {
-	can := c.hunt.offer != nil || c.a.assurance != assureNever
+	can := c.hunt.offer != nil || c.tr != nil && c.tr.target == l || c.a.assurance != assureNever
 	switch mode := c.reliability(l); {
 	case mode == sbc.ReliableRequire, mode == sbc.ReliablePass && c.a.assurance == assureAlways:
 		req.Append("Require", optionReliable)

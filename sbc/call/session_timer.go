@@ -270,7 +270,7 @@ func (c *Call) askAgain(r *request, res *msg.Message) bool {
 	}
 	req := *r.req
 	req.Headers = slices.Clone(req.Headers)
-	for _, name := range []string{"Via", "Supported", "Session-Expires", "Min-SE"} {
+	for _, name := range []string{"Via", "Supported", "Require", "Session-Expires", "Min-SE"} {
 		req.Remove(name)
 	}
 	req.SetCSeq(req.CSeq.Seq+1, msg.INVITE)
@@ -279,6 +279,7 @@ func (c *Call) askAgain(r *request, res *msg.Message) bool {
 	}
 	r.detached = true
 	c.askTimer(l, &req)
+	c.offerReliable(&req, l)
 	l.invite, l.inviteSeq = again, req.CSeq.Seq
 	c.sendInvite(again, &c.hunt.plan[c.hunt.next-1])
 	return true

@@ -253,7 +253,7 @@ func TestTimer422(t *testing.T) {
 		out := w.wire.next(msg.INVITE)
 		wantHeader(t, out.req, "Session-Expires", "900")
 		wantHeader(t, out.req, "Min-SE", "900")
-		wantHeader(t, out.req, "Supported", "timer")
+		wantHeader(t, out.req, "Supported", "timer, 100rel")
 		if out.req.CallID != first.req.CallID || out.req.From.Tag() != first.req.From.Tag() || out.req.CSeq.Seq != first.req.CSeq.Seq+1 ||
 			len(out.req.GetAll("Via")) != 1 || len(out.req.Body) == 0 || out.req.From.URI.Host != first.req.From.URI.Host {
 			t.Fatalf("%s", out.req.AppendTo(nil))

@@ -109,7 +109,11 @@ func (c *Call) targetResponse(r *request, res *msg.Message) {
 			c.arm(timerRing, time.Duration(l.trunk.RingTimeoutS)*time.Second)
 		}
 		if res.Status > 100 {
-			l.fork(res)
+			d := l.fork(res)
+			if !c.inOrder(l, d, res) {
+				return
+			}
+			l.heardFrom(d, res, c.reliableSeq(l, res))
 			a := &c.hunt.attempts[l.attempt-1]
 			a.RemoteAddress = addr(res.Hop.Remote)
 			if a.ProgressAt == nil {
@@ -146,6 +150,7 @@ func (c *Call) targetAccepted(t *transfer, r *request, res *msg.Message) {
 	}
 	c.session.Signalling(l.party, res.Hop.Remote.Addr())
 	body, ok := sessionBody(res)
+	body = l.firstAnswer(body)
 	if ok && body != nil {
 		if _, err := t.x.Answer(body); err != nil {
 			c.m.o.Log.Debug("answer of the target not taken", "call_id", c.id, "error", err)
