@@ -14,7 +14,7 @@ func (c *Call) legRecords() []sbc.CDRLeg {
 			legs = append(legs, c.legRecord(l))
 		}
 	}
-	if len(legs) <= 2 && c.transfers == 0 {
+	if len(c.rec.legs) == 0 {
 		return legs
 	}
 	slices.SortStableFunc(legs, func(x, y sbc.CDRLeg) int {

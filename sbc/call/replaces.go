@@ -3,6 +3,7 @@ package call
 import (
 	"errors"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/sallyport/sallyport/sbc/admit"
@@ -116,7 +117,7 @@ func (c *Call) postReplace(e *endpoint, who identify.Caller, tx msg.ServerTx, re
 func (c *Call) replaced(e *endpoint, who identify.Caller, tx msg.ServerTx, req *msg.Message, r replaces) (int, []msg.Header) {
 	l := e.leg
 	offer, ok := sessionBody(req)
-	bad := unsupported(req)
+	bad := unsupported(req, optionTimer)
 	switch {
 	case e.owner() != c || c.st.ended || !c.present(l) || !r.names(l.d) && !e.knows(r):
 		return 481, nil
@@ -139,6 +140,9 @@ func (c *Call) replaced(e *endpoint, who identify.Caller, tx msg.ServerTx, req *
 	}
 	if n.accept(req) != nil {
 		return 400, nil
+	}
+	if least, small := c.timerTooSmall(n, req); small {
+		return 422, []msg.Header{{Name: "Min-SE", Value: strconv.Itoa(least)}}
 	}
 	if v := c.takePlace(n, admit.In); !v.OK {
 		return v.Code, nil
@@ -168,8 +172,13 @@ func (c *Call) listen(n *leg, tx msg.ServerTx, req *msg.Message) {
 // offerTarget offers what the sender of the INVITE says to the side that stays.
 func (c *Call) offerTarget(t *transfer) {
 	offer, _ := sessionBody(t.invite)
-	p := &proposal{leg: t.kept, offer: func() (Exchange, error) { return c.session.Offer(t.target.party, t.kept.party, offer) }}
+	p := &proposal{leg: t.kept, offer: func() (Exchange, error) {
+		x, err := c.session.Offer(t.target.party, t.kept.party, offer)
+		t.offered = err == nil
+		return x, err
+	}}
 	p.done = func(err error) {
+		t.offered = err == nil
 		if c.tr != t {
 			return
 		}
@@ -196,6 +205,7 @@ func (c *Call) answerTarget(t *transfer) {
 	out.Append("Contact", t.tx.Local().Contact(t.target.user))
 	out.Append("Allow", allowFor(t.target.trunk))
 	out.SetBody(accepted, t.answer)
+	c.answerTimer(t.target, t.invite, out)
 	c.send(t.tx, out)
 	t.target.d.Confirm()
 }
@@ -206,7 +216,7 @@ func (c *Call) refuseTarget(t *transfer) {
 		t.code = 487
 	}
 	c.send(t.tx, c.reply(t.target, t.invite, t.code))
-	if stays(c.st) && c.present(t.old) && c.tr == t {
+	if t.offered && stays(c.st) && c.present(t.old) {
 		c.introduce(t.old, t.kept)
 	}
 }

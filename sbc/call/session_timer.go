@@ -264,8 +264,11 @@ func (c *Call) refreshed(l *leg, tx msg.ServerTx, req *msg.Message) bool {
 
 // askAgain sends the INVITE of an attempt once more after a 422, with the interval that it asks for (RFC 4028 7.3).
 func (c *Call) askAgain(r *request, res *msg.Message) bool {
-	l, wanted := r.leg, c.st.b == calleeCalling || c.st.b == calleeRinging
-	if res.Status != 422 || r.again >= maxRetries || !wanted || len(c.hunt.plan) == 0 || !c.longer(l, r.req, res) {
+	l, wanted, plan, next := r.leg, c.st.b == calleeCalling || c.st.b == calleeRinging, c.hunt.plan, c.hunt.next
+	if t := c.tr; t != nil && l == t.target {
+		wanted, plan, next = c.st.t == targetCalling || c.st.t == targetRinging, t.plan, t.next
+	}
+	if res.Status != 422 || r.again >= maxRetries || !wanted || len(plan) == 0 || !c.longer(l, r.req, res) {
 		return false
 	}
 	req := *r.req
@@ -281,7 +284,7 @@ func (c *Call) askAgain(r *request, res *msg.Message) bool {
 	c.askTimer(l, &req)
 	c.offerReliable(&req, l)
 	l.invite, l.inviteSeq = again, req.CSeq.Seq
-	c.sendInvite(again, &c.hunt.plan[c.hunt.next-1])
+	c.sendInvite(again, &plan[next-1])
 	return true
 }
 

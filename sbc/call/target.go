@@ -51,10 +51,7 @@ func (c *Call) launchTarget(t *transfer, at *route.Attempt) bool {
 	c.hunt.attempts[l.attempt-1].SIPCallID = r.req.CallID
 	c.hunt.tags = append(c.hunt.tags, l.tag)
 	c.m.calls.addTag(l.tag, l.end)
-	ring := time.Duration(trunk.RingTimeoutS) * time.Second
-	r.send(msg.Target{
-		Host: at.Address, Port: at.Port, Transport: at.Transport, Interfaces: c.snap.InterfacesOf(at.RealmID),
-	}, msg.Timers{NoResponse: time.Duration(trunk.NoResponseTimeoutMS) * time.Millisecond, C: max(msg.DefaultC, ring+5*time.Second)})
+	c.sendInvite(r, at)
 	return true
 }
 
@@ -98,7 +95,9 @@ func (c *Call) targetResponse(r *request, res *msg.Message) {
 		c.targetAccepted(t, r, res)
 	case r.done:
 	case res.Status >= 300:
-		r.done = true
+		if r.done = true; c.askAgain(r, res) {
+			return
+		}
 		c.disarm(timerRing)
 		c.disarm(timerGuard)
 		c.hunt.attempts[l.attempt-1].RemoteAddress = addr(res.Hop.Remote)
@@ -149,6 +148,7 @@ func (c *Call) targetAccepted(t *transfer, r *request, res *msg.Message) {
 		return
 	}
 	c.session.Signalling(l.party, res.Hop.Remote.Addr())
+	c.timerAgreed(l, r.req, res)
 	body, ok := sessionBody(res)
 	body = l.firstAnswer(body)
 	if ok && body != nil {

@@ -39,7 +39,9 @@ type transfer struct {
 	invite *msg.Message
 	tx     msg.ServerTx
 	answer []byte
-	asked  *askedLeg
+	// offered tells that the side that stays was offered the media of that INVITE, and has not refused.
+	offered bool
+	asked   *askedLeg
 }
 
 // maxTransfers bounds how often the sides of one call may be replaced.
@@ -253,6 +255,7 @@ func (c *Call) join(t *transfer) {
 	if t.asked != nil { // it was told of somebody else, too
 		c.introduce(t.kept, l)
 	}
+	c.keep()
 }
 
 // introduce tells the peer of one leg of the media of the other's.
