@@ -2,7 +2,6 @@ package call
 
 import (
 	"cmp"
-	"time"
 
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/header"
@@ -57,20 +56,9 @@ func (c *Call) answerCaller() {
 	c.final = true
 	c.a.d.Confirm()
 	c.session.Answered()
-	if d := c.maxDuration(); d > 0 {
-		c.arm(timerMax, d)
-	}
+	c.limitDuration()
 	c.keep()
 	c.slim()
-}
-
-// maxDuration is the shorter of what both trunks allow.
-func (c *Call) maxDuration() time.Duration {
-	longest := c.a.trunk.MaxCallDurationS
-	if t := c.b.trunk; t != nil {
-		longest = shortest(longest, t.MaxCallDurationS)
-	}
-	return time.Duration(longest) * time.Second
 }
 
 // slim lets go of what an answered call needs no more: the messages of its setup live on as bytes in its ladder.

@@ -55,6 +55,7 @@ type Call struct {
 
 	rel       *reliable
 	rec       record
+	longest   int           // how long it may last from the answer in seconds, if the API said so
 	shown     sbc.CallState // as the gauge of states counts it
 	final     bool          // the caller's INVITE has its final answer
 	forgotten bool          // out of the registry

@@ -37,6 +37,7 @@ type record struct {
 	media        []sbc.StreamStats
 	egress, sent string
 	links        []string
+	variables    map[string]string
 }
 
 // begin notes what the INVITE says; caller is the number that its trunk is believed.
@@ -81,7 +82,7 @@ func (c *Call) cdr() *sbc.CDR {
 		FinalCode: r.finalCode, FinalReason: r.finalReason, Q850Cause: r.cause,
 		ConfigRevision: c.snap.Revision, RuleID: c.decision.plan.RuleID,
 		Attempts: c.hunt.attempts, ProgressAt: when(r.progressAt), AnsweredAt: when(r.answeredAt), LastMediaAt: when(r.lastMedia),
-		Media: []sbc.StreamStats{},
+		Media: []sbc.StreamStats{}, Variables: r.variables,
 	}
 	if d.Attempts == nil {
 		d.Attempts = []sbc.CDRAttempt{}

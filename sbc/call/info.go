@@ -2,6 +2,7 @@ package call
 
 import (
 	"cmp"
+	"time"
 
 	"github.com/sallyport/sallyport/sbc"
 )
@@ -103,6 +104,7 @@ func (c *Call) shows() sbc.CallInfo {
 		i.Transfer = c.tr.stage
 	}
 	i.LinkedCallIDs = c.rec.links
+	i.MaxDurationS, i.Variables, i.Held = int(c.maxDuration()/time.Second), c.rec.variables, c.heldSides()
 	return i
 }
 

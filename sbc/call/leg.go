@@ -43,6 +43,8 @@ type leg struct {
 	// what is known of the dialogs before the 2xx.
 	assurance assurance
 	earlies   []*fork
+	// held says that the peer was told not to send, paused that the API wants it so.
+	held, paused bool
 	// place is the leg's on its trunk, nil before and after.
 	place *admit.Place
 	// number is that of a peer who came later than the call; role, joined and toll are set on legs that took part in a transfer: toll

@@ -168,6 +168,11 @@ func (x *exchange) done() {
 		x.s.pending--
 	}
 }
+func (s *session) Held(p *media.Party) bool {
+	told := s.told[p]
+	i := bytes.LastIndex(told, []byte("a=")) // what is turned has its direction at the end
+	return i >= 0 && (bytes.HasPrefix(told[i:], []byte("a=sendonly")) || bytes.HasPrefix(told[i:], []byte("a=inactive")))
+}
 func (s *session) Drop(p *media.Party) { s.e.bomb.tick(); delete(s.parties, p); s.dropped++ }
 func (s *session) Answered()           { s.e.bomb.tick(); s.answered = true }
 func (s *session) Stats() []media.StreamStats {

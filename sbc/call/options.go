@@ -45,6 +45,8 @@ type Session interface {
 	Reoffer(from, to *media.Party) (Exchange, error)
 	Renew(to *media.Party, d media.Direction) (Exchange, error)
 	Take(p *media.Party, from Session) error
+	// Held tells whether a party was told not to send on any line.
+	Held(p *media.Party) bool
 	Drop(p *media.Party)
 	Answered()
 	Stats() []media.StreamStats

@@ -85,9 +85,12 @@ func (c *Call) settled(l *leg) bool {
 // advance sends the first change of ours whose turn it is. While a peer's own change waits after a 491 there is none: both peers
 // have a request of theirs under way and would refuse ours (RFC 3261 14.2).
 func (c *Call) advance() {
-	if c.up != nil || c.parked != nil {
-		return
+	for c.up == nil && c.parked == nil && c.advanceOne() {
 	}
+}
+
+// advanceOne takes one change off the queue; false if none may be sent now.
+func (c *Call) advanceOne() bool {
 	t := now()
 	var soonest time.Time
 	for i, p := range c.proposals {
@@ -98,12 +101,13 @@ func (c *Call) advance() {
 		default:
 			c.proposals = slices.Delete(c.proposals, i, i+1)
 			c.offerOwn(p)
-			return
+			return true
 		}
 	}
 	if !soonest.IsZero() && c.timers.t[timerPropose] == nil {
 		c.arm(timerPropose, soonest.Sub(t))
 	}
+	return false
 }
 
 // offerOwn sends a change of ours.
@@ -221,6 +225,9 @@ func (c *Call) agreed(u *update, r *request, res *msg.Message) {
 		c.endUpdate(u)
 	}
 	c.up = nil
+	if err == nil {
+		c.noteHold()
+	}
 	u.own.finish(err)
 	c.keep()
 	c.next()

@@ -270,6 +270,8 @@ func (c *Call) changed(u *update, r *request, res *msg.Message) {
 	} else {
 		c.answerTimer(u.from, u.req, out)
 		c.keep()
+		c.noteHold()
+		c.holdAgain()
 	}
 	u.phase = phaseAck
 	c.send(u.tx, out)
@@ -290,6 +292,8 @@ func (c *Call) updateAcked(ack *msg.Message) {
 				u.x.Reject()
 			}
 			u.out.ackBody = answer
+			c.noteHold()
+			c.holdAgain()
 		} else {
 			u.x.Reject()
 		}
