@@ -8,7 +8,7 @@ import (
 	"github.com/sallyport/sallyport/sbc"
 )
 
-// auditPatience bounds how long the record of a hang-up waits for the store. The call is gone by then.
+// auditPatience bounds how long the audit event of what was done to calls waits for the store.
 const auditPatience = 5 * time.Second
 
 // ListCalls serves the list of calls in progress.
@@ -72,33 +72,6 @@ func (s *server) call(ctx context.Context, id string) (sbc.CallInfo, error) {
 
 func noCall(id string) error {
 	return sbc.Errorf(sbc.CodeNotFound, "there is no call %s in progress", clip(id))
-}
-
-// HangUpCall releases a call. The call goes first and the audit event after: who cuts a call whose credit is used up must succeed
-// while the store is away.
-func (s *server) HangUpCall(ctx context.Context, r gen.HangUpCallRequestObject) (gen.HangUpCallResponseObject, error) {
-	c := callerOf(ctx)
-	call, err := s.call(ctx, r.CallID)
-	if err != nil {
-		return nil, err
-	}
-	if value(r.Params.DryRun) {
-		return gen.HangUpCall204Response{}, nil
-	}
-	reason := value(r.Params.Reason)
-	if err := s.o.Calls.HangUp(ctx, call.ID, reason); err != nil {
-		return nil, err
-	}
-	e := c.event()
-	e.TenantID, e.ResourceID = call.TenantID, call.ID
-	e.After = map[string]any{"end_reason": string(sbc.EndAdmin), "reason": reason}
-	auditing, cancel := background(ctx, auditPatience)
-	defer cancel()
-	if err := s.o.Store.Update(auditing, func(tx sbc.Tx) error { return tx.Audit(e) }); err != nil {
-		s.log.Error("api: hang-up not in the audit log",
-			"request_id", c.requestID, "actor", e.Actor, "source_ip", e.SourceIP, "call_id", call.ID, "error", err)
-	}
-	return gen.HangUpCall204Response{}, nil
 }
 
 // ListCallMessages shows the ladder of a call.

@@ -170,8 +170,11 @@ func (f *fixture) seed(doc *openapi3.T) {
 		}
 		for _, kind := range sbc.Kinds()[1:] {
 			r := f.fromExample(doc, kind)
-			if key, ok := r.(*sbc.APIKey); ok {
-				key.Hash = token.Sum("4b7d1f4a9c3e5826f1d07a4b9e2c6d87").String()
+			switch r := r.(type) {
+			case *sbc.APIKey:
+				r.Hash = token.Sum("4b7d1f4a9c3e5826f1d07a4b9e2c6d87").String()
+			case *sbc.Announcement:
+				r.Audio = make([]byte, r.DurationMS*bytesPerMS)
 			}
 			f.put(tx, r)
 		}
@@ -186,7 +189,7 @@ func (f *fixture) seed(doc *openapi3.T) {
 	other := call
 	other.ID, other.TenantID = "call_zz", f.ids[sbc.KindTenant]
 	f.calls.mu.Lock()
-	f.calls.calls, f.calls.hungUp = []sbc.CallInfo{call, other}, nil
+	f.calls.calls, f.calls.hungUp, f.calls.orders = []sbc.CallInfo{call, other}, nil, nil
 	f.calls.mu.Unlock()
 	record := sbc.CDR{ID: exampleID(doc, "CDRID"), CallID: call.ID, TenantID: sbc.DefaultTenantID, Node: "test",
 		StartedAt: f.m.now, EndedAt: f.m.now.Add(time.Minute), Disposition: sbc.DispositionAnswered, EndReason: sbc.EndCallerBye,

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -22,7 +23,8 @@ import (
 )
 
 // A POST with an Idempotency-Key is answered once; the answer is remembered in the transaction that made the resource, so that
-// there is never one without the other, and given again to a repetition. Only successes are remembered: a refused request may be
+// there is never one without the other, and given again to a repetition. What is done to calls cannot be rolled back: its answer is
+// remembered after it. Only successes are remembered: a refused request may be
 // corrected and sent again. The answer is sealed with the API key that got it, of which the store holds only a hash: the secret
 // of a new API key does not lie readable in the database.
 
@@ -108,24 +110,29 @@ func (s *server) replay(c echo.Context, who *caller, r *sbc.Reply) error {
 	return nil
 }
 
-// remember keeps the answer to a POST, in the transaction of what it made.
-func (s *server) remember(tx sbc.Tx, ch *change, tag, location string, body any) error {
-	if ch.c.retry == nil || !ch.kept() {
+// remember keeps the answer to a POST that has an Idempotency-Key, in the transaction of what it made or of its audit event. A nil
+// body is none.
+func (s *server) remember(tx sbc.Tx, c *caller, status int, header map[string]string, body any) error {
+	if c.retry == nil {
 		return nil
 	}
-	// As the generated code writes it, final newline included.
+	kept := map[string]string{}
+	maps.Copy(kept, header)
 	var raw bytes.Buffer
-	if err := json.NewEncoder(&raw).Encode(body); err != nil {
-		return fmt.Errorf("encode answer: %w", err)
+	if body != nil {
+		kept["Content-Type"] = "application/json"
+		// As the answer is written, final newline included.
+		if err := json.NewEncoder(&raw).Encode(body); err != nil {
+			return fmt.Errorf("encode answer: %w", err)
+		}
 	}
-	sealed, err := seal(ch.c, raw.Bytes())
+	sealed, err := seal(c, raw.Bytes())
 	if err != nil {
 		return err
 	}
 	err = tx.Remember(sbc.Reply{
-		Actor: ch.c.key.id, Key: ch.c.retry.key, Fingerprint: ch.c.retry.fingerprint, Status: http.StatusCreated,
-		Header: map[string]string{"Content-Type": "application/json", "ETag": tag, "Location": location},
-		Body:   sealed, CreatedAt: time.Now().UTC(),
+		Actor: c.key.id, Key: c.retry.key, Fingerprint: c.retry.fingerprint, Status: status, Header: kept, Body: sealed,
+		CreatedAt: time.Now().UTC(),
 	})
 	if err != nil && sbc.CodeOf(err) == sbc.CodeConflict {
 		// Another node was faster: what this one did is rolled back, a repetition gets the other's answer.

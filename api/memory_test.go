@@ -333,6 +333,9 @@ type live struct {
 	mu     sync.Mutex
 	calls  []sbc.CallInfo
 	hungUp []string
+	// orders are those that were carried out besides, in words; refuse is what the next one gets.
+	orders []string
+	refuse error
 }
 
 func (l *live) List(f sbc.CallFilter) []sbc.CallInfo {
@@ -370,6 +373,17 @@ func (l *live) HangUp(_ context.Context, id, reason string) error {
 		}
 	}
 	return sbc.Errorf(sbc.CodeNotFound, "no call %s", id)
+}
+
+func (l *live) HangUpAll(ctx context.Context, f sbc.CallFilter, reason string, dryRun bool) (ids []string, err error) {
+	f.Limit = 1000
+	for _, c := range l.List(f) {
+		ids = append(ids, c.ID)
+		if !dryRun {
+			err = l.HangUp(ctx, c.ID, reason)
+		}
+	}
+	return ids, err
 }
 
 func (l *live) Messages(id string) ([]sbc.TraceMessage, bool) {

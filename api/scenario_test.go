@@ -428,7 +428,7 @@ func TestHangUpWorksWhileTheStoreIsAway(t *testing.T) {
 	f.m.fail = sbc.Errorf(sbc.CodeUnavailable, "the store is away")
 	f.m.mu.Unlock()
 	f.do("DELETE", "/v1/calls/"+f.calls.calls[0].ID, "").is(204)
-	if !strings.Contains(f.logs.String(), "hang-up not in the audit log") {
+	if !strings.Contains(f.logs.String(), "is not in the audit log") {
 		t.Error("nothing in the log")
 	}
 	r := f.do("POST", "/v1/trunks", trunkBody(f, "x"))

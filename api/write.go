@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -67,7 +68,10 @@ func (s *server) create(ctx context.Context, w write) (view, error) {
 		if v, err = ch.seen(); err != nil {
 			return err
 		}
-		return s.remember(tx, ch, v.tag, v.location, v.body)
+		if !ch.kept() {
+			return nil
+		}
+		return s.remember(tx, ch.c, http.StatusCreated, map[string]string{"ETag": v.tag, "Location": v.location}, v.body)
 	})
 	if err == nil && ch.c.retry != nil {
 		return v, nil // exactly what a repetition will get

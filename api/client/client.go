@@ -2468,6 +2468,47 @@ type Fault struct {
 	Pointer *string `json:"pointer,omitempty"`
 }
 
+// HangUpCalls Which calls are to be hung up, and why.
+type HangUpCalls struct {
+	// All Every call that may be seen: must be true where no other field selects.
+	//
+	// Example: false
+	All *bool `json:"all,omitempty"`
+
+	// Callee Only calls to this number, as received.
+	//
+	// Example: +4989222
+	Callee *string `json:"callee,omitempty"`
+
+	// Caller Only calls of this caller, as received.
+	//
+	// Example: +4930111
+	Caller *string `json:"caller,omitempty"`
+
+	// EgressTrunkID Only calls that go to this trunk.
+	//
+	// Example: trk_06bq4v701dj35vhp6wmjaz4k38
+	EgressTrunkID *string `json:"egress_trunk_id,omitempty"`
+
+	// IngressTrunkID Only calls that came from this trunk.
+	//
+	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
+	IngressTrunkID *string `json:"ingress_trunk_id,omitempty"`
+
+	// Reason Why; it goes into the log and the audit event.
+	//
+	// Example: credit used up
+	Reason *string `json:"reason,omitempty"`
+
+	// State Only calls in this state.
+	State *CallState `json:"state,omitempty"`
+
+	// TenantID Only calls of this tenant. For system-wide keys; another key reaches its own tenant anyway.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+}
+
 // HeaderAction What a header rule does: one more line (`add`), one line in place of all (`set`), `remove` all lines or those that `pattern` fits, `rename` or `copy` to `to`, `replace` the pattern by the value in every line.
 //
 // Example: set
@@ -2687,6 +2728,14 @@ type Health struct {
 //
 // Example: pass
 type HoldMedia string
+
+// HungUpCalls The calls that are being released.
+type HungUpCalls struct {
+	// CallIds Their ids, in the order of beginning.
+	//
+	// Example: ["call_06bq4v700g1717mqckeca89sap"]
+	CallIds []string `json:"call_ids"`
+}
 
 // Identity A way to recognise that a request comes from a trunk. The longest network decides, then port, interface, transport and the longest tech prefix. Two trunks that could claim the same request equally are refused.
 type Identity struct {
@@ -6319,6 +6368,15 @@ type ListCallsParams struct {
 	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
 }
 
+// HangUpCallsParams defines parameters for HangUpCalls.
+type HangUpCallsParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // HangUpCallParams defines parameters for HangUpCall.
 type HangUpCallParams struct {
 	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
@@ -7597,6 +7655,9 @@ type UpdateAPIKeyApplicationMergePatchPlusJSONRequestBody = APIKeyPatch
 // ReplaceAPIKeyJSONRequestBody defines body for ReplaceAPIKey for application/json ContentType.
 type ReplaceAPIKeyJSONRequestBody = APIKeyWrite
 
+// HangUpCallsJSONRequestBody defines body for HangUpCalls for application/json ContentType.
+type HangUpCallsJSONRequestBody = HangUpCalls
+
 // CreateHeaderProfileJSONRequestBody defines body for CreateHeaderProfile for application/json ContentType.
 type CreateHeaderProfileJSONRequestBody = HeaderProfileWrite
 
@@ -8067,6 +8128,24 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/calls (the `ListCalls` operationId).
 	ListCalls(ctx context.Context, params *ListCallsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// HangUpCallsWithBody Hang up calls by filter
+	//
+	// All calls of this node for which every field given holds; `all` must be true where none is. Each call is looked at once more when it is ended.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/calls/hang-up (the `HangUpCalls` operationId).
+	HangUpCallsWithBody(ctx context.Context, params *HangUpCallsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// HangUpCalls Hang up calls by filter
+	//
+	// All calls of this node for which every field given holds; `all` must be true where none is. Each call is looked at once more when it is ended.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/calls/hang-up (the `HangUpCalls` operationId).
+	HangUpCalls(ctx context.Context, params *HangUpCallsParams, body HangUpCallsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// HangUpCall Hang up a call
 	//
@@ -9923,6 +10002,44 @@ func (c *Client) ListAuditEvents(ctx context.Context, params *ListAuditEventsPar
 // Corresponds with GET /v1/calls (the `ListCalls` operationId).
 func (c *Client) ListCalls(ctx context.Context, params *ListCallsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListCallsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// HangUpCallsWithBody Hang up calls by filter
+//
+// All calls of this node for which every field given holds; `all` must be true where none is. Each call is looked at once more when it is ended.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/calls/hang-up (the `HangUpCalls` operationId).
+func (c *Client) HangUpCallsWithBody(ctx context.Context, params *HangUpCallsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewHangUpCallsRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// HangUpCalls Hang up calls by filter
+//
+// All calls of this node for which every field given holds; `all` must be true where none is. Each call is looked at once more when it is ended.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/calls/hang-up (the `HangUpCalls` operationId).
+func (c *Client) HangUpCalls(ctx context.Context, params *HangUpCallsParams, body HangUpCallsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewHangUpCallsRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -14696,6 +14813,88 @@ func NewListCallsRequest(server string, params *ListCallsParams) (*http.Request,
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewHangUpCallsRequest calls the generic HangUpCalls builder with application/json body
+func NewHangUpCallsRequest(server string, params *HangUpCallsParams, body HangUpCallsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewHangUpCallsRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewHangUpCallsRequestWithBody constructs an http.Request for the HangUpCalls method, with any body, and a specified content type
+func NewHangUpCallsRequestWithBody(server string, params *HangUpCallsParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/calls/hang-up")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -25069,6 +25268,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/calls (the `ListCalls` operationId).
 	ListCallsWithResponse(ctx context.Context, params *ListCallsParams, reqEditors ...RequestEditorFn) (*ListCallsResponse, error)
 
+	// HangUpCallsWithBodyWithResponse Hang up calls by filter
+	//
+	// All calls of this node for which every field given holds; `all` must be true where none is. Each call is looked at once more when it is ended.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/calls/hang-up (the `HangUpCalls` operationId).
+	HangUpCallsWithBodyWithResponse(ctx context.Context, params *HangUpCallsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*HangUpCallsResponse, error)
+
+	// HangUpCallsWithResponse Hang up calls by filter
+	//
+	// All calls of this node for which every field given holds; `all` must be true where none is. Each call is looked at once more when it is ended.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/calls/hang-up (the `HangUpCalls` operationId).
+	HangUpCallsWithResponse(ctx context.Context, params *HangUpCallsParams, body HangUpCallsJSONRequestBody, reqEditors ...RequestEditorFn) (*HangUpCallsResponse, error)
+
 	// HangUpCallWithResponse Hang up a call
 	//
 	// Both sides get BYE, CANCEL or a final answer, whichever fits. The record says `end_reason: admin`.
@@ -27603,6 +27820,61 @@ func (r ListCallsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListCallsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// HangUpCallsResponse200Headers the declared response headers of an HTTP 200 response for HangUpCalls
+type HangUpCallsResponse200Headers struct {
+	IdempotencyReplayed *string
+}
+
+type HangUpCallsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *HungUpCalls
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *HangUpCallsResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r HangUpCallsResponse) GetJSON200() *HungUpCalls {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r HangUpCallsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r HangUpCallsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r HangUpCallsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r HangUpCallsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r HangUpCallsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -34444,6 +34716,36 @@ func (c *ClientWithResponses) ListCallsWithResponse(ctx context.Context, params 
 	return ParseListCallsResponse(rsp)
 }
 
+// HangUpCallsWithBodyWithResponse Hang up calls by filter
+//
+// All calls of this node for which every field given holds; `all` must be true where none is. Each call is looked at once more when it is ended.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/calls/hang-up (the `HangUpCalls` operationId).
+func (c *ClientWithResponses) HangUpCallsWithBodyWithResponse(ctx context.Context, params *HangUpCallsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*HangUpCallsResponse, error) {
+	rsp, err := c.HangUpCallsWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseHangUpCallsResponse(rsp)
+}
+
+// HangUpCallsWithResponse Hang up calls by filter
+//
+// All calls of this node for which every field given holds; `all` must be true where none is. Each call is looked at once more when it is ended.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/calls/hang-up (the `HangUpCalls` operationId).
+func (c *ClientWithResponses) HangUpCallsWithResponse(ctx context.Context, params *HangUpCallsParams, body HangUpCallsJSONRequestBody, reqEditors ...RequestEditorFn) (*HangUpCallsResponse, error) {
+	rsp, err := c.HangUpCalls(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseHangUpCallsResponse(rsp)
+}
+
 // HangUpCallWithResponse Hang up a call
 //
 // Both sides get BYE, CANCEL or a final answer, whichever fits. The record says `end_reason: admin`.
@@ -37866,6 +38168,52 @@ func ParseListCallsResponse(rsp *http.Response) (*ListCallsResponse, error) {
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseHangUpCallsResponse parses an HTTP response from a HangUpCallsWithResponse call
+func ParseHangUpCallsResponse(rsp *http.Response) (*HangUpCallsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &HangUpCallsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest HungUpCalls
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers HangUpCallsResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil

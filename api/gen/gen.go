@@ -2467,6 +2467,47 @@ type Fault struct {
 	Pointer *string `json:"pointer,omitempty"`
 }
 
+// HangUpCalls Which calls are to be hung up, and why.
+type HangUpCalls struct {
+	// All Every call that may be seen: must be true where no other field selects.
+	//
+	// Example: false
+	All *bool `json:"all,omitempty"`
+
+	// Callee Only calls to this number, as received.
+	//
+	// Example: +4989222
+	Callee *string `json:"callee,omitempty"`
+
+	// Caller Only calls of this caller, as received.
+	//
+	// Example: +4930111
+	Caller *string `json:"caller,omitempty"`
+
+	// EgressTrunkID Only calls that go to this trunk.
+	//
+	// Example: trk_06bq4v701dj35vhp6wmjaz4k38
+	EgressTrunkID *string `json:"egress_trunk_id,omitempty"`
+
+	// IngressTrunkID Only calls that came from this trunk.
+	//
+	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
+	IngressTrunkID *string `json:"ingress_trunk_id,omitempty"`
+
+	// Reason Why; it goes into the log and the audit event.
+	//
+	// Example: credit used up
+	Reason *string `json:"reason,omitempty"`
+
+	// State Only calls in this state.
+	State *CallState `json:"state,omitempty"`
+
+	// TenantID Only calls of this tenant. For system-wide keys; another key reaches its own tenant anyway.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+}
+
 // HeaderAction What a header rule does: one more line (`add`), one line in place of all (`set`), `remove` all lines or those that `pattern` fits, `rename` or `copy` to `to`, `replace` the pattern by the value in every line.
 //
 // Example: set
@@ -2686,6 +2727,14 @@ type Health struct {
 //
 // Example: pass
 type HoldMedia string
+
+// HungUpCalls The calls that are being released.
+type HungUpCalls struct {
+	// CallIds Their ids, in the order of beginning.
+	//
+	// Example: ["call_06bq4v700g1717mqckeca89sap"]
+	CallIds []string `json:"call_ids"`
+}
 
 // Identity A way to recognise that a request comes from a trunk. The longest network decides, then port, interface, transport and the longest tech prefix. Two trunks that could claim the same request equally are refused.
 type Identity struct {
@@ -6159,6 +6208,15 @@ type ListCallsParams struct {
 	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
 }
 
+// HangUpCallsParams defines parameters for HangUpCalls.
+type HangUpCallsParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // HangUpCallParams defines parameters for HangUpCall.
 type HangUpCallParams struct {
 	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
@@ -6246,6 +6304,9 @@ type ListLimitUsageParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// HangUpCallsJSONRequestBody defines body for HangUpCalls for application/json ContentType.
+type HangUpCallsJSONRequestBody = HangUpCalls
+
 // ExplainRoutingJSONRequestBody defines body for ExplainRouting for application/json ContentType.
 type ExplainRoutingJSONRequestBody = ExplainRequest
 
@@ -6278,6 +6339,9 @@ type ServerInterface interface {
 	// ListCalls List the calls in progress
 	// (GET /v1/calls)
 	ListCalls(ctx echo.Context, params ListCallsParams) error
+	// HangUpCalls Hang up calls by filter
+	// (POST /v1/calls/hang-up)
+	HangUpCalls(ctx echo.Context, params HangUpCallsParams) error
 	// HangUpCall Hang up a call
 	// (DELETE /v1/calls/{call_id})
 	HangUpCall(ctx echo.Context, callID CallID, params HangUpCallParams) error
@@ -6508,6 +6572,41 @@ func (w *ServerInterfaceWrapper) ListCalls(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListCalls(ctx, params)
+	return err
+}
+
+// HangUpCalls converts echo context to params.
+func (w *ServerInterfaceWrapper) HangUpCalls(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params HangUpCallsParams
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.HangUpCalls(ctx, params)
 	return err
 }
 
@@ -6916,6 +7015,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/calls/:call_id", wrapper.GetCall, options.OperationMiddlewares["getCall"]...)
 	router.GET(options.BaseURL+"/v1/calls/:call_id/media", wrapper.ListCallMedia, options.OperationMiddlewares["listCallMedia"]...)
 	router.GET(options.BaseURL+"/v1/calls/:call_id/messages", wrapper.ListCallMessages, options.OperationMiddlewares["listCallMessages"]...)
+	router.POST(options.BaseURL+"/v1/calls/hang-up", wrapper.HangUpCalls, options.OperationMiddlewares["hangUpCalls"]...)
 	router.GET(options.BaseURL+"/v1/cdrs", wrapper.ListCDRs, options.OperationMiddlewares["listCDRs"]...)
 	router.GET(options.BaseURL+"/v1/cdrs/:cdr_id", wrapper.GetCDR, options.OperationMiddlewares["getCDR"]...)
 	router.GET(options.BaseURL+"/v1/config/status", wrapper.GetConfigStatus, options.OperationMiddlewares["getConfigStatus"]...)
@@ -7167,6 +7267,39 @@ func (response ListCalls200JSONResponse) VisitListCallsResponse(w http.ResponseW
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HangUpCallsRequestObject struct {
+	Params HangUpCallsParams
+	Body   *HangUpCallsJSONRequestBody
+}
+
+type HangUpCallsResponseObject interface {
+	VisitHangUpCallsResponse(w http.ResponseWriter) error
+}
+
+type HangUpCalls200ResponseHeaders struct {
+	IdempotencyReplayed *string
+}
+
+type HangUpCalls200JSONResponse struct {
+	Body    HungUpCalls
+	Headers HangUpCalls200ResponseHeaders
+}
+
+func (response HangUpCalls200JSONResponse) VisitHangUpCallsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7508,6 +7641,9 @@ type StrictServerInterface interface {
 	// ListCalls List the calls in progress
 	// (GET /v1/calls)
 	ListCalls(ctx context.Context, request ListCallsRequestObject) (ListCallsResponseObject, error)
+	// HangUpCalls Hang up calls by filter
+	// (POST /v1/calls/hang-up)
+	HangUpCalls(ctx context.Context, request HangUpCallsRequestObject) (HangUpCallsResponseObject, error)
 	// HangUpCall Hang up a call
 	// (DELETE /v1/calls/{call_id})
 	HangUpCall(ctx context.Context, request HangUpCallRequestObject) (HangUpCallResponseObject, error)
@@ -7765,6 +7901,54 @@ func (sh *strictHandler) ListCalls(ctx echo.Context, params ListCallsParams) err
 		return err
 	} else if validResponse, ok := response.(ListCallsResponseObject); ok {
 		return validResponse.VisitListCallsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// HangUpCalls operation middleware
+func (sh *strictHandler) HangUpCalls(ctx echo.Context, params HangUpCallsParams) error {
+	var request HangUpCallsRequestObject
+
+	request.Params = params
+
+	var body HangUpCallsJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.HangUpCalls(ctx.Request().Context(), request.(HangUpCallsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "HangUpCalls")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(HangUpCallsResponseObject); ok {
+		return validResponse.VisitHangUpCallsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
