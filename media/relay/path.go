@@ -47,6 +47,12 @@ type Path struct {
 	Formats *Formats
 	// Map translates payload types; nil leaves them.
 	Map *PayloadMap
+	// Out, where it is set, fits RTP into what else its receiver hears.
+	Out *Outlet
+	// Digits, where it is set, hears the telephone-events.
+	Digits *Digits
+	// NoEvents keeps telephone-events from the receiver, which gets the digits in another way.
+	NoEvents bool
 	// Mask is the key under which texts in RTCP are replaced; 0 lets them pass.
 	Mask uint64
 }
@@ -60,3 +66,12 @@ const (
 	wrongSource
 	malformed
 )
+
+// admits says whether a packet of a payload type may pass now, and fits it in.
+func (p *Path) admits(b []byte, pt uint8, now int64) bool {
+	f, _ := p.Formats.find(pt)
+	if f.Event && p.NoEvents {
+		return false
+	}
+	return p.Out == nil || p.Out.relay(b, f.Event, f.rate(), now)
+}

@@ -24,6 +24,9 @@ func (p *Port) Local() netip.AddrPort { return p.local }
 // Set swaps the Path; nil drops everything. Packets being handled finish on the old one.
 func (p *Port) Set(path *Path) { p.path.Store(path) }
 
+// Path gives what it does now; nil if it drops everything.
+func (p *Port) Path() *Path { return p.path.Load() }
+
 // Close stops reception and closes the socket. No Path may lead to the Port any more.
 func (p *Port) Close() error {
 	p.path.Store(nil)
@@ -42,8 +45,17 @@ func (p *Port) receive(b []byte, src netip.AddrPort, now int64, t *tally) {
 		return
 	}
 	result, pt := path.From.media(b, src, now, path)
+	if path.Digits != nil && (result == pass || result == consumed) {
+		f, _ := path.Formats.find(pt)
+		path.Digits.take(b, f.Event, f.rate(), now)
+	}
 	switch result {
 	case pass:
+		if (path.Out != nil || path.NoEvents) && !path.admits(b, pt, now) {
+			path.From.unsent()
+			t.consumed++
+			return
+		}
 		if path.Map != nil && path.Kind == KindRTP {
 			b[1] = b[1]&0x80 | path.Map[pt]&0x7f
 		}

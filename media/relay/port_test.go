@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/netip"
 	"testing"
+	"time"
 )
 
 // recorder is a wire that keeps what was sent.
@@ -382,10 +383,16 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-// The packet path does not allocate: RTP with a map, RTCP with names, strangers, fax.
+// The packet path does not allocate: RTP with a map, behind something of ours, with digits listened for, RTCP with names, strangers.
 func TestPacketPathDoesNotAllocate(t *testing.T) {
 	var m PayloadMap
-	c := newCall(func(a, _ *Path) { a.Map = &m })
+	c := newCall(func(a, _ *Path) {
+		a.Map = &m
+		a.Out, a.Digits = NewOutlet(nil, nil, nil), NewDigits(func(byte, time.Duration) {})
+	})
+	o := c.aRTP.Path().Out
+	o.port, o.to = c.bRTP, c.b
+	event := eventPacket(101, 2, 160, 4, 160, true)
 	c.bRTP.wire, c.bRTCP.wire = discard{}, discard{}
 	rtp, control := rtpPacket(8, 1, 160, 7), append(sr(7, 1, receptionReport{9, 1, 1}), sdes(7, "a@b")...)
 	a, ctrl, stranger := addr(mediaA), addr(controlA), addr("203.0.113.66:1")
@@ -399,6 +406,8 @@ func TestPacketPathDoesNotAllocate(t *testing.T) {
 		c.aRTP.receive(rtp, stranger, c.now, &c.tally)
 		c.aRTCP.receive(control, ctrl, c.now, &c.tally)
 		rtp[11] ^= 1
+		event[7]++
+		c.aRTP.receive(event, a, c.now, &c.tally)
 	}); n != 0 {
 		t.Errorf("%v allocations per round", n)
 	}

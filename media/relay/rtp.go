@@ -47,3 +47,16 @@ func parseRTP(b []byte) (h rtpHeader, ok bool) {
 func looksRTCP(b []byte) bool {
 	return len(b) >= 8 && b[0]>>6 == 2 && b[1] >= 192 && b[1] <= 223
 }
+
+// rtpPayload is what a packet carries whose form was checked.
+func rtpPayload(b []byte) []byte {
+	size := rtpFixed + 4*int(b[0]&0x0f)
+	if b[0]&0x10 != 0 {
+		size += 4 + 4*int(binary.BigEndian.Uint16(b[size+2:]))
+	}
+	end := len(b)
+	if b[0]&0x20 != 0 {
+		end -= int(b[end-1])
+	}
+	return b[size:end]
+}

@@ -19,6 +19,8 @@ type source struct {
 	baseSeq  uint32
 	badSeq   uint32
 	received uint32
+	ts       uint32 // timestamp of the packet maxSeq, which came at the moment at
+	at       int64
 
 	pt      uint8
 	clock   uint32 // Hz of pt, 0 unknown
@@ -58,6 +60,9 @@ func (s *source) packet(h rtpHeader, now int64, f *Formats) {
 	}
 	s.noise = s.quiet || s.frame != 0 && h.octets%int(s.frame) == int(s.sid)
 	s.received++
+	if h.seq == s.maxSeq {
+		s.ts, s.at = h.ts, now
+	}
 }
 
 // begin starts to count a source with this packet.

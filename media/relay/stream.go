@@ -16,6 +16,14 @@ type Format struct {
 	Frame, SID uint8
 }
 
+// rate is the clock, that of telephony where it is not known.
+func (f *Format) rate() uint32 {
+	if f.Clock == 0 {
+		return 8000
+	}
+	return f.Clock
+}
+
 // Formats are the payload types of one m-line. Immutable.
 type Formats struct {
 	list []Format
