@@ -81,10 +81,26 @@ type SessionOptions struct {
 	// OnSilence is called at most once, from a goroutine of the engine: with the party that is silent, nil if all are, and with the
 	// time of the last media of that party, or of all (or of Answered). It must not block.
 	OnSilence func(silent *Party, last time.Time)
+	// OnDTMF is called for every digit that a party sent as a telephone-event (RFC 4733), when it is over, by the thread that
+	// moves packets: it must not block. Nil listens to no digits.
+	OnDTMF func(from *Party, digit byte, d time.Duration)
 }
 
 // Policy is which codecs and attributes may pass between a party and us; see there.
 type Policy = sdp.Policy
+
+// DTMF says how a party and we tell each other digits.
+type DTMF uint8
+
+// The ways.
+const (
+	// DTMFAsAgreed leaves it to the parties: telephone-events pass if both know them.
+	DTMFAsAgreed DTMF = iota
+	// DTMFEvents offers telephone-events to the party and takes them from it, whatever the other one knows.
+	DTMFEvents
+	// DTMFSignalled never speaks of telephone-events to the party and sends it none: it is told digits by signalling.
+	DTMFSignalled
+)
 
 // PartyOptions of one side of a call.
 type PartyOptions struct {
@@ -99,6 +115,9 @@ type PartyOptions struct {
 	// SilenceEither ends a call of this party when one side is silent that should send: a party that was told not to, or said it will
 	// not, need not, RTCP counts as media, and one whose last packet was comfort noise (RFC 3389) has the time of HoldSilence.
 	SilenceEither bool
+	// DTMF is how digits are told; with DTMFSignalled the other party may send telephone-events all the same, and OnDTMF has
+	// them.
+	DTMF DTMF
 }
 
 // StreamStats is one media stream as one party sends it: what was received from that party and passed on.

@@ -23,6 +23,7 @@ type Engine struct {
 	// mask is the key under which names in RTCP are replaced.
 	mask   uint64
 	watch  *watch
+	pacer  *pacer
 	budget *port.Budget
 
 	pools    atomic.Pointer[map[string]*pool]
@@ -56,6 +57,8 @@ func New(o Options) (*Engine, error) {
 	e.pools.Store(&map[string]*pool{})
 	e.watch = newWatch(clock, func(v any) { o.Log.Error("media watch panicked", "panic", v) })
 	e.watch.start()
+	e.pacer = newPacer(clock, func(v any) { o.Log.Error("media pacer panicked", "panic", v) })
+	e.pacer.start()
 	if o.Registerer != nil {
 		if err := o.Registerer.Register(newCollector(e)); err != nil {
 			return nil, errors.Join(err, e.Close())
@@ -73,6 +76,7 @@ func (e *Engine) Open(o SessionOptions) *Session {
 // Close stops the threads and closes every socket. Sessions still open must be closed by their owners all the same.
 func (e *Engine) Close() error {
 	e.watch.stop()
+	e.pacer.stop()
 	return e.mover.Close()
 }
 

@@ -64,6 +64,7 @@ func (s *Session) offer(x *Exchange, offer []byte) (*Exchange, error) {
 	view, err := to.view(d, to.author.Said())
 	if err == nil {
 		view.Awake, view.Policy, view.Source = x.form == rejoined, to.o.Policy, from.o.Policy
+		view.Events = eventRule(from, to)
 		x.sent, err = sdp.Rewrite(d, view)
 	}
 	if err != nil {
@@ -145,7 +146,10 @@ func (x *Exchange) hold(p *Party, i int, wanted netip.Addr) error {
 		if err != nil {
 			return err
 		}
-		p.ends[i] = &end{pool: from, pair: pair, stream: relay.NewStream()}
+		p.ends[i] = &end{pool: from, pair: pair, stream: relay.NewStream(), dtmf: p.o.DTMF}
+		if x.s.o.OnDTMF != nil {
+			p.ends[i].digits = relay.NewDigits(p.digit)
+		}
 	}
 	e := p.ends[i]
 	if kind := x.offer.Media[i].Kind; e.kind != kind {
@@ -220,6 +224,7 @@ func (x *Exchange) Answer(answer []byte) ([]byte, error) {
 		return nil, err
 	}
 	x.to.last, x.to.said = agreed.Text(), x.sent
+	s.retune()
 	x.answered, x.lastIn, x.lastOut = true, bytes.Clone(answer), out
 	if s.answered != 0 { // no other fork will answer: what was refused, or dropped, goes back at once
 		x.finish()
@@ -245,6 +250,7 @@ func (x *Exchange) complete(agreed *sdp.Description) ([]byte, error) {
 		return nil, err
 	}
 	view.Policy = x.from.o.Policy
+	view.Events = eventRule(x.to, x.from)
 	back, err := sdp.Answer(x.offer, agreed, view)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadSDP, err)
@@ -294,8 +300,7 @@ func (p *Party) trim() {
 			if st := p.s.one(p, i, e); st.Packets > 0 {
 				p.past = append(p.past, st)
 			}
-			e.disconnect()
-			e.pair.Release()
+			e.free()
 			p.ends[i] = nil
 		}
 	}

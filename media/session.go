@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sallyport/sallyport/media/relay"
@@ -46,6 +47,8 @@ type Party struct {
 	ends    []*end // by m-line; nil where there is no port
 	past    []StreamStats
 	dropped bool
+	// onDTMF is called with the party's digits; another session may take the party while one comes.
+	onDTMF atomic.Pointer[func(digit byte, d time.Duration)]
 }
 
 // end is one m-line of a party: our pair of ports towards it and what it sends there.
@@ -54,6 +57,10 @@ type end struct {
 	pair   *pair
 	stream *relay.Stream
 	peer   *end // where its packets go
+	// voice is what we say to the party, nil before the first word; digits listens to its telephone-events, nil if nobody asked.
+	voice  *voice
+	digits *relay.Digits
+	dtmf   DTMF
 	kind   string
 	codec  string
 	// holds counts the open exchanges that need it, used says that the last answer does.
@@ -70,6 +77,7 @@ func (s *Session) Party(o PartyOptions) *Party {
 	p := &Party{s: s, o: o, signalling: o.Signalling.Unmap(), author: sdp.NewAuthor(rand.Uint64())}
 	s.parties = append(s.parties, p)
 	s.either = s.either || o.SilenceEither
+	p.report(s.o.OnDTMF)
 	return p
 }
 
@@ -109,8 +117,7 @@ func (p *Party) release() {
 	p.dropped = true
 	for i, e := range p.ends {
 		if e != nil {
-			e.disconnect()
-			e.pair.Release()
+			e.free()
 			p.ends[i] = nil
 		}
 	}
@@ -179,8 +186,7 @@ func (s *Session) Close() []StreamStats {
 	for _, p := range s.parties {
 		for _, e := range p.ends {
 			if e != nil {
-				e.disconnect()
-				e.pair.Release()
+				e.free()
 			}
 		}
 	}
@@ -199,6 +205,7 @@ func (s *Session) forget() {
 	}
 	for _, p := range s.parties {
 		p.author, p.ends, p.past, p.o.Pools, p.said, p.last = nil, nil, nil, nil, nil, ""
+		p.onDTMF.Store(nil)
 	}
 	s.exchanges, s.parties, s.o.OnSilence = nil, nil, nil
 }

@@ -112,6 +112,10 @@ func (l *line) path(from, to *end, mux, muxTo bool, m *sdp.PayloadMap) {
 	*path = relay.Path{
 		From: from.stream, Mux: mux, Formats: l.formats, Map: (*relay.PayloadMap)(m), Mask: l.x.s.e.mask,
 		RTP: relay.Egress{Port: to.pair.RTP, To: to.stream}, RTCP: control,
+		Digits: from.digits, NoEvents: l.deaf(to),
+	}
+	if to.voice != nil {
+		path.Out = to.voice.out
 	}
 	if l.formats == nil {
 		path.Kind = relay.KindOpaque
@@ -137,7 +141,11 @@ func (e *end) set(rtp, rtcp *relay.Path) {
 func (l *line) payloads(agreed []sdp.Codec) *relay.Formats {
 	sent := l.sent.Codecs()
 	list := make([]relay.Format, 0, len(sent)+len(agreed))
-	for _, codecs := range [...][]sdp.Codec{sent, agreed} {
+	var ours []sdp.Codec
+	if l.a.dtmf != DTMFAsAgreed || l.b.dtmf != DTMFAsAgreed { // we may have taken telephone-events that the other side does not know
+		ours = l.back.Codecs()
+	}
+	for _, codecs := range [...][]sdp.Codec{sent, agreed, ours} {
 		for i := range codecs {
 			c := &codecs[i]
 			f := relay.Format{PT: c.PT, Clock: uint32(max(c.Clock, 0)), Event: c.TelephoneEvent(), Noise: c.ComfortNoise()}

@@ -25,8 +25,8 @@ func EventCode(digit byte) (byte, bool) {
 	return 0, false
 }
 
-// Digits listens for the telephone-events (RFC 4733) among the packets of one party. Each is reported once, when it is over: its end
-// is sent three times, and every packet of an event bears the same timestamp (2.5.1.4).
+// Digits listens for the telephone-events (RFC 4733) among the packets of one party. Each is reported once, when it is over:
+// its end is sent three times, and every packet of an event bears the same timestamp (2.5.1.4).
 type Digits struct {
 	report func(digit byte, d time.Duration)
 	begun  atomic.Bool

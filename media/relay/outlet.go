@@ -8,17 +8,17 @@ import (
 )
 
 const (
-	// ourTurn is how long after a packet of ours nothing of the other side passes: we speak every 20 ms, and both at once would be
-	// noise.
+	// ourTurn is how long after a packet of ours nothing of the other side passes: we speak every 20 ms, and both at once would
+	// be noise.
 	ourTurn = 100 * time.Millisecond
 	// settling is how many packets after a change of speaker those are looked for that come too late.
 	settling = 64
 	second   = int64(time.Second)
 )
 
-// Outlet is what one party hears on one m-line, once something of ours is among it: the packets of the other side and ours, as one
-// source with one sequence and one clock (RFC 3550 5.1), so that the receiver's buffer sees neither a gap nor a stranger. Without
-// an Outlet packets pass as they are. Safe for concurrent use.
+// Outlet is what one party hears on one m-line, once something of ours is among it: the packets of the other side and ours, as
+// one source with one sequence and one clock (RFC 3550 5.1), so that the receiver's buffer sees neither a gap nor a stranger.
+// Without an Outlet packets pass as they are. Safe for concurrent use.
 type Outlet struct {
 	port *Port
 	to   *Stream
@@ -44,8 +44,8 @@ type Outlet struct {
 	blocking bool
 }
 
-// NewOutlet makes an outlet that sends by a port of ours to a party, and goes on from what the other side's stream has sent to it so
-// far; other is nil where there is none.
+// NewOutlet makes an outlet that sends by a port of ours to a party, and goes on from what the other side's stream has sent to
+// it so far; other is nil where there is none.
 func NewOutlet(port *Port, to, other *Stream) *Outlet {
 	o := &Outlet{port: port, to: to, rate: 8000}
 	if other != nil {
@@ -70,6 +70,13 @@ func (o *Outlet) Close() {
 	o.mu.Unlock()
 }
 
+// Claim says that ours comes next: the other side is not heard from now on.
+func (o *Outlet) Claim(now int64) {
+	o.mu.Lock()
+	o.until, o.passing = now+int64(ourTurn), false
+	o.mu.Unlock()
+}
+
 // Yield lets the other side be heard at once.
 func (o *Outlet) Yield() {
 	o.mu.Lock()
@@ -77,9 +84,9 @@ func (o *Outlet) Yield() {
 	o.mu.Unlock()
 }
 
-// Say sends a packet of ours: b is a whole RTP packet with payload type and marker set; the rest of the fixed header is put here.
-// Its timestamp is step ticks after the last packet's, or, for the first of what we say, what the clock says now. rate is the clock
-// of the payload type in Hz.
+// Say sends a packet of ours: b is a whole RTP packet with payload type and marker set; the rest of the fixed header is put
+// here. Its timestamp is step ticks after the last packet's, or, for the first of what we say, what the clock says now. rate is
+// the clock of the payload type in Hz.
 func (o *Outlet) Say(b []byte, rate, step uint32, first bool, now int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -119,8 +126,8 @@ func (o *Outlet) stamp(b []byte) {
 	binary.BigEndian.PutUint32(b[8:], o.ssrc)
 }
 
-// relay fits a packet of the other side in; false if it may not pass now. rate is the clock of its payload type, event says that it
-// is a telephone-event: one whose beginning was not heard is not heard at all, lest it be taken for another one.
+// relay fits a packet of the other side in; false if it may not pass now. rate is the clock of its payload type, event says
+// that it is a telephone-event: one whose beginning was not heard is not heard at all, lest it be taken for another one.
 func (o *Outlet) relay(b []byte, event bool, rate uint32, now int64) bool {
 	seq, ts, ssrc := binary.BigEndian.Uint16(b[2:]), binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:])
 	o.mu.Lock()

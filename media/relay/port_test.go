@@ -383,7 +383,8 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-// The packet path does not allocate: RTP with a map, behind something of ours, with digits listened for, RTCP with names, strangers.
+// The packet path does not allocate: RTP with a map, behind something of ours, with digits listened for, RTCP with names,
+// strangers.
 func TestPacketPathDoesNotAllocate(t *testing.T) {
 	var m PayloadMap
 	c := newCall(func(a, _ *Path) {

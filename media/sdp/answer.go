@@ -182,13 +182,17 @@ func (p *plan) agree(asked, m *Media, w *writer) bool {
 		return len(p.formats) > 0
 	}
 	p.pairs = pairFormats(asked, m)
-	if same(p.pairs) && len(p.pairs) == len(m.Formats) {
+	p.answerEvents(asked, w.view.Events)
+	if same(p.pairs) && len(p.pairs) == len(m.Formats) && p.own == nil {
 		p.formats = m.Formats
 		return len(p.formats) > 0
 	}
 	p.formats = make([]string, 0, len(p.pairs))
 	for _, q := range p.pairs {
 		p.formats = append(p.formats, decimal(q.offered))
+	}
+	for _, pt := range p.own {
+		p.formats = append(p.formats, decimal(pt))
 	}
 	return len(p.formats) > 0
 }

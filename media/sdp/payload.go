@@ -93,6 +93,21 @@ func pairFormats(offered, answered *Media) []pair {
 	return pairs
 }
 
+// Agreed lists the codecs of a line's own description that it was told we speak too, in its order and with its numbers: those that may
+// be sent to it.
+func Agreed(told, own *Media) []Codec {
+	ours, theirs := told.Codecs(), own.Codecs()
+	agreed := make([]Codec, 0, len(theirs))
+	var taken [128]bool
+	for i := range theirs {
+		if o := counterpart(ours, &theirs[i], &taken); o != nil {
+			taken[o.PT] = true
+			agreed = append(agreed, theirs[i])
+		}
+	}
+	return agreed
+}
+
 // counterpart looks for the same number and codec, then for the codec under another number, then for the number alone.
 func counterpart(ours []Codec, t *Codec, taken *[128]bool) *Codec {
 	var number, named *Codec

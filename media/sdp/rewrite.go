@@ -24,10 +24,15 @@ func Rewrite(d *Description, v View) (*Description, error) {
 			w.reject(m)
 			continue
 		}
-		w.media(m, s, plan{
+		p := plan{
 			kind: m.Kind, proto: m.Proto, transport: m.Transport, formats: formats,
 			direction: w.direction(m), mux: s.Mux, chosen: chosen,
-		})
+		}
+		if p.events(m, v.Events); len(p.formats) == 0 {
+			w.reject(m)
+			continue
+		}
+		w.media(m, s, p)
 	}
 	if v.Former != nil {
 		for i := len(d.Media); i < len(v.Former.Media); i++ {

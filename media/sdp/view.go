@@ -17,10 +17,22 @@ type View struct {
 
 	// Policy is that of the side that gets it. Of Source, the policy of the side an offer came from, only Allow and Deny count.
 	Policy, Source *Policy
+	// Events says what becomes of telephone-events (RFC 4733) on audio lines.
+	Events EventRule
 
 	Hide             []string // host names that may not pass inside an attribute, beside those the description names itself
 	KeepUnknownLines bool     // pass lines whose type RFC 8866 does not know
 }
+
+// EventRule says what becomes of telephone-events (RFC 4733) on audio lines.
+type EventRule uint8
+
+// The rules.
+const (
+	EventsAsTheyAre EventRule = iota
+	EventsPutIn               // an offer has them; an answer too, if they were offered
+	EventsLeftOut
+)
 
 // Stream is our end of one m= line.
 type Stream struct {

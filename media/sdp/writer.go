@@ -18,6 +18,10 @@ type plan struct {
 	answer      bool
 	chosen      bool   // in an offer: some formats do not pass
 	pairs       []pair // in an answer: payload types to renumber and keep
+	// without are the payload types left out of an offer; own are those we take in an answer though the other side did not; extra
+	// are attributes of ours.
+	without, own []uint8
+	extra        []string
 }
 
 // writer builds a description for the other side out of one of this side.
@@ -224,6 +228,9 @@ func (w *writer) attributes(out, m *Media, rtcp string, p plan) {
 	if rtcp != "" {
 		w.add('a', attrRTCP, rtcp)
 	}
+	for _, l := range p.extra {
+		w.add('a', attrPayload, l)
+	}
 	if out.Mux {
 		w.add('a', attrMux, "rtcp-mux")
 	}
@@ -234,6 +241,9 @@ func (w *writer) attributes(out, m *Media, rtcp string, p plan) {
 
 // payload passes rtpmap, fmtp and rtcp-fb; in an answer only those of agreed types, under the offer's numbers.
 func (w *writer) payload(l Line, p plan) {
+	if p.without != nil && explained(l.Value, p.without) {
+		return
+	}
 	if p.answer && p.transport == TransportRTP {
 		value, ok := renumber(l.Value, p.pairs)
 		if !ok {

@@ -9,8 +9,8 @@ const (
 	edge = 0.92
 )
 
-// resample brings samples of a higher rate down to 8 kHz, through a low-pass filter (a sinc under a Blackman window). The two rates
-// are a fraction, so the filter has as many phases as its denominator; each is computed once.
+// resample brings samples of a higher rate down to 8 kHz, through a low-pass filter (a sinc under a Blackman window). The two
+// rates are a fraction, so the filter has as many phases as its denominator; each is computed once.
 func resample(in []float32, rate int) []float32 {
 	d := divisor(rate, Rate)
 	up, down := Rate/d, rate/d
@@ -34,7 +34,8 @@ func resample(in []float32, rate int) []float32 {
 	return out
 }
 
-// taps are the weights of the samples around a point that lies shift samples behind one of them, half on each side. Their sum is 1.
+// taps are the weights of the samples around a point that lies shift samples behind one of them, half on each side. Their sum
+// is 1.
 func taps(shift float64, half int, rate float64) []float32 {
 	list := make([]float64, 2*half)
 	sum := 0.0

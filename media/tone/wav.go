@@ -69,8 +69,8 @@ type format struct {
 // frame is the length of one sample of all channels, in octets.
 func (f format) frame() int { return f.channels * f.bits / 8 }
 
-// chunks finds the format and the audio. Other chunks are skipped, a file cut short gives what it has: both are found in the wild,
-// as is a length of 0xffffffff or 0 by programs that wrote into a pipe.
+// chunks finds the format and the audio. Other chunks are skipped, a file cut short gives what it has: both are found in the
+// wild, as is a length of 0xffffffff or 0 by programs that wrote into a pipe.
 func chunks(file []byte) (f format, data []byte, err error) {
 	if len(file) < 12 || string(file[:4]) != "RIFF" || string(file[8:12]) != "WAVE" {
 		return f, nil, ErrNotWAV
