@@ -222,22 +222,29 @@ func sippCommand(ctx context.Context, t testing.TB, scenario string, args ...str
 func sippServer(t testing.TB, scenario string, addr netip.Addr, args ...string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := sippCommand(ctx, t, scenario, append([]string{"-i", addr.String(), "-p", "5060", "-mi", addr.String()}, args...)...)
-	if err := cmd.Start(); err != nil {
-		cancel()
-		t.Fatal(err)
-	}
+	t.Cleanup(cancel) // also if it never listens
+	cmd := sippListening(ctx, t, scenario, addr, args...)
 	t.Cleanup(func() {
 		cancel()
 		_ = cmd.Wait() // it was killed
 	})
+}
+
+// sippListening starts a SIPp that answers calls on an address, and waits until it is there. Who gives it a number of calls (-m) waits
+// for its end: only its exit tells whether all its checks were fulfilled.
+func sippListening(ctx context.Context, t testing.TB, scenario string, addr netip.Addr, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := sippCommand(ctx, t, scenario, append([]string{"-i", addr.String(), "-p", "5060", "-mi", addr.String()}, args...)...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
 	bound := fmt.Sprintf("%02X%02X%02X%02X:13C4", addr.As4()[3], addr.As4()[2], addr.As4()[1], addr.As4()[0])
 	deadline := time.Now().Add(10 * time.Second)
 	for ticker := time.NewTicker(10 * time.Millisecond); ; <-ticker.C {
 		for _, table := range []string{"/proc/net/udp", "/proc/net/tcp"} {
 			if raw, err := os.ReadFile(table); err == nil && strings.Contains(string(raw), bound) {
 				ticker.Stop()
-				return
+				return cmd
 			}
 		}
 		if time.Now().After(deadline) {
