@@ -147,7 +147,7 @@ func (c *Call) offerTo(l *leg) (body []byte, ok bool) {
 	l.party = c.session.Party(c.partyOptions(l, literal(at.Address)))
 	switch {
 	case c.unanswerable(l):
-		c.hunt.failed(l, 0, "100rel", 421, sbc.EndError)
+		c.hunt.failed(l, 0, "100rel", 488, sbc.EndError)
 		return nil, false
 	case c.hunt.offer == nil:
 		return nil, true
