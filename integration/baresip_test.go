@@ -25,7 +25,7 @@ func startBaresip(t testing.TB, h *host, name string, tone int, commands ...stri
 	modules := "/usr/lib/baresip/modules"
 	config := fmt.Sprintf("poll_method epoll\nsip_listen %s:5060\ncall_max_calls 4\naudio_player alsa,null\naudio_source aufile,%s\n"+
 		"audio_channels 1\nausrc_channels 1\nauplay_channels 1\nrtp_ports 20000-20100\nsnd_path %s\nmodule_path %s\nmodule g711.so\nmodule aufile.so\nmodule alsa.so\n"+
-		"module sndfile.so\nmodule_tmp account.so\nmodule_app menu.so\n",
+		"module sndfile.so\nmodule_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen 0.0.0.0:4444\n",
 		h.peer, filepath.Join(folder, "tone.wav"), folder, modules)
 	account := fmt.Sprintf("<sip:%s@%s>;regint=0;answermode=auto;outbound=\"sip:%s:5060\"\n", name, h.peer, h.border)
 	for file, content := range map[string]string{"config": config, "accounts": account, "contacts": "", "tone.wav": wave(tone)} {
@@ -193,7 +193,12 @@ func heardTone(t testing.TB, folder string, candidates ...float64) float64 {
 	if len(raw) < header+rate {
 		t.Fatalf("the recording has only %d bytes", len(raw))
 	}
-	samples := raw[header:]
+	return strongest(raw[header:], candidates)
+}
+
+// strongest is the strongest of some frequencies in samples of 16 bits, 8,000 a second (Goertzel).
+func strongest(samples []byte, candidates []float64) float64 {
+	const rate = 8000
 	best, most := 0.0, 0.0
 	for _, f := range candidates {
 		c := 2 * math.Cos(2*math.Pi*f/rate)

@@ -287,10 +287,12 @@ func referTo(req *msg.Message) (u msg.URI, to string, code int) {
 		return u, "", 400
 	}
 	n, err := msg.ParseNameAddr(values[0])
+	if u = n.URI; err != nil && !strings.Contains(values[0], "<") { // devices are found that leave the brackets out and have headers
+		u, err = msg.ParseURI(strings.TrimSpace(values[0]))
+	}
 	if err != nil {
 		return u, "", 400
 	}
-	u = n.URI
 	if !u.IsSIP() && !u.IsTel() {
 		return u, "", 416
 	}
