@@ -58,6 +58,25 @@ func decoded(file []byte, most int) ([]byte, error) {
 	return audio, nil
 }
 
+// tried takes any message that begins well, and puts a line of the first rule behind it.
+func tried(p *sbc.HeaderProfile, _ sbc.HeaderStage, message string, fields map[string]string) (HeaderTrial, error) {
+	if err := sbc.Invalid(p.Validate()); err != nil {
+		e := asError(err)
+		for i := range e.Faults {
+			e.Faults[i].Pointer = "#/profile" + strings.TrimPrefix(e.Faults[i].Pointer, "#")
+		}
+		return HeaderTrial{}, e
+	}
+	if !strings.HasPrefix(message, "INVITE ") {
+		return HeaderTrial{}, sbc.Invalid([]sbc.Fault{{Pointer: "#/message", Code: "syntax", Detail: "is no message"}})
+	}
+	t := HeaderTrial{Before: message, After: message}
+	if len(p.Rules) > 0 {
+		t.After, t.Applied = message+p.Rules[0].Header+": "+fields["trunk.name"]+"\r\n", []int{0}
+	}
+	return t, nil
+}
+
 // happened is an event log.
 func (f *fixture) happened(q sbc.EventQuery) (page []sbc.Event, missed bool) {
 	for _, e := range f.events {
@@ -117,6 +136,7 @@ func start(t testing.TB, fast ...bool) *fixture {
 		Events:            f.happened,
 		LimitUsage:        func(string) []sbc.LimitUsage { return slices.Clone(f.usage) },
 		DecodeAudio:       decoded,
+		TestHeaders:       tried,
 		Log:               slog.New(slog.NewTextHandler(f.logs, nil)),
 		ValidateResponses: len(fast) == 0,
 	})

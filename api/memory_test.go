@@ -386,6 +386,34 @@ func (l *live) HangUpAll(ctx context.Context, f sbc.CallFilter, reason string, d
 	return ids, err
 }
 
+// take carries out an order to a call in progress.
+func (l *live) take(id string, order any) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.refuse != nil {
+		return l.refuse
+	}
+	l.orders = append(l.orders, fmt.Sprintf("%s %T%+v", id, order, order))
+	return nil
+}
+
+func (l *live) Hold(_ context.Context, id string, o sbc.HoldOrder) error { return l.take(id, o) }
+
+func (l *live) Change(_ context.Context, id string, c sbc.CallChange) (sbc.CallInfo, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.calls {
+		if l.calls[i].ID == id {
+			now, err := changed(l.calls[i], c)
+			if err == nil {
+				l.calls[i] = now
+			}
+			return now, err
+		}
+	}
+	return sbc.CallInfo{}, sbc.Errorf(sbc.CodeNotFound, "no call %s", id)
+}
+
 func (l *live) Messages(id string) ([]sbc.TraceMessage, bool) {
 	if id == "call_forgotten" {
 		return nil, false

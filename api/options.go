@@ -26,6 +26,9 @@ type Calls interface {
 	// dryRun none. CodeNotFound if the call is over.
 	HangUp(ctx context.Context, id, reason string) error
 	HangUpAll(ctx context.Context, f sbc.CallFilter, reason string, dryRun bool) ([]string, error)
+	// Change and Hold as in sbc.CallControl.
+	Change(ctx context.Context, id string, c sbc.CallChange) (sbc.CallInfo, error)
+	Hold(ctx context.Context, id string, o sbc.HoldOrder) error
 	// Messages and Media also know calls that ended a short while ago.
 	Messages(id string) ([]sbc.TraceMessage, bool)
 	Media(id string) ([]sbc.StreamStats, bool)
@@ -54,6 +57,8 @@ type Options struct {
 	LimitUsage func(profileID string) []sbc.LimitUsage
 	// DecodeAudio makes of a WAV file what sbc.Announcement keeps, at most so many bytes. Its errors are for whoever uploads.
 	DecodeAudio func(wav []byte, most int) ([]byte, error)
+	// TestHeaders applies the rules of one stage to a message. Pointers of its faults begin with "#/profile", "#/message", "#/stage".
+	TestHeaders func(p *sbc.HeaderProfile, stage sbc.HeaderStage, message string, fields map[string]string) (HeaderTrial, error)
 	// Gatherer is what /metrics shows (nil: nothing), Registerer gets the metrics of the API itself (nil: none).
 	Gatherer   prometheus.Gatherer
 	Registerer prometheus.Registerer
@@ -69,7 +74,7 @@ type Options struct {
 // complete tells whether everything required is there.
 func (o Options) complete() error {
 	if o.Store == nil || o.Config == nil || o.Records == nil || o.Calls == nil || o.Explain == nil || o.Status == nil ||
-		o.Events == nil || o.LimitUsage == nil || o.DecodeAudio == nil {
+		o.Events == nil || o.LimitUsage == nil || o.DecodeAudio == nil || o.TestHeaders == nil {
 		return errors.New("api: an option that is required is missing")
 	}
 	return nil

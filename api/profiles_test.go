@@ -163,3 +163,29 @@ func TestLimitUsageComesInPages(t *testing.T) {
 	f.do("GET", "/v1/limit-profiles/lmp_none/usage", "").problem(404, "not_found")
 	f.as(tenantKey, "GET", at, "").problem(404, "not_found")
 }
+
+func TestHeaderRulesAreTried(t *testing.T) {
+	f := start(t)
+	const message = `"INVITE sip:1@x SIP/2.0\r\n"`
+	rule := `{"stage":"out","messages":"requests","action":"set","header":"X-A","value":"{trunk.name}"}`
+	try := func(body string) *reply { return f.do("POST", "/v1/header-profiles/test", body) }
+	r := try(`{"rules":[` + rule + `],"stage":"out","message":` + message + `,"fields":{"trunk.name":"north"}}`).is(200)
+	if r.text("after") != r.text("before")+"X-A: north\r\n" || fmt.Sprint(r.json()["applied"]) != "[0]" {
+		t.Errorf("%s", r.body)
+	}
+	stored := `{"header_profile_id":"` + f.ids[sbc.KindHeaderProfile] + `","stage":"out","message":` + message + `}`
+	if r := try(stored).is(200); !strings.Contains(r.text("after"), "X-Account: ") {
+		t.Errorf("%s", r.body)
+	}
+	f.as(tenantKey, "POST", "/v1/header-profiles/test", stored).problem(422, "invalid")
+	f.as(readerKey, "POST", "/v1/header-profiles/test", stored).problem(403, "forbidden")
+	for body, want := range map[string]string{
+		`{"stage":"out","message":` + message + `}`:                                                          "#/header_profile_id",
+		`{"rules":[` + strings.Replace(rule, "X-A", "Via", 1) + `],"stage":"out","message":` + message + `}`: "#/rules/0/header",
+		`{"rules":[],"stage":"out","message":"hello"}`:                                                       "#/message",
+	} {
+		r := try(body)
+		r.problem(422, "invalid")
+		equal(t, r.pointers(), []string{want})
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"html/template"
 	"maps"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -169,9 +168,6 @@ func (op *operation) addParameter(p *openapi3.Parameter) {
 
 // open tells whether the operation needs no key.
 func (op *operation) open() bool { return op.permission == permitAll }
-
-// writes tells whether the operation may change something.
-func (op *operation) writes() bool { return op.method != http.MethodGet && op.id != "explainRouting" }
 
 // caller is what is known of a request besides its parameters. It travels in the context, because handlers see nothing else.
 type caller struct {

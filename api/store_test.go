@@ -84,7 +84,7 @@ func overStore(t *testing.T, f *fixture) *fixture {
 	g.t = t
 	g.h, err = New(Options{
 		Store: store, Config: realManager{store}, Records: store, Calls: f.calls, Status: realNode{f.node, store},
-		Explain: f.explain, ValidateResponses: true, Events: f.happened, DecodeAudio: decoded,
+		Explain: f.explain, ValidateResponses: true, Events: f.happened, DecodeAudio: decoded, TestHeaders: tried,
 		LimitUsage: func(string) []sbc.LimitUsage { return nil },
 	})
 	if err != nil {

@@ -199,7 +199,7 @@ func (a *App) openAPI(ctx context.Context) (err error) {
 	a.health = &health{app: a}
 	handler, err := api.New(api.Options{
 		Store: a.store, Config: a.config, Records: a.store, Calls: a.calls, Explain: a.explain, Status: a.health,
-		Events: a.events.Query, LimitUsage: a.tally.Usage, DecodeAudio: tone.DecodeWAV,
+		Events: a.events.Query, LimitUsage: a.tally.Usage, DecodeAudio: tone.DecodeWAV, TestHeaders: testHeaders,
 		Gatherer: a.metrics, Registerer: a.metrics, Version: a.o.Version, Log: a.o.Log, ValidateResponses: a.o.ValidateResponses,
 	})
 	if err != nil {

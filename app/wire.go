@@ -6,11 +6,13 @@ import (
 	"net/netip"
 	"sync/atomic"
 
+	"github.com/sallyport/sallyport/api"
 	"github.com/sallyport/sallyport/media"
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/call"
 	"github.com/sallyport/sallyport/sbc/config"
 	"github.com/sallyport/sallyport/sbc/edge"
+	"github.com/sallyport/sallyport/sbc/header"
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
@@ -99,4 +101,10 @@ func (a *App) prepareMedia(old, new *config.Snapshot) (config.Change, error) {
 // explain adapts the calls' dry run to the API.
 func (a *App) explain(_ context.Context, r sbc.ExplainRequest) (sbc.Explanation, error) {
 	return a.calls.Explain(r)
+}
+
+// testHeaders adapts the trial of header rules to the API.
+func testHeaders(p *sbc.HeaderProfile, stage sbc.HeaderStage, message string, fields map[string]string) (api.HeaderTrial, error) {
+	t, err := header.Test(p, stage, message, fields)
+	return api.HeaderTrial{Before: t.Before, After: t.After, Applied: t.Applied}, err
 }

@@ -19,6 +19,24 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for CallSide.
+const (
+	CallSideCallee CallSide = "callee"
+	CallSideCaller CallSide = "caller"
+)
+
+// Valid indicates whether the value is a known member of the CallSide enum.
+func (e CallSide) Valid() bool {
+	switch e {
+	case CallSideCallee:
+		return true
+	case CallSideCaller:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CallState.
 const (
 	CallStateAnswered    CallState = "answered"
@@ -1811,6 +1829,24 @@ type CallPage struct {
 	NextCursor *string `json:"next_cursor,omitempty"`
 }
 
+// CallPatch What can be changed in a call in progress: fields left out stay as they are.
+type CallPatch struct {
+	// MaxDurationS The longest it may last, in seconds, counted from the answer. A call that has lasted longer ends at once.
+	//
+	// Example: 600
+	MaxDurationS *int `json:"max_duration_s,omitempty"`
+
+	// Variables Variables to set or, with null, to remove; others stay as they are. A name has 1 to 64 letters, digits, `_`, `.` or `-`; a call has at most 32.
+	//
+	// Example: {"account":"4711"}
+	Variables *map[string]*string `json:"variables,omitempty"`
+}
+
+// CallSide A side of a call: the caller's or the callee's.
+//
+// Example: callee
+type CallSide string
+
 // CallState How far a call is: `setup` (INVITE received), `early` (ringing or early media), `answered` (200 sent, not acknowledged), `confirmed`, `terminating`, `ended`.
 //
 // Example: confirmed
@@ -2715,6 +2751,54 @@ type HeaderRule struct {
 //
 // Example: out
 type HeaderStage string
+
+// HeaderTest Rules, or a profile that holds them, and a message.
+type HeaderTest struct {
+	// Fields Fields that the message does not hold itself: `caller`, `callee`, `call.id`, `trunk.id`, `trunk.name`, `source.ip`, `our.host` and `var.NAME`.
+	//
+	// Example: {"trunk.name":"carrier north"}
+	Fields *map[string]string `json:"fields,omitempty"`
+
+	// HeaderProfileID The profile; `rules` must be left out then.
+	//
+	// Example: hdp_06bq4v700e7n3b9x5mz2c8k4vd
+	HeaderProfileID *string `json:"header_profile_id,omitempty"`
+
+	// Message A SIP message; lines may end in LF.
+	//
+	// Example: INVITE sip:+4989222@127.0.1.20 SIP/2.0
+	// From: <sip:+4930111@127.0.1.10>;tag=c4d2
+	// X-Account: old
+	Message string `json:"message"`
+
+	// Rules The rules themselves.
+	Rules *[]HeaderRule `json:"rules,omitempty"`
+
+	// Stage The rules of which stage are applied.
+	Stage HeaderStage `json:"stage"`
+}
+
+// HeaderTestResult A message before and after header rules.
+type HeaderTestResult struct {
+	// After The message after the rules.
+	//
+	// Example: INVITE sip:+4989222@127.0.1.20 SIP/2.0
+	// From: <sip:+4930111@127.0.1.10>;tag=c4d2
+	// X-Account: carrier north
+	After string `json:"after"`
+
+	// Applied The rules that changed something, by their places from 0.
+	//
+	// Example: [0]
+	Applied []int `json:"applied"`
+
+	// Before The message as it was understood.
+	//
+	// Example: INVITE sip:+4989222@127.0.1.20 SIP/2.0
+	// From: <sip:+4930111@127.0.1.10>;tag=c4d2
+	// X-Account: old
+	Before string `json:"before"`
+}
 
 // Health A sign of life.
 type Health struct {
@@ -4951,6 +5035,12 @@ type SessionTimer string
 // Example: caller
 type Side string
 
+// SideOrder Whom it is about.
+type SideOrder struct {
+	// Side The side.
+	Side CallSide `json:"side"`
+}
+
 // SignallingProfile How dialogs with a trunk are kept. A trunk without one has the defaults.
 type SignallingProfile struct {
 	// Announcements Played as early media to callers of this trunk before a final failure; the first entry that fits counts.
@@ -6392,6 +6482,30 @@ type GetCallParams struct {
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
+// UpdateCallParams defines parameters for UpdateCall.
+type UpdateCallParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+}
+
+// HoldCallParams defines parameters for HoldCall.
+type HoldCallParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ResumeCallParams defines parameters for ResumeCall.
+type ResumeCallParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListCDRsParams defines parameters for ListCDRs.
 type ListCDRsParams struct {
 	// After `next_cursor` of the answer before: the records that follow it in the order of commit. It belongs to the filters it was made with.
@@ -7658,11 +7772,23 @@ type ReplaceAPIKeyJSONRequestBody = APIKeyWrite
 // HangUpCallsJSONRequestBody defines body for HangUpCalls for application/json ContentType.
 type HangUpCallsJSONRequestBody = HangUpCalls
 
+// UpdateCallApplicationMergePatchPlusJSONRequestBody defines body for UpdateCall for application/merge-patch+json ContentType.
+type UpdateCallApplicationMergePatchPlusJSONRequestBody = CallPatch
+
+// HoldCallJSONRequestBody defines body for HoldCall for application/json ContentType.
+type HoldCallJSONRequestBody = SideOrder
+
+// ResumeCallJSONRequestBody defines body for ResumeCall for application/json ContentType.
+type ResumeCallJSONRequestBody = SideOrder
+
 // CreateHeaderProfileJSONRequestBody defines body for CreateHeaderProfile for application/json ContentType.
 type CreateHeaderProfileJSONRequestBody = HeaderProfileWrite
 
 // UpsertHeaderProfileJSONRequestBody defines body for UpsertHeaderProfile for application/json ContentType.
 type UpsertHeaderProfileJSONRequestBody = HeaderProfileWrite
+
+// TestHeaderProfileJSONRequestBody defines body for TestHeaderProfile for application/json ContentType.
+type TestHeaderProfileJSONRequestBody = HeaderTest
 
 // UpdateHeaderProfileApplicationMergePatchPlusJSONRequestBody defines body for UpdateHeaderProfile for application/merge-patch+json ContentType.
 type UpdateHeaderProfileApplicationMergePatchPlusJSONRequestBody = HeaderProfilePatch
@@ -8159,6 +8285,42 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/calls/{call_id} (the `GetCall` operationId).
 	GetCall(ctx context.Context, callID CallID, params *GetCallParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// UpdateCallWithBody Change a call in progress
+	//
+	// A JSON Merge Patch (RFC 7396) of what can be changed: the longest duration, which may end the call at once, and its variables, which go into the record.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/calls/{call_id} (the `UpdateCall` operationId).
+	UpdateCallWithBody(ctx context.Context, callID CallID, params *UpdateCallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateCallWithApplicationMergePatchPlusJSONBody Change a call in progress
+	//
+	// A JSON Merge Patch (RFC 7396) of what can be changed: the longest duration, which may end the call at once, and its variables, which go into the record.
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/calls/{call_id} (the `UpdateCall` operationId).
+	UpdateCallWithApplicationMergePatchPlusJSONBody(ctx context.Context, callID CallID, params *UpdateCallParams, body UpdateCallApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// HoldCallWithBody Put a side of a call on hold
+	//
+	// The side is told by a re-INVITE and hears what the media profile of its trunk says under `hold`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/calls/{call_id}/hold (the `HoldCall` operationId).
+	HoldCallWithBody(ctx context.Context, callID CallID, params *HoldCallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// HoldCall Put a side of a call on hold
+	//
+	// The side is told by a re-INVITE and hears what the media profile of its trunk says under `hold`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/calls/{call_id}/hold (the `HoldCall` operationId).
+	HoldCall(ctx context.Context, callID CallID, params *HoldCallParams, body HoldCallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListCallMedia Read the media statistics of a call
 	//
 	// Corresponds with GET /v1/calls/{call_id}/media (the `ListCallMedia` operationId).
@@ -8170,6 +8332,20 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/calls/{call_id}/messages (the `ListCallMessages` operationId).
 	ListCallMessages(ctx context.Context, callID CallID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResumeCallWithBody Take a side of a call back from hold
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/calls/{call_id}/resume (the `ResumeCall` operationId).
+	ResumeCallWithBody(ctx context.Context, callID CallID, params *ResumeCallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResumeCall Take a side of a call back from hold
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/calls/{call_id}/resume (the `ResumeCall` operationId).
+	ResumeCall(ctx context.Context, callID CallID, params *ResumeCallParams, body ResumeCallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListCDRs Read call detail records
 	//
@@ -8233,6 +8409,24 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/header-profiles/by-external-id/{external_id} (the `UpsertHeaderProfile` operationId).
 	UpsertHeaderProfile(ctx context.Context, externalID ExternalID, params *UpsertHeaderProfileParams, body UpsertHeaderProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TestHeaderProfileWithBody Try header rules on a message
+	//
+	// The code that changes live messages changes this one, and nothing is sent. Lines that would show something of the other side of a call are not written in live calls.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/header-profiles/test (the `TestHeaderProfile` operationId).
+	TestHeaderProfileWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TestHeaderProfile Try header rules on a message
+	//
+	// The code that changes live messages changes this one, and nothing is sent. Lines that would show something of the other side of a call are not written in live calls.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/header-profiles/test (the `TestHeaderProfile` operationId).
+	TestHeaderProfile(ctx context.Context, body TestHeaderProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteHeaderProfile Delete a header profile
 	//
@@ -10082,6 +10276,82 @@ func (c *Client) GetCall(ctx context.Context, callID CallID, params *GetCallPara
 	return c.Client.Do(req)
 }
 
+// UpdateCallWithBody Change a call in progress
+//
+// A JSON Merge Patch (RFC 7396) of what can be changed: the longest duration, which may end the call at once, and its variables, which go into the record.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/calls/{call_id} (the `UpdateCall` operationId).
+func (c *Client) UpdateCallWithBody(ctx context.Context, callID CallID, params *UpdateCallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateCallRequestWithBody(c.Server, callID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateCallWithApplicationMergePatchPlusJSONBody Change a call in progress
+//
+// A JSON Merge Patch (RFC 7396) of what can be changed: the longest duration, which may end the call at once, and its variables, which go into the record.
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/calls/{call_id} (the `UpdateCall` operationId).
+func (c *Client) UpdateCallWithApplicationMergePatchPlusJSONBody(ctx context.Context, callID CallID, params *UpdateCallParams, body UpdateCallApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateCallRequestWithApplicationMergePatchPlusJSONBody(c.Server, callID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// HoldCallWithBody Put a side of a call on hold
+//
+// The side is told by a re-INVITE and hears what the media profile of its trunk says under `hold`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/calls/{call_id}/hold (the `HoldCall` operationId).
+func (c *Client) HoldCallWithBody(ctx context.Context, callID CallID, params *HoldCallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewHoldCallRequestWithBody(c.Server, callID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// HoldCall Put a side of a call on hold
+//
+// The side is told by a re-INVITE and hears what the media profile of its trunk says under `hold`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/calls/{call_id}/hold (the `HoldCall` operationId).
+func (c *Client) HoldCall(ctx context.Context, callID CallID, params *HoldCallParams, body HoldCallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewHoldCallRequest(c.Server, callID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListCallMedia Read the media statistics of a call
 //
 // Corresponds with GET /v1/calls/{call_id}/media (the `ListCallMedia` operationId).
@@ -10104,6 +10374,40 @@ func (c *Client) ListCallMedia(ctx context.Context, callID CallID, reqEditors ..
 // Corresponds with GET /v1/calls/{call_id}/messages (the `ListCallMessages` operationId).
 func (c *Client) ListCallMessages(ctx context.Context, callID CallID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListCallMessagesRequest(c.Server, callID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResumeCallWithBody Take a side of a call back from hold
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/calls/{call_id}/resume (the `ResumeCall` operationId).
+func (c *Client) ResumeCallWithBody(ctx context.Context, callID CallID, params *ResumeCallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResumeCallRequestWithBody(c.Server, callID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResumeCall Take a side of a call back from hold
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/calls/{call_id}/resume (the `ResumeCall` operationId).
+func (c *Client) ResumeCall(ctx context.Context, callID CallID, params *ResumeCallParams, body ResumeCallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResumeCallRequest(c.Server, callID, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -10257,6 +10561,44 @@ func (c *Client) UpsertHeaderProfileWithBody(ctx context.Context, externalID Ext
 // Corresponds with PUT /v1/header-profiles/by-external-id/{external_id} (the `UpsertHeaderProfile` operationId).
 func (c *Client) UpsertHeaderProfile(ctx context.Context, externalID ExternalID, params *UpsertHeaderProfileParams, body UpsertHeaderProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpsertHeaderProfileRequest(c.Server, externalID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TestHeaderProfileWithBody Try header rules on a message
+//
+// The code that changes live messages changes this one, and nothing is sent. Lines that would show something of the other side of a call are not written in live calls.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/header-profiles/test (the `TestHeaderProfile` operationId).
+func (c *Client) TestHeaderProfileWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTestHeaderProfileRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TestHeaderProfile Try header rules on a message
+//
+// The code that changes live messages changes this one, and nothing is sent. Lines that would show something of the other side of a call are not written in live calls.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/header-profiles/test (the `TestHeaderProfile` operationId).
+func (c *Client) TestHeaderProfile(ctx context.Context, body TestHeaderProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTestHeaderProfileRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -15022,6 +15364,169 @@ func NewGetCallRequest(server string, callID CallID, params *GetCallParams) (*ht
 	return req, nil
 }
 
+// NewUpdateCallRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateCall builder with application/merge-patch+json body
+func NewUpdateCallRequestWithApplicationMergePatchPlusJSONBody(server string, callID CallID, params *UpdateCallParams, body UpdateCallApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateCallRequestWithBody(server, callID, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewUpdateCallRequestWithBody constructs an http.Request for the UpdateCall method, with any body, and a specified content type
+func NewUpdateCallRequestWithBody(server string, callID CallID, params *UpdateCallParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "call_id", callID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/calls/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewHoldCallRequest calls the generic HoldCall builder with application/json body
+func NewHoldCallRequest(server string, callID CallID, params *HoldCallParams, body HoldCallJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewHoldCallRequestWithBody(server, callID, params, "application/json", bodyReader)
+}
+
+// NewHoldCallRequestWithBody constructs an http.Request for the HoldCall method, with any body, and a specified content type
+func NewHoldCallRequestWithBody(server string, callID CallID, params *HoldCallParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "call_id", callID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/calls/%s/hold", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewListCallMediaRequest constructs an http.Request for the ListCallMedia method
 func NewListCallMediaRequest(server string, callID CallID) (*http.Request, error) {
 	var err error
@@ -15085,6 +15590,95 @@ func NewListCallMessagesRequest(server string, callID CallID) (*http.Request, er
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewResumeCallRequest calls the generic ResumeCall builder with application/json body
+func NewResumeCallRequest(server string, callID CallID, params *ResumeCallParams, body ResumeCallJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewResumeCallRequestWithBody(server, callID, params, "application/json", bodyReader)
+}
+
+// NewResumeCallRequestWithBody constructs an http.Request for the ResumeCall method, with any body, and a specified content type
+func NewResumeCallRequestWithBody(server string, callID CallID, params *ResumeCallParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "call_id", callID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/calls/%s/resume", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -15758,6 +16352,46 @@ func NewUpsertHeaderProfileRequestWithBody(server string, externalID ExternalID,
 		}
 
 	}
+
+	return req, nil
+}
+
+// NewTestHeaderProfileRequest calls the generic TestHeaderProfile builder with application/json body
+func NewTestHeaderProfileRequest(server string, body TestHeaderProfileJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewTestHeaderProfileRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewTestHeaderProfileRequestWithBody constructs an http.Request for the TestHeaderProfile method, with any body, and a specified content type
+func NewTestHeaderProfileRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/header-profiles/test")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -25302,6 +25936,42 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/calls/{call_id} (the `GetCall` operationId).
 	GetCallWithResponse(ctx context.Context, callID CallID, params *GetCallParams, reqEditors ...RequestEditorFn) (*GetCallResponse, error)
 
+	// UpdateCallWithBodyWithResponse Change a call in progress
+	//
+	// A JSON Merge Patch (RFC 7396) of what can be changed: the longest duration, which may end the call at once, and its variables, which go into the record.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/calls/{call_id} (the `UpdateCall` operationId).
+	UpdateCallWithBodyWithResponse(ctx context.Context, callID CallID, params *UpdateCallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateCallResponse, error)
+
+	// UpdateCallWithApplicationMergePatchPlusJSONBodyWithResponse Change a call in progress
+	//
+	// A JSON Merge Patch (RFC 7396) of what can be changed: the longest duration, which may end the call at once, and its variables, which go into the record.
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/calls/{call_id} (the `UpdateCall` operationId).
+	UpdateCallWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, callID CallID, params *UpdateCallParams, body UpdateCallApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateCallResponse, error)
+
+	// HoldCallWithBodyWithResponse Put a side of a call on hold
+	//
+	// The side is told by a re-INVITE and hears what the media profile of its trunk says under `hold`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/calls/{call_id}/hold (the `HoldCall` operationId).
+	HoldCallWithBodyWithResponse(ctx context.Context, callID CallID, params *HoldCallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*HoldCallResponse, error)
+
+	// HoldCallWithResponse Put a side of a call on hold
+	//
+	// The side is told by a re-INVITE and hears what the media profile of its trunk says under `hold`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/calls/{call_id}/hold (the `HoldCall` operationId).
+	HoldCallWithResponse(ctx context.Context, callID CallID, params *HoldCallParams, body HoldCallJSONRequestBody, reqEditors ...RequestEditorFn) (*HoldCallResponse, error)
+
 	// ListCallMediaWithResponse Read the media statistics of a call
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -25317,6 +25987,20 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/calls/{call_id}/messages (the `ListCallMessages` operationId).
 	ListCallMessagesWithResponse(ctx context.Context, callID CallID, reqEditors ...RequestEditorFn) (*ListCallMessagesResponse, error)
+
+	// ResumeCallWithBodyWithResponse Take a side of a call back from hold
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/calls/{call_id}/resume (the `ResumeCall` operationId).
+	ResumeCallWithBodyWithResponse(ctx context.Context, callID CallID, params *ResumeCallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ResumeCallResponse, error)
+
+	// ResumeCallWithResponse Take a side of a call back from hold
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/calls/{call_id}/resume (the `ResumeCall` operationId).
+	ResumeCallWithResponse(ctx context.Context, callID CallID, params *ResumeCallParams, body ResumeCallJSONRequestBody, reqEditors ...RequestEditorFn) (*ResumeCallResponse, error)
 
 	// ListCDRsWithResponse Read call detail records
 	//
@@ -25390,6 +26074,24 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /v1/header-profiles/by-external-id/{external_id} (the `UpsertHeaderProfile` operationId).
 	UpsertHeaderProfileWithResponse(ctx context.Context, externalID ExternalID, params *UpsertHeaderProfileParams, body UpsertHeaderProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertHeaderProfileResponse, error)
+
+	// TestHeaderProfileWithBodyWithResponse Try header rules on a message
+	//
+	// The code that changes live messages changes this one, and nothing is sent. Lines that would show something of the other side of a call are not written in live calls.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/header-profiles/test (the `TestHeaderProfile` operationId).
+	TestHeaderProfileWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TestHeaderProfileResponse, error)
+
+	// TestHeaderProfileWithResponse Try header rules on a message
+	//
+	// The code that changes live messages changes this one, and nothing is sent. Lines that would show something of the other side of a call are not written in live calls.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/header-profiles/test (the `TestHeaderProfile` operationId).
+	TestHeaderProfileWithResponse(ctx context.Context, body TestHeaderProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*TestHeaderProfileResponse, error)
 
 	// DeleteHeaderProfileWithResponse Delete a header profile
 	//
@@ -27984,6 +28686,109 @@ func (r GetCallResponse) ContentType() string {
 	return ""
 }
 
+// UpdateCallResponse200Headers the declared response headers of an HTTP 200 response for UpdateCall
+type UpdateCallResponse200Headers struct {
+	ETag string
+}
+
+type UpdateCallResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Call
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateCallResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateCallResponse) GetJSON200() *Call {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateCallResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateCallResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateCallResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateCallResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateCallResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// HoldCallResponse204Headers the declared response headers of an HTTP 204 response for HoldCall
+type HoldCallResponse204Headers struct {
+	IdempotencyReplayed *string
+}
+
+type HoldCallResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers204 the parsed response headers for an HTTP 204 response
+	Headers204 *HoldCallResponse204Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r HoldCallResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r HoldCallResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r HoldCallResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r HoldCallResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r HoldCallResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ListCallMediaResponse200Headers the declared response headers of an HTTP 200 response for ListCallMedia
 type ListCallMediaResponse200Headers struct {
 	ETag string
@@ -28088,6 +28893,54 @@ func (r ListCallMessagesResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListCallMessagesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ResumeCallResponse204Headers the declared response headers of an HTTP 204 response for ResumeCall
+type ResumeCallResponse204Headers struct {
+	IdempotencyReplayed *string
+}
+
+type ResumeCallResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers204 the parsed response headers for an HTTP 204 response
+	Headers204 *ResumeCallResponse204Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ResumeCallResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ResumeCallResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ResumeCallResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ResumeCallResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ResumeCallResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -28476,6 +29329,54 @@ func (r UpsertHeaderProfileResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r UpsertHeaderProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type TestHeaderProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *HeaderTestResult
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r TestHeaderProfileResponse) GetJSON200() *HeaderTestResult {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r TestHeaderProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r TestHeaderProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r TestHeaderProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r TestHeaderProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r TestHeaderProfileResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -34774,6 +35675,66 @@ func (c *ClientWithResponses) GetCallWithResponse(ctx context.Context, callID Ca
 	return ParseGetCallResponse(rsp)
 }
 
+// UpdateCallWithBodyWithResponse Change a call in progress
+//
+// A JSON Merge Patch (RFC 7396) of what can be changed: the longest duration, which may end the call at once, and its variables, which go into the record.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/calls/{call_id} (the `UpdateCall` operationId).
+func (c *ClientWithResponses) UpdateCallWithBodyWithResponse(ctx context.Context, callID CallID, params *UpdateCallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateCallResponse, error) {
+	rsp, err := c.UpdateCallWithBody(ctx, callID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateCallResponse(rsp)
+}
+
+// UpdateCallWithApplicationMergePatchPlusJSONBodyWithResponse Change a call in progress
+//
+// A JSON Merge Patch (RFC 7396) of what can be changed: the longest duration, which may end the call at once, and its variables, which go into the record.
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/calls/{call_id} (the `UpdateCall` operationId).
+func (c *ClientWithResponses) UpdateCallWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, callID CallID, params *UpdateCallParams, body UpdateCallApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateCallResponse, error) {
+	rsp, err := c.UpdateCallWithApplicationMergePatchPlusJSONBody(ctx, callID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateCallResponse(rsp)
+}
+
+// HoldCallWithBodyWithResponse Put a side of a call on hold
+//
+// The side is told by a re-INVITE and hears what the media profile of its trunk says under `hold`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/calls/{call_id}/hold (the `HoldCall` operationId).
+func (c *ClientWithResponses) HoldCallWithBodyWithResponse(ctx context.Context, callID CallID, params *HoldCallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*HoldCallResponse, error) {
+	rsp, err := c.HoldCallWithBody(ctx, callID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseHoldCallResponse(rsp)
+}
+
+// HoldCallWithResponse Put a side of a call on hold
+//
+// The side is told by a re-INVITE and hears what the media profile of its trunk says under `hold`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/calls/{call_id}/hold (the `HoldCall` operationId).
+func (c *ClientWithResponses) HoldCallWithResponse(ctx context.Context, callID CallID, params *HoldCallParams, body HoldCallJSONRequestBody, reqEditors ...RequestEditorFn) (*HoldCallResponse, error) {
+	rsp, err := c.HoldCall(ctx, callID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseHoldCallResponse(rsp)
+}
+
 // ListCallMediaWithResponse Read the media statistics of a call
 //
 // Returns a wrapper object for the known response body format(s).
@@ -34800,6 +35761,32 @@ func (c *ClientWithResponses) ListCallMessagesWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseListCallMessagesResponse(rsp)
+}
+
+// ResumeCallWithBodyWithResponse Take a side of a call back from hold
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/calls/{call_id}/resume (the `ResumeCall` operationId).
+func (c *ClientWithResponses) ResumeCallWithBodyWithResponse(ctx context.Context, callID CallID, params *ResumeCallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ResumeCallResponse, error) {
+	rsp, err := c.ResumeCallWithBody(ctx, callID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResumeCallResponse(rsp)
+}
+
+// ResumeCallWithResponse Take a side of a call back from hold
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/calls/{call_id}/resume (the `ResumeCall` operationId).
+func (c *ClientWithResponses) ResumeCallWithResponse(ctx context.Context, callID CallID, params *ResumeCallParams, body ResumeCallJSONRequestBody, reqEditors ...RequestEditorFn) (*ResumeCallResponse, error) {
+	rsp, err := c.ResumeCall(ctx, callID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResumeCallResponse(rsp)
 }
 
 // ListCDRsWithResponse Read call detail records
@@ -34927,6 +35914,36 @@ func (c *ClientWithResponses) UpsertHeaderProfileWithResponse(ctx context.Contex
 		return nil, err
 	}
 	return ParseUpsertHeaderProfileResponse(rsp)
+}
+
+// TestHeaderProfileWithBodyWithResponse Try header rules on a message
+//
+// The code that changes live messages changes this one, and nothing is sent. Lines that would show something of the other side of a call are not written in live calls.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/header-profiles/test (the `TestHeaderProfile` operationId).
+func (c *ClientWithResponses) TestHeaderProfileWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TestHeaderProfileResponse, error) {
+	rsp, err := c.TestHeaderProfileWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTestHeaderProfileResponse(rsp)
+}
+
+// TestHeaderProfileWithResponse Try header rules on a message
+//
+// The code that changes live messages changes this one, and nothing is sent. Lines that would show something of the other side of a call are not written in live calls.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/header-profiles/test (the `TestHeaderProfile` operationId).
+func (c *ClientWithResponses) TestHeaderProfileWithResponse(ctx context.Context, body TestHeaderProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*TestHeaderProfileResponse, error) {
+	rsp, err := c.TestHeaderProfile(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTestHeaderProfileResponse(rsp)
 }
 
 // DeleteHeaderProfileWithResponse Delete a header profile
@@ -38307,6 +39324,94 @@ func ParseGetCallResponse(rsp *http.Response) (*GetCallResponse, error) {
 	return response, nil
 }
 
+// ParseUpdateCallResponse parses an HTTP response from a UpdateCallWithResponse call
+func ParseUpdateCallResponse(rsp *http.Response) (*UpdateCallResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateCallResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Call
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateCallResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseHoldCallResponse parses an HTTP response from a HoldCallWithResponse call
+func ParseHoldCallResponse(rsp *http.Response) (*HoldCallResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &HoldCallResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		var headers HoldCallResponse204Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers204 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListCallMediaResponse parses an HTTP response from a ListCallMediaWithResponse call
 func ParseListCallMediaResponse(rsp *http.Response) (*ListCallMediaResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -38394,6 +39499,48 @@ func ParseListCallMessagesResponse(rsp *http.Response) (*ListCallMessagesRespons
 			headers.ETag = value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseResumeCallResponse parses an HTTP response from a ResumeCallWithResponse call
+func ParseResumeCallResponse(rsp *http.Response) (*ResumeCallResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ResumeCallResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		var headers ResumeCallResponse204Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers204 = &headers
 	}
 
 	return response, nil
@@ -38728,6 +39875,39 @@ func ParseUpsertHeaderProfileResponse(rsp *http.Response) (*UpsertHeaderProfileR
 			headers.Location = value
 		}
 		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseTestHeaderProfileResponse parses an HTTP response from a TestHeaderProfileWithResponse call
+func ParseTestHeaderProfileResponse(rsp *http.Response) (*TestHeaderProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &TestHeaderProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest HeaderTestResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
 	}
 
 	return response, nil

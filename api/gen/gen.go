@@ -18,6 +18,24 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for CallSide.
+const (
+	CallSideCallee CallSide = "callee"
+	CallSideCaller CallSide = "caller"
+)
+
+// Valid indicates whether the value is a known member of the CallSide enum.
+func (e CallSide) Valid() bool {
+	switch e {
+	case CallSideCallee:
+		return true
+	case CallSideCaller:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CallState.
 const (
 	CallStateAnswered    CallState = "answered"
@@ -1810,6 +1828,24 @@ type CallPage struct {
 	NextCursor *string `json:"next_cursor,omitempty"`
 }
 
+// CallPatch What can be changed in a call in progress: fields left out stay as they are.
+type CallPatch struct {
+	// MaxDurationS The longest it may last, in seconds, counted from the answer. A call that has lasted longer ends at once.
+	//
+	// Example: 600
+	MaxDurationS *int `json:"max_duration_s,omitempty"`
+
+	// Variables Variables to set or, with null, to remove; others stay as they are. A name has 1 to 64 letters, digits, `_`, `.` or `-`; a call has at most 32.
+	//
+	// Example: {"account":"4711"}
+	Variables *map[string]*string `json:"variables,omitempty"`
+}
+
+// CallSide A side of a call: the caller's or the callee's.
+//
+// Example: callee
+type CallSide string
+
 // CallState How far a call is: `setup` (INVITE received), `early` (ringing or early media), `answered` (200 sent, not acknowledged), `confirmed`, `terminating`, `ended`.
 //
 // Example: confirmed
@@ -2714,6 +2750,54 @@ type HeaderRule struct {
 //
 // Example: out
 type HeaderStage string
+
+// HeaderTest Rules, or a profile that holds them, and a message.
+type HeaderTest struct {
+	// Fields Fields that the message does not hold itself: `caller`, `callee`, `call.id`, `trunk.id`, `trunk.name`, `source.ip`, `our.host` and `var.NAME`.
+	//
+	// Example: {"trunk.name":"carrier north"}
+	Fields *map[string]string `json:"fields,omitempty"`
+
+	// HeaderProfileID The profile; `rules` must be left out then.
+	//
+	// Example: hdp_06bq4v700e7n3b9x5mz2c8k4vd
+	HeaderProfileID *string `json:"header_profile_id,omitempty"`
+
+	// Message A SIP message; lines may end in LF.
+	//
+	// Example: INVITE sip:+4989222@127.0.1.20 SIP/2.0
+	// From: <sip:+4930111@127.0.1.10>;tag=c4d2
+	// X-Account: old
+	Message string `json:"message"`
+
+	// Rules The rules themselves.
+	Rules *[]HeaderRule `json:"rules,omitempty"`
+
+	// Stage The rules of which stage are applied.
+	Stage HeaderStage `json:"stage"`
+}
+
+// HeaderTestResult A message before and after header rules.
+type HeaderTestResult struct {
+	// After The message after the rules.
+	//
+	// Example: INVITE sip:+4989222@127.0.1.20 SIP/2.0
+	// From: <sip:+4930111@127.0.1.10>;tag=c4d2
+	// X-Account: carrier north
+	After string `json:"after"`
+
+	// Applied The rules that changed something, by their places from 0.
+	//
+	// Example: [0]
+	Applied []int `json:"applied"`
+
+	// Before The message as it was understood.
+	//
+	// Example: INVITE sip:+4989222@127.0.1.20 SIP/2.0
+	// From: <sip:+4930111@127.0.1.10>;tag=c4d2
+	// X-Account: old
+	Before string `json:"before"`
+}
 
 // Health A sign of life.
 type Health struct {
@@ -4950,6 +5034,12 @@ type SessionTimer string
 // Example: caller
 type Side string
 
+// SideOrder Whom it is about.
+type SideOrder struct {
+	// Side The side.
+	Side CallSide `json:"side"`
+}
+
 // SignallingProfile How dialogs with a trunk are kept. A trunk without one has the defaults.
 type SignallingProfile struct {
 	// Announcements Played as early media to callers of this trunk before a final failure; the first entry that fits counts.
@@ -6232,6 +6322,30 @@ type GetCallParams struct {
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
+// UpdateCallParams defines parameters for UpdateCall.
+type UpdateCallParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+}
+
+// HoldCallParams defines parameters for HoldCall.
+type HoldCallParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ResumeCallParams defines parameters for ResumeCall.
+type ResumeCallParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListCDRsParams defines parameters for ListCDRs.
 type ListCDRsParams struct {
 	// After `next_cursor` of the answer before: the records that follow it in the order of commit. It belongs to the filters it was made with.
@@ -6307,6 +6421,18 @@ type ListLimitUsageParams struct {
 // HangUpCallsJSONRequestBody defines body for HangUpCalls for application/json ContentType.
 type HangUpCallsJSONRequestBody = HangUpCalls
 
+// UpdateCallApplicationMergePatchPlusJSONRequestBody defines body for UpdateCall for application/merge-patch+json ContentType.
+type UpdateCallApplicationMergePatchPlusJSONRequestBody = CallPatch
+
+// HoldCallJSONRequestBody defines body for HoldCall for application/json ContentType.
+type HoldCallJSONRequestBody = SideOrder
+
+// ResumeCallJSONRequestBody defines body for ResumeCall for application/json ContentType.
+type ResumeCallJSONRequestBody = SideOrder
+
+// TestHeaderProfileJSONRequestBody defines body for TestHeaderProfile for application/json ContentType.
+type TestHeaderProfileJSONRequestBody = HeaderTest
+
 // ExplainRoutingJSONRequestBody defines body for ExplainRouting for application/json ContentType.
 type ExplainRoutingJSONRequestBody = ExplainRequest
 
@@ -6348,12 +6474,21 @@ type ServerInterface interface {
 	// GetCall Read a call in progress
 	// (GET /v1/calls/{call_id})
 	GetCall(ctx echo.Context, callID CallID, params GetCallParams) error
+	// UpdateCall Change a call in progress
+	// (PATCH /v1/calls/{call_id})
+	UpdateCall(ctx echo.Context, callID CallID, params UpdateCallParams) error
+	// HoldCall Put a side of a call on hold
+	// (POST /v1/calls/{call_id}/hold)
+	HoldCall(ctx echo.Context, callID CallID, params HoldCallParams) error
 	// ListCallMedia Read the media statistics of a call
 	// (GET /v1/calls/{call_id}/media)
 	ListCallMedia(ctx echo.Context, callID CallID) error
 	// ListCallMessages Read the ladder of a call
 	// (GET /v1/calls/{call_id}/messages)
 	ListCallMessages(ctx echo.Context, callID CallID) error
+	// ResumeCall Take a side of a call back from hold
+	// (POST /v1/calls/{call_id}/resume)
+	ResumeCall(ctx echo.Context, callID CallID, params ResumeCallParams) error
 	// ListCDRs Read call detail records
 	// (GET /v1/cdrs)
 	ListCDRs(ctx echo.Context, params ListCDRsParams) error
@@ -6366,6 +6501,9 @@ type ServerInterface interface {
 	// ListEvents Read what happened
 	// (GET /v1/events)
 	ListEvents(ctx echo.Context, params ListEventsParams) error
+	// TestHeaderProfile Try header rules on a message
+	// (POST /v1/header-profiles/test)
+	TestHeaderProfile(ctx echo.Context) error
 	// ListLimitUsage Read what a limit profile counts
 	// (GET /v1/limit-profiles/{limit_profile_id}/usage)
 	ListLimitUsage(ctx echo.Context, limitProfileID LimitProfileID, params ListLimitUsageParams) error
@@ -6678,6 +6816,73 @@ func (w *ServerInterfaceWrapper) GetCall(ctx echo.Context) error {
 	return err
 }
 
+// UpdateCall converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateCall(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "call_id" -------------
+	var callID CallID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "call_id", ctx.Param("call_id"), &callID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter call_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateCallParams
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateCall(ctx, callID, params)
+	return err
+}
+
+// HoldCall converts echo context to params.
+func (w *ServerInterfaceWrapper) HoldCall(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "call_id" -------------
+	var callID CallID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "call_id", ctx.Param("call_id"), &callID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter call_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params HoldCallParams
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.HoldCall(ctx, callID, params)
+	return err
+}
+
 // ListCallMedia converts echo context to params.
 func (w *ServerInterfaceWrapper) ListCallMedia(ctx echo.Context) error {
 	var err error
@@ -6707,6 +6912,48 @@ func (w *ServerInterfaceWrapper) ListCallMessages(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListCallMessages(ctx, callID)
+	return err
+}
+
+// ResumeCall converts echo context to params.
+func (w *ServerInterfaceWrapper) ResumeCall(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "call_id" -------------
+	var callID CallID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "call_id", ctx.Param("call_id"), &callID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter call_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ResumeCallParams
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResumeCall(ctx, callID, params)
 	return err
 }
 
@@ -6896,6 +7143,15 @@ func (w *ServerInterfaceWrapper) ListEvents(ctx echo.Context) error {
 	return err
 }
 
+// TestHeaderProfile converts echo context to params.
+func (w *ServerInterfaceWrapper) TestHeaderProfile(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TestHeaderProfile(ctx)
+	return err
+}
+
 // ListLimitUsage converts echo context to params.
 func (w *ServerInterfaceWrapper) ListLimitUsage(ctx echo.Context) error {
 	var err error
@@ -7013,13 +7269,17 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/calls", wrapper.ListCalls, options.OperationMiddlewares["listCalls"]...)
 	router.DELETE(options.BaseURL+"/v1/calls/:call_id", wrapper.HangUpCall, options.OperationMiddlewares["hangUpCall"]...)
 	router.GET(options.BaseURL+"/v1/calls/:call_id", wrapper.GetCall, options.OperationMiddlewares["getCall"]...)
+	router.PATCH(options.BaseURL+"/v1/calls/:call_id", wrapper.UpdateCall, options.OperationMiddlewares["updateCall"]...)
+	router.POST(options.BaseURL+"/v1/calls/:call_id/hold", wrapper.HoldCall, options.OperationMiddlewares["holdCall"]...)
 	router.GET(options.BaseURL+"/v1/calls/:call_id/media", wrapper.ListCallMedia, options.OperationMiddlewares["listCallMedia"]...)
 	router.GET(options.BaseURL+"/v1/calls/:call_id/messages", wrapper.ListCallMessages, options.OperationMiddlewares["listCallMessages"]...)
+	router.POST(options.BaseURL+"/v1/calls/:call_id/resume", wrapper.ResumeCall, options.OperationMiddlewares["resumeCall"]...)
 	router.POST(options.BaseURL+"/v1/calls/hang-up", wrapper.HangUpCalls, options.OperationMiddlewares["hangUpCalls"]...)
 	router.GET(options.BaseURL+"/v1/cdrs", wrapper.ListCDRs, options.OperationMiddlewares["listCDRs"]...)
 	router.GET(options.BaseURL+"/v1/cdrs/:cdr_id", wrapper.GetCDR, options.OperationMiddlewares["getCDR"]...)
 	router.GET(options.BaseURL+"/v1/config/status", wrapper.GetConfigStatus, options.OperationMiddlewares["getConfigStatus"]...)
 	router.GET(options.BaseURL+"/v1/events", wrapper.ListEvents, options.OperationMiddlewares["listEvents"]...)
+	router.POST(options.BaseURL+"/v1/header-profiles/test", wrapper.TestHeaderProfile, options.OperationMiddlewares["testHeaderProfile"]...)
 	router.GET(options.BaseURL+"/v1/limit-profiles/:limit_profile_id/usage", wrapper.ListLimitUsage, options.OperationMiddlewares["listLimitUsage"]...)
 	router.POST(options.BaseURL+"/v1/routing/explain", wrapper.ExplainRouting, options.OperationMiddlewares["explainRouting"]...)
 	router.GET(options.BaseURL+"/v1/whoami", wrapper.WhoAmI, options.OperationMiddlewares["whoAmI"]...)
@@ -7353,6 +7613,64 @@ func (response GetCall200JSONResponse) VisitGetCallResponse(w http.ResponseWrite
 	return err
 }
 
+type UpdateCallRequestObject struct {
+	CallID CallID `json:"call_id"`
+	Params UpdateCallParams
+	Body   *UpdateCallApplicationMergePatchPlusJSONRequestBody
+}
+
+type UpdateCallResponseObject interface {
+	VisitUpdateCallResponse(w http.ResponseWriter) error
+}
+
+type UpdateCall200ResponseHeaders struct {
+	ETag string
+}
+
+type UpdateCall200JSONResponse struct {
+	Body    Call
+	Headers UpdateCall200ResponseHeaders
+}
+
+func (response UpdateCall200JSONResponse) VisitUpdateCallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HoldCallRequestObject struct {
+	CallID CallID `json:"call_id"`
+	Params HoldCallParams
+	Body   *HoldCallJSONRequestBody
+}
+
+type HoldCallResponseObject interface {
+	VisitHoldCallResponse(w http.ResponseWriter) error
+}
+
+type HoldCall204ResponseHeaders struct {
+	IdempotencyReplayed *string
+}
+
+type HoldCall204Response struct {
+	Headers HoldCall204ResponseHeaders
+}
+
+func (response HoldCall204Response) VisitHoldCallResponse(w http.ResponseWriter) error {
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(204)
+	return nil
+}
+
 type ListCallMediaRequestObject struct {
 	CallID CallID `json:"call_id"`
 }
@@ -7411,6 +7729,32 @@ func (response ListCallMessages200JSONResponse) VisitListCallMessagesResponse(w 
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
+}
+
+type ResumeCallRequestObject struct {
+	CallID CallID `json:"call_id"`
+	Params ResumeCallParams
+	Body   *ResumeCallJSONRequestBody
+}
+
+type ResumeCallResponseObject interface {
+	VisitResumeCallResponse(w http.ResponseWriter) error
+}
+
+type ResumeCall204ResponseHeaders struct {
+	IdempotencyReplayed *string
+}
+
+type ResumeCall204Response struct {
+	Headers ResumeCall204ResponseHeaders
+}
+
+func (response ResumeCall204Response) VisitResumeCallResponse(w http.ResponseWriter) error {
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(204)
+	return nil
 }
 
 type ListCDRsRequestObject struct {
@@ -7506,6 +7850,28 @@ type ListEventsResponseObject interface {
 type ListEvents200JSONResponse EventPage
 
 func (response ListEvents200JSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestHeaderProfileRequestObject struct {
+	Body *TestHeaderProfileJSONRequestBody
+}
+
+type TestHeaderProfileResponseObject interface {
+	VisitTestHeaderProfileResponse(w http.ResponseWriter) error
+}
+
+type TestHeaderProfile200JSONResponse HeaderTestResult
+
+func (response TestHeaderProfile200JSONResponse) VisitTestHeaderProfileResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7650,12 +8016,21 @@ type StrictServerInterface interface {
 	// GetCall Read a call in progress
 	// (GET /v1/calls/{call_id})
 	GetCall(ctx context.Context, request GetCallRequestObject) (GetCallResponseObject, error)
+	// UpdateCall Change a call in progress
+	// (PATCH /v1/calls/{call_id})
+	UpdateCall(ctx context.Context, request UpdateCallRequestObject) (UpdateCallResponseObject, error)
+	// HoldCall Put a side of a call on hold
+	// (POST /v1/calls/{call_id}/hold)
+	HoldCall(ctx context.Context, request HoldCallRequestObject) (HoldCallResponseObject, error)
 	// ListCallMedia Read the media statistics of a call
 	// (GET /v1/calls/{call_id}/media)
 	ListCallMedia(ctx context.Context, request ListCallMediaRequestObject) (ListCallMediaResponseObject, error)
 	// ListCallMessages Read the ladder of a call
 	// (GET /v1/calls/{call_id}/messages)
 	ListCallMessages(ctx context.Context, request ListCallMessagesRequestObject) (ListCallMessagesResponseObject, error)
+	// ResumeCall Take a side of a call back from hold
+	// (POST /v1/calls/{call_id}/resume)
+	ResumeCall(ctx context.Context, request ResumeCallRequestObject) (ResumeCallResponseObject, error)
 	// ListCDRs Read call detail records
 	// (GET /v1/cdrs)
 	ListCDRs(ctx context.Context, request ListCDRsRequestObject) (ListCDRsResponseObject, error)
@@ -7668,6 +8043,9 @@ type StrictServerInterface interface {
 	// ListEvents Read what happened
 	// (GET /v1/events)
 	ListEvents(ctx context.Context, request ListEventsRequestObject) (ListEventsResponseObject, error)
+	// TestHeaderProfile Try header rules on a message
+	// (POST /v1/header-profiles/test)
+	TestHeaderProfile(ctx context.Context, request TestHeaderProfileRequestObject) (TestHeaderProfileResponseObject, error)
 	// ListLimitUsage Read what a limit profile counts
 	// (GET /v1/limit-profiles/{limit_profile_id}/usage)
 	ListLimitUsage(ctx context.Context, request ListLimitUsageRequestObject) (ListLimitUsageResponseObject, error)
@@ -8007,6 +8385,104 @@ func (sh *strictHandler) GetCall(ctx echo.Context, callID CallID, params GetCall
 	return nil
 }
 
+// UpdateCall operation middleware
+func (sh *strictHandler) UpdateCall(ctx echo.Context, callID CallID, params UpdateCallParams) error {
+	var request UpdateCallRequestObject
+
+	request.CallID = callID
+	request.Params = params
+
+	var body UpdateCallApplicationMergePatchPlusJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateCall(ctx.Request().Context(), request.(UpdateCallRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateCall")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateCallResponseObject); ok {
+		return validResponse.VisitUpdateCallResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// HoldCall operation middleware
+func (sh *strictHandler) HoldCall(ctx echo.Context, callID CallID, params HoldCallParams) error {
+	var request HoldCallRequestObject
+
+	request.CallID = callID
+	request.Params = params
+
+	var body HoldCallJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.HoldCall(ctx.Request().Context(), request.(HoldCallRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "HoldCall")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(HoldCallResponseObject); ok {
+		return validResponse.VisitHoldCallResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListCallMedia operation middleware
 func (sh *strictHandler) ListCallMedia(ctx echo.Context, callID CallID) error {
 	var request ListCallMediaRequestObject
@@ -8051,6 +8527,55 @@ func (sh *strictHandler) ListCallMessages(ctx echo.Context, callID CallID) error
 		return err
 	} else if validResponse, ok := response.(ListCallMessagesResponseObject); ok {
 		return validResponse.VisitListCallMessagesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ResumeCall operation middleware
+func (sh *strictHandler) ResumeCall(ctx echo.Context, callID CallID, params ResumeCallParams) error {
+	var request ResumeCallRequestObject
+
+	request.CallID = callID
+	request.Params = params
+
+	var body ResumeCallJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResumeCall(ctx.Request().Context(), request.(ResumeCallRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResumeCall")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ResumeCallResponseObject); ok {
+		return validResponse.VisitResumeCallResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -8150,6 +8675,52 @@ func (sh *strictHandler) ListEvents(ctx echo.Context, params ListEventsParams) e
 		return err
 	} else if validResponse, ok := response.(ListEventsResponseObject); ok {
 		return validResponse.VisitListEventsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// TestHeaderProfile operation middleware
+func (sh *strictHandler) TestHeaderProfile(ctx echo.Context) error {
+	var request TestHeaderProfileRequestObject
+
+	var body TestHeaderProfileJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TestHeaderProfile(ctx.Request().Context(), request.(TestHeaderProfileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TestHeaderProfile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(TestHeaderProfileResponseObject); ok {
+		return validResponse.VisitTestHeaderProfileResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -1,0 +1,75 @@
+package api
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/sallyport/sallyport/sbc"
+)
+
+// orders are the operations on one call: what follows its path, a good body, what is then carried out, and a bad one with what is
+// wrong with it.
+func orders() []struct{ method, path, body, done, bad, wrong string } {
+	return []struct{ method, path, body, done, bad, wrong string }{
+		{"POST", "/hold", `{"side":"callee"}`, "sbc.HoldOrder{Side:callee Held:true}", `{"side":"sbc"}`, "#/side"},
+		{"POST", "/resume", `{"side":"caller"}`, "sbc.HoldOrder{Side:caller Held:false}", `{}`, "#/side"},
+	}
+}
+
+func TestOrdersAreCarriedOut(t *testing.T) {
+	f := start(t)
+	id := f.calls.calls[0].ID
+	for _, o := range orders() {
+		t.Run(o.method+o.path, func(t *testing.T) {
+			f.t = t
+			f.calls.orders = nil
+			at := "/v1/calls/" + id + o.path
+			dry, more, _ := strings.Cut(at, "?")
+			f.do(o.method, dry+"?dry_run=true&"+more, o.body).is(204)
+			f.as(tenantKey, o.method, at, o.body).problem(404, "not_found")
+			f.as(readerKey, o.method, at, o.body).problem(403, "forbidden")
+			if o.bad != "" {
+				r := f.do(o.method, at, o.bad)
+				r.problem(422, "invalid")
+				equal(t, r.pointers(), []string{o.wrong})
+			}
+			if len(f.calls.orders) != 0 {
+				t.Fatalf("%v was carried out", f.calls.orders)
+			}
+			f.do(o.method, at, o.body, "Idempotency-Key", "k"+o.path).is(204)
+			if o.method == "POST" {
+				again := f.do(o.method, at, o.body, "Idempotency-Key", "k"+o.path).is(204)
+				if again.header.Get("Idempotency-Replayed") != "true" {
+					t.Error("a repetition was not recognised")
+				}
+			}
+			equal(t, f.calls.orders, []string{id + " " + o.done})
+			f.calls.refuse = sbc.Errorf(sbc.CodeConflict, "the call is not answered")
+			f.do(o.method, at, o.body).problem(409, "conflict")
+			f.calls.refuse = nil
+		})
+	}
+}
+
+func TestChangeOfACall(t *testing.T) {
+	f := start(t)
+	at := "/v1/calls/" + f.calls.calls[0].ID
+	f.do("PATCH", at, `{"variables":{"a":"1","b":"2"}}`).is(200)
+	dry := f.do("PATCH", at+"?dry_run=true", `{"max_duration_s":60,"variables":{"a":null}}`).is(200)
+	if is := f.do("GET", at, "").is(200); is.json()["max_duration_s"] != 0.0 || fmt.Sprint(is.json()["variables"]) != "map[a:1 b:2]" {
+		t.Errorf("a dry run was kept: %s", is.body)
+	}
+	r := f.do("PATCH", at, `{"max_duration_s":60,"variables":{"a":null}}`).is(200)
+	if string(r.body) != string(dry.body) || r.json()["max_duration_s"] != 60.0 || fmt.Sprint(r.json()["variables"]) != "map[b:2]" {
+		t.Errorf("%s\ndry run %s", r.body, dry.body)
+	}
+	if e := f.event("updateCall"); e["max_duration_s"] != 60.0 {
+		t.Errorf("%v", e)
+	}
+	bad := f.do("PATCH", at, `{"max_duration_s":0,"variables":{"a b":"x"}}`)
+	bad.problem(422, "invalid")
+	f.do("PATCH", at, `{"variables":{"a b":"x"}}`).problem(422, "invalid")
+	f.do("PATCH", at, `{"max_duration_s":null}`).problem(422, "invalid")
+	f.as(tenantKey, "PATCH", at, `{}`).problem(404, "not_found")
+}
