@@ -362,38 +362,50 @@ func (t *try) failureLocked(m *msg.Message) {
 	if w := tx.work; w != nil {
 		sent = w.Sent
 	}
+	hear := false
 	if !t.given {
 		if next = t.nextLocked(m); !next && !tx.over {
-			tx.hearLocked(m)
+			tx.over, tx.work, hear = true, nil, true
 		}
 	}
 	t.shard.mu.Unlock()
-	t.acknowledge(request, m, sent)
+	t.acknowledge(request, m, sent, hear)
 	if next {
 		tx.attempt()
 	}
 }
 
-// acknowledge sends the ACK of a failure (17.1.1.3) and keeps it for retransmissions.
-func (t *try) acknowledge(request []byte, m *msg.Message, sent func([]byte, msg.Hop)) {
-	ack, err := ackFor(request, m)
-	if err != nil {
+// acknowledge sends the ACK of a failure (17.1.1.3) and keeps it for retransmissions. Only then the owner may hear of the failure:
+// its next request must not overtake the ACK.
+func (t *try) acknowledge(request []byte, m *msg.Message, sent func([]byte, msg.Hop), hear bool) {
+	var raw []byte
+	if ack, err := ackFor(request, m); err != nil {
 		t.edge.log.Error("edge: making an ACK", "error", err)
-		return
+	} else {
+		raw = t.edge.encode(ack)
 	}
-	raw := t.edge.encode(ack)
 	t.shard.mu.Lock()
 	if t.state == tryCompleted {
 		t.raw = raw
 	}
-	tx := t.tx
-	if sent != nil && tx != nil {
-		tx.queueLocked(event{note: &note{raw: raw, hop: t.edge.hop(t.link, t.to), sent: sent}})
-	}
 	t.shard.mu.Unlock()
-	t.edge.metrics.request("out", msg.ACK, t.iface.Transport)
-	if err := t.link.send(raw, t.to); err != nil {
-		t.edge.log.Debug("edge: sending an ACK", "error", err)
+	if raw != nil {
+		t.edge.metrics.request("out", msg.ACK, t.iface.Transport)
+		if err := t.link.send(raw, t.to); err != nil {
+			t.edge.log.Debug("edge: sending an ACK", "error", err)
+		}
+	}
+	t.shard.mu.Lock()
+	defer t.shard.mu.Unlock()
+	tx := t.tx
+	if tx == nil {
+		return
+	}
+	if hear && tx.heard != nil {
+		tx.queueLocked(event{res: m})
+	}
+	if sent != nil && raw != nil {
+		tx.queueLocked(event{note: &note{raw: raw, hop: t.edge.hop(t.link, t.to), sent: sent}})
 	}
 }
 
