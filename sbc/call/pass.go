@@ -54,7 +54,11 @@ func (c *Call) passRefer(l *leg, tx msg.ServerTx, req *msg.Message, u msg.URI, n
 	r.rl, r.contact = rl, true
 	hs := []msg.Header{{Name: "Refer-To", Value: target + ">"}}
 	if req.Get("Referred-By") != "" || req.Get("b") != "" {
-		hs = append(hs, msg.Header{Name: "Referred-By", Value: "<sip:" + escape(c.numberOf(l)) + at + ">"})
+		by := c.shownNumber(l)
+		if to.hidden != nil {
+			by = "anonymous"
+		}
+		hs = append(hs, msg.Header{Name: "Referred-By", Value: "<sip:" + escape(by) + at + ">"})
 	}
 	if td, ok := c.targetDialog(l, to, req.Get("Target-Dialog")); ok {
 		hs = append(hs, msg.Header{Name: "Target-Dialog", Value: td})

@@ -116,12 +116,21 @@ func (c *Call) numberOf(l *leg) string {
 	return cmp.Or(c.rec.normalised, c.rec.callee)
 }
 
+// shownNumber is the number of a side's peer as others may see it: an asserted one (RFC 3325) is for trusted realms, which hear it
+// in a header of its own.
+func (c *Call) shownNumber(l *leg) string {
+	if l.number == "" && l.side == sbc.SideCaller {
+		return c.rec.said
+	}
+	return c.numberOf(l)
+}
+
 // inviteFrom is the INVITE that would have come, had the side that stays called the target. Max-Forwards gets less with each
 // transfer of the call, so that those that run in a circle over several systems come to an end (RFC 3261 16.6 step 3).
 func (c *Call) inviteFrom(kept *leg, number string) *msg.Message {
 	var to, from msg.URI
 	to.Scheme, to.User, to.Host = "sip", escape(number), anonymousHost
-	from.Scheme, from.User, from.Host = "sip", escape(c.numberOf(kept)), "border.invalid"
+	from.Scheme, from.User, from.Host = "sip", escape(c.shownNumber(kept)), "border.invalid"
 	if kept.side == sbc.SideCaller && kept.number == "" && c.rec.hidden {
 		from.Host = anonymousHost
 	}
