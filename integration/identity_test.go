@@ -76,8 +76,8 @@ func TestPrivateCaller(t *testing.T) {
 	}
 }
 
-// third adds a trunk of the eastern realm with a peer of its own, to which calls to a number go.
-func (b *border) third(w wiring, number string, trunk rest.Object) netip.Addr {
+// beside adds a trunk of the eastern realm with a peer of its own, to which calls to a number go.
+func (b *border) beside(w wiring, number string, trunk rest.Object) netip.Addr {
 	b.t.Helper()
 	addr := netip.AddrFrom4([4]byte{127, w.eastPeer.As4()[1], w.eastPeer.As4()[2], 5})
 	id := b.create("/trunks", with(rest.Object{"name": "third", "realm_id": w.eastRealm}, trunk))
@@ -101,7 +101,7 @@ func TestRedirects(t *testing.T) {
 		b := startBorder(t, app.Options{})
 		profile := follow(b)
 		w := b.connect(newSides(t), wish{eastTrunk: profile})
-		there := b.third(w, "4930777", profile)
+		there := b.beside(w, "4930777", profile)
 		trace, read := packets(t)
 		sippServer(t, "callee_302.xml", w.eastPeer, "-key", "target", "4930777")
 		sippServer(t, "callee.xml", there, trace...)
@@ -124,7 +124,7 @@ func TestRedirects(t *testing.T) {
 		b := startBorder(t, app.Options{})
 		profile := follow(b)
 		w := b.connect(newSides(t), wish{eastTrunk: profile})
-		there := b.third(w, "4930777", profile)
+		there := b.beside(w, "4930777", profile)
 		sippServer(t, "callee_302.xml", w.eastPeer, "-key", "target", "4930777")
 		sippServer(t, "callee_302.xml", there, "-key", "target", "4930123456")
 		if err := sipp(patience(t, 20*time.Second), t, "caller_refused_480.xml", calling(w.sides, "u1", 3)...); err != nil {
