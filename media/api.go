@@ -118,6 +118,9 @@ type PartyOptions struct {
 	// DTMF is how digits are told; with DTMFSignalled the other party may send telephone-events all the same, and OnDTMF has
 	// them.
 	DTMF DTMF
+	// Audible says that somebody plays to whom this party puts on hold: where it offers "inactive" the other one is told to go on
+	// listening.
+	Audible bool
 }
 
 // StreamStats is one media stream as one party sends it: what was received from that party and passed on.

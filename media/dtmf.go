@@ -22,6 +22,20 @@ func (p *Party) report(to func(from *Party, digit byte, d time.Duration)) {
 	}
 }
 
+// ListenDTMF says who hears the digits of all parties, those to come too, as SessionOptions.OnDTMF does. Parties that are connected
+// already are listened to from their next round on.
+func (s *Session) ListenDTMF(to func(from *Party, digit byte, d time.Duration)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.o.OnDTMF = to
+	for _, p := range s.parties {
+		p.report(to)
+	}
+}
+
 // digit is one the party has sent. The packet thread calls it.
 func (p *Party) digit(digit byte, d time.Duration) {
 	if report := p.onDTMF.Load(); report != nil {

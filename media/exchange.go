@@ -64,7 +64,7 @@ func (s *Session) offer(x *Exchange, offer []byte) (*Exchange, error) {
 	view, err := to.view(d, to.author.Said())
 	if err == nil {
 		view.Awake, view.Policy, view.Source = x.form == rejoined, to.o.Policy, from.o.Policy
-		view.Events = eventRule(from, to)
+		view.Events, view.Audible = eventRule(from, to), from.o.Audible
 		x.sent, err = sdp.Rewrite(d, view)
 	}
 	if err != nil {

@@ -207,5 +207,5 @@ func (s *Session) forget() {
 		p.author, p.ends, p.past, p.o.Pools, p.said, p.last = nil, nil, nil, nil, nil, ""
 		p.onDTMF.Store(nil)
 	}
-	s.exchanges, s.parties, s.o.OnSilence = nil, nil, nil
+	s.exchanges, s.parties, s.o.OnSilence, s.o.OnDTMF = nil, nil, nil, nil
 }

@@ -1,6 +1,9 @@
 package sdp
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // Rewrite makes our offer out of the one we got. The result has the same m= lines, the rejected ones with port 0 and
 // without attributes, and lines in the order of RFC 8866 section 5. A c= line of zeros becomes the direction that means
@@ -51,7 +54,11 @@ func (w *writer) direction(m *Media) Direction {
 	if w.view.Awake {
 		return SendRecv
 	}
-	return heldDirection(m)
+	d := heldDirection(m)
+	if w.view.Audible && d == Inactive && strings.EqualFold(m.Kind, "audio") {
+		return SendOnly
+	}
+	return d
 }
 
 // heldDirection is the direction a side means, with the zero address of RFC 2543 read as "do not send to me".

@@ -17,6 +17,9 @@ type View struct {
 
 	// Policy is that of the side that gets it. Of Source, the policy of the side an offer came from, only Allow and Deny count.
 	Policy, Source *Policy
+	// Audible makes "inactive" into "sendonly" in what [Rewrite] makes: the side that gets it is played to.
+	Audible bool
+
 	// Events says what becomes of telephone-events (RFC 4733) on audio lines.
 	Events EventRule
 

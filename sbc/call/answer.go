@@ -96,4 +96,5 @@ func (c *Call) refuseCaller() {
 	c.rec.finalCode, c.rec.finalReason = h.code, out.Reason
 	c.rec.refusedAt = now()
 	c.send(c.tx, out)
+	c.hushed()
 }

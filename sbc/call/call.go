@@ -53,6 +53,11 @@ type Call struct {
 	// variables are what the API has set; header rules read them, and the record keeps them.
 	variables map[string]string
 
+	// announced says that the caller's failure was announced, or that this was tried; announcing that it hears it now.
+	announced, announcing bool
+	listening             bool // the media reports digits
+	digits                []signalledDigit
+
 	rel       *reliable
 	rec       record
 	longest   int           // how long it may last from the answer in seconds, if the API said so
@@ -90,6 +95,8 @@ func (c *Call) handle(j *job) {
 	case jobRun:
 		j.run()
 		return
+	case jobOrder:
+		j.run()
 	case jobStart:
 		c.start()
 	case jobRequest:
@@ -124,7 +131,7 @@ func (c *Call) raise(kind eventKind) {
 
 // raiseAt notes an event that concerns one side's place.
 func (c *Call) raiseAt(kind eventKind, p place) {
-	c.events = append(c.events, event{kind: kind, next: c.hunt.more() || c.tr.more(), place: p})
+	c.events = append(c.events, event{kind: kind, next: c.hunt.more() || c.tr.more() || c.announces(), place: p})
 }
 
 // run steps the events that were raised and carries the actions out; actions may raise others.
@@ -191,7 +198,9 @@ func (c *Call) start() {
 	if c.decision.trunk != nil {
 		c.m.metrics.attempts.WithLabelValues(c.decision.trunk.ID, string(admit.In)).Inc()
 	}
-	if c.acceptable() && c.admitted() {
+	if !c.acceptable() {
+		c.admittedToHear()
+	} else if c.admitted() {
 		c.openMedia()
 	}
 	if c.hunt.code != 0 {
@@ -306,6 +315,8 @@ func (c *Call) timer(k timerKind) {
 		c.stop(stopOrder{reason: sbc.EndMaxDuration})
 	case timerRetry:
 		c.retry()
+	case timerDigit:
+		c.nextDigit()
 	case timerAssure:
 		c.assureAgain()
 	case timerPropose: // run sends what waits

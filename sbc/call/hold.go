@@ -113,6 +113,7 @@ func (c *Call) noteHold() {
 		held := c.session.Held(l.party)
 		if held != l.held {
 			l.held = held
+			c.heldMedia(l)
 			c.event(sbc.EventCallHold, l, map[string]string{"side": string(l.side), "held": strconv.FormatBool(held)})
 		}
 	}

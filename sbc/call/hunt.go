@@ -83,7 +83,7 @@ func (h *hunt) rungOut() int {
 // try makes the next attempt. Those that cannot even be sent are passed over.
 func (c *Call) try() {
 	c.release(c.b)
-	for c.hunt.next < len(c.hunt.plan) && !c.hunt.fixed {
+	for more := c.hunt.more(); more && c.hunt.next < len(c.hunt.plan) && !c.hunt.fixed; {
 		at := &c.hunt.plan[c.hunt.next]
 		c.hunt.next++
 		if c.launch(at) {
@@ -93,7 +93,9 @@ func (c *Call) try() {
 	if c.hunt.code == 0 {
 		c.hunt.code, c.hunt.end = 503, sbc.EndNoRoute
 	}
-	c.raise(evFailed)
+	if !c.announce() {
+		c.raise(evFailed)
+	}
 }
 
 // launch makes one attempt; it gives false if nothing was sent.

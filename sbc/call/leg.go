@@ -45,6 +45,8 @@ type leg struct {
 	earlies   []*fork
 	// held says that the peer was told not to send, paused that the API wants it so.
 	held, paused bool
+	playing      playing
+	signalled    heardDigit
 	// place is the leg's on its trunk, nil before and after.
 	place *admit.Place
 	// number is that of a peer who came later than the call; role, joined and toll are set on legs that took part in a transfer: toll
@@ -157,6 +159,8 @@ func (c *Call) partyOptions(l *leg, signalling netip.Addr) media.PartyOptions {
 		o.Latch = media.Latch(r.Latching)
 	}
 	profile := c.snap.Media(l.trunk)
+	c.listenFor(profile)
+	o.DTMF, o.Audible = partyDTMF(profile.DTMF), profile.Hold != sbc.HoldPass
 	o.Policy, o.SilenceEither = mediaPolicy(profile), profile.Silence == sbc.SilenceEither
 	return o
 }
@@ -391,6 +395,7 @@ const (
 	reqChange // a re-INVITE or UPDATE carried on
 	reqRelay  // another request carried on
 	reqPing   // asks whether the peer is there
+	reqDigit  // an INFO of ours with a digit
 	reqNotify // tells what became of a REFER
 	reqPRACK  // a PRACK of our own
 )
@@ -479,6 +484,8 @@ func (c *Call) response(r *request, res *msg.Message) {
 		c.relayResponse(r, res)
 	case reqPing:
 		c.asked(r, res.Status)
+	case reqDigit:
+		c.digitTaken(r, res.Status)
 	case reqNotify:
 		if res.Status >= 200 {
 			c.notified(r, res.Status)

@@ -15,6 +15,7 @@ type Manager struct {
 	calls   *registry
 	past    *past
 	metrics *metrics
+	sounds  sounds
 
 	closing sync.Mutex
 	closed  bool

@@ -2,7 +2,9 @@ package call
 
 import (
 	"bytes"
+	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -58,6 +60,12 @@ type session struct {
 	closed   bool
 	rejected int
 	pending  int
+	// mute makes every party one that we cannot speak to; packets are those that sent telephone-events.
+	mute     bool
+	packets  map[*media.Party]bool
+	played   []playedTo
+	dialled  []string
+	listener func(*media.Party, byte, time.Duration)
 	last     time.Time
 }
 
@@ -168,6 +176,48 @@ func (x *exchange) done() {
 		x.s.pending--
 	}
 }
+
+// Play, StopPlaying and SendDTMF write down what they are told; the test plays the part of the engine.
+func (s *session) Play(p *media.Party, a *media.Audio, repeat int, done func()) error {
+	s.e.bomb.tick()
+	if s.mute {
+		return media.ErrNoVoice
+	}
+	s.played = append(s.played, playedTo{p, a, repeat, done})
+	return nil
+}
+func (s *session) StopPlaying(p *media.Party) {
+	s.e.bomb.tick()
+	s.played = slices.DeleteFunc(s.played, func(t playedTo) bool { return t.to == p })
+}
+func (s *session) SendDTMF(p *media.Party, digits string, each, _ time.Duration, _ func()) error {
+	s.e.bomb.tick()
+	if s.mute {
+		return media.ErrNoVoice
+	}
+	s.dialled = append(s.dialled, fmt.Sprintf("%s:%d", digits, each.Milliseconds()))
+	return nil
+}
+func (s *session) Speaks(p *media.Party) (bool, bool) { return !s.mute && s.told[p] != nil, !s.mute }
+func (s *session) Attend(p *media.Party, offer []byte) ([]byte, error) {
+	s.e.bomb.tick()
+	if s.mute {
+		return nil, media.ErrNoVoice
+	}
+	s.told[p] = []byte("v=0\r\no=- 9 9 IN IP4 " + borderA + "\r\n")
+	return s.told[p], nil
+}
+func (s *session) ListenDTMF(to func(*media.Party, byte, time.Duration)) { s.listener = to }
+func (s *session) SentDigits(p *media.Party) bool                        { return s.packets[p] }
+
+// playedTo is one Play.
+type playedTo struct {
+	to     *media.Party
+	audio  *media.Audio
+	repeat int
+	done   func()
+}
+
 func (s *session) Held(p *media.Party) bool {
 	told := s.told[p]
 	i := bytes.LastIndex(told, []byte("a=")) // what is turned has its direction at the end

@@ -126,5 +126,9 @@ func (c *Call) adopt(m *leg, number, id string) {
 	c.hunt.tags = append(c.hunt.tags, m.tag)
 	c.rec.links = append(c.rec.links, id)
 	t.target = m
+	c.listenFor(c.snap.Media(m.trunk))
+	if m.playing.order != 0 { // the call that wanted it is over
+		c.stopPlaying(m)
+	}
 	c.raise(evTargetCame)
 }

@@ -47,6 +47,16 @@ type Session interface {
 	Take(p *media.Party, from Session) error
 	// Held tells whether a party was told not to send on any line.
 	Held(p *media.Party) bool
+	// Play, StopPlaying and SendDTMF speak to a party, as it Speaks; Attend answers its offer when nobody else does.
+	Play(to *media.Party, a *media.Audio, repeat int, done func()) error
+	StopPlaying(p *media.Party)
+	SendDTMF(to *media.Party, digits string, each, gap time.Duration, done func()) error
+	Speaks(p *media.Party) (sound, events bool)
+	Attend(p *media.Party, offer []byte) (answer []byte, err error)
+	// ListenDTMF says who hears the digits of all parties, from the thread that moves packets; SentDigits tells whether a party
+	// has sent any.
+	ListenDTMF(to func(from *media.Party, digit byte, d time.Duration))
+	SentDigits(p *media.Party) bool
 	Drop(p *media.Party)
 	Answered()
 	Stats() []media.StreamStats

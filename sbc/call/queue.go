@@ -24,6 +24,7 @@ const (
 	jobTimer                   // timer, num
 	jobSilence                 // no media since at, of party or of anybody
 	jobHangUp                  // text, end
+	jobOrder                   // as jobRun, for what changes the call
 	jobRun                     // the API looks at the call: run
 )
 
@@ -183,6 +184,7 @@ const (
 	timerPropose                  // a change of ours that waits for its next try
 	timerKeep                     // refresh or expiry of a session timer, whichever is first
 	timerAssure                   // a reliable provisional response without its PRACK (RFC 3262 3)
+	timerDigit                    // a digit sent by INFO, and the gap after it
 	timerCount
 )
 

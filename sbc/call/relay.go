@@ -52,6 +52,9 @@ func bodies() []string {
 
 // passOn is an INFO or MESSAGE: both trunks must list the method.
 func (c *Call) passOn(l *leg, tx msg.ServerTx, req *msg.Message) {
+	if req.Method == msg.INFO && c.digitInfo(l, tx, req) {
+		return
+	}
 	to := c.other(l)
 	if !passes(l.trunk, req.Method) || to != nil && !passes(to.trunk, req.Method) {
 		c.send(tx, c.reply(l, req, 405, msg.Header{Name: "Allow", Value: allowFor(l.trunk)}))
