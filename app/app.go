@@ -21,6 +21,7 @@ import (
 	"github.com/sallyport/sallyport/sbc/config"
 	"github.com/sallyport/sallyport/sbc/edge"
 	"github.com/sallyport/sallyport/sbc/eventlog"
+	"github.com/sallyport/sallyport/sbc/subscription"
 	"github.com/sallyport/sallyport/storage"
 )
 
@@ -147,7 +148,9 @@ func (a *App) openSignalling(context.Context) error {
 		Tally: a.tally, Node: a.o.Node, Log: a.o.Log, Registerer: a.metrics, MaxCalls: a.o.MaxCalls,
 		Events: a.events.Add,
 	})
-	border.calls.Store(a.calls)
+	border.parts.Store(&parts{calls: a.calls, subscriptions: subscription.New(subscription.Options{
+		Snapshot: a.config.Current, Wire: a.edge, Log: a.o.Log, Registerer: a.metrics, Events: a.events.Add,
+	})})
 	a.life.background("consistency", a.calls.Check)
 	a.life.onStop("calls", func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, a.o.DrainTimeout*3/4) // what is left is for their records

@@ -14,27 +14,37 @@ import (
 	"github.com/sallyport/sallyport/sbc/edge"
 	"github.com/sallyport/sallyport/sbc/header"
 	"github.com/sallyport/sallyport/sbc/msg"
+	"github.com/sallyport/sallyport/sbc/subscription"
 )
 
-// border hands messages from the edge to the calls; it breaks the circle that each needs the other to be made.
-type border struct{ calls atomic.Pointer[call.Manager] }
+// border hands messages from the edge to the calls and the subscriptions; it breaks the circle that each needs the other to be made.
+type border struct{ parts atomic.Pointer[parts] }
+
+type parts struct {
+	calls         *call.Manager
+	subscriptions *subscription.Manager
+}
 
 func (b *border) admit(m *msg.Message) msg.Decision {
-	if c := b.calls.Load(); c != nil {
-		return c.Admit(m)
+	p := b.parts.Load()
+	if p == nil {
+		return msg.Decision{Action: msg.Silence}
 	}
-	return msg.Decision{Action: msg.Silence}
+	if d, ok := p.subscriptions.Admit(m); ok {
+		return d
+	}
+	return p.calls.Admit(m)
 }
 
 func (b *border) handle(tx msg.ServerTx, m *msg.Message) {
-	if c := b.calls.Load(); c != nil {
-		c.Handle(tx, m)
+	if p := b.parts.Load(); p != nil && !p.subscriptions.Handle(tx, m) {
+		p.calls.Handle(tx, m)
 	}
 }
 
 func (b *border) ack(m *msg.Message) {
-	if c := b.calls.Load(); c != nil {
-		c.Ack(m)
+	if p := b.parts.Load(); p != nil {
+		p.calls.Ack(m)
 	}
 }
 

@@ -79,30 +79,8 @@ func inviteTo(at *route.Attempt, from msg.NameAddr, userPhone bool) *msg.Message
 	return dialog.NewInvite(uri, from, msg.NameAddr{URI: to})
 }
 
-// escape spells a number as the user part of a URI (RFC 3261 25.1: unreserved and user-unreserved stay, but for those that
-// devices take for the end of the number).
-func escape(user string) string {
-	const hex = "0123456789ABCDEF"
-	plain := func(c byte) bool {
-		return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || strings.IndexByte("-_.!~*'()&=+$,", c) >= 0
-	}
-	n := 0
-	for n < len(user) && plain(user[n]) {
-		n++
-	}
-	if n == len(user) {
-		return user
-	}
-	b := []byte(user[:n])
-	for ; n < len(user); n++ {
-		if c := user[n]; plain(c) {
-			b = append(b, c)
-		} else {
-			b = append(b, '%', hex[c>>4], hex[c&15])
-		}
-	}
-	return string(b)
-}
+// escape spells a number as the user part of a URI.
+func escape(user string) string { return msg.EscapeUser(user) }
 
 // harmless tells whether a display name is a name and not an address: nothing in it may name a host.
 func harmless(display, host string) bool {

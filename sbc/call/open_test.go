@@ -71,7 +71,7 @@ func TestBodyType(t *testing.T) {
 		"text/plain;format=flowed;delsp=10.0.0.1":    "text/plain",
 		"nonsense of pbx.example":                    "application/octet-stream",
 	} {
-		if got := bodyType(in); got != want {
+		if got := header.BodyType(in); got != want {
 			t.Errorf("%q became %q, want %q", in, got, want)
 		}
 	}

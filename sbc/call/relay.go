@@ -41,15 +41,6 @@ type relay struct {
 // maxRelays bounds the requests of a call that wait for the other side.
 const maxRelays = 16
 
-// bodies are the types of body that are carried on in INFO and MESSAGE: they hold no addresses.
-func bodies() []string {
-	return []string{
-		"application/dtmf-relay", "application/dtmf", "application/media_control+xml", "application/vnd.nortelnetworks.digits",
-		"text/plain",
-		"text/html", "message/imdn+xml", "application/im-iscomposing+xml",
-	}
-}
-
 // passOn is an INFO or MESSAGE: both trunks must list the method.
 func (c *Call) passOn(l *leg, tx msg.ServerTx, req *msg.Message) {
 	if req.Method == msg.INFO && c.digitInfo(l, tx, req) {
@@ -62,34 +53,12 @@ func (c *Call) passOn(l *leg, tx msg.ServerTx, req *msg.Message) {
 	}
 	if len(req.Body) > 0 {
 		kind, _, err := mime.ParseMediaType(req.Get("Content-Type"))
-		if err != nil || !slices.Contains(bodies(), kind) || req.Get("Content-Encoding") != "" { // RFC 3261 8.2.3
-			c.send(tx, c.reply(l, req, 415, msg.Header{Name: "Accept", Value: strings.Join(bodies(), ", ")}))
+		if err != nil || !slices.Contains(header.Bodies(), kind) || req.Get("Content-Encoding") != "" { // RFC 3261 8.2.3
+			c.send(tx, c.reply(l, req, 415, msg.Header{Name: "Accept", Value: strings.Join(header.Bodies(), ", ")}))
 			return
 		}
 	}
 	c.relay(l, tx, req)
-}
-
-// bodyType writes the type of a body that passes anew: of its parameters only the character set, if it is one people use. All
-// else is free text of the sender's side.
-func bodyType(value string) string {
-	kind, params, err := mime.ParseMediaType(value)
-	if err != nil {
-		return "application/octet-stream" // nobody passes what cannot be read
-	}
-	if set := strings.ToLower(params["charset"]); slices.Contains(charsets(), set) {
-		return kind + ";charset=" + set
-	}
-	return kind
-}
-
-// charsets are the names that pass: any other word could be that of a host.
-func charsets() []string {
-	return []string{
-		"utf-8", "us-ascii", "iso-8859-1", "iso-8859-2", "iso-8859-5", "iso-8859-7", "iso-8859-8", "iso-8859-9", "iso-8859-15",
-		"utf-16", "utf-16be", "utf-16le", "windows-1250", "windows-1251", "windows-1252", "windows-1256", "koi8-r", "koi8-u",
-		"gb2312", "gbk", "gb18030", "big5", "shift_jis", "euc-jp", "euc-kr", "iso-2022-jp",
-	}
 }
 
 // passes tells whether a trunk lists a method.
@@ -119,7 +88,7 @@ func (c *Call) relay(l *leg, tx msg.ServerTx, req *msg.Message) {
 		c.askTimer(to, r.req)
 	}
 	if len(req.Body) > 0 {
-		r.req.SetBody(bodyType(req.Get("Content-Type")), req.Body)
+		r.req.SetBody(header.BodyType(req.Get("Content-Type")), req.Body)
 		r.pass(c.snap.Header.Content(req, c.flow(l, to)))
 	}
 	r.send(to.d.Target(), msg.Timers{})

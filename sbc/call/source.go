@@ -61,15 +61,7 @@ func (m *Manager) fromPeer(snap *config.Snapshot, e *endpoint, req *msg.Message)
 	case e.policy == sbc.SourceSameIP:
 		return false
 	}
-	if known, ok := snap.Identify.Known(source(req.Hop)); ok && e.trunkID != "" && known.TrunkID == e.trunkID {
-		return true
-	}
-	for _, x := range snap.Rows.Endpoints { // a peer that sends from another of its addresses: rare
-		if a, err := netip.ParseAddr(x.Address); x.TrunkID == e.trunkID && err == nil && a.Unmap() == from.Addr() {
-			return true
-		}
-	}
-	return false
+	return snap.FromTrunk(source(req.Hop), e.trunkID)
 }
 
 // Why a request that bears a dialog's tag is not the peer's.

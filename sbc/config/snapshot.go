@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"slices"
 
 	"github.com/sallyport/sallyport/sbc"
@@ -191,6 +192,22 @@ func (s *Snapshot) Realm(id string) *sbc.Realm { return s.index.realms[id] }
 
 // Interface finds a SIP interface by id, nil if there is none.
 func (s *Snapshot) Interface(id string) *sbc.SIPInterface { return s.index.interfaces[id] }
+
+// FromTrunk tells whether a source is one of a trunk's addresses: one that an identity of it covers, or that an endpoint of it names.
+func (s *Snapshot) FromTrunk(src identify.Source, trunkID string) bool {
+	if trunkID == "" {
+		return false
+	}
+	if known, ok := s.Identify.Known(src); ok && known.TrunkID == trunkID {
+		return true
+	}
+	for _, x := range s.Rows.Endpoints { // a peer that sends from another of its addresses: rare
+		if a, err := netip.ParseAddr(x.Address); x.TrunkID == trunkID && err == nil && a.Unmap() == src.Addr {
+			return true
+		}
+	}
+	return false
+}
 
 // Endpoint finds an endpoint by id, nil if there is none.
 func (s *Snapshot) Endpoint(id string) *sbc.Endpoint { return find(s.Rows.Endpoints, id) }

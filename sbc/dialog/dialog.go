@@ -69,6 +69,23 @@ func NewUAC(invite, res *msg.Message) *Dialog {
 	return d
 }
 
+// NewNotified makes the dialog that a NOTIFY opens for a SUBSCRIBE we sent, which may come before the 2xx (RFC 6665 4.4.1). Errors:
+// ErrNoContact.
+func NewNotified(subscribe, notify *msg.Message) (*Dialog, error) {
+	contact, err := soleContact(notify)
+	if err != nil {
+		return nil, err
+	}
+	routes, err := notify.RecordRoutes()
+	if err != nil {
+		return nil, fmt.Errorf("dialog: Record-Route: %w", err)
+	}
+	return &Dialog{
+		callID: subscribe.CallID, local: subscribe.From, remote: notify.From, localSeq: subscribe.CSeq.Seq, owner: true,
+		confirmed: true, routes: routes, target: contact, peer: notify.Hop,
+	}, nil
+}
+
 // Answered takes over what a response to our INVITE says. The route set is taken from each response until a 2xx confirms the
 // dialog (RFC 3261 13.2.2.4), then it stays (12.2.1.2). A Record-Route that cannot be read counts as none.
 func (d *Dialog) Answered(res *msg.Message) {

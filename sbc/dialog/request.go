@@ -11,12 +11,17 @@ import (
 // NewInvite builds the INVITE that opens a dialog (RFC 3261 8.1.1): new Call-ID, new From tag, no To tag. Contact and Via are
 // put by whoever sends it.
 func NewInvite(uri msg.URI, from, to msg.NameAddr) *msg.Message {
-	req := msg.NewRequest(msg.INVITE, uri)
+	return NewRequest(msg.INVITE, uri, from, to)
+}
+
+// NewRequest builds a request outside a dialog, as NewInvite does.
+func NewRequest(method msg.Method, uri msg.URI, from, to msg.NameAddr) *msg.Message {
+	req := msg.NewRequest(method, uri)
 	req.SetMaxForwards(maxForwards)
 	req.SetFrom(from.WithTag(msg.NewTag()))
 	req.SetTo(to)
 	req.SetCallID(msg.NewCallID())
-	req.SetCSeq(firstSequence, msg.INVITE)
+	req.SetCSeq(firstSequence, method)
 	return req
 }
 

@@ -1,0 +1,206 @@
+package subscription
+
+import (
+	"fmt"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/config"
+	"github.com/sallyport/sallyport/sbc/identify"
+	"github.com/sallyport/sallyport/sbc/msg"
+)
+
+// Manager carries the subscriptions, publications and messages of a node. It is safe for concurrent use.
+type Manager struct {
+	o       Options
+	metrics *metrics
+	states  *states
+	// secret makes names of ours out of those that others publish.
+	secret string
+	// errands are the requests outside a dialog that are under way.
+	errands atomic.Int64
+
+	mu   sync.Mutex
+	tags map[string]*side // by our tag
+	subs int
+}
+
+// New makes a Manager without subscriptions.
+func New(o Options) *Manager {
+	o = o.withDefaults()
+	return &Manager{o: o, metrics: newMetrics(o.Registerer), states: newStates(o.Max), secret: msg.NewTag(), tags: map[string]*side{}}
+}
+
+// Admit decides on a request before a transaction exists for it. ok is false for requests that are not for this package: those of
+// calls, of strangers, and those that the trunk may not send.
+func (m *Manager) Admit(req *msg.Message) (d msg.Decision, ok bool) {
+	if req.To.Tag() == "" {
+		_, ok = m.welcome(m.o.Snapshot(), req)
+		return msg.Decision{Action: msg.Serve}, ok
+	}
+	s := m.side(req.To.Tag())
+	if s == nil {
+		return d, false
+	}
+	if m.fromPeer(s, req) {
+		return msg.Decision{Action: msg.Serve}, true
+	}
+	m.intruded(s, req)
+	if _, known := m.o.Snapshot().Identify.Known(source(req.Hop)); known && req.Method != msg.ACK {
+		return msg.Decision{Action: msg.Refuse, Status: 481}, true
+	}
+	return d, false // what becomes of strangers is not ours to say
+}
+
+// Handle takes a request for which a transaction exists; false if it is not for this package. It does not block.
+func (m *Manager) Handle(tx msg.ServerTx, req *msg.Message) bool {
+	if tag := req.To.Tag(); tag != "" {
+		s := m.side(tag)
+		if s == nil {
+			return false
+		}
+		if !s.sub.queue.offer(func() { s.sub.request(s, tx, req) }) {
+			m.respond(tx, m.response(req, 503, msg.Header{Name: "Retry-After", Value: "1"}))
+		}
+		return true
+	}
+	snap := m.o.Snapshot()
+	caller, ok := m.welcome(snap, req)
+	if !ok {
+		return false
+	}
+	e := m.newErrand(snap, caller, tx, req)
+	if m.errands.Add(1) > int64(m.o.Max) {
+		e.refuse(503, msg.Header{Name: "Retry-After", Value: "10"})
+		return true
+	}
+	e.queue.do(e.begin)
+	return true
+}
+
+// welcome tells whether a request outside a dialog is one that the trunk it comes from may send.
+func (m *Manager) welcome(snap *config.Snapshot, req *msg.Message) (identify.Caller, bool) {
+	switch req.Method {
+	case msg.SUBSCRIBE, msg.PUBLISH, msg.MESSAGE:
+	default:
+		return identify.Caller{}, false
+	}
+	caller, ok := snap.Identify.Identify(source(req.Hop), req.RequestURI.Number())
+	if !ok || !snap.ActiveTrunk(caller.TrunkID) {
+		return caller, false
+	}
+	p := snap.Signalling(snap.Trunk(caller.TrunkID))
+	return caller, req.Method == msg.MESSAGE && p.PassMessages || req.Method != msg.MESSAGE && len(p.PassEvents) > 0
+}
+
+// source says where a message came from, in the words of identify.
+func source(h msg.Hop) identify.Source {
+	return identify.Source{Addr: h.Remote.Addr(), Port: int(h.Remote.Port()), Interface: h.Interface, Transport: h.Transport}
+}
+
+// side finds a dialog by our tag.
+func (m *Manager) side(tag string) *side {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.tags[tag]
+}
+
+// add makes both dialogs of a subscription findable unless there are too many.
+func (m *Manager) add(s *subscription) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.subs >= m.o.Max {
+		return false
+	}
+	m.subs++
+	m.tags[s.near.tag] = s.near
+	m.metrics.live.Inc()
+	return true
+}
+
+// know makes the far dialog of an attempt findable instead of that of the one before, nil for none.
+func (m *Manager) know(s, old *side) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if old != nil {
+		delete(m.tags, old.tag)
+	}
+	m.tags[s.tag] = s
+}
+
+// remove forgets a subscription.
+func (m *Manager) remove(s *subscription) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.subs--
+	delete(m.tags, s.near.tag)
+	if s.far != nil {
+		delete(m.tags, s.far.tag)
+	}
+	m.metrics.live.Dec()
+}
+
+// fromPeer tells whether a request comes from where the policy of its side believes it, as in calls.
+func (m *Manager) fromPeer(s *side, req *msg.Message) bool {
+	peer := s.peer.Load()
+	switch {
+	case s.policy == sbc.SourceStrict:
+		return peer != nil && peer.Remote == req.Hop.Remote && peer.Transport == req.Hop.Transport
+	case peer != nil && peer.Remote.Addr() == req.Hop.Remote.Addr():
+		return true
+	case s.policy == sbc.SourceSameIP:
+		return false
+	}
+	return m.o.Snapshot().FromTrunk(source(req.Hop), s.trunk.ID)
+}
+
+// intruded counts and tells a request that bears a tag of ours and is not the peer's.
+func (m *Manager) intruded(s *side, req *msg.Message) {
+	m.metrics.intrusions.Inc()
+	if m.o.Events != nil {
+		m.o.Events(sbc.Event{Type: sbc.EventSecurityDialog, TenantID: s.trunk.TenantID, TrunkID: s.trunk.ID, Data: map[string]string{
+			"method": string(req.Method), "source": req.Hop.Remote.String(), "transport": string(req.Hop.Transport), "reason": "source",
+		}})
+	}
+}
+
+// response begins a response with our name on it.
+func (m *Manager) response(req *msg.Message, code int, headers ...msg.Header) *msg.Message {
+	res := msg.NewResponse(req, code, "")
+	if res.To.Tag() == "" {
+		res.SetToTag(msg.NewTag())
+	}
+	res.Append("Server", m.o.ServerName)
+	for _, h := range headers {
+		res.Append(h.Name, h.Value)
+	}
+	return res
+}
+
+// respond sends a final response.
+func (m *Manager) respond(tx msg.ServerTx, res *msg.Message) {
+	method := "other"
+	switch res.CSeq.Method {
+	case msg.SUBSCRIBE, msg.NOTIFY, msg.PUBLISH, msg.MESSAGE:
+		method = string(res.CSeq.Method)
+	}
+	m.metrics.requests.WithLabelValues(method, strconv.Itoa(res.Status)).Inc()
+	if err := tx.Respond(res); err != nil { // the transport is gone, and the peer with it
+		m.o.Log.Debug("response not sent", "status", res.Status, "error", err)
+	}
+}
+
+// fault notes a panic.
+func (m *Manager) fault(what string, r any) {
+	m.metrics.panics.Inc()
+	m.o.Log.Error("panic in "+what, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+}
+
+// allowEvents is Allow-Events of a trunk (RFC 6665 8.2.2).
+func allowEvents(p *sbc.SignallingProfile) msg.Header {
+	return msg.Header{Name: "Allow-Events", Value: strings.Join(p.PassEvents, ", ")}
+}

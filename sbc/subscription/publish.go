@@ -1,0 +1,121 @@
+package subscription
+
+import (
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/sallyport/sallyport/sbc/msg"
+	"github.com/sallyport/sallyport/sbc/route"
+)
+
+// state is one published state: our entity tag and that of whoever keeps it (RFC 3903 4.1).
+type state struct {
+	ours, theirs string
+	trunkID      string // of the publisher
+	at           route.Attempt
+	until        time.Time
+}
+
+// states are the published states by our tag. It is safe for concurrent use.
+type states struct {
+	most int
+
+	mu   sync.Mutex
+	tags map[string]*state
+	// next is when those whose time is over are looked for.
+	next time.Time
+}
+
+func newStates(most int) *states { return &states{most: most, tags: map[string]*state{}} }
+
+// get finds the state that a publisher of a trunk has under a tag; nil if there is none.
+func (s *states) get(tag, trunkID string) *state {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st := s.tags[tag]; st != nil && st.trunkID == trunkID && time.Now().Before(st.until) {
+		return st
+	}
+	return nil
+}
+
+// full tells whether there is no room for another one.
+func (s *states) full() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sweep(len(s.tags) >= s.most)
+	return len(s.tags) >= s.most
+}
+
+// put keeps a state in place of an older one (nil for none).
+func (s *states) put(st, old *state) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sweep(false)
+	if old != nil {
+		delete(s.tags, old.ours)
+	}
+	if len(s.tags) < s.most {
+		s.tags[st.ours] = st
+	}
+}
+
+// drop forgets a state.
+func (s *states) drop(tag string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.tags, tag)
+}
+
+// sweep removes those whose time is over, once a minute or now; the lock is held.
+func (s *states) sweep(now bool) {
+	t := time.Now()
+	if !now && t.Before(s.next) {
+		return
+	}
+	s.next = t.Add(time.Minute)
+	for tag, st := range s.tags {
+		if t.After(st.until) {
+			delete(s.tags, tag)
+		}
+	}
+}
+
+// publish readies a PUBLISH; the code is that of a refusal, 0 for none.
+func (e *errand) publish() int {
+	tag := e.in.Get("SIP-If-Match")
+	if tag == "" {
+		switch {
+		case len(e.in.Body) == 0: // RFC 3903 4.2
+			return 400
+		case e.m.states.full():
+			return 503
+		}
+		return 0
+	}
+	if e.state = e.m.states.get(tag, e.trunk.ID); e.state == nil {
+		return 412 // RFC 3903 6 step 4
+	}
+	e.plan = []route.Attempt{e.state.at} // who keeps it and nobody else
+	return 0
+}
+
+// published is the 200 to a PUBLISH: the publisher gets a tag of ours.
+func (e *errand) published(at *route.Attempt, reply, res *msg.Message) {
+	n := seconds(res.Get("Expires"))
+	if n < 0 {
+		n = max(e.expires, 0)
+	}
+	reply.Append("Expires", strconv.Itoa(n))
+	theirs := res.Get("SIP-ETag")
+	if theirs == "" || n == 0 { // removed (RFC 3903 4.5)
+		if e.state != nil {
+			e.m.states.drop(e.state.ours)
+		}
+		reply.Append("SIP-ETag", msg.NewTag())
+		return
+	}
+	st := &state{ours: msg.NewTag(), theirs: theirs, trunkID: e.trunk.ID, at: *at, until: time.Now().Add(time.Duration(n) * time.Second)}
+	e.m.states.put(st, e.state)
+	reply.Append("SIP-ETag", st.ours)
+}

@@ -1,0 +1,320 @@
+package subscription
+
+import (
+	"errors"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/config"
+	"github.com/sallyport/sallyport/sbc/dialog"
+	"github.com/sallyport/sallyport/sbc/header"
+	"github.com/sallyport/sallyport/sbc/msg"
+)
+
+// subscription is one subscription: the dialog with the subscriber and that with the notifier. All but what is said of side belongs
+// to its queue.
+type subscription struct {
+	m     *Manager
+	snap  *config.Snapshot
+	queue *serial
+	event eventType // as the subscriber named it
+	near  *side     // the subscriber
+	far   *side     // the notifier of the attempt under way; nil before
+	// asked is our SUBSCRIBE, by which a NOTIFY that comes before its answer is known.
+	asked *msg.Message
+	timer *time.Timer
+	// granted is what the subscriber was told last, in seconds.
+	granted int
+	// notices are the NOTIFYs on their way to the subscriber.
+	notices int
+	over    bool
+}
+
+// side is one of our dialogs. All but d may be read outside the queue.
+type side struct {
+	sub    *subscription
+	trunk  *sbc.Trunk
+	policy sbc.SourcePolicy
+	// tag is ours, user the user part of our Contact, which tells nobody anything, host ours towards the peer ("" while unknown).
+	tag, user, host string
+	d               *dialog.Dialog
+	peer            atomic.Pointer[msg.Hop]
+}
+
+// heard notes whence the peer's messages come.
+func (s *side) heard(h msg.Hop) { s.peer.Store(&h) }
+
+// grace is how long a subscription outlives its time: a refresh may be late, and the last NOTIFY under way (RFC 6665 4.1.2.3, timer
+// N: 64*T1).
+const grace = 32 * time.Second
+
+// usually is the time of a subscription for which nobody says one, in seconds.
+const usually = 3600
+
+// maxNotices bounds the NOTIFYs of a subscription that wait for the subscriber's answer.
+const maxNotices = 8
+
+// subscribe makes a subscription of a SUBSCRIBE; the code is that of a refusal, 0 for none.
+func (e *errand) subscribe() int {
+	s := &subscription{m: e.m, snap: e.snap, queue: e.queue, event: e.event}
+	s.near = &side{
+		sub: s, trunk: e.trunk, policy: e.snap.Signalling(e.trunk).InDialogSource, tag: msg.NewTag(), user: msg.NewTag(),
+		host: e.tx.Local().Host,
+	}
+	s.near.heard(e.in.Hop)
+	d, err := dialog.NewUAS(e.in, s.near.tag)
+	if err != nil {
+		return 400
+	}
+	s.near.d = d
+	if !e.m.add(s) {
+		return 503
+	}
+	e.sub = s
+	return 0
+}
+
+// attempt readies the far side for an attempt.
+func (s *subscription) attempt(out *outbound, t *sbc.Trunk) {
+	old := s.far
+	s.far = &side{sub: s, trunk: t, policy: s.snap.Signalling(t).InDialogSource, tag: out.req.From.Tag(), user: msg.NewTag()}
+	out.contact, s.asked = s.far.user, out.req
+	s.m.know(s.far, old)
+}
+
+// accepted is the 2xx to our SUBSCRIBE; reply is the subscriber's.
+func (s *subscription) accepted(e *errand, reply, res *msg.Message) {
+	if s.far.d == nil {
+		s.far.d = dialog.NewUAC(s.asked, res)
+	}
+	s.far.heard(res.Hop)
+	s.near.d.Confirm()
+	for _, rr := range e.in.GetAll("Record-Route") {
+		reply.Append("Record-Route", rr)
+	}
+	reply.Append("Contact", e.tx.Local().Contact(s.near.user))
+	s.grant(reply, res, e.expires)
+	s.queue.fault = func(r any) { // the errand is done
+		s.m.fault("a subscription", r)
+		s.end()
+	}
+}
+
+// grant tells the subscriber the time that the notifier grants, and keeps it.
+func (s *subscription) grant(reply, res *msg.Message, asked int) {
+	n := seconds(res.Get("Expires"))
+	if n < 0 {
+		n = asked
+	}
+	if n < 0 {
+		n = usually
+	}
+	s.granted = min(n, longest)
+	reply.Append("Expires", strconv.Itoa(s.granted))
+	if s.over { // the last NOTIFY came before
+		return
+	}
+	s.arm(time.Duration(s.granted)*time.Second + grace)
+}
+
+// arm lets the subscription end after a time.
+func (s *subscription) arm(d time.Duration) {
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	s.timer = time.AfterFunc(d, func() { s.queue.do(s.end) })
+}
+
+// end forgets the subscription.
+func (s *subscription) end() {
+	if s.over {
+		return
+	}
+	s.over = true
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	s.m.remove(s)
+}
+
+// request is a request of a peer within one of the dialogs.
+func (s *subscription) request(at *side, tx msg.ServerTx, req *msg.Message) {
+	if s.over || at != s.near && at != s.far {
+		s.m.respond(tx, s.m.response(req, 481))
+		return
+	}
+	if at == s.far && at.d == nil && req.Method == msg.NOTIFY { // before the 2xx (RFC 6665 4.1.2.4)
+		d, err := dialog.NewNotified(s.asked, req)
+		if err != nil {
+			s.m.respond(tx, s.m.response(req, 400))
+			return
+		}
+		at.d = d
+	}
+	if at.d == nil {
+		s.m.respond(tx, s.m.response(req, 481))
+		return
+	}
+	switch err := at.d.Check(req); {
+	case errors.Is(err, dialog.ErrStranger): // another notifier, or somebody who guesses
+		s.m.respond(tx, s.m.response(req, 481))
+		return
+	case err != nil:
+		s.m.respond(tx, s.m.response(req, 500))
+		return
+	}
+	at.d.Learn(req.Hop)
+	at.heard(req.Hop)
+	switch {
+	case at == s.near && req.Method == msg.SUBSCRIBE:
+		s.refresh(tx, req)
+	case at == s.far && req.Method == msg.NOTIFY:
+		s.notify(tx, req)
+	default:
+		allow := "SUBSCRIBE"
+		if at == s.far {
+			allow = "NOTIFY"
+		}
+		s.m.respond(tx, s.m.response(req, 405, msg.Header{Name: "Allow", Value: allow}))
+	}
+}
+
+// within begins a request in the dialog of a side that stands for one of the other side.
+func (s *subscription) within(to, from *side, in *msg.Message) *outbound {
+	out := &outbound{m: s.m, req: to.d.Request(in.Method), contact: to.user}
+	if in.MaxForwards >= 0 {
+		out.req.SetMaxForwards(max(0, in.MaxForwards-1))
+	}
+	out.pass(s.snap.Header.Request(in, s.flow(from, to)))
+	out.req.Append("User-Agent", s.m.o.ServerName)
+	return out
+}
+
+// flow says between whom a message passes, with the words that tell the sending side apart.
+func (s *subscription) flow(from, to *side) header.Flow {
+	f := flowOf(s.snap, from.trunk, to.trunk)
+	if from.d != nil {
+		f.Also = []string{from.d.CallID(), from.d.LocalTag(), from.d.RemoteTag(), from.user}
+	}
+	return f
+}
+
+// refresh is the subscriber's wish for more time, or for an end (RFC 6665 4.1.2.2, 4.1.2.3).
+func (s *subscription) refresh(tx msg.ServerTx, req *msg.Message) {
+	event, asked := parseEvent(req), seconds(req.Get("Expires"))
+	switch {
+	case event != s.event: // another subscription would need a dialog of its own
+		s.m.respond(tx, s.m.response(req, 481))
+		return
+	case s.far == nil || s.far.d == nil || s.near.d == nil || !s.near.d.Confirmed():
+		s.m.respond(tx, s.m.response(req, 500, msg.Header{Name: "Retry-After", Value: "1"}))
+		return
+	}
+	if asked < 0 {
+		asked = usually
+	}
+	out := s.within(s.far, s.near, req)
+	out.req.Append("Event", s.event.name)
+	out.req.Append("Expires", strconv.Itoa(min(asked, longest)))
+	accepts(out.req, req)
+	out.send(s.far.d.Target(), msg.Timers{}, func(res *msg.Message) {
+		s.queue.do(func() { s.refreshed(tx, req, res, asked) })
+	}, func(error) {
+		s.queue.do(func() { s.refused(tx, req, 408, nil) })
+	})
+}
+
+// refreshed is the notifier's answer.
+func (s *subscription) refreshed(tx msg.ServerTx, req, res *msg.Message, asked int) {
+	if res.Status/100 != 2 {
+		s.refused(tx, req, res.Status, res)
+		return
+	}
+	s.far.heard(res.Hop)
+	s.far.d.Refresh(res)
+	s.near.d.Refresh(req)
+	reply := s.m.response(req, 200)
+	reply.Append("Contact", tx.Local().Contact(s.near.user))
+	s.grant(reply, res, asked)
+	s.m.respond(tx, reply)
+}
+
+// refused passes a failure of a refresh back. The dialog is gone after 481 and silence; after anything else the subscription runs on
+// until its time is over (RFC 6665 4.1.2.2).
+func (s *subscription) refused(tx msg.ServerTx, req *msg.Message, code int, res *msg.Message) {
+	if code == 481 || code == 408 {
+		s.end()
+		s.m.respond(tx, s.m.response(req, 481))
+		return
+	}
+	reply := s.m.response(req, translate(code))
+	if code == 423 && res != nil {
+		if n := seconds(res.Get("Min-Expires")); n > 0 {
+			reply.Append("Min-Expires", strconv.Itoa(n))
+		}
+	}
+	s.m.respond(tx, reply)
+}
+
+// notify carries a NOTIFY to the subscriber, and the answer back.
+func (s *subscription) notify(tx msg.ServerTx, req *msg.Message) {
+	n, ok := parseNotice(req)
+	switch {
+	case parseEvent(req).name != s.event.name:
+		s.m.respond(tx, s.m.response(req, 489, allowEvents(s.snap.Signalling(s.far.trunk))))
+		return
+	case !ok:
+		s.m.respond(tx, s.m.response(req, 400))
+		return
+	case s.notices >= maxNotices:
+		s.m.respond(tx, s.m.response(req, 500, msg.Header{Name: "Retry-After", Value: "1"}))
+		return
+	}
+	out := s.within(s.near, s.far, req)
+	out.req.Append("Event", s.event.String())
+	out.req.Append("Subscription-State", n.String())
+	if len(req.Body) > 0 {
+		kind, body, ok := rewrite(req, s.cleaner(req))
+		if !ok { // RFC 3261 8.2.3
+			s.m.respond(tx, s.m.response(req, 415, msg.Header{Name: "Accept", Value: knownKinds}))
+			return
+		}
+		out.carries(kind, body)
+	}
+	s.notices++
+	out.send(s.near.d.Target(), msg.Timers{}, func(res *msg.Message) {
+		s.queue.do(func() { s.notified(tx, req, n, res.Status, res) })
+	}, func(error) {
+		s.queue.do(func() { s.notified(tx, req, n, 408, nil) })
+	})
+}
+
+// notified is the subscriber's answer to a NOTIFY. Who does not know the subscription, or does not answer, has none any more (RFC
+// 6665 4.2.2): the notifier is told so by a 481.
+func (s *subscription) notified(tx msg.ServerTx, req *msg.Message, n notice, code int, res *msg.Message) {
+	s.notices--
+	if res != nil {
+		s.near.heard(res.Hop)
+	}
+	if code == 408 || code == 481 || code == 489 {
+		code = 481
+		s.end()
+	} else if code >= 300 {
+		code = translate(code)
+	}
+	s.m.respond(tx, s.m.response(req, code))
+	switch {
+	case s.over:
+	case n.state == "terminated":
+		s.end()
+	case n.expires >= 0 && n.expires < s.granted: // RFC 6665 4.1.3: the time the NOTIFY says counts
+		s.arm(time.Duration(n.expires)*time.Second + grace)
+	}
+}
+
+// cleaner judges what may show of the notifier's side.
+func (s *subscription) cleaner(req *msg.Message) *cleaner {
+	return &cleaner{table: s.snap.Header, in: req, flow: s.flow(s.far, s.near), secret: s.near.user}
+}
