@@ -35,12 +35,27 @@ type cleaner struct {
 	secret string
 }
 
-// text gives a text that may show, "" for one that may not.
+// text gives a text that may show, "" for one that may not: nothing in it may name a host.
 func (c *cleaner) text(s string) string {
-	if s = strings.TrimSpace(s); len(s) > 256 || !c.table.Clean(c.in, c.flow, s) {
+	s = strings.TrimSpace(s)
+	if len(s) > 256 || strings.ContainsAny(s, "@:/\\<>") || !c.table.Clean(c.in, c.flow, s) {
 		return ""
 	}
+	for word := range strings.FieldsSeq(s) {
+		if i := strings.IndexByte(word, '.'); i >= 0 && i < len(word)-1 { // "Dr." is a title, "pbx.example" a host
+			return ""
+		}
+	}
 	return s
+}
+
+// device writes the URI of a device anew: of whom it is (as uri has written it), because its own name tells which device it is,
+// unless that is a telephone number.
+func (c *cleaner) device(s, whose string) string {
+	if u, err := msg.ParseURI(strings.TrimSpace(s)); whose != "" && (err != nil || !header.IsNumber(u.Number())) {
+		return whose
+	}
+	return c.uri(s)
 }
 
 var user = regexp.MustCompile(`^[A-Za-z0-9+*#._-]{1,64}$`)

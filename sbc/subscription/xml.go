@@ -79,7 +79,11 @@ func (c *cleaner) side(s *dialogSide) {
 		s.Identity.Display, s.Identity.URI = c.text(s.Identity.Display), c.uri(s.Identity.URI)
 	}
 	if s.Target != nil {
-		s.Target.URI = c.uri(s.Target.URI)
+		whose := c.uri("")
+		if s.Identity != nil {
+			whose = s.Identity.URI
+		}
+		s.Target.URI = c.device(s.Target.URI, whose)
 	}
 }
 
@@ -121,7 +125,7 @@ func (c *cleaner) presence(body []byte) []byte {
 			t.Timestamp = ""
 		}
 		if t.Contact != nil {
-			t.Contact.URI = c.uri(t.Contact.URI)
+			t.Contact.URI = c.device(t.Contact.URI, p.Entity)
 			if _, err := strconv.ParseFloat(t.Contact.Priority, 32); err != nil || len(t.Contact.Priority) > 5 {
 				t.Contact.Priority = ""
 			}
