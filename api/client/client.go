@@ -2767,8 +2767,14 @@ type HeaderTest struct {
 	// Message A SIP message; lines may end in LF.
 	//
 	// Example: INVITE sip:+4989222@127.0.1.20 SIP/2.0
+	// Via: SIP/2.0/UDP 127.0.1.10:5060;branch=z9hG4bKc4d2
+	// Max-Forwards: 69
 	// From: <sip:+4930111@127.0.1.10>;tag=c4d2
+	// To: <sip:+4989222@127.0.1.20>
+	// Call-ID: 06bq4v7k2m9
+	// CSeq: 1 INVITE
 	// X-Account: old
+	// Content-Length: 0
 	Message string `json:"message"`
 
 	// Rules The rules themselves.
@@ -2783,8 +2789,14 @@ type HeaderTestResult struct {
 	// After The message after the rules.
 	//
 	// Example: INVITE sip:+4989222@127.0.1.20 SIP/2.0
+	// Via: SIP/2.0/UDP 127.0.1.10:5060;branch=z9hG4bKc4d2
+	// Max-Forwards: 69
 	// From: <sip:+4930111@127.0.1.10>;tag=c4d2
+	// To: <sip:+4989222@127.0.1.20>
+	// Call-ID: 06bq4v7k2m9
+	// CSeq: 1 INVITE
 	// X-Account: carrier north
+	// Content-Length: 0
 	After string `json:"after"`
 
 	// Applied The rules that changed something, by their places from 0.
@@ -2795,8 +2807,14 @@ type HeaderTestResult struct {
 	// Before The message as it was understood.
 	//
 	// Example: INVITE sip:+4989222@127.0.1.20 SIP/2.0
+	// Via: SIP/2.0/UDP 127.0.1.10:5060;branch=z9hG4bKc4d2
+	// Max-Forwards: 69
 	// From: <sip:+4930111@127.0.1.10>;tag=c4d2
+	// To: <sip:+4989222@127.0.1.20>
+	// Call-ID: 06bq4v7k2m9
+	// CSeq: 1 INVITE
 	// X-Account: old
+	// Content-Length: 0
 	Before string `json:"before"`
 }
 
@@ -8305,7 +8323,7 @@ type ClientInterface interface {
 
 	// HoldCallWithBody Put a side of a call on hold
 	//
-	// The side is told by a re-INVITE and hears what the media profile of its trunk says under `hold`.
+	// The side is told by a re-INVITE and hears what the media profile of its trunk says under `hold`. The answer comes when it has agreed; 409 if it refuses.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -8314,7 +8332,7 @@ type ClientInterface interface {
 
 	// HoldCall Put a side of a call on hold
 	//
-	// The side is told by a re-INVITE and hears what the media profile of its trunk says under `hold`.
+	// The side is told by a re-INVITE and hears what the media profile of its trunk says under `hold`. The answer comes when it has agreed; 409 if it refuses.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -8335,12 +8353,16 @@ type ClientInterface interface {
 
 	// ResumeCallWithBody Take a side of a call back from hold
 	//
+	// 409 if the other side of the call holds it, or if it refuses.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/calls/{call_id}/resume (the `ResumeCall` operationId).
 	ResumeCallWithBody(ctx context.Context, callID CallID, params *ResumeCallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ResumeCall Take a side of a call back from hold
+	//
+	// 409 if the other side of the call holds it, or if it refuses.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -10316,7 +10338,7 @@ func (c *Client) UpdateCallWithApplicationMergePatchPlusJSONBody(ctx context.Con
 
 // HoldCallWithBody Put a side of a call on hold
 //
-// The side is told by a re-INVITE and hears what the media profile of its trunk says under `hold`.
+// The side is told by a re-INVITE and hears what the media profile of its trunk says under `hold`. The answer comes when it has agreed; 409 if it refuses.
 //
 // Takes any type of body and a specified content type.
 //
@@ -10335,7 +10357,7 @@ func (c *Client) HoldCallWithBody(ctx context.Context, callID CallID, params *Ho
 
 // HoldCall Put a side of a call on hold
 //
-// The side is told by a re-INVITE and hears what the media profile of its trunk says under `hold`.
+// The side is told by a re-INVITE and hears what the media profile of its trunk says under `hold`. The answer comes when it has agreed; 409 if it refuses.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -10386,6 +10408,8 @@ func (c *Client) ListCallMessages(ctx context.Context, callID CallID, reqEditors
 
 // ResumeCallWithBody Take a side of a call back from hold
 //
+// 409 if the other side of the call holds it, or if it refuses.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/calls/{call_id}/resume (the `ResumeCall` operationId).
@@ -10402,6 +10426,8 @@ func (c *Client) ResumeCallWithBody(ctx context.Context, callID CallID, params *
 }
 
 // ResumeCall Take a side of a call back from hold
+//
+// 409 if the other side of the call holds it, or if it refuses.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -25956,7 +25982,7 @@ type ClientWithResponsesInterface interface {
 
 	// HoldCallWithBodyWithResponse Put a side of a call on hold
 	//
-	// The side is told by a re-INVITE and hears what the media profile of its trunk says under `hold`.
+	// The side is told by a re-INVITE and hears what the media profile of its trunk says under `hold`. The answer comes when it has agreed; 409 if it refuses.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -25965,7 +25991,7 @@ type ClientWithResponsesInterface interface {
 
 	// HoldCallWithResponse Put a side of a call on hold
 	//
-	// The side is told by a re-INVITE and hears what the media profile of its trunk says under `hold`.
+	// The side is told by a re-INVITE and hears what the media profile of its trunk says under `hold`. The answer comes when it has agreed; 409 if it refuses.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -25990,12 +26016,16 @@ type ClientWithResponsesInterface interface {
 
 	// ResumeCallWithBodyWithResponse Take a side of a call back from hold
 	//
+	// 409 if the other side of the call holds it, or if it refuses.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/calls/{call_id}/resume (the `ResumeCall` operationId).
 	ResumeCallWithBodyWithResponse(ctx context.Context, callID CallID, params *ResumeCallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ResumeCallResponse, error)
 
 	// ResumeCallWithResponse Take a side of a call back from hold
+	//
+	// 409 if the other side of the call holds it, or if it refuses.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -35707,7 +35737,7 @@ func (c *ClientWithResponses) UpdateCallWithApplicationMergePatchPlusJSONBodyWit
 
 // HoldCallWithBodyWithResponse Put a side of a call on hold
 //
-// The side is told by a re-INVITE and hears what the media profile of its trunk says under `hold`.
+// The side is told by a re-INVITE and hears what the media profile of its trunk says under `hold`. The answer comes when it has agreed; 409 if it refuses.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -35722,7 +35752,7 @@ func (c *ClientWithResponses) HoldCallWithBodyWithResponse(ctx context.Context, 
 
 // HoldCallWithResponse Put a side of a call on hold
 //
-// The side is told by a re-INVITE and hears what the media profile of its trunk says under `hold`.
+// The side is told by a re-INVITE and hears what the media profile of its trunk says under `hold`. The answer comes when it has agreed; 409 if it refuses.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -35765,6 +35795,8 @@ func (c *ClientWithResponses) ListCallMessagesWithResponse(ctx context.Context, 
 
 // ResumeCallWithBodyWithResponse Take a side of a call back from hold
 //
+// 409 if the other side of the call holds it, or if it refuses.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/calls/{call_id}/resume (the `ResumeCall` operationId).
@@ -35777,6 +35809,8 @@ func (c *ClientWithResponses) ResumeCallWithBodyWithResponse(ctx context.Context
 }
 
 // ResumeCallWithResponse Take a side of a call back from hold
+//
+// 409 if the other side of the call holds it, or if it refuses.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -2766,8 +2766,14 @@ type HeaderTest struct {
 	// Message A SIP message; lines may end in LF.
 	//
 	// Example: INVITE sip:+4989222@127.0.1.20 SIP/2.0
+	// Via: SIP/2.0/UDP 127.0.1.10:5060;branch=z9hG4bKc4d2
+	// Max-Forwards: 69
 	// From: <sip:+4930111@127.0.1.10>;tag=c4d2
+	// To: <sip:+4989222@127.0.1.20>
+	// Call-ID: 06bq4v7k2m9
+	// CSeq: 1 INVITE
 	// X-Account: old
+	// Content-Length: 0
 	Message string `json:"message"`
 
 	// Rules The rules themselves.
@@ -2782,8 +2788,14 @@ type HeaderTestResult struct {
 	// After The message after the rules.
 	//
 	// Example: INVITE sip:+4989222@127.0.1.20 SIP/2.0
+	// Via: SIP/2.0/UDP 127.0.1.10:5060;branch=z9hG4bKc4d2
+	// Max-Forwards: 69
 	// From: <sip:+4930111@127.0.1.10>;tag=c4d2
+	// To: <sip:+4989222@127.0.1.20>
+	// Call-ID: 06bq4v7k2m9
+	// CSeq: 1 INVITE
 	// X-Account: carrier north
+	// Content-Length: 0
 	After string `json:"after"`
 
 	// Applied The rules that changed something, by their places from 0.
@@ -2794,8 +2806,14 @@ type HeaderTestResult struct {
 	// Before The message as it was understood.
 	//
 	// Example: INVITE sip:+4989222@127.0.1.20 SIP/2.0
+	// Via: SIP/2.0/UDP 127.0.1.10:5060;branch=z9hG4bKc4d2
+	// Max-Forwards: 69
 	// From: <sip:+4930111@127.0.1.10>;tag=c4d2
+	// To: <sip:+4989222@127.0.1.20>
+	// Call-ID: 06bq4v7k2m9
+	// CSeq: 1 INVITE
 	// X-Account: old
+	// Content-Length: 0
 	Before string `json:"before"`
 }
 
