@@ -30,7 +30,8 @@ type Phone struct {
 	addr netip.AddrPort
 
 	mu       sync.Mutex
-	calls    map[string]*Call // by Call-ID; kept to the end, so that late messages find theirs
+	calls    map[string]*Call             // by Call-ID; kept to the end, so that late messages find theirs
+	pings    map[string]chan *msg.Message // by Call-ID
 	received []byte
 	closed   bool
 	wait     sync.WaitGroup
@@ -45,7 +46,7 @@ func New(o Options) (*Phone, error) {
 	if err != nil {
 		return nil, fmt.Errorf("phone: %w", err)
 	}
-	p := &Phone{o: o, conn: conn, calls: make(map[string]*Call)}
+	p := &Phone{o: o, conn: conn, calls: make(map[string]*Call), pings: make(map[string]chan *msg.Message)}
 	p.addr = conn.LocalAddr().(*net.UDPAddr).AddrPort()
 	p.wait.Go(p.read)
 	return p, nil
@@ -102,7 +103,7 @@ func (p *Phone) read() {
 // dispatch hands a message to its call, or makes one of it.
 func (p *Phone) dispatch(m *msg.Message, from netip.AddrPort) {
 	p.mu.Lock()
-	c := p.calls[m.CallID]
+	c, ping := p.calls[m.CallID], p.pings[m.CallID]
 	fresh := c == nil && m.Method == msg.INVITE && !p.closed
 	if fresh {
 		c = newCall(p, m.CallID, from)
@@ -110,6 +111,11 @@ func (p *Phone) dispatch(m *msg.Message, from netip.AddrPort) {
 	}
 	p.mu.Unlock()
 	switch {
+	case ping != nil:
+		select {
+		case ping <- m:
+		default: // a repetition
+		}
 	case fresh:
 		c.incoming(m)
 	case c == nil && m.IsRequest() && m.Method != msg.ACK:
