@@ -179,7 +179,7 @@ func (n *natNet) call(west, east *natPhone, number string, callerEnds bool) {
 		n.t.Errorf("%s: nobody was called", what)
 		return
 	}
-	if !soon(func() bool { return hears(c, east.tone) && hears(other, west.tone) }) {
+	if !soon(func() bool { return hearsEnough(c, east.tone) && hearsEnough(other, west.tone) }) {
 		n.t.Errorf("%s: the caller heard %+v, the callee %+v", what, c.Heard(), other.Heard())
 	}
 	if from := c.Heard().From.Addr(); from != n.lab.seen[0] {
@@ -199,8 +199,8 @@ func (n *natNet) call(west, east *natPhone, number string, callerEnds bool) {
 	}
 }
 
-// hears says whether a call had enough audio of a tone.
-func hears(c *phone.Call, tone float64) bool {
+// hearsEnough says whether a call had enough audio of a tone.
+func hearsEnough(c *phone.Call, tone float64) bool {
 	h := c.Heard()
 	return h.Tone == tone && h.Packets >= 10
 }
