@@ -89,6 +89,7 @@ func resources(edit func(id string, r sbc.Resource)) []sbc.Resource {
 	limits.Defaults()
 	profile := &sbc.MediaProfile{Meta: meta("mdp_1")} // named by nobody
 	profile.Defaults()
+	announcement := &sbc.Announcement{Meta: meta("ann_1"), Audio: make([]byte, 320), DurationMS: 20} // neither
 	rs := []sbc.Resource{
 		tenant, realm("rlm_a", sbc.UnknownDrop), realm("rlm_b", sbc.UnknownReject),
 		iface("sif_a", "rlm_a", borderA), iface("sif_b", "rlm_b", borderB),
@@ -97,7 +98,7 @@ func resources(edit func(id string, r sbc.Resource)) []sbc.Resource {
 		trunk("trk_a", "rlm_a", "rpl_1"), trunk("trk_b", "rlm_b", ""),
 		endpoint("end_1", 1), endpoint("end_2", 2),
 		identity("idn_a", "trk_a", callerIP), identity("idn_b", "trk_b", calleeIP),
-		rule, no, target, limits, signalling, signallingB, profile,
+		rule, no, target, limits, signalling, signallingB, profile, announcement,
 	}
 	if edit != nil {
 		for _, r := range rs {
