@@ -50,8 +50,6 @@ type Call struct {
 	former *leg // who was replaced and is still there
 	// transfers is how many there were, forwards the Max-Forwards of the caller's INVITE.
 	transfers, forwards int
-	// variables are what the API has set; header rules read them, and the record keeps them.
-	variables map[string]string
 
 	// announced says that the caller's failure was announced, or that this was tried; announcing that it hears it now.
 	announced, announcing bool

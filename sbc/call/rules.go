@@ -24,7 +24,11 @@ func (c *Call) ruled(l *leg, m *msg.Message) *msg.Message {
 		return m
 	}
 	may := func(string, string) bool { return true }
-	if from := c.other(l); from != nil {
+	from := c.other(l)
+	if c.tr != nil && l == c.tr.target {
+		from = c.tr.kept
+	}
+	if from != nil {
 		f := c.flow(from, l)
 		may = func(name, value string) bool { return c.snap.Header.May(f, name, value) }
 	}
@@ -82,7 +86,7 @@ func (c *Call) fields(l *leg, source, host string) header.Fields {
 			return host
 		}
 		if v, ok := strings.CutPrefix(name, "var."); ok {
-			return c.variables[v]
+			return c.rec.variables[v]
 		}
 		if t := l.trunk; t != nil && name == "trunk.id" {
 			return t.ID

@@ -153,3 +153,34 @@ func TestExplainShowsRules(t *testing.T) {
 		}
 	})
 }
+
+// TestCorrelation: a core's own gear is told by which id the border knows the call, in a header of its own on every message; the
+// other side is told nothing that both sides could compare (pitfalls P1). Variables set by the API are there to be sent, too.
+func TestCorrelation(t *testing.T) {
+	run(t, nil, func(w *world) {
+		ruledBy(w, nil, map[string][]sbc.HeaderRule{"trk_b": {line(sbc.HeaderOut, sbc.HeaderSet, "X-Correlation-ID", "{call.id}"),
+			line(sbc.HeaderOut, sbc.HeaderSet, "X-Account", "{var.account}")}})
+		a, _, in, out := w.talk()
+		id := w.m.calls.all("")[0].id
+		account := "4711"
+		if _, err := w.m.Change(background(), id, sbc.CallChange{Variables: map[string]*string{"account": &account}}); err != nil {
+			t.Fatal(err)
+		}
+		bye := a.send(msg.BYE, "")
+		far := w.wire.next(msg.BYE)
+		far.reply(200)
+		for _, req := range []*msg.Message{out.req, far.req, w.wire.acks[0]} {
+			if req.Get("X-Correlation-ID") != id {
+				t.Errorf("%s has %q, want %q", req.Method, req.Get("X-Correlation-ID"), id)
+			}
+		}
+		if out.req.Has("X-Account") || far.req.Get("X-Account") != account {
+			t.Errorf("variables in INVITE and BYE: %q, %q", out.req.Get("X-Account"), far.req.Get("X-Account"))
+		}
+		for _, res := range append(in.res, bye.want(200)) {
+			if raw := string(res.AppendTo(nil)); strings.Contains(raw, id) || strings.Contains(raw, out.req.CallID) {
+				t.Errorf("the caller is told\n%s", raw)
+			}
+		}
+	})
+}
