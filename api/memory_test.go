@@ -399,6 +399,14 @@ func (l *live) take(id string, order any) error {
 
 func (l *live) Hold(_ context.Context, id string, o sbc.HoldOrder) error { return l.take(id, o) }
 
+func (l *live) SendDTMF(_ context.Context, id string, o sbc.DTMFOrder) error { return l.take(id, o) }
+
+func (l *live) Play(_ context.Context, id string, o sbc.PlayOrder) error { return l.take(id, o) }
+
+func (l *live) StopPlaying(_ context.Context, id string, sides []sbc.Side) error {
+	return l.take(id, struct{ Stop []sbc.Side }{sides})
+}
+
 func (l *live) Change(_ context.Context, id string, c sbc.CallChange) (sbc.CallInfo, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -26,9 +26,12 @@ type Calls interface {
 	// dryRun none. CodeNotFound if the call is over.
 	HangUp(ctx context.Context, id, reason string) error
 	HangUpAll(ctx context.Context, f sbc.CallFilter, reason string, dryRun bool) ([]string, error)
-	// Change and Hold as in sbc.CallControl.
+	// The others are as in sbc.CallControl.
 	Change(ctx context.Context, id string, c sbc.CallChange) (sbc.CallInfo, error)
 	Hold(ctx context.Context, id string, o sbc.HoldOrder) error
+	SendDTMF(ctx context.Context, id string, o sbc.DTMFOrder) error
+	Play(ctx context.Context, id string, o sbc.PlayOrder) error
+	StopPlaying(ctx context.Context, id string, sides []sbc.Side) error
 	// Messages and Media also know calls that ended a short while ago.
 	Messages(id string) ([]sbc.TraceMessage, bool)
 	Media(id string) ([]sbc.StreamStats, bool)

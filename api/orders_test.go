@@ -10,17 +10,25 @@ import (
 
 // orders are the operations on one call: what follows its path, a good body, what is then carried out, and a bad one with what is
 // wrong with it.
-func orders() []struct{ method, path, body, done, bad, wrong string } {
+func orders(f *fixture) []struct{ method, path, body, done, bad, wrong string } {
+	announcement := f.ids[sbc.KindAnnouncement]
 	return []struct{ method, path, body, done, bad, wrong string }{
 		{"POST", "/hold", `{"side":"callee"}`, "sbc.HoldOrder{Side:callee Held:true}", `{"side":"sbc"}`, "#/side"},
 		{"POST", "/resume", `{"side":"caller"}`, "sbc.HoldOrder{Side:caller Held:false}", `{}`, "#/side"},
+		{"POST", "/dtmf", `{"side":"callee","digits":"12#","duration_ms":200}`,
+			"sbc.DTMFOrder{Side:callee Digits:12# Duration:200ms Gap:0s}", `{"side":"callee","digits":"x"}`, "#/digits"},
+		{"POST", "/play", fmt.Sprintf(`{"sides":["caller","callee"],"announcement_id":%q}`, announcement),
+			"sbc.PlayOrder{Sides:[caller callee] AnnouncementID:" + announcement + " Repeat:1}",
+			`{"sides":["caller"],"announcement_id":"ann_none"}`, "#/announcement_id"},
+		{"DELETE", "/play?side=caller", "", "struct { Stop []sbc.Side }{Stop:[caller]}", "", ""},
+		{"DELETE", "/play", "", "struct { Stop []sbc.Side }{Stop:[caller callee]}", "", ""},
 	}
 }
 
 func TestOrdersAreCarriedOut(t *testing.T) {
 	f := start(t)
 	id := f.calls.calls[0].ID
-	for _, o := range orders() {
+	for _, o := range orders(f) {
 		t.Run(o.method+o.path, func(t *testing.T) {
 			f.t = t
 			f.calls.orders = nil
@@ -50,6 +58,33 @@ func TestOrdersAreCarriedOut(t *testing.T) {
 			f.calls.refuse = nil
 		})
 	}
+}
+
+func TestDigitsAreNotInTheAuditLog(t *testing.T) {
+	f := start(t)
+	f.do("POST", "/v1/calls/"+f.calls.calls[0].ID+"/dtmf", `{"side":"callee","digits":"98765"}`).is(204)
+	if e := f.event("sendDTMF"); e["digits"] != 5.0 || strings.Contains(fmt.Sprint(e), "98765") {
+		t.Errorf("%v", e)
+	}
+}
+
+func TestOnlyWhatHasAudioIsPlayed(t *testing.T) {
+	f := start(t)
+	at := "/v1/calls/" + f.calls.calls[0].ID + "/play"
+	play := func(id string) *reply {
+		return f.do("POST", at, fmt.Sprintf(`{"sides":["caller"],"announcement_id":%q}`, id))
+	}
+	silent := f.do("POST", "/v1/announcements", `{"name":"silent"}`).is(201)
+	for want, code := range map[string]string{silent.text("id"): "no_audio", "ann_none": "unknown_reference"} {
+		r := play(want)
+		if r.problem(422, "invalid"); !strings.Contains(string(r.body), code) {
+			t.Errorf("%s", r.body)
+		}
+	}
+	f.do("PUT", silent.header.Get("Location")+"/audio", wav("beep"), "Content-Type", "audio/wav").is(200)
+	play(silent.text("id")).is(204)
+	f.do("PATCH", silent.header.Get("Location"), `{"enabled":false}`).is(200)
+	play(silent.text("id")).problem(422, "invalid")
 }
 
 func TestChangeOfACall(t *testing.T) {

@@ -86,7 +86,10 @@ func (s *stage) running() (call sbc.CallInfo) {
 // TestCallsAreControlledByTheAPI: what may be done with a running call, through a border with profiles of every kind.
 func TestCallsAreControlledByTheAPI(t *testing.T) {
 	s := newStage(t, wish{})
-	s.b.announcement("closed", 300*time.Millisecond)
+	closed := s.b.announcement("closed", 300*time.Millisecond)
+	s.b.do("PATCH", "/trunks/"+s.w.eastTrunk, rest.Object{
+		"media_profile_id": s.b.create("/media-profiles", rest.Object{"name": "digits by INFO", "dtmf": "info"}),
+	}, nil)
 	limit := s.b.create("/limit-profiles", rest.Object{"name": "two lines", "max_calls_in": 2})
 	s.b.do("PATCH", "/trunks/"+s.w.westTrunk, rest.Object{
 		"limit_profile_ids":     []string{limit},
@@ -117,6 +120,33 @@ func TestCallsAreControlledByTheAPI(t *testing.T) {
 	})
 
 	s.run(t, "hold and resume", func(t *testing.T) { s.holds(t) })
+
+	s.run(t, "an announcement is played and stopped", func(t *testing.T) {
+		caller, callee, number := s.talk()
+		id := s.running().ID
+		s.b.do("POST", "/calls/"+id+"/play", rest.Object{"sides": []string{"callee"}, "announcement_id": closed, "repeat": 0}, nil)
+		if got := s.running().Playing; !slices.Equal(got, []sbc.Side{sbc.SideCallee}) {
+			t.Errorf("it is played to %v", got)
+		}
+		s.b.do("DELETE", "/calls/"+id+"/play?side=callee", nil, nil)
+		if got := s.running().Playing; len(got) != 0 {
+			t.Errorf("it is still played to %v", got)
+		}
+		s.over(caller, callee, number)
+	})
+
+	s.run(t, "digits are sent as the profile of the side says", func(t *testing.T) {
+		caller, callee, number := s.talk()
+		s.b.do("POST", "/calls/"+s.running().ID+"/dtmf", rest.Object{"side": "callee", "digits": "7#", "duration_ms": 40, "gap_ms": 30}, nil)
+		for _, digit := range []string{"7", "#"} {
+			info := callee.hear(msg.INFO)
+			if !strings.Contains(string(info.Body), "Signal="+digit) {
+				t.Errorf("%q is not the digit %s", info.Body, digit)
+			}
+			callee.say(info, 200, "", "")
+		}
+		s.over(caller, callee, number)
+	})
 
 	s.run(t, "hung up by filter", func(t *testing.T) {
 		caller, callee, number := s.talk()

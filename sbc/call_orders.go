@@ -21,8 +21,9 @@ const (
 	MaxDTMFDigits = 64
 	MaxRepeat     = 1000
 	// A digit shorter than 40 ms, or a gap shorter than 30 ms, is not heard by every receiver (ITU-T Q.24).
-	MinDTMFDuration, MaxDTMFDuration = 40 * time.Millisecond, 2 * time.Second
-	MinDTMFGap, MaxDTMFGap           = 30 * time.Millisecond, 2 * time.Second
+	// The longest is what the duration of an RFC 4733 event can tell at 8 kHz.
+	MinDTMFDuration, MaxDTMFDuration = 40 * time.Millisecond, 8 * time.Second
+	MinDTMFGap, MaxDTMFGap           = 30 * time.Millisecond, 8 * time.Second
 )
 
 // Validate lists what is wrong with the change.

@@ -34,7 +34,7 @@ func TestOrdersAreChecked(t *testing.T) {
 		{&TransferOrder{}, []string{"#/keep", "#/target"}},
 		{&TransferOrder{Keep: SideCaller, Target: "sip:x@y", Reason: "a\nb"}, []string{"#/target", "#/reason"}},
 		{&DTMFOrder{Side: SideCaller, Digits: "1234#*AD"}, nil},
-		{&DTMFOrder{Side: SideCaller, Digits: "12a", Duration: time.Millisecond, Gap: 3 * time.Second},
+		{&DTMFOrder{Side: SideCaller, Digits: "12a", Duration: time.Millisecond, Gap: 9 * time.Second},
 			[]string{"#/digits", "#/duration_ms", "#/gap_ms"}},
 		{&DTMFOrder{Side: SideCaller, Digits: strings.Repeat("1", 65)}, []string{"#/digits"}},
 		{&PlayOrder{Sides: []Side{SideCaller, SideCallee}, AnnouncementID: "ann_1"}, nil},

@@ -2000,6 +2000,27 @@ type ConfigStatus struct {
 // Example: pass
 type DTMFMode string
 
+// DTMFOrder Which digits go to which side.
+type DTMFOrder struct {
+	// Digits Of 0-9, *, #, A-D.
+	//
+	// Example: 1234#
+	Digits string `json:"digits"`
+
+	// DurationMs The length of each, in milliseconds.
+	//
+	// Example: 100
+	DurationMs *int `json:"duration_ms,omitempty"`
+
+	// GapMs The pause after each, in milliseconds.
+	//
+	// Example: 70
+	GapMs *int `json:"gap_ms,omitempty"`
+
+	// Side The side that hears them.
+	Side CallSide `json:"side"`
+}
+
 // DecisionAttempt One address that would be tried.
 type DecisionAttempt struct {
 	// Address The address as configured.
@@ -3969,6 +3990,24 @@ type Outcome string
 //
 // Example: INFO
 type PassMethod string
+
+// PlayOrder What is played to whom.
+type PlayOrder struct {
+	// AnnouncementID The announcement; its audio must have been uploaded.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	AnnouncementID string `json:"announcement_id"`
+
+	// Repeat How often; 0 is for ever, until it is stopped.
+	//
+	// Example: 1
+	Repeat *int `json:"repeat,omitempty"`
+
+	// Sides The sides that hear it.
+	//
+	// Example: ["callee"]
+	Sides []CallSide `json:"sides"`
+}
 
 // PrivacyMode What becomes of a caller's wish to stay unnamed (RFC 3323): wish and identity go to trusted realms and to no others (`pass`), we make the caller anonymous (`enforce`), the wish is dropped (`ignore`, for emergency trunks).
 //
@@ -6506,8 +6545,35 @@ type UpdateCallParams struct {
 	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
 }
 
+// SendDTMFParams defines parameters for SendDTMF.
+type SendDTMFParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // HoldCallParams defines parameters for HoldCall.
 type HoldCallParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// StopPlayingToCallParams defines parameters for StopPlayingToCall.
+type StopPlayingToCallParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// Side Only to this side; left out it is both.
+	Side *CallSide `form:"side,omitempty" json:"side,omitempty"`
+}
+
+// PlayToCallParams defines parameters for PlayToCall.
+type PlayToCallParams struct {
 	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
 	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
 
@@ -7793,8 +7859,14 @@ type HangUpCallsJSONRequestBody = HangUpCalls
 // UpdateCallApplicationMergePatchPlusJSONRequestBody defines body for UpdateCall for application/merge-patch+json ContentType.
 type UpdateCallApplicationMergePatchPlusJSONRequestBody = CallPatch
 
+// SendDTMFJSONRequestBody defines body for SendDTMF for application/json ContentType.
+type SendDTMFJSONRequestBody = DTMFOrder
+
 // HoldCallJSONRequestBody defines body for HoldCall for application/json ContentType.
 type HoldCallJSONRequestBody = SideOrder
+
+// PlayToCallJSONRequestBody defines body for PlayToCall for application/json ContentType.
+type PlayToCallJSONRequestBody = PlayOrder
 
 // ResumeCallJSONRequestBody defines body for ResumeCall for application/json ContentType.
 type ResumeCallJSONRequestBody = SideOrder
@@ -8321,6 +8393,24 @@ type ClientInterface interface {
 	// Corresponds with PATCH /v1/calls/{call_id} (the `UpdateCall` operationId).
 	UpdateCallWithApplicationMergePatchPlusJSONBody(ctx context.Context, callID CallID, params *UpdateCallParams, body UpdateCallApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// SendDTMFWithBody Send digits to a side of a call
+	//
+	// As the media profile of the side's trunk says: packets of RFC 4733 or SIP INFO. The audit log does not hold the digits.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/calls/{call_id}/dtmf (the `SendDTMF` operationId).
+	SendDTMFWithBody(ctx context.Context, callID CallID, params *SendDTMFParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SendDTMF Send digits to a side of a call
+	//
+	// As the media profile of the side's trunk says: packets of RFC 4733 or SIP INFO. The audit log does not hold the digits.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/calls/{call_id}/dtmf (the `SendDTMF` operationId).
+	SendDTMF(ctx context.Context, callID CallID, params *SendDTMFParams, body SendDTMFJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// HoldCallWithBody Put a side of a call on hold
 	//
 	// The side is told by a re-INVITE and hears what the media profile of its trunk says under `hold`. The answer comes when it has agreed; 409 if it refuses.
@@ -8350,6 +8440,29 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/calls/{call_id}/messages (the `ListCallMessages` operationId).
 	ListCallMessages(ctx context.Context, callID CallID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StopPlayingToCall Stop what is played to a call
+	//
+	// Corresponds with DELETE /v1/calls/{call_id}/play (the `StopPlayingToCall` operationId).
+	StopPlayingToCall(ctx context.Context, callID CallID, params *StopPlayingToCallParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PlayToCallWithBody Play an announcement to a call
+	//
+	// A side that is played to does not hear the other one meanwhile. An announcement that plays there already is ended.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/calls/{call_id}/play (the `PlayToCall` operationId).
+	PlayToCallWithBody(ctx context.Context, callID CallID, params *PlayToCallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PlayToCall Play an announcement to a call
+	//
+	// A side that is played to does not hear the other one meanwhile. An announcement that plays there already is ended.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/calls/{call_id}/play (the `PlayToCall` operationId).
+	PlayToCall(ctx context.Context, callID CallID, params *PlayToCallParams, body PlayToCallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ResumeCallWithBody Take a side of a call back from hold
 	//
@@ -10336,6 +10449,44 @@ func (c *Client) UpdateCallWithApplicationMergePatchPlusJSONBody(ctx context.Con
 	return c.Client.Do(req)
 }
 
+// SendDTMFWithBody Send digits to a side of a call
+//
+// As the media profile of the side's trunk says: packets of RFC 4733 or SIP INFO. The audit log does not hold the digits.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/calls/{call_id}/dtmf (the `SendDTMF` operationId).
+func (c *Client) SendDTMFWithBody(ctx context.Context, callID CallID, params *SendDTMFParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSendDTMFRequestWithBody(c.Server, callID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SendDTMF Send digits to a side of a call
+//
+// As the media profile of the side's trunk says: packets of RFC 4733 or SIP INFO. The audit log does not hold the digits.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/calls/{call_id}/dtmf (the `SendDTMF` operationId).
+func (c *Client) SendDTMF(ctx context.Context, callID CallID, params *SendDTMFParams, body SendDTMFJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSendDTMFRequest(c.Server, callID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // HoldCallWithBody Put a side of a call on hold
 //
 // The side is told by a re-INVITE and hears what the media profile of its trunk says under `hold`. The answer comes when it has agreed; 409 if it refuses.
@@ -10396,6 +10547,59 @@ func (c *Client) ListCallMedia(ctx context.Context, callID CallID, reqEditors ..
 // Corresponds with GET /v1/calls/{call_id}/messages (the `ListCallMessages` operationId).
 func (c *Client) ListCallMessages(ctx context.Context, callID CallID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListCallMessagesRequest(c.Server, callID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StopPlayingToCall Stop what is played to a call
+//
+// Corresponds with DELETE /v1/calls/{call_id}/play (the `StopPlayingToCall` operationId).
+func (c *Client) StopPlayingToCall(ctx context.Context, callID CallID, params *StopPlayingToCallParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStopPlayingToCallRequest(c.Server, callID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PlayToCallWithBody Play an announcement to a call
+//
+// A side that is played to does not hear the other one meanwhile. An announcement that plays there already is ended.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/calls/{call_id}/play (the `PlayToCall` operationId).
+func (c *Client) PlayToCallWithBody(ctx context.Context, callID CallID, params *PlayToCallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlayToCallRequestWithBody(c.Server, callID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PlayToCall Play an announcement to a call
+//
+// A side that is played to does not hear the other one meanwhile. An announcement that plays there already is ended.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/calls/{call_id}/play (the `PlayToCall` operationId).
+func (c *Client) PlayToCall(ctx context.Context, callID CallID, params *PlayToCallParams, body PlayToCallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlayToCallRequest(c.Server, callID, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -15464,6 +15668,95 @@ func NewUpdateCallRequestWithBody(server string, callID CallID, params *UpdateCa
 	return req, nil
 }
 
+// NewSendDTMFRequest calls the generic SendDTMF builder with application/json body
+func NewSendDTMFRequest(server string, callID CallID, params *SendDTMFParams, body SendDTMFJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSendDTMFRequestWithBody(server, callID, params, "application/json", bodyReader)
+}
+
+// NewSendDTMFRequestWithBody constructs an http.Request for the SendDTMF method, with any body, and a specified content type
+func NewSendDTMFRequestWithBody(server string, callID CallID, params *SendDTMFParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "call_id", callID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/calls/%s/dtmf", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewHoldCallRequest calls the generic HoldCall builder with application/json body
 func NewHoldCallRequest(server string, callID CallID, params *HoldCallParams, body HoldCallJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -15616,6 +15909,168 @@ func NewListCallMessagesRequest(server string, callID CallID) (*http.Request, er
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewStopPlayingToCallRequest constructs an http.Request for the StopPlayingToCall method
+func NewStopPlayingToCallRequest(server string, callID CallID, params *StopPlayingToCallParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "call_id", callID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/calls/%s/play", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Side != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "side", *params.Side, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPlayToCallRequest calls the generic PlayToCall builder with application/json body
+func NewPlayToCallRequest(server string, callID CallID, params *PlayToCallParams, body PlayToCallJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPlayToCallRequestWithBody(server, callID, params, "application/json", bodyReader)
+}
+
+// NewPlayToCallRequestWithBody constructs an http.Request for the PlayToCall method, with any body, and a specified content type
+func NewPlayToCallRequestWithBody(server string, callID CallID, params *PlayToCallParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "call_id", callID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/calls/%s/play", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -25980,6 +26435,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PATCH /v1/calls/{call_id} (the `UpdateCall` operationId).
 	UpdateCallWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, callID CallID, params *UpdateCallParams, body UpdateCallApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateCallResponse, error)
 
+	// SendDTMFWithBodyWithResponse Send digits to a side of a call
+	//
+	// As the media profile of the side's trunk says: packets of RFC 4733 or SIP INFO. The audit log does not hold the digits.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/calls/{call_id}/dtmf (the `SendDTMF` operationId).
+	SendDTMFWithBodyWithResponse(ctx context.Context, callID CallID, params *SendDTMFParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SendDTMFResponse, error)
+
+	// SendDTMFWithResponse Send digits to a side of a call
+	//
+	// As the media profile of the side's trunk says: packets of RFC 4733 or SIP INFO. The audit log does not hold the digits.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/calls/{call_id}/dtmf (the `SendDTMF` operationId).
+	SendDTMFWithResponse(ctx context.Context, callID CallID, params *SendDTMFParams, body SendDTMFJSONRequestBody, reqEditors ...RequestEditorFn) (*SendDTMFResponse, error)
+
 	// HoldCallWithBodyWithResponse Put a side of a call on hold
 	//
 	// The side is told by a re-INVITE and hears what the media profile of its trunk says under `hold`. The answer comes when it has agreed; 409 if it refuses.
@@ -26013,6 +26486,31 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/calls/{call_id}/messages (the `ListCallMessages` operationId).
 	ListCallMessagesWithResponse(ctx context.Context, callID CallID, reqEditors ...RequestEditorFn) (*ListCallMessagesResponse, error)
+
+	// StopPlayingToCallWithResponse Stop what is played to a call
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/calls/{call_id}/play (the `StopPlayingToCall` operationId).
+	StopPlayingToCallWithResponse(ctx context.Context, callID CallID, params *StopPlayingToCallParams, reqEditors ...RequestEditorFn) (*StopPlayingToCallResponse, error)
+
+	// PlayToCallWithBodyWithResponse Play an announcement to a call
+	//
+	// A side that is played to does not hear the other one meanwhile. An announcement that plays there already is ended.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/calls/{call_id}/play (the `PlayToCall` operationId).
+	PlayToCallWithBodyWithResponse(ctx context.Context, callID CallID, params *PlayToCallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlayToCallResponse, error)
+
+	// PlayToCallWithResponse Play an announcement to a call
+	//
+	// A side that is played to does not hear the other one meanwhile. An announcement that plays there already is ended.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/calls/{call_id}/play (the `PlayToCall` operationId).
+	PlayToCallWithResponse(ctx context.Context, callID CallID, params *PlayToCallParams, body PlayToCallJSONRequestBody, reqEditors ...RequestEditorFn) (*PlayToCallResponse, error)
 
 	// ResumeCallWithBodyWithResponse Take a side of a call back from hold
 	//
@@ -28771,6 +29269,54 @@ func (r UpdateCallResponse) ContentType() string {
 	return ""
 }
 
+// SendDTMFResponse204Headers the declared response headers of an HTTP 204 response for SendDTMF
+type SendDTMFResponse204Headers struct {
+	IdempotencyReplayed *string
+}
+
+type SendDTMFResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers204 the parsed response headers for an HTTP 204 response
+	Headers204 *SendDTMFResponse204Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SendDTMFResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SendDTMFResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SendDTMFResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SendDTMFResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SendDTMFResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // HoldCallResponse204Headers the declared response headers of an HTTP 204 response for HoldCall
 type HoldCallResponse204Headers struct {
 	IdempotencyReplayed *string
@@ -28923,6 +29469,95 @@ func (r ListCallMessagesResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListCallMessagesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type StopPlayingToCallResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r StopPlayingToCallResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r StopPlayingToCallResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r StopPlayingToCallResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StopPlayingToCallResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r StopPlayingToCallResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PlayToCallResponse204Headers the declared response headers of an HTTP 204 response for PlayToCall
+type PlayToCallResponse204Headers struct {
+	IdempotencyReplayed *string
+}
+
+type PlayToCallResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers204 the parsed response headers for an HTTP 204 response
+	Headers204 *PlayToCallResponse204Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PlayToCallResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PlayToCallResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PlayToCallResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PlayToCallResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PlayToCallResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -35735,6 +36370,36 @@ func (c *ClientWithResponses) UpdateCallWithApplicationMergePatchPlusJSONBodyWit
 	return ParseUpdateCallResponse(rsp)
 }
 
+// SendDTMFWithBodyWithResponse Send digits to a side of a call
+//
+// As the media profile of the side's trunk says: packets of RFC 4733 or SIP INFO. The audit log does not hold the digits.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/calls/{call_id}/dtmf (the `SendDTMF` operationId).
+func (c *ClientWithResponses) SendDTMFWithBodyWithResponse(ctx context.Context, callID CallID, params *SendDTMFParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SendDTMFResponse, error) {
+	rsp, err := c.SendDTMFWithBody(ctx, callID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSendDTMFResponse(rsp)
+}
+
+// SendDTMFWithResponse Send digits to a side of a call
+//
+// As the media profile of the side's trunk says: packets of RFC 4733 or SIP INFO. The audit log does not hold the digits.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/calls/{call_id}/dtmf (the `SendDTMF` operationId).
+func (c *ClientWithResponses) SendDTMFWithResponse(ctx context.Context, callID CallID, params *SendDTMFParams, body SendDTMFJSONRequestBody, reqEditors ...RequestEditorFn) (*SendDTMFResponse, error) {
+	rsp, err := c.SendDTMF(ctx, callID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSendDTMFResponse(rsp)
+}
+
 // HoldCallWithBodyWithResponse Put a side of a call on hold
 //
 // The side is told by a re-INVITE and hears what the media profile of its trunk says under `hold`. The answer comes when it has agreed; 409 if it refuses.
@@ -35791,6 +36456,49 @@ func (c *ClientWithResponses) ListCallMessagesWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseListCallMessagesResponse(rsp)
+}
+
+// StopPlayingToCallWithResponse Stop what is played to a call
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/calls/{call_id}/play (the `StopPlayingToCall` operationId).
+func (c *ClientWithResponses) StopPlayingToCallWithResponse(ctx context.Context, callID CallID, params *StopPlayingToCallParams, reqEditors ...RequestEditorFn) (*StopPlayingToCallResponse, error) {
+	rsp, err := c.StopPlayingToCall(ctx, callID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStopPlayingToCallResponse(rsp)
+}
+
+// PlayToCallWithBodyWithResponse Play an announcement to a call
+//
+// A side that is played to does not hear the other one meanwhile. An announcement that plays there already is ended.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/calls/{call_id}/play (the `PlayToCall` operationId).
+func (c *ClientWithResponses) PlayToCallWithBodyWithResponse(ctx context.Context, callID CallID, params *PlayToCallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlayToCallResponse, error) {
+	rsp, err := c.PlayToCallWithBody(ctx, callID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePlayToCallResponse(rsp)
+}
+
+// PlayToCallWithResponse Play an announcement to a call
+//
+// A side that is played to does not hear the other one meanwhile. An announcement that plays there already is ended.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/calls/{call_id}/play (the `PlayToCall` operationId).
+func (c *ClientWithResponses) PlayToCallWithResponse(ctx context.Context, callID CallID, params *PlayToCallParams, body PlayToCallJSONRequestBody, reqEditors ...RequestEditorFn) (*PlayToCallResponse, error) {
+	rsp, err := c.PlayToCall(ctx, callID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePlayToCallResponse(rsp)
 }
 
 // ResumeCallWithBodyWithResponse Take a side of a call back from hold
@@ -39404,6 +40112,48 @@ func ParseUpdateCallResponse(rsp *http.Response) (*UpdateCallResponse, error) {
 	return response, nil
 }
 
+// ParseSendDTMFResponse parses an HTTP response from a SendDTMFWithResponse call
+func ParseSendDTMFResponse(rsp *http.Response) (*SendDTMFResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SendDTMFResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		var headers SendDTMFResponse204Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers204 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseHoldCallResponse parses an HTTP response from a HoldCallWithResponse call
 func ParseHoldCallResponse(rsp *http.Response) (*HoldCallResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -39533,6 +40283,77 @@ func ParseListCallMessagesResponse(rsp *http.Response) (*ListCallMessagesRespons
 			headers.ETag = value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseStopPlayingToCallResponse parses an HTTP response from a StopPlayingToCallWithResponse call
+func ParseStopPlayingToCallResponse(rsp *http.Response) (*StopPlayingToCallResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StopPlayingToCallResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePlayToCallResponse parses an HTTP response from a PlayToCallWithResponse call
+func ParsePlayToCallResponse(rsp *http.Response) (*PlayToCallResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PlayToCallResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		var headers PlayToCallResponse204Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers204 = &headers
 	}
 
 	return response, nil

@@ -1999,6 +1999,27 @@ type ConfigStatus struct {
 // Example: pass
 type DTMFMode string
 
+// DTMFOrder Which digits go to which side.
+type DTMFOrder struct {
+	// Digits Of 0-9, *, #, A-D.
+	//
+	// Example: 1234#
+	Digits string `json:"digits"`
+
+	// DurationMs The length of each, in milliseconds.
+	//
+	// Example: 100
+	DurationMs *int `json:"duration_ms,omitempty"`
+
+	// GapMs The pause after each, in milliseconds.
+	//
+	// Example: 70
+	GapMs *int `json:"gap_ms,omitempty"`
+
+	// Side The side that hears them.
+	Side CallSide `json:"side"`
+}
+
 // DecisionAttempt One address that would be tried.
 type DecisionAttempt struct {
 	// Address The address as configured.
@@ -3968,6 +3989,24 @@ type Outcome string
 //
 // Example: INFO
 type PassMethod string
+
+// PlayOrder What is played to whom.
+type PlayOrder struct {
+	// AnnouncementID The announcement; its audio must have been uploaded.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	AnnouncementID string `json:"announcement_id"`
+
+	// Repeat How often; 0 is for ever, until it is stopped.
+	//
+	// Example: 1
+	Repeat *int `json:"repeat,omitempty"`
+
+	// Sides The sides that hear it.
+	//
+	// Example: ["callee"]
+	Sides []CallSide `json:"sides"`
+}
 
 // PrivacyMode What becomes of a caller's wish to stay unnamed (RFC 3323): wish and identity go to trusted realms and to no others (`pass`), we make the caller anonymous (`enforce`), the wish is dropped (`ignore`, for emergency trunks).
 //
@@ -6346,8 +6385,35 @@ type UpdateCallParams struct {
 	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
 }
 
+// SendDTMFParams defines parameters for SendDTMF.
+type SendDTMFParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // HoldCallParams defines parameters for HoldCall.
 type HoldCallParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// StopPlayingToCallParams defines parameters for StopPlayingToCall.
+type StopPlayingToCallParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// Side Only to this side; left out it is both.
+	Side *CallSide `form:"side,omitempty" json:"side,omitempty"`
+}
+
+// PlayToCallParams defines parameters for PlayToCall.
+type PlayToCallParams struct {
 	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
 	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
 
@@ -6442,8 +6508,14 @@ type HangUpCallsJSONRequestBody = HangUpCalls
 // UpdateCallApplicationMergePatchPlusJSONRequestBody defines body for UpdateCall for application/merge-patch+json ContentType.
 type UpdateCallApplicationMergePatchPlusJSONRequestBody = CallPatch
 
+// SendDTMFJSONRequestBody defines body for SendDTMF for application/json ContentType.
+type SendDTMFJSONRequestBody = DTMFOrder
+
 // HoldCallJSONRequestBody defines body for HoldCall for application/json ContentType.
 type HoldCallJSONRequestBody = SideOrder
+
+// PlayToCallJSONRequestBody defines body for PlayToCall for application/json ContentType.
+type PlayToCallJSONRequestBody = PlayOrder
 
 // ResumeCallJSONRequestBody defines body for ResumeCall for application/json ContentType.
 type ResumeCallJSONRequestBody = SideOrder
@@ -6495,6 +6567,9 @@ type ServerInterface interface {
 	// UpdateCall Change a call in progress
 	// (PATCH /v1/calls/{call_id})
 	UpdateCall(ctx echo.Context, callID CallID, params UpdateCallParams) error
+	// SendDTMF Send digits to a side of a call
+	// (POST /v1/calls/{call_id}/dtmf)
+	SendDTMF(ctx echo.Context, callID CallID, params SendDTMFParams) error
 	// HoldCall Put a side of a call on hold
 	// (POST /v1/calls/{call_id}/hold)
 	HoldCall(ctx echo.Context, callID CallID, params HoldCallParams) error
@@ -6504,6 +6579,12 @@ type ServerInterface interface {
 	// ListCallMessages Read the ladder of a call
 	// (GET /v1/calls/{call_id}/messages)
 	ListCallMessages(ctx echo.Context, callID CallID) error
+	// StopPlayingToCall Stop what is played to a call
+	// (DELETE /v1/calls/{call_id}/play)
+	StopPlayingToCall(ctx echo.Context, callID CallID, params StopPlayingToCallParams) error
+	// PlayToCall Play an announcement to a call
+	// (POST /v1/calls/{call_id}/play)
+	PlayToCall(ctx echo.Context, callID CallID, params PlayToCallParams) error
 	// ResumeCall Take a side of a call back from hold
 	// (POST /v1/calls/{call_id}/resume)
 	ResumeCall(ctx echo.Context, callID CallID, params ResumeCallParams) error
@@ -6859,6 +6940,48 @@ func (w *ServerInterfaceWrapper) UpdateCall(ctx echo.Context) error {
 	return err
 }
 
+// SendDTMF converts echo context to params.
+func (w *ServerInterfaceWrapper) SendDTMF(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "call_id" -------------
+	var callID CallID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "call_id", ctx.Param("call_id"), &callID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter call_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SendDTMFParams
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SendDTMF(ctx, callID, params)
+	return err
+}
+
 // HoldCall converts echo context to params.
 func (w *ServerInterfaceWrapper) HoldCall(ctx echo.Context) error {
 	var err error
@@ -6930,6 +7053,80 @@ func (w *ServerInterfaceWrapper) ListCallMessages(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListCallMessages(ctx, callID)
+	return err
+}
+
+// StopPlayingToCall converts echo context to params.
+func (w *ServerInterfaceWrapper) StopPlayingToCall(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "call_id" -------------
+	var callID CallID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "call_id", ctx.Param("call_id"), &callID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter call_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StopPlayingToCallParams
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
+	}
+
+	// ------------- Optional query parameter "side" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "side", ctx.QueryParams(), &params.Side, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter side: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StopPlayingToCall(ctx, callID, params)
+	return err
+}
+
+// PlayToCall converts echo context to params.
+func (w *ServerInterfaceWrapper) PlayToCall(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "call_id" -------------
+	var callID CallID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "call_id", ctx.Param("call_id"), &callID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter call_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PlayToCallParams
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PlayToCall(ctx, callID, params)
 	return err
 }
 
@@ -7288,9 +7485,12 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/v1/calls/:call_id", wrapper.HangUpCall, options.OperationMiddlewares["hangUpCall"]...)
 	router.GET(options.BaseURL+"/v1/calls/:call_id", wrapper.GetCall, options.OperationMiddlewares["getCall"]...)
 	router.PATCH(options.BaseURL+"/v1/calls/:call_id", wrapper.UpdateCall, options.OperationMiddlewares["updateCall"]...)
+	router.POST(options.BaseURL+"/v1/calls/:call_id/dtmf", wrapper.SendDTMF, options.OperationMiddlewares["sendDTMF"]...)
 	router.POST(options.BaseURL+"/v1/calls/:call_id/hold", wrapper.HoldCall, options.OperationMiddlewares["holdCall"]...)
 	router.GET(options.BaseURL+"/v1/calls/:call_id/media", wrapper.ListCallMedia, options.OperationMiddlewares["listCallMedia"]...)
 	router.GET(options.BaseURL+"/v1/calls/:call_id/messages", wrapper.ListCallMessages, options.OperationMiddlewares["listCallMessages"]...)
+	router.DELETE(options.BaseURL+"/v1/calls/:call_id/play", wrapper.StopPlayingToCall, options.OperationMiddlewares["stopPlayingToCall"]...)
+	router.POST(options.BaseURL+"/v1/calls/:call_id/play", wrapper.PlayToCall, options.OperationMiddlewares["playToCall"]...)
 	router.POST(options.BaseURL+"/v1/calls/:call_id/resume", wrapper.ResumeCall, options.OperationMiddlewares["resumeCall"]...)
 	router.POST(options.BaseURL+"/v1/calls/hang-up", wrapper.HangUpCalls, options.OperationMiddlewares["hangUpCalls"]...)
 	router.GET(options.BaseURL+"/v1/cdrs", wrapper.ListCDRs, options.OperationMiddlewares["listCDRs"]...)
@@ -7663,6 +7863,32 @@ func (response UpdateCall200JSONResponse) VisitUpdateCallResponse(w http.Respons
 	return err
 }
 
+type SendDTMFRequestObject struct {
+	CallID CallID `json:"call_id"`
+	Params SendDTMFParams
+	Body   *SendDTMFJSONRequestBody
+}
+
+type SendDTMFResponseObject interface {
+	VisitSendDTMFResponse(w http.ResponseWriter) error
+}
+
+type SendDTMF204ResponseHeaders struct {
+	IdempotencyReplayed *string
+}
+
+type SendDTMF204Response struct {
+	Headers SendDTMF204ResponseHeaders
+}
+
+func (response SendDTMF204Response) VisitSendDTMFResponse(w http.ResponseWriter) error {
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(204)
+	return nil
+}
+
 type HoldCallRequestObject struct {
 	CallID CallID `json:"call_id"`
 	Params HoldCallParams
@@ -7747,6 +7973,49 @@ func (response ListCallMessages200JSONResponse) VisitListCallMessagesResponse(w 
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
+}
+
+type StopPlayingToCallRequestObject struct {
+	CallID CallID `json:"call_id"`
+	Params StopPlayingToCallParams
+}
+
+type StopPlayingToCallResponseObject interface {
+	VisitStopPlayingToCallResponse(w http.ResponseWriter) error
+}
+
+type StopPlayingToCall204Response struct {
+}
+
+func (response StopPlayingToCall204Response) VisitStopPlayingToCallResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type PlayToCallRequestObject struct {
+	CallID CallID `json:"call_id"`
+	Params PlayToCallParams
+	Body   *PlayToCallJSONRequestBody
+}
+
+type PlayToCallResponseObject interface {
+	VisitPlayToCallResponse(w http.ResponseWriter) error
+}
+
+type PlayToCall204ResponseHeaders struct {
+	IdempotencyReplayed *string
+}
+
+type PlayToCall204Response struct {
+	Headers PlayToCall204ResponseHeaders
+}
+
+func (response PlayToCall204Response) VisitPlayToCallResponse(w http.ResponseWriter) error {
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(204)
+	return nil
 }
 
 type ResumeCallRequestObject struct {
@@ -8037,6 +8306,9 @@ type StrictServerInterface interface {
 	// UpdateCall Change a call in progress
 	// (PATCH /v1/calls/{call_id})
 	UpdateCall(ctx context.Context, request UpdateCallRequestObject) (UpdateCallResponseObject, error)
+	// SendDTMF Send digits to a side of a call
+	// (POST /v1/calls/{call_id}/dtmf)
+	SendDTMF(ctx context.Context, request SendDTMFRequestObject) (SendDTMFResponseObject, error)
 	// HoldCall Put a side of a call on hold
 	// (POST /v1/calls/{call_id}/hold)
 	HoldCall(ctx context.Context, request HoldCallRequestObject) (HoldCallResponseObject, error)
@@ -8046,6 +8318,12 @@ type StrictServerInterface interface {
 	// ListCallMessages Read the ladder of a call
 	// (GET /v1/calls/{call_id}/messages)
 	ListCallMessages(ctx context.Context, request ListCallMessagesRequestObject) (ListCallMessagesResponseObject, error)
+	// StopPlayingToCall Stop what is played to a call
+	// (DELETE /v1/calls/{call_id}/play)
+	StopPlayingToCall(ctx context.Context, request StopPlayingToCallRequestObject) (StopPlayingToCallResponseObject, error)
+	// PlayToCall Play an announcement to a call
+	// (POST /v1/calls/{call_id}/play)
+	PlayToCall(ctx context.Context, request PlayToCallRequestObject) (PlayToCallResponseObject, error)
 	// ResumeCall Take a side of a call back from hold
 	// (POST /v1/calls/{call_id}/resume)
 	ResumeCall(ctx context.Context, request ResumeCallRequestObject) (ResumeCallResponseObject, error)
@@ -8452,6 +8730,55 @@ func (sh *strictHandler) UpdateCall(ctx echo.Context, callID CallID, params Upda
 	return nil
 }
 
+// SendDTMF operation middleware
+func (sh *strictHandler) SendDTMF(ctx echo.Context, callID CallID, params SendDTMFParams) error {
+	var request SendDTMFRequestObject
+
+	request.CallID = callID
+	request.Params = params
+
+	var body SendDTMFJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SendDTMF(ctx.Request().Context(), request.(SendDTMFRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SendDTMF")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SendDTMFResponseObject); ok {
+		return validResponse.VisitSendDTMFResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // HoldCall operation middleware
 func (sh *strictHandler) HoldCall(ctx echo.Context, callID CallID, params HoldCallParams) error {
 	var request HoldCallRequestObject
@@ -8545,6 +8872,81 @@ func (sh *strictHandler) ListCallMessages(ctx echo.Context, callID CallID) error
 		return err
 	} else if validResponse, ok := response.(ListCallMessagesResponseObject); ok {
 		return validResponse.VisitListCallMessagesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// StopPlayingToCall operation middleware
+func (sh *strictHandler) StopPlayingToCall(ctx echo.Context, callID CallID, params StopPlayingToCallParams) error {
+	var request StopPlayingToCallRequestObject
+
+	request.CallID = callID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.StopPlayingToCall(ctx.Request().Context(), request.(StopPlayingToCallRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "StopPlayingToCall")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(StopPlayingToCallResponseObject); ok {
+		return validResponse.VisitStopPlayingToCallResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PlayToCall operation middleware
+func (sh *strictHandler) PlayToCall(ctx echo.Context, callID CallID, params PlayToCallParams) error {
+	var request PlayToCallRequestObject
+
+	request.CallID = callID
+	request.Params = params
+
+	var body PlayToCallJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PlayToCall(ctx.Request().Context(), request.(PlayToCallRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PlayToCall")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PlayToCallResponseObject); ok {
+		return validResponse.VisitPlayToCallResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

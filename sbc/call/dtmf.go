@@ -1,6 +1,7 @@
 package call
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,13 +19,10 @@ import (
 // digitKeys are the digits there are (RFC 4733 3.2).
 const digitKeys = "0123456789*#ABCD"
 
-// Digits as they are sent if nothing else is said, and the bounds of what may be said.
+// Digits as they are sent if nothing else is said, and how many may wait to be sent by INFO.
 const (
 	digitLength = 100 * time.Millisecond
 	digitGap    = 70 * time.Millisecond
-	leastDigit  = 40 * time.Millisecond
-	mostDigit   = 8 * time.Second
-	maxDigits   = 64 // of one order
 	maxWaiting  = 128
 	// twice is how long after a digit by INFO the same one in packets is the same one.
 	twice = time.Second
@@ -80,7 +78,7 @@ func (c *Call) digitInPackets(from *media.Party, digit byte, d time.Duration) {
 	}
 	c.tellDigit(l, digit, d)
 	if to := c.other(l); to != nil && c.mode(to) == sbc.DTMFInfo {
-		c.signalDigits(to, string(digit), min(max(d, leastDigit), mostDigit), digitGap)
+		c.signalDigits(to, string(digit), min(max(d, sbc.MinDTMFDuration), sbc.MaxDTMFDuration), digitGap)
 	}
 }
 
@@ -160,7 +158,7 @@ func readDigit(req *msg.Message) (digit byte, d time.Duration, ok bool) {
 	if len(signal) != 1 || strings.IndexByte(digitKeys, signal[0]) < 0 {
 		return 0, 0, false
 	}
-	return signal[0], min(max(length, leastDigit), mostDigit), true
+	return signal[0], min(max(length, sbc.MinDTMFDuration), sbc.MaxDTMFDuration), true
 }
 
 // signalDigits sends digits to a leg by INFO, one after the other; false if too many wait.
@@ -211,37 +209,13 @@ func (m *Manager) SendDTMF(_ context.Context, id string, o sbc.DTMFOrder) error 
 	if c == nil {
 		return sbc.Errorf(sbc.CodeNotFound, "there is no call %s in progress", id)
 	}
-	if o.Duration == 0 {
-		o.Duration = digitLength
+	if err := sbc.Invalid(o.Validate()); err != nil {
+		return err
 	}
-	if o.Gap == 0 {
-		o.Gap = digitGap
-	}
-	if faults := checkDigits(o); len(faults) > 0 {
-		return sbc.Invalid(faults)
-	}
+	o.Duration, o.Gap = cmp.Or(o.Duration, digitLength), cmp.Or(o.Gap, digitGap)
 	var err error
 	c.order(func() { err = c.sendDigits(o) })
 	return err
-}
-
-// checkDigits checks an order.
-func checkDigits(o sbc.DTMFOrder) (faults []sbc.Fault) {
-	if checkSides([]sbc.Side{o.Side}, 1) != nil {
-		faults = append(faults, sbc.Fault{Pointer: "#/side", Code: "enum", Detail: "must be caller or callee"})
-	}
-	if o.Digits == "" || len(o.Digits) > maxDigits || strings.Trim(o.Digits, digitKeys) != "" {
-		faults = append(faults, sbc.Fault{
-			Pointer: "#/digits", Code: "pattern", Detail: fmt.Sprintf("must be 1 to %d of %s", maxDigits, digitKeys),
-		})
-	}
-	if o.Duration < leastDigit || o.Duration > mostDigit {
-		faults = append(faults, sbc.Fault{Pointer: "#/duration_ms", Code: "out_of_range", Detail: "must be 40 to 8000"})
-	}
-	if o.Gap < 0 || o.Gap > mostDigit {
-		faults = append(faults, sbc.Fault{Pointer: "#/gap_ms", Code: "out_of_range", Detail: "must be 0 to 8000"})
-	}
-	return faults
 }
 
 // sendDigits carries out an order: by INFO where the profile says so, or where there are no packets and INFO may pass.

@@ -53,11 +53,8 @@ func (m *Manager) Play(_ context.Context, id string, o sbc.PlayOrder) error {
 	if c == nil {
 		return sbc.Errorf(sbc.CodeNotFound, "there is no call %s in progress", id)
 	}
-	if err := checkSides(o.Sides, 1); err != nil {
+	if err := sbc.Invalid(o.Validate()); err != nil {
 		return err
-	}
-	if o.Repeat < 0 {
-		return sbc.Invalid([]sbc.Fault{{Pointer: "#/repeat", Code: "out_of_range", Detail: "must not be negative"}})
 	}
 	a := m.o.Snapshot().Announcement(o.AnnouncementID)
 	switch {
@@ -79,7 +76,7 @@ func (m *Manager) StopPlaying(_ context.Context, id string, sides []sbc.Side) er
 	if c == nil {
 		return sbc.Errorf(sbc.CodeNotFound, "there is no call %s in progress", id)
 	}
-	if err := checkSides(sides, 0); err != nil {
+	if err := checkSides(sides); err != nil {
 		return err
 	}
 	c.order(func() {
@@ -93,8 +90,8 @@ func (m *Manager) StopPlaying(_ context.Context, id string, sides []sbc.Side) er
 }
 
 // checkSides checks a list of sides.
-func checkSides(sides []sbc.Side, least int) error {
-	if len(sides) < least || len(sides) > 2 || slices.ContainsFunc(sides, func(s sbc.Side) bool {
+func checkSides(sides []sbc.Side) error {
+	if len(sides) > 2 || slices.ContainsFunc(sides, func(s sbc.Side) bool {
 		return s != sbc.SideCaller && s != sbc.SideCallee
 	}) {
 		return sbc.Invalid([]sbc.Fault{{Pointer: "#/sides", Code: "enum", Detail: "must name caller, callee or both"}})
