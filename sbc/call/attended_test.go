@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sallyport/sallyport/sbc"
@@ -150,6 +151,7 @@ func TestAttendedTransferCrossesBye(t *testing.T) {
 
 // answerAll answers every request of ours that waits with 200.
 func (w *world) answerAll() {
+	synctest.Wait()
 	w.wire.mu.Lock()
 	var open []*sent
 	for _, s := range w.wire.sent {

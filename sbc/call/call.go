@@ -47,7 +47,8 @@ type Call struct {
 
 	tr     *transfer // the one under way
 	passed []passedRefer
-	former *leg // who was replaced and is still there
+	plan   *sbc.OriginateOrder // of a call that is ours
+	former *leg                // who was replaced and is still there
 	// transfers is how many there were, forwards the Max-Forwards of the caller's INVITE.
 	transfers, forwards int
 
@@ -424,6 +425,9 @@ func (c *Call) acked(l *leg, ack *msg.Message) {
 func (c *Call) finish() {
 	c.dropUpdates()
 	c.dropTransfer()
+	if c.plan != nil && c.rec.finalCode == 0 {
+		c.unconnected()
+	}
 	for k := range timerCount {
 		c.disarm(k)
 	}
@@ -498,7 +502,12 @@ func (c *Call) visible() sbc.CallState {
 	case c.st.a == callerOver, c.st.a == callerByeing, c.st.a == callerLeaving, c.st.b == calleeByeing && c.st.a != callerInviting,
 		c.st.b == calleeOver && c.st.a != callerInviting:
 		return sbc.CallTerminating
-	case c.st.a == callerUp:
+	case c.st.a == callerAway && c.rec.answeredAt.IsZero(): // a call of ours
+		if c.rec.progressAt.IsZero() {
+			return sbc.CallSetup
+		}
+		return sbc.CallEarly
+	case c.st.a == callerUp, c.st.a == callerAway:
 		return sbc.CallConfirmed
 	case c.st.a == callerAnswered:
 		return sbc.CallAnswered

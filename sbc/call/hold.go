@@ -36,10 +36,7 @@ func (m *Manager) Hold(ctx context.Context, id string, o sbc.HoldOrder) error {
 
 // pause carries out a hold by the API; agreed hears how it ended.
 func (c *Call) pause(o sbc.HoldOrder, agreed chan<- error) {
-	l := c.a
-	if o.Side == sbc.SideCallee {
-		l = c.b
-	}
+	l := c.legAt(o.Side)
 	switch {
 	case c.visible() != sbc.CallConfirmed || l == nil || !c.settled(l):
 		agreed <- sbc.Errorf(sbc.CodeConflict, "the call is not up")

@@ -101,7 +101,7 @@ func (c *Call) try() {
 // launch makes one attempt; it gives false if nothing was sent.
 func (c *Call) launch(at *route.Attempt) bool {
 	trunk := c.snap.Trunk(at.TrunkID)
-	l := c.newLeg(sbc.SideCallee, at.TrunkID, trunk, len(c.hunt.attempts)+1)
+	l := c.newLeg(opposite(c.a.side), at.TrunkID, trunk, len(c.hunt.attempts)+1)
 	l.endpointID, l.detour = at.EndpointID, c.hunt.detourOf()
 	c.hunt.attempts = append(c.hunt.attempts, sbc.CDRAttempt{
 		Number: l.attempt, TrunkID: at.TrunkID, EndpointID: at.EndpointID, Callee: at.Number, StartedAt: now(),

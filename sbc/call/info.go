@@ -88,19 +88,23 @@ func (c *Call) shows() sbc.CallInfo {
 	i := sbc.CallInfo{
 		ID: c.id, State: c.visible(), IngressTrunkID: c.decision.caller.TrunkID, Caller: c.rec.caller, Callee: c.rec.callee,
 		StartedAt: c.started.UTC(), AnsweredAt: when(c.rec.answeredAt), ConfigRevision: c.snap.Revision,
-		Legs: append(make([]sbc.LegInfo, 0, 2), c.legInfo(c.a)),
+		Legs: make([]sbc.LegInfo, 0, 2),
+	}
+	for _, s := range [...]sbc.Side{sbc.SideCaller, sbc.SideCallee} {
+		if l := c.legAt(s); l != nil && !l.gone {
+			i.Legs = append(i.Legs, c.legInfo(l))
+		}
 	}
 	if t := c.decision.trunk; t != nil {
 		i.TenantID = t.TenantID
 	}
 	if c.b != nil {
 		i.EgressTrunkID = cmp.Or(c.rec.egress, c.b.end.trunkID)
-		i.Legs = append(i.Legs, c.legInfo(c.b))
 		if !c.rec.answeredAt.IsZero() {
 			i.EndsAt = when(c.rec.answeredAt.Add(c.maxDuration()))
 		}
 	}
-	if c.tr != nil {
+	if c.tr != nil && !c.tr.old.gone {
 		i.Transfer = c.tr.stage
 	}
 	i.LinkedCallIDs = c.rec.links

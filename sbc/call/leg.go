@@ -54,7 +54,7 @@ type leg struct {
 	number, role string
 	joined       time.Time
 	toll         *admit.Place
-	gone         bool // it goes on in another call
+	gone         bool // nobody is there: it goes on in another call, or has not come yet
 	// words tell the peer apart; they are those of the dialog worded and of earlier ones. contact is the name the peer has for itself.
 	words   []string
 	worded  *dialog.Dialog
@@ -157,6 +157,9 @@ func (c *Call) partyOptions(l *leg, signalling netip.Addr) media.PartyOptions {
 	o.Pools = c.snap.PoolsOf(l.trunk.RealmID)
 	if r := c.snap.Realm(l.trunk.RealmID); r != nil {
 		o.Latch = media.Latch(r.Latching)
+	}
+	if l.gone { // nobody speaks there
+		o.Latch = media.LatchSDP
 	}
 	profile := c.snap.Media(l.trunk)
 	c.listenFor(profile)
@@ -329,7 +332,7 @@ func (c *Call) hungUp(l *leg, tx msg.ServerTx, req *msg.Message) {
 	}
 	if l == c.a {
 		if c.st.a != callerOver && c.st.a != callerByeing && c.st.a != callerLeaving {
-			c.rec.ended(sbc.EndCallerBye, sbc.SideCaller, cause)
+			c.rec.ended(byeOf(l.side), l.side, cause)
 		}
 		if c.st.a == callerInviting {
 			c.hunt.final(487, "", sbc.EndCallerBye)
@@ -342,9 +345,37 @@ func (c *Call) hungUp(l *leg, tx msg.ServerTx, req *msg.Message) {
 		c.hunt.final(480, "", sbc.EndCalleeBye)
 	}
 	if c.st.b == calleeUp || c.st.b == calleeHeld {
-		c.rec.ended(sbc.EndCalleeBye, sbc.SideCallee, cause)
+		c.rec.ended(byeOf(l.side), l.side, cause)
 	}
 	c.raise(evCalleeBye)
+}
+
+// byeOf is the reason for the record when a side hangs up.
+func byeOf(s sbc.Side) sbc.EndReason {
+	if s == sbc.SideCaller {
+		return sbc.EndCallerBye
+	}
+	return sbc.EndCalleeBye
+}
+
+// opposite is the other side.
+func opposite(s sbc.Side) sbc.Side {
+	if s == sbc.SideCaller {
+		return sbc.SideCallee
+	}
+	return sbc.SideCaller
+}
+
+// legAt finds the leg of a side. The machine's caller is not always the side that the call came from: who takes a place by an
+// INVITE is our client, and in a call of ours the first one called is.
+func (c *Call) legAt(s sbc.Side) *leg {
+	if c.b != nil && c.b.side == s {
+		return c.b
+	}
+	if c.a.side == s {
+		return c.a
+	}
+	return nil
 }
 
 // replyOK answers the BYE being handled.

@@ -14,7 +14,7 @@ func (c *Call) legRecords() []sbc.CDRLeg {
 			legs = append(legs, c.legRecord(l))
 		}
 	}
-	if len(c.rec.legs) == 0 {
+	if len(legs) == 0 || len(c.rec.legs) == 0 && legs[0].Side == sbc.SideCaller {
 		return legs
 	}
 	slices.SortStableFunc(legs, func(x, y sbc.CDRLeg) int {

@@ -237,7 +237,10 @@ func stepCallee(s state, e event, out []action) (state, []action) {
 func stepWanted(s state, e event, out []action) (state, []action) {
 	switch e.kind {
 	case evProvisional:
-		s.b, out = calleeRinging, append(out, doRing)
+		s.b = calleeRinging
+		if s.a == callerInviting {
+			out = append(out, doRing)
+		}
 	case evAnswer: // RFC 3261 13.2.2.4
 		if s.a == callerAway { // the call is ours (RFC 3725): now whoever takes the caller's place is called
 			s.b, s.t, s.x, out = calleeUp, targetCalling, placeCaller, append(out, doAck, doCallTarget)

@@ -101,10 +101,7 @@ func checkSides(sides []sbc.Side) error {
 
 // sideOf finds the leg of a side that has media; nil if there is none.
 func (c *Call) sideOf(side sbc.Side) *leg {
-	l := c.a
-	if side == sbc.SideCallee {
-		l = c.b
-	}
+	l := c.legAt(side)
 	if l == nil || l.party == nil || c.session == nil || c.st.ended {
 		return nil
 	}

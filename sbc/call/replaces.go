@@ -147,7 +147,9 @@ func (c *Call) replaced(e *endpoint, who identify.Caller, tx msg.ServerTx, req *
 	if v := c.takePlace(n, admit.In); !v.OK {
 		return v.Code, nil
 	}
-	n.number = number(req.From.URI)
+	if n.number = number(req.From.URI); req.Has("Privacy") {
+		n.number = anonymousUser
+	}
 	c.ladder.add(n.side, false, 0, req.Raw, req.Hop)
 	c.listen(n, tx, req)
 	n.party = c.session.Party(c.partyOptions(n, req.Hop.Remote.Addr()))

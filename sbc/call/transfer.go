@@ -33,8 +33,6 @@ type transfer struct {
 	number string
 	code   int
 	stage  string
-	// reply tells the API, once, that the transfer has begun (nil) or not.
-	reply func(error)
 	// invite, tx and answer are those of an INVITE with Replaces; asked is where the leg of another call is asked for.
 	invite *msg.Message
 	tx     msg.ServerTx
@@ -94,15 +92,6 @@ func (c *Call) begun(t *transfer) {
 	c.transfers++
 	c.rec.settle(c)
 	c.tellTransfer("requested", 0)
-	t.begun(nil)
-}
-
-// begun answers the API.
-func (t *transfer) begun(err error) {
-	if t.reply != nil {
-		t.reply(err)
-		t.reply = nil
-	}
 }
 
 // numberOf is the number of a side's peer.
@@ -119,19 +108,29 @@ func (c *Call) numberOf(l *leg) string {
 // shownNumber is the number of a side's peer as others may see it: an asserted one (RFC 3325) is for trusted realms, which hear it
 // in a header of its own.
 func (c *Call) shownNumber(l *leg) string {
-	if l.number == "" && l.side == sbc.SideCaller {
-		return c.rec.said
+	switch {
+	case l.number != "" || l.side != sbc.SideCaller:
+		return c.numberOf(l)
+	case c.rec.hidden || c.rec.privacy != "":
+		return anonymousUser
 	}
-	return c.numberOf(l)
+	return c.rec.said
 }
+
+// anonymousUser stands for a number that its owner withholds (RFC 3323 4.1.1.3).
+const anonymousUser = "anonymous"
 
 // inviteFrom is the INVITE that would have come, had the side that stays called the target. Max-Forwards gets less with each
 // transfer of the call, so that those that run in a circle over several systems come to an end (RFC 3261 16.6 step 3).
 func (c *Call) inviteFrom(kept *leg, number string) *msg.Message {
 	var to, from msg.URI
 	to.Scheme, to.User, to.Host = "sip", escape(number), anonymousHost
-	from.Scheme, from.User, from.Host = "sip", escape(c.shownNumber(kept)), "border.invalid"
-	if kept.side == sbc.SideCaller && kept.number == "" && c.rec.hidden {
+	from.Scheme, from.User, from.Host = "sip", escape(c.shownNumber(kept)), ownHost
+	original := kept.side == sbc.SideCaller && kept.number == ""
+	if original { // its wish to be nobody goes along, and is heeded by what is known of the target's trunk
+		from.User = escape(c.rec.said)
+	}
+	if original && c.rec.hidden {
 		from.Host = anonymousHost
 	}
 	in := msg.NewRequest(msg.INVITE, to)
@@ -139,7 +138,7 @@ func (c *Call) inviteFrom(kept *leg, number string) *msg.Message {
 	in.SetTo(msg.NameAddr{URI: to})
 	in.SetCallID("transfer")
 	in.SetCSeq(1, msg.INVITE)
-	if c.rec.privacy != "" && kept.side == sbc.SideCaller && kept.number == "" {
+	if original && c.rec.privacy != "" {
 		in.Append("Privacy", c.rec.privacy)
 	}
 	in.SetMaxForwards(max(0, c.forwards-c.transfers))
@@ -157,7 +156,7 @@ func (c *Call) nameOf(l *leg) string {
 // tellTransfer tells whoever listens how far a transfer is.
 func (c *Call) tellTransfer(stage string, code int) {
 	t := c.tr
-	if c.m.o.Events == nil {
+	if c.m.o.Events == nil || t.old.gone {
 		return
 	}
 	data := map[string]string{"stage": stage, "by": t.by, "target": t.number}
@@ -172,6 +171,9 @@ func (c *Call) carryTransfer(a action) {
 	t := c.tr
 	switch a {
 	case doCallTarget:
+		if t == nil {
+			t = c.connectTo()
+		}
 		c.callTarget(t)
 	case doAskTarget:
 		c.askTarget(t)
@@ -210,8 +212,11 @@ func (c *Call) transferFailed(t *transfer) {
 	code := cmp.Or(t.code, 503)
 	c.tellTransfer("failed", code)
 	c.notify(t.refer, code, true)
-	if !c.present(t.old) || c.st.a == callerOver || c.st.b == calleeOver {
+	if c.st.a == callerOver || c.st.b == calleeOver { // nobody is left to talk to
 		c.rec.ended(endOf(code), t.old.side, causeOf(code))
+		if c.rec.finalCode == 0 {
+			c.rec.finalCode, c.rec.finalReason, c.rec.refusedAt = code, msg.StatusText(code), now()
+		}
 	}
 	c.dropTransfer()
 }
@@ -227,7 +232,6 @@ func (c *Call) dropTransfer() {
 		c.releaseTargetLeg(t)
 	}
 	t.toll.Release()
-	t.begun(sbc.Errorf(sbc.CodeConflict, "the call is over"))
 }
 
 // join puts the target in its place. The other side hears it from now on, and is told so.
@@ -238,7 +242,12 @@ func (c *Call) join(t *transfer) {
 	c.tellTransfer("completed", 200)
 	c.tr = nil
 	c.dropUpdates()
-	old.role, l.role, l.joined = "transferor", "transfer_target", now
+	t.kept.paused, l.paused = false, false // a hold by the API ends with the side that it was about
+	if old.gone {
+		c.connected(l)
+	} else {
+		old.role, l.role, l.joined = "transferor", "transfer_target", now
+	}
 	l.side, l.toll = old.side, t.toll
 	c.leaves(old, now)
 	if c.former = nil; c.st.f == formerStaying {
@@ -274,9 +283,11 @@ func (c *Call) introduce(who, to *leg) {
 
 // leaves writes down a leg that goes before the call ends, and gives its ports back.
 func (c *Call) leaves(l *leg, at time.Time) {
-	d := c.legRecord(l)
-	d.LeftAt = when(at)
-	c.rec.legs = append(c.rec.legs, d)
+	if !l.gone {
+		d := c.legRecord(l)
+		d.LeftAt = when(at)
+		c.rec.legs = append(c.rec.legs, d)
+	}
 	if l.party == nil || c.session == nil {
 		return
 	}
