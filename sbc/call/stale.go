@@ -90,7 +90,7 @@ func (c *Call) stale() string {
 		return "does not end by itself"
 	case c.rec.answeredAt.IsZero() && c.st.a == callerInviting && now().Sub(c.started) > longestSetup:
 		return "neither answered nor refused"
-	case !c.live(c.a) && !c.live(c.b):
+	case !c.live(c.a) && !c.live(c.b) && c.st.t == targetNone: // a target has timers of its own
 		return "no leg is alive"
 	}
 	return ""
