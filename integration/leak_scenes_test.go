@@ -183,7 +183,7 @@ func refusalScenes() []scene {
 		headers      func(p *peer) []string
 	}{
 		{486, 486, contact}, {404, 404, contact}, {600, 600, contact}, {603, 603, hostileHeaders}, {302, 480, contact}, {300, 480, contact},
-		{503, 503, hostileHeaders}, {488, 488, hostileHeaders}, {484, 484, contact},
+		{503, 503, hostileHeaders}, {422, 500, hostileHeaders}, {488, 488, hostileHeaders}, {484, 484, contact},
 	} {
 		list = append(list, scene{fmt.Sprintf("refused with %d", c.status), refused(c.status, c.want, c.headers)})
 	}
@@ -238,6 +238,23 @@ func sessionScenes() []scene {
 			seq := call.request("UPDATE", "", hostileHeaders(a)...)
 			rings.say(rings.hear(msg.UPDATE), 200, "", "", hostileHeaders(b)...)
 			call.answer(seq, 200)
+			call.hangup(rings)
+		}},
+		{"session timers", func(a, b *peer) {
+			timer := func(p *peer, seconds string) []string {
+				mark := ";x=" + p.host("timer") + ";leak-" + p.side
+				return append(hostileHeaders(p), "Session-Expires: "+seconds+";refresher=uac"+mark, "Min-SE: 90"+mark, "Supported: timer")
+			}
+			a.dial("4930123456", a.sdp(), timer(a, "60")...).final(422)
+			call, rings := connected(a, b, timer(a, "600")...)
+			if rings.invite.Has("Session-Expires") {
+				b.t.Errorf("the caller's timer passed: %s", rings.invite.AppendTo(nil))
+			}
+			call.answer(call.request("UPDATE", "", timer(a, "600")...), 200) // the border's own affair
+			seq := call.request("INVITE", a.sdp(), timer(a, "600")...)
+			rings.say(rings.hear(msg.INVITE), 200, "", b.sdp(), timer(b, "700")...)
+			call.ack(call.answer(seq, 200))
+			rings.hear(msg.ACK)
 			call.hangup(rings)
 		}},
 		{"hold and resume", func(a, b *peer) {
