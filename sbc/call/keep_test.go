@@ -47,6 +47,10 @@ func TestPing(t *testing.T) {
 				if d.EndReason != sbc.EndPeerDead || d.ReleasedBy != sbc.SideSBC || d.DurationMS != 150_000 || d.BillableMS != 70_000 {
 					t.Errorf("%s by %s, %d ms, billed %d", d.EndReason, d.ReleasedBy, d.DurationMS, d.BillableMS)
 				}
+				e := w.events.of(sbc.EventCallDead)
+				if len(e) != 1 || e[0].Data["detector"] != "options_ping" || e[0].Data["side"] != "callee" || e[0].TrunkID != "trk_b" {
+					t.Errorf("events %+v", e)
+				}
 				if d.LastMediaAt == nil || d.EndedAt.Sub(*d.LastMediaAt) != 80*time.Second {
 					t.Errorf("ended %v, last media %v", d.EndedAt, d.LastMediaAt)
 				}

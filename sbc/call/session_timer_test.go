@@ -103,6 +103,9 @@ func TestTimerPeerDead(t *testing.T) {
 		if d := w.cdr(); d.EndReason != sbc.EndSessionTimer || d.ReleasedBy != sbc.SideSBC || d.DurationMS != 60_000 || d.BillableMS != 0 {
 			t.Errorf("%+v", d)
 		}
+		if e := w.events.of(sbc.EventCallDead); len(e) != 1 || e[0].Data["detector"] != "session_timer" || e[0].Data["side"] != "caller" {
+			t.Errorf("events %+v", e)
+		}
 	})
 }
 

@@ -172,24 +172,64 @@ func TestOwnOverlap(t *testing.T) {
 	})
 }
 
-// TestOfferlessReinvite: the offer comes from the far side, the answer in the ACK.
+// TestOfferlessReinvite: from either side the offer comes from the far one, the answer in the ACK.
 func TestOfferlessReinvite(t *testing.T) {
+	for _, side := range []sbc.Side{sbc.SideCaller, sbc.SideCallee} {
+		t.Run(string(side), func(t *testing.T) {
+			run(t, nil, func(w *world) {
+				a, b, _, _ := w.talk()
+				from, ownIP, farIP := a, callerIP, calleeIP
+				if side == sbc.SideCallee {
+					from, ownIP, farIP = b, calleeIP, callerIP
+				}
+				re := from.send(msg.INVITE, "")
+				far := w.wire.next(msg.INVITE)
+				if len(far.req.Body) != 0 || far.target.Host != farIP {
+					t.Errorf("to %s: %s", far.target.Host, far.req.AppendTo(nil))
+				}
+				acks := w.wire.ackCount()
+				far.reply(200, sdp(farIP, 6100))
+				if ok := re.want(200); len(ok.Body) == 0 || w.wire.ackCount() != acks {
+					t.Fatalf("200 with %q, %d ACKs", ok.Body, w.wire.ackCount()-acks)
+				}
+				from.ack(from.cseq, sdp(ownIP, 6000))
+				if w.wire.ackCount() != acks+1 || len(w.wire.acks[acks].Body) == 0 {
+					t.Fatal("the answer did not pass")
+				}
+				far.reply(200, sdp(farIP, 6100)) // our ACK was lost: the same again, answer and all (RFC 3261 13.2.2.4)
+				if w.wire.ackCount() != acks+2 || !bytes.Equal(w.wire.acks[acks+1].Body, w.wire.acks[acks].Body) {
+					t.Fatal("the repeated 200 got another ACK")
+				}
+				w.end(a)
+			})
+		})
+	}
+}
+
+// TestOfferlessReinviteHolds: an offer of the far side that holds is told, as any other.
+func TestOfferlessReinviteHolds(t *testing.T) {
 	run(t, nil, func(w *world) {
 		a, _, _, _ := w.talk()
-		re := a.send(msg.INVITE, "")
-		far := w.wire.next(msg.INVITE)
-		acks := w.wire.ackCount()
-		far.reply(200, sdp(calleeIP, 6100))
-		if ok := re.want(200); len(ok.Body) == 0 || w.wire.ackCount() != acks {
-			t.Fatalf("200 with %q, %d ACKs", ok.Body, w.wire.ackCount()-acks)
-		}
+		a.send(msg.INVITE, "")
+		w.wire.next(msg.INVITE).reply(200, sdp(calleeIP, 6100)+"a=sendonly\r\n")
 		a.ack(a.cseq, sdp(callerIP, 6000))
-		if w.wire.ackCount() != acks+1 || len(w.wire.acks[acks].Body) == 0 {
-			t.Fatal("the answer did not pass")
+		if got := w.holding(); got != "caller true" {
+			t.Errorf("events %q", got)
 		}
-		far.reply(200, sdp(calleeIP, 6100)) // our ACK was lost: the same again, answer and all (RFC 3261 13.2.2.4)
-		if w.wire.ackCount() != acks+2 || !bytes.Equal(w.wire.acks[acks+1].Body, w.wire.acks[acks].Body) {
-			t.Fatal("the repeated 200 got another ACK")
+		w.end(a)
+	})
+}
+
+// TestOfferlessReinviteUnanswered: an ACK without the answer leaves the session as it was, and the far side gets its ACK.
+func TestOfferlessReinviteUnanswered(t *testing.T) {
+	run(t, nil, func(w *world) {
+		a, _, _, _ := w.talk()
+		a.send(msg.INVITE, "")
+		w.wire.next(msg.INVITE).reply(200, sdp(calleeIP, 6100))
+		acks := w.wire.ackCount()
+		a.ack(a.cseq, "")
+		if w.wire.ackCount() != acks+1 || w.engine.last().rejected != 1 {
+			t.Errorf("%d ACKs, %d rounds rejected", w.wire.ackCount()-acks, w.engine.last().rejected)
 		}
 		w.end(a)
 	})
