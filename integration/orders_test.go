@@ -9,20 +9,10 @@ import (
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
-// running gives the one call in progress.
-func (s *stage) running(t *testing.T) sbc.CallInfo {
-	t.Helper()
-	var calls rest.Page[sbc.CallInfo]
-	if err := s.b.Get(t.Context(), "/v1/calls", &calls); err != nil || len(calls.Items) != 1 {
-		t.Fatalf("%d calls, %v", len(calls.Items), err)
-	}
-	return calls.Items[0]
-}
-
 // order begins an operation on the one call in progress; its error comes when it is carried out.
 func (s *stage) order(t *testing.T, method, path string, body any) chan error {
 	t.Helper()
-	done, id := make(chan error, 1), s.running(t).ID
+	done, id := make(chan error, 1), s.running().ID
 	go func() { done <- s.b.Do(t.Context(), method, "/v1/calls/"+id+path, body, nil) }()
 	return done
 }
@@ -45,7 +35,7 @@ func TestHoldByAPI(t *testing.T) {
 			if err := <-done; err != nil {
 				t.Fatal(err)
 			}
-			if held := s.running(t).Held; (len(held) == 1 && held[0] == side) != (step.path == "/hold") {
+			if held := s.running().Held; (len(held) == 1 && held[0] == side) != (step.path == "/hold") {
 				t.Errorf("after %s of the %s: %v", step.path, side, held)
 			}
 		}
@@ -56,7 +46,7 @@ func TestHoldByAPI(t *testing.T) {
 	if err := <-s.order(t, http.MethodPatch, "", rest.Object{"max_duration_s": 77, "variables": rest.Object{"customer": "17"}}); err != nil {
 		t.Fatal(err)
 	}
-	if i := s.running(t); i.MaxDurationS != 77 || i.EndsAt == nil || i.Variables["customer"] != "17" {
+	if i := s.running(); i.MaxDurationS != 77 || i.EndsAt == nil || i.Variables["customer"] != "17" {
 		t.Errorf("%+v", i)
 	}
 	var events rest.Page[sbc.Event]

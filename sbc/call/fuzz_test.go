@@ -1,6 +1,8 @@
 package call
 
 import (
+	"strconv"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +20,8 @@ type chaos struct {
 	in    *server
 	opens []*server // transactions of peers that may still be cancelled, or fail
 	done  map[*sent]bool
+	// refused counts orders of the API that came to nothing.
+	refused atomic.Int32
 }
 
 // outs lists our requests that have had no final answer.
@@ -48,9 +52,9 @@ func (c *chaos) play(op, x byte) {
 	if len(outs) > 0 {
 		out = outs[int(x>>4)%len(outs)]
 	}
-	switch op % 12 {
+	switch op % 14 {
 	case 0, 1:
-		c.answer(out, []int{100, 180, 183, 200, 200, 491, 486, 503}[x&7], x)
+		c.answer(out, []int{100, 180, 183, 200, 200, 491, 486, 503, 200, 180, 183, 200, 422, 481, 405, 200}[x&7|x>>4&8], x)
 	case 2:
 		if out != nil {
 			c.done[out] = true
@@ -103,8 +107,38 @@ func (c *chaos) play(op, x byte) {
 		if f != nil && x > 200 {
 			f(nil, time.Now())
 		}
+	case 12:
+		for _, i := range c.w.m.List(sbc.CallFilter{}) {
+			side := sbc.SideCaller
+			if x&1 != 0 {
+				side = sbc.SideCallee
+			}
+			go func() { // refused, or ended with the call; the bubble sees that it comes back
+				if err := c.w.m.Hold(background(), i.ID, sbc.HoldOrder{Side: side, Held: x&2 == 0}); err != nil {
+					c.refused.Add(1)
+				}
+			}()
+		}
+	case 13: // refreshes, questions and expiry
+		for range x / 16 {
+			time.Sleep(4 * time.Second)
+			c.timeouts()
+		}
 	}
+	c.timeouts()
+}
+
+// timeouts ends the transactions whose time is up.
+func (c *chaos) timeouts() {
 	synctest.Wait()
+	for _, s := range append([]*server{c.in}, c.opens...) { // 64*T1 without the ACK of a 2xx
+		if res := s.last(); res != nil && res.Status == 200 && s.req.Method == msg.INVITE && !s.acked && s.onFailed != nil &&
+			time.Since(s.at) > 32*time.Second {
+			s.acked = true
+			s.onFailed(msg.ErrNoAck)
+			synctest.Wait()
+		}
+	}
 	for _, out := range c.outs() { // timers B and F, and the end of a cancelled INVITE
 		if age := time.Since(out.req.Hop.At); age > 32*time.Second && (out.req.Method != msg.INVITE || !out.heard ||
 			out.isCancelled()) {
@@ -126,6 +160,12 @@ func (c *chaos) answer(out *sent, code int, x byte) {
 	}
 	if code >= 200 && out.req.Method != msg.INVITE || code >= 300 {
 		c.done[out] = true
+	}
+	if code < 300 && x&0x20 != 0 {
+		extra = append(extra, "Session-Expires: 90;refresher="+[]string{"uac", "uas"}[x>>4&1], "Allow: INVITE, UPDATE")
+	}
+	if code == 422 {
+		extra = append(extra, "Min-SE: "+strconv.Itoa(90+int(x)))
 	}
 	tag := out.tag
 	if x&0x40 != 0 {
@@ -203,13 +243,22 @@ func FuzzCall(f *testing.F) {
 	f.Add([]byte{0, 3, 5, 0, 3, 1, 4, 1, 0, 5, 7, 9, 0, 3, 9, 1}) // glare
 	f.Add([]byte{0, 3, 5, 0, 4, 2, 0, 3, 8, 0, 10, 0, 11, 255})
 	f.Add([]byte{0, 0x41, 0, 3, 0, 0x43, 5, 0, 3, 0x11, 0, 0x13})
+	f.Add([]byte{254, 3, 0, 0xa3, 5, 0, 13, 180, 0, 0xa3, 12, 0, 0, 3, 3, 1, 0, 3, 13, 255, 2, 1}) // session timers, hold
+	f.Add([]byte{254, 3, 0, 0x84, 0, 0x23, 5, 0, 12, 1, 4, 1, 0, 0x85, 0, 5, 13, 255, 13, 255})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) > 80 {
 			data = data[:80]
 		}
+		timed := len(data) > 0 && data[0] == 254
 		short := func(id string, r sbc.Resource) {
-			if id == "trk_a" {
-				r.(*sbc.Trunk).MaxCallDurationS = 60
+			if t, ok := r.(*sbc.Trunk); ok && id == "trk_a" {
+				t.MaxCallDurationS = 60
+				if timed {
+					t.MaxCallDurationS = 250
+				}
+			}
+			if timed {
+				signalling(func(p *sbc.SignallingProfile) { p.SessionTimer, p.PingIntervalS = sbc.SessionTimerRequest, 30 })(id, r)
 			}
 		}
 		run(t, short, func(w *world) {
@@ -218,7 +267,11 @@ func FuzzCall(f *testing.F) {
 			if len(data) > 0 && data[0] == 255 {
 				offer = ""
 			}
-			c.in = c.a.invite(offer)
+			if timed {
+				c.in = c.a.invite(offer, supported, allows, "Session-Expires: 90")
+			} else {
+				c.in = c.a.invite(offer)
+			}
 			for i := 0; i+1 < len(data); i += 2 {
 				c.play(data[i], data[i+1])
 			}

@@ -22,6 +22,7 @@ type server struct {
 	mu       sync.Mutex
 	res      []*msg.Message
 	acked    bool
+	at       time.Time // of the newest response
 	tag      string
 	onCancel func(*msg.Message)
 	onFailed func(error)
@@ -46,7 +47,7 @@ func (s *server) Respond(res *msg.Message) error {
 		s.t.Errorf("we answered what cannot be parsed: %v\n%s", err, raw)
 		return nil
 	}
-	s.res = append(s.res, m)
+	s.res, s.at = append(s.res, m), time.Now()
 	if s.onSent != nil {
 		s.onSent(raw, s.req.Hop)
 	}
