@@ -340,3 +340,51 @@ func TestUpdateNotTaken(t *testing.T) {
 		w.end(a)
 	})
 }
+
+// TestTimerRefresherByPolicy: the profile says who refreshes where the choice is ours; a caller that knows nothing of timers cannot,
+// and its session is kept by us alone.
+func TestTimerRefresherByPolicy(t *testing.T) {
+	edit := func(r sbc.Refresher) func(string, sbc.Resource) {
+		return signalling(func(p *sbc.SignallingProfile) {
+			p.SessionTimer, p.SessionExpiresS, p.Refresher = sbc.SessionTimerRequest, 600, r
+		})
+	}
+	for _, c := range []struct {
+		policy             sbc.Refresher
+		say                []string
+		asked, said, taken string
+	}{
+		{sbc.RefresherAuto, []string{supported}, "600", "600;refresher=uas", "timer"},
+		{sbc.RefresherUs, []string{supported}, "600;refresher=uac", "600;refresher=uas", "timer"},
+		{sbc.RefresherPeer, []string{supported}, "600;refresher=uas", "600;refresher=uac", "timer"},
+		{sbc.RefresherPeer, nil, "600;refresher=uas", "600;refresher=uas", ""},
+		{sbc.RefresherPeer, []string{supported, "x: 300 ; Refresher = UAS"}, "600;refresher=uas", "300;refresher=uas", "timer"},
+		{sbc.RefresherAuto, []string{supported, "Session-Expires: 7200", "Min-SE: 700"}, "600", "700;refresher=uas", "timer"},
+	} {
+		run(t, edit(c.policy), func(w *world) {
+			a, _, ok, out := w.timed(c.say, nil)
+			wantHeader(t, out.req, "Session-Expires", c.asked)
+			wantHeader(t, ok, "Session-Expires", c.said)
+			wantHeader(t, ok, "Require", c.taken)
+			w.end(a)
+		})
+	}
+	run(t, edit(sbc.RefresherPeer), func(w *world) { // the caller knows nothing of timers
+		w.timed(nil, []string{"Session-Expires: 86400;refresher=uas"})
+		for range 3 {
+			time.Sleep(300 * time.Second)
+			re := w.wire.next(msg.INVITE)
+			if re.target.Host != callerIP {
+				t.Fatalf("to %s", re.target.Host)
+			}
+			re.reply(200, sdp(callerIP, 4000))
+		}
+		time.Sleep(300 * time.Second)
+		w.wire.next(msg.INVITE).failed(msg.ErrTimeout)
+		w.wire.next(msg.BYE).failed(msg.ErrTimeout)
+		w.wire.next(msg.BYE).reply(200)
+		if d := w.cdr(); d.EndReason != sbc.EndSessionTimer || d.DurationMS != 1_200_000 {
+			t.Errorf("%s after %d", d.EndReason, d.DurationMS)
+		}
+	})
+}
