@@ -14,6 +14,10 @@
 // 100 states can happen. Sub-states that the machine does not see: the forks of an attempt (hunt.go), the session change under way
 // and the one that waits (update.go).
 //
+// Changes of our own (propose.go: refreshes, hold by the API, parties joined anew) wait in the same queue as those of the peers:
+// one is under way at a time. Each leg has its own session timer (session_timer.go), and its peer is asked with OPTIONS whether it
+// is there (keep.go); one timer of the call is armed for what is due first.
+//
 // A call takes the configuration snapshot once, when its INVITE arrives, and keeps it to its end. Requests within a dialog are
 // matched by tags alone, whatever their Request-URI or Route says; they must come from the leg's peer or its trunk.
 //
@@ -25,9 +29,8 @@
 //
 // # Limits
 //
-// No PRACK (Require: 100rel gets 420, so that provisional responses are never reliable), no session timers. So an
-// UPDATE with an offer must wait for the 2xx: RFC 3311 5.1 allows one in an early dialog only when the INVITE's offer was answered
-// reliably (RFC 6337 2.2). The caller's gets 500 with Retry-After, the callee's 491 (RFC 3311 5.2); without an offer both pass.
+// An UPDATE with an offer passes in an early dialog only where the INVITE's offer was answered reliably (RFC 3311 5.1, RFC 6337
+// 2.2). Else the caller's gets 500 with Retry-After, the callee's 491 (RFC 3311 5.2); without an offer both pass.
 //
 // Of two session changes at once the second gets 491. One that the far side refused with 491 is tried again after the delay of
 // RFC 3261 14.1, unless the far side's own comes first: then the waiting one is given back with that 491.
