@@ -12,7 +12,11 @@ import (
 func (c *Call) takePlace(l *leg, dir admit.Direction) admit.Verdict {
 	claim := admit.Claim{Call: c.id, Trunk: l.trunk, Direction: dir}
 	if len(c.snap.Rows.Limits) > 0 {
-		claim.Bounds = bounds(c.snap, l.trunk, l.endpointID, c.rec.caller, c.rec.normalised)
+		callee := c.rec.normalised
+		if l.detour != nil { // a redirection led here: it is that number which is called
+			callee = l.detour.number
+		}
+		claim.Bounds = bounds(c.snap, l.trunk, l.endpointID, c.rec.caller, callee)
 	}
 	place, v := c.m.o.Tally.Take(claim)
 	l.place = place

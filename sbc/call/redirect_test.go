@@ -221,3 +221,25 @@ func TestDetoursAreTold(t *testing.T) {
 		})
 	}
 }
+
+// TestRedirectMeetsLimits: a redirection is no way around the limit of a called number.
+func TestRedirectMeetsLimits(t *testing.T) {
+	limit := limited("trk_b", func(p *sbc.LimitProfile) { p.Key, p.MaxCalls, p.RejectCode = sbc.LimitCallee, 1, 480 })
+	run(t, edits(profiled(follows), limit), func(w *world) {
+		first := w.caller()
+		first.uri = "sip:49200@" + borderA
+		in := first.invite(sdp(callerIP, 4000))
+		w.wire.next(msg.INVITE).reply(200, sdp(calleeIP, 5000))
+		first.learn(in.want(200))
+		first.ack(first.lastInviteNumber, "")
+		in = w.caller().invite(sdp(callerIP, 4000))
+		w.wire.next(msg.INVITE).reply(302, "Contact: <sip:49200@x.example>, <sip:49201@x.example>;q=0.5")
+		out := w.wire.next(msg.INVITE)
+		if out.req.RequestURI.User != "49201" {
+			t.Errorf("called %s beyond its limit", out.req.RequestURI)
+		}
+		out.reply(486)
+		in.want(486)
+		w.end(first)
+	})
+}
