@@ -119,16 +119,6 @@ func (p *Place) Release() {
 	t.mu.Unlock()
 }
 
-// MoveTo makes the place another call's: its leg goes on there. A nil place is none.
-func (p *Place) MoveTo(call string) {
-	if p == nil {
-		return
-	}
-	p.tally.mu.Lock()
-	p.call = call
-	p.tally.mu.Unlock()
-}
-
 // releaseOf gives a place back that is still a call's; false if it is not any more.
 func (p *Place) releaseOf(call string) bool {
 	t := p.tally
@@ -141,8 +131,8 @@ func (p *Place) releaseOf(call string) bool {
 	return true
 }
 
-// Move makes the place that of another call: its leg goes on there. A nil place is none.
-func (p *Place) Move(call string) {
+// MoveTo makes the place another call's: its leg goes on there. A nil place is none.
+func (p *Place) MoveTo(call string) {
 	if p == nil {
 		return
 	}

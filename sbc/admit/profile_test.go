@@ -152,7 +152,7 @@ func TestReconcile(t *testing.T) {
 	lost, _ := tally.Take(claim("call_lost", In, Bound{p, ""}))
 	moved, _ := tally.Take(claim("call_lost", Out, Bound{p, ""}))
 	kept, _ := tally.Take(claim("call_kept", In, Bound{p, ""}))
-	moved.Move("call_kept")
+	moved.MoveTo("call_kept")
 	alive := func(call string) bool { return call == "call_kept" }
 	if n := tally.Reconcile(alive); n != 1 {
 		t.Errorf("%d places were given back", n)
@@ -215,7 +215,7 @@ func TestCountsAreRight(t *testing.T) {
 				}
 			case 3:
 				if len(list) > 0 {
-					list[0].place.Move(call)
+					list[0].place.MoveTo(call)
 					list[0].call = call
 				}
 			}
