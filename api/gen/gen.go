@@ -1734,7 +1734,7 @@ type Call struct {
 	// Example: 14400
 	MaxDurationS int `json:"max_duration_s"`
 
-	// Playing The sides to which an announcement is played.
+	// Playing The sides to which an announcement is played through the API.
 	//
 	// Example: ["callee"]
 	Playing *[]Side `json:"playing,omitempty"`

@@ -2,23 +2,16 @@ package call
 
 import (
 	"context"
-	"fmt"
 	"maps"
-	"slices"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/sallyport/sallyport/sbc"
 )
 
-// longestCall is the most that a call may last, in seconds, as with trunks.
-const longestCall = 86_400
-
 // Change sets what may be changed in a running call. Errors: CodeNotFound, CodeInvalid, CodeConflict if there would be too many
 // variables.
 func (m *Manager) Change(_ context.Context, id string, o sbc.CallChange) (sbc.CallInfo, error) {
-	if err := sbc.Invalid(changeFaults(o)); err != nil {
+	if err := sbc.Invalid(o.Validate()); err != nil {
 		return sbc.CallInfo{}, err
 	}
 	var info sbc.CallInfo
@@ -41,35 +34,6 @@ func (m *Manager) Change(_ context.Context, id string, o sbc.CallChange) (sbc.Ca
 		info = c.shows()
 	})
 	return info, err
-}
-
-// changeFaults checks a change by itself.
-func changeFaults(o sbc.CallChange) (faults []sbc.Fault) {
-	if d := o.MaxDurationS; d != nil && (*d < 1 || *d > longestCall) {
-		faults = append(faults, sbc.Fault{
-			Pointer: "#/max_duration_s", Code: "out_of_range", Detail: fmt.Sprintf("is %d; must be from 1 to %d", *d, longestCall),
-		})
-	}
-	for _, name := range slices.Sorted(maps.Keys(o.Variables)) {
-		pointer := "#/variables/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
-		if name == "" || utf8.RuneCountInString(name) > sbc.MaxVariableName || !plain(name) {
-			faults = append(faults, sbc.Fault{
-				Pointer: pointer, Code: "pattern", Detail: fmt.Sprintf("a name has 1 to %d characters and no control characters", sbc.MaxVariableName),
-			})
-		}
-		if v := o.Variables[name]; v != nil && (utf8.RuneCountInString(*v) > sbc.MaxVariableLength || !plain(*v)) {
-			faults = append(faults, sbc.Fault{
-				Pointer: pointer, Code: "pattern",
-				Detail: fmt.Sprintf("a value has at most %d characters and no control characters", sbc.MaxVariableLength),
-			})
-		}
-	}
-	return faults
-}
-
-// plain tells text without control characters and broken encoding.
-func plain(s string) bool {
-	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 })
 }
 
 // setVariables sets or takes away variables of the call: all of them or none.

@@ -89,6 +89,16 @@ func (m *Manager) StopPlaying(_ context.Context, id string, sides []sbc.Side) er
 	return nil
 }
 
+// playedTo are the sides that hear what the API wants to be played.
+func (c *Call) playedTo() (sides []sbc.Side) {
+	for _, l := range [...]*leg{c.a, c.b} {
+		if l != nil && l.playing.order != 0 {
+			sides = append(sides, l.side)
+		}
+	}
+	return sides
+}
+
 // checkSides checks a list of sides.
 func checkSides(sides []sbc.Side) error {
 	if len(sides) > 2 || slices.ContainsFunc(sides, func(s sbc.Side) bool {
