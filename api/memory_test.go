@@ -407,6 +407,22 @@ func (l *live) StopPlaying(_ context.Context, id string, sides []sbc.Side) error
 	return l.take(id, struct{ Stop []sbc.Side }{sides})
 }
 
+func (l *live) Transfer(_ context.Context, id string, o sbc.TransferOrder) error {
+	return l.take(id, o)
+}
+
+func (l *live) Originate(_ context.Context, o sbc.OriginateOrder) (sbc.CallInfo, error) {
+	if err := l.take("new", o); err != nil {
+		return sbc.CallInfo{}, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	call := sbc.CallInfo{ID: sbc.NewID(sbc.PrefixCall), TenantID: o.TenantID, State: sbc.CallSetup, IngressTrunkID: o.TrunkID,
+		Caller: o.From, Callee: o.To, Variables: o.Variables, MaxDurationS: o.MaxDurationS}
+	l.calls = append(l.calls, call)
+	return call, nil
+}
+
 func (l *live) Change(_ context.Context, id string, c sbc.CallChange) (sbc.CallInfo, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -22,16 +22,7 @@ type Calls interface {
 	// List gives calls by rising id, at most f.Limit of those after f.After.
 	List(f sbc.CallFilter) []sbc.CallInfo
 	Get(id string) (sbc.CallInfo, bool)
-	// HangUp releases a call; reason goes into its record. HangUpAll releases those that a filter selects, and gives their ids; with
-	// dryRun none. CodeNotFound if the call is over.
-	HangUp(ctx context.Context, id, reason string) error
-	HangUpAll(ctx context.Context, f sbc.CallFilter, reason string, dryRun bool) ([]string, error)
-	// The others are as in sbc.CallControl.
-	Change(ctx context.Context, id string, c sbc.CallChange) (sbc.CallInfo, error)
-	Hold(ctx context.Context, id string, o sbc.HoldOrder) error
-	SendDTMF(ctx context.Context, id string, o sbc.DTMFOrder) error
-	Play(ctx context.Context, id string, o sbc.PlayOrder) error
-	StopPlaying(ctx context.Context, id string, sides []sbc.Side) error
+	sbc.CallControl
 	// Messages and Media also know calls that ended a short while ago.
 	Messages(id string) ([]sbc.TraceMessage, bool)
 	Media(id string) ([]sbc.StreamStats, bool)

@@ -15,6 +15,8 @@ func orders(f *fixture) []struct{ method, path, body, done, bad, wrong string } 
 	return []struct{ method, path, body, done, bad, wrong string }{
 		{"POST", "/hold", `{"side":"callee"}`, "sbc.HoldOrder{Side:callee Held:true}", `{"side":"sbc"}`, "#/side"},
 		{"POST", "/resume", `{"side":"caller"}`, "sbc.HoldOrder{Side:caller Held:false}", `{}`, "#/side"},
+		{"POST", "/transfer", `{"keep":"caller","target":"+4989333","reason":"x"}`,
+			"sbc.TransferOrder{Keep:caller Target:+4989333 CallID: With: Reason:x}", `{"keep":"caller"}`, "#/target"},
 		{"POST", "/dtmf", `{"side":"callee","digits":"12#","duration_ms":200}`,
 			"sbc.DTMFOrder{Side:callee Digits:12# Duration:200ms Gap:0s}", `{"side":"callee","digits":"x"}`, "#/digits"},
 		{"POST", "/play", fmt.Sprintf(`{"sides":["caller","callee"],"announcement_id":%q}`, announcement),
@@ -87,6 +89,16 @@ func TestOnlyWhatHasAudioIsPlayed(t *testing.T) {
 	play(silent.text("id")).problem(422, "invalid")
 }
 
+func TestCallsOfTwoTenantsAreNotJoined(t *testing.T) {
+	f := start(t)
+	at := "/v1/calls/" + f.calls.calls[0].ID + "/transfer"
+	for _, other := range []string{f.calls.calls[1].ID, f.calls.calls[0].ID, "call_none"} {
+		r := f.do("POST", at, fmt.Sprintf(`{"keep":"caller","call_id":%q,"with":"callee"}`, other))
+		r.problem(422, "invalid")
+		equal(t, r.pointers(), []string{"#/call_id"})
+	}
+}
+
 func TestChangeOfACall(t *testing.T) {
 	f := start(t)
 	at := "/v1/calls/" + f.calls.calls[0].ID
@@ -107,4 +119,27 @@ func TestChangeOfACall(t *testing.T) {
 	f.do("PATCH", at, `{"variables":{"a b":"x"}}`).problem(422, "invalid")
 	f.do("PATCH", at, `{"max_duration_s":null}`).problem(422, "invalid")
 	f.as(tenantKey, "PATCH", at, `{}`).problem(404, "not_found")
+}
+
+func TestOriginate(t *testing.T) {
+	f := start(t)
+	body := fmt.Sprintf(`{"trunk_id":%q,"from":"100","to":"+4989222","variables":{"account":"1"}}`, f.ids[sbc.KindTrunk])
+	f.do("POST", "/v1/calls?dry_run=true", body).is(202)
+	if len(f.calls.orders) != 0 {
+		t.Fatal("a dry run called somebody")
+	}
+	first := f.do("POST", "/v1/calls", body, "Idempotency-Key", "a").is(202)
+	again := f.do("POST", "/v1/calls", body, "Idempotency-Key", "a").is(202)
+	if string(first.body) != string(again.body) || len(f.calls.orders) != 1 {
+		t.Errorf("%d calls were made: %s %s", len(f.calls.orders), first.body, again.body)
+	}
+	if got := f.do("GET", first.header.Get("Location"), "").is(200).text("id"); got != first.text("id") {
+		t.Errorf("at %s is %s", first.header.Get("Location"), got)
+	}
+	r := f.do("POST", "/v1/calls", `{"trunk_id":"trk_none","from":"100","to":"2","variables":{"a b":"1"}}`)
+	r.problem(422, "invalid")
+	equal(t, r.pointers(), []string{"#/trunk_id", "#/variables"})
+	f.as(tenantKey, "POST", "/v1/calls", body).problem(422, "invalid") // the trunk is not theirs
+	f.do("PATCH", f.trunk(), `{"enabled":false}`).is(200)
+	f.do("POST", "/v1/calls", body).problem(422, "invalid")
 }

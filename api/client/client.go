@@ -3981,6 +3981,44 @@ type MediaStreams struct {
 // Example: pass
 type NumberFormat string
 
+// OriginateOrder A call that the border makes by itself.
+type OriginateOrder struct {
+	// AnnouncementID Played to `from` while `to` is called; left out it is silence.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	AnnouncementID *string `json:"announcement_id,omitempty"`
+
+	// Caller The number that `to` sees; left out it is `from`.
+	//
+	// Example: +4930100
+	Caller *string `json:"caller,omitempty"`
+
+	// From The number that is called first.
+	//
+	// Example: +4930111
+	From string `json:"from"`
+
+	// MaxDurationS The longest it may last, in seconds; 0 leaves it to the trunks.
+	//
+	// Example: 3600
+	MaxDurationS *int `json:"max_duration_s,omitempty"`
+
+	// To The number that is called when the first one has answered.
+	//
+	// Example: +4989222
+	To string `json:"to"`
+
+	// TrunkID The trunk in whose name it is made.
+	//
+	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
+	TrunkID string `json:"trunk_id"`
+
+	// Variables Variables of the call; they go into the record. A name has 1 to 64 letters, digits, `_`, `.` or `-`.
+	//
+	// Example: {"account":"4711"}
+	Variables *map[string]string `json:"variables,omitempty"`
+}
+
 // Outcome What a routing decision comes to: attempts are made (`route`), the call is answered with `reject_code` (`reject`), or a stranger gets no answer (`silent`).
 //
 // Example: route
@@ -5736,6 +5774,30 @@ type TenantWrite struct {
 	RequirePreconditions *bool `json:"require_preconditions,omitempty"`
 }
 
+// TransferOrder Who stays, and with whom it is to be connected: `target`, or `call_id` and `with`.
+type TransferOrder struct {
+	// CallID Another call, of which one side is joined.
+	//
+	// Example: call_06bq4v701f2n8c4x6m0t5w3r9k
+	CallID *string `json:"call_id,omitempty"`
+
+	// Keep The side that stays.
+	Keep CallSide `json:"keep"`
+
+	// Reason Why; it goes into the log and the audit event.
+	//
+	// Example: asked for a colleague
+	Reason *string `json:"reason,omitempty"`
+
+	// Target The number to be called.
+	//
+	// Example: +4989333
+	Target *string `json:"target,omitempty"`
+
+	// With The side of the other call that is joined.
+	With *CallSide `json:"with,omitempty"`
+}
+
 // Transport How SIP travels.
 //
 // Example: udp
@@ -6515,6 +6577,15 @@ type ListCallsParams struct {
 	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
 }
 
+// OriginateCallParams defines parameters for OriginateCall.
+type OriginateCallParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // HangUpCallsParams defines parameters for HangUpCalls.
 type HangUpCallsParams struct {
 	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
@@ -6583,6 +6654,15 @@ type PlayToCallParams struct {
 
 // ResumeCallParams defines parameters for ResumeCall.
 type ResumeCallParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// TransferCallParams defines parameters for TransferCall.
+type TransferCallParams struct {
 	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
 	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
 
@@ -7853,6 +7933,9 @@ type UpdateAPIKeyApplicationMergePatchPlusJSONRequestBody = APIKeyPatch
 // ReplaceAPIKeyJSONRequestBody defines body for ReplaceAPIKey for application/json ContentType.
 type ReplaceAPIKeyJSONRequestBody = APIKeyWrite
 
+// OriginateCallJSONRequestBody defines body for OriginateCall for application/json ContentType.
+type OriginateCallJSONRequestBody = OriginateOrder
+
 // HangUpCallsJSONRequestBody defines body for HangUpCalls for application/json ContentType.
 type HangUpCallsJSONRequestBody = HangUpCalls
 
@@ -7870,6 +7953,9 @@ type PlayToCallJSONRequestBody = PlayOrder
 
 // ResumeCallJSONRequestBody defines body for ResumeCall for application/json ContentType.
 type ResumeCallJSONRequestBody = SideOrder
+
+// TransferCallJSONRequestBody defines body for TransferCall for application/json ContentType.
+type TransferCallJSONRequestBody = TransferOrder
 
 // CreateHeaderProfileJSONRequestBody defines body for CreateHeaderProfile for application/json ContentType.
 type CreateHeaderProfileJSONRequestBody = HeaderProfileWrite
@@ -8345,6 +8431,24 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/calls (the `ListCalls` operationId).
 	ListCalls(ctx context.Context, params *ListCallsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// OriginateCallWithBody Call one number, then another, and connect the two
+	//
+	// Click-to-dial (RFC 3725). Both numbers are routed by the plan of the trunk in whose name the call is made, with its limits and identity. When `from` has answered, `to` is called.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/calls (the `OriginateCall` operationId).
+	OriginateCallWithBody(ctx context.Context, params *OriginateCallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OriginateCall Call one number, then another, and connect the two
+	//
+	// Click-to-dial (RFC 3725). Both numbers are routed by the plan of the trunk in whose name the call is made, with its limits and identity. When `from` has answered, `to` is called.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/calls (the `OriginateCall` operationId).
+	OriginateCall(ctx context.Context, params *OriginateCallParams, body OriginateCallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// HangUpCallsWithBody Hang up calls by filter
 	//
 	// All calls of this node for which every field given holds; `all` must be true where none is. Each call is looked at once more when it is ended.
@@ -8481,6 +8585,24 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/calls/{call_id}/resume (the `ResumeCall` operationId).
 	ResumeCall(ctx context.Context, callID CallID, params *ResumeCallParams, body ResumeCallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TransferCallWithBody Connect one side of a call with somebody else
+	//
+	// The other side is let go once that works. `target` is a number, routed by the plan of the trunk of the side that is let go; `call_id`, in its place, joins the side `with` of another call.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/calls/{call_id}/transfer (the `TransferCall` operationId).
+	TransferCallWithBody(ctx context.Context, callID CallID, params *TransferCallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TransferCall Connect one side of a call with somebody else
+	//
+	// The other side is let go once that works. `target` is a number, routed by the plan of the trunk of the side that is let go; `call_id`, in its place, joins the side `with` of another call.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/calls/{call_id}/transfer (the `TransferCall` operationId).
+	TransferCall(ctx context.Context, callID CallID, params *TransferCallParams, body TransferCallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListCDRs Read call detail records
 	//
@@ -10341,6 +10463,44 @@ func (c *Client) ListCalls(ctx context.Context, params *ListCallsParams, reqEdit
 	return c.Client.Do(req)
 }
 
+// OriginateCallWithBody Call one number, then another, and connect the two
+//
+// Click-to-dial (RFC 3725). Both numbers are routed by the plan of the trunk in whose name the call is made, with its limits and identity. When `from` has answered, `to` is called.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/calls (the `OriginateCall` operationId).
+func (c *Client) OriginateCallWithBody(ctx context.Context, params *OriginateCallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOriginateCallRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OriginateCall Call one number, then another, and connect the two
+//
+// Click-to-dial (RFC 3725). Both numbers are routed by the plan of the trunk in whose name the call is made, with its limits and identity. When `from` has answered, `to` is called.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/calls (the `OriginateCall` operationId).
+func (c *Client) OriginateCall(ctx context.Context, params *OriginateCallParams, body OriginateCallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOriginateCallRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // HangUpCallsWithBody Hang up calls by filter
 //
 // All calls of this node for which every field given holds; `all` must be true where none is. Each call is looked at once more when it is ended.
@@ -10638,6 +10798,44 @@ func (c *Client) ResumeCallWithBody(ctx context.Context, callID CallID, params *
 // Corresponds with POST /v1/calls/{call_id}/resume (the `ResumeCall` operationId).
 func (c *Client) ResumeCall(ctx context.Context, callID CallID, params *ResumeCallParams, body ResumeCallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewResumeCallRequest(c.Server, callID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TransferCallWithBody Connect one side of a call with somebody else
+//
+// The other side is let go once that works. `target` is a number, routed by the plan of the trunk of the side that is let go; `call_id`, in its place, joins the side `with` of another call.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/calls/{call_id}/transfer (the `TransferCall` operationId).
+func (c *Client) TransferCallWithBody(ctx context.Context, callID CallID, params *TransferCallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTransferCallRequestWithBody(c.Server, callID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TransferCall Connect one side of a call with somebody else
+//
+// The other side is let go once that works. `target` is a number, routed by the plan of the trunk of the side that is let go; `call_id`, in its place, joins the side `with` of another call.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/calls/{call_id}/transfer (the `TransferCall` operationId).
+func (c *Client) TransferCall(ctx context.Context, callID CallID, params *TransferCallParams, body TransferCallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTransferCallRequest(c.Server, callID, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -15390,6 +15588,88 @@ func NewListCallsRequest(server string, params *ListCallsParams) (*http.Request,
 	return req, nil
 }
 
+// NewOriginateCallRequest calls the generic OriginateCall builder with application/json body
+func NewOriginateCallRequest(server string, params *OriginateCallParams, body OriginateCallJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewOriginateCallRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewOriginateCallRequestWithBody constructs an http.Request for the OriginateCall method, with any body, and a specified content type
+func NewOriginateCallRequestWithBody(server string, params *OriginateCallParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/calls")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewHangUpCallsRequest calls the generic HangUpCalls builder with application/json body
 func NewHangUpCallsRequest(server string, params *HangUpCallsParams, body HangUpCallsJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -16104,6 +16384,95 @@ func NewResumeCallRequestWithBody(server string, callID CallID, params *ResumeCa
 	}
 
 	operationPath := fmt.Sprintf("/v1/calls/%s/resume", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewTransferCallRequest calls the generic TransferCall builder with application/json body
+func NewTransferCallRequest(server string, callID CallID, params *TransferCallParams, body TransferCallJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewTransferCallRequestWithBody(server, callID, params, "application/json", bodyReader)
+}
+
+// NewTransferCallRequestWithBody constructs an http.Request for the TransferCall method, with any body, and a specified content type
+func NewTransferCallRequestWithBody(server string, callID CallID, params *TransferCallParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "call_id", callID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/calls/%s/transfer", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -26383,6 +26752,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/calls (the `ListCalls` operationId).
 	ListCallsWithResponse(ctx context.Context, params *ListCallsParams, reqEditors ...RequestEditorFn) (*ListCallsResponse, error)
 
+	// OriginateCallWithBodyWithResponse Call one number, then another, and connect the two
+	//
+	// Click-to-dial (RFC 3725). Both numbers are routed by the plan of the trunk in whose name the call is made, with its limits and identity. When `from` has answered, `to` is called.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/calls (the `OriginateCall` operationId).
+	OriginateCallWithBodyWithResponse(ctx context.Context, params *OriginateCallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OriginateCallResponse, error)
+
+	// OriginateCallWithResponse Call one number, then another, and connect the two
+	//
+	// Click-to-dial (RFC 3725). Both numbers are routed by the plan of the trunk in whose name the call is made, with its limits and identity. When `from` has answered, `to` is called.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/calls (the `OriginateCall` operationId).
+	OriginateCallWithResponse(ctx context.Context, params *OriginateCallParams, body OriginateCallJSONRequestBody, reqEditors ...RequestEditorFn) (*OriginateCallResponse, error)
+
 	// HangUpCallsWithBodyWithResponse Hang up calls by filter
 	//
 	// All calls of this node for which every field given holds; `all` must be true where none is. Each call is looked at once more when it is ended.
@@ -26529,6 +26916,24 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/calls/{call_id}/resume (the `ResumeCall` operationId).
 	ResumeCallWithResponse(ctx context.Context, callID CallID, params *ResumeCallParams, body ResumeCallJSONRequestBody, reqEditors ...RequestEditorFn) (*ResumeCallResponse, error)
+
+	// TransferCallWithBodyWithResponse Connect one side of a call with somebody else
+	//
+	// The other side is let go once that works. `target` is a number, routed by the plan of the trunk of the side that is let go; `call_id`, in its place, joins the side `with` of another call.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/calls/{call_id}/transfer (the `TransferCall` operationId).
+	TransferCallWithBodyWithResponse(ctx context.Context, callID CallID, params *TransferCallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TransferCallResponse, error)
+
+	// TransferCallWithResponse Connect one side of a call with somebody else
+	//
+	// The other side is let go once that works. `target` is a number, routed by the plan of the trunk of the side that is let go; `call_id`, in its place, joins the side `with` of another call.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/calls/{call_id}/transfer (the `TransferCall` operationId).
+	TransferCallWithResponse(ctx context.Context, callID CallID, params *TransferCallParams, body TransferCallJSONRequestBody, reqEditors ...RequestEditorFn) (*TransferCallResponse, error)
 
 	// ListCDRsWithResponse Read call detail records
 	//
@@ -29056,6 +29461,62 @@ func (r ListCallsResponse) ContentType() string {
 	return ""
 }
 
+// OriginateCallResponse202Headers the declared response headers of an HTTP 202 response for OriginateCall
+type OriginateCallResponse202Headers struct {
+	IdempotencyReplayed *string
+	Location            string
+}
+
+type OriginateCallResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Call
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *OriginateCallResponse202Headers
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r OriginateCallResponse) GetJSON202() *Call {
+	return r.JSON202
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r OriginateCallResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r OriginateCallResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r OriginateCallResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r OriginateCallResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r OriginateCallResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // HangUpCallsResponse200Headers the declared response headers of an HTTP 200 response for HangUpCalls
 type HangUpCallsResponse200Headers struct {
 	IdempotencyReplayed *string
@@ -29606,6 +30067,54 @@ func (r ResumeCallResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ResumeCallResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// TransferCallResponse204Headers the declared response headers of an HTTP 204 response for TransferCall
+type TransferCallResponse204Headers struct {
+	IdempotencyReplayed *string
+}
+
+type TransferCallResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers204 the parsed response headers for an HTTP 204 response
+	Headers204 *TransferCallResponse204Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r TransferCallResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r TransferCallResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r TransferCallResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r TransferCallResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r TransferCallResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -36282,6 +36791,36 @@ func (c *ClientWithResponses) ListCallsWithResponse(ctx context.Context, params 
 	return ParseListCallsResponse(rsp)
 }
 
+// OriginateCallWithBodyWithResponse Call one number, then another, and connect the two
+//
+// Click-to-dial (RFC 3725). Both numbers are routed by the plan of the trunk in whose name the call is made, with its limits and identity. When `from` has answered, `to` is called.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/calls (the `OriginateCall` operationId).
+func (c *ClientWithResponses) OriginateCallWithBodyWithResponse(ctx context.Context, params *OriginateCallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OriginateCallResponse, error) {
+	rsp, err := c.OriginateCallWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOriginateCallResponse(rsp)
+}
+
+// OriginateCallWithResponse Call one number, then another, and connect the two
+//
+// Click-to-dial (RFC 3725). Both numbers are routed by the plan of the trunk in whose name the call is made, with its limits and identity. When `from` has answered, `to` is called.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/calls (the `OriginateCall` operationId).
+func (c *ClientWithResponses) OriginateCallWithResponse(ctx context.Context, params *OriginateCallParams, body OriginateCallJSONRequestBody, reqEditors ...RequestEditorFn) (*OriginateCallResponse, error) {
+	rsp, err := c.OriginateCall(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOriginateCallResponse(rsp)
+}
+
 // HangUpCallsWithBodyWithResponse Hang up calls by filter
 //
 // All calls of this node for which every field given holds; `all` must be true where none is. Each call is looked at once more when it is ended.
@@ -36529,6 +37068,36 @@ func (c *ClientWithResponses) ResumeCallWithResponse(ctx context.Context, callID
 		return nil, err
 	}
 	return ParseResumeCallResponse(rsp)
+}
+
+// TransferCallWithBodyWithResponse Connect one side of a call with somebody else
+//
+// The other side is let go once that works. `target` is a number, routed by the plan of the trunk of the side that is let go; `call_id`, in its place, joins the side `with` of another call.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/calls/{call_id}/transfer (the `TransferCall` operationId).
+func (c *ClientWithResponses) TransferCallWithBodyWithResponse(ctx context.Context, callID CallID, params *TransferCallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TransferCallResponse, error) {
+	rsp, err := c.TransferCallWithBody(ctx, callID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTransferCallResponse(rsp)
+}
+
+// TransferCallWithResponse Connect one side of a call with somebody else
+//
+// The other side is let go once that works. `target` is a number, routed by the plan of the trunk of the side that is let go; `call_id`, in its place, joins the side `with` of another call.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/calls/{call_id}/transfer (the `TransferCall` operationId).
+func (c *ClientWithResponses) TransferCallWithResponse(ctx context.Context, callID CallID, params *TransferCallParams, body TransferCallJSONRequestBody, reqEditors ...RequestEditorFn) (*TransferCallResponse, error) {
+	rsp, err := c.TransferCall(ctx, callID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTransferCallResponse(rsp)
 }
 
 // ListCDRsWithResponse Read call detail records
@@ -39932,6 +40501,59 @@ func ParseListCallsResponse(rsp *http.Response) (*ListCallsResponse, error) {
 	return response, nil
 }
 
+// ParseOriginateCallResponse parses an HTTP response from a OriginateCallWithResponse call
+func ParseOriginateCallResponse(rsp *http.Response) (*OriginateCallResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &OriginateCallResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Call
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		var headers OriginateCallResponse202Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers202 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseHangUpCallsResponse parses an HTTP response from a HangUpCallsWithResponse call
 func ParseHangUpCallsResponse(rsp *http.Response) (*HangUpCallsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -40388,6 +41010,48 @@ func ParseResumeCallResponse(rsp *http.Response) (*ResumeCallResponse, error) {
 	switch {
 	case rsp.StatusCode == 204:
 		var headers ResumeCallResponse204Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers204 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseTransferCallResponse parses an HTTP response from a TransferCallWithResponse call
+func ParseTransferCallResponse(rsp *http.Response) (*TransferCallResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &TransferCallResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		var headers TransferCallResponse204Headers
 		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {

@@ -3980,6 +3980,44 @@ type MediaStreams struct {
 // Example: pass
 type NumberFormat string
 
+// OriginateOrder A call that the border makes by itself.
+type OriginateOrder struct {
+	// AnnouncementID Played to `from` while `to` is called; left out it is silence.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	AnnouncementID *string `json:"announcement_id,omitempty"`
+
+	// Caller The number that `to` sees; left out it is `from`.
+	//
+	// Example: +4930100
+	Caller *string `json:"caller,omitempty"`
+
+	// From The number that is called first.
+	//
+	// Example: +4930111
+	From string `json:"from"`
+
+	// MaxDurationS The longest it may last, in seconds; 0 leaves it to the trunks.
+	//
+	// Example: 3600
+	MaxDurationS *int `json:"max_duration_s,omitempty"`
+
+	// To The number that is called when the first one has answered.
+	//
+	// Example: +4989222
+	To string `json:"to"`
+
+	// TrunkID The trunk in whose name it is made.
+	//
+	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
+	TrunkID string `json:"trunk_id"`
+
+	// Variables Variables of the call; they go into the record. A name has 1 to 64 letters, digits, `_`, `.` or `-`.
+	//
+	// Example: {"account":"4711"}
+	Variables *map[string]string `json:"variables,omitempty"`
+}
+
 // Outcome What a routing decision comes to: attempts are made (`route`), the call is answered with `reject_code` (`reject`), or a stranger gets no answer (`silent`).
 //
 // Example: route
@@ -5735,6 +5773,30 @@ type TenantWrite struct {
 	RequirePreconditions *bool `json:"require_preconditions,omitempty"`
 }
 
+// TransferOrder Who stays, and with whom it is to be connected: `target`, or `call_id` and `with`.
+type TransferOrder struct {
+	// CallID Another call, of which one side is joined.
+	//
+	// Example: call_06bq4v701f2n8c4x6m0t5w3r9k
+	CallID *string `json:"call_id,omitempty"`
+
+	// Keep The side that stays.
+	Keep CallSide `json:"keep"`
+
+	// Reason Why; it goes into the log and the audit event.
+	//
+	// Example: asked for a colleague
+	Reason *string `json:"reason,omitempty"`
+
+	// Target The number to be called.
+	//
+	// Example: +4989333
+	Target *string `json:"target,omitempty"`
+
+	// With The side of the other call that is joined.
+	With *CallSide `json:"with,omitempty"`
+}
+
 // Transport How SIP travels.
 //
 // Example: udp
@@ -6355,6 +6417,15 @@ type ListCallsParams struct {
 	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
 }
 
+// OriginateCallParams defines parameters for OriginateCall.
+type OriginateCallParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // HangUpCallsParams defines parameters for HangUpCalls.
 type HangUpCallsParams struct {
 	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
@@ -6423,6 +6494,15 @@ type PlayToCallParams struct {
 
 // ResumeCallParams defines parameters for ResumeCall.
 type ResumeCallParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// TransferCallParams defines parameters for TransferCall.
+type TransferCallParams struct {
 	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
 	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
 
@@ -6502,6 +6582,9 @@ type ListLimitUsageParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// OriginateCallJSONRequestBody defines body for OriginateCall for application/json ContentType.
+type OriginateCallJSONRequestBody = OriginateOrder
+
 // HangUpCallsJSONRequestBody defines body for HangUpCalls for application/json ContentType.
 type HangUpCallsJSONRequestBody = HangUpCalls
 
@@ -6519,6 +6602,9 @@ type PlayToCallJSONRequestBody = PlayOrder
 
 // ResumeCallJSONRequestBody defines body for ResumeCall for application/json ContentType.
 type ResumeCallJSONRequestBody = SideOrder
+
+// TransferCallJSONRequestBody defines body for TransferCall for application/json ContentType.
+type TransferCallJSONRequestBody = TransferOrder
 
 // TestHeaderProfileJSONRequestBody defines body for TestHeaderProfile for application/json ContentType.
 type TestHeaderProfileJSONRequestBody = HeaderTest
@@ -6555,6 +6641,9 @@ type ServerInterface interface {
 	// ListCalls List the calls in progress
 	// (GET /v1/calls)
 	ListCalls(ctx echo.Context, params ListCallsParams) error
+	// OriginateCall Call one number, then another, and connect the two
+	// (POST /v1/calls)
+	OriginateCall(ctx echo.Context, params OriginateCallParams) error
 	// HangUpCalls Hang up calls by filter
 	// (POST /v1/calls/hang-up)
 	HangUpCalls(ctx echo.Context, params HangUpCallsParams) error
@@ -6588,6 +6677,9 @@ type ServerInterface interface {
 	// ResumeCall Take a side of a call back from hold
 	// (POST /v1/calls/{call_id}/resume)
 	ResumeCall(ctx echo.Context, callID CallID, params ResumeCallParams) error
+	// TransferCall Connect one side of a call with somebody else
+	// (POST /v1/calls/{call_id}/transfer)
+	TransferCall(ctx echo.Context, callID CallID, params TransferCallParams) error
 	// ListCDRs Read call detail records
 	// (GET /v1/cdrs)
 	ListCDRs(ctx echo.Context, params ListCDRsParams) error
@@ -6809,6 +6901,41 @@ func (w *ServerInterfaceWrapper) ListCalls(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListCalls(ctx, params)
+	return err
+}
+
+// OriginateCall converts echo context to params.
+func (w *ServerInterfaceWrapper) OriginateCall(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params OriginateCallParams
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.OriginateCall(ctx, params)
 	return err
 }
 
@@ -7172,6 +7299,48 @@ func (w *ServerInterfaceWrapper) ResumeCall(ctx echo.Context) error {
 	return err
 }
 
+// TransferCall converts echo context to params.
+func (w *ServerInterfaceWrapper) TransferCall(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "call_id" -------------
+	var callID CallID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "call_id", ctx.Param("call_id"), &callID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter call_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TransferCallParams
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TransferCall(ctx, callID, params)
+	return err
+}
+
 // ListCDRs converts echo context to params.
 func (w *ServerInterfaceWrapper) ListCDRs(ctx echo.Context) error {
 	var err error
@@ -7482,6 +7651,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
 	router.GET(options.BaseURL+"/v1/audit-events", wrapper.ListAuditEvents, options.OperationMiddlewares["listAuditEvents"]...)
 	router.GET(options.BaseURL+"/v1/calls", wrapper.ListCalls, options.OperationMiddlewares["listCalls"]...)
+	router.POST(options.BaseURL+"/v1/calls", wrapper.OriginateCall, options.OperationMiddlewares["originateCall"]...)
 	router.DELETE(options.BaseURL+"/v1/calls/:call_id", wrapper.HangUpCall, options.OperationMiddlewares["hangUpCall"]...)
 	router.GET(options.BaseURL+"/v1/calls/:call_id", wrapper.GetCall, options.OperationMiddlewares["getCall"]...)
 	router.PATCH(options.BaseURL+"/v1/calls/:call_id", wrapper.UpdateCall, options.OperationMiddlewares["updateCall"]...)
@@ -7492,6 +7662,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/v1/calls/:call_id/play", wrapper.StopPlayingToCall, options.OperationMiddlewares["stopPlayingToCall"]...)
 	router.POST(options.BaseURL+"/v1/calls/:call_id/play", wrapper.PlayToCall, options.OperationMiddlewares["playToCall"]...)
 	router.POST(options.BaseURL+"/v1/calls/:call_id/resume", wrapper.ResumeCall, options.OperationMiddlewares["resumeCall"]...)
+	router.POST(options.BaseURL+"/v1/calls/:call_id/transfer", wrapper.TransferCall, options.OperationMiddlewares["transferCall"]...)
 	router.POST(options.BaseURL+"/v1/calls/hang-up", wrapper.HangUpCalls, options.OperationMiddlewares["hangUpCalls"]...)
 	router.GET(options.BaseURL+"/v1/cdrs", wrapper.ListCDRs, options.OperationMiddlewares["listCDRs"]...)
 	router.GET(options.BaseURL+"/v1/cdrs/:cdr_id", wrapper.GetCDR, options.OperationMiddlewares["getCDR"]...)
@@ -7746,6 +7917,41 @@ func (response ListCalls200JSONResponse) VisitListCallsResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OriginateCallRequestObject struct {
+	Params OriginateCallParams
+	Body   *OriginateCallJSONRequestBody
+}
+
+type OriginateCallResponseObject interface {
+	VisitOriginateCallResponse(w http.ResponseWriter) error
+}
+
+type OriginateCall202ResponseHeaders struct {
+	IdempotencyReplayed *string
+	Location            string
+}
+
+type OriginateCall202JSONResponse struct {
+	Body    Call
+	Headers OriginateCall202ResponseHeaders
+}
+
+func (response OriginateCall202JSONResponse) VisitOriginateCallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(202)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8044,6 +8250,32 @@ func (response ResumeCall204Response) VisitResumeCallResponse(w http.ResponseWri
 	return nil
 }
 
+type TransferCallRequestObject struct {
+	CallID CallID `json:"call_id"`
+	Params TransferCallParams
+	Body   *TransferCallJSONRequestBody
+}
+
+type TransferCallResponseObject interface {
+	VisitTransferCallResponse(w http.ResponseWriter) error
+}
+
+type TransferCall204ResponseHeaders struct {
+	IdempotencyReplayed *string
+}
+
+type TransferCall204Response struct {
+	Headers TransferCall204ResponseHeaders
+}
+
+func (response TransferCall204Response) VisitTransferCallResponse(w http.ResponseWriter) error {
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(204)
+	return nil
+}
+
 type ListCDRsRequestObject struct {
 	Params ListCDRsParams
 }
@@ -8294,6 +8526,9 @@ type StrictServerInterface interface {
 	// ListCalls List the calls in progress
 	// (GET /v1/calls)
 	ListCalls(ctx context.Context, request ListCallsRequestObject) (ListCallsResponseObject, error)
+	// OriginateCall Call one number, then another, and connect the two
+	// (POST /v1/calls)
+	OriginateCall(ctx context.Context, request OriginateCallRequestObject) (OriginateCallResponseObject, error)
 	// HangUpCalls Hang up calls by filter
 	// (POST /v1/calls/hang-up)
 	HangUpCalls(ctx context.Context, request HangUpCallsRequestObject) (HangUpCallsResponseObject, error)
@@ -8327,6 +8562,9 @@ type StrictServerInterface interface {
 	// ResumeCall Take a side of a call back from hold
 	// (POST /v1/calls/{call_id}/resume)
 	ResumeCall(ctx context.Context, request ResumeCallRequestObject) (ResumeCallResponseObject, error)
+	// TransferCall Connect one side of a call with somebody else
+	// (POST /v1/calls/{call_id}/transfer)
+	TransferCall(ctx context.Context, request TransferCallRequestObject) (TransferCallResponseObject, error)
 	// ListCDRs Read call detail records
 	// (GET /v1/cdrs)
 	ListCDRs(ctx context.Context, request ListCDRsRequestObject) (ListCDRsResponseObject, error)
@@ -8575,6 +8813,54 @@ func (sh *strictHandler) ListCalls(ctx echo.Context, params ListCallsParams) err
 		return err
 	} else if validResponse, ok := response.(ListCallsResponseObject); ok {
 		return validResponse.VisitListCallsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// OriginateCall operation middleware
+func (sh *strictHandler) OriginateCall(ctx echo.Context, params OriginateCallParams) error {
+	var request OriginateCallRequestObject
+
+	request.Params = params
+
+	var body OriginateCallJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.OriginateCall(ctx.Request().Context(), request.(OriginateCallRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "OriginateCall")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(OriginateCallResponseObject); ok {
+		return validResponse.VisitOriginateCallResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -8996,6 +9282,55 @@ func (sh *strictHandler) ResumeCall(ctx echo.Context, callID CallID, params Resu
 		return err
 	} else if validResponse, ok := response.(ResumeCallResponseObject); ok {
 		return validResponse.VisitResumeCallResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// TransferCall operation middleware
+func (sh *strictHandler) TransferCall(ctx echo.Context, callID CallID, params TransferCallParams) error {
+	var request TransferCallRequestObject
+
+	request.CallID = callID
+	request.Params = params
+
+	var body TransferCallJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TransferCall(ctx.Request().Context(), request.(TransferCallRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TransferCall")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(TransferCallResponseObject); ok {
+		return validResponse.VisitTransferCallResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
