@@ -120,6 +120,9 @@ func TestCallerLeavesTheAnnouncement(t *testing.T) {
 			if s := in.last().Status; s != 487 && s != 503 {
 				t.Errorf("%s: told %d", how, s)
 			}
+			if calls := w.m.List(sbc.CallFilter{}); len(calls) != 0 || len(w.engine.last().played) != 0 {
+				t.Errorf("%s: left %+v", how, calls)
+			}
 			done() // it was under way
 		})
 	}
