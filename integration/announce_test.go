@@ -10,8 +10,8 @@ import (
 	"github.com/sallyport/sallyport/sbc"
 )
 
-// heardTone is the tone of announcements in these tests; phones send 800 and 1,000 Hz.
-const heardTone = 400
+// playedTone is the tone of announcements in these tests; phones send 800 and 1,000 Hz.
+const playedTone = 400
 
 // phones are two phones with a border between them; the one in the east does with calls what incoming says.
 func phones(t *testing.T, w wiring, incoming func(c *phone.Call)) (alice *phone.Phone) {
@@ -43,7 +43,7 @@ func TestAnnouncementBeforeAFailure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	waitTone(t, c, heardTone)
+	waitTone(t, c, playedTone)
 	if code, err := c.Final(patience(t, 20*time.Second)); err != nil || code != 486 {
 		t.Errorf("final %d, %v", code, err)
 	}
@@ -83,11 +83,11 @@ func TestMusicOnHold(t *testing.T) {
 	}
 	id := page.Items[0].ID
 	b.do("POST", "/calls/"+id+"/hold", rest.Object{"side": "caller"}, nil)
-	waitTone(t, c, heardTone)
+	waitTone(t, c, playedTone)
 	b.do("POST", "/calls/"+id+"/resume", rest.Object{"side": "caller"}, nil)
 	waitTone(t, c, 1000)
 	b.do("POST", "/calls/"+id+"/play", rest.Object{"sides": []string{"caller"}, "announcement_id": music, "repeat": 1}, nil)
-	waitTone(t, c, heardTone)
+	waitTone(t, c, playedTone)
 	waitTone(t, c, 1000)
 	if h := c.Heard(); h.Lost != 0 {
 		t.Errorf("%d of %d packets were missing: what is heard has no gaps in its numbers", h.Lost, h.Packets)

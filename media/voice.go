@@ -70,6 +70,7 @@ type voice struct {
 	at      int // sample
 	left    int // how often still, 0 for ever
 	played  func()
+	last    bool // its last frame was sent: it is over when that was heard
 	digits  []batch
 	said    int           // digits of the first batch
 	elapsed time.Duration // of the digit, and the gap after it, under way
@@ -96,7 +97,7 @@ func (v *voice) tune(sp speech) {
 func (v *voice) play(a *Audio, repeat int, done func(), now int64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.audio, v.at, v.left, v.played, v.playing = a, 0, repeat, done, true
+	v.audio, v.at, v.left, v.played, v.playing, v.last = a, 0, repeat, done, true, false
 	v.wake(now)
 }
 
@@ -128,14 +129,14 @@ func (v *voice) wake(now int64) {
 // hush ends what is played.
 func (v *voice) hush() {
 	v.mu.Lock()
-	v.playing, v.audio, v.played = false, nil, nil
+	v.playing, v.audio, v.played, v.last = false, nil, nil, false
 	v.mu.Unlock()
 }
 
 // close ends everything: when it returns, nothing more is sent.
 func (v *voice) close() {
 	v.mu.Lock()
-	v.playing, v.audio, v.played, v.digits = false, nil, nil, nil
+	v.playing, v.audio, v.played, v.last, v.digits = false, nil, nil, false, nil
 	v.mu.Unlock()
 	v.out.Close()
 }
@@ -182,8 +183,12 @@ func (v *voice) say(b []byte) (p packet, done func()) {
 	if len(v.digits) > 0 {
 		return v.digit(b)
 	}
+	if v.last {
+		done = v.played
+		v.playing, v.audio, v.played, v.last = false, nil, nil, false
+	}
 	if !v.playing {
-		return packet{}, nil
+		return packet{}, done
 	}
 	over := v.audio.frame(b[rtpFixed:], v.speech.law, v.at)
 	v.at += len(b) - rtpFixed
@@ -200,13 +205,9 @@ func (v *voice) say(b []byte) (p packet, done func()) {
 	if !over {
 		return p, nil
 	}
-	v.at = 0
-	if v.left == 1 {
-		done = v.played
-		v.playing, v.audio, v.played = false, nil, nil
-	}
+	v.at, v.last = 0, v.left == 1
 	v.left = max(0, v.left-1)
-	return p, done
+	return p, nil
 }
 
 // digit makes the packet of one frame of a digit: first its growing duration, then its end three times, then the gap without any
