@@ -3,7 +3,9 @@
 //
 // Signalling passes SDP bytes and gets SDP bytes back; it never edits them and never sees a port. Offer reserves ports and
 // prepares while the running path keeps running, Answer completes the round and swaps the path in with one atomic store per
-// port, Reject forgets the round.
+// port, Reject forgets the round. Reoffer and Renew begin rounds of our own accord, from what was said before; Take moves a party
+// from another call. What is decided about a line afterwards (where packets go, who is on hold, who should be heard) follows from
+// what each party said and was told last, whoever of them asked.
 //
 // A Session and what belongs to it are used from one call's queue only. Packets are moved by package media/relay and never wait
 // for signalling. What the package does not do yet: SRTP, ICE, transcoding (m-lines that need them are refused).

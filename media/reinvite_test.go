@@ -156,7 +156,9 @@ func TestFaxOnALineOfItsOwn(t *testing.T) {
 	doorA, doorB := r.exchange(r.A.sdp(), r.B.sdp())
 	r.s.Answered()
 	fa, fb := newPhone(t, "127.0.0.2"), newPhone(t, "127.0.0.3")
-	both := func(p, f *phone) []byte { return p.sdp(fmt.Sprintf("m=image %d udptl t38", portOf(f.rtp)), "a=T38FaxVersion:0") }
+	both := func(p, f *phone) []byte {
+		return p.sdp(fmt.Sprintf("m=image %d udptl t38", portOf(f.rtp)), "a=T38FaxVersion:0")
+	}
 	x := r.offer(r.b, r.a, both(r.B, fb))
 	back := r.answer(x, both(r.A, fa))
 	talk(t, r.A, r.B, doorA, doorB)

@@ -151,7 +151,6 @@ func (s *Session) Take(p *Party, from *Session) error {
 	}
 	p.s = s
 	s.parties = append(s.parties, p)
-	s.either = s.either || p.o.SilenceEither
 	p.report(s.o.OnDTMF)
 	return nil
 }

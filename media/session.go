@@ -21,11 +21,9 @@ type Session struct {
 	mu        sync.Mutex
 	parties   []*Party
 	exchanges []*Exchange
-	// either is set if the silence of one party alone counts.
-	either bool
-	hold   bool
-	closed bool
-	fired  bool
+	hold      bool
+	closed    bool
+	fired     bool
 	// answered and since are moments of the engine's clock: of Answered, and of the last completed exchange.
 	answered, since int64
 	// final and heard are the figures when it was closed.
@@ -76,7 +74,6 @@ func (s *Session) Party(o PartyOptions) *Party {
 	defer s.mu.Unlock()
 	p := &Party{s: s, o: o, signalling: o.Signalling.Unmap(), author: sdp.NewAuthor(rand.Uint64())}
 	s.parties = append(s.parties, p)
-	s.either = s.either || o.SilenceEither
 	p.report(s.o.OnDTMF)
 	return p
 }

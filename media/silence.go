@@ -1,5 +1,7 @@
 package media
 
+import "slices"
+
 // deadline is when silence should be looked at next, 0 for never, and who is silent then: nil for everybody. The lock is held.
 func (s *Session) deadline() (at int64, silent *Party) {
 	if s.closed || s.fired || s.answered == 0 || s.o.OnSilence == nil {
@@ -9,7 +11,7 @@ func (s *Session) deadline() (at int64, silent *Party) {
 	if limit := s.limit(s.hold); limit > 0 {
 		at = max(s.lastHeard(), from) + limit
 	}
-	if !s.either {
+	if !slices.ContainsFunc(s.parties, func(p *Party) bool { return p.o.SilenceEither }) {
 		return at, nil
 	}
 	for _, p := range s.parties {

@@ -171,3 +171,15 @@ func TestSilenceAnnounced(t *testing.T) {
 	w.pass(5*patience, w.from(w.a, w.A, 8, 160), report)
 	w.want()
 }
+
+// The party whose profile counts one side alone has left, by a transfer: the others are judged by their own.
+func TestSilenceAfterThePartyThatCountsIsGone(t *testing.T) {
+	w := newWatched(t, true)
+	w.exchange(w.A.sdp(), w.B.sdp())
+	w.s.Answered()
+	c := w.s.Party(PartyOptions{Pools: []string{"p"}, Signalling: w.B.ip})
+	w.answer(w.ours(w.s.Reoffer(w.a, c)), w.B.sdp())
+	w.s.Drop(w.b)
+	w.pass(3*patience, w.from(w.a, w.A, 8, 160))
+	w.want()
+}
