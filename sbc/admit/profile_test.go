@@ -123,7 +123,8 @@ func TestThousandAtOnce(t *testing.T) {
 	}
 }
 
-// TestNumbersLeaveNothingBehind: a count is forgotten with its last call and its last second, so that made-up numbers fill nothing.
+// TestNumbersLeaveNothingBehind: a count is forgotten with its last call and its last second, so that made-up numbers fill
+// nothing.
 func TestNumbersLeaveNothingBehind(t *testing.T) {
 	clock := &clock{}
 	tally := New(Options{Now: clock.now})

@@ -89,9 +89,9 @@ func New(o Options) *Tally {
 	return t
 }
 
-// Take takes a place for one call on a trunk and within all bounds, or says why not; then nothing was counted. A call through the
-// border takes two: one on each trunk. The place is nil after a refusal. The trunk's rate (MaxCallsPerSecond) is of calls that come
-// from it; refused calls count towards no rate.
+// Take takes a place for one call on a trunk and within all bounds, or says why not; then nothing was counted. A call through
+// the border takes two: one on each trunk. The place is nil after a refusal. The trunk's rate (MaxCallsPerSecond) is of calls
+// that come from it; refused calls count towards no rate.
 func (t *Tally) Take(c Claim) (*Place, Verdict) {
 	t.mu.Lock()
 	now := t.sweep()

@@ -279,8 +279,8 @@ func (c *crowd) idle() (heap uint64, goroutines int) {
 // envCalls says how many mixed calls are made; tools/test.sh asks for 100,000 where the race detector is off.
 const envCalls = "SALLYPORT_MIXED_CALLS"
 
-// TestMixedCallsMemory: after thousands of calls of ten kinds, one of which is struck by a fault of ours, memory and goroutines are
-// what they were before.
+// TestMixedCallsMemory: after thousands of calls of ten kinds, one of which is struck by a fault of ours, memory and
+// goroutines are what they were before.
 func TestMixedCallsMemory(t *testing.T) {
 	calls := 4_000
 	if n, err := strconv.Atoi(os.Getenv(envCalls)); err == nil {
@@ -341,8 +341,8 @@ func (c *crowd) nothingLeft(t *testing.T) {
 	}
 }
 
-// TestDay is 24 hours of a border: a call that lasts as long as it may, a call each minute, the looks of the consistency check, and
-// in-dialog questions all along.
+// TestDay is 24 hours of a border: a call that lasts as long as it may, a call each minute, the looks of the consistency
+// check, and in-dialog questions all along.
 func TestDay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(t, func(_ string, r sbc.Resource) {

@@ -80,8 +80,8 @@ func (w *world) newest(method msg.Method) *sent {
 	return nil
 }
 
-// TestPanicAnywhere: whichever step of a call a fault strikes, once or again and again, that call ends and gives back what it held,
-// and another call does not notice.
+// TestPanicAnywhere: whichever step of a call a fault strikes, once or again and again, that call ends and gives back what it
+// held, and another call does not notice.
 func TestPanicAnywhere(t *testing.T) {
 	for _, stubborn := range []bool{false, true} {
 		n := int64(1)

@@ -3,9 +3,9 @@
 //
 // # The idea
 //
-// Each type of event has a ring of its own, so that a flood of one (somebody who guesses at dialogs, digits on a busy day) pushes
-// out its own kind only. Ids are given under the lock that orders the rings: whoever has seen an id has seen, or missed, all below
-// it. What falls out of a ring unread or not is counted; a reader that comes too late is told.
+// Each type of event has a ring of its own, so that a flood of one (somebody who guesses at dialogs, digits on a busy day)
+// pushes out its own kind only. Ids are given under the lock that orders the rings: whoever has seen an id has seen, or
+// missed, all below it. What falls out of a ring unread or not is counted; a reader that comes too late is told.
 //
 // # Limits
 //

@@ -91,7 +91,8 @@ func kindOf(m *msg.Message) string {
 	return kind
 }
 
-// rewrite writes a body anew, with header.HostToken where our host belongs; ok is false where its format is not known or not kept.
+// rewrite writes a body anew, with header.HostToken where our host belongs; ok is false where its format is not known or not
+// kept.
 func rewrite(m *msg.Message, c *cleaner) (kind string, body []byte, ok bool) {
 	if len(m.Body) > maxBody {
 		return "", nil, false

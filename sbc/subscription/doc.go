@@ -1,5 +1,5 @@
-// Package subscription carries SUBSCRIBE, NOTIFY, PUBLISH and MESSAGE outside of calls over the border (RFC 6665, 3903, 3428) as a
-// back-to-back user agent: what is behind one side shows on the other no more than it does in calls.
+// Package subscription carries SUBSCRIBE, NOTIFY, PUBLISH and MESSAGE outside of calls over the border (RFC 6665, 3903, 3428)
+// as a back-to-back user agent: what is behind one side shows on the other no more than it does in calls.
 //
 // # The idea
 //

@@ -188,7 +188,8 @@ func sender(in *msg.Message, f header.Flow) msg.NameAddr {
 		return msg.NameAddr{URI: u}
 	}
 	policy := header.Policy(f.ToTrunk)
-	if n := header.CallerOf(in, f.FromTrunk, f.FromTrust).Number; n != "" && !isAddress(n) && !strings.EqualFold(n, in.From.URI.Host) {
+	n := header.CallerOf(in, f.FromTrunk, f.FromTrust).Number
+	if n != "" && !isAddress(n) && !strings.EqualFold(n, in.From.URI.Host) {
 		u.User = msg.EscapeUser(header.Format(n, policy.Format))
 	}
 	if policy.FromUser != "" {

@@ -32,7 +32,9 @@ type Manager struct {
 // New makes a Manager without subscriptions.
 func New(o Options) *Manager {
 	o = o.withDefaults()
-	return &Manager{o: o, metrics: newMetrics(o.Registerer), states: newStates(o.Max), secret: msg.NewTag(), tags: map[string]*side{}}
+	return &Manager{
+		o: o, metrics: newMetrics(o.Registerer), states: newStates(o.Max), secret: msg.NewTag(), tags: map[string]*side{},
+	}
 }
 
 // Admit decides on a request before a transaction exists for it. ok is false for requests that are not for this package: those of

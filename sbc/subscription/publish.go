@@ -115,7 +115,9 @@ func (e *errand) published(at *route.Attempt, reply, res *msg.Message) {
 		reply.Append("SIP-ETag", msg.NewTag())
 		return
 	}
-	st := &state{ours: msg.NewTag(), theirs: theirs, trunkID: e.trunk.ID, at: *at, until: time.Now().Add(time.Duration(n) * time.Second)}
+	st := &state{
+		ours: msg.NewTag(), theirs: theirs, trunkID: e.trunk.ID, at: *at, until: time.Now().Add(time.Duration(n) * time.Second),
+	}
 	e.m.states.put(st, e.state)
 	reply.Append("SIP-ETag", st.ours)
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
-// subscription is one subscription: the dialog with the subscriber and that with the notifier. All but what is said of side belongs
-// to its queue.
+// subscription is one subscription: the dialog with the subscriber and that with the notifier. All but what is said of side
+// belongs to its queue.
 type subscription struct {
 	m     *Manager
 	snap  *config.Snapshot
@@ -46,8 +46,8 @@ type side struct {
 // heard notes whence the peer's messages come.
 func (s *side) heard(h msg.Hop) { s.peer.Store(&h) }
 
-// grace is how long a subscription outlives its time: a refresh may be late, and the last NOTIFY under way (RFC 6665 4.1.2.3, timer
-// N: 64*T1).
+// grace is how long a subscription outlives its time: a refresh may be late, and the last NOTIFY under way (RFC 6665 4.1.2.3,
+// timer N: 64*T1).
 const grace = 32 * time.Second
 
 // usually is the time of a subscription for which nobody says one, in seconds.
@@ -241,8 +241,8 @@ func (s *subscription) refreshed(tx msg.ServerTx, req, res *msg.Message, asked i
 	s.m.respond(tx, reply)
 }
 
-// refused passes a failure of a refresh back. The dialog is gone after 481 and silence; after anything else the subscription runs on
-// until its time is over (RFC 6665 4.1.2.2).
+// refused passes a failure of a refresh back. The dialog is gone after 481 and silence; after anything else the subscription
+// runs on until its time is over (RFC 6665 4.1.2.2).
 func (s *subscription) refused(tx msg.ServerTx, req *msg.Message, code int, res *msg.Message) {
 	if code == 481 || code == 408 {
 		s.end()
