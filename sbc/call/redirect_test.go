@@ -50,7 +50,8 @@ func TestRedirectFollowed(t *testing.T) {
 		a.learn(in.want(200))
 		a.ack(a.lastInviteNumber, "")
 		w.end(a)
-		if d := w.cdr(); len(d.Attempts) != 6 || d.Attempts[0].Code != 302 || d.Attempts[1].Callee != "49300" || d.Attempts[5].Code != 200 {
+		if d := w.cdr(); len(d.Attempts) != 6 || d.Attempts[0].Code != 302 || d.Attempts[1].Callee != "49300" ||
+			d.Attempts[5].Code != 200 {
 			t.Errorf("attempts %+v", d.Attempts)
 		}
 	})
@@ -97,7 +98,8 @@ func TestRedirectLoops(t *testing.T) {
 	})
 	t.Run("nowhere", func(t *testing.T) {
 		run(t, profiled(follows), func(w *world) {
-			for _, contact := range []string{"", "Contact: *", "Contact: <sip:x.example>", "Contact: <sip:33@x.example>", "Contact: <sip:4900@x>"} {
+			for _, contact := range []string{"", "Contact: *", "Contact: <sip:x.example>", "Contact: <sip:33@x.example>",
+				"Contact: <sip:4900@x>"} {
 				in := w.caller().invite(sdp(callerIP, 4000))
 				w.wire.next(msg.INVITE).reply(302, contact)
 				in.want(480)
@@ -128,8 +130,9 @@ func TestRedirectPassed(t *testing.T) {
 	pass := profiled(func(p *sbc.SignallingProfile) { p.Redirects = sbc.RedirectPass })
 	run(t, pass, func(w *world) {
 		in := w.caller().invite(sdp(callerIP, 4000))
-		w.wire.next(msg.INVITE).reply(302, "Contact: \"Bob\" <sip:49200@pbx.b.example:5070;x=y>;q=0.5;expires=9, <sip:+49300@10.0.0.1>,"+
-			" <sip:4930123@pbx.b.example>, <sip:10.0.0.1@pbx.b.example>", "Reason: Q.850;cause=23")
+		w.wire.next(msg.INVITE).reply(302,
+			"Contact: \"Bob\" <sip:49200@pbx.b.example:5070;x=y>;q=0.5;expires=9, <sip:+49300@10.0.0.1>,"+
+				" <sip:4930123@pbx.b.example>, <sip:10.0.0.1@pbx.b.example>", "Reason: Q.850;cause=23")
 		res := in.want(302)
 		want := []string{"<sip:+49300@" + borderA + ":5060>", "<sip:49200@" + borderA + ":5060>;q=0.5"}
 		if got := res.GetAll("Contact"); !slices.Equal(got, want) {
@@ -156,14 +159,16 @@ func TestRedirectPassed(t *testing.T) {
 // TestResponseMap: a failure counts as another for failover, for the caller and for the record's final code.
 func TestResponseMap(t *testing.T) {
 	mapped := profiled(func(p *sbc.SignallingProfile) {
-		p.ResponseMap = []sbc.ResponseMapping{{From: "486", To: 503}, {From: "404", To: 410, Reason: "Moved on"}, {From: "302", To: 404},
+		p.ResponseMap = []sbc.ResponseMapping{{From: "486", To: 503}, {From: "404", To: 410, Reason: "Moved on"}, {From: "302",
+			To: 404},
 			{From: "4xx", To: 480}, {From: "603", To: 603, Reason: "No thanks"}}
 	})
 	for _, tt := range []struct {
 		code, second, want int
 		reason             string
 	}{
-		{486, 487, 480, "Temporarily Unavailable"}, {404, 0, 410, "Moved on"}, {302, 0, 404, "Not Found"}, {480, 0, 480, "Temporarily Unavailable"},
+		{486, 487, 480, "Temporarily Unavailable"}, {404, 0, 410, "Moved on"}, {302, 0, 404, "Not Found"}, {480, 0, 480,
+			"Temporarily Unavailable"},
 		{603, 0, 603, "No thanks"}, {600, 0, 600, "Busy Everywhere"},
 	} {
 		run(t, mapped, func(w *world) {
@@ -196,7 +201,8 @@ func TestDetoursAreTold(t *testing.T) {
 		{sbc.RetargetDrop, "Diversion", nil, nil},
 		{sbc.RetargetPass, "Diversion",
 			[]string{`"Ann" ` + at("+4940111") + ";reason=no-answer;counter=2;privacy=off"},
-			[]string{at("4930123") + ";reason=user-busy;counter=1;privacy=off", `"Ann" ` + at("+4940111") + ";reason=no-answer;counter=2;privacy=off"}},
+			[]string{at("4930123") + ";reason=user-busy;counter=1;privacy=off",
+				`"Ann" ` + at("+4940111") + ";reason=no-answer;counter=2;privacy=off"}},
 		{sbc.RetargetHistory, "History-Info",
 			[]string{`"Ann" ` + at("+4940111") + ";index=1", "<sip:4930123@" + borderB + ";cause=408>;index=1.1;mp=1"},
 			[]string{`"Ann" ` + at("+4940111") + ";index=1", "<sip:4930123@" + borderB + ";cause=408>;index=1.1;mp=1",

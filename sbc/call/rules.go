@@ -8,8 +8,8 @@ import (
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
-// received applies the header rules of a leg's trunk to a message of its peer, before anything reads its headers. A message that no
-// rule changes is the one given.
+// received applies the header rules of a leg's trunk to a message of its peer, before anything reads its headers. A message that
+// no rule changes is the one given.
 func (c *Call) received(l *leg, m *msg.Message) *msg.Message {
 	if l == nil || l.rules == nil {
 		return m
@@ -17,8 +17,8 @@ func (c *Call) received(l *leg, m *msg.Message) *msg.Message {
 	return l.rules.In(m, c.fields(l, m.Hop.Remote.Addr().String(), m.Hop.Local.Addr().String()))
 }
 
-// ruled applies the header rules of a leg's trunk to a message for its peer, after everything else. A rule writes nothing that the
-// peer must not know of the other side. Values may hold header.HostToken.
+// ruled applies the header rules of a leg's trunk to a message for its peer, after everything else. A rule writes nothing that
+// the peer must not know of the other side. Values may hold header.HostToken.
 func (c *Call) ruled(l *leg, m *msg.Message) *msg.Message {
 	if l == nil || l.rules == nil {
 		return m

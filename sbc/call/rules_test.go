@@ -114,7 +114,8 @@ func TestHeaderRulesTellNothing(t *testing.T) {
 		ruledBy(w, edits(strange, passing("X-1", "X-2")), map[string][]sbc.HeaderRule{
 			"trk_a": {line(sbc.HeaderIn, sbc.HeaderAdd, "X-1", "{source.ip}"), line(sbc.HeaderIn, sbc.HeaderAdd, "X-2", "{from.display}")},
 			"trk_b": {line(sbc.HeaderOut, sbc.HeaderAdd, "X-3", "from {caller}"), line(sbc.HeaderOut, sbc.HeaderAdd, "X-4", callerIP),
-				line(sbc.HeaderOut, sbc.HeaderAdd, "P-Asserted-Identity", "<sip:5@{our.host}>"), line(sbc.HeaderOut, sbc.HeaderAdd, "X-5", borderA),
+				line(sbc.HeaderOut, sbc.HeaderAdd, "P-Asserted-Identity", "<sip:5@{our.host}>"), line(sbc.HeaderOut, sbc.HeaderAdd, "X-5",
+					borderA),
 				line(sbc.HeaderOut, sbc.HeaderAdd, "X-6", "plain")},
 		})
 		in := w.caller().invite(sdp(callerIP, 4000), "Privacy: id")
@@ -145,7 +146,8 @@ func TestExplainShowsRules(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range []string{"\r\nX-In: 4930123\r\n", "\r\nX-Out: 4712 at " + borderB + "\r\n", "\r\nFrom: <sip:acct7@" + borderB + ">",
+		for _, want := range []string{"\r\nX-In: 4930123\r\n", "\r\nX-Out: 4712 at " + borderB + "\r\n",
+			"\r\nFrom: <sip:acct7@" + borderB + ">",
 			"P-Asserted-Identity: <sip:4712@" + borderB + ">"} {
 			if !strings.Contains(e.Message, want) {
 				t.Errorf("no %q in\n%s", want, e.Message)

@@ -10,7 +10,8 @@ import (
 // TestHeaderProfiles: a rule that cannot be compiled is refused where it stands; one that can serves the trunks that name it.
 func TestHeaderProfiles(t *testing.T) {
 	profile := func(id, value string, on bool) *sbc.HeaderProfile {
-		p := &sbc.HeaderProfile{Rules: []sbc.HeaderRule{{Stage: sbc.HeaderOut, Messages: "both", Action: sbc.HeaderAdd, Header: "X-A", Value: value}}}
+		p := &sbc.HeaderProfile{Rules: []sbc.HeaderRule{{Stage: sbc.HeaderOut, Messages: "both", Action: sbc.HeaderAdd,
+			Header: "X-A", Value: value}}}
 		p.ID, p.Name, p.Enabled, p.Revision, p.TenantID = id, id, on, 3, sbc.DefaultTenantID
 		return p
 	}

@@ -228,8 +228,8 @@ func (c *collector) callers() {
 	}
 }
 
-// vouches tells whether the border asserts an identity (RFC 3325 5): the side it comes from is trusted, and said who calls by more
-// than a From; or that side's policy puts From first; or a From of our own hides the number that it held.
+// vouches tells whether the border asserts an identity (RFC 3325 5): the side it comes from is trusted, and said who calls by
+// more than a From; or that side's policy puts From first; or a From of our own hides the number that it held.
 func (c *collector) vouches(who Caller, to sbc.CallerIdentity) bool {
 	if !trusts(c.flow.FromTrust) {
 		return false
@@ -268,8 +268,8 @@ func (c *collector) party(f sbc.IdentityField, who Caller, to sbc.CallerIdentity
 }
 
 // privacy passes the caller's wish to trusted realms: others get neither the wish nor the identity, so that there is nothing to
-// wish for. Where we carry the wish out, what is done is taken off it (RFC 3323 5), and the asserted identity that goes along must
-// not go further (RFC 3325 7).
+// wish for. Where we carry the wish out, what is done is taken off it (RFC 3323 5), and the asserted identity that goes along
+// must not go further (RFC 3325 7).
 func privacy(c *collector, name string) {
 	w := wishes(c.in)
 	switch mode := Policy(c.flow.ToTrunk).Privacy; {

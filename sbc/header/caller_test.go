@@ -37,7 +37,8 @@ func TestCallerPolicy(t *testing.T) {
 		{name: "PAI becomes RPID", b: func(c *sbc.CallerIdentity) { c.Send = fields{sbc.IdentityRPID} },
 			in: []string{pai, "Privacy: id"}, want: []string{"Privacy: id",
 				"Remote-Party-ID: \"Al\" <sip:+4940777@{our-host}>;party=calling;screen=yes;privacy=full"}},
-		{name: "From becomes RPID unscreened", from: sbc.TrustAccess, b: func(c *sbc.CallerIdentity) { c.Send = fields{sbc.IdentityRPID} },
+		{name: "From becomes RPID unscreened", from: sbc.TrustAccess,
+			b:  func(c *sbc.CallerIdentity) { c.Send = fields{sbc.IdentityRPID} },
 			in: []string{pai}, want: []string{
 				"Remote-Party-ID: \"Alice\" <sip:4940555@{our-host}>;party=calling;screen=no;privacy=off"}},
 		{name: "From becomes PPI", from: sbc.TrustAccess, b: func(c *sbc.CallerIdentity) { c.Send = fields{sbc.IdentityPPI} },

@@ -50,12 +50,13 @@ func Plain(number string) string {
 	return number
 }
 
-// touchable are headers that pass by no list but may be changed by rules: they are the border's own on each side, and no machine of
-// the border depends on what was written there after it.
+// touchable are headers that pass by no list but may be changed by rules: they are the border's own on each side, and no machine
+// of the border depends on what was written there after it.
 var touchable = []string{
 	"Accept", "Accept-Contact", "Accept-Encoding", "Accept-Resource-Priority", "Allow", "Allow-Events", "Feature-Caps", "Flow-Timer",
 	"Geolocation-Routing", "In-Reply-To", "P-Associated-Uri", "P-Called-Party-Id", "P-Visited-Network-Id", "Proxy-Require",
-	"Recv-Info", "Refer-Sub", "Referred-By", "Reject-Contact", "Reply-To", "Request-Disposition", "Require", "Supported", "Timestamp",
+	"Recv-Info", "Refer-Sub", "Referred-By", "Reject-Contact", "Reply-To", "Request-Disposition", "Require", "Supported",
+	"Timestamp",
 	"Unsupported", "Warning",
 }
 
@@ -93,7 +94,8 @@ func compileRule(number int, r *sbc.HeaderRule) (*change, []sbc.Fault) {
 		return re
 	}
 	c := &change{
-		number: number, methods: r.Methods, requests: r.Messages != "responses", responses: r.Messages == "responses" || r.Messages == "both",
+		number: number, methods: r.Methods, requests: r.Messages != "responses", responses: r.Messages == "responses" ||
+			r.Messages == "both",
 		action: r.Action, header: r.Header, to: r.To, canonical: msg.Canonical(r.Header), canonicalTo: msg.Canonical(r.To),
 	}
 	for _, x := range [][2]string{{"header", r.Header}, {"to", r.To}} {
@@ -132,8 +134,8 @@ func capitals(name string) string {
 	return string(b)
 }
 
-// In applies the rules for messages as they come. The message itself stays as it is: where a rule changes something, the answer is
-// a copy, which remembers it (msg.Message.Original).
+// In applies the rules for messages as they come. The message itself stays as it is: where a rule changes something, the answer
+// is a copy, which remembers it (msg.Message.Original).
 func (p *Profile) In(m *msg.Message, f Fields) *msg.Message {
 	if p == nil || len(p.in) == 0 {
 		return m
@@ -145,7 +147,8 @@ func (p *Profile) In(m *msg.Message, f Fields) *msg.Message {
 	return out
 }
 
-// Out applies the rules for messages as they go. A line that may does not allow is not written. The message itself stays as it is.
+// Out applies the rules for messages as they go. A line that may does not allow is not written. The message itself stays as it
+// is.
 func (p *Profile) Out(m *msg.Message, f Fields, may func(name, value string) bool) *msg.Message {
 	if p == nil || len(p.out) == 0 {
 		return m

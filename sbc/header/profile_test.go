@@ -22,20 +22,27 @@ func TestRules(t *testing.T) {
 	}{
 		{"add", []sbc.HeaderRule{rule(sbc.HeaderAdd, "X-A", "", "", "2")}, []string{"X-A: 1"}, []string{"X-A: 1", "X-A: 2"}},
 		{"add where there is nothing", []sbc.HeaderRule{rule(sbc.HeaderAdd, "X-A", "", "", "{header.X-None}")}, nil, nil},
-		{"set", []sbc.HeaderRule{rule(sbc.HeaderSet, "x-a", "", "", "2")}, []string{"X-B: 0", "X-A: 1", "X-A: 3"}, []string{"X-B: 0", "x-a: 2"}},
-		{"remove", []sbc.HeaderRule{rule(sbc.HeaderRemove, "x-a", "", "", "")}, []string{"X-A: 1", "X-B: 1", "X-A: 2"}, []string{"X-B: 1"}},
-		{"remove some", []sbc.HeaderRule{rule(sbc.HeaderRemove, "X-A", "", "^1", "")}, []string{"X-A: 10", "X-A: 2"}, []string{"X-A: 2"}},
+		{"set", []sbc.HeaderRule{rule(sbc.HeaderSet, "x-a", "", "", "2")}, []string{"X-B: 0", "X-A: 1", "X-A: 3"},
+			[]string{"X-B: 0", "x-a: 2"}},
+		{"remove", []sbc.HeaderRule{rule(sbc.HeaderRemove, "x-a", "", "", "")}, []string{"X-A: 1", "X-B: 1", "X-A: 2"},
+			[]string{"X-B: 1"}},
+		{"remove some", []sbc.HeaderRule{rule(sbc.HeaderRemove, "X-A", "", "^1", "")}, []string{"X-A: 10", "X-A: 2"},
+			[]string{"X-A: 2"}},
 		{"rename", []sbc.HeaderRule{rule(sbc.HeaderRename, "Subject", "X-S", "", "")}, []string{"s: hi"}, []string{"X-S: hi"}},
 		{"copy", []sbc.HeaderRule{rule(sbc.HeaderCopy, "X-A", "X-B", "", "")}, []string{"X-A: 1", "X-A: 2"},
 			[]string{"X-A: 1", "X-A: 2", "X-B: 1", "X-B: 2"}},
-		{"replace", []sbc.HeaderRule{rule(sbc.HeaderReplace, "X-A", "", `(\d+)-(\d+)`, "$2/${{1}:{from.user}")}, []string{"X-A: a 12-34 b"},
+		{"replace", []sbc.HeaderRule{rule(sbc.HeaderReplace, "X-A", "", `(\d+)-(\d+)`, "$2/${{1}:{from.user}")},
+			[]string{"X-A: a 12-34 b"},
 			[]string{"X-A: a 34/12:4940555 b"}},
-		{"a dollar of a field is one", []sbc.HeaderRule{rule(sbc.HeaderReplace, "X-A", "", `z`, "{header.X-B}")}, []string{"X-A: z", "X-B: $0$1"},
+		{"a dollar of a field is one", []sbc.HeaderRule{rule(sbc.HeaderReplace, "X-A", "", `z`, "{header.X-B}")}, []string{"X-A: z",
+			"X-B: $0$1"},
 			[]string{"X-A: $0$1", "X-B: $0$1"}},
 		{"replaced by nothing", []sbc.HeaderRule{rule(sbc.HeaderReplace, "X-A", "", `.*`, "")}, []string{"X-A: z"}, nil},
-		{"template", []sbc.HeaderRule{rule(sbc.HeaderSet, "X-A", "", "", "{{{from.display}} {request.user} {method}{status} {caller} {var.k}{trunk.id}")},
+		{"template", []sbc.HeaderRule{rule(sbc.HeaderSet, "X-A", "", "",
+			"{{{from.display}} {request.user} {method}{status} {caller} {var.k}{trunk.id}")},
 			nil, []string{"X-A: {Alice} 4930123 INVITE <caller> <var.k><trunk.id>"}},
-		{"each on what the last one left", []sbc.HeaderRule{rule(sbc.HeaderAdd, "X-A", "", "", "1"), rule(sbc.HeaderRename, "X-A", "X-B", "", ""),
+		{"each on what the last one left", []sbc.HeaderRule{rule(sbc.HeaderAdd, "X-A", "", "", "1"), rule(sbc.HeaderRename, "X-A",
+			"X-B", "", ""),
 			rule(sbc.HeaderCopy, "X-B", "X-C", "", "")}, nil, []string{"X-B: 1", "X-C: 1"}},
 		{"conditions", []sbc.HeaderRule{
 			rule(sbc.HeaderAdd, "X-1", "", "", "1", sbc.HeaderCondition{Field: "from.user", Pattern: "^4940"}),
@@ -73,8 +80,9 @@ func TestRuleScope(t *testing.T) {
 	for _, stage := range []sbc.HeaderStage{sbc.HeaderIn, sbc.HeaderOut} {
 		for _, messages := range []string{"requests", "responses", "both"} {
 			for _, methods := range [][]string{nil, {"INVITE"}, {"BYE", "INFO"}} {
-				p.Rules = append(p.Rules, sbc.HeaderRule{Stage: stage, Methods: methods, Messages: messages, Action: sbc.HeaderAdd, Header: "X-A",
-					Value: strings.TrimSpace(string(stage) + " " + messages + " " + strings.Join(methods, ""))})
+				p.Rules = append(p.Rules, sbc.HeaderRule{Stage: stage, Methods: methods, Messages: messages, Action: sbc.HeaderAdd,
+					Header: "X-A",
+					Value:  strings.TrimSpace(string(stage) + " " + messages + " " + strings.Join(methods, ""))})
 			}
 		}
 	}
@@ -127,7 +135,8 @@ func TestRuleFaults(t *testing.T) {
 // TestRulesSmuggleNothing: whatever a rule makes of what it found, the other side learns nothing of the side it came from.
 func TestRulesSmuggleNothing(t *testing.T) {
 	table, flow := world(t, []string{"X-A", "X-B"}, []string{"X-A", "X-B"})
-	for _, value := range []string{"{request.host}", "at {source.ip}", "{header.Contact}", "{header.Via}", "{header.Call-ID}", "{header.User-Agent}",
+	for _, value := range []string{"{request.host}", "at {source.ip}", "{header.Contact}", "{header.Via}", "{header.Call-ID}",
+		"{header.User-Agent}",
 		"{header.Organization}", "{our.host}"} {
 		p, faults := CompileProfile(&sbc.HeaderProfile{Rules: []sbc.HeaderRule{
 			{Stage: sbc.HeaderIn, Action: sbc.HeaderAdd, Header: "X-A", Value: value},
@@ -149,8 +158,10 @@ func TestRulesSmuggleNothing(t *testing.T) {
 		to          sbc.Trust
 		want        bool
 	}{
-		{"X-A", "42", sbc.TrustPeer, true}, {"X-A", "backup.carrier-a.example", sbc.TrustPeer, false}, {"X-A", "192.0.2.5", sbc.TrustPeer, false},
-		{"P-Asserted-Identity", "<sip:1@{our-host}>", sbc.TrustPeer, true}, {"P-Asserted-Identity", "<sip:1@{our-host}>", sbc.TrustAccess, false},
+		{"X-A", "42", sbc.TrustPeer, true}, {"X-A", "backup.carrier-a.example", sbc.TrustPeer, false}, {"X-A", "192.0.2.5",
+			sbc.TrustPeer, false},
+		{"P-Asserted-Identity", "<sip:1@{our-host}>", sbc.TrustPeer, true}, {"P-Asserted-Identity", "<sip:1@{our-host}>",
+			sbc.TrustAccess, false},
 		{"p-asserted-identity", "<sip:1@{our-host}>", "", false}, {"X-A", "a tagged word", sbc.TrustPeer, false},
 	} {
 		flow.ToTrust, flow.Also = tt.to, []string{"tagged"}

@@ -128,7 +128,8 @@ func (c *collector) diversion(ds []Detour) {
 		if d.Private {
 			private = "full"
 		}
-		c.addMany(hdrDiversion, c.addr(d, "")+";reason="+reasonOf(d.Cause)+";counter="+strconv.Itoa(max(1, d.Times))+";privacy="+private)
+		c.addMany(hdrDiversion, c.addr(d, "")+";reason="+reasonOf(d.Cause)+";counter="+strconv.Itoa(max(1,
+			d.Times))+";privacy="+private)
 	}
 }
 

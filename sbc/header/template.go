@@ -42,7 +42,8 @@ func parseTemplate(s string) (template, error) {
 			return nil, fmt.Errorf("the brace before %q is not closed; write \"{{\" for a brace", s)
 		}
 		if !knownField(name) {
-			return nil, fmt.Errorf("there is no field %q; there are %s, header.NAME and var.NAME", name, strings.Join(sbc.HeaderFields(), ", "))
+			return nil, fmt.Errorf("there is no field %q; there are %s, header.NAME and var.NAME", name,
+				strings.Join(sbc.HeaderFields(), ", "))
 		}
 		flush()
 		t, s = append(t, piece{name: name}), rest
@@ -58,8 +59,8 @@ func knownField(name string) bool {
 	return slices.Contains(sbc.HeaderFields(), name) || otherField.MatchString(name)
 }
 
-// fill writes the value. In an expansion (what a regular expression puts in place of what it found) a dollar of a field stands for
-// itself.
+// fill writes the value. In an expansion (what a regular expression puts in place of what it found) a dollar of a field stands
+// for itself.
 func (t template) fill(w *work, expansion bool) string {
 	var b strings.Builder
 	for _, p := range t {

@@ -15,8 +15,9 @@ type Trial struct {
 }
 
 // Test applies the rules of one stage to a message, as on live ones but for what depends on the other side of a call: lines that
-// would show something of it are not written there. Lines of the message may end in LF. Fields are those that the message does not
-// hold itself, by name (see Fields). The error is an *sbc.Error; its pointers begin with "#/profile", "#/message", "#/stage".
+// would show something of it are not written there. Lines of the message may end in LF. Fields are those that the message does
+// not hold itself, by name (see Fields). The error is an *sbc.Error; its pointers begin with "#/profile", "#/message",
+// "#/stage".
 func Test(p *sbc.HeaderProfile, stage sbc.HeaderStage, message string, fields map[string]string) (Trial, error) {
 	faults := p.Validate()
 	compiled, more := CompileProfile(p)
