@@ -318,8 +318,8 @@ func TestOfferlessCall(t *testing.T) {
 	s.b.quiet()
 }
 
-// TestEarlyUpdate is RFC 3311 5.1 and 5.2 with RFC 6337 2.2: an offer needs the INVITE's to be answered, and without 100rel, which
-// the border does not do, that is only in the 2xx. Until then the caller's gets 500 (its own offer is open), the callee's 491 (ours is).
+// TestEarlyUpdate is RFC 3311 5.1 and 5.2 with RFC 6337 2.2: an offer needs the INVITE's to be answered, and to a caller
+// without 100rel that is only in the 2xx. Until then the caller's gets 500 (its own offer is open), the callee's 491 (ours is).
 // An UPDATE without offer passes.
 func TestEarlyUpdate(t *testing.T) {
 	t.Parallel()

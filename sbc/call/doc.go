@@ -29,6 +29,12 @@
 //
 // # Limits
 //
+// Provisional responses are reliable (RFC 3262) on each leg by its mode; to the caller one after the other, each repeated until its
+// PRACK, and a 200 waits for the PRACK of the answer that it confirms. The answer of another fork or attempt that is not the same
+// reaches such a caller in another dialog (RFC 3261 12.1), because the first one cannot be taken back. An offer that comes in a
+// PRACK goes on in a PRACK or as UPDATE, or gets 488. Callees are offered 100rel for an INVITE without an offer only if the caller
+// has it, because only a PRACK can bring the answer.
+//
 // An UPDATE with an offer passes in an early dialog only where the INVITE's offer was answered reliably (RFC 3311 5.1, RFC 6337
 // 2.2). Else the caller's gets 500 with Retry-After, the callee's 491 (RFC 3311 5.2); without an offer both pass.
 //

@@ -329,3 +329,30 @@ func TestLateOfferReliable(t *testing.T) {
 		})
 	})
 }
+
+// TestReliableTarget: the target of a transfer may send reliably like any callee, and its 200 may leave out what it said before.
+func TestReliableTarget(t *testing.T) {
+	run(t, bothCall, func(w *world) {
+		a, b, _, _ := w.talk()
+		b.send(msg.REFER, "", "Refer-To: <sip:49222@anywhere.example>").want(202)
+		w.notified("100", "active;expires=")
+		target := w.wire.next(msg.INVITE)
+		if !asks(target.req, "Supported", "100rel") {
+			t.Errorf("%s", target.req.AppendTo(nil))
+		}
+		target.reliably(40, 183, sdp("198.51.100.30", 7000))
+		p := w.wire.next(msg.PRACK)
+		if p.req.Get("RAck") != "40 1 INVITE" || p.req.To.Tag() != target.tag {
+			t.Errorf("%s", p.req.AppendTo(nil))
+		}
+		p.reply(200)
+		w.notified("183", "active")
+		target.reply(200)
+		re := w.wire.next(msg.INVITE)
+		wantPort(t, re.req, 7000)
+		re.reply(200, sdp(callerIP, 4000))
+		w.notified("200", "terminated;reason=noresource")
+		w.wire.next(msg.BYE).reply(200)
+		w.end(a)
+	})
+}

@@ -209,8 +209,11 @@ func (c *Call) pracked(l *leg, tx msg.ServerTx, req *msg.Message) {
 		c.send(tx, c.reply(l, req, 415, msg.Header{Name: "Accept", Value: accepted}))
 		return
 	}
-	if e.leg != c.b { // that attempt is over
-		e.fork, e.offer, body = nil, nil, nil
+	if e.leg != c.b { // that attempt is over, and nobody waits for the answer to its offer
+		if e.offer != nil {
+			body = nil
+		}
+		e.fork, e.offer = nil, nil
 	}
 	if e.offer != nil { // RFC 3262 5: the offer was in the response, the answer is here
 		if body, ok = c.earlyAnswer(e, body); !ok {
