@@ -148,6 +148,10 @@ func TestCallsAreControlledByTheAPI(t *testing.T) {
 		s.over(caller, callee, number)
 	})
 
+	s.run(t, "a side is connected with somebody else", func(t *testing.T) { s.transfers(t) })
+
+	s.run(t, "one number is called, then another", func(t *testing.T) { s.originates(t) })
+
 	s.run(t, "hung up by filter", func(t *testing.T) {
 		caller, callee, number := s.talk()
 		var hung struct {
@@ -206,6 +210,55 @@ func (s *stage) holds(t *testing.T) {
 		}
 	}
 	s.over(caller, callee, number)
+}
+
+// takes answers a call that comes in at the east.
+func (s *stage) takes() *line {
+	l := s.east.ring()
+	l.say(l.invite, 200, "", s.east.sdp())
+	l.hear(msg.ACK)
+	return l
+}
+
+// renewed answers a re-INVITE of the border.
+func (s *stage) renewed(l *line) {
+	offer := l.hear(msg.INVITE)
+	l.say(offer, 200, "", s.east.sdp())
+	l.hear(msg.ACK)
+}
+
+// transfers lets the caller go and connects the callee with a number that the caller's plan knows.
+func (s *stage) transfers(t *testing.T) {
+	caller, callee, number := s.talk()
+	id := s.running().ID
+	s.b.do("POST", "/calls/"+id+"/transfer", rest.Object{"keep": "callee", "target": s.number()}, nil)
+	target := s.takes()
+	s.renewed(callee)
+	caller.say(caller.hear(msg.BYE), 200, "", "")
+	s.over(callee, target, number)
+	var events rest.Page[sbc.Event]
+	s.b.do("GET", "/events?type=call.transfer&call_id="+id, nil, &events)
+	if n := len(events.Items); n == 0 || events.Items[n-1].Data["stage"] != "completed" {
+		t.Errorf("%+v", events.Items)
+	}
+}
+
+// originates connects two numbers of the east in the name of the west's trunk.
+func (s *stage) originates(t *testing.T) {
+	from, to := s.number(), s.number()
+	var made sbc.CallInfo
+	s.b.do("POST", "/calls", rest.Object{"trunk_id": s.w.westTrunk, "from": from, "to": to, "variables": rest.Object{"account": "1"}}, &made)
+	first := s.takes()
+	second := s.takes()
+	s.renewed(first)
+	s.settle()
+	if now := s.running(); now.ID != made.ID || now.State != sbc.CallConfirmed {
+		t.Errorf("%+v", now)
+	}
+	first.hangup(second)
+	if r := s.record(to); r.CallID != made.ID || r.Variables["account"] != "1" || r.Disposition != sbc.DispositionAnswered {
+		t.Errorf("%+v", r)
+	}
 }
 
 // TestHeaderExampleOfTheSpecification: the rules of the example do to its message what the example says.
