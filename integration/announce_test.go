@@ -16,7 +16,9 @@ const playedTone = 400
 // phones are two phones with a border between them; the one in the east does with calls what incoming says.
 func phones(t *testing.T, w wiring, incoming func(c *phone.Call)) (alice *phone.Phone) {
 	t.Helper()
-	bob, err := phone.New(phone.Options{Address: w.eastPeer, Port: 5060, Name: "bob", UserAgent: "b", Tone: 1000, Incoming: incoming})
+	bob, err := phone.New(phone.Options{
+		Address: w.eastPeer, Port: 5060, Name: "bob", UserAgent: "b", Tone: 1000, Incoming: incoming,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +31,8 @@ func phones(t *testing.T, w wiring, incoming func(c *phone.Call)) (alice *phone.
 	return alice
 }
 
-// TestAnnouncementBeforeAFailure: a caller hears by early media why it cannot be connected, and then the code; that costs nothing.
+// TestAnnouncementBeforeAFailure: a caller hears by early media why it cannot be connected, and then the code; that costs
+// nothing.
 func TestAnnouncementBeforeAFailure(t *testing.T) {
 	t.Parallel()
 	b := startBorder(t, app.Options{})
@@ -58,8 +61,8 @@ func TestAnnouncementBeforeAFailure(t *testing.T) {
 	b.quiet()
 }
 
-// TestMusicOnHold: the side on hold hears the music of its profile, and the other side again when it is taken back. An announcement by
-// the API is heard in place of the other side until it is over.
+// TestMusicOnHold: the side on hold hears the music of its profile, and the other side again when it is taken back. An
+// announcement by the API is heard in place of the other side until it is over.
 func TestMusicOnHold(t *testing.T) {
 	t.Parallel()
 	b := startBorder(t, app.Options{})
@@ -77,7 +80,9 @@ func TestMusicOnHold(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitTone(t, c, 1000)
-	page, err := rest.Until(ctx, b.Client, "/v1/calls?state=confirmed", func(p rest.Page[sbc.CallInfo]) bool { return len(p.Items) == 1 })
+	page, err := rest.Until(ctx, b.Client, "/v1/calls?state=confirmed", func(p rest.Page[sbc.CallInfo]) bool {
+		return len(p.Items) == 1
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

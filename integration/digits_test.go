@@ -73,7 +73,8 @@ func (k *keypad) press(to netip.AddrPort, pt, code byte) {
 	start := uint32(k.seq+1) * 160
 	for n := 1; n <= 7; n++ {
 		k.seq++
-		b := []byte{0x80, pt, byte(k.seq >> 8), byte(k.seq), 0, 0, 0, 0, 1, 2, 3, 4, code, 10, byte(160 * min(n, 5) >> 8), byte(160 * min(n, 5) & 0xff)}
+		b := []byte{0x80, pt, byte(k.seq >> 8), byte(k.seq), 0, 0, 0, 0, 1, 2, 3, 4, code, 10, 0, 0}
+		binary.BigEndian.PutUint16(b[14:], uint16(160*min(n, 5)))
 		binary.BigEndian.PutUint32(b[4:], start)
 		if n >= 5 {
 			b[13] |= 0x80

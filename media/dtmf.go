@@ -22,8 +22,8 @@ func (p *Party) report(to func(from *Party, digit byte, d time.Duration)) {
 	}
 }
 
-// ListenDTMF says who hears the digits of all parties, those to come too, as SessionOptions.OnDTMF does. Parties that are connected
-// already are listened to from their next round on.
+// ListenDTMF says who hears the digits of all parties, those to come too, as SessionOptions.OnDTMF does. Parties that are
+// connected already are listened to from their next round on.
 func (s *Session) ListenDTMF(to func(from *Party, digit byte, d time.Duration)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

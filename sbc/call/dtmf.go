@@ -194,16 +194,16 @@ func (c *Call) nextDigit() {
 	c.digits = nil
 }
 
-// digitTaken is the final answer to a digit by INFO. Devices that do not want it are left in peace, those that have lost the dialog
-// are not there (RFC 5057 5.1).
+// digitTaken is the final answer to a digit by INFO. Devices that do not want it are left in peace, those that have lost
+// the dialog are not there (RFC 5057 5.1).
 func (c *Call) digitTaken(r *request, status int) {
 	if status == 481 {
 		c.lost(r.leg)
 	}
 }
 
-// SendDTMF sends digits to a side, as its media profile says; it returns when they have begun. Errors: CodeNotFound, CodeInvalid,
-// CodeConflict if the side cannot be told digits.
+// SendDTMF sends digits to a side, as its media profile says; it returns when they have begun. Errors: CodeNotFound,
+// CodeInvalid, CodeConflict if the side cannot be told digits.
 func (m *Manager) SendDTMF(_ context.Context, id string, o sbc.DTMFOrder) error {
 	c := m.calls.call(id)
 	if c == nil {

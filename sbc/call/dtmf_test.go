@@ -43,7 +43,8 @@ func (w *world) press(l *leg, digit byte, d time.Duration) {
 	synctest.Wait()
 }
 
-// TestInfoBecomesPackets: the callee's trunk is told digits by RFC 4733, whatever the caller sends; the event says so in full.
+// TestInfoBecomesPackets: the callee's trunk is told digits by RFC 4733, whatever the caller sends; the event says so in
+// full.
 func TestInfoBecomesPackets(t *testing.T) {
 	run(t, mediaProfiled(func(p *sbc.MediaProfile) {
 		p.DTMF, p.DTMFEvents = sbc.DTMFRFC4733, sbc.DiscloseFull
@@ -75,8 +76,8 @@ func TestInfoBecomesPackets(t *testing.T) {
 	})
 }
 
-// TestPacketsBecomeInfo: the callee's trunk is told digits by INFO, one after the other; its own INFO become packets to a caller whose
-// trunk does not take INFO. Its events are masked.
+// TestPacketsBecomeInfo: the callee's trunk is told digits by INFO, one after the other; its own INFO become packets to a
+// caller whose trunk does not take INFO. Its events are masked.
 func TestPacketsBecomeInfo(t *testing.T) {
 	profile := mediaProfiled(func(p *sbc.MediaProfile) { p.DTMF, p.DTMFEvents = sbc.DTMFInfo, sbc.DiscloseMasked }, "trk_b")
 	run(t, func(id string, r sbc.Resource) {

@@ -46,8 +46,8 @@ type playing struct {
 	hold bool
 }
 
-// Play plays an announcement to one or both sides of a call; another one that plays there is ended. It returns when it has begun.
-// Errors: CodeNotFound, CodeInvalid, CodeConflict for an announcement without audio or a side that cannot hear it.
+// Play plays an announcement to one or both sides of a call; another one that plays there is ended. It returns when it has
+// begun. Errors: CodeNotFound, CodeInvalid, CodeConflict for an announcement without audio or a side that cannot hear it.
 func (m *Manager) Play(_ context.Context, id string, o sbc.PlayOrder) error {
 	c := m.calls.call(id)
 	if c == nil {
@@ -166,8 +166,8 @@ func (c *Call) stopPlaying(l *leg) {
 	}
 }
 
-// heldMedia begins or ends what a leg hears on hold. Whoever holds says what that is: the other side's profile, or the leg's own if
-// the API holds it.
+// heldMedia begins or ends what a leg hears on hold. Whoever holds says what that is: the other side's profile, or the
+// leg's own if the API holds it.
 func (c *Call) heldMedia(l *leg) {
 	if !l.held && !l.playing.hold {
 		return
