@@ -37,6 +37,14 @@ func TestIntruders(t *testing.T) {
 			if policy == sbc.SourceStrict {
 				s.intrude(t, "another port of the peer's host", newPeer(t, "east", netip.AddrPortFrom(s.w.eastPeer, 5099), s.east.border, false), rings)
 			}
+			var told rest.Page[sbc.Event]
+			if err := s.b.Get(t.Context(), "/v1/events?type=security.dialog", &told); err != nil {
+				t.Fatal(err)
+			}
+			if e := told.Items; len(e) < 18 || e[0].Data["reason"] != "source" || e[0].Data["method"] != "BYE" || e[0].CallID == "" ||
+				e[0].Data["source"] != stranger.addr.String() {
+				t.Errorf("the API shows %d events: %+v", len(e), e)
+			}
 			rings.answer(rings.request("OPTIONS", ""), 200) // the peer itself is believed as ever
 			wantEnd(t, s.over(call, rings, number), sbc.EndCallerBye, sbc.SideCaller, 200)
 			s.b.quiet()

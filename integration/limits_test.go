@@ -249,4 +249,17 @@ func TestLimitProfile(t *testing.T) {
 	if used := s.portsInUse(); used != 10+10 {
 		t.Errorf("%d pairs of ports are in use for 10 calls", used)
 	}
+	var profiles rest.Page[struct {
+		ID string `json:"id"`
+	}]
+	if err := s.b.Get(t.Context(), "/v1/limit-profiles", &profiles); err != nil {
+		t.Fatal(err)
+	}
+	var usage rest.Page[sbc.LimitUsage]
+	if err := s.b.Get(t.Context(), "/v1/limit-profiles/"+profiles.Items[0].ID+"/usage", &usage); err != nil {
+		t.Fatal(err)
+	}
+	if len(usage.Items) != 1 || usage.Items[0].Key != sbc.DefaultTenantID || usage.Items[0].CallsIn != 10 || usage.Items[0].CallsOut != 10 {
+		t.Errorf("the API shows %+v", usage.Items)
+	}
 }
