@@ -17,20 +17,20 @@ func (s *stage) order(t *testing.T, method, path string, body any) chan error {
 	return done
 }
 
-// TestHoldByAPI: each side is put on hold and taken back by orders of the API, with devices that answer as they should; nothing is
-// told to the other side, and both are heard of as events.
+// TestHoldByAPI: each side is put on hold and taken back by orders of the API, with devices that answer as they should; nothing
+// is told to the other side, and both are heard of as events.
 func TestHoldByAPI(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, wish{})
 	call, rings, number := s.talk()
 	for side, l := range map[sbc.Side]*line{sbc.SideCaller: call, sbc.SideCallee: rings} {
-		for _, step := range []struct{ path, offer, answer string }{{"/hold", "inactive", "inactive"}, {"/resume", "sendrecv", "sendrecv"}} {
+		for _, step := range []struct{ path, direction string }{{"/hold", "inactive"}, {"/resume", "sendrecv"}} {
 			done := s.order(t, http.MethodPost, step.path, rest.Object{"side": side})
 			re := l.hear(msg.INVITE)
-			if d := readSDP(t, re.Body); len(d.media) != 1 || d.media[0].direction != step.offer {
+			if d := readSDP(t, re.Body); len(d.media) != 1 || d.media[0].direction != step.direction {
 				t.Errorf("%s of the %s offers %+v", step.path, side, d.media)
 			}
-			l.say(re, 200, "", l.p.sdp("a="+step.answer+"\r\n"))
+			l.say(re, 200, "", l.p.sdp("a="+step.direction+"\r\n"))
 			l.hear(msg.ACK)
 			if err := <-done; err != nil {
 				t.Fatal(err)
@@ -43,7 +43,8 @@ func TestHoldByAPI(t *testing.T) {
 	s.settle()
 	call.p.nothing("a re-INVITE", call.ofCall(msg.INVITE))
 	rings.p.nothing("a re-INVITE", rings.ofCall(msg.INVITE))
-	if err := <-s.order(t, http.MethodPatch, "", rest.Object{"max_duration_s": 77, "variables": rest.Object{"customer": "17"}}); err != nil {
+	change := rest.Object{"max_duration_s": 77, "variables": rest.Object{"customer": "17"}}
+	if err := <-s.order(t, http.MethodPatch, "", change); err != nil {
 		t.Fatal(err)
 	}
 	if i := s.running(); i.MaxDurationS != 77 || i.EndsAt == nil || i.Variables["customer"] != "17" {

@@ -15,8 +15,8 @@ func signalled(id string) wish {
 	return wish{westTrunk: rest.Object{"signalling_profile_id": id}, eastTrunk: rest.Object{"signalling_profile_id": id}}
 }
 
-// TestSIPpSessionTimers lets SIPp ask for a timer that is too short, then for a good one, and refresh it by UPDATE; the callee's SIPp
-// wants a longer one than it is asked for.
+// TestSIPpSessionTimers lets SIPp ask for a timer that is too short, then for a good one, and refresh it by UPDATE; the
+// callee's SIPp wants a longer one than it is asked for.
 func TestSIPpSessionTimers(t *testing.T) {
 	needs(t, "sipp")
 	for _, transport := range []struct{ ours, sipp string }{{"udp", "u1"}, {"tcp", "t1"}} {
@@ -45,8 +45,8 @@ func TestSIPpSessionTimers(t *testing.T) {
 	}
 }
 
-// TestPeerDead: a device that answers nothing any more is found by the border's OPTIONS; the other one is told, and neither hears of
-// the other one's timer.
+// TestPeerDead: a device that answers nothing any more is found by the border's OPTIONS; the other one is told, and neither
+// hears of the other one's timer.
 func TestPeerDead(t *testing.T) {
 	t.Parallel()
 	s := stageWith(t, "/signalling-profiles", rest.Object{"ping_interval_s": 1, "ping_misses": 2}, signalled)

@@ -15,8 +15,8 @@ const (
 	answerNo
 )
 
-// hears notes what a message of the leg's peer says about its methods: its Allow header, or that it sent an UPDATE itself. Allow
-// holds for the whole dialog (RFC 3311 4); a message without one changes nothing.
+// hears notes what a message of the leg's peer says about its methods: its Allow header, or that it sent an UPDATE itself.
+// Allow holds for the whole dialog (RFC 3311 4); a message without one changes nothing.
 func (l *leg) hears(m *msg.Message) {
 	if m.Method == msg.UPDATE && m.Status == 0 {
 		l.updates = answerYes

@@ -12,7 +12,8 @@ import (
 
 func pointer[T any](v T) *T { return &v }
 
-// TestChangeDuration: a longer and a shorter duration in a running call, one that is over already, and one said before the answer.
+// TestChangeDuration: a longer and a shorter duration in a running call, one that is over already, and one said before the
+// answer.
 func TestChangeDuration(t *testing.T) {
 	run(t, nil, func(w *world) {
 		w.talk()

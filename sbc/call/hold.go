@@ -13,9 +13,9 @@ import (
 // errUnchanged says that a change of ours is not needed any more.
 var errUnchanged = errors.New("call: nothing to change")
 
-// Hold puts a side on hold with a re-INVITE, or takes it back, and returns when the side has agreed. The other side is told nothing.
-// Errors: CodeNotFound, CodeInvalid for a side that is none, CodeConflict if the call is not up, the other side has put this one on
-// hold, or the side refuses; the context's.
+// Hold puts a side on hold with a re-INVITE, or takes it back, and returns when the side has agreed. The other side is told
+// nothing. Errors: CodeNotFound, CodeInvalid for a side that is none, CodeConflict if the call is not up, the other side has
+// put this one on hold, or the side refuses; the context's.
 func (m *Manager) Hold(ctx context.Context, id string, o sbc.HoldOrder) error {
 	c := m.calls.call(id)
 	if c == nil {
@@ -88,8 +88,8 @@ func (c *Call) turn(l *leg, done func(error)) {
 	}})
 }
 
-// unturn tells the other side of one that is taken back to speak again, if it was told meanwhile that this one only listens: by a
-// re-INVITE of the side on hold.
+// unturn tells the other side of one that is taken back to speak again, if it was told meanwhile that this one only listens: by
+// a re-INVITE of the side on hold.
 func (c *Call) unturn(l *leg) {
 	c.propose(&proposal{leg: l, method: msg.INVITE, offer: func() (Exchange, error) {
 		x, err := c.session.Renew(l.party, media.SendRecv)

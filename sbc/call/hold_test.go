@@ -31,8 +31,8 @@ func (w *world) hold(side sbc.Side, held bool) chan error {
 	return done
 }
 
-// TestHoldByAPI: a side is told by a re-INVITE that says inactive, the other one nothing; a change of the other side does not take
-// it back.
+// TestHoldByAPI: a side is told by a re-INVITE that says inactive, the other one nothing; a change of the other side does not
+// take it back.
 func TestHoldByAPI(t *testing.T) {
 	run(t, nil, func(w *world) {
 		a, b, _, _ := w.talk()

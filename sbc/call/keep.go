@@ -75,8 +75,8 @@ func (c *Call) pingEvery(l *leg) time.Duration {
 	return time.Duration(c.snap.Signalling(l.trunk).PingIntervalS) * time.Second
 }
 
-// ask asks a leg's peer with OPTIONS whether it is there (RFC 3261 11, RFC 5057 5). Any answer will do but those that say that the
-// dialog is not. Questions are left out of the ladder while all is well: there may be hundreds, and its room is bounded.
+// ask asks a leg's peer with OPTIONS whether it is there (RFC 3261 11, RFC 5057 5). Any answer will do but those that say that
+// the dialog is not. Questions are left out of the ladder while all is well: there may be hundreds, and its room is bounded.
 func (c *Call) ask(l *leg) {
 	every := c.pingEvery(l)
 	l.ping.next = now().Add(every)

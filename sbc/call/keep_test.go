@@ -13,7 +13,8 @@ func pinged() func(string, sbc.Resource) {
 	return signalling(func(p *sbc.SignallingProfile) { p.PingIntervalS, p.PingMisses = 30, 2 })
 }
 
-// TestPing: both peers of an answered call are asked; one that does not answer twice in a row, or does not know the call, ends it.
+// TestPing: both peers of an answered call are asked; one that does not answer twice in a row, or does not know the call, ends
+// it.
 func TestPing(t *testing.T) {
 	for name, deaf := range map[string]func(*sent){
 		"silence": func(s *sent) { s.failed(msg.ErrTimeout) }, "unreachable": func(s *sent) { s.failed(msg.ErrTransport) },

@@ -71,7 +71,8 @@ func (p *proposal) finish(err error) {
 	}
 }
 
-// settled tells whether a leg's dialog is there on both sides, with its INVITE acknowledged: only then is a change of ours allowed.
+// settled tells whether a leg's dialog is there on both sides, with its INVITE acknowledged: only then is a change of ours
+// allowed.
 func (c *Call) settled(l *leg) bool {
 	switch l {
 	case c.a:
@@ -82,8 +83,8 @@ func (c *Call) settled(l *leg) bool {
 	return false
 }
 
-// advance sends the first change of ours whose turn it is. While a peer's own change waits after a 491 there is none: both peers
-// have a request of theirs under way and would refuse ours (RFC 3261 14.2).
+// advance sends the first change of ours whose turn it is. While a peer's own change waits after a 491 there is none: both
+// peers have a request of theirs under way and would refuse ours (RFC 3261 14.2).
 func (c *Call) advance() {
 	for c.up == nil && c.parked == nil && c.advanceOne() {
 	}

@@ -106,8 +106,8 @@ func TestProposeEarly(t *testing.T) {
 	})
 }
 
-// TestProposeGlare: ours met the peer's own. The peer's gets 491, ours is tried again after the delay of RFC 3261 14.1; the peer's
-// retry in between passes.
+// TestProposeGlare: ours met the peer's own. The peer's gets 491, ours is tried again after the delay of RFC 3261 14.1; the
+// peer's retry in between passes.
 func TestProposeGlare(t *testing.T) {
 	run(t, nil, func(w *world) {
 		a, b, _, _ := w.talk()

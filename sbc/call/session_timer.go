@@ -143,8 +143,8 @@ func (c *Call) askTimer(l *leg, req *msg.Message) {
 	}
 }
 
-// timerAgreed reads the 2xx to such a request (RFC 4028 7.2). A peer that knows nothing of timers has its session kept by us alone
-// where we asked for a timer: a refresh that nobody answers tells that it is gone.
+// timerAgreed reads the 2xx to such a request (RFC 4028 7.2). A peer that knows nothing of timers has its session kept by us
+// alone where we asked for a timer: a refresh that nobody answers tells that it is gone.
 func (c *Call) timerAgreed(l *leg, req, res *msg.Message) {
 	p, t := c.snap.Signalling(l.trunk), &l.timer
 	if p.SessionTimer == sbc.SessionTimerOff {
@@ -242,8 +242,8 @@ func (c *Call) small(l *leg, tx msg.ServerTx, req *msg.Message) bool {
 	return bad
 }
 
-// refreshed is an UPDATE without a body that is between its sender and us: it speaks of the session timer, or the other side does
-// not take UPDATE. It gives false for one to be carried on.
+// refreshed is an UPDATE without a body that is between its sender and us: it speaks of the session timer, or the other side
+// does not take UPDATE. It gives false for one to be carried on.
 func (c *Call) refreshed(l *leg, tx msg.ServerTx, req *msg.Message) bool {
 	to := c.other(l)
 	if c.small(l, tx, req) {

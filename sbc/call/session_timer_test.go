@@ -48,8 +48,8 @@ func wantHeader(t *testing.T, m *msg.Message, name, want string) {
 	}
 }
 
-// TestTimerRefreshedByUs: SE 90 is refreshed at 45 s, by UPDATE where the peer allows it, else by a re-INVITE that says the same
-// again. Nothing of it is told to the other side.
+// TestTimerRefreshedByUs: SE 90 is refreshed at 45 s, by UPDATE where the peer allows it, else by a re-INVITE that says the
+// same again. Nothing of it is told to the other side.
 func TestTimerRefreshedByUs(t *testing.T) {
 	for _, method := range []msg.Method{msg.UPDATE, msg.INVITE} {
 		t.Run(string(method), func(t *testing.T) {
@@ -100,10 +100,12 @@ func TestTimerPeerDead(t *testing.T) {
 		time.Sleep(time.Millisecond)
 		w.wire.next(msg.BYE).failed(msg.ErrTimeout)
 		w.wire.next(msg.BYE).reply(200)
-		if d := w.cdr(); d.EndReason != sbc.EndSessionTimer || d.ReleasedBy != sbc.SideSBC || d.DurationMS != 60_000 || d.BillableMS != 0 {
+		d := w.cdr()
+		if d.EndReason != sbc.EndSessionTimer || d.ReleasedBy != sbc.SideSBC || d.DurationMS != 60_000 || d.BillableMS != 0 {
 			t.Errorf("%+v", d)
 		}
-		if e := w.events.of(sbc.EventCallDead); len(e) != 1 || e[0].Data["detector"] != "session_timer" || e[0].Data["side"] != "caller" {
+		e := w.events.of(sbc.EventCallDead)
+		if len(e) != 1 || e[0].Data["detector"] != "session_timer" || e[0].Data["side"] != "caller" {
 			t.Errorf("events %+v", e)
 		}
 	})
@@ -146,8 +148,8 @@ func TestTimerRefreshRefused(t *testing.T) {
 	})
 }
 
-// TestTimerRefreshedByPeer: the peer refreshes, by re-INVITE, by UPDATE with and without a body; when it stops, the call ends 30 s
-// ahead of the time.
+// TestTimerRefreshedByPeer: the peer refreshes, by re-INVITE, by UPDATE with and without a body; when it stops, the call ends
+// 30 s ahead of the time.
 func TestTimerRefreshedByPeer(t *testing.T) {
 	run(t, nil, func(w *world) {
 		a, _, ok, _ := w.timed([]string{supported, allows, "Session-Expires: 90;refresher=uac"}, nil)
@@ -257,8 +259,9 @@ func TestTimer422(t *testing.T) {
 		wantHeader(t, out.req, "Session-Expires", "900")
 		wantHeader(t, out.req, "Min-SE", "900")
 		wantHeader(t, out.req, "Supported", "timer, 100rel")
-		if out.req.CallID != first.req.CallID || out.req.From.Tag() != first.req.From.Tag() || out.req.CSeq.Seq != first.req.CSeq.Seq+1 ||
-			len(out.req.GetAll("Via")) != 1 || len(out.req.Body) == 0 || out.req.From.URI.Host != first.req.From.URI.Host {
+		if out.req.CallID != first.req.CallID || out.req.From.Tag() != first.req.From.Tag() ||
+			out.req.CSeq.Seq != first.req.CSeq.Seq+1 || len(out.req.GetAll("Via")) != 1 ||
+			len(out.req.Body) == 0 || out.req.From.URI.Host != first.req.From.URI.Host {
 			t.Fatalf("%s", out.req.AppendTo(nil))
 		}
 		out.reply(180)
@@ -317,8 +320,8 @@ func TestTimerOff(t *testing.T) {
 	})
 }
 
-// TestUpdateNotTaken: an UPDATE with an offer goes on as a re-INVITE to a peer that takes none, one without is answered by us (pitfall,
-// jambonz-feature-server #1122).
+// TestUpdateNotTaken: an UPDATE with an offer goes on as a re-INVITE to a peer that takes none, one without is answered by us
+// (pitfall, jambonz-feature-server #1122).
 func TestUpdateNotTaken(t *testing.T) {
 	run(t, nil, func(w *world) {
 		a, _, _, _ := w.timed([]string{allows}, []string{"Allow: INVITE, ACK, BYE"})
@@ -341,8 +344,8 @@ func TestUpdateNotTaken(t *testing.T) {
 	})
 }
 
-// TestTimerRefresherByPolicy: the profile says who refreshes where the choice is ours; a caller that knows nothing of timers cannot,
-// and its session is kept by us alone.
+// TestTimerRefresherByPolicy: the profile says who refreshes where the choice is ours; a caller that knows nothing of timers
+// cannot, and its session is kept by us alone.
 func TestTimerRefresherByPolicy(t *testing.T) {
 	edit := func(r sbc.Refresher) func(string, sbc.Resource) {
 		return signalling(func(p *sbc.SignallingProfile) {
