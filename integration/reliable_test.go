@@ -127,7 +127,8 @@ func TestReliableMedia(t *testing.T) {
 		name             string
 		reliable, differ bool
 	}{
-		{"forks, one answer for all", true, false}, {"forks, another answer", true, true}, {"forks, caller without 100rel", false, true},
+		{"forks, one answer for all", true, false}, {"forks, another answer", true, true},
+		{"forks, caller without 100rel", false, true},
 	} {
 		s.run(t, c.name, func(t *testing.T) { s.forks(t, c.reliable, c.differ) })
 	}

@@ -56,8 +56,8 @@ func (l *leg) heardFrom(d *dialog.Dialog, res *msg.Message, rseq uint32) {
 	}
 }
 
-// firstAnswer gives the SDP that counts where a 2xx has come: of the answers in a dialog the first reliable one (RFC 3261 13.2.1).
-// Devices are found that think the SDP of an unreliable 183 was enough.
+// firstAnswer gives the SDP that counts where a 2xx has come: of the answers in a dialog the first reliable one (RFC 3261
+// 13.2.1). Devices are found that think the SDP of an unreliable 183 was enough.
 func (l *leg) firstAnswer(body []byte) []byte {
 	if f := l.forkOf(l.d); f != nil && (f.agreed || body == nil) {
 		return f.sdp
@@ -178,8 +178,8 @@ func (c *Call) provisional(res *msg.Message) {
 	}
 }
 
-// open tells whether the session may be changed before the call is answered (RFC 3311 5.1): the first round is complete, reliably,
-// with the caller and with the callee's dialog that was heard last.
+// open tells whether the session may be changed before the call is answered (RFC 3311 5.1): the first round is complete,
+// reliably, with the caller and with the callee's dialog that was heard last.
 func (c *Call) open(to *leg) bool {
 	if c.st.a != callerInviting || c.st.b != calleeRinging && c.st.b != calleeUp || c.rel == nil || !c.rel.agreed {
 		return false

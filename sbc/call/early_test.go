@@ -48,8 +48,8 @@ func wantPort(t *testing.T, m *msg.Message, port int) {
 	}
 }
 
-// TestEarlyUpdateReliable: once the first offer was answered reliably on both legs, either side may change the session before the 200
-// (RFC 3311 5.1).
+// TestEarlyUpdateReliable: once the first offer was answered reliably on both legs, either side may change the session before
+// the 200 (RFC 3311 5.1).
 func TestEarlyUpdateReliable(t *testing.T) {
 	for _, mode := range []sbc.Reliable{sbc.ReliableTerminate, sbc.ReliablePass} {
 		t.Run(string(mode), func(t *testing.T) {
@@ -242,8 +242,8 @@ func TestOfferInPRACK(t *testing.T) {
 	})
 }
 
-// TestLateOfferReliable: the callee's offer comes in a reliable 183 and the caller's answer in its PRACK (RFC 3262 5); the 2xx has
-// no SDP. It needs both: a caller who cannot gets the offer in the 2xx.
+// TestLateOfferReliable: the callee's offer comes in a reliable 183 and the caller's answer in its PRACK (RFC 3262 5); the 2xx
+// has no SDP. It needs both: a caller who cannot gets the offer in the 2xx.
 func TestLateOfferReliable(t *testing.T) {
 	run(t, nil, func(w *world) {
 		a := w.caller()

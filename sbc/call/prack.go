@@ -11,8 +11,8 @@ import (
 
 // What a callee sends reliably (RFC 3262): we are the client of its INVITE.
 
-// offerReliable says in our INVITE what the leg's mode and the caller allow. Where the callee would have to make the offer, it may
-// do so reliably only if the caller can answer in a PRACK.
+// offerReliable says in our INVITE what the leg's mode and the caller allow. Where the callee would have to make the offer, it
+// may do so reliably only if the caller can answer in a PRACK.
 func (c *Call) offerReliable(req *msg.Message, l *leg) {
 	can := c.hunt.offer != nil || c.tr != nil && c.tr.target == l || c.a.assurance != assureNever
 	switch mode := c.reliability(l); {
@@ -32,8 +32,8 @@ func support(req *msg.Message, option string) {
 	req.Set("Supported", option)
 }
 
-// unanswerable tells whether an attempt would have to make an offer that nobody could answer: its trunk demands 100rel, the caller
-// offered nothing and cannot send PRACK.
+// unanswerable tells whether an attempt would have to make an offer that nobody could answer: its trunk demands 100rel, the
+// caller offered nothing and cannot send PRACK.
 func (c *Call) unanswerable(l *leg) bool {
 	return c.hunt.offer == nil && c.a.assurance == assureNever && c.reliability(l) == sbc.ReliableRequire
 }

@@ -19,9 +19,9 @@ func (w *world) answered(extra ...string) (*peer, *peer, *server, *sent) {
 	return a, w.callee(out), in, out
 }
 
-// TestRFC5407 plays the race conditions of RFC 5407 by their sections, each side of the border being what it is to its peer: callee
-// to the caller, caller to the callee. 3.1.1 (the INVITE again) and the CANCEL of 3.1.2 end in the transaction layer: they are in
-// integration.
+// TestRFC5407 plays the race conditions of RFC 5407 by their sections, each side of the border being what it is to its peer:
+// callee to the caller, caller to the callee. 3.1.1 (the INVITE again) and the CANCEL of 3.1.2 end in the transaction layer:
+// they are in integration.
 func TestRFC5407(t *testing.T) {
 	for _, tt := range []struct {
 		name string
