@@ -369,3 +369,20 @@ func TestPacerSleepsAndSurvives(t *testing.T) {
 		t.Errorf("%d panics, %d voices left", panics, len(p.voices))
 	}
 }
+
+// Whoever is put on hold with "inactive" by a party that has music goes on listening; the party is answered "inactive".
+func TestAudibleHold(t *testing.T) {
+	r := newRig(t, "127.0.0.2", "127.0.0.3")
+	r.a = r.s.Party(PartyOptions{Pools: r.a.o.Pools, Signalling: r.A.ip, Audible: true})
+	x := r.offer(r.a, r.b, r.A.sdp("a=inactive"))
+	if !bytes.Contains(x.Offer(), []byte("a=sendonly\r\n")) {
+		t.Errorf("B is offered\n%s", x.Offer())
+	}
+	if back := r.answer(x, r.B.sdp("a=recvonly")); !bytes.Contains(back, []byte("a=inactive\r\n")) {
+		t.Errorf("A is told\n%s", back)
+	}
+	if err := r.s.Play(r.b, nil, 0, nil); err != nil {
+		t.Fatal(err)
+	}
+	r.B.packet()
+}
