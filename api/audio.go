@@ -9,7 +9,7 @@ import (
 	"github.com/sallyport/sallyport/sbc"
 )
 
-// maxAudio bounds an uploaded WAV file in bytes: what an announcement may have at 48 kHz, 16 bits and two channels, and its header.
+// maxAudio bounds an uploaded WAV file in bytes: what an announcement may have at 48 kHz, 16 bits, two channels, and its header.
 const maxAudio = 24 << 20
 
 // bytesPerMS is the length of a millisecond of an announcement's audio (sbc.Announcement).

@@ -58,7 +58,9 @@ func changed(call sbc.CallInfo, c sbc.CallChange) (sbc.CallInfo, error) {
 		}
 	}
 	if len(set) > sbc.MaxVariables {
-		return call, sbc.Invalid([]sbc.Fault{{Pointer: "#/variables", Code: "too_many", Detail: "the call would have too many variables"}})
+		return call, sbc.Invalid([]sbc.Fault{{
+			Pointer: "#/variables", Code: "too_many", Detail: "the call would have too many variables",
+		}})
 	}
 	call.Variables = set
 	return call, nil

@@ -25,7 +25,8 @@ func TestHangUpByFilter(t *testing.T) {
 	}
 	f.as(tenantKey, "POST", "/v1/calls/hang-up", `{"tenant_id":"ten_default"}`).problem(403, "forbidden")
 	f.as(readerKey, "POST", "/v1/calls/hang-up", `{"all":true}`).problem(403, "forbidden")
-	if got := ids(f.as(tenantKey, "POST", "/v1/calls/hang-up", `{"all":true,"reason":"closing"}`)); fmt.Sprint(got) != fmt.Sprint([]string{theirs}) {
+	got := ids(f.as(tenantKey, "POST", "/v1/calls/hang-up", `{"all":true,"reason":"closing"}`))
+	if fmt.Sprint(got) != fmt.Sprint([]string{theirs}) {
 		t.Errorf("%v", got)
 	}
 	first := f.do("POST", "/v1/calls/hang-up", `{"caller":"+4930111","reason":"credit used up"}`, "Idempotency-Key", "a")

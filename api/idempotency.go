@@ -23,10 +23,10 @@ import (
 )
 
 // A POST with an Idempotency-Key is answered once; the answer is remembered in the transaction that made the resource, so that
-// there is never one without the other, and given again to a repetition. What is done to calls cannot be rolled back: its answer is
-// remembered after it. Only successes are remembered: a refused request may be
-// corrected and sent again. The answer is sealed with the API key that got it, of which the store holds only a hash: the secret
-// of a new API key does not lie readable in the database.
+// there is never one without the other, and given again to a repetition. What is done to calls cannot be rolled back: its
+// answer is remembered after it. Only successes are remembered: a refused request may be corrected and sent again. The answer
+// is sealed with the API key that got it, of which the store holds only a hash: the secret of a new API key does not lie
+// readable in the database.
 
 // retryKey identifies a POST that may be repeated.
 type retryKey struct {
@@ -110,8 +110,8 @@ func (s *server) replay(c echo.Context, who *caller, r *sbc.Reply) error {
 	return nil
 }
 
-// remember keeps the answer to a POST that has an Idempotency-Key, in the transaction of what it made or of its audit event. A nil
-// body is none.
+// remember keeps the answer to a POST that has an Idempotency-Key, in the transaction of what it made or of its audit event. A
+// nil body is none.
 func (s *server) remember(tx sbc.Tx, c *caller, status int, header map[string]string, body any) error {
 	if c.retry == nil {
 		return nil

@@ -51,7 +51,8 @@ type Options struct {
 	LimitUsage func(profileID string) []sbc.LimitUsage
 	// DecodeAudio makes of a WAV file what sbc.Announcement keeps, at most so many bytes. Its errors are for whoever uploads.
 	DecodeAudio func(wav []byte, most int) ([]byte, error)
-	// TestHeaders applies the rules of one stage to a message. Pointers of its faults begin with "#/profile", "#/message", "#/stage".
+	// TestHeaders applies the rules of one stage to a message. Pointers of its faults begin with "#/profile", "#/message" and
+	// "#/stage".
 	TestHeaders func(p *sbc.HeaderProfile, stage sbc.HeaderStage, message string, fields map[string]string) (HeaderTrial, error)
 	// Gatherer is what /metrics shows (nil: nothing), Registerer gets the metrics of the API itself (nil: none).
 	Gatherer   prometheus.Gatherer

@@ -104,7 +104,8 @@ func TestChangeOfACall(t *testing.T) {
 	at := "/v1/calls/" + f.calls.calls[0].ID
 	f.do("PATCH", at, `{"variables":{"a":"1","b":"2"}}`).is(200)
 	dry := f.do("PATCH", at+"?dry_run=true", `{"max_duration_s":60,"variables":{"a":null}}`).is(200)
-	if is := f.do("GET", at, "").is(200); is.json()["max_duration_s"] != 0.0 || fmt.Sprint(is.json()["variables"]) != "map[a:1 b:2]" {
+	is := f.do("GET", at, "").is(200)
+	if is.json()["max_duration_s"] != 0.0 || fmt.Sprint(is.json()["variables"]) != "map[a:1 b:2]" {
 		t.Errorf("a dry run was kept: %s", is.body)
 	}
 	r := f.do("PATCH", at, `{"max_duration_s":60,"variables":{"a":null}}`).is(200)

@@ -81,7 +81,8 @@ func TestProfilesAreReferredTo(t *testing.T) {
 	r.problem(422, "invalid")
 	equal(t, r.pointers(), []string{"#/limit_profile_ids/0", "#/signalling_profile_id"})
 	for field, kind := range map[string]sbc.Kind{
-		"signalling_profile_id": sbc.KindSignallingProfile, "media_profile_id": sbc.KindMediaProfile, "limit_profile_id": sbc.KindLimitProfile,
+		"signalling_profile_id": sbc.KindSignallingProfile, "media_profile_id": sbc.KindMediaProfile,
+		"limit_profile_id": sbc.KindLimitProfile,
 	} {
 		for id, n := range map[string]int{f.ids[kind]: 1, "other": 0} {
 			if got := f.do("GET", "/v1/trunks?"+field+"="+id, "").is(200).json()["items"].([]any); len(got) != n {

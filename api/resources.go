@@ -15,9 +15,9 @@ import (
 	"github.com/sallyport/sallyport/sbc"
 )
 
-// The operations on configured resources differ in nothing but the kind, which the specification names (x-kind). They are served by
-// the handlers of this file and left out of the generated server (gen/overlay.yaml). A new kind needs one line in presenters, and
-// one in partOf if it is part of another.
+// The operations on configured resources differ in nothing but the kind, which the specification names (x-kind). They are
+// served by the handlers of this file and left out of the generated server (gen/overlay.yaml). A new kind needs one line in
+// presenters, and one in partOf if it is part of another.
 
 // presenter maps a resource to its generated type; fields are put on top.
 type presenter func(v any, fields ...field) (any, error)

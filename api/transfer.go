@@ -11,7 +11,8 @@ import (
 func (s *server) TransferCall(ctx context.Context, r gen.TransferCallRequestObject) (gen.TransferCallResponseObject, error) {
 	b := r.Body
 	o := sbc.TransferOrder{
-		Keep: sbc.Side(b.Keep), Target: value(b.Target), CallID: value(b.CallID), With: sbc.Side(value(b.With)), Reason: value(b.Reason),
+		Keep: sbc.Side(b.Keep), Target: value(b.Target), CallID: value(b.CallID), With: sbc.Side(value(b.With)),
+		Reason: value(b.Reason),
 	}
 	return gen.TransferCall204Response{}, s.carryOut(ctx, order{
 		id: r.CallID, dryRun: r.Params.DryRun, faults: o.Validate(),
@@ -22,7 +23,8 @@ func (s *server) TransferCall(ctx context.Context, r gen.TransferCallRequestObje
 	})
 }
 
-// otherCall finds what is wrong with the call that another one is to be joined with: it must be in progress and of the same tenant.
+// otherCall finds what is wrong with the call that another one is to be joined with: it must be in progress and of the same
+// tenant.
 func (s *server) otherCall(call sbc.CallInfo, id string) []sbc.Fault {
 	if id == "" {
 		return nil

@@ -150,8 +150,8 @@ func decodeJSON(raw []byte) (any, error) {
 	return value, nil
 }
 
-// contentType wants the type of the specification. Merge patches may come as plain JSON, WAV files under any of their names, and a
-// missing type is taken for the right one.
+// contentType wants the type of the specification. Merge patches may come as plain JSON, WAV files under any of their names,
+// and a missing type is taken for the right one.
 func (op *operation) contentType(r *http.Request) error {
 	given := r.Header.Get("Content-Type")
 	if given == "" {
