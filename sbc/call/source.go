@@ -35,9 +35,9 @@ func (e *endpoint) owner() *Call { return e.call.Load() }
 
 // heard notes whence a message of the peer came.
 func (e *endpoint) heard(h msg.Hop) {
-	now := flow{h.Remote, h.Transport}
-	if old := e.peer.Load(); h.Remote.IsValid() && (old == nil || *old != now) {
-		e.peer.Store(&now)
+	old := e.peer.Load()
+	if h.Remote.IsValid() && (old == nil || *old != flow{h.Remote, h.Transport}) {
+		e.peer.Store(&flow{h.Remote, h.Transport}) // made only here: nearly every message comes whence the last one came
 	}
 }
 
