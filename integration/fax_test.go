@@ -10,8 +10,8 @@ import (
 	"github.com/sallyport/sallyport/sbc"
 )
 
-// TestSIPpFax lets a fax machine take its call over to T.38 and back to audio, with a codec policy on its trunk: the caller offers more
-// than the machine is offered, and both check what they are told.
+// TestSIPpFax lets a fax machine take its call over to T.38 and back to audio, with a codec policy on its trunk: the caller
+// offers more than the machine is offered, and both check what they are told.
 func TestSIPpFax(t *testing.T) {
 	needs(t, "sipp")
 	for _, transport := range []struct{ ours, sipp string }{{"udp", "u1"}, {"tcp", "t1"}} {

@@ -16,8 +16,9 @@ import (
 	"github.com/sallyport/sallyport/sbc"
 )
 
-// TestNAT lets phones behind the four kinds of NAT call each other through the border, each kind each, with audio both ways, and the
-// caller or the callee hanging up; then the same with the border itself behind a 1:1 NAT. All phones have the same private address.
+// TestNAT lets phones behind the four kinds of NAT call each other through the border, each kind each, with audio both ways,
+// and the caller or the callee hanging up; then the same with the border itself behind a 1:1 NAT. All phones have the same
+// private address.
 func TestNAT(t *testing.T) {
 	for name, behindNAT := range map[string]bool{"border in the open": false, "border behind 1:1 NAT": true} {
 		t.Run(name, func(t *testing.T) {
@@ -72,8 +73,8 @@ type natNet struct {
 	plan       string
 }
 
-// provision makes the realms and a trunk for each home. Those of the east are called where the border saw them: their bindings were
-// opened by a request of their own, as a registration would.
+// provision makes the realms and a trunk for each home. Those of the east are called where the border saw them: their bindings
+// were opened by a request of their own, as a registration would.
 func (n *natNet) provision() {
 	n.t.Helper()
 	realms := [2]string{}
@@ -237,8 +238,8 @@ func (n *natNet) leaks() {
 	}
 }
 
-// TestNATKinds sees that the laboratory's NATs are what they are called: which packets of others come in by a binding, and whether
-// another destination sees the same one.
+// TestNATKinds sees that the laboratory's NATs are what they are called: which packets of others come in by a binding, and
+// whether another destination sees the same one.
 func TestNATKinds(t *testing.T) {
 	t.Parallel()
 	l := newNATLab(t, false)

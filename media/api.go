@@ -112,8 +112,9 @@ type PartyOptions struct {
 	Latch Latch
 	// Policy holds for every description to and from the party; nil lets all pass. It is not changed and may be shared.
 	Policy *Policy
-	// SilenceEither ends a call of this party when one side is silent that should send: a party that was told not to, or said it will
-	// not, need not, RTCP counts as media, and one whose last packet was comfort noise (RFC 3389) has the time of HoldSilence.
+	// SilenceEither ends a call of this party when one side is silent that should send: a party that was told not to, or said it
+	// will not, need not, RTCP counts as media, and one whose last packet was comfort noise (RFC 3389) has the time of
+	// HoldSilence.
 	SilenceEither bool
 	// DTMF is how digits are told; with DTMFSignalled the other party may send telephone-events all the same, and OnDTMF has
 	// them.

@@ -195,8 +195,9 @@ func (x *Exchange) Offer() []byte { return x.bytes }
 // Changed says whether the offer is not what its party was told last: if it is the same, the party need not be asked again.
 func (x *Exchange) Changed() bool { return x.changed }
 
-// Answer completes the round and gives the SDP for the party that offered, nil if none did (Reoffer, Renew). It may be called again (183 then 200, or another
-// fork's SDP) until the next Offer between the two or Session.Answered: the same answer gives the same bytes.
+// Answer completes the round and gives the SDP for the party that offered, nil if none did (Reoffer, Renew). It may be called
+// again (183 then 200, or another fork's SDP) until the next Offer between the two or Session.Answered: the same answer gives
+// the same bytes.
 // Errors: ErrBadSDP if the answer does not fit, ErrClosed.
 func (x *Exchange) Answer(answer []byte) ([]byte, error) {
 	s := x.s

@@ -16,7 +16,8 @@ const (
 	renewed              // ours alone: what to was told before
 )
 
-// Direction is what an offer of ours says of media, as RFC 3264 5.1 has it: we are its sender, so SendOnly asks the party to be quiet.
+// Direction is what an offer of ours says of media, as RFC 3264 5.1 has it: we are its sender, so SendOnly asks the party to be
+// quiet.
 type Direction uint8
 
 // Directions.
@@ -40,9 +41,9 @@ func (d Direction) sdp() sdp.Direction {
 	return sdp.SendRecv
 }
 
-// Reoffer begins a round in which nobody asked: to is offered what from said last, ready to send and to receive. It is how parties are
-// joined anew, after a transfer or a hold of ours. Answer connects the two and gives nil, since from waits for none; from still
-// believes what it was told before, so a Reoffer the other way should follow if that is Changed.
+// Reoffer begins a round in which nobody asked: to is offered what from said last, ready to send and to receive. It is how
+// parties are joined anew, after a transfer or a hold of ours. Answer connects the two and gives nil, since from waits for
+// none; from still believes what it was told before, so a Reoffer the other way should follow if that is Changed.
 // Errors: ErrUnheard, and those of Offer.
 func (s *Session) Reoffer(from, to *Party) (*Exchange, error) {
 	s.mu.Lock()
@@ -53,8 +54,9 @@ func (s *Session) Reoffer(from, to *Party) (*Exchange, error) {
 	return s.offer(&Exchange{s: s, from: from, to: to, form: rejoined}, []byte(from.last))
 }
 
-// Renew begins a round that says to a party again what it was told last, with another direction on every line or Unchanged. If nothing
-// changes the version of the description stays (RFC 4028 7.4). The party goes on hearing whom it heard. Answer gives nil.
+// Renew begins a round that says to a party again what it was told last, with another direction on every line or Unchanged. If
+// nothing changes the version of the description stays (RFC 4028 7.4). The party goes on hearing whom it heard. Answer gives
+// nil.
 // Errors: ErrUnheard, ErrPending, ErrClosed.
 func (s *Session) Renew(to *Party, d Direction) (*Exchange, error) {
 	s.mu.Lock()
@@ -133,9 +135,10 @@ func (s *Session) owner(e *end) *Party {
 	return nil
 }
 
-// Take moves a party with its ports, its figures and what is known of it from another call's session into this one: its call was
-// joined with this one. What it was connected with is cut off; a Reoffer connects it here. It must be called while neither call does
-// anything else with the party. If this session is closed the party is released, and so is it after ErrClosed from the other.
+// Take moves a party with its ports, its figures and what is known of it from another call's session into this one: its call
+// was joined with this one. What it was connected with is cut off; a Reoffer connects it here. It must be called while neither
+// call does anything else with the party. If either session
+// is closed the error is ErrClosed, and the party's ports have gone back.
 func (s *Session) Take(p *Party, from *Session) error {
 	if s == from {
 		return nil

@@ -35,8 +35,8 @@ func (s *Session) limit(patient bool) int64 {
 	return int64(s.o.Silence)
 }
 
-// heard tells when the last packet of a party arrived, whether that was comfort noise, and whether the party should send at all. A
-// party that should send on several lines and does on one of them is alive.
+// heard tells when the last packet of a party arrived, whether that was comfort noise, and whether the party should send at
+// all. A party that should send on several lines and does on one of them is alive.
 func (p *Party) heard() (last int64, noise, due bool) {
 	for _, e := range p.ends {
 		if e == nil || e.peer == nil {

@@ -35,9 +35,9 @@ func Pair(offered, answered *Media) Pairing {
 	return p
 }
 
-// Translate gives the map for packets from one side to another that both described themselves, whoever of them offered: said is what the
-// sender was told, own what it said of itself, peer what the receiver said. The sender ought to use the numbers of said; where it uses
-// those of own and they mean nothing else in said, they are translated too. Nil changes nothing.
+// Translate gives the map for packets from one side to another that both described themselves, whoever of them offered: said is
+// what the sender was told, own what it said of itself, peer what the receiver said. The sender ought to use the numbers of
+// said; where it uses those of own and they mean nothing else in said, they are translated too. Nil changes nothing.
 func Translate(said, own, peer *Media) *PayloadMap {
 	var m *PayloadMap
 	put := func(pairs []pair, other func(pt uint8) bool) {
@@ -93,8 +93,8 @@ func pairFormats(offered, answered *Media) []pair {
 	return pairs
 }
 
-// Agreed lists the codecs of a line's own description that it was told we speak too, in its order and with its numbers: those that may
-// be sent to it.
+// Agreed lists the codecs of a line's own description that it was told we speak too, in its order and with its numbers: those
+// that may be sent to it.
 func Agreed(told, own *Media) []Codec {
 	ours, theirs := told.Codecs(), own.Codecs()
 	agreed := make([]Codec, 0, len(theirs))

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Policy is what may pass between a side and us, beside what hiding asks for. Nil lets everything pass as it is. Names of codecs are
-// compared without case and may have a clock rate behind them ("speex/16000"); "G729A" and the like are G729.
+// Policy is what may pass between a side and us, beside what hiding asks for. Nil lets everything pass as it is. Names of
+// codecs are compared without case and may have a clock rate behind them ("speex/16000"); "G729A" and the like are G729.
 type Policy struct {
 	// Allow, where it has entries, are the only codecs of RTP lines let through. Formats that go with any codec, telephone-event
 	// (RFC 4733) and CN (RFC 3389), are left alone: what must not pass of them is denied by name.
@@ -58,8 +58,8 @@ func (p *Policy) strips(s string) bool {
 	return slices.ContainsFunc(p.Strip, func(other string) bool { return strings.EqualFold(other, name) })
 }
 
-// chosen gives the formats of an offered line that both sides' policies let pass, in the order the receiver's has; nil if none of them
-// carries anything but keys and noise. changed tells that some are missing.
+// chosen gives the formats of an offered line that both sides' policies let pass, in the order the receiver's has; nil if none
+// of them carries anything but keys and noise. changed tells that some are missing.
 func (w *writer) chosen(m *Media, formats []string) (kept []string, changed bool) {
 	from, to := w.view.Source, w.view.Policy
 	if from == nil && to == nil {

@@ -2,8 +2,8 @@ package sdp
 
 import "slices"
 
-// Turn gives a description of ours with another direction on every line that is not rejected, for an offer that says again what was
-// said before (RFC 3264 section 8.4). It is d itself if nothing changes, so that [Author] keeps the version.
+// Turn gives a description of ours with another direction on every line that is not rejected, for an offer that says again what
+// was said before (RFC 3264 section 8.4). It is d itself if nothing changes, so that [Author] keeps the version.
 func Turn(d *Description, to Direction) *Description {
 	turns := func(m Media) bool { return !m.Rejected() && m.Direction != to }
 	if !slices.ContainsFunc(d.Media, turns) {
@@ -31,8 +31,8 @@ func (m *Media) turn(to Direction) {
 	m.Lines = append(m.Lines, line)
 }
 
-// Refuse rejects the lines of d that another description rejects: what its side was told is not there cannot be offered in its name.
-// d must be fresh from Parse.
+// Refuse rejects the lines of d that another description rejects: what its side was told is not there cannot be offered in its
+// name. d must be fresh from Parse.
 func (d *Description) Refuse(told *Description) {
 	for i := range min(len(d.Media), len(told.Media)) {
 		if told.Media[i].Rejected() {

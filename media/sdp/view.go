@@ -11,8 +11,8 @@ type View struct {
 	// (RFC 3264 section 8). Answer does not look at it.
 	Former *Description
 
-	// Awake makes every stream sendrecv, whatever the description says of its direction: [Rewrite] makes an offer of our own accord out
-	// of what a side said earlier, when it may have been on hold.
+	// Awake makes every stream sendrecv, whatever the description says of its direction: [Rewrite] makes an offer of our own
+	// accord out of what a side said earlier, when it may have been on hold.
 	Awake bool
 
 	// Policy is that of the side that gets it. Of Source, the policy of the side an offer came from, only Allow and Deny count.

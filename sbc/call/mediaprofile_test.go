@@ -30,7 +30,8 @@ func mediaProfiled(edit func(p *sbc.MediaProfile), trunks ...string) func(string
 	}
 }
 
-// runMedia is run with the real media engine instead of the fake one, on an address of this machine. ports counts the pairs in use.
+// runMedia is run with the real media engine instead of the fake one, on an address of this machine. ports counts the pairs in
+// use.
 func runMedia(t *testing.T, edit func(id string, r sbc.Resource), play func(w *world, ports func() int)) {
 	t.Helper()
 	e, err := media.New(media.Options{Quarantine: time.Nanosecond})

@@ -50,8 +50,8 @@ func reinvites() []reinvite {
 	}
 }
 
-// TestReinviteVariants walks one call through the changes devices make. Whatever is offered passes as it is meant, from our own address
-// and port, which stay; what is refused leaves the call and its ports as they were.
+// TestReinviteVariants walks one call through the changes devices make. Whatever is offered passes as it is meant, from our own
+// address and port, which stay; what is refused leaves the call and its ports as they were.
 func TestReinviteVariants(t *testing.T) {
 	runMedia(t, nil, func(w *world, ports func() int) {
 		at := func(body, host string) string { return strings.ReplaceAll(body, "%h", host) }
@@ -105,8 +105,8 @@ func mediaDoor(body []byte) string {
 	return c + ":" + f[1]
 }
 
-// TestPortsAreNotLeaked: every way a call, an attempt or a change can fail gives its ports back (pitfalls: RTP ports leaked on failures).
-// runMedia counts them at the end.
+// TestPortsAreNotLeaked: every way a call, an attempt or a change can fail gives its ports back (pitfalls: RTP ports leaked on
+// failures). runMedia counts them at the end.
 func TestPortsAreNotLeaked(t *testing.T) {
 	at := func(body, host string) string { return strings.ReplaceAll(body, "%h", host) }
 	for name, play := range map[string]func(w *world, in *server, out *sent, a *peer){
