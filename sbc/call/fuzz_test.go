@@ -52,7 +52,7 @@ func (c *chaos) play(op, x byte) {
 	if len(outs) > 0 {
 		out = outs[int(x>>4)%len(outs)]
 	}
-	switch op % 14 {
+	switch op % 16 {
 	case 0, 1:
 		c.answer(out, []int{100, 180, 183, 200, 200, 491, 486, 503, 200, 180, 183, 200, 422, 481, 405, 200}[x&7|x>>4&8], x)
 	case 2:
@@ -123,6 +123,19 @@ func (c *chaos) play(op, x byte) {
 		for range x / 16 {
 			time.Sleep(4 * time.Second)
 			c.timeouts()
+		}
+	case 14:
+		if res := c.in.last(); res != nil && res.To.Tag() != "" {
+			c.a.learn(res)
+			n := c.w.caller()
+			c.opens = append(c.opens, n.invite(bodyFor(callerIP, x), "Replaces: "+c.a.named()))
+		}
+	case 15:
+		for _, i := range c.w.m.List(sbc.CallFilter{}) {
+			o := sbc.TransferOrder{Keep: [...]sbc.Side{sbc.SideCaller, sbc.SideCallee}[x&1], Target: "49333"}
+			if err := c.w.m.Transfer(background(), i.ID, o); err != nil && sbc.CodeOf(err) != sbc.CodeConflict {
+				c.w.t.Error(err)
+			}
 		}
 	}
 	c.timeouts()
@@ -197,12 +210,16 @@ func (c *chaos) peerSends(p *peer, x byte) {
 		}
 		p.learn(res)
 	}
-	method := []msg.Method{msg.BYE, msg.INVITE, msg.UPDATE, msg.INFO, msg.OPTIONS, msg.PRACK, msg.INVITE, msg.UPDATE}[x&7]
+	method := []msg.Method{msg.BYE, msg.INVITE, msg.UPDATE, msg.INFO, msg.OPTIONS, msg.PRACK, msg.INVITE, msg.REFER}[x&7]
 	body := ""
 	if method == msg.INVITE || method == msg.UPDATE {
 		body = bodyFor(p.ip, x)
 	}
-	if s, d := p.try(method, body); d.Action == msg.Serve {
+	extra := ""
+	if method == msg.REFER {
+		extra = "Refer-To: <sip:49222@x.example>"
+	}
+	if s, d := p.try(method, body, extra); d.Action == msg.Serve {
 		c.opens = append(c.opens, s)
 		if x&0x10 != 0 && method == msg.INVITE {
 			if res := s.last(); res != nil && res.Status == 200 {
@@ -245,6 +262,8 @@ func FuzzCall(f *testing.F) {
 	f.Add([]byte{0, 0x41, 0, 3, 0, 0x43, 5, 0, 3, 0x11, 0, 0x13})
 	f.Add([]byte{254, 3, 0, 0xa3, 5, 0, 13, 180, 0, 0xa3, 12, 0, 0, 3, 3, 1, 0, 3, 13, 255, 2, 1}) // session timers, hold
 	f.Add([]byte{254, 3, 0, 0x84, 0, 0x23, 5, 0, 12, 1, 4, 1, 0, 0x85, 0, 5, 13, 255, 13, 255})
+	f.Add([]byte{0, 3, 5, 0, 4, 7, 0, 1, 0, 3, 0, 3, 0, 3})   // blind transfer
+	f.Add([]byte{0, 3, 5, 0, 14, 3, 0, 3, 0, 3, 15, 0, 0, 3}) // taken over, then transferred by the API
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) > 80 {
 			data = data[:80]
@@ -260,6 +279,7 @@ func FuzzCall(f *testing.F) {
 			if timed {
 				signalling(func(p *sbc.SignallingProfile) { p.SessionTimer, p.PingIntervalS = sbc.SessionTimerRequest, 30 })(id, r)
 			}
+			bothCall(id, r)
 		}
 		run(t, short, func(w *world) {
 			c := &chaos{w: w, a: w.caller(), done: map[*sent]bool{}}
