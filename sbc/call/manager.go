@@ -13,6 +13,7 @@ import (
 type Manager struct {
 	o       Options
 	calls   *registry
+	tokens  tokens
 	past    *past
 	metrics *metrics
 	sounds  sounds

@@ -77,8 +77,8 @@ func (c *Call) passRefer(l *leg, tx msg.ServerTx, req *msg.Message, u msg.URI, n
 // seq spells a CSeq number.
 func seq(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
 
-// translateDialog names a dialog of ours, as a URI's header names it, by our own tag and a token: whoever is told so learns neither
-// the Call-ID nor the tag of its peer. ok is false for dialogs that are not ours.
+// translateDialog names a dialog of ours, as a URI's header names it, by a token: whoever is told so learns neither the
+// Call-ID nor a tag of its peer's side. ok is false for dialogs that are not ours.
 func (c *Call) translateDialog(value string) (token string, ok bool) {
 	plain, err := url.PathUnescape(value)
 	if err != nil {
@@ -92,8 +92,8 @@ func (c *Call) translateDialog(value string) (token string, ok bool) {
 	if e == nil || e.gone.Load() {
 		return "", false
 	}
-	name := e.dialogToken()
-	return name + "%3Bto-tag%3D" + r.toTag + "%3Bfrom-tag%3D" + name, true
+	name, ok := c.m.dialogToken(e)
+	return name + "%3Bto-tag%3D" + name + "%3Bfrom-tag%3D" + name, ok
 }
 
 // targetDialog rewrites a Target-Dialog header (RFC 4538): only the dialog in which the REFER came can be meant, since the other side

@@ -2,9 +2,11 @@ package call
 
 import (
 	"errors"
+	"maps"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/sallyport/sallyport/sbc/admit"
 	"github.com/sallyport/sallyport/sbc/dialog"
@@ -56,20 +58,52 @@ func (r replaces) names(d *dialog.Dialog) bool {
 	return d != nil && d.CallID() == r.callID && d.LocalTag() == r.toTag && d.RemoteTag() == r.fromTag
 }
 
-// dialogToken stands for a Call-ID and a tag of one side where the other side is to name the dialog (see passRefer); it is made once
-// for each endpoint.
-func (e *endpoint) dialogToken() string {
-	token := msg.NewTag() + msg.NewTag()
-	if !e.token.CompareAndSwap(nil, &token) {
-		return *e.token.Load()
+// tokens find the dialogs that one side was told of by a token: Call-ID and tags are the other side's.
+type tokens struct {
+	mu  sync.Mutex
+	all map[string]*endpoint
+}
+
+// maxTokens bounds the tokens; beyond it those of dialogs that are over are forgotten first.
+const maxTokens = 10_000
+
+// dialogToken names an endpoint's dialog where another side than its own is to name it (see passRefer); it is made once for each. ok is
+// false if there are too many.
+func (m *Manager) dialogToken(e *endpoint) (token string, ok bool) {
+	m.tokens.mu.Lock()
+	defer m.tokens.mu.Unlock()
+	if t := e.token.Load(); t != nil {
+		return *t, true
 	}
-	return token
+	if len(m.tokens.all) >= maxTokens {
+		maps.DeleteFunc(m.tokens.all, func(_ string, e *endpoint) bool { return e.over.Load() })
+	}
+	if len(m.tokens.all) >= maxTokens {
+		return "", false
+	}
+	if m.tokens.all == nil {
+		m.tokens.all = map[string]*endpoint{}
+	}
+	token = msg.NewTag() + msg.NewTag()
+	e.token.Store(&token)
+	m.tokens.all[token] = e
+	return token, true
+}
+
+// named finds the endpoint that somebody names, by our tag or by a token.
+func (m *Manager) named(r replaces) *endpoint {
+	if e := m.calls.tag(r.toTag); e != nil {
+		return e
+	}
+	m.tokens.mu.Lock()
+	defer m.tokens.mu.Unlock()
+	return m.tokens.all[r.toTag]
 }
 
 // knows tells whether somebody names the dialog by the token that we gave out.
 func (e *endpoint) knows(r replaces) bool {
 	token := e.token.Load()
-	return token != nil && *token == r.callID && *token == r.fromTag
+	return token != nil && *token == r.callID && *token == r.fromTag && *token == r.toTag
 }
 
 // replace is an INVITE whose sender wants to take the place of somebody in a call of ours (RFC 3891 3). It must come from the trunk
@@ -78,7 +112,7 @@ func (m *Manager) replace(tx msg.ServerTx, req *msg.Message) {
 	who, known := m.o.Snapshot().Identify.Identify(source(req.Hop), number(req.RequestURI))
 	values := req.GetAll("Replaces")
 	r, ok := parseReplaces(values[0])
-	e := m.calls.tag(r.toTag)
+	e := m.named(r)
 	code := 0
 	switch {
 	case len(values) != 1 || !ok:
@@ -87,7 +121,7 @@ func (m *Manager) replace(tx msg.ServerTx, req *msg.Message) {
 		code = 403
 	case e == nil:
 		code = 481
-	case e.gone.Load(): // RFC 3891 3: it was one
+	case e.gone.Load() || e.over.Load(): // RFC 3891 3: it was one
 		code = 603
 	case who.TrunkID != e.trunkID && !e.knows(r):
 		code = 403

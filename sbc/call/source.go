@@ -22,6 +22,8 @@ type endpoint struct {
 	leg  *leg
 	// token names the leg's dialog to others than its peer (dialogToken), nil before.
 	token atomic.Pointer[string]
+	// over says that its dialog has ended.
+	over atomic.Bool
 	// trunkID is the leg's; peer is whence its peer was last heard, nil before. Only what belongs to the dialog is heard.
 	trunkID string
 	peer    atomic.Pointer[flow]
@@ -43,6 +45,7 @@ func (e *endpoint) heard(h msg.Hop) {
 
 // late is what is known of the endpoint when its call is over.
 func (e *endpoint) late() *endpoint {
+	e.over.Store(true)
 	l := &endpoint{trunkID: e.trunkID, policy: e.policy}
 	l.peer.Store(e.peer.Load())
 	l.gone.Store(true)

@@ -1,0 +1,123 @@
+package integration
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/sallyport/sallyport/app"
+	"github.com/sallyport/sallyport/integration/rest"
+	"github.com/sallyport/sallyport/sbc/msg"
+)
+
+// told answers the next NOTIFY of a line and sees its stage.
+func (l *line) told(code string) {
+	l.p.t.Helper()
+	m := l.hear(msg.NOTIFY)
+	if !strings.Contains(string(m.Body), "SIP/2.0 "+code) {
+		l.p.t.Errorf("NOTIFY says %q, not %s", m.Body, code)
+	}
+	l.say(m, 200, "", "", hostileHeaders(l.p)...)
+}
+
+// named spells the dialog of a line for Replaces, as its own side names it.
+func (l *line) named() string {
+	from, _ := msg.ParseNameAddr(l.local)
+	to, _ := msg.ParseNameAddr(l.remote)
+	return url.QueryEscape(l.callID + ";to-tag=" + to.Tag() + ";from-tag=" + from.Tag())
+}
+
+// refer asks for a transfer, in the most talkative way.
+func (l *line) refer(number, more string) int {
+	return l.request("REFER", "", append(hostileHeaders(l.p), "Refer-To: <sip:"+number+"@"+l.p.host("referto")+more+">",
+		"Target-Dialog: "+l.callID+";local-tag=leak;remote-tag=leak", "Contact: "+l.p.contact())...)
+}
+
+// transferScenes are those of RFC 5359 2.4 and 2.5.
+func transferScenes() []scene {
+	return []scene{
+		{"blind transfer by the callee", func(a, b *peer) {
+			call, rings := connected(a, b)
+			a.sync(a.border) // the border has the ACK
+			rings.answer(rings.refer("4930777", ""), 202)
+			rings.told("100")
+			third := a.ring()
+			third.say(third.invite, 180, "", "", hostileHeaders(a)...)
+			rings.told("180")
+			third.say(third.invite, 200, "", a.sdp(), hostileHeaders(a)...)
+			third.hear(msg.ACK)
+			re := call.hear(msg.INVITE)
+			call.say(re, 200, "", a.sdp(), hostileHeaders(a)...)
+			call.hear(msg.ACK)
+			rings.told("200")
+			rings.say(rings.hear(msg.BYE), 200, "", "")
+			call.hangup(third)
+		}},
+		{"blind transfer refused", func(a, b *peer) {
+			call, rings := connected(a, b)
+			a.sync(a.border) // the border has the ACK
+			rings.answer(rings.refer("4930777", ""), 202)
+			rings.told("100")
+			third := a.ring()
+			third.say(third.invite, 486, "Busy in "+a.host("phrase"), "", hostileHeaders(a)...)
+			rings.told("486")
+			third.hear(msg.ACK)
+			call.hangup(rings)
+		}},
+		{"attended transfer by the caller", func(a, b *peer) {
+			first, one := connected(a, b)
+			second, two := connected(a, b)
+			a.sync(a.border)
+			first.answer(first.refer("4930777", "?Replaces="+second.named()), 202)
+			first.told("100")
+			second.say(second.hear(msg.BYE), 200, "", "")
+			one.say(one.hear(msg.INVITE), 200, "", b.sdp(), hostileHeaders(b)...)
+			one.hear(msg.ACK)
+			two.say(two.hear(msg.INVITE), 200, "", b.sdp(), hostileHeaders(b)...)
+			two.hear(msg.ACK)
+			first.told("200")
+			first.say(first.hear(msg.BYE), 200, "", "")
+			one.hangup(two)
+		}},
+	}
+}
+
+// passScenes are those in which REFER is carried to the other side.
+func passScenes() []scene {
+	return []scene{
+		{"REFER carried, with NOTIFY back", func(a, b *peer) {
+			call, rings := connected(a, b)
+			a.sync(a.border) // the border has the ACK
+			other, far := connected(a, b)
+			a.sync(a.border)
+			seq := call.refer("4930777", "?Replaces="+other.named())
+			refer := rings.hear(msg.REFER)
+			rings.say(refer, 202, "", "", append(hostileHeaders(b), "Contact: "+b.contact())...)
+			call.answer(seq, 202)
+			seq = rings.request("NOTIFY", "SIP/2.0 180 Ringing at "+b.host("sipfrag")+"\r\nContact: <sip:x@"+b.host("frag")+">\r\n",
+				append(hostileHeaders(b), "Event: refer", "Subscription-State: active;expires=60;x="+b.host("state"),
+					"Contact: "+b.contact(), "Content-Type: message/sipfrag")...)
+			notify := call.hear(msg.NOTIFY)
+			call.say(notify, 200, "", "", hostileHeaders(a)...)
+			rings.answer(seq, 200)
+			call.hangup(rings)
+			other.hangup(far)
+		}},
+	}
+}
+
+// TestLeaksPassedRefer plays those scenes in both directions.
+func TestLeaksPassedRefer(t *testing.T) {
+	b := startBorder(t, app.Options{})
+	profile := b.create("/signalling-profiles", rest.Object{"name": "pass", "refer_mode": "pass"})
+	more := rest.Object{"signalling_profile_id": profile}
+	w := b.connect(newSides(t), wish{westTrunk: more, eastTrunk: more})
+	west, east := w.peers(t, false)
+	eyes := &watch{west: west, east: east, addresses: map[string][]string{
+		"west": {w.west.String() + ":", w.west.String() + "\r", w.westPeer.String()},
+		"east": {w.east.String() + ":", w.east.String() + "\r", w.eastPeer.String()},
+	}}
+	playAll(t, eyes, passScenes())
+	b.quiet()
+	eyes.finished(t)
+}
