@@ -2,10 +2,8 @@ package call
 
 import (
 	"cmp"
-	"strconv"
 	"time"
 
-	"github.com/sallyport/sallyport/media"
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/admit"
 	"github.com/sallyport/sallyport/sbc/config"
@@ -208,84 +206,6 @@ func (c *Call) start() {
 	c.raise(evStart)
 }
 
-// acceptable checks the INVITE itself in the order of RFC 3261 8.2.
-func (c *Call) acceptable() bool {
-	req := c.invite
-	if d := c.a.accept(req); d != nil { // 8.1.1.8: an INVITE has one Contact
-		c.hunt.final(400, "Bad Contact or Record-Route", sbc.EndError)
-		return false
-	}
-	if req.MaxForwards == 0 {
-		c.hunt.final(483, "", sbc.EndError)
-		return false
-	}
-	if bad := unsupported(req, c.extensions(c.a)...); bad != "" {
-		c.hunt.final(420, "", sbc.EndError)
-		c.hunt.headers = []msg.Header{{Name: "Unsupported", Value: bad}}
-		return false
-	}
-	if least, bad := c.timerTooSmall(c.a, req); bad { // RFC 4028 9
-		c.hunt.final(422, "", sbc.EndError)
-		c.hunt.headers = []msg.Header{{Name: "Min-SE", Value: strconv.Itoa(least)}}
-		return false
-	}
-	var can bool
-	if c.a.assurance, can = c.assurance(req); !can {
-		c.hunt.final(421, "", sbc.EndError)
-		c.hunt.headers = []msg.Header{{Name: "Require", Value: optionReliable}}
-		return false
-	}
-	offer, ok := sessionBody(req)
-	if !ok {
-		c.hunt.final(415, "", sbc.EndError)
-		c.hunt.headers = []msg.Header{{Name: "Accept", Value: accepted}, {Name: "Accept-Encoding", Value: "identity"}}
-		return false
-	}
-	c.hunt.offer = offer
-	if c.decision.code != 0 {
-		c.hunt.final(c.decision.code, c.decision.reason, c.decision.end)
-		return false
-	}
-	c.hunt.plan = c.decision.plan.Attempts
-	return true
-}
-
-// admitted takes the call's place on the caller's trunk.
-func (c *Call) admitted() bool {
-	if v := c.takePlace(c.a, admit.In); !v.OK {
-		c.hunt.final(v.Code, "", sbc.EndLimit)
-		if v.RetryAfter > 0 {
-			c.hunt.headers = []msg.Header{{Name: "Retry-After", Value: strconv.Itoa(int(v.RetryAfter / time.Second))}}
-		}
-		return false
-	}
-	return true
-}
-
-// openMedia opens the session; only calls that were admitted have one (FreeSBC's audit: no port before authorisation). The
-// silence that counts is the shortest any trunk of the call asks for.
-func (c *Call) openMedia() {
-	silence, hold := c.decision.trunk.MediaTimeoutS, c.decision.trunk.MediaHoldTimeoutS
-	for _, at := range c.hunt.plan {
-		if t := c.snap.Trunk(at.TrunkID); t != nil {
-			silence, hold = shortest(silence, t.MediaTimeoutS), shortest(hold, t.MediaHoldTimeoutS)
-		}
-	}
-	c.session = c.m.o.Engine.Open(media.SessionOptions{
-		Silence: time.Duration(silence) * time.Second, HoldSilence: time.Duration(hold) * time.Second,
-		OnSilence: func(p *media.Party, last time.Time) { c.post(job{kind: jobSilence, party: p, at: last}) },
-	})
-	c.a.party = c.session.Party(c.partyOptions(c.a, c.invite.Hop.Remote.Addr()))
-}
-
-// shortest gives the smaller of two numbers, where 0 means none.
-func shortest(x, y int) int {
-	if x == 0 || y == 0 {
-		return x + y
-	}
-	return min(x, y)
-}
-
 // timer is a timer of ours that ran out.
 func (c *Call) timer(k timerKind) {
 	if c.tr != nil && (k == timerRing || k == timerGuard) {
@@ -419,79 +339,6 @@ func (c *Call) acked(l *leg, ack *msg.Message) {
 		c.lateAnswer(ack)
 	}
 	c.raise(evAck)
-}
-
-// finish is the end: everything is given back, and there is one record.
-func (c *Call) finish() {
-	c.dropUpdates()
-	c.dropTransfer()
-	if c.plan != nil && c.rec.finalCode == 0 {
-		c.unconnected()
-	}
-	for k := range timerCount {
-		c.disarm(k)
-	}
-	if c.b != nil {
-		c.b.leave()
-	}
-	c.a.leave()
-	if c.former != nil {
-		c.former.leave()
-	}
-	if c.crashed {
-		c.leaveAll()
-	}
-	stats := c.closeMedia()
-	c.writeRecord(stats)
-	c.m.past.add(c.id, c.ladder, stats)
-	t := now()
-	c.m.calls.retire(c.a.tag, t)
-	for _, tag := range c.hunt.tags {
-		c.m.calls.retire(tag, t)
-	}
-	c.shed()
-	c.forgotten = true
-	c.m.forget(c)
-}
-
-// shed lets go of all that a late message needs no more. Transactions of the edge know the call for another 64*T1, and at 500
-// calls a second that are 16,000 calls.
-func (c *Call) shed() {
-	c.tx, c.invite, c.exchange, c.answer, c.relays, c.rel = nil, nil, nil, nil, nil, nil
-	c.hunt, c.decision = hunt{}, decision{}
-	c.rec = record{written: true, stop: c.rec.stop}
-	c.former = nil
-	c.a.party, c.a.words, c.a.worded, c.a.d, c.a.forks = nil, nil, nil, nil, nil
-	if c.b != nil {
-		c.b.party, c.b.words, c.b.worded = nil, nil, nil
-	}
-}
-
-// closeMedia gives the ports back and reads the final figures.
-func (c *Call) closeMedia() []sbc.StreamStats {
-	if c.session == nil {
-		return nil
-	}
-	c.rec.lastMedia = c.session.LastMedia()
-	stats := append(c.rec.media, c.streams(c.session.Close())...)
-	c.session = nil
-	return stats
-}
-
-// abandon writes a call off that does not end by itself: its record is written, nobody is told.
-func (c *Call) abandon() {
-	if c.rec.written {
-		if !c.forgotten { // a fault struck between the record and the end
-			c.forgotten = true
-			c.m.forget(c)
-		}
-		return
-	}
-	c.rec.ended(sbc.EndShutdown, sbc.SideSBC, causeTemporary)
-	c.st = state{a: callerOver, b: calleeOver, ended: true}
-	c.events = nil
-	c.finish()
-	c.moved()
 }
 
 // visible is the state as the API shows it.

@@ -1,0 +1,132 @@
+package call
+
+import "github.com/sallyport/sallyport/sbc/msg"
+
+// requestKind says what a request of ours is for.
+type requestKind uint8
+
+const (
+	reqInvite requestKind = iota // opens the callee's leg
+	reqBye
+	reqChange // a re-INVITE or UPDATE carried on
+	reqRelay  // another request carried on
+	reqPing   // asks whether the peer is there
+	reqDigit  // an INFO of ours with a digit
+	reqNotify // tells what became of a REFER
+	reqPRACK  // a PRACK of our own
+)
+
+// request is a request of ours under way.
+type request struct {
+	c    *Call
+	leg  *leg
+	kind requestKind
+	req  *msg.Message
+	tx   msg.ClientTx
+	// contact asks for a Contact of ours: the request refreshes the target.
+	contact bool
+	// from is the From of an INVITE, whose host is ours once the interface is known; open are the headers with a place for that
+	// host.
+	from msg.NameAddr
+	open []openHeader
+	// settled is the request with the header rules applied.
+	settled *msg.Message
+	up      *update
+	rl      *relay
+	// refer is whom a NOTIFY is for.
+	refer *refer
+	// detached requests concern nobody any more: what comes for them is put in order and forgotten.
+	detached bool
+	acked    bool
+	ackBody  []byte
+	done     bool
+	// again counts how often the same request was sent anew, with other words.
+	again int
+	// untold requests and their answers are left out of the ladder.
+	untold bool
+}
+
+// send hands the request to the wire.
+func (r *request) send(t msg.Target, timers msg.Timers) {
+	r.settle()
+	r.tx = r.c.m.o.Wire.Send(msg.Outbound{
+		Request: r.req, Target: t, Timers: timers, Prepare: r.prepare, Response: r.responded, Failed: r.failed, Sent: r.sent,
+	})
+}
+
+// prepare puts what depends on the interface the request leaves by.
+func (r *request) prepare(req *msg.Message, local msg.Local) {
+	if r.kind == reqInvite && r.from.URI.Host == "" {
+		from := r.from
+		from.URI.Host = local.Host
+		req.SetFrom(from)
+	}
+	for i := range r.open {
+		r.open[i].fill(req, local.Host)
+	}
+	if r.contact {
+		req.Set("Contact", local.Contact(r.leg.user))
+	}
+}
+
+func (r *request) responded(_ msg.ClientTx, res *msg.Message) {
+	r.c.post(job{kind: jobResponse, out: r, msg: res})
+}
+
+func (r *request) failed(_ msg.ClientTx, err error) {
+	r.c.post(job{kind: jobFailed, out: r, err: err})
+}
+
+func (r *request) sent(raw []byte, hop msg.Hop) {
+	if r.untold {
+		return
+	}
+	r.c.ladder.add(r.leg.side, true, r.leg.attempt, raw, hop)
+}
+
+// response is a response to a request of ours.
+func (c *Call) response(r *request, res *msg.Message) {
+	if !r.untold {
+		c.ladder.add(r.leg.side, false, r.leg.attempt, res.Raw, res.Hop)
+	}
+	res = c.received(r.leg, res)
+	r.leg.end.heard(res.Hop)
+	switch r.kind {
+	case reqInvite:
+		c.inviteResponse(r, res)
+	case reqChange:
+		c.changeResponse(r, res)
+	case reqRelay:
+		c.relayResponse(r, res)
+	case reqPing:
+		c.asked(r, res.Status)
+	case reqDigit:
+		c.digitTaken(r, res.Status)
+	case reqNotify:
+		if res.Status >= 200 {
+			c.notified(r, res.Status)
+		}
+	case reqBye:
+		if res.Status >= 200 { // RFC 3261 15.1.1: over, whatever the answer is
+			c.goneBye(r)
+		}
+	}
+}
+
+// failed is the end of a request of ours that had no final answer.
+func (c *Call) failed(r *request, err error) {
+	switch r.kind {
+	case reqInvite:
+		c.inviteFailed(r, err)
+	case reqChange:
+		c.changeFailed(r, err)
+	case reqRelay:
+		c.relayFailed(r, err)
+	case reqPing:
+		c.asked(r, 0)
+	case reqNotify:
+		c.notified(r, 408)
+	case reqBye:
+		c.goneBye(r)
+	}
+}
