@@ -42,5 +42,6 @@
 // RFC 3261 14.1, unless the far side's own comes first: then the waiting one is given back with that 491.
 //
 // Parallel forking is left to the targets: their forks are taken, the first 2xx wins and the others are released. What a 3xx
-// does is the trunk's choice; 401 and 407 are failures: nobody's credentials travel. At most one session change at a time per call; one more may wait.
+// does is the trunk's choice; 401 and 407 are failures: nobody's credentials travel. At most one session change at a time per
+// call; one more may wait.
 package call
