@@ -172,11 +172,7 @@ func TestLeaksOfProfiles(t *testing.T) {
 		"caller_identity": rest.Object{"send": []string{"pai", "ppi", "rpid"}, "accept": []string{"rpid", "pai", "from"}},
 	}
 	w := b.connect(newSides(t), wish{westTrunk: more, eastTrunk: more})
-	west, east := w.peers(t, false)
-	eyes := &watch{west: west, east: east, addresses: map[string][]string{
-		"west": {w.west.String() + ":", w.west.String() + "\r", w.westPeer.String()},
-		"east": {w.east.String() + ":", w.east.String() + "\r", w.eastPeer.String()},
-	}}
+	eyes := w.watched(t, false)
 	redirected := scene{"a redirection let through", func(a, b *peer) {
 		call := a.dial("4930123456", a.sdp(), hostileHeaders(a)...)
 		rings := b.ring()
@@ -192,7 +188,7 @@ func TestLeaksOfProfiles(t *testing.T) {
 	playAll(t, eyes, slices.DeleteFunc(list, func(s scene) bool { return strings.HasPrefix(s.name, "refused with 3") })) // they pass here
 	b.quiet()
 	eyes.finished(t)
-	if !strings.Contains(string(east.bytes()), "X-Out: ") || !strings.Contains(string(east.bytes()), "History-Info: <sip:+4930333@") {
+	if !strings.Contains(string(eyes.east.bytes()), "X-Out: ") || !strings.Contains(string(eyes.east.bytes()), "History-Info: <sip:+4930333@") {
 		t.Error("the profiles were not applied")
 	}
 }

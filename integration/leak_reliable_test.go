@@ -92,11 +92,7 @@ func TestLeaksReliable(t *testing.T) {
 				id := b.create("/signalling-profiles", rest.Object{"name": mode, "reliable_provisional": mode})
 				both := func() rest.Object { return rest.Object{"signalling_profile_id": id} }
 				w := b.connect(newSides(t), wish{transport: transport, westTrunk: both(), eastTrunk: both()})
-				west, east := w.peers(t, transport == "tcp")
-				eyes := &watch{west: west, east: east, addresses: map[string][]string{
-					"west": {w.west.String() + ":", w.west.String() + "\r", w.westPeer.String()},
-					"east": {w.east.String() + ":", w.east.String() + "\r", w.eastPeer.String()},
-				}}
+				eyes := w.watched(t, transport == "tcp")
 				playAll(t, eyes, reliableScenes(mode == "pass"))
 				b.quiet()
 				eyes.finished(t)

@@ -112,11 +112,7 @@ func TestLeaksPassedRefer(t *testing.T) {
 	profile := b.create("/signalling-profiles", rest.Object{"name": "pass", "refer_mode": "pass"})
 	more := rest.Object{"signalling_profile_id": profile}
 	w := b.connect(newSides(t), wish{westTrunk: more, eastTrunk: more})
-	west, east := w.peers(t, false)
-	eyes := &watch{west: west, east: east, addresses: map[string][]string{
-		"west": {w.west.String() + ":", w.west.String() + "\r", w.westPeer.String()},
-		"east": {w.east.String() + ":", w.east.String() + "\r", w.eastPeer.String()},
-	}}
+	eyes := w.watched(t, false)
 	playAll(t, eyes, passScenes())
 	b.quiet()
 	eyes.finished(t)

@@ -243,11 +243,7 @@ func TestSubscriptions(t *testing.T) {
 			})
 			both := rest.Object{"signalling_profile_id": id}
 			w := b.connect(newSides(t), wish{transport: transport, westTrunk: both, eastTrunk: both})
-			west, east := w.peers(t, transport == "tcp")
-			eyes := &watch{west: west, east: east, addresses: map[string][]string{
-				"west": {w.west.String() + ":", w.west.String() + "\r", w.westPeer.String()},
-				"east": {w.east.String() + ":", w.east.String() + "\r", w.eastPeer.String()},
-			}}
+			eyes := w.watched(t, transport == "tcp")
 			playAll(t, eyes, subscriptionScenes())
 			eyes.finished(t)
 			if n := b.metric("sbc_subscriptions"); n != 2 { // the one that ended with its expiry, from both sides, waits for a late refresh
