@@ -152,8 +152,8 @@ func (x *Exchange) hold(p *Party, i int, wanted netip.Addr) error {
 		}
 	}
 	e := p.ends[i]
-	if kind := x.offer.Media[i].Kind; e.kind != kind {
-		e.kind = word(kind)
+	if e.kind == "" {
+		e.kind = word(x.offer.Media[i].Kind)
 	}
 	e.holds++
 	x.held = append(x.held, e)

@@ -185,10 +185,29 @@ func (e *end) speak() {
 		e.listen()
 		return
 	}
-	if now := e.peer.pair.RTP.Path(); now != nil {
-		path := *now
-		path.Out = e.voice.out
-		e.peer.pair.RTP.Set(&path)
+	e.peer.change(func(p *relay.Path) { p.Out = e.voice.out })
+	e.change(func(p *relay.Path) { p.Back = e.voice.out })
+}
+
+// outlet is what everything the party hears goes through; nil while that is nothing of ours.
+func (e *end) outlet() *relay.Outlet {
+	if e.voice == nil {
+		return nil
+	}
+	return e.voice.out
+}
+
+// change changes what both ports do with packets that are looked into.
+func (e *end) change(how func(*relay.Path)) {
+	for _, port := range [...]*relay.Port{e.pair.RTP, e.pair.RTCP} {
+		if port == nil {
+			continue
+		}
+		if now := port.Path(); now != nil && now.Kind != relay.KindOpaque {
+			path := *now
+			how(&path)
+			port.Set(&path)
+		}
 	}
 }
 

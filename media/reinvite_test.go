@@ -214,3 +214,32 @@ func TestFailedChangesLeaveNothing(t *testing.T) {
 	r.s.Close()
 	r.inUse(0)
 }
+
+// What was played on the line before harms no fax, and fax that was refused keeps nobody from being played to.
+func TestFaxAfterPlay(t *testing.T) {
+	r := newRig(t, "127.0.0.2", "127.0.0.3")
+	r.exchange(r.A.sdp(), r.B.sdp())
+	r.s.Answered()
+	r.offer(r.b, r.a, fax(r.B)).Reject()
+	if err := r.s.Play(r.b, nil, 0, nil); err != nil {
+		t.Fatal(err)
+	}
+	r.B.packet()
+	r.s.StopPlaying(r.b)
+	x := r.offer(r.b, r.a, fax(r.B))
+	r.answer(x, fax(r.A))
+	udptl := []byte{0, 0, 1, 6, 0}
+	r.A.send(r.A.rtp, door(t, x.Offer(), 0), udptl)
+	for {
+		got, _ := r.B.hear(r.B.rtp)
+		if bytes.Equal(got, udptl) {
+			break
+		}
+		if len(got) != 172 { // silence that was under way
+			t.Fatalf("fax % x", got)
+		}
+	}
+	if st := r.s.Close(); st[0].Media != "image" {
+		t.Errorf("figures %+v", st[0])
+	}
+}

@@ -60,7 +60,8 @@ func (l *line) connect(i int) {
 		codecs = l.agreed.Codecs()
 	}
 	a.codec = word(codec(l.agreed, codecs))
-	b.codec = a.codec
+	a.kind = word(l.offer.Kind) // only now: an offer that is refused changes nothing
+	b.codec, b.kind = a.codec, a.kind
 	muxA, muxB := l.offer.Mux && l.back.Mux, l.sent.Mux && l.agreed.Mux
 	now := l.x.s.e.clock()
 	// The offerer's description does not change when another answer follows, so its latch stays as it is then.
@@ -114,11 +115,11 @@ func (l *line) path(from, to *end, mux, muxTo bool, m *sdp.PayloadMap) {
 		RTP: relay.Egress{Port: to.pair.RTP, To: to.stream}, RTCP: control,
 		Digits: from.digits, NoEvents: l.deaf(to),
 	}
-	if to.voice != nil {
-		path.Out = to.voice.out
-	}
-	if l.formats == nil {
-		path.Kind = relay.KindOpaque
+	switch {
+	case l.formats == nil: // nothing that is said, or heard, is among datagrams that are not looked into
+		path.Kind, path.Digits, path.NoEvents = relay.KindOpaque, nil, false
+	default:
+		path.Out, path.Back = to.outlet(), from.outlet()
 	}
 	if mux || l.formats == nil {
 		from.set(path, nil)

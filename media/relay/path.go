@@ -47,8 +47,8 @@ type Path struct {
 	Formats *Formats
 	// Map translates payload types; nil leaves them.
 	Map *PayloadMap
-	// Out, where it is set, fits RTP into what else its receiver hears.
-	Out *Outlet
+	// Out, where it is set, fits RTP into what else its receiver hears; Back is that of what its sender hears, whom RTCP tells of it.
+	Out, Back *Outlet
 	// Digits, where it is set, hears the telephone-events.
 	Digits *Digits
 	// NoEvents keeps telephone-events from the receiver, which gets the digits in another way.

@@ -45,13 +45,13 @@ func (p *Port) receive(b []byte, src netip.AddrPort, now int64, t *tally) {
 		return
 	}
 	result, pt := path.From.media(b, src, now, path)
-	if path.Digits != nil && (result == pass || result == consumed) {
+	if path.Digits != nil && path.Kind == KindRTP && (result == pass || result == consumed) {
 		f, _ := path.Formats.find(pt)
 		path.Digits.take(b, f.Event, f.rate(), now)
 	}
 	switch result {
 	case pass:
-		if (path.Out != nil || path.NoEvents) && !path.admits(b, pt, now) {
+		if path.Kind == KindRTP && (path.Out != nil || path.NoEvents) && !path.admits(b, pt, now) {
 			path.From.unsent()
 			t.consumed++
 			return
@@ -81,6 +81,10 @@ func (p *Path) control(b []byte, src netip.AddrPort, now int64, t *tally) {
 	case malformed:
 		t.malformed++
 	case pass, consumed:
+		if p.Out != nil || p.Back != nil {
+			says, hears := p.From.told(p.Out, now), p.RTCP.To.told(p.Back, now)
+			c.retell(b, &says, &hears)
+		}
 		p.From.round(p.RTCP.To, &c, now)
 		if p.RTCP.ready() {
 			p.RTCP.send(b, t)

@@ -393,6 +393,9 @@ func TestPacketPathDoesNotAllocate(t *testing.T) {
 	})
 	o := c.aRTP.Path().Out
 	o.port, o.to = c.bRTP, c.b
+	both := *c.aRTCP.Path()
+	both.Back = o // as if B heard what A hears: its reports are changed in all ways
+	c.aRTCP.Set(&both)
 	event := eventPacket(101, 2, 160, 4, 160, true)
 	c.bRTP.wire, c.bRTCP.wire = discard{}, discard{}
 	rtp, control := rtpPacket(8, 1, 160, 7), append(sr(7, 1, receptionReport{9, 1, 1}), sdes(7, "a@b")...)
@@ -435,14 +438,21 @@ func FuzzPort(f *testing.F) {
 	f.Add(sr(7, 1), false)
 	f.Add(append(rr(7), sdes(7, "a@b")...), true)
 	f.Fuzz(func(t *testing.T, b []byte, mux bool) {
-		c := newCall(func(a, _ *Path) { a.Mux = mux })
+		c := newCall(func(a, _ *Path) {
+			a.Mux, a.Out, a.Back = mux, NewOutlet(nil, nil, nil), NewOutlet(nil, nil, nil)
+		})
+		for _, o := range []*Outlet{c.aRTP.Path().Out, c.aRTP.Path().Back} {
+			o.started, o.ssrc, o.addSeq = true, 7, 9
+		}
+		c.in(c.aRTP, mediaA, rtpPacket(8, 1, 160, 7))
+		c.in(c.bRTP, mediaB, rtpPacket(8, 1, 160, 7))
 		for _, p := range []*Port{c.aRTP, c.aRTCP} {
 			c.in(p, mediaA, b)
 			c.in(p, controlA, b)
 			c.in(p, "203.0.113.66:1", b)
 		}
-		if st := c.a.Stats(); st.Packets+st.RTCP+st.Discarded+c.tally.noSession != 6 {
-			t.Errorf("six packets, %+v, %+v", st, c.tally)
+		if st := c.a.Stats(); st.Packets+st.RTCP+st.Discarded+c.tally.noSession != 7 {
+			t.Errorf("seven packets, %+v, %+v", st, c.tally)
 		}
 	})
 }
