@@ -170,7 +170,7 @@ func (w *world) answerAll() {
 	}
 }
 
-// TestReplaces: RFC 3891, RFC 5359 2.8: an INVITE takes the place of either side.
+// TestReplaces: RFC 3891, as in RFC 5359 2.15: an INVITE takes the place of either side.
 func TestReplaces(t *testing.T) {
 	for _, side := range []string{"caller", "callee"} {
 		t.Run(side, func(t *testing.T) {

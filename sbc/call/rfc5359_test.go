@@ -1,0 +1,211 @@
+package call
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/msg"
+)
+
+// reinvited carries a change from one side to the other, and sees which lines the two are shown.
+func (w *world) reinvited(from *peer, offer, answer, offered, answered string) {
+	w.t.Helper()
+	re := from.send(msg.INVITE, offer)
+	far := w.wire.next(msg.INVITE)
+	if !bytes.Contains(far.req.Body, []byte(offered)) {
+		w.t.Errorf("the offer lacks %q:\n%s", offered, far.req.Body)
+	}
+	far.reply(200, answer)
+	if m := re.want(200); !bytes.Contains(m.Body, []byte(answered)) {
+		w.t.Errorf("the answer lacks %q:\n%s", answered, m.Body)
+	}
+	from.ack(from.cseq, "")
+}
+
+// holds lets Bob put Alice on hold (RFC 3264 8.4), and takes it back.
+func (w *world) holds(b *peer, held bool) {
+	w.t.Helper()
+	if held {
+		w.reinvited(b, sdp(calleeIP, 5000)+"a=sendonly\r\n", sdp(callerIP, 4000)+"a=recvonly\r\n", "a=sendonly", "a=recvonly")
+	} else {
+		w.reinvited(b, sdp(calleeIP, 5000)+"a=sendrecv\r\n", sdp(callerIP, 4000)+"a=sendrecv\r\n", "a=sendrecv", "a=sendrecv")
+	}
+	if i, _ := w.m.Get(w.m.List(sbc.CallFilter{})[0].ID); held != (len(i.Held) == 1) {
+		w.t.Errorf("held are %v", i.Held)
+	}
+}
+
+// calls begins a call of a party of the callee's side.
+func (w *world) calls() *peer {
+	w.t.Helper()
+	p := w.caller()
+	p.ip, p.iface, p.local, p.uri = calleeIP, "sif_b", "<sip:4977@198.51.100.10>;tag=of"+p.callID, "sip:4930123@"+borderB
+	return p
+}
+
+// joins answers a call at the next place where it rings.
+func (w *world) joins(a *peer, in *server, port int) *peer {
+	w.t.Helper()
+	out := w.wire.next(msg.INVITE)
+	out.reply(200, sdp(out.target.Host, port))
+	a.learn(in.want(200))
+	a.ack(a.lastInviteNumber, "")
+	return w.callee(out)
+}
+
+// replaces lets a third party of the callee's side take the place of one there.
+func (w *world) replaces(old *peer, port int) *peer {
+	w.t.Helper()
+	n := w.calls()
+	in := n.invite(sdp(n.ip, port), "Replaces: "+old.named())
+	w.wire.next(msg.INVITE).reply(200, sdp(callerIP, 4000))
+	n.learn(in.want(200))
+	n.ack(n.lastInviteNumber, "")
+	bye := w.wire.next(msg.BYE)
+	if bye.req.CallID != old.callID {
+		w.t.Errorf("BYE %s", bye.req.AppendTo(nil))
+	}
+	bye.reply(200)
+	return n
+}
+
+// TestRFC5359 plays the services of RFC 5359 by their sections, with the border where that RFC has its proxies. Alice is the caller,
+// Bob the callee. 2.17 (automatic redial) needs a subscription: it is TestRFC5359 in integration. Not played are 2.10 and 2.11
+// (conferences are the affair of a focus), 2.13 (screening is the callee's) and 2.16 (an early dialog is not taken over).
+func TestRFC5359(t *testing.T) {
+	advancing := func(codes ...string) func(string, sbc.Resource) {
+		return ofTrunk("trk_b", func(t *sbc.Trunk) { t.FailoverCodes = codes })
+	}
+	for _, tt := range []struct {
+		name string
+		edit func(string, sbc.Resource)
+		play func(t *testing.T, w *world)
+	}{
+		{"2.1 call hold", nil, func(_ *testing.T, w *world) {
+			a, b, _, _ := w.talk()
+			w.holds(b, true)
+			w.holds(b, false)
+			w.end(a)
+		}},
+		{"2.2 consultation hold", bothCall, func(t *testing.T, w *world) {
+			a, b, _, _ := w.talk()
+			w.holds(b, true)
+			again := w.calls()
+			w.joins(again, again.invite(sdp(calleeIP, 5010)), 7000)
+			w.end(again)
+			w.holds(b, false)
+			w.end(a)
+			if n := len(w.ledger.ends); n != 2 {
+				t.Errorf("%d records", n)
+			}
+		}},
+		{"2.3 music on hold, from a server that Bob names", nil, func(_ *testing.T, w *world) {
+			a, b, _, _ := w.talk()
+			w.reinvited(b, sdp("198.51.100.40", 6000)+"a=sendonly\r\n", sdp(callerIP, 4000)+"a=recvonly\r\n", "m=audio 6000", "a=recvonly")
+			w.holds(b, false)
+			w.end(a)
+		}},
+		{"2.6 transfer by instant message", nil, func(t *testing.T, w *world) {
+			a, b, _, _ := w.talk()
+			text := b.send(msg.MESSAGE, "Please call 49222.", "Content-Type: text/plain")
+			far := w.wire.next(msg.MESSAGE)
+			if string(far.req.Body) != "Please call 49222." {
+				t.Errorf("body %q", far.req.Body)
+			}
+			far.reply(200)
+			text.want(200)
+			w.end(a)
+			a = w.caller()
+			a.uri, a.remote = "sip:49222@"+borderA, "<sip:49222@"+borderA+">"
+			w.joins(a, a.invite(sdp(callerIP, 4000)), 7000)
+			w.end(a)
+		}},
+		{"2.7 call forwarding unconditional", profiled(follows), func(t *testing.T, w *world) {
+			a := w.caller()
+			in := a.invite(sdp(callerIP, 4000))
+			w.wire.next(msg.INVITE).reply(302, "Contact: <sip:49222@elsewhere.example>")
+			out := w.wire.next(msg.INVITE)
+			if out.req.RequestURI.User != "49222" {
+				t.Errorf("called %s", out.req.RequestURI)
+			}
+			out.reply(181) // it is forwarded there, too
+			in.want(181)
+			out.reply(200, sdp(calleeIP, 5000))
+			a.learn(in.want(200))
+			a.ack(a.lastInviteNumber, "")
+			w.end(a)
+		}},
+		{"2.8 call forwarding on busy", advancing("486"), func(t *testing.T, w *world) {
+			a := w.caller()
+			in := a.invite(sdp(callerIP, 4000))
+			w.wire.next(msg.INVITE).reply(486)
+			w.joins(a, in, 5000)
+			w.end(a)
+			if d := w.cdr(); len(d.Attempts) != 2 || d.Attempts[0].Code != 486 || d.Attempts[1].Code != 200 {
+				t.Errorf("attempts %+v", d.Attempts)
+			}
+		}},
+		{"2.9 call forwarding on no answer", advancing("480"), func(t *testing.T, w *world) {
+			a := w.caller()
+			in := a.invite(sdp(callerIP, 4000))
+			out := w.wire.next(msg.INVITE)
+			out.reply(180)
+			in.want(180)
+			time.Sleep(121 * time.Second)
+			if !out.isCancelled() {
+				t.Fatal("it still rings there")
+			}
+			out.reply(487)
+			w.joins(a, in, 5000)
+			w.end(a)
+			if d := w.cdr(); len(d.Attempts) != 2 || d.Attempts[0].Reason != "timeout" || d.Attempts[1].Code != 200 {
+				t.Errorf("attempts %+v", d.Attempts)
+			}
+		}},
+		{"2.12 find-me", edits(profiled(follows), advancing("480", "486", "5xx")), func(t *testing.T, w *world) {
+			a := w.caller()
+			in := a.invite(sdp(callerIP, 4000))
+			w.wire.next(msg.INVITE).reply(302, "Contact: <sip:49201@x.example>;q=0.9, <sip:49202@x.example>;q=0.5, <sip:49203@x.example>;q=0.1")
+			for _, here := range []struct {
+				number, host string
+				code         int
+			}{{"49201", calleeIP, 486}, {"49201", "198.51.100.11", 480}, {"49202", calleeIP, 503}} {
+				out := w.wire.next(msg.INVITE)
+				if out.req.RequestURI.User != here.number || out.target.Host != here.host {
+					t.Errorf("%s at %s is tried, not %v", out.req.RequestURI, out.target.Host, here)
+				}
+				out.reply(180)
+				out.reply(here.code)
+				in.want(180) // Alice hears one dialog, which rings
+			}
+			w.joins(a, in, 5000)
+			w.end(a)
+			w.wire.none(msg.INVITE)
+		}},
+		{"2.14 outgoing call screening", nil, func(_ *testing.T, w *world) {
+			a := w.caller()
+			a.uri, a.remote = "sip:490099@"+borderA, "<sip:490099@"+borderA+">"
+			a.invite(sdp(callerIP, 4000)).want(603)
+			w.wire.none(msg.INVITE)
+		}},
+		{"2.15 call park, and retrieved", bothCall, func(t *testing.T, w *world) {
+			a, b, _, _ := w.talk()
+			park := w.replaces(b, 6000) // Bob's REFER to it passes beside the border
+			carol := w.replaces(park, 7000)
+			carol.send(msg.BYE, "").want(200)
+			bye := w.wire.next(msg.BYE)
+			if bye.target.Host != a.ip {
+				t.Errorf("BYE to %s", bye.target.Host)
+			}
+			bye.reply(200)
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) { run(t, tt.edit, func(w *world) { tt.play(t, w) }) })
+	}
+	t.Run("2.3 music on hold, from the border", TestMusicOnHold)
+	t.Run("2.4 transfer, unattended", TestBlindTransfer)
+	t.Run("2.5 transfer, attended", TestAttendedTransfer)
+	t.Run("2.18 click to dial", TestOriginate)
+}
