@@ -22,7 +22,7 @@ func failures() (codes []int) {
 	return codes
 }
 
-// toldAs is what the caller hears of a failure of the callee: what concerns one leg alone is a failure of the border's to the other.
+// toldAs is what the caller hears of a failure of the callee: what concerns one leg alone is a failure of ours to the other.
 func toldAs(status int) int {
 	switch status {
 	case 401, 407:
@@ -38,9 +38,9 @@ func failing(p *peer) []string {
 	word := "leak-" + p.side
 	return append(hostileHeaders(p), "WWW-Authenticate: Digest realm=\""+p.host("realm")+"\", nonce=\""+word+"\"",
 		"Proxy-Authenticate: Digest realm=\""+p.host("realm")+"\", nonce=\""+word+"\"", "Unsupported: "+word, "Min-SE: 1800;x="+word,
-		"Min-Expires: 60;x="+word, "Security-Server: "+word, "Permission-Missing: sip:x@"+p.host("permission"), "Geolocation-Error: 100;code=\""+word+"\"",
-		"AlertMsg-Error: 100;text=\""+word+"\"", "Accept-Encoding: "+word, "Require: "+word, "Contact: <sip:x@"+p.host("contact")+">;q=0.5",
-		"Content-Type: text/"+word)
+		"Min-Expires: 60;x="+word, "Security-Server: "+word, "Permission-Missing: sip:x@"+p.host("permission"),
+		"Geolocation-Error: 100;code=\""+word+"\"", "AlertMsg-Error: 100;text=\""+word+"\"", "Accept-Encoding: "+word,
+		"Require: "+word, "Contact: <sip:x@"+p.host("contact")+">;q=0.5", "Content-Type: text/"+word)
 }
 
 // errorScenes are all failures of the callee: of a call, of a change of the session and of what is carried within it.
@@ -59,7 +59,8 @@ func errorScenes() (list []scene) {
 			rings.hear(msg.ACK)
 		}})
 	}
-	return append(list, scene{"re-INVITEs that fail in every way", failedChanges}, scene{"INFO that fails in every way", failedInfos})
+	return append(list, scene{"re-INVITEs that fail in every way", failedChanges},
+		scene{"INFO that fails in every way", failedInfos})
 }
 
 // ends tells whether a failure within a dialog ends it (RFC 5057 5.1): with 481 and 408 the peer is not there any more.
@@ -86,11 +87,12 @@ func failedChanges(a, b *peer) {
 // failedInfos lets the callee refuse what is carried within the dialog.
 func failedInfos(a, b *peer) {
 	call, rings := connected(a, b)
+	digit := append(hostileHeaders(a), "Content-Type: application/dtmf-relay")
 	for _, status := range failures() {
 		if ends(status) {
 			continue
 		}
-		seq := call.request("INFO", "Signal=5\r\nDuration=160\r\n", append(hostileHeaders(a), "Content-Type: application/dtmf-relay")...)
+		seq := call.request("INFO", "Signal=5\r\nDuration=160\r\n", digit...)
 		rings.say(rings.hear(msg.INFO), status, "no, says "+b.host("phrase"), "a body of leak-"+b.side, failing(b)...)
 		call.answer(seq, toldAs(status))
 	}
@@ -125,7 +127,8 @@ func TestLeakScenes(t *testing.T) {
 		t.Errorf("%d scenes; 50 are demanded", len(names))
 	}
 	all := strings.Join(slices.Sorted(maps.Keys(names)), "\n")
-	for _, must := range []string{"blind transfer", "attended transfer", "REFER carried", "SUBSCRIBE", "PUBLISH", "fails with 4", "fails with 5", "fails with 6"} {
+	for _, must := range []string{"blind transfer", "attended transfer", "REFER carried", "SUBSCRIBE", "PUBLISH",
+		"fails with 4", "fails with 5", "fails with 6"} {
 		if !strings.Contains(all, must) {
 			t.Errorf("no scene with %q among\n%s", must, all)
 		}

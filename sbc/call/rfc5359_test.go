@@ -71,8 +71,8 @@ func (w *world) replaces(old *peer, port int) *peer {
 	return n
 }
 
-// TestRFC5359 plays the services of RFC 5359 by their sections, with the border where that RFC has its proxies. Alice is the caller,
-// Bob the callee. 2.17 (automatic redial) needs a subscription: it is TestRFC5359 in integration. Not played are 2.10 and 2.11
+// TestRFC5359 plays the services of RFC 5359 by their sections, with the border where that RFC has its proxies. Alice is the
+// caller, Bob the callee. 2.17 (automatic redial) needs a subscription: it is TestRFC5359 in integration. Not played are 2.10 and 2.11
 // (conferences are the affair of a focus), 2.13 (screening is the callee's) and 2.16 (an early dialog is not taken over).
 func TestRFC5359(t *testing.T) {
 	advancing := func(codes ...string) func(string, sbc.Resource) {
@@ -167,7 +167,8 @@ func TestRFC5359(t *testing.T) {
 		{"2.12 find-me", edits(profiled(follows), advancing("480", "486", "5xx")), func(t *testing.T, w *world) {
 			a := w.caller()
 			in := a.invite(sdp(callerIP, 4000))
-			w.wire.next(msg.INVITE).reply(302, "Contact: <sip:49201@x.example>;q=0.9, <sip:49202@x.example>;q=0.5, <sip:49203@x.example>;q=0.1")
+			w.wire.next(msg.INVITE).reply(302,
+				"Contact: <sip:49201@x.example>;q=0.9, <sip:49202@x.example>;q=0.5, <sip:49203@x.example>;q=0.1")
 			for _, here := range []struct {
 				number, host string
 				code         int
