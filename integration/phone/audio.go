@@ -25,6 +25,9 @@ type Heard struct {
 	From netip.AddrPort
 	// Tone is the strongest of the candidate frequencies in the last second, in hertz; 0 if there was none.
 	Tone float64
+	// Now is the strongest one in the last packet, Since when the first of an unbroken row of packets with it came.
+	Now   float64
+	Since time.Time
 }
 
 // tones are the frequencies phones send and listen for, in hertz.
@@ -144,8 +147,12 @@ func (a *audio) take(packet []byte, from netip.AddrPort) {
 		a.heard.Lost += uint64(gap)
 	}
 	a.first, a.nextSeq = false, seq+1
+	begun := len(a.window)
 	for _, b := range packet[headerBytes:] {
 		a.window = append(a.window, decodeMuLaw(b))
+	}
+	if now := strongest(a.window[begun:]); now != a.heard.Now || a.heard.Since.IsZero() {
+		a.heard.Now, a.heard.Since = now, time.Now()
 	}
 	if extra := len(a.window) - sampleRate; extra > 0 {
 		a.window = append(a.window[:0], a.window[extra:]...)

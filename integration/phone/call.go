@@ -35,6 +35,7 @@ type Call struct {
 	code                         int
 	byeDone                      chan struct{}
 	byeOnce                      sync.Once
+	refer                        referral
 }
 
 func newCall(p *Phone, callID string, peer netip.AddrPort) *Call {
@@ -216,6 +217,9 @@ func (c *Call) request(m *msg.Message, from netip.AddrPort) {
 	case msg.BYE:
 		c.phone.send(msg.NewResponse(m, 200, ""), from)
 		c.end()
+	case msg.NOTIFY:
+		c.notified(m)
+		c.phone.send(msg.NewResponse(m, 200, ""), from)
 	default:
 		c.phone.send(msg.NewResponse(m, 200, ""), from)
 	}
@@ -245,8 +249,13 @@ func (c *Call) response(m *msg.Message) {
 	switch {
 	case m.CSeq.Method == msg.BYE && m.Status >= 200:
 		c.byeOnce.Do(func() { close(c.byeDone) })
+	case m.CSeq.Method == msg.REFER && m.Status >= 200:
+		c.referred(m.Status)
 	case m.CSeq.Method != msg.INVITE:
 	case m.Status > 100 && m.Status < 200:
+		c.mu.Lock()
+		c.refer.early = m.To
+		c.mu.Unlock()
 		c.once[0].Do(func() { close(c.ringing) })
 	case m.Status >= 200 && m.Status < 300:
 		c.accepted(m)

@@ -64,6 +64,46 @@ func TestOriginate(t *testing.T) {
 	})
 }
 
+// TestOriginateAnnounces: RFC 3725: who answers first hears an announcement, over and over, until the other one answers, and
+// only that one; however it ends, nothing is played any more.
+func TestOriginateAnnounces(t *testing.T) {
+	for _, code := range []int{200, 486} {
+		run(t, nil, func(w *world) {
+			order := func(o *sbc.OriginateOrder) { o.AnnouncementID = "ann_1" }
+			if _, err := w.clickToDial(func(o *sbc.OriginateOrder) { o.AnnouncementID = "ann_none" }); sbc.CodeOf(err) != sbc.CodeInvalid {
+				t.Errorf("an announcement that is not there: %v", err)
+			}
+			if _, err := w.clickToDial(order); err != nil {
+				t.Fatal(err)
+			}
+			one := w.wire.next(msg.INVITE)
+			one.reply(183, sdp(calleeIP, 5000))
+			s := w.engine.last()
+			if len(s.played) != 0 {
+				t.Error("played before an answer")
+			}
+			one.reply(200, sdp(calleeIP, 5000))
+			two := w.wire.next(msg.INVITE)
+			two.reply(180)
+			c := w.m.calls.all("")[0]
+			if len(s.played) != 1 || s.played[0].to != c.b.party || s.played[0].repeat != 0 ||
+				s.played[0].audio != w.m.sounds.of(w.snap.Announcement("ann_1")) {
+				t.Fatalf("played %+v", s.played)
+			}
+			if two.reply(code, sdp("198.51.100.30", 7000)); code != 200 {
+				w.wire.next(msg.BYE).reply(200)
+				return
+			}
+			if len(s.played) != 0 {
+				t.Errorf("still played: %+v", s.played)
+			}
+			w.wire.next(msg.INVITE).reply(200, sdp(calleeIP, 5000))
+			w.callee(one).send(msg.BYE, "").want(200)
+			w.wire.next(msg.BYE).reply(200)
+		})
+	}
+}
+
 // TestOriginateFails in each of its stages.
 func TestOriginateFails(t *testing.T) {
 	for name, tt := range map[string]struct {
