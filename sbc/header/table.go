@@ -163,9 +163,12 @@ func (t *Table) Phrase(in *msg.Message, f Flow) string {
 
 // Clean tells whether a text of the sending side may show on the other: it holds no control characters, no address, and nothing
 // that is known of the sending side. It is how the package judges free text, for others who have some.
-func (t *Table) Clean(in *msg.Message, f Flow, text string) bool {
+func (t *Table) Clean(in *msg.Message, f Flow, text string) bool { return t.Judge(in, f)(text) }
+
+// Judge is Clean for many texts of one message: what must not show is gathered once. The function is not safe for concurrent use.
+func (t *Table) Judge(in *msg.Message, f Flow) func(text string) bool {
 	c := &collector{table: t, in: in, flow: f}
-	return c.clean(text)
+	return c.clean
 }
 
 // May tells whether a rule may write a line into a message for a trunk: it shows nothing that is known of the other side, and an

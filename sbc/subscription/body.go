@@ -28,9 +28,7 @@ const maxBody = 64 << 10
 
 // cleaner judges what may show of one side on the other.
 type cleaner struct {
-	table *header.Table
-	in    *msg.Message
-	flow  header.Flow
+	clean func(text string) bool
 	// secret makes names of ours out of theirs.
 	secret string
 }
@@ -38,7 +36,7 @@ type cleaner struct {
 // text gives a text that may show, "" for one that may not: nothing in it may name a host.
 func (c *cleaner) text(s string) string {
 	s = strings.TrimSpace(s)
-	if len(s) > 256 || strings.ContainsAny(s, "@:/\\<>") || !c.table.Clean(c.in, c.flow, s) {
+	if len(s) > 256 || strings.ContainsAny(s, "@:/\\<>") || !c.clean(s) {
 		return ""
 	}
 	for word := range strings.FieldsSeq(s) {
@@ -131,10 +129,16 @@ var summaryValue = regexp.MustCompile(`^[0-9]{1,9}/[0-9]{1,9}( *\([0-9]{1,9}/[0-
 // summary keeps the counts of RFC 3842 5.2; the headers of single messages are left out.
 func (c *cleaner) summary(in string) []byte {
 	var b strings.Builder
+	seen := map[string]bool{}
 	for line := range strings.Lines(in) {
 		name, value, _ := strings.Cut(strings.TrimRight(line, "\r\n"), ":")
 		value = strings.TrimSpace(value)
-		switch name = strings.ToLower(strings.TrimSpace(name)); name {
+		name = strings.ToLower(strings.TrimSpace(name))
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		switch name {
 		case "messages-waiting":
 			if v := strings.ToLower(value); v == "yes" || v == "no" {
 				b.WriteString("Messages-Waiting: " + v + "\r\n")
@@ -187,17 +191,20 @@ func (e *errand) bodyFits() (code int, headers []msg.Header) {
 	return 0, nil
 }
 
-// body gives the request its body.
-func (e *errand) body(out *outbound, f header.Flow) {
+// body gives the request its body; false if that does not keep its format.
+func (e *errand) body(out *outbound, f header.Flow) bool {
 	switch {
 	case len(e.in.Body) == 0:
 	case e.in.Method == msg.MESSAGE:
 		out.req.SetBody(header.BodyType(e.in.Get("Content-Type")), e.in.Body)
 		out.pass(e.snap.Header.Content(e.in, f))
 	default:
-		c := &cleaner{table: e.snap.Header, in: e.in, flow: f, secret: e.m.secret}
-		if kind, body, ok := rewrite(e.in, c); ok {
-			out.carries(kind, body)
+		c := &cleaner{clean: e.snap.Header.Judge(e.in, f), secret: e.m.secret}
+		kind, body, ok := rewrite(e.in, c)
+		if !ok {
+			return false
 		}
+		out.carries(kind, body)
 	}
+	return true
 }

@@ -99,11 +99,11 @@ func (e *errand) begin() {
 
 // try makes the next attempt, or gives up.
 func (e *errand) try() {
-	for e.next < len(e.plan) {
+	for e.next < len(e.plan) && (e.sub == nil || !e.sub.over) { // a NOTIFY may have ended it before its answer
 		at := &e.plan[e.next]
 		e.next++
 		t := e.snap.Trunk(at.TrunkID)
-		if t == nil {
+		if t == nil || !e.snap.ActiveTrunk(t.ID) {
 			e.code = 503
 			continue
 		}
@@ -170,7 +170,10 @@ func (e *errand) send(at *route.Attempt, t *sbc.Trunk) {
 			out.req.Append("SIP-If-Match", e.state.theirs)
 		}
 	}
-	e.body(out, f)
+	if !e.body(out, f) { // RFC 3261 8.2.3
+		e.refuse(415, msg.Header{Name: "Accept", Value: knownKinds})
+		return
+	}
 	answered := func(res *msg.Message) {
 		e.queue.do(func() { e.answered(at, t, out, res) })
 	}
@@ -268,7 +271,7 @@ func (e *errand) tell(res *msg.Message) {
 		return
 	}
 	e.told = true
-	e.m.errands.Add(-1)
+	e.m.errands.give(e.trunk.ID)
 	e.m.respond(e.tx, res)
 }
 

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/config"
@@ -21,19 +20,19 @@ type Manager struct {
 	states  *states
 	// secret makes names of ours out of those that others publish.
 	secret string
-	// errands are the requests outside a dialog that are under way.
-	errands atomic.Int64
+	// errands are the requests outside a dialog that are under way, subs the subscriptions.
+	errands, subs *share
 
 	mu   sync.Mutex
 	tags map[string]*side // by our tag
-	subs int
 }
 
 // New makes a Manager without subscriptions.
 func New(o Options) *Manager {
 	o = o.withDefaults()
 	return &Manager{
-		o: o, metrics: newMetrics(o.Registerer), states: newStates(o.Max), secret: msg.NewTag(), tags: map[string]*side{},
+		o: o, metrics: newMetrics(o.Registerer), states: newStates(o), secret: msg.NewTag(), tags: map[string]*side{},
+		errands: newShare(o), subs: newShare(o),
 	}
 }
 
@@ -76,8 +75,8 @@ func (m *Manager) Handle(tx msg.ServerTx, req *msg.Message) bool {
 		return false
 	}
 	e := m.newErrand(snap, caller, tx, req)
-	if m.errands.Add(1) > int64(m.o.Max) {
-		e.refuse(503, msg.Header{Name: "Retry-After", Value: "10"})
+	if !m.errands.take(e.trunk.ID) {
+		m.respond(tx, m.response(req, 503, msg.Header{Name: "Retry-After", Value: "10"}))
 		return true
 	}
 	e.queue.do(e.begin)
@@ -113,12 +112,11 @@ func (m *Manager) side(tag string) *side {
 
 // add makes both dialogs of a subscription findable unless there are too many.
 func (m *Manager) add(s *subscription) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.subs >= m.o.Max {
+	if !m.subs.take(s.near.trunk().ID) {
 		return false
 	}
-	m.subs++
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.tags[s.near.tag] = s.near
 	m.metrics.live.Inc()
 	return true
@@ -136,9 +134,9 @@ func (m *Manager) know(s, old *side) {
 
 // remove forgets a subscription.
 func (m *Manager) remove(s *subscription) {
+	m.subs.give(s.near.trunk().ID)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.subs--
 	delete(m.tags, s.near.tag)
 	if s.far != nil {
 		delete(m.tags, s.far.tag)
@@ -148,23 +146,24 @@ func (m *Manager) remove(s *subscription) {
 
 // fromPeer tells whether a request comes from where the policy of its side believes it, as in calls.
 func (m *Manager) fromPeer(s *side, req *msg.Message) bool {
-	peer := s.peer.Load()
+	peer, policy := s.peer.Load(), s.terms.Load().policy
 	switch {
-	case s.policy == sbc.SourceStrict:
+	case policy == sbc.SourceStrict:
 		return peer != nil && peer.Remote == req.Hop.Remote && peer.Transport == req.Hop.Transport
 	case peer != nil && peer.Remote.Addr() == req.Hop.Remote.Addr():
 		return true
-	case s.policy == sbc.SourceSameIP:
+	case policy == sbc.SourceSameIP:
 		return false
 	}
-	return m.o.Snapshot().FromTrunk(source(req.Hop), s.trunk.ID)
+	return m.o.Snapshot().FromTrunk(source(req.Hop), s.trunk().ID)
 }
 
 // intruded counts and tells a request that bears a tag of ours and is not the peer's.
 func (m *Manager) intruded(s *side, req *msg.Message) {
 	m.metrics.intrusions.Inc()
 	if m.o.Events != nil {
-		m.o.Events(sbc.Event{Type: sbc.EventSecurityDialog, TenantID: s.trunk.TenantID, TrunkID: s.trunk.ID, Data: map[string]string{
+		t := s.trunk()
+		m.o.Events(sbc.Event{Type: sbc.EventSecurityDialog, TenantID: t.TenantID, TrunkID: t.ID, Data: map[string]string{
 			"method": string(req.Method), "source": req.Hop.Remote.String(), "transport": string(req.Hop.Transport), "reason": "source",
 		}})
 	}

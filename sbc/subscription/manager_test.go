@@ -22,6 +22,7 @@ type world struct {
 	m    *Manager
 	sent []msg.Outbound
 	blow bool // panic at Send
+	rows []sbc.Resource
 	seq  int
 }
 
@@ -57,7 +58,7 @@ func newWorld(t *testing.T, most int) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t}
+	w := &world{t: t, rows: rows}
 	w.m = New(Options{Snapshot: func() *config.Snapshot { return snap }, Wire: w, Max: most})
 	return w
 }
@@ -135,7 +136,7 @@ func (w *world) ask(method msg.Method, h msg.Hop, to, body string, headers ...st
 func (w *world) count() int {
 	w.m.mu.Lock()
 	defer w.m.mu.Unlock()
-	return len(w.m.tags) + w.m.subs
+	return len(w.m.tags) + w.m.subs.taken()
 }
 
 // TestExpiry: a subscription that nobody refreshes is forgotten, a late refresh or not, and nothing is left of it.
@@ -171,8 +172,8 @@ func TestBounds(t *testing.T) {
 		for _, o := range w.sent {
 			w.reply(o, 404)
 		}
-		if w.count() != 0 || w.m.errands.Load() != 0 {
-			t.Errorf("%d known, %d under way", w.count(), w.m.errands.Load())
+		if w.count() != 0 || w.m.errands.taken() != 0 {
+			t.Errorf("%d known, %d under way", w.count(), w.m.errands.taken())
 		}
 		w.ask(msg.SUBSCRIBE, hop("sif_a", subscriberIP), "", "", "Event: presence")
 		w.sent[2].Failed(nil, msg.ErrNoResponse)
@@ -194,8 +195,8 @@ func TestFault(t *testing.T) {
 		w.reply(w.sent[0], 200, msg.Header{Name: "Expires", Value: "10"})
 		good.want(w, 200)
 		time.Sleep(10*time.Second + grace + time.Second)
-		if w.count() != 0 || w.m.errands.Load() != 0 {
-			t.Errorf("%d known, %d under way", w.count(), w.m.errands.Load())
+		if w.count() != 0 || w.m.errands.taken() != 0 {
+			t.Errorf("%d known, %d under way", w.count(), w.m.errands.taken())
 		}
 	})
 }
@@ -203,14 +204,14 @@ func TestFault(t *testing.T) {
 // TestStatesExpire: a published state is known for its time only, and to the trunk it came from.
 func TestStatesExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStates(2)
+		s := newStates(Options{Max: 2, MaxPerTrunk: 2})
 		s.put(&state{ours: "one", trunkID: "trk_a", until: time.Now().Add(time.Minute)}, nil)
 		s.put(&state{ours: "two", trunkID: "trk_a", until: time.Now().Add(time.Hour)}, nil)
-		if s.get("one", "trk_a") == nil || s.get("one", "trk_b") != nil || !s.full() {
+		if s.get("one", "trk_a") == nil || s.get("one", "trk_b") != nil || !s.full("trk_a") {
 			t.Error("not kept, or shown to another")
 		}
 		time.Sleep(time.Minute + time.Second)
-		if s.get("one", "trk_a") != nil || s.full() || len(s.tags) != 1 {
+		if s.get("one", "trk_a") != nil || s.full("trk_a") || len(s.tags) != 1 {
 			t.Errorf("%d are known", len(s.tags))
 		}
 	})

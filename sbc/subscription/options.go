@@ -27,13 +27,15 @@ type Options struct {
 	Events func(sbc.Event)
 	// Registerer takes the metrics; nil registers none.
 	Registerer prometheus.Registerer
-	// Max bounds the subscriptions, the published states, and the requests under way, each; 0 is 20,000.
-	Max int
+	// Max bounds the subscriptions, the published states, and the requests under way, each; 0 is 20,000. MaxPerTrunk bounds them
+	// for each trunk that they come from; 0 is 5,000.
+	Max, MaxPerTrunk int
 }
 
 const (
-	defaultMax        = 20_000
-	defaultServerName = "Sallyport"
+	defaultMax         = 20_000
+	defaultMaxPerTrunk = 5_000
+	defaultServerName  = "Sallyport"
 )
 
 func (o Options) withDefaults() Options {
@@ -45,6 +47,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Max == 0 {
 		o.Max = defaultMax
+	}
+	if o.MaxPerTrunk == 0 {
+		o.MaxPerTrunk = defaultMaxPerTrunk
 	}
 	return o
 }

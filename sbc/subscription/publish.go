@@ -19,15 +19,18 @@ type state struct {
 
 // states are the published states by our tag. It is safe for concurrent use.
 type states struct {
-	most int
+	most, each int
 
 	mu   sync.Mutex
 	tags map[string]*state
-	// next is when those whose time is over are looked for.
-	next time.Time
+	of   map[string]int // how many each trunk has
+	// swept is when those whose time is over were looked for.
+	swept time.Time
 }
 
-func newStates(most int) *states { return &states{most: most, tags: map[string]*state{}} }
+func newStates(o Options) *states {
+	return &states{most: o.Max, each: o.MaxPerTrunk, tags: map[string]*state{}, of: map[string]int{}}
+}
 
 // get finds the state that a publisher of a trunk has under a tag; nil if there is none.
 func (s *states) get(tag, trunkID string) *state {
@@ -39,12 +42,16 @@ func (s *states) get(tag, trunkID string) *state {
 	return nil
 }
 
-// full tells whether there is no room for another one.
-func (s *states) full() bool {
+// full tells whether there is no room for another one of a trunk.
+func (s *states) full(trunkID string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sweep(len(s.tags) >= s.most)
-	return len(s.tags) >= s.most
+	full := func() bool { return len(s.tags) >= s.most || s.of[trunkID] >= s.each }
+	s.sweep(false)
+	if full() && time.Since(s.swept) > time.Second { // a flood does not make us look again and again
+		s.sweep(true)
+	}
+	return full()
 }
 
 // put keeps a state in place of an older one (nil for none).
@@ -53,10 +60,11 @@ func (s *states) put(st, old *state) {
 	defer s.mu.Unlock()
 	s.sweep(false)
 	if old != nil {
-		delete(s.tags, old.ours)
+		s.forget(old.ours)
 	}
-	if len(s.tags) < s.most {
+	if len(s.tags) < s.most && s.of[st.trunkID] < s.each {
 		s.tags[st.ours] = st
+		s.of[st.trunkID]++
 	}
 }
 
@@ -64,19 +72,31 @@ func (s *states) put(st, old *state) {
 func (s *states) drop(tag string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.forget(tag)
+}
+
+// forget is drop with the lock held.
+func (s *states) forget(tag string) {
+	st := s.tags[tag]
+	if st == nil {
+		return
+	}
 	delete(s.tags, tag)
+	if s.of[st.trunkID]--; s.of[st.trunkID] == 0 {
+		delete(s.of, st.trunkID)
+	}
 }
 
 // sweep removes those whose time is over, once a minute or now; the lock is held.
 func (s *states) sweep(now bool) {
 	t := time.Now()
-	if !now && t.Before(s.next) {
+	if !now && t.Sub(s.swept) < time.Minute {
 		return
 	}
-	s.next = t.Add(time.Minute)
+	s.swept = t
 	for tag, st := range s.tags {
 		if t.After(st.until) {
-			delete(s.tags, tag)
+			s.forget(tag)
 		}
 	}
 }
@@ -88,7 +108,7 @@ func (e *errand) publish() int {
 		switch {
 		case len(e.in.Body) == 0: // RFC 3903 4.2
 			return 400
-		case e.m.states.full():
+		case e.m.states.full(e.trunk.ID):
 			return 503
 		}
 		return 0

@@ -25,8 +25,8 @@ type subscription struct {
 	// asked is our SUBSCRIBE, by which a NOTIFY that comes before its answer is known.
 	asked *msg.Message
 	timer *time.Timer
-	// granted is what the subscriber was told last, in seconds.
-	granted int
+	// until is when it is over unless it is refreshed.
+	until time.Time
 	// notices are the NOTIFYs on their way to the subscriber.
 	notices int
 	over    bool
@@ -34,14 +34,25 @@ type subscription struct {
 
 // side is one of our dialogs. All but d may be read outside the queue.
 type side struct {
-	sub    *subscription
+	sub   *subscription
+	terms atomic.Pointer[terms]
+	// tag is ours, user the user part of our Contact, which tells nobody anything.
+	tag, user string
+	d         *dialog.Dialog
+	peer      atomic.Pointer[msg.Hop]
+}
+
+// terms are what the configuration says of a side; a refresh takes those of the day.
+type terms struct {
 	trunk  *sbc.Trunk
 	policy sbc.SourcePolicy
-	// tag is ours, user the user part of our Contact, which tells nobody anything, host ours towards the peer ("" while unknown).
-	tag, user, host string
-	d               *dialog.Dialog
-	peer            atomic.Pointer[msg.Hop]
 }
+
+func (s *side) agree(snap *config.Snapshot, t *sbc.Trunk) {
+	s.terms.Store(&terms{t, snap.Signalling(t).InDialogSource})
+}
+
+func (s *side) trunk() *sbc.Trunk { return s.terms.Load().trunk }
 
 // heard notes whence the peer's messages come.
 func (s *side) heard(h msg.Hop) { s.peer.Store(&h) }
@@ -59,10 +70,8 @@ const maxNotices = 8
 // subscribe makes a subscription of a SUBSCRIBE; the code is that of a refusal, 0 for none.
 func (e *errand) subscribe() int {
 	s := &subscription{m: e.m, snap: e.snap, queue: e.queue, event: e.event}
-	s.near = &side{
-		sub: s, trunk: e.trunk, policy: e.snap.Signalling(e.trunk).InDialogSource, tag: msg.NewTag(), user: msg.NewTag(),
-		host: e.tx.Local().Host,
-	}
+	s.near = &side{sub: s, tag: msg.NewTag(), user: msg.NewTag()}
+	s.near.agree(e.snap, e.trunk)
 	s.near.heard(e.in.Hop)
 	d, err := dialog.NewUAS(e.in, s.near.tag)
 	if err != nil {
@@ -79,7 +88,8 @@ func (e *errand) subscribe() int {
 // attempt readies the far side for an attempt.
 func (s *subscription) attempt(out *outbound, t *sbc.Trunk) {
 	old := s.far
-	s.far = &side{sub: s, trunk: t, policy: s.snap.Signalling(t).InDialogSource, tag: out.req.From.Tag(), user: msg.NewTag()}
+	s.far = &side{sub: s, tag: out.req.From.Tag(), user: msg.NewTag()}
+	s.far.agree(s.snap, t)
 	out.contact, s.asked = s.far.user, out.req
 	s.m.know(s.far, old)
 }
@@ -102,29 +112,37 @@ func (s *subscription) accepted(e *errand, reply, res *msg.Message) {
 	}
 }
 
-// grant tells the subscriber the time that the notifier grants, and keeps it.
+// grant tells the subscriber the time that the notifier grants, never more than was asked for (RFC 6665 4.2.1.1), and keeps it.
 func (s *subscription) grant(reply, res *msg.Message, asked int) {
 	n := seconds(res.Get("Expires"))
+	if asked < 0 {
+		asked = usually
+	}
 	if n < 0 {
 		n = asked
 	}
-	if n < 0 {
-		n = usually
-	}
-	s.granted = min(n, longest)
-	reply.Append("Expires", strconv.Itoa(s.granted))
+	n = min(n, asked, longest)
+	reply.Append("Expires", strconv.Itoa(n))
 	if s.over { // the last NOTIFY came before
 		return
 	}
-	s.arm(time.Duration(s.granted)*time.Second + grace)
+	s.arm(time.Now().Add(time.Duration(n)*time.Second + grace))
 }
 
-// arm lets the subscription end after a time.
-func (s *subscription) arm(d time.Duration) {
+// arm lets the subscription end at a moment.
+func (s *subscription) arm(until time.Time) {
 	if s.timer != nil {
 		s.timer.Stop()
 	}
-	s.timer = time.AfterFunc(d, func() { s.queue.do(s.end) })
+	s.until = until
+	s.timer = time.AfterFunc(time.Until(until), func() { s.queue.do(s.expire) })
+}
+
+// expire ends the subscription unless it was refreshed while its timer ran out.
+func (s *subscription) expire() {
+	if !time.Now().Before(s.until) {
+		s.end()
+	}
 }
 
 // end forgets the subscription.
@@ -194,7 +212,7 @@ func (s *subscription) within(to, from *side, in *msg.Message) *outbound {
 
 // flow says between whom a message passes, with the words that tell the sending side apart.
 func (s *subscription) flow(from, to *side) header.Flow {
-	f := flowOf(s.snap, from.trunk, to.trunk)
+	f := flowOf(s.snap, from.trunk(), to.trunk())
 	if from.d != nil {
 		f.Also = []string{from.d.CallID(), from.d.LocalTag(), from.d.RemoteTag(), from.user}
 	}
@@ -211,6 +229,10 @@ func (s *subscription) refresh(tx msg.ServerTx, req *msg.Message) {
 	case s.far == nil || s.far.d == nil || s.near.d == nil || !s.near.d.Confirmed():
 		s.m.respond(tx, s.m.response(req, 500, msg.Header{Name: "Retry-After", Value: "1"}))
 		return
+	case !s.agree():
+		s.end()
+		s.m.respond(tx, s.m.response(req, 481))
+		return
 	}
 	if asked < 0 {
 		asked = usually
@@ -224,6 +246,21 @@ func (s *subscription) refresh(tx msg.ServerTx, req *msg.Message) {
 	}, func(error) {
 		s.queue.do(func() { s.refused(tx, req, 408, nil) })
 	})
+}
+
+// agree takes the configuration of the day, lest the subscription keep the one it began with as long as it is refreshed; false if
+// by that it may not be any more.
+func (s *subscription) agree() bool {
+	snap := s.m.o.Snapshot()
+	for _, x := range [...]*side{s.near, s.far} {
+		id := x.trunk().ID
+		if !snap.ActiveTrunk(id) || !s.event.in(snap.Signalling(snap.Trunk(id))) {
+			return false
+		}
+		x.agree(snap, snap.Trunk(id))
+	}
+	s.snap = snap
+	return true
 }
 
 // refreshed is the notifier's answer.
@@ -263,7 +300,7 @@ func (s *subscription) notify(tx msg.ServerTx, req *msg.Message) {
 	n, ok := parseNotice(req)
 	switch {
 	case parseEvent(req).name != s.event.name:
-		s.m.respond(tx, s.m.response(req, 489, allowEvents(s.snap.Signalling(s.far.trunk))))
+		s.m.respond(tx, s.m.response(req, 489, allowEvents(s.snap.Signalling(s.far.trunk()))))
 		return
 	case !ok:
 		s.m.respond(tx, s.m.response(req, 400))
@@ -309,12 +346,14 @@ func (s *subscription) notified(tx msg.ServerTx, req *msg.Message, n notice, cod
 	case s.over:
 	case n.state == "terminated":
 		s.end()
-	case n.expires >= 0 && n.expires < s.granted: // RFC 6665 4.1.3: the time the NOTIFY says counts
-		s.arm(time.Duration(n.expires)*time.Second + grace)
+	case n.expires >= 0 && s.timer != nil: // RFC 6665 4.1.3: the time the NOTIFY says counts, if that makes it shorter
+		if until := time.Now().Add(time.Duration(n.expires)*time.Second + grace); until.Before(s.until) {
+			s.arm(until)
+		}
 	}
 }
 
 // cleaner judges what may show of the notifier's side.
 func (s *subscription) cleaner(req *msg.Message) *cleaner {
-	return &cleaner{table: s.snap.Header, in: req, flow: s.flow(s.far, s.near), secret: s.near.user}
+	return &cleaner{clean: s.snap.Header.Judge(req, s.flow(s.far, s.near)), secret: s.near.user}
 }

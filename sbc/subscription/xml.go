@@ -47,8 +47,11 @@ type dialogTarget struct {
 	URI string `xml:"uri,attr"`
 }
 
-// maxItems bounds the dialogs or tuples of a body.
-const maxItems = 256
+// maxItems bounds the dialogs, tuples or lines of a body, maxNotes the texts of each.
+const (
+	maxItems = 256
+	maxNotes = 16
+)
 
 // dialogInfo writes dialog information anew; nil for what is none.
 func (c *cleaner) dialogInfo(body []byte) []byte {
@@ -136,7 +139,7 @@ func (c *cleaner) presence(body []byte) []byte {
 
 // notes keeps what may show.
 func (c *cleaner) notes(in []string) (out []string) {
-	for _, n := range in {
+	for _, n := range in[:min(len(in), maxNotes)] {
 		if n = c.text(n); n != "" {
 			out = append(out, n)
 		}
