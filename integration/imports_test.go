@@ -52,7 +52,7 @@ var closed = map[string][]string{
 	"/media":            {"/media/sdp", "/media/port", "/media/relay", "/media/tone"},
 	"/auth/token":       {},
 	"/storage/sql":      {"/sbc"},
-	"/api":              {"/sbc", "/auth/token", "/api/gen", "/media/tone", ""},
+	"/api":              {"/sbc", "/auth/token", "/api/gen", ""},
 	"/api/gen":          {},
 	"/api/client":       {},
 }
