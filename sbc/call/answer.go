@@ -27,7 +27,7 @@ func (c *Call) dialogReply(code int) *msg.Message {
 		out.Append("Record-Route", rr)
 	}
 	out.Append("Contact", c.tx.Local().Contact(c.a.user))
-	out.Append("Allow", allowFor(c.a.trunk))
+	out.Append("Allow", c.a.allow)
 	return out
 }
 

@@ -2,6 +2,7 @@ package call
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"github.com/sallyport/sallyport/sbc"
@@ -136,7 +137,7 @@ func (c *Call) run() {
 	var room [8]action
 	for len(c.events) > 0 {
 		e := c.events[0]
-		c.events = c.events[1:]
+		c.events = slices.Delete(c.events, 0, 1) // its room is used again
 		var out []action
 		c.st, out = step(c.st, e, room[:0])
 		for _, a := range out {
@@ -144,7 +145,6 @@ func (c *Call) run() {
 		}
 		c.moved()
 	}
-	c.events = nil
 	if c.inTx != nil { // a BYE that changed nothing is answered all the same (RFC 3261 15.1.2)
 		c.replyOK()
 	}

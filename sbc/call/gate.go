@@ -23,7 +23,14 @@ func allowFor(t *sbc.Trunk) string {
 	if t == nil || len(t.PassMethods) == 0 {
 		return ownMethods
 	}
-	return ownMethods + ", " + strings.Join(t.PassMethods, ", ")
+	var b strings.Builder
+	b.Grow(len(ownMethods) + 64)
+	b.WriteString(ownMethods)
+	for _, m := range t.PassMethods {
+		b.WriteString(", ")
+		b.WriteString(m)
+	}
+	return b.String()
 }
 
 // Admit decides on a request before a transaction exists for it. Who is not known gets no service: silence, or 403 where the

@@ -208,7 +208,7 @@ func (c *Call) inviteFor(l *leg, at *route.Attempt, in *msg.Message, caller *leg
 	if in == c.invite {
 		c.retargeted(r, at)
 	}
-	req.Append("Allow", allowFor(l.trunk))
+	req.Append("Allow", l.allow)
 	c.own(req)
 	c.askTimer(l, req)
 	c.offerReliable(req, l)

@@ -22,6 +22,7 @@ type leg struct {
 	tag, user  string
 	end        *endpoint
 	trunk      *sbc.Trunk
+	allow      string // the methods that its peer is told
 	endpointID string
 	party      *media.Party
 	// d is the leg's dialog: on the callee's side the one that answered, before that the newest early one. forks are the others of
@@ -70,6 +71,7 @@ type leg struct {
 // newLeg makes a leg and how it is found.
 func (c *Call) newLeg(side sbc.Side, trunkID string, trunk *sbc.Trunk, attempt int) *leg {
 	l := &leg{side: side, attempt: attempt, trunk: trunk, tag: msg.NewTag(), user: msg.NewTag(), rules: c.snap.HeaderRules(trunk)}
+	l.allow = allowFor(trunk)
 	l.end = &endpoint{leg: l, trunkID: trunkID, policy: c.snap.Signalling(trunk).InDialogSource}
 	l.end.call.Store(c)
 	return l
@@ -197,6 +199,7 @@ func (c *Call) words(l *leg) []string {
 	if l.worded = l.d; l.d == nil {
 		return l.words
 	}
+	l.words = slices.Grow(l.words, 6)
 	l.words = append(l.words, l.d.CallID(), l.d.LocalTag(), l.d.RemoteTag(), l.user, l.contact)
 	if p := l.d.Peer(); p.Remote.IsValid() {
 		l.words = append(l.words, p.Remote.Addr().String())
@@ -208,11 +211,11 @@ func (c *Call) words(l *leg) []string {
 // that any text may hold.
 func ownName(m *msg.Message) string {
 	const short = 8
-	contacts, err := m.Contacts()
-	if err != nil || len(contacts) != 1 {
+	contact, ok := m.Contact()
+	if !ok {
 		return ""
 	}
-	user := contacts[0].URI.User
+	user := contact.URI.User
 	if len(user) < short || strings.Trim(user, "+0123456789") == "" || user == m.From.URI.User || user == m.To.URI.User {
 		return ""
 	}
@@ -311,7 +314,7 @@ func (c *Call) dispatch(l *leg, tx msg.ServerTx, req *msg.Message) {
 	case msg.PRACK: // RFC 3262 3: no provisional of ours was reliable on this leg
 		c.send(tx, c.reply(l, req, 481))
 	default:
-		c.send(tx, c.reply(l, req, 405, msg.Header{Name: "Allow", Value: allowFor(l.trunk)}))
+		c.send(tx, c.reply(l, req, 405, msg.Header{Name: "Allow", Value: l.allow}))
 	}
 }
 

@@ -136,7 +136,7 @@ func (c *Call) offerOwn(p *proposal) {
 	c.up = u
 	r := &request{c: c, leg: p.leg, kind: reqChange, req: p.leg.d.Request(method), contact: true, up: u}
 	c.own(r.req)
-	r.req.Append("Allow", allowFor(p.leg.trunk))
+	r.req.Append("Allow", p.leg.allow)
 	if u.x != nil {
 		r.req.SetBody(accepted, u.x.Offer())
 	}

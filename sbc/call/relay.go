@@ -48,7 +48,7 @@ func (c *Call) passOn(l *leg, tx msg.ServerTx, req *msg.Message) {
 	}
 	to := c.other(l)
 	if !passes(l.trunk, req.Method) || to != nil && !passes(to.trunk, req.Method) {
-		c.send(tx, c.reply(l, req, 405, msg.Header{Name: "Allow", Value: allowFor(l.trunk)}))
+		c.send(tx, c.reply(l, req, 405, msg.Header{Name: "Allow", Value: l.allow}))
 		return
 	}
 	if len(req.Body) > 0 {
@@ -103,7 +103,7 @@ func (c *Call) relayResponse(r *request, res *msg.Message) {
 	code := translate(res.Status)
 	var hs []msg.Header
 	if code == 405 {
-		hs = []msg.Header{{Name: "Allow", Value: allowFor(rl.from.trunk)}}
+		hs = []msg.Header{{Name: "Allow", Value: rl.from.allow}}
 	}
 	out := c.reply(rl.from, rl.req, code, hs...)
 	if rl.req.Method == msg.UPDATE && res.Status/100 == 2 { // RFC 3311 5.2: it refreshes both targets

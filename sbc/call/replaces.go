@@ -239,7 +239,7 @@ func (c *Call) answerTarget(t *transfer) {
 		out.Append("Record-Route", rr)
 	}
 	out.Append("Contact", t.tx.Local().Contact(t.target.user))
-	out.Append("Allow", allowFor(t.target.trunk))
+	out.Append("Allow", t.target.allow)
 	out.SetBody(accepted, t.answer)
 	c.answerTimer(t.target, t.invite, out)
 	c.send(t.tx, out)

@@ -124,7 +124,7 @@ func (c *Call) begin(u *update) {
 	if u.rack != "" {
 		r.req.Append("RAck", u.rack)
 	}
-	r.req.Append("Allow", allowFor(u.to.trunk))
+	r.req.Append("Allow", u.to.allow)
 	if body != nil {
 		r.req.SetBody(accepted, body)
 	}
@@ -262,7 +262,7 @@ func (c *Call) changed(u *update, r *request, res *msg.Message) {
 		u.from.d.Refresh(u.req)
 		out.Append("Contact", u.tx.Local().Contact(u.from.user))
 	}
-	out.Append("Allow", allowFor(u.from.trunk))
+	out.Append("Allow", u.from.allow)
 	c.passTo(out, res, u.to, u.tx)
 	out.SetBody(accepted, answer)
 	if early {

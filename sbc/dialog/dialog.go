@@ -105,11 +105,11 @@ func (d *Dialog) Answered(res *msg.Message) {
 
 // soleContact gives the URI of the one Contact.
 func soleContact(m *msg.Message) (msg.URI, error) {
-	cs, err := m.Contacts()
-	if err != nil || len(cs) != 1 || !cs[0].URI.IsSIP() || cs[0].URI.Host == "" {
+	contact, ok := m.Contact()
+	if !ok || !contact.URI.IsSIP() || contact.URI.Host == "" {
 		return msg.URI{}, ErrNoContact
 	}
-	return cs[0].URI, nil
+	return contact.URI, nil
 }
 
 // Confirm makes the dialog of a UAS confirmed: its 2xx was sent.

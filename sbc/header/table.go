@@ -196,28 +196,38 @@ type collector struct {
 // collect looks for every header on the lists. The order of the answer is that of the lists, so that the order in which a device
 // writes its headers does not show.
 func (t *Table) collect(in *msg.Message, f Flow, where place) []msg.Header {
-	c := &collector{table: t, in: in, flow: f, trusted: trusts(f.FromTrust) && trusts(f.ToTrust)}
+	trusted := trusts(f.FromTrust) && trusts(f.ToTrust)
+	var made *collector // most messages have nothing that passes
+	c := func() *collector {
+		if made == nil {
+			made = &collector{table: t, in: in, flow: f, trusted: trusted}
+		}
+		return made
+	}
 	for i := range builtin {
 		r := &builtin[i]
-		if r.where&where == 0 || r.asserted && !c.trusted || !in.Has(r.name) {
+		if r.where&where == 0 || r.asserted && !trusted || !in.Has(r.name) {
 			continue
 		}
-		r.build(c, r.name)
+		r.build(c(), r.name)
 	}
-	if where == inRequests && in.Method == msg.INVITE {
-		c.callers()
+	if where == inRequests && in.Method == msg.INVITE && trusts(f.ToTrust) {
+		c().callers()
 	}
-	if where != withBodies && f.FromTrunk != nil && f.ToTrunk != nil {
-		c.passed()
+	if where != withBodies && passes(f.FromTrunk) && passes(f.ToTrunk) {
+		c().passed()
 	}
-	return c.out
+	if made == nil {
+		return nil
+	}
+	return made.out
 }
+
+// passes tells whether a trunk names headers that shall pass.
+func passes(t *sbc.Trunk) bool { return t != nil && len(t.PassHeaders) > 0 }
 
 // passed takes the headers that both trunks name, in the order of the trunk they go to.
 func (c *collector) passed() {
-	if len(c.flow.FromTrunk.PassHeaders) == 0 || len(c.flow.ToTrunk.PassHeaders) == 0 {
-		return
-	}
 	from := c.table.side(c.flow.FromTrunk).pass
 	done := map[string]bool{}
 	for _, name := range c.flow.ToTrunk.PassHeaders {

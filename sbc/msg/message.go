@@ -120,6 +120,27 @@ func (m *Message) Values(name string) []string {
 // Contacts gives the values of all Contact headers. "*" is one whose URI.Wildcard is set.
 func (m *Message) Contacts() ([]NameAddr, error) { return m.addresses("Contact") }
 
+// Contact gives the only value of Contact; ok is false if there is none, more than one, or one that cannot be read.
+func (m *Message) Contact() (n NameAddr, ok bool) {
+	var a arena
+	want := match("Contact")
+	for i := range m.Headers {
+		if !want.is(m.Headers[i].Name) {
+			continue
+		}
+		one, _, more := nextElement(m.Headers[i].Value)
+		if ok || more || one == "" {
+			return NameAddr{}, false
+		}
+		var err error
+		if n, err = a.nameAddr(one); err != nil {
+			return NameAddr{}, false
+		}
+		ok = true
+	}
+	return n, ok
+}
+
 // Routes gives the values of all Route headers, display names and parameters included.
 func (m *Message) Routes() ([]NameAddr, error) { return m.addresses("Route") }
 
