@@ -44,10 +44,12 @@ type Call struct {
 	proposals []*proposal
 	relays    []*relay
 
-	tr     *transfer // the one under way
-	passed []passedRefer
-	plan   *sbc.OriginateOrder // of a call that is ours
-	former *leg                // who was replaced and is still there
+	tr *transfer // the one under way
+	// watches are the subscriptions that share the call's dialogs, watchIDs the ids that we gave them.
+	watches  []*watch
+	watchIDs int
+	plan     *sbc.OriginateOrder // of a call that is ours
+	former   *leg                // who was replaced and is still there
 	// transfers is how many there were, forwards the Max-Forwards of the caller's INVITE.
 	transfers, forwards int
 

@@ -41,6 +41,9 @@
 // Of two session changes at once the second gets 491. One that the far side refused with 491 is tried again after the delay of
 // RFC 3261 14.1, unless the far side's own comes first: then the waiting one is given back with that 491.
 //
+// Subscriptions that share the dialogs of a call (watch.go) end with it: the border keeps no dialog for them alone. PUBLISH has no
+// place in a dialog (RFC 3903 4).
+//
 // Parallel forking is left to the targets: their forks are taken, the first 2xx wins and the others are released. What a 3xx
 // does is the trunk's choice; 401 and 407 are failures: nobody's credentials travel. At most one session change at a time per
 // call; one more may wait.

@@ -305,8 +305,10 @@ func (c *Call) dispatch(l *leg, tx msg.ServerTx, req *msg.Message) {
 		}
 	case msg.REFER:
 		c.referred(l, tx, req)
+	case msg.SUBSCRIBE:
+		c.subscribed(l, tx, req)
 	case msg.NOTIFY:
-		c.passNotify(l, tx, req)
+		c.told(l, tx, req)
 	case msg.INFO, msg.MESSAGE:
 		c.passOn(l, tx, req)
 	case msg.OPTIONS:

@@ -36,6 +36,8 @@ type relay struct {
 	from, to *leg
 	tx       msg.ServerTx
 	req      *msg.Message
+	// watch is the subscription that a SUBSCRIBE or NOTIFY is about.
+	watch *watch
 }
 
 // maxRelays bounds the requests of a call that wait for the other side.
@@ -68,20 +70,11 @@ func passes(t *sbc.Trunk, m msg.Method) bool {
 
 // relay carries a request to the other side's dialog, early or confirmed.
 func (c *Call) relay(l *leg, tx msg.ServerTx, req *msg.Message) {
-	to := c.other(l)
-	switch {
-	case c.st.a == callerByeing || c.st.a == callerOver || c.st.b == calleeByeing || c.st.b == calleeOver:
-		c.send(tx, c.reply(l, req, 481))
-		return
-	case to == nil || to.d == nil || !c.present(to) || to == c.a && c.rec.progressAt.IsZero() && c.st.a == callerInviting:
-		c.send(tx, c.reply(l, req, 480)) // the other side has no dialog yet
-		return
-	case len(c.relays) >= maxRelays:
-		c.send(tx, c.reply(l, req, 500, msg.Header{Name: "Retry-After", Value: "1"}))
+	rl := c.relayed(l, tx, req)
+	if rl == nil {
 		return
 	}
-	rl := &relay{from: l, to: to, tx: tx, req: req}
-	c.relays = append(c.relays, rl)
+	to := rl.to
 	r := c.carryOn(l, to, req, reqRelay)
 	r.rl, r.contact = rl, req.Method == msg.UPDATE
 	if req.Method == msg.UPDATE {
@@ -94,6 +87,25 @@ func (c *Call) relay(l *leg, tx msg.ServerTx, req *msg.Message) {
 	r.send(to.d.Target(), msg.Timers{})
 }
 
+// relayed notes a request that is to be carried to the other side; nil if that cannot be, which is answered then.
+func (c *Call) relayed(l *leg, tx msg.ServerTx, req *msg.Message) *relay {
+	to := c.other(l)
+	switch {
+	case c.st.a == callerByeing || c.st.a == callerOver || c.st.b == calleeByeing || c.st.b == calleeOver:
+		c.send(tx, c.reply(l, req, 481))
+		return nil
+	case to == nil || to.d == nil || !c.present(to) || to == c.a && c.rec.progressAt.IsZero() && c.st.a == callerInviting:
+		c.send(tx, c.reply(l, req, 480)) // the other side has no dialog yet
+		return nil
+	case len(c.relays) >= maxRelays:
+		c.send(tx, c.reply(l, req, 500, msg.Header{Name: "Retry-After", Value: "1"}))
+		return nil
+	}
+	rl := &relay{from: l, to: to, tx: tx, req: req}
+	c.relays = append(c.relays, rl)
+	return rl
+}
+
 // relayResponse carries the final answer back.
 func (c *Call) relayResponse(r *request, res *msg.Message) {
 	if res.Status < 200 || !c.unrelay(r.rl) {
@@ -101,6 +113,9 @@ func (c *Call) relayResponse(r *request, res *msg.Message) {
 	}
 	rl := r.rl
 	code := translate(res.Status)
+	if rl.watch != nil {
+		code = c.answeredWatch(rl, res, code)
+	}
 	var hs []msg.Header
 	if code == 405 {
 		hs = []msg.Header{{Name: "Allow", Value: rl.from.allow}}
@@ -114,9 +129,12 @@ func (c *Call) relayResponse(r *request, res *msg.Message) {
 		c.answerTimer(rl.from, rl.req, out)
 		c.keep()
 	}
+	if rl.watch != nil {
+		c.answerWatch(rl, res, out)
+	}
 	c.passTo(out, res, rl.to, rl.tx)
 	c.send(rl.tx, out)
-	if res.Status == 481 { // RFC 5057 5.1: the dialog is gone
+	if res.Status == 481 && rl.watch == nil { // RFC 5057 5.1: the dialog is gone, but where only a subscription is
 		c.lost(rl.to)
 	}
 }
@@ -127,6 +145,9 @@ func (c *Call) relayFailed(r *request, err error) {
 		return
 	}
 	code, _ := failureCode(err)
+	if r.rl.watch != nil {
+		code = c.answeredWatch(r.rl, nil, code)
+	}
 	c.send(r.rl.tx, c.reply(r.rl.from, r.rl.req, code))
 }
 

@@ -14,6 +14,7 @@ const (
 	reqDigit  // an INFO of ours with a digit
 	reqNotify // tells what became of a REFER
 	reqPRACK  // a PRACK of our own
+	reqTold   // a NOTIFY of ours whose answer changes nothing
 )
 
 // request is a request of ours under way.
@@ -33,6 +34,8 @@ type request struct {
 	settled *msg.Message
 	up      *update
 	rl      *relay
+	// sheet is a body with places for our host, nil for most.
+	sheet *sheet
 	// refer is whom a NOTIFY is for.
 	refer *refer
 	// detached requests concern nobody any more: what comes for them is put in order and forgotten.
@@ -63,6 +66,9 @@ func (r *request) prepare(req *msg.Message, local msg.Local) {
 	}
 	for i := range r.open {
 		r.open[i].fill(req, local.Host)
+	}
+	if r.sheet != nil {
+		req.SetBody(r.sheet.kind, []byte(fill(r.sheet.body, local.Host)))
 	}
 	if r.contact {
 		req.Set("Contact", local.Contact(r.leg.user))

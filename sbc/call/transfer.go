@@ -288,6 +288,7 @@ func (c *Call) leaves(l *leg, at time.Time) {
 		d.LeftAt = when(at)
 		c.rec.legs = append(c.rec.legs, d)
 	}
+	c.unwatchLeg(l)
 	if l.party == nil || c.session == nil {
 		return
 	}

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/config"
@@ -14,6 +13,7 @@ import (
 	"github.com/sallyport/sallyport/sbc/header"
 	"github.com/sallyport/sallyport/sbc/identify"
 	"github.com/sallyport/sallyport/sbc/msg"
+	"github.com/sallyport/sallyport/sbc/notify"
 	"github.com/sallyport/sallyport/sbc/route"
 )
 
@@ -28,7 +28,7 @@ type errand struct {
 	next  int
 	queue *serial
 	// event is the event package and what follows it, of SUBSCRIBE and PUBLISH.
-	event   eventType
+	event   notify.Event
 	expires int // asked for, in seconds; -1: nothing was said
 	// sub is what a SUBSCRIBE makes; state what a PUBLISH goes on with, nil at its first.
 	sub   *subscription
@@ -71,12 +71,12 @@ func (e *errand) begin() {
 		return
 	}
 	if e.in.Method != msg.MESSAGE {
-		e.event = parseEvent(e.in)
-		if p := e.snap.Signalling(e.trunk); !e.event.in(p) { // RFC 6665 8.3.2
+		e.event = notify.Parse(e.in)
+		if p := e.snap.Signalling(e.trunk); !e.event.In(p) { // RFC 6665 8.3.2
 			e.refuse(489, allowEvents(p))
 			return
 		}
-		e.expires = seconds(e.in.Get("Expires"))
+		e.expires = notify.Seconds(e.in.Get("Expires"))
 	}
 	if code, hs := e.bodyFits(); code != 0 {
 		e.refuse(code, hs...)
@@ -107,7 +107,7 @@ func (e *errand) try() {
 			e.code = 503
 			continue
 		}
-		if p := e.snap.Signalling(t); e.in.Method == msg.MESSAGE && !p.PassMessages || e.in.Method != msg.MESSAGE && !e.event.in(p) {
+		if p := e.snap.Signalling(t); e.in.Method == msg.MESSAGE && !p.PassMessages || e.in.Method != msg.MESSAGE && !e.event.In(p) {
 			e.code, e.why = 489, []msg.Header{allowEvents(e.snap.Signalling(e.trunk))}
 			if e.in.Method == msg.MESSAGE {
 				e.code, e.why = 405, []msg.Header{{Name: "Allow", Value: ownMethods}}
@@ -156,7 +156,7 @@ func (e *errand) send(at *route.Attempt, t *sbc.Trunk) {
 	out.pass(e.snap.Header.Request(e.in, f))
 	out.req.Append("User-Agent", e.m.o.ServerName)
 	if e.in.Method != msg.MESSAGE {
-		out.req.Append("Event", e.event.name)
+		out.req.Append("Event", e.event.Name)
 		if e.expires >= 0 {
 			out.req.Append("Expires", strconv.Itoa(min(e.expires, longest)))
 		}
@@ -164,14 +164,14 @@ func (e *errand) send(at *route.Attempt, t *sbc.Trunk) {
 	switch e.in.Method {
 	case msg.SUBSCRIBE:
 		e.sub.attempt(out, t)
-		accepts(out.req, e.in)
+		notify.Accepts(out.req, e.in)
 	case msg.PUBLISH:
 		if e.state != nil {
 			out.req.Append("SIP-If-Match", e.state.theirs)
 		}
 	}
 	if !e.body(out, f) { // RFC 3261 8.2.3
-		e.refuse(415, msg.Header{Name: "Accept", Value: knownKinds})
+		e.refuse(415, msg.Header{Name: "Accept", Value: notify.Kinds})
 		return
 	}
 	answered := func(res *msg.Message) {
@@ -243,7 +243,7 @@ func (e *errand) failed(t *sbc.Trunk, code int, res *msg.Message, pass []msg.Hea
 	}
 	switch {
 	case e.code == 423 && res != nil: // RFC 3261 21.4.17, RFC 6665 4.2.1.1
-		if n := seconds(res.Get("Min-Expires")); n > 0 {
+		if n := notify.Seconds(res.Get("Min-Expires")); n > 0 {
 			e.why = append(e.why, msg.Header{Name: "Min-Expires", Value: strconv.Itoa(n)})
 		}
 	case e.code == 489:
@@ -288,15 +288,6 @@ func translate(code int) int {
 		return 500
 	}
 	return code
-}
-
-// seconds reads delta-seconds (RFC 3261 20.19); -1 where there are none.
-func seconds(s string) int {
-	n, err := strconv.ParseUint(strings.TrimSpace(s), 10, 32)
-	if err != nil {
-		return -1
-	}
-	return int(min(n, uint64(24*time.Hour/time.Second)))
 }
 
 // bracket spells a host as URIs have it.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/sbc/msg"
+	"github.com/sallyport/sallyport/sbc/notify"
 	"github.com/sallyport/sallyport/sbc/route"
 )
 
@@ -122,7 +123,7 @@ func (e *errand) publish() int {
 
 // published is the 200 to a PUBLISH: the publisher gets a tag of ours.
 func (e *errand) published(at *route.Attempt, reply, res *msg.Message) {
-	n := seconds(res.Get("Expires"))
+	n := notify.Seconds(res.Get("Expires"))
 	if n < 0 {
 		n = max(e.expires, 0)
 	}

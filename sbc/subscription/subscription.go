@@ -11,6 +11,7 @@ import (
 	"github.com/sallyport/sallyport/sbc/dialog"
 	"github.com/sallyport/sallyport/sbc/header"
 	"github.com/sallyport/sallyport/sbc/msg"
+	"github.com/sallyport/sallyport/sbc/notify"
 )
 
 // subscription is one subscription: the dialog with the subscriber and that with the notifier. All but what is said of side
@@ -19,9 +20,9 @@ type subscription struct {
 	m     *Manager
 	snap  *config.Snapshot
 	queue *serial
-	event eventType // as the subscriber named it
-	near  *side     // the subscriber
-	far   *side     // the notifier of the attempt under way; nil before
+	event notify.Event // as the subscriber named it
+	near  *side        // the subscriber
+	far   *side        // the notifier of the attempt under way; nil before
 	// asked is our SUBSCRIBE, by which a NOTIFY that comes before its answer is known.
 	asked *msg.Message
 	timer *time.Timer
@@ -114,7 +115,7 @@ func (s *subscription) accepted(e *errand, reply, res *msg.Message) {
 
 // grant tells the subscriber the time that the notifier grants, never more than was asked for (RFC 6665 4.2.1.1), and keeps it.
 func (s *subscription) grant(reply, res *msg.Message, asked int) {
-	n := seconds(res.Get("Expires"))
+	n := notify.Seconds(res.Get("Expires"))
 	if asked < 0 {
 		asked = usually
 	}
@@ -221,9 +222,9 @@ func (s *subscription) flow(from, to *side) header.Flow {
 
 // refresh is the subscriber's wish for more time, or for an end (RFC 6665 4.1.2.2, 4.1.2.3).
 func (s *subscription) refresh(tx msg.ServerTx, req *msg.Message) {
-	event, asked := parseEvent(req), seconds(req.Get("Expires"))
+	named, asked := notify.Parse(req), notify.Seconds(req.Get("Expires"))
 	switch {
-	case event != s.event: // another subscription would need a dialog of its own
+	case named != s.event: // another subscription would need a dialog of its own
 		s.m.respond(tx, s.m.response(req, 481))
 		return
 	case s.far == nil || s.far.d == nil || s.near.d == nil || !s.near.d.Confirmed():
@@ -238,9 +239,9 @@ func (s *subscription) refresh(tx msg.ServerTx, req *msg.Message) {
 		asked = usually
 	}
 	out := s.within(s.far, s.near, req)
-	out.req.Append("Event", s.event.name)
+	out.req.Append("Event", s.event.Name)
 	out.req.Append("Expires", strconv.Itoa(min(asked, longest)))
-	accepts(out.req, req)
+	notify.Accepts(out.req, req)
 	out.send(s.far.d.Target(), msg.Timers{}, func(res *msg.Message) {
 		s.queue.do(func() { s.refreshed(tx, req, res, asked) })
 	}, func(error) {
@@ -254,7 +255,7 @@ func (s *subscription) agree() bool {
 	snap := s.m.o.Snapshot()
 	for _, x := range [...]*side{s.near, s.far} {
 		id := x.trunk().ID
-		if !snap.ActiveTrunk(id) || !s.event.in(snap.Signalling(snap.Trunk(id))) {
+		if !snap.ActiveTrunk(id) || !s.event.In(snap.Signalling(snap.Trunk(id))) {
 			return false
 		}
 		x.agree(snap, snap.Trunk(id))
@@ -288,7 +289,7 @@ func (s *subscription) refused(tx msg.ServerTx, req *msg.Message, code int, res 
 	}
 	reply := s.m.response(req, translate(code))
 	if code == 423 && res != nil {
-		if n := seconds(res.Get("Min-Expires")); n > 0 {
+		if n := notify.Seconds(res.Get("Min-Expires")); n > 0 {
 			reply.Append("Min-Expires", strconv.Itoa(n))
 		}
 	}
@@ -297,9 +298,9 @@ func (s *subscription) refused(tx msg.ServerTx, req *msg.Message, code int, res 
 
 // notify carries a NOTIFY to the subscriber, and the answer back.
 func (s *subscription) notify(tx msg.ServerTx, req *msg.Message) {
-	n, ok := parseNotice(req)
+	n, ok := notify.ParseState(req)
 	switch {
-	case parseEvent(req).name != s.event.name:
+	case notify.Parse(req).Name != s.event.Name:
 		s.m.respond(tx, s.m.response(req, 489, allowEvents(s.snap.Signalling(s.far.trunk()))))
 		return
 	case !ok:
@@ -313,9 +314,9 @@ func (s *subscription) notify(tx msg.ServerTx, req *msg.Message) {
 	out.req.Append("Event", s.event.String())
 	out.req.Append("Subscription-State", n.String())
 	if len(req.Body) > 0 {
-		kind, body, ok := rewrite(req, s.cleaner(req))
+		kind, body, ok := s.cleaner(req).Rewrite()
 		if !ok { // RFC 3261 8.2.3
-			s.m.respond(tx, s.m.response(req, 415, msg.Header{Name: "Accept", Value: knownKinds}))
+			s.m.respond(tx, s.m.response(req, 415, msg.Header{Name: "Accept", Value: notify.Kinds}))
 			return
 		}
 		out.carries(kind, body)
@@ -330,7 +331,7 @@ func (s *subscription) notify(tx msg.ServerTx, req *msg.Message) {
 
 // notified is the subscriber's answer to a NOTIFY. Who does not know the subscription, or does not answer, has none any more (RFC
 // 6665 4.2.2): the notifier is told so by a 481.
-func (s *subscription) notified(tx msg.ServerTx, req *msg.Message, n notice, code int, res *msg.Message) {
+func (s *subscription) notified(tx msg.ServerTx, req *msg.Message, n notify.State, code int, res *msg.Message) {
 	s.notices--
 	if res != nil {
 		s.near.heard(res.Hop)
@@ -344,16 +345,16 @@ func (s *subscription) notified(tx msg.ServerTx, req *msg.Message, n notice, cod
 	s.m.respond(tx, s.m.response(req, code))
 	switch {
 	case s.over:
-	case n.state == "terminated":
+	case n.Name == "terminated":
 		s.end()
-	case n.expires >= 0 && s.timer != nil: // RFC 6665 4.1.3: the time the NOTIFY says counts, if that makes it shorter
-		if until := time.Now().Add(time.Duration(n.expires)*time.Second + grace); until.Before(s.until) {
+	case n.Expires >= 0 && s.timer != nil: // RFC 6665 4.1.3: the time the NOTIFY says counts, if that makes it shorter
+		if until := time.Now().Add(time.Duration(n.Expires)*time.Second + grace); until.Before(s.until) {
 			s.arm(until)
 		}
 	}
 }
 
 // cleaner judges what may show of the notifier's side.
-func (s *subscription) cleaner(req *msg.Message) *cleaner {
-	return &cleaner{clean: s.snap.Header.Judge(req, s.flow(s.far, s.near)), secret: s.near.user}
+func (s *subscription) cleaner(req *msg.Message) *notify.Cleaner {
+	return &notify.Cleaner{Clean: s.snap.Header.Judge(req, s.flow(s.far, s.near)), In: req, Secret: s.near.user}
 }

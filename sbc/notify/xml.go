@@ -1,4 +1,4 @@
-package subscription
+package notify
 
 import (
 	"encoding/xml"
@@ -54,7 +54,7 @@ const (
 )
 
 // dialogInfo writes dialog information anew; nil for what is none.
-func (c *cleaner) dialogInfo(body []byte) []byte {
+func (c *Cleaner) dialogInfo(body []byte) []byte {
 	var d dialogInfo
 	if xml.Unmarshal(body, &d) != nil || len(d.Dialogs) > maxItems {
 		return nil
@@ -74,7 +74,7 @@ func (c *cleaner) dialogInfo(body []byte) []byte {
 }
 
 // side writes one participant anew.
-func (c *cleaner) side(s *dialogSide) {
+func (c *Cleaner) side(s *dialogSide) {
 	if s == nil {
 		return
 	}
@@ -112,7 +112,7 @@ type contact struct {
 }
 
 // presence writes a presence document anew; nil for what is none.
-func (c *cleaner) presence(body []byte) []byte {
+func (c *Cleaner) presence(body []byte) []byte {
 	var p presence
 	if xml.Unmarshal(body, &p) != nil || len(p.Tuples) > maxItems {
 		return nil
@@ -138,7 +138,7 @@ func (c *cleaner) presence(body []byte) []byte {
 }
 
 // notes keeps what may show.
-func (c *cleaner) notes(in []string) (out []string) {
+func (c *Cleaner) notes(in []string) (out []string) {
 	for _, n := range in[:min(len(in), maxNotes)] {
 		if n = c.text(n); n != "" {
 			out = append(out, n)
