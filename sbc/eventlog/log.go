@@ -3,6 +3,7 @@ package eventlog
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +21,9 @@ type Options struct {
 }
 
 const defaultPerType = 4096
+
+// maxText bounds a value of an event's data, in bytes.
+const maxText = 512
 
 // maxPage bounds a page that names no limit.
 const maxPage = 1000
@@ -62,6 +66,7 @@ func (l *Log) Add(e sbc.Event) {
 	if e.At.IsZero() {
 		e.At = time.Now().UTC()
 	}
+	e.Data = own(e.Data)
 	l.mu.Lock()
 	r := l.rings[e.Type]
 	if r == nil {
@@ -75,6 +80,18 @@ func (l *Log) Add(e sbc.Event) {
 	if full {
 		l.dropped.WithLabelValues(string(e.Type)).Inc()
 	}
+}
+
+// own copies an event's data: what is kept for long must be short, and must not hold the message it is a piece of.
+func own(data map[string]string) map[string]string {
+	if data == nil {
+		return nil
+	}
+	out := make(map[string]string, len(data))
+	for k, v := range data {
+		out[k] = strings.ToValidUTF8(strings.Clone(v[:min(len(v), maxText)]), "")
+	}
+	return out
 }
 
 // add takes an event; true if another one had to go.

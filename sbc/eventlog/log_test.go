@@ -3,8 +3,10 @@ package eventlog
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
+	"unsafe"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -138,5 +140,21 @@ func TestIDsRiseWithOrder(t *testing.T) {
 	group.Wait()
 	if rest, _ := l.Query(sbc.EventQuery{After: after}); len(rest) != 0 {
 		t.Errorf("%d more", len(rest))
+	}
+}
+
+// TestValuesAreBounded: what strangers send is kept in part only, and never with the message it is a piece of.
+func TestValuesAreBounded(t *testing.T) {
+	l := New(Options{})
+	method := strings.Repeat("M", 10_000)
+	data := map[string]string{"method": method, "side": "caller"}
+	l.Add(sbc.Event{Type: sbc.EventSecurityDialog, Data: data})
+	events, _ := l.Query(sbc.EventQuery{})
+	got := events[0].Data
+	if len(got["method"]) != maxText || got["side"] != "caller" || data["method"] != method {
+		t.Errorf("%d octets, %q", len(got["method"]), got["side"])
+	}
+	if unsafe.StringData(got["method"]) == unsafe.StringData(method) {
+		t.Error("the message is kept")
 	}
 }

@@ -157,6 +157,14 @@ func Names(in *msg.Message) []string {
 			}
 		}
 	}
+	for ; in != nil; in = in.Original { // a rule may have moved a name to where nobody looks for one
+		named(in, take)
+	}
+	return names
+}
+
+// named gives everybody to take by whom a message calls its caller.
+func named(in *msg.Message, take func(msg.NameAddr)) {
 	take(in.From)
 	for _, h := range []string{hdrAsserted, hdrPreferred, hdrParty} {
 		for i, v := range in.Values(h) {
@@ -165,7 +173,6 @@ func Names(in *msg.Message) []string {
 			}
 		}
 	}
-	return names
 }
 
 // IsNumber tells a telephone number from a name: digits, with a plus before them or not.

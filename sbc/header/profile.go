@@ -262,6 +262,9 @@ func (c *change) do(w *work) {
 	case sbc.HeaderReplace:
 		with := c.value.fill(w, true)
 		w.edit(c, func(h msg.Header) (msg.Header, bool) {
+			if len(h.Value) > maxWritten || len(with) > maxWritten { // what comes of it could be beyond all bounds
+				return h, false
+			}
 			v := c.pattern.ReplaceAllString(h.Value, with)
 			if v == h.Value {
 				return h, true

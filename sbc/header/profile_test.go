@@ -2,6 +2,7 @@ package header
 
 import (
 	"errors"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -197,5 +198,42 @@ func TestTrial(t *testing.T) {
 	}
 	if !slices.Contains(at, "#/profile/rules/1/header") || !slices.Contains(at, "#/message") || !slices.Contains(at, "#/stage") {
 		t.Errorf("faults at %q", at)
+	}
+}
+
+// TestRulesMoveNoName: a caller who must not be known is not told by what a rule made of an identity.
+func TestRulesMoveNoName(t *testing.T) {
+	p, faults := CompileProfile(&sbc.HeaderProfile{Rules: []sbc.HeaderRule{
+		{Stage: sbc.HeaderIn, Action: sbc.HeaderRename, Header: "P-Asserted-Identity", To: "X-A"},
+	}})
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	table, flow := world(t, []string{"X-A"}, []string{"X-A"})
+	in := p.In(message(t, "P-Asserted-Identity: \"Bea\" <tel:+4940777123>", "Privacy: id"), nil)
+	flow.ToTrust, flow.Also = sbc.TrustAccess, Names(in)
+	if got := lines(table.Request(in, flow)); len(got) > 0 {
+		t.Errorf("%q leaves", got)
+	}
+	if !slices.Contains(flow.Also, "4940777123") || !slices.Contains(flow.Also, "Bea") {
+		t.Errorf("names %q", flow.Also)
+	}
+}
+
+// TestReplacementIsBounded: what a peer sends cannot be multiplied by itself.
+func TestReplacementIsBounded(t *testing.T) {
+	p, faults := CompileProfile(&sbc.HeaderProfile{Rules: []sbc.HeaderRule{
+		{Stage: sbc.HeaderIn, Action: sbc.HeaderReplace, Header: "X-A", Pattern: "a", Value: "{header.X-B}"},
+	}})
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	in := message(t, "X-A: "+strings.Repeat("a", 30_000), "X-B: "+strings.Repeat("b", 30_000))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	out := p.In(in, nil)
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 || out.Has("X-A") {
+		t.Errorf("%d octets for a message of 60,000", n)
 	}
 }

@@ -141,13 +141,17 @@ func trust(snap *config.Snapshot, t *sbc.Trunk) sbc.Trust {
 // send sends the request to an address.
 func (e *errand) send(at *route.Attempt, t *sbc.Trunk) {
 	f := e.flow(t)
+	withheld := header.Withheld(e.in, f)
+	if withheld && f.ToTrust != sbc.TrustPeer && f.ToTrust != sbc.TrustCore {
+		f.Also = header.Names(e.in)
+	}
 	var uri, to msg.URI
 	uri.Scheme, uri.User, uri.Host, uri.Port = "sip", msg.EscapeUser(at.Number), strings.Trim(at.Address, "[]"), at.Port
 	to.Scheme, to.User, to.Host = "sip", uri.User, uri.Host
 	if at.Transport != "" && at.Transport != sbc.TransportUDP {
 		uri.UriParams = msg.SetParam(uri.UriParams, "transport", string(at.Transport))
 	}
-	from := sender(e.in, f)
+	from := sender(e.in, f, withheld)
 	out := &outbound{m: e.m, from: from, req: dialog.NewRequest(e.in.Method, uri, from, msg.NameAddr{URI: to})}
 	out.from = out.from.WithTag(out.req.From.Tag())
 	if e.in.MaxForwards >= 0 {
@@ -183,10 +187,10 @@ func (e *errand) send(at *route.Attempt, t *sbc.Trunk) {
 }
 
 // sender is who sends, as the other side sees it: a number, or nobody.
-func sender(in *msg.Message, f header.Flow) msg.NameAddr {
+func sender(in *msg.Message, f header.Flow, withheld bool) msg.NameAddr {
 	var u msg.URI
 	u.Scheme, u.User = "sip", "anonymous"
-	if header.Withheld(in, f) {
+	if withheld {
 		u.Host = "anonymous.invalid" // RFC 3323 4.1.1.3
 		return msg.NameAddr{URI: u}
 	}
