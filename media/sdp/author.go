@@ -1,6 +1,7 @@
 package sdp
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,7 +59,8 @@ func (a *Author) Say(d *Description) []byte {
 	origin = strconv.AppendUint(origin, a.version, 10)
 	origin = append(origin, ' ')
 	origin = append(origin, a.host...)
-	a.said, a.bytes = d, d.append(make([]byte, 0, 512), string(origin))
+	var room [512]byte // what is kept is cut to size
+	a.said, a.bytes = d, bytes.Clone(d.append(room[:0], string(origin)))
 	return a.bytes
 }
 

@@ -173,7 +173,7 @@ func (p *parser) addMedia(value string) error {
 			return fault(ErrTooLarge, "m= line %d: more than %d formats", n, MaxFormats)
 		}
 		if p.formats == nil {
-			p.formats = make([]string, 0, 16)
+			p.formats = make([]string, 0, min(strings.Count(value, " ")+2, MaxFormats))
 		}
 		p.formats = append(p.formats, f)
 	}

@@ -33,8 +33,9 @@ func BenchmarkEnd(b *testing.B) {
 	i := 0
 	for b.Loop() {
 		i++
+		c := *c // the journal keeps it
 		c.ID = fmt.Sprintf("cdr_%022d", i)
-		if err := j.End(c); err != nil {
+		if err := j.End(&c); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -244,8 +244,6 @@ func (j *Journal) keepInMemory(it item, b []byte) error {
 	it.line = append([]byte(nil), b...)
 	if it.kind == kindEnd {
 		it.document = documentOf(b)
-		cdr := *it.cdr
-		it.cdr = &cdr
 		j.ended.add(it.id)
 		j.backlog++
 		j.signal()
@@ -266,8 +264,7 @@ func (j *Journal) enqueue(it item, b []byte) {
 			j.oldest = it.at
 		}
 	case len(j.queue) < maxQueue:
-		cdr := *it.cdr
-		it.cdr, it.document = &cdr, documentOf(b)
+		it.document = documentOf(b)
 		j.queue = append(j.queue, it)
 	default: // Run reads everything from the disk again, from the cursor on
 		j.spilled, j.oldest = true, j.queue[0].at

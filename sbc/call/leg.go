@@ -29,25 +29,26 @@ type leg struct {
 	// the same INVITE.
 	d     *dialog.Dialog
 	forks []*dialog.Dialog
-	// inviteSeq is the CSeq number of the INVITE that made the leg.
-	inviteSeq uint32
-	// invite is the callee's INVITE, nil on the caller's side; acked tells that its 2xx was acknowledged, with ackBody.
+	// invite is the callee's INVITE, nil on the caller's side, and ackBody what the ACK of its 2xx brought.
 	invite  *request
-	acked   bool
 	ackBody []byte
 	agent   string
-	// updates tells whether the peer takes UPDATE, as far as its Allow and its own requests say.
-	updates answer
 	timer   sessionTimer
 	ping    ping
+	// inviteSeq is the CSeq number of the INVITE that made the leg; acked tells that the 2xx to ours was acknowledged.
+	inviteSeq uint32
+	acked     bool
+	// held says that the peer was told not to send, paused that the API wants it so.
+	held, paused bool
+	gone         bool // nobody is there: it goes on in another call, or has not come yet
+	// updates tells whether the peer takes UPDATE, as far as its Allow and its own requests say.
+	updates answer
 	// assurance says, on the caller's side, what its INVITE said of reliable provisional responses; earlies are, on the callee's,
 	// what is known of the dialogs before the 2xx.
 	assurance assurance
 	earlies   []*fork
-	// held says that the peer was told not to send, paused that the API wants it so.
-	held, paused bool
-	playing      playing
-	signalled    heardDigit
+	playing   playing
+	signalled heardDigit
 	// place is the leg's on its trunk, nil before and after.
 	place *admit.Place
 	// number is that of a peer who came later than the call; role, joined and toll are set on legs that took part in a transfer: toll
@@ -55,7 +56,6 @@ type leg struct {
 	number, role string
 	joined       time.Time
 	toll         *admit.Place
-	gone         bool // nobody is there: it goes on in another call, or has not come yet
 	// words tell the peer apart; they are those of the dialog worded and of earlier ones. contact is the name the peer has for itself.
 	words   []string
 	worded  *dialog.Dialog

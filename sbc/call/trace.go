@@ -22,12 +22,11 @@ const (
 
 // entry is one message of a ladder. The bytes are shared with whoever made them and never changed.
 type entry struct {
-	at            time.Time
+	at            int64 // Unix time in ns
 	raw           []byte
 	local, remote netip.AddrPort
 	transport     sbc.Transport
-	side          sbc.Side
-	out           bool
+	callee, out   bool // on the callee's side, sent by us
 	attempt       uint8
 }
 
@@ -56,7 +55,7 @@ func (l *ladder) add(side sbc.Side, out bool, attempt int, raw []byte, hop msg.H
 		l.entries = make([]entry, 0, usualMessages)
 	}
 	l.bytes += len(raw) + entryCost
-	l.entries = append(l.entries, entry{at, raw, hop.Local, hop.Remote, hop.Transport, side, out, uint8(attempt)})
+	l.entries = append(l.entries, entry{at.UnixNano(), raw, hop.Local, hop.Remote, hop.Transport, side == sbc.SideCallee, out, uint8(attempt)})
 }
 
 // drop empties a ladder that nobody can ask for any more.
@@ -81,8 +80,11 @@ func (l *ladder) messages() []sbc.TraceMessage {
 	for i, e := range l.entries {
 		line, _, _ := bytes.Cut(e.raw, []byte("\n"))
 		ms[i] = sbc.TraceMessage{
-			At: e.at, Side: e.side, Direction: "in", Transport: e.transport, LocalAddress: addr(e.local), RemoteAddress: addr(e.remote),
+			At: time.Unix(0, e.at), Side: sbc.SideCaller, Direction: "in", Transport: e.transport, LocalAddress: addr(e.local), RemoteAddress: addr(e.remote),
 			Summary: string(bytes.TrimRight(line, "\r")), Attempt: int(e.attempt), Raw: string(e.raw),
+		}
+		if e.callee {
+			ms[i].Side = sbc.SideCallee
 		}
 		if e.out {
 			ms[i].Direction = "out"
