@@ -134,10 +134,14 @@ func (c *Call) launch(at *route.Attempt) bool {
 
 // sendInvite hands the INVITE of an attempt to the wire.
 func (c *Call) sendInvite(r *request, at *route.Attempt) {
-	ring := time.Duration(r.leg.trunk.RingTimeoutS) * time.Second
-	r.send(msg.Target{
+	c.sendInviteTo(r, msg.Target{
 		Host: at.Address, Port: at.Port, Transport: at.Transport, Interfaces: c.snap.InterfacesOf(at.RealmID),
-	}, msg.Timers{
+	})
+}
+
+func (c *Call) sendInviteTo(r *request, to msg.Target) {
+	ring := time.Duration(r.leg.trunk.RingTimeoutS) * time.Second
+	r.send(to, msg.Timers{
 		NoResponse: time.Duration(r.leg.trunk.NoResponseTimeoutMS) * time.Millisecond,
 		C:          max(msg.DefaultC, ring+5*time.Second), // our ring timer decides, not Timer C
 	})

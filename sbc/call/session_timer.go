@@ -284,7 +284,11 @@ func (c *Call) askAgain(r *request, res *msg.Message) bool {
 	c.askTimer(l, &req)
 	c.offerReliable(&req, l)
 	l.invite, l.inviteSeq = again, req.CSeq.Seq
-	c.sendInvite(again, &plan[next-1])
+	hop := r.tx.Hop() // of the servers that the endpoint's name stands for, the one that refused
+	c.sendInviteTo(again, msg.Target{
+		Host: hop.Remote.Addr().String(), Port: int(hop.Remote.Port()), Transport: hop.Transport, Flow: &hop,
+		Interfaces: c.snap.InterfacesOf(plan[next-1].RealmID),
+	})
 	return true
 }
 

@@ -250,7 +250,12 @@ func TestTimerAsked(t *testing.T) {
 // TestTimer422 is the callee's 422: the INVITE goes out again with the longer interval, in the same attempt. Later ones too.
 func TestTimer422(t *testing.T) {
 	edit := signalling(func(p *sbc.SignallingProfile) { p.SessionTimer, p.SessionExpiresS = sbc.SessionTimerRequest, 600 })
-	run(t, edit, func(w *world) {
+	named := func(id string, r sbc.Resource) {
+		if e, ok := r.(*sbc.Endpoint); ok && id == "end_1" {
+			e.Address, e.Port = "carrier.example", 0
+		}
+	}
+	run(t, edits(edit, named), func(w *world) {
 		a := w.caller()
 		in := a.invite(sdp(callerIP, 4000))
 		first := w.wire.next(msg.INVITE)
@@ -263,6 +268,9 @@ func TestTimer422(t *testing.T) {
 			out.req.CSeq.Seq != first.req.CSeq.Seq+1 || len(out.req.GetAll("Via")) != 1 ||
 			len(out.req.Body) == 0 || out.req.From.URI.Host != first.req.From.URI.Host {
 			t.Fatalf("%s", out.req.AppendTo(nil))
+		}
+		if at := first.req.Hop.Remote; out.target.Host != at.Addr().String() || out.target.Port != int(at.Port()) {
+			t.Errorf("asked again at %+v, not at %v, which one of several servers said 422", out.target, at)
 		}
 		out.reply(180)
 		out.reply(200, "Session-Expires: 900;refresher=uac", allows, sdp(calleeIP, 5000))
