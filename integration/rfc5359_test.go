@@ -13,7 +13,8 @@ import (
 // busyOrFree is what a device tells of its dialogs (RFC 4235), in the shortest form.
 func busyOrFree(p *peer, version int, state string) string {
 	return fmt.Sprintf(`<?xml version="1.0"?><dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" version="%d" state="full" `+
-		`entity="sip:4930123@%s"><dialog id="leak%sid"><state>%s</state></dialog></dialog-info>`, version, p.host("entity"), p.side, state)
+		`entity="sip:4930123@%s"><dialog id="leak%sid"><state>%s</state></dialog></dialog-info>`,
+		version, p.host("entity"), p.side, state)
 }
 
 // TestRFC5359 has the one service of RFC 5359 that needs a subscription beside calls; the others are in sbc/call.

@@ -72,8 +72,8 @@ func (w *world) replaces(old *peer, port int) *peer {
 }
 
 // TestRFC5359 plays the services of RFC 5359 by their sections, with the border where that RFC has its proxies. Alice is the
-// caller, Bob the callee. 2.17 (automatic redial) needs a subscription: it is TestRFC5359 in integration. Not played are 2.10 and 2.11
-// (conferences are the affair of a focus), 2.13 (screening is the callee's) and 2.16 (an early dialog is not taken over).
+// caller, Bob the callee. 2.17 (automatic redial) needs a subscription: it is TestRFC5359 in integration. Not played are 2.10 and
+// 2.11 (conferences are the affair of a focus), 2.13 (screening is the callee's) and 2.16 (an early dialog is not taken over).
 func TestRFC5359(t *testing.T) {
 	advancing := func(codes ...string) func(string, sbc.Resource) {
 		return ofTrunk("trk_b", func(t *sbc.Trunk) { t.FailoverCodes = codes })
