@@ -20,7 +20,7 @@ type threePhones struct {
 	t              *testing.T
 	b              *border
 	w              wiring
-	alice          *phone.Phone
+	alice, bob     *phone.Phone
 	toBob, toCarol chan *phone.Call
 	answered       atomic.Int64 // when carol said 200, in nanoseconds
 	carolHost      host
@@ -40,7 +40,7 @@ func newThreePhones(t *testing.T) *threePhones {
 	at := func(last byte) netip.Addr { octets[3] = last; return netip.AddrFrom4(octets) }
 	x.carolHost = host{border: at(5), peer: at(6)}
 	x.b.third(x.w, &x.carolHost, "4977")
-	x.phone("bob", s.eastPeer, 1000, func(c *phone.Call) {
+	x.bob = x.phone("bob", s.eastPeer, 1000, func(c *phone.Call) {
 		if err := c.Answer(); err != nil {
 			t.Error(err)
 		}
@@ -208,4 +208,69 @@ func TestClickToDialWithAnAnnouncement(t *testing.T) {
 		t.Errorf("record %+v", r)
 	}
 	x.b.quiet()
+}
+
+// TestSemiAttendedTransferIsHeard: bob calls carol, too, and connects alice with her while she rings still: he waits until that is
+// done, or gives his second call up at once, as some phones do. Alice hears carol less than 500 ms after carol's 200.
+func TestSemiAttendedTransferIsHeard(t *testing.T) {
+	t.Parallel()
+	for _, waits := range []bool{true, false} {
+		t.Run(map[bool]string{true: "waits", false: "cancels"}[waits], func(t *testing.T) {
+			t.Parallel()
+			x := newThreePhones(t)
+			ctx := patience(t, 20*time.Second)
+			alice, err := x.alice.Dial("4930", phoneTarget(x.w.sides))
+			if err != nil {
+				t.Fatal(err)
+			}
+			bob := <-x.toBob
+			hearsNow(t, alice, 1000)
+			live, err := rest.Until(ctx, x.b.Client, "/v1/calls?state=confirmed", func(p rest.Page[sbc.CallInfo]) bool { return len(p.Items) == 1 })
+			if err != nil {
+				t.Fatal(err)
+			}
+			second, err := x.bob.Dial("49771", netip.AddrPortFrom(x.w.east, 5060))
+			if err != nil {
+				t.Fatal(err)
+			}
+			carol := <-x.toCarol
+			<-second.Ringing()
+			if code, err := bob.Refer(ctx, "<sip:49771@"+x.w.east.String()+second.Replaces()+">"); err != nil || code != 202 {
+				t.Fatalf("REFER: %d, %v", code, err)
+			}
+			waitFor(t, func() bool { return slices.Contains(fragments(bob), "180 Ringing") }, "NOTIFY 180")
+			want := []string{"100 Trying", "180 Ringing", "200 OK"}
+			if !waits {
+				second.Cancel()
+				<-carol.Ended()
+				carol = <-x.toCarol
+				waitFor(t, func() bool { return len(bob.Notified()) == 3 }, "NOTIFY 180 again")
+				want = slices.Insert(want, 1, "180 Ringing")
+			}
+			close(x.answer)
+			took := hearsNow(t, alice, 600).Sub(time.Unix(0, x.answered.Load()))
+			hearsNow(t, carol, 800)
+			if took >= 500*time.Millisecond {
+				t.Errorf("alice hears carol %v after her 200", took)
+			}
+			<-bob.Ended()
+			<-second.Ended()
+			if got := fragments(bob); !slices.Equal(got, want) {
+				t.Errorf("NOTIFY told %q", got)
+			}
+			if stages, _ := x.stages(live.Items[0].ID); stages[0] != "requested" || stages[len(stages)-1] != "completed" {
+				t.Errorf("events tell %q", stages)
+			}
+			if err := alice.Hangup(ctx); err != nil {
+				t.Error(err)
+			}
+			<-carol.Ended()
+			for _, r := range x.b.cdrs(2) {
+				if len(r.LinkedCallIDs) != 1 || r.CallID == live.Items[0].ID && (len(r.Legs) != 3 || r.Legs[2].SIPCallID != carol.SIPCallID()) {
+					t.Errorf("record %+v", r)
+				}
+			}
+			x.b.quiet()
+		})
+	}
 }

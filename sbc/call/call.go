@@ -50,6 +50,8 @@ type Call struct {
 	watchIDs int
 	plan     *sbc.OriginateOrder // of a call that is ours
 	former   *leg                // who was replaced and is still there
+	// promised is what another call waits for, nil for nothing.
+	promised *promise
 	// transfers is how many there were, forwards the Max-Forwards of the caller's INVITE.
 	transfers, forwards int
 
@@ -156,6 +158,9 @@ func (c *Call) run() {
 		if len(c.events) > 0 {
 			c.run()
 		}
+	}
+	if c.promised != nil {
+		c.keepPromise()
 	}
 }
 

@@ -4,6 +4,7 @@ import "github.com/sallyport/sallyport/sbc"
 
 // finish is the end: everything is given back, and there is one record.
 func (c *Call) finish() {
+	broken := c.breakPromise()
 	c.dropUpdates()
 	c.dropTransfer()
 	if c.plan != nil && c.rec.finalCode == 0 {
@@ -33,6 +34,9 @@ func (c *Call) finish() {
 	c.shed()
 	c.forgotten = true
 	c.m.forget(c)
+	if broken != nil {
+		broken()
+	}
 }
 
 // shed lets go of all that a late message needs no more. Transactions of the edge know the call for another 64*T1, and at 500

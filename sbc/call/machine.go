@@ -113,6 +113,7 @@ const (
 
 	doCallTarget     // make the next attempt to reach the target
 	doAskTarget      // ask the other call for its leg
+	doUnaskTarget    // take that back
 	doOfferTarget    // offer the SDP of the INVITE with Replaces to the side that stays
 	doTargetRang     // tell who asked for the transfer that the target rings
 	doAckTarget      // ACK to the target

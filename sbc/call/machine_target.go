@@ -15,7 +15,7 @@ const (
 	targetUnwanted               // as calling, but nobody waits for it any more: a CANCEL must wait (RFC 3261 9.1)
 	targetCancelling             // CANCEL sent, the INVITE's final answer awaited
 	targetByeing                 // it answered and nobody wants it: our BYE awaits its answer
-	targetAwaited                // another call was asked for its leg
+	targetAwaited                // another call was asked for its leg, which may be ringing yet
 	targetDeclined               // as awaited, but nobody waits for it any more
 	targetInviting               // its INVITE awaits the answer of the side that stays
 )
@@ -150,8 +150,10 @@ func stepOtherTarget(s state, e event, out []action) (state, []action) {
 		return join(s, out)
 	case e.kind == evTargetCame && s.t == targetDeclined:
 		s.t, out = targetByeing, append(out, doByeTarget)
-	case e.kind == evTargetFailed && (s.t == targetAwaited || s.t == targetDeclined):
-		return targetOver(s, event{}, out)
+	case e.kind == evTargetProvisional && s.t == targetAwaited: // it rings there
+		out = append(out, doTargetRang)
+	case e.kind == evTargetFailed && (s.t == targetAwaited || s.t == targetDeclined): // with next it is to be called from here
+		return targetOver(s, e, out)
 	case e.kind == evTargetAgreed && s.t == targetInviting:
 		// It is our client, so it takes the place of a caller whose ACK is awaited; whoever stays is the callee from now on.
 		s, out = join(s, append(out, doAnswerTarget))
@@ -207,7 +209,7 @@ func releaseTarget(s state, out []action) (state, []action) {
 	case targetRinging:
 		s.t, out = targetCancelling, append(out, doCancelTarget)
 	case targetAwaited:
-		s.t = targetDeclined
+		s.t, out = targetDeclined, append(out, doUnaskTarget)
 	case targetInviting:
 		s.t, s.x, out = targetNone, placeNone, append(out, doRefuseTarget)
 	}

@@ -48,7 +48,7 @@ func possibleTransfer(n node) []event {
 	}
 	switch n.s.t {
 	case targetAwaited, targetDeclined:
-		add(evTargetCame, evTargetFailed)
+		add(evTargetCame, evTargetFailed, evTargetProvisional)
 	case targetInviting:
 		add(evTargetAgreed, evTargetFailed, evTargetCancel)
 	case targetByeing:
@@ -199,6 +199,15 @@ func TestMachineTransfers(t *testing.T) {
 		{"an INVITE with Replaces takes the callee's place", up,
 			[]event{callee(evReplace), {kind: evTargetAgreed}, {kind: evFormerTold}, {kind: evAck}, {kind: evFormerBye}},
 			[]action{doOfferTarget, doAnswerTarget, doJoin, doByeFormer, doOKFormer}, up},
+		{"the target of a call that rings comes when it answers", up,
+			[]event{callee(evMerge), {kind: evTargetProvisional}, {kind: evTargetCame}, {kind: evFormerTold}, {kind: evFormerGone}},
+			[]action{doAskTarget, doTargetRang, doJoin, doByeFormer}, up},
+		{"a call that rings is given up by who transfers, so we call", up,
+			[]event{callee(evMerge), {kind: evTargetProvisional}, {kind: evTargetFailed, next: true}, {kind: evTargetAnswer}, {kind: evFormerBye}},
+			[]action{doAskTarget, doTargetRang, doCallTarget, doAckTarget, doJoin, doOKFormer}, up},
+		{"who is transferred hangs up while another call rings", up,
+			[]event{callee(evMerge), {kind: evTargetProvisional}, {kind: evCallerBye}, {kind: evCalleeGone}, {kind: evTargetFailed}},
+			[]action{doAskTarget, doTargetRang, doOKCaller, doByeCallee, doUnaskTarget, doEnd}, state{ended: true}},
 		{"a call of ours", state{a: callerAway},
 			[]event{{kind: evStart, next: true}, {kind: evAnswer}, {kind: evTargetAnswer}},
 			[]action{doTry, doAck, doCallTarget, doAckTarget, doJoin}, up},

@@ -53,16 +53,9 @@ func (c *Call) askTarget(t *transfer) {
 	a, s := t.asked, c.session
 	other := a.call
 	other.post(job{kind: jobRun, run: func() {
-		if other.handOver(a, c, s) {
-			return
+		if !other.handOver(a, c, s) && !other.promiseLeg(&promise{asked: a, to: c, media: s, t: t}) {
+			c.notComing(t, 481)
 		}
-		c.post(job{kind: jobRun, run: func() {
-			if c.tr == t {
-				t.code = 481
-				c.raise(evTargetFailed)
-				c.run()
-			}
-		}})
 	}})
 }
 

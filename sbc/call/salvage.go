@@ -49,6 +49,11 @@ func (c *Call) salvage() {
 	for k := range timerCount {
 		c.disarm(k)
 	}
+	c.guarded("breaking a promise", func() {
+		if broken := c.breakPromise(); broken != nil {
+			broken()
+		}
+	})
 	c.guarded("giving places back", c.leaveAll)
 	c.guarded("closing the media", func() {
 		if s := c.session; s != nil {

@@ -177,6 +177,8 @@ func (c *Call) carryTransfer(a action) {
 		c.callTarget(t)
 	case doAskTarget:
 		c.askTarget(t)
+	case doUnaskTarget:
+		c.unask(t)
 	case doOfferTarget:
 		c.offerTarget(t)
 	case doTargetRang:
