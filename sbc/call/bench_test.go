@@ -36,7 +36,7 @@ func (w *leanWire) put(req *msg.Message, prepare func(*msg.Message, msg.Local), 
 }
 
 func (w *leanWire) Send(o msg.Outbound) msg.ClientTx {
-	w.put(o.Request, o.Prepare, o.Sent)
+	w.put(o.Request, o.Owner.Prepare, o.Owner.Sent)
 	w.sent <- o
 	return leanTx{}
 }
@@ -141,7 +141,7 @@ func (l *lean) reply(b testing.TB, o msg.Outbound, code int, body string) {
 		b.Fatal(err)
 	}
 	m.Hop = leanHop("sif_b", calleeIP)
-	o.Response(leanTx{}, m)
+	o.Owner.Response(leanTx{}, m)
 }
 
 // up brings a call up.

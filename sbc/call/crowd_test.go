@@ -88,10 +88,10 @@ func (tx crowdTx) Cancel(...msg.Header) { tx.cancel() }
 
 func (c *crowd) Send(o msg.Outbound) msg.ClientTx {
 	l := localFor(o.Target.Interfaces)
-	o.Prepare(o.Request, l)
+	o.Owner.Prepare(o.Request, l)
 	o.Request.PrependVia(msg.Via{Transport: "UDP", Host: l.Host, Port: 5060, Params: msg.SetParam(nil, "branch", msg.NewBranch())})
 	h := hopTo(o.Target, l)
-	o.Sent(o.Request.AppendTo(nil), h)
+	o.Owner.Sent(o.Request.AppendTo(nil), h)
 	number := o.Request.RequestURI.User
 	if o.Request.Method == msg.INVITE && o.Request.To.Tag() == "" && number[len(number)-1] == kindBroken {
 		panic("a fault that the test injects")
@@ -117,7 +117,7 @@ func (c *crowd) answer(o msg.Outbound, tx msg.ClientTx, h msg.Hop, kind byte) {
 	case kind == kindBusy:
 		c.reply(o, tx, h, 486, "")
 	case kind == kindSilent:
-		o.Failed(tx, msg.ErrNoResponse)
+		o.Owner.Failed(tx, msg.ErrNoResponse)
 	case kind == kindElsewhere && o.Target.Host == calleeIP:
 		c.reply(o, tx, h, 503, "")
 	case kind == kindCancelled:
@@ -153,7 +153,7 @@ func (c *crowd) reply(o msg.Outbound, tx msg.ClientTx, h msg.Hop, code int, body
 		return
 	}
 	m.Hop = h
-	o.Response(tx, m)
+	o.Owner.Response(tx, m)
 }
 
 // crowdServer is a transaction of a peer.

@@ -128,7 +128,7 @@ func (m *Manager) explainMessage(snap *config.Snapshot, in *msg.Message, d decis
 		}
 		break
 	}
-	r.prepare(r.req, local)
+	r.Prepare(r.req, local)
 	r.req.Prepend("Via", msg.Via{Transport: viaTransport(local.Transport), Host: local.Host, Port: local.Port,
 		Params: msg.SetParam(nil, "branch", msg.NewBranch())}.String())
 	return string(r.req.AppendTo(nil))

@@ -264,13 +264,13 @@ func (w *wire) put(req *msg.Message, t msg.Target, prepare func(*msg.Message, ms
 
 func (w *wire) Send(o msg.Outbound) msg.ClientTx {
 	s := &sent{w: w, o: o, target: o.Target, tag: "callee" + msg.NewTag()[:4]}
-	s.req = w.put(o.Request, o.Target, o.Prepare, o.Sent)
+	s.req = w.put(o.Request, o.Target, o.Owner.Prepare, o.Owner.Sent)
 	w.mu.Lock()
 	w.sent = append(w.sent, s)
 	fail := w.fail
 	w.mu.Unlock()
 	if fail != nil {
-		go o.Failed(s, fail)
+		go o.Owner.Failed(s, fail)
 	}
 	return s
 }
@@ -368,13 +368,13 @@ func (s *sent) replyAs(tag string, code int, extra ...string) *msg.Message {
 	}
 	m.Hop = s.req.Hop
 	s.heard = true
-	s.o.Response(s, m)
+	s.o.Owner.Response(s, m)
 	synctest.Wait()
 	return m
 }
 
 func (s *sent) failed(err error) {
-	s.o.Failed(s, err)
+	s.o.Owner.Failed(s, err)
 	synctest.Wait()
 }
 

@@ -16,7 +16,7 @@ import (
 
 // Wire sends; edge.Edge is one. Its callbacks come from the wire's goroutines, in order, and only append to a queue.
 type Wire interface {
-	// Send starts a client transaction. It does not block; failures come by Outbound.Failed.
+	// Send starts a client transaction. It does not block; failures come by Owner.Failed.
 	Send(o msg.Outbound) msg.ClientTx
 	// SendACK sends the ACK of a 2xx, which is no transaction (RFC 3261 13.2.2.4).
 	SendACK(ack *msg.Message, t msg.Target, prepare func(*msg.Message, msg.Local), sent func([]byte, msg.Hop))

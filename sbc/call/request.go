@@ -53,12 +53,12 @@ type request struct {
 func (r *request) send(t msg.Target, timers msg.Timers) {
 	r.settle()
 	r.tx = r.c.m.o.Wire.Send(msg.Outbound{
-		Request: r.req, Target: t, Timers: timers, Prepare: r.prepare, Response: r.responded, Failed: r.failed, Sent: r.sent,
+		Request: r.req, Target: t, Timers: timers, Owner: r,
 	})
 }
 
-// prepare puts what depends on the interface the request leaves by.
-func (r *request) prepare(req *msg.Message, local msg.Local) {
+// Prepare puts what depends on the interface the request leaves by.
+func (r *request) Prepare(req *msg.Message, local msg.Local) {
 	if r.kind == reqInvite && r.from.URI.Host == "" {
 		from := r.from
 		from.URI.Host = local.Host
@@ -75,15 +75,18 @@ func (r *request) prepare(req *msg.Message, local msg.Local) {
 	}
 }
 
-func (r *request) responded(_ msg.ClientTx, res *msg.Message) {
+// Response brings a response to the call.
+func (r *request) Response(_ msg.ClientTx, res *msg.Message) {
 	r.c.post(job{kind: jobResponse, out: r, msg: res})
 }
 
-func (r *request) failed(_ msg.ClientTx, err error) {
+// Failed tells the call that there is no answer.
+func (r *request) Failed(_ msg.ClientTx, err error) {
 	r.c.post(job{kind: jobFailed, out: r, err: err})
 }
 
-func (r *request) sent(raw []byte, hop msg.Hop) {
+// Sent puts what was sent into the ladder.
+func (r *request) Sent(raw []byte, hop msg.Hop) {
 	if r.untold {
 		return
 	}

@@ -112,17 +112,21 @@ func TestMemoryOfFinishedTransactions(t *testing.T) {
 // exchange sends a request and answers it at once.
 func exchange(tb testing.TB, e *Edge, l link, method msg.Method, status int) {
 	var raw []byte
+	first := true
 	e.Send(msg.Outbound{
-		Request:  newRequest(method, peerAddr),
-		Target:   msg.Target{Host: "192.0.2.99", Port: 5060, Interfaces: []string{"a"}},
-		Response: func(msg.ClientTx, *msg.Message) {},
-		Sent: func(b []byte, _ msg.Hop) {
-			if raw == nil {
-				raw = b
-			}
+		Request: newRequest(method, peerAddr),
+		Target:  msg.Target{Host: "192.0.2.99", Port: 5060, Interfaces: []string{"a"}},
+		Owner: &msg.OwnerFuncs{
+			OnResponse: func(msg.ClientTx, *msg.Message) {},
+			OnSent: func(b []byte, _ msg.Hop) {
+				if first {
+					raw, first = b, false
+				}
+			},
 		},
 	})
 	req, err := msg.Parse(raw)
+	raw = nil // the owner keeps nothing
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -20,10 +20,7 @@ func (t *try) cancelLocked() bool {
 func (t *try) sendCancel(headers []msg.Header) {
 	t.shard.mu.Lock()
 	request := t.raw
-	var sent func([]byte, msg.Hop)
-	if t.tx != nil && t.tx.work != nil {
-		sent = t.tx.work.Sent
-	}
+	tell := t.tx != nil && t.tx.work != nil
 	t.shard.mu.Unlock()
 	if request == nil { // the final response came first
 		return
@@ -42,8 +39,8 @@ func (t *try) sendCancel(headers []msg.Header) {
 	hop := t.edge.hop(t.link, t.to)
 	t.shard.mu.Lock()
 	c.beginLocked(false)
-	if sent != nil && t.tx != nil {
-		t.tx.queueLocked(event{note: &note{raw: c.raw, hop: hop, sent: sent}})
+	if tell && t.tx != nil {
+		t.tx.queueLocked(event{note: &note{raw: c.raw, hop: hop}})
 	}
 	raw := c.raw
 	t.shard.mu.Unlock()

@@ -52,7 +52,7 @@ func TestTransports(t *testing.T) {
 			got := make(chan *msg.Message, 8)
 			o := callee.outbound(msg.INVITE, to)
 			o.Target.Transport = c.transport
-			o.Response = func(_ msg.ClientTx, m *msg.Message) { got <- m }
+			funcs(o).OnResponse = func(_ msg.ClientTx, m *msg.Message) { got <- m }
 			tx := a.Send(o)
 			for _, want := range []int{180, 200} {
 				select {
@@ -291,12 +291,12 @@ func TestStorm(t *testing.T) {
 		o.Target.Transport = transport
 		wg.Add(1)
 		once := sync.OnceFunc(wg.Done)
-		o.Response = func(tx msg.ClientTx, m *msg.Message) {
+		funcs(o).OnResponse = func(tx msg.ClientTx, m *msg.Message) {
 			if m.Status >= 200 {
 				once()
 			}
 		}
-		o.Failed = func(_ msg.ClientTx, err error) { t.Error(err); once() }
+		funcs(o).OnFailed = func(_ msg.ClientTx, err error) { t.Error(err); once() }
 		tx := a.Send(o)
 		if i%5 == 0 {
 			tx.Cancel()

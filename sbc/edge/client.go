@@ -14,7 +14,7 @@ type clientTx struct {
 	work   *work // nil when the outcome is settled
 	timers *msg.Timers
 	cur    *try // the last one
-	heard  func(tx msg.ClientTx, res *msg.Message)
+	owner  msg.Owner
 	queue  []event  // what the owner has not heard yet
 	one    [1]event // room for queue: there is seldom more
 	busy   bool     // somebody is telling the owner
@@ -42,13 +42,11 @@ type event struct {
 	note *note // or that
 }
 
-// note tells of something else than a response: of a message sent, or that the request failed.
+// note tells of something else than a response: that the request failed, or, with raw, of a message sent.
 type note struct {
-	err  error
-	raw  []byte
-	hop  msg.Hop
-	sent func([]byte, msg.Hop)
-	fail func(msg.ClientTx, error)
+	err error
+	raw []byte
+	hop msg.Hop
 }
 
 var _ msg.ClientTx = (*clientTx)(nil)
@@ -63,7 +61,7 @@ func (e *Edge) Send(o msg.Outbound) msg.ClientTx {
 	w := &work{Outbound: o}
 	w.branch, w.base = e.newBranch(o.Request.RequestURI)
 	tx := &clientTx{
-		edge: e, shard: e.txs.shard(e.txs.hash(w.base)), invite: o.Request.Method == msg.INVITE, heard: o.Response,
+		edge: e, shard: e.txs.shard(e.txs.hash(w.base)), invite: o.Request.Method == msg.INVITE, owner: o.Owner,
 		timers: e.timers(o.Timers), work: w,
 	}
 	if e.closed.Load() || !e.txs.room(2*e.o.MaxTransactions) {
@@ -180,13 +178,13 @@ func (tx *clientTx) tryOne(w *work, c *candidate, n int) bool {
 	if n > 0 {
 		branch = e.branch(w.base, n, w.Request.RequestURI)
 	}
-	raw := e.address(w.Request, c, branch, w.Prepare)
+	raw := e.address(w.Request, c, branch, w.Owner.Prepare)
 	if tcp, ok := e.larger(&w.Target, c, len(raw)); ok {
 		tx.shard.mu.Lock()
 		w.list = append(w.list[:w.next-1:w.next-1], append([]candidate{tcp}, w.list[w.next-1:]...)...)
 		c = &tcp
 		tx.shard.mu.Unlock()
-		raw = e.address(w.Request, c, branch, w.Prepare)
+		raw = e.address(w.Request, c, branch, w.Owner.Prepare)
 	}
 	l, err := e.open(c)
 	if err != nil {
@@ -223,12 +221,12 @@ func (tx *clientTx) start(w *work, t *try) error {
 	tx.busy = true
 	tx.cur = t
 	t.beginLocked(w.next < len(w.list))
-	if !own && w.Sent != nil { // somebody is telling the owner already, and will tell this too
-		tx.queueLocked(event{note: &note{raw: raw, hop: hop, sent: w.Sent}})
+	if !own { // somebody is telling the owner already, and will tell this too
+		tx.queueLocked(event{note: &note{raw: raw, hop: hop}})
 	}
 	tx.shard.mu.Unlock()
-	if own && w.Sent != nil {
-		tx.tellSent(w.Sent, raw, hop)
+	if own {
+		tx.tellSent(raw, hop)
 	}
 	err := t.put(raw)
 	if own {
@@ -276,8 +274,8 @@ func (tx *clientTx) settleLocked(err error) {
 		return
 	}
 	tx.over = true
-	if w := tx.work; w != nil && w.Failed != nil {
-		tx.queueLocked(event{note: &note{err: err, fail: w.Failed}})
+	if tx.work != nil {
+		tx.queueLocked(event{note: &note{err: err}})
 	}
 	tx.work = nil
 }
@@ -291,9 +289,7 @@ func (tx *clientTx) queueLocked(ev event) {
 
 // hearLocked puts a response into the owner's queue; a final one settles the transaction.
 func (tx *clientTx) hearLocked(m *msg.Message) {
-	if tx.heard != nil {
-		tx.queueLocked(event{res: m})
-	}
+	tx.queueLocked(event{res: m})
 	if m.Status >= 200 {
 		tx.over, tx.work = true, nil
 	}
@@ -335,17 +331,17 @@ func (tx *clientTx) call(ev event) {
 	defer tx.edge.recovered("client transaction")
 	switch n := ev.note; {
 	case ev.res != nil:
-		tx.heard(tx, ev.res)
-	case n.fail != nil:
-		n.fail(tx, n.err)
-	case n.sent != nil:
-		n.sent(n.raw, n.hop)
+		tx.owner.Response(tx, ev.res)
+	case n.raw != nil:
+		tx.owner.Sent(n.raw, n.hop)
+	default:
+		tx.owner.Failed(tx, n.err)
 	}
 }
 
-func (tx *clientTx) tellSent(sent func([]byte, msg.Hop), raw []byte, hop msg.Hop) {
+func (tx *clientTx) tellSent(raw []byte, hop msg.Hop) {
 	defer tx.edge.recovered("client transaction")
-	sent(raw, hop)
+	tx.owner.Sent(raw, hop)
 }
 
 // Local is what the request advertised.

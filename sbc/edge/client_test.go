@@ -343,9 +343,9 @@ func TestLateAnswerStopsEveryOther(t *testing.T) {
 		virtual(t, func(w *world) {
 			second := w.phone(peerTwo)
 			o := named(w.outbound(msg.INVITE, peerAddr))
-			prepare, tries := o.Prepare, 0
+			prepare, tries := funcs(o).OnPrepare, 0
 			var first atomic.Pointer[msg.Message]
-			o.Prepare = func(m *msg.Message, l msg.Local) {
+			funcs(o).OnPrepare = func(m *msg.Message, l msg.Local) {
 				if prepare != nil {
 					prepare(m, l)
 				}
@@ -430,8 +430,8 @@ func TestStrayResponsesAreDropped(t *testing.T) {
 func TestOwnerMayCallBack(t *testing.T) {
 	virtual(t, func(w *world) {
 		o := w.outbound(msg.INVITE, peerAddr)
-		hear := o.Response
-		o.Response = func(tx msg.ClientTx, m *msg.Message) {
+		hear := funcs(o).OnResponse
+		funcs(o).OnResponse = func(tx msg.ClientTx, m *msg.Message) {
 			hear(tx, m)
 			tx.Cancel()
 			_ = tx.Hop()

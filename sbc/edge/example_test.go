@@ -49,10 +49,10 @@ func Example() {
 	caller.Send(msg.Outbound{
 		Request: req,
 		Target:  msg.Target{Host: to.Addr().String(), Port: int(to.Port()), Interfaces: []string{"sif_1"}},
-		Response: func(_ msg.ClientTx, res *msg.Message) {
+		Owner: &msg.OwnerFuncs{OnResponse: func(_ msg.ClientTx, res *msg.Message) {
 			fmt.Println("answered:", res.Status)
 			close(done)
-		},
+		}},
 	})
 	<-done
 	// Output:

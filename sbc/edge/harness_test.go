@@ -79,33 +79,41 @@ func (o *owner) count() int {
 	return len(o.handled)
 }
 
+// funcs are the functions of a request that owner.outbound made.
+func funcs(o msg.Outbound) *msg.OwnerFuncs {
+	f, _ := o.Owner.(*msg.OwnerFuncs)
+	return f
+}
+
 // outbound makes a request whose fate the owner writes down.
 func (o *owner) outbound(method msg.Method, to netip.AddrPort) msg.Outbound {
 	return msg.Outbound{
 		Request: newRequest(method, to),
 		Target:  msg.Target{Host: to.Addr().String(), Port: int(to.Port()), Interfaces: []string{"a", "tcp"}},
-		Prepare: func(m *msg.Message, l msg.Local) { m.Set("Contact", l.Contact("x")) },
-		Response: func(_ msg.ClientTx, m *msg.Message) {
-			o.mu.Lock()
-			defer o.mu.Unlock()
-			o.events = append(o.events, fmt.Sprint(m.Status))
-			o.times = append(o.times, time.Since(o.start))
-			if m.Status >= 200 {
-				o.finals = append(o.finals, m)
-			}
-		},
-		Failed: func(_ msg.ClientTx, err error) {
-			o.mu.Lock()
-			defer o.mu.Unlock()
-			o.events = append(o.events, "failed")
-			o.failures = append(o.failures, err)
-			o.times = append(o.times, time.Since(o.start))
-		},
-		Sent: func(raw []byte, hop msg.Hop) {
-			o.mu.Lock()
-			defer o.mu.Unlock()
-			line, _, _ := bytes.Cut(raw, []byte(" "))
-			o.sent = append(o.sent, string(line)+">"+hop.Remote.String())
+		Owner: &msg.OwnerFuncs{
+			OnPrepare: func(m *msg.Message, l msg.Local) { m.Set("Contact", l.Contact("x")) },
+			OnResponse: func(_ msg.ClientTx, m *msg.Message) {
+				o.mu.Lock()
+				defer o.mu.Unlock()
+				o.events = append(o.events, fmt.Sprint(m.Status))
+				o.times = append(o.times, time.Since(o.start))
+				if m.Status >= 200 {
+					o.finals = append(o.finals, m)
+				}
+			},
+			OnFailed: func(_ msg.ClientTx, err error) {
+				o.mu.Lock()
+				defer o.mu.Unlock()
+				o.events = append(o.events, "failed")
+				o.failures = append(o.failures, err)
+				o.times = append(o.times, time.Since(o.start))
+			},
+			OnSent: func(raw []byte, hop msg.Hop) {
+				o.mu.Lock()
+				defer o.mu.Unlock()
+				line, _, _ := bytes.Cut(raw, []byte(" "))
+				o.sent = append(o.sent, string(line)+">"+hop.Remote.String())
+			},
 		},
 	}
 }

@@ -358,18 +358,14 @@ func (t *try) failureLocked(m *msg.Message) {
 	t.ends = t.edge.txs.now() + max(32*time.Second, 64*t.timers.T1) // Timer D
 	t.rescheduleLocked()
 	next := false
-	var sent func([]byte, msg.Hop)
-	if w := tx.work; w != nil {
-		sent = w.Sent
-	}
-	hear := false
+	tell, hear := tx.work != nil, false
 	if !t.given {
 		if next = t.nextLocked(m); !next && !tx.over {
 			tx.over, tx.work, hear = true, nil, true
 		}
 	}
 	t.shard.mu.Unlock()
-	t.acknowledge(request, m, sent, hear)
+	t.acknowledge(request, m, tell, hear)
 	if next {
 		tx.attempt()
 	}
@@ -377,7 +373,7 @@ func (t *try) failureLocked(m *msg.Message) {
 
 // acknowledge sends the ACK of a failure (17.1.1.3) and keeps it for retransmissions. Only then the owner may hear of the failure:
 // its next request must not overtake the ACK.
-func (t *try) acknowledge(request []byte, m *msg.Message, sent func([]byte, msg.Hop), hear bool) {
+func (t *try) acknowledge(request []byte, m *msg.Message, tell, hear bool) {
 	var raw []byte
 	if ack, err := ackFor(request, m); err != nil {
 		t.edge.log.Error("edge: making an ACK", "error", err)
@@ -401,11 +397,11 @@ func (t *try) acknowledge(request []byte, m *msg.Message, sent func([]byte, msg.
 	if tx == nil {
 		return
 	}
-	if hear && tx.heard != nil {
+	if hear {
 		tx.queueLocked(event{res: m})
 	}
-	if sent != nil && raw != nil {
-		tx.queueLocked(event{note: &note{raw: raw, hop: t.edge.hop(t.link, t.to), sent: sent}})
+	if tell && raw != nil {
+		tx.queueLocked(event{note: &note{raw: raw, hop: t.edge.hop(t.link, t.to)}})
 	}
 }
 

@@ -93,19 +93,24 @@ func (l Local) Contact(user string) string {
 	return string(append(b, '>'))
 }
 
-// Outbound is a request to be sent, with the functions that hear what becomes of it. They are called in order and must not block.
+// Outbound is a request to be sent, and who hears what becomes of it.
 type Outbound struct {
 	Request *Message
 	Target  Target
 	Timers  Timers
+	Owner   Owner
+}
+
+// Owner is who sends a request. Its methods are called in order and must not block.
+type Owner interface {
 	// Prepare is called for each address tried, before serialising: it sets Contact; edge itself puts Via.
-	Prepare func(req *Message, local Local)
+	Prepare(req *Message, local Local)
 	// Response hears every provisional and final, retransmitted 2xx included.
-	Response func(tx ClientTx, res *Message)
+	Response(tx ClientTx, res *Message)
 	// Failed is called once, instead of a final: ErrNoResponse, ErrTimeout, ErrTransport, ErrClosed.
-	Failed func(tx ClientTx, err error)
-	// Sent hears each message first put on the wire (request, CANCEL, ACK of a failure), not retransmissions. It may be nil.
-	Sent func(raw []byte, hop Hop)
+	Failed(tx ClientTx, err error)
+	// Sent hears each message first put on the wire (request, CANCEL, ACK of a failure), not retransmissions.
+	Sent(raw []byte, hop Hop)
 }
 
 // ClientTx is a request under way.

@@ -69,7 +69,7 @@ func (w *world) Send(o msg.Outbound) msg.ClientTx {
 		w.blow = false
 		panic("a fault that the test injects")
 	}
-	o.Prepare(o.Request, msg.Local{Interface: "sif_b", Transport: sbc.TransportUDP, Host: "198.51.100.1", Port: 5060})
+	o.Owner.Prepare(o.Request, msg.Local{Interface: "sif_b", Transport: sbc.TransportUDP, Host: "198.51.100.1", Port: 5060})
 	w.sent = append(w.sent, o)
 	return nil
 }
@@ -83,7 +83,7 @@ func (w *world) reply(o msg.Outbound, code int, headers ...msg.Header) {
 		res.Append(h.Name, h.Value)
 	}
 	res.Hop = hop("sif_b", notifierIP)
-	o.Response(nil, res)
+	o.Owner.Response(nil, res)
 }
 
 func hop(iface, ip string) msg.Hop {
@@ -176,7 +176,7 @@ func TestBounds(t *testing.T) {
 			t.Errorf("%d known, %d under way", w.count(), w.m.errands.taken())
 		}
 		w.ask(msg.SUBSCRIBE, hop("sif_a", subscriberIP), "", "", "Event: presence")
-		w.sent[2].Failed(nil, msg.ErrNoResponse)
+		w.sent[2].Owner.Failed(nil, msg.ErrNoResponse)
 		if w.count() != 0 {
 			t.Errorf("%d known after silence", w.count())
 		}

@@ -40,13 +40,16 @@ func (o *outbound) carries(kind string, body []byte) { o.kind, o.body = kind, bo
 // send hands the request to the wire.
 func (o *outbound) send(t msg.Target, timers msg.Timers, answered func(*msg.Message), failed func(error)) {
 	o.m.o.Wire.Send(msg.Outbound{
-		Request: o.req, Target: t, Timers: timers, Prepare: o.prepare,
-		Response: func(_ msg.ClientTx, res *msg.Message) {
-			if res.Status >= 200 {
-				answered(res)
-			}
+		Request: o.req, Target: t, Timers: timers,
+		Owner: &msg.OwnerFuncs{
+			OnPrepare: o.prepare,
+			OnResponse: func(_ msg.ClientTx, res *msg.Message) {
+				if res.Status >= 200 {
+					answered(res)
+				}
+			},
+			OnFailed: func(_ msg.ClientTx, err error) { failed(err) },
 		},
-		Failed: func(_ msg.ClientTx, err error) { failed(err) },
 	})
 }
 
