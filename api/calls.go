@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/sallyport/sallyport/api/gen"
@@ -23,10 +24,11 @@ func (s *server) ListCalls(ctx context.Context, r gen.ListCallsRequestObject) (g
 		return nil, err
 	}
 	limit := limitOf(p.Limit)
+	name, wanted, _ := strings.Cut(value(p.Variable), ":") // a name holds no colon
 	calls := s.o.Calls.List(sbc.CallFilter{
 		TenantID: tenant, State: sbc.CallState(value(p.State)),
 		IngressTrunkID: value(p.IngressTrunkID), EgressTrunkID: value(p.EgressTrunkID),
-		Caller: value(p.Caller), Callee: value(p.Callee), After: after, Limit: limit + 1,
+		Caller: value(p.Caller), Callee: value(p.Callee), Variable: name, Value: wanted, After: after, Limit: limit + 1,
 	})
 	var next *string
 	if len(calls) > limit {
@@ -39,6 +41,18 @@ func (s *server) ListCalls(ctx context.Context, r gen.ListCallsRequestObject) (g
 		return nil, err
 	}
 	return gen.ListCalls200JSONResponse{Items: items, NextCursor: next}, nil
+}
+
+// GetCallStatistics counts the calls of this node.
+func (s *server) GetCallStatistics(
+	ctx context.Context, r gen.GetCallStatisticsRequestObject,
+) (gen.GetCallStatisticsResponseObject, error) {
+	tenant, err := callerOf(ctx).choose(r.Params.TenantID)
+	if err != nil {
+		return nil, err
+	}
+	counted, err := convert[gen.CallStatistics](s.o.Calls.Statistics(tenant))
+	return gen.GetCallStatistics200JSONResponse(counted), err
 }
 
 // GetCall shows a call in progress.

@@ -22,6 +22,8 @@ type Calls interface {
 	// List gives calls by rising id, at most f.Limit of those after f.After.
 	List(f sbc.CallFilter) []sbc.CallInfo
 	Get(id string) (sbc.CallInfo, bool)
+	// Statistics counts the calls of a tenant, "" for all, since the node was started.
+	Statistics(tenant string) sbc.CallStatistics
 	sbc.CallControl
 	// Messages and Media also know calls that ended a short while ago.
 	Messages(id string) ([]sbc.TraceMessage, bool)

@@ -44,6 +44,8 @@ type CallFilter struct {
 	State                         CallState
 	IngressTrunkID, EgressTrunkID string
 	Caller, Callee                string
+	// Variable and Value select calls with a variable of that name and value; an empty Variable selects all.
+	Variable, Value string
 	// After is the id after which the page begins (ids sort by time); Limit is its size.
 	After string
 	Limit int

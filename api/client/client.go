@@ -1852,6 +1852,54 @@ type CallSide string
 // Example: confirmed
 type CallState string
 
+// CallStatistics Counts of calls.
+type CallStatistics struct {
+	// Active The calls in progress.
+	//
+	// Example: 10
+	Active int64 `json:"active"`
+
+	// ByDisposition The ended calls, by `Disposition`. Every one is there.
+	//
+	// Example: {"answered":100,"busy":12,"cancelled":3,"failed":5,"no_answer":0}
+	ByDisposition map[string]int64 `json:"by_disposition"`
+
+	// ByEndReason The ended calls, by `EndReason`. Every reason is there.
+	//
+	// Example: {"busy":12,"callee_bye":40,"caller_bye":60}
+	ByEndReason map[string]int64 `json:"by_end_reason"`
+
+	// ByState The calls in progress, by `CallState`. Every state but `ended` is there.
+	//
+	// Example: {"answered":0,"confirmed":7,"early":2,"setup":1,"terminating":0}
+	ByState map[string]int64 `json:"by_state"`
+
+	// Early Those in progress that are ringing or have early media.
+	//
+	// Example: 2
+	Early int64 `json:"early"`
+
+	// Ended The calls that ended, each with one record.
+	//
+	// Example: 120
+	Ended int64 `json:"ended"`
+
+	// Processed The calls that ended, and those in progress.
+	//
+	// Example: 130
+	Processed int64 `json:"processed"`
+
+	// Refused The ended calls that were neither answered nor given up by the caller.
+	//
+	// Example: 17
+	Refused int64 `json:"refused"`
+
+	// Since When the node was started.
+	//
+	// Example: 2026-11-22T08:00:00Z
+	Since time.Time `json:"since"`
+}
+
 // CallerIdentity How a trunk says and hears who calls. Identity headers from realms that are not trusted never pass, whatever stands here.
 type CallerIdentity struct {
 	// Accept The fields a caller's number is read from, the first that is there counts. In realms of trust `access` only `from` is read.
@@ -6573,6 +6621,9 @@ type ListCallsParams struct {
 	// Callee Only calls to this number, as received.
 	Callee *string `form:"callee,omitempty" json:"callee,omitempty"`
 
+	// Variable Only calls with this variable, as `name:value`: the name has no colon, the value may be empty.
+	Variable *string `form:"variable,omitempty" json:"variable,omitempty"`
+
 	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
 	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
 }
@@ -7586,6 +7637,12 @@ type ReplaceSIPInterfaceParams struct {
 
 	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetCallStatisticsParams defines parameters for GetCallStatistics.
+type GetCallStatisticsParams struct {
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
 }
 
 // ListTenantsParams defines parameters for ListTenants.
@@ -9611,6 +9668,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/sip-interfaces/{sip_interface_id} (the `ReplaceSIPInterface` operationId).
 	ReplaceSIPInterface(ctx context.Context, sipInterfaceID SIPInterfaceID, params *ReplaceSIPInterfaceParams, body ReplaceSIPInterfaceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetCallStatistics Count the calls
+	//
+	// The calls of this node since it was started. Every call that ended left one record, so `ended` and its parts are the counts of the records; a record may come into the store a moment later.
+	//
+	// Corresponds with GET /v1/statistics/calls (the `GetCallStatistics` operationId).
+	GetCallStatistics(ctx context.Context, params *GetCallStatisticsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListTenants List tenants
 	//
@@ -13154,6 +13218,23 @@ func (c *Client) ReplaceSIPInterface(ctx context.Context, sipInterfaceID SIPInte
 	return c.Client.Do(req)
 }
 
+// GetCallStatistics Count the calls
+//
+// The calls of this node since it was started. Every call that ended left one record, so `ended` and its parts are the counts of the records; a record may come into the store a moment later.
+//
+// Corresponds with GET /v1/statistics/calls (the `GetCallStatistics` operationId).
+func (c *Client) GetCallStatistics(ctx context.Context, params *GetCallStatisticsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetCallStatisticsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListTenants List tenants
 //
 // Corresponds with GET /v1/tenants (the `ListTenants` operationId).
@@ -15553,6 +15634,18 @@ func NewListCallsRequest(server string, params *ListCallsParams) (*http.Request,
 		if params.Callee != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "callee", *params.Callee, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Variable != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "variable", *params.Variable, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -23840,6 +23933,60 @@ func NewReplaceSIPInterfaceRequestWithBody(server string, sipInterfaceID SIPInte
 	return req, nil
 }
 
+// NewGetCallStatisticsRequest constructs an http.Request for the GetCallStatistics method
+func NewGetCallStatisticsRequest(server string, params *GetCallStatisticsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/statistics/calls")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListTenantsRequest constructs an http.Request for the ListTenants method
 func NewListTenantsRequest(server string, params *ListTenantsParams) (*http.Request, error) {
 	var err error
@@ -28018,6 +28165,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /v1/sip-interfaces/{sip_interface_id} (the `ReplaceSIPInterface` operationId).
 	ReplaceSIPInterfaceWithResponse(ctx context.Context, sipInterfaceID SIPInterfaceID, params *ReplaceSIPInterfaceParams, body ReplaceSIPInterfaceJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceSIPInterfaceResponse, error)
+
+	// GetCallStatisticsWithResponse Count the calls
+	//
+	// The calls of this node since it was started. Every call that ended left one record, so `ended` and its parts are the counts of the records; a record may come into the store a moment later.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/statistics/calls (the `GetCallStatistics` operationId).
+	GetCallStatisticsWithResponse(ctx context.Context, params *GetCallStatisticsParams, reqEditors ...RequestEditorFn) (*GetCallStatisticsResponse, error)
 
 	// ListTenantsWithResponse List tenants
 	//
@@ -34732,6 +34888,54 @@ func (r ReplaceSIPInterfaceResponse) ContentType() string {
 	return ""
 }
 
+type GetCallStatisticsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CallStatistics
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetCallStatisticsResponse) GetJSON200() *CallStatistics {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetCallStatisticsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetCallStatisticsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetCallStatisticsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetCallStatisticsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetCallStatisticsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListTenantsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -38962,6 +39166,21 @@ func (c *ClientWithResponses) ReplaceSIPInterfaceWithResponse(ctx context.Contex
 		return nil, err
 	}
 	return ParseReplaceSIPInterfaceResponse(rsp)
+}
+
+// GetCallStatisticsWithResponse Count the calls
+//
+// The calls of this node since it was started. Every call that ended left one record, so `ended` and its parts are the counts of the records; a record may come into the store a moment later.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/statistics/calls (the `GetCallStatistics` operationId).
+func (c *ClientWithResponses) GetCallStatisticsWithResponse(ctx context.Context, params *GetCallStatisticsParams, reqEditors ...RequestEditorFn) (*GetCallStatisticsResponse, error) {
+	rsp, err := c.GetCallStatistics(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetCallStatisticsResponse(rsp)
 }
 
 // ListTenantsWithResponse List tenants
@@ -45077,6 +45296,39 @@ func ParseReplaceSIPInterfaceResponse(rsp *http.Response) (*ReplaceSIPInterfaceR
 			headers.ETag = value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetCallStatisticsResponse parses an HTTP response from a GetCallStatisticsWithResponse call
+func ParseGetCallStatisticsResponse(rsp *http.Response) (*GetCallStatisticsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetCallStatisticsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CallStatistics
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
 	}
 
 	return response, nil

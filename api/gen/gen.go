@@ -1851,6 +1851,54 @@ type CallSide string
 // Example: confirmed
 type CallState string
 
+// CallStatistics Counts of calls.
+type CallStatistics struct {
+	// Active The calls in progress.
+	//
+	// Example: 10
+	Active int64 `json:"active"`
+
+	// ByDisposition The ended calls, by `Disposition`. Every one is there.
+	//
+	// Example: {"answered":100,"busy":12,"cancelled":3,"failed":5,"no_answer":0}
+	ByDisposition map[string]int64 `json:"by_disposition"`
+
+	// ByEndReason The ended calls, by `EndReason`. Every reason is there.
+	//
+	// Example: {"busy":12,"callee_bye":40,"caller_bye":60}
+	ByEndReason map[string]int64 `json:"by_end_reason"`
+
+	// ByState The calls in progress, by `CallState`. Every state but `ended` is there.
+	//
+	// Example: {"answered":0,"confirmed":7,"early":2,"setup":1,"terminating":0}
+	ByState map[string]int64 `json:"by_state"`
+
+	// Early Those in progress that are ringing or have early media.
+	//
+	// Example: 2
+	Early int64 `json:"early"`
+
+	// Ended The calls that ended, each with one record.
+	//
+	// Example: 120
+	Ended int64 `json:"ended"`
+
+	// Processed The calls that ended, and those in progress.
+	//
+	// Example: 130
+	Processed int64 `json:"processed"`
+
+	// Refused The ended calls that were neither answered nor given up by the caller.
+	//
+	// Example: 17
+	Refused int64 `json:"refused"`
+
+	// Since When the node was started.
+	//
+	// Example: 2026-11-22T08:00:00Z
+	Since time.Time `json:"since"`
+}
+
 // CallerIdentity How a trunk says and hears who calls. Identity headers from realms that are not trusted never pass, whatever stands here.
 type CallerIdentity struct {
 	// Accept The fields a caller's number is read from, the first that is there counts. In realms of trust `access` only `from` is read.
@@ -6413,6 +6461,9 @@ type ListCallsParams struct {
 	// Callee Only calls to this number, as received.
 	Callee *string `form:"callee,omitempty" json:"callee,omitempty"`
 
+	// Variable Only calls with this variable, as `name:value`: the name has no colon, the value may be empty.
+	Variable *string `form:"variable,omitempty" json:"variable,omitempty"`
+
 	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
 	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
 }
@@ -6582,6 +6633,12 @@ type ListLimitUsageParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// GetCallStatisticsParams defines parameters for GetCallStatistics.
+type GetCallStatisticsParams struct {
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
 // OriginateCallJSONRequestBody defines body for OriginateCall for application/json ContentType.
 type OriginateCallJSONRequestBody = OriginateOrder
 
@@ -6701,6 +6758,9 @@ type ServerInterface interface {
 	// ExplainRouting Ask what would happen to a call
 	// (POST /v1/routing/explain)
 	ExplainRouting(ctx echo.Context) error
+	// GetCallStatistics Count the calls
+	// (GET /v1/statistics/calls)
+	GetCallStatistics(ctx echo.Context, params GetCallStatisticsParams) error
 	// WhoAmI Ask who the key is
 	// (GET /v1/whoami)
 	WhoAmI(ctx echo.Context) error
@@ -6890,6 +6950,13 @@ func (w *ServerInterfaceWrapper) ListCalls(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "callee", ctx.QueryParams(), &params.Callee, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter callee: %s", err))
+	}
+
+	// ------------- Optional query parameter "variable" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "variable", ctx.QueryParams(), &params.Variable, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter variable: %s", err))
 	}
 
 	// ------------- Optional query parameter "tenant_id" -------------
@@ -7577,6 +7644,24 @@ func (w *ServerInterfaceWrapper) ExplainRouting(ctx echo.Context) error {
 	return err
 }
 
+// GetCallStatistics converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCallStatistics(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetCallStatisticsParams
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", ctx.QueryParams(), &params.TenantID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tenant_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCallStatistics(ctx, params)
+	return err
+}
+
 // WhoAmI converts echo context to params.
 func (w *ServerInterfaceWrapper) WhoAmI(ctx echo.Context) error {
 	var err error
@@ -7671,6 +7756,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/header-profiles/test", wrapper.TestHeaderProfile, options.OperationMiddlewares["testHeaderProfile"]...)
 	router.GET(options.BaseURL+"/v1/limit-profiles/:limit_profile_id/usage", wrapper.ListLimitUsage, options.OperationMiddlewares["listLimitUsage"]...)
 	router.POST(options.BaseURL+"/v1/routing/explain", wrapper.ExplainRouting, options.OperationMiddlewares["explainRouting"]...)
+	router.GET(options.BaseURL+"/v1/statistics/calls", wrapper.GetCallStatistics, options.OperationMiddlewares["getCallStatistics"]...)
 	router.GET(options.BaseURL+"/v1/whoami", wrapper.WhoAmI, options.OperationMiddlewares["whoAmI"]...)
 	router.GET(options.BaseURL+"/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
 
@@ -8447,6 +8533,28 @@ func (response ExplainRouting200JSONResponse) VisitExplainRoutingResponse(w http
 	return err
 }
 
+type GetCallStatisticsRequestObject struct {
+	Params GetCallStatisticsParams
+}
+
+type GetCallStatisticsResponseObject interface {
+	VisitGetCallStatisticsResponse(w http.ResponseWriter) error
+}
+
+type GetCallStatistics200JSONResponse CallStatistics
+
+func (response GetCallStatistics200JSONResponse) VisitGetCallStatisticsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type WhoAmIRequestObject struct {
 }
 
@@ -8586,6 +8694,9 @@ type StrictServerInterface interface {
 	// ExplainRouting Ask what would happen to a call
 	// (POST /v1/routing/explain)
 	ExplainRouting(ctx context.Context, request ExplainRoutingRequestObject) (ExplainRoutingResponseObject, error)
+	// GetCallStatistics Count the calls
+	// (GET /v1/statistics/calls)
+	GetCallStatistics(ctx context.Context, request GetCallStatisticsRequestObject) (GetCallStatisticsResponseObject, error)
 	// WhoAmI Ask who the key is
 	// (GET /v1/whoami)
 	WhoAmI(ctx context.Context, request WhoAmIRequestObject) (WhoAmIResponseObject, error)
@@ -9548,6 +9659,31 @@ func (sh *strictHandler) ExplainRouting(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(ExplainRoutingResponseObject); ok {
 		return validResponse.VisitExplainRoutingResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetCallStatistics operation middleware
+func (sh *strictHandler) GetCallStatistics(ctx echo.Context, params GetCallStatisticsParams) error {
+	var request GetCallStatisticsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCallStatistics(ctx.Request().Context(), request.(GetCallStatisticsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCallStatistics")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetCallStatisticsResponseObject); ok {
+		return validResponse.VisitGetCallStatisticsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -371,6 +371,12 @@ func (c *Call) visible() sbc.CallState {
 	return sbc.CallSetup
 }
 
+// appeared counts a new call.
+func (c *Call) appeared() {
+	c.m.metrics.moved("", sbc.CallSetup)
+	c.m.counts.moved(c.tenant, "", sbc.CallSetup)
+}
+
 // moved keeps the gauge of states.
 func (c *Call) moved() {
 	after := c.visible()
@@ -378,6 +384,7 @@ func (c *Call) moved() {
 		return
 	}
 	c.m.metrics.moved(c.shown, after)
+	c.m.counts.moved(c.tenant, c.shown, after)
 	c.shown = after
 	if after == sbc.CallTerminating { // every transaction ends by itself before: this is for a fault of ours
 		c.arm(timerMax, lastResort)

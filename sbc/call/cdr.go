@@ -203,6 +203,7 @@ func (c *Call) writeRecord(stats []sbc.StreamStats) {
 // count keeps the metrics of ended calls.
 func (c *Call) count(d *sbc.CDR) {
 	m := c.m.metrics
+	c.m.counts.ended(d)
 	m.releases.WithLabelValues(string(d.ReleasedBy), string(d.EndReason)).Inc()
 	if d.EndReason == sbc.EndMediaTimeout {
 		m.silences.Inc()

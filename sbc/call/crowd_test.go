@@ -289,7 +289,8 @@ func TestMixedCallsMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(t, nil)
 		heap, goroutines := c.idle()
-		reasons := map[sbc.EndReason]int{}
+		reasons, dispositions := map[sbc.EndReason]int64{}, map[sbc.Disposition]int64{}
+		base := c.m.Statistics("")
 		for done := 0; done < calls; {
 			const batch = 20
 			ended := make(chan *sbc.CDR, batch)
@@ -301,11 +302,14 @@ func TestMixedCallsMemory(t *testing.T) {
 				go func() { ended <- c.call(kind) }()
 			}
 			for range batch {
-				reasons[(<-ended).EndReason]++
+				d := <-ended
+				reasons[d.EndReason]++
+				dispositions[d.Disposition]++
 			}
 			done += batch
 			time.Sleep(20 * time.Millisecond) // 1,000 calls a second
 		}
+		c.counted(t, base, reasons, dispositions)
 		after, left := c.idle()
 		t.Logf("%v; %d KB before and %d KB after, %d goroutines before and %d after", reasons, heap>>10, after>>10, goroutines, left)
 		if after > heap+2<<20 || left != goroutines {
@@ -316,12 +320,36 @@ func TestMixedCallsMemory(t *testing.T) {
 			sbc.EndNoAnswer: calls / 10, sbc.EndAdmin: calls / 10, sbc.EndError: calls / 1000,
 		}
 		for r, n := range want {
-			if reasons[r] != n {
+			if reasons[r] != int64(n) {
 				t.Errorf("%d calls ended with %s, want %d", reasons[r], r, n)
 			}
 		}
 		c.nothingLeft(t)
 	})
+}
+
+// counted sees that the statistics say what the records since base say.
+func (c *crowd) counted(t *testing.T, base sbc.CallStatistics, reasons map[sbc.EndReason]int64, dispositions map[sbc.Disposition]int64) {
+	t.Helper()
+	synctest.Wait()
+	s, all := c.m.Statistics(sbc.DefaultTenantID), int64(0)
+	for _, r := range sbc.EndReasons() {
+		all += reasons[r]
+		if n := s.ByEndReason[r] - base.ByEndReason[r]; n != reasons[r] {
+			t.Errorf("%d calls are counted as %s, there are %d records", n, r, reasons[r])
+		}
+	}
+	for _, d := range sbc.Dispositions() {
+		if n := s.ByDisposition[d] - base.ByDisposition[d]; n != dispositions[d] {
+			t.Errorf("%d calls are counted as %s, there are %d records", n, d, dispositions[d])
+		}
+	}
+	if s.Ended-base.Ended != all || s.Processed != s.Ended || s.Active != 0 {
+		t.Errorf("%+v after %+v and %d records", s, base, all)
+	}
+	if none := c.m.Statistics("ten_other"); none.Processed != 0 {
+		t.Errorf("another tenant sees %+v", none)
+	}
 }
 
 // nothingLeft sees that every table is empty.

@@ -18,7 +18,7 @@ func (m *Manager) HangUpAll(ctx context.Context, f sbc.CallFilter, reason string
 			break
 		}
 		c.look(func() {
-			if !match(c.shows(), f) { // in one step with the end, so that a call that has changed since is not hit
+			if !c.matches(&f) { // in one step with the end, so that a call that has changed since is not hit
 				return
 			}
 			ids = append(ids, c.id)

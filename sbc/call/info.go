@@ -21,19 +21,36 @@ func (m *Manager) List(f sbc.CallFilter) []sbc.CallInfo {
 		if len(infos) >= limit {
 			break
 		}
-		if i := c.info(); match(i, f) {
-			infos = append(infos, i)
-		}
+		c.look(func() {
+			if c.matches(&f) {
+				infos = append(infos, c.shows())
+			}
+		})
 	}
 	return infos
 }
 
-// match tells whether a call passes a filter.
-func match(i sbc.CallInfo, f sbc.CallFilter) bool {
+// matches tells whether the call passes a filter, on the call's queue. It costs less than to build what is shown.
+func (c *Call) matches(f *sbc.CallFilter) bool {
 	is := func(want, got string) bool { return want == "" || want == got }
-	return i.State != sbc.CallEnded && is(f.TenantID, i.TenantID) && is(string(f.State), string(i.State)) &&
-		is(f.IngressTrunkID, i.IngressTrunkID) && is(f.EgressTrunkID, i.EgressTrunkID) && is(f.Caller, i.Caller) && is(f.Callee,
-		i.Callee)
+	state := c.visible()
+	return state != sbc.CallEnded && is(f.TenantID, c.tenant) && is(string(f.State), string(state)) &&
+		is(f.IngressTrunkID, c.decision.caller.TrunkID) && is(f.EgressTrunkID, c.egress()) && is(f.Caller, c.rec.caller) &&
+		is(f.Callee, c.rec.callee) && (f.Variable == "" || has(c.rec.variables, f.Variable, f.Value))
+}
+
+// egress is the trunk of the first callee, or that of the attempt under way; "" before.
+func (c *Call) egress() string {
+	if c.b == nil {
+		return ""
+	}
+	return cmp.Or(c.rec.egress, c.b.end.trunkID)
+}
+
+// has tells whether a variable is there with a value, which may be the empty one.
+func has(variables map[string]string, name, value string) bool {
+	v, ok := variables[name]
+	return ok && v == value
 }
 
 // Get finds a call in progress.
@@ -98,11 +115,8 @@ func (c *Call) shows() sbc.CallInfo {
 	if t := c.decision.trunk; t != nil {
 		i.TenantID = t.TenantID
 	}
-	if c.b != nil {
-		i.EgressTrunkID = cmp.Or(c.rec.egress, c.b.end.trunkID)
-		if !c.rec.answeredAt.IsZero() {
-			i.EndsAt = when(c.rec.answeredAt.Add(c.maxDuration()))
-		}
+	if i.EgressTrunkID = c.egress(); c.b != nil && !c.rec.answeredAt.IsZero() {
+		i.EndsAt = when(c.rec.answeredAt.Add(c.maxDuration()))
 	}
 	if c.tr != nil && !c.tr.old.gone {
 		i.Transfer = c.tr.stage

@@ -16,6 +16,7 @@ type Manager struct {
 	tokens  tokens
 	past    *past
 	metrics *metrics
+	counts  *counts
 	sounds  sounds
 
 	closing sync.Mutex
@@ -28,7 +29,7 @@ type Manager struct {
 func New(o Options) *Manager {
 	o = o.withDefaults()
 	m := &Manager{o: o, calls: newRegistry(), past: newPast(o.TraceBytes), idle: make(chan struct{})}
-	m.metrics = newMetrics(o.Registerer)
+	m.metrics, m.counts = newMetrics(o.Registerer), newCounts()
 	return m
 }
 
@@ -94,7 +95,7 @@ func (m *Manager) invite(tx msg.ServerTx, req *msg.Message) {
 		m.busy(tx, req)
 		return
 	}
-	m.metrics.moved("", sbc.CallSetup)
+	c.appeared()
 	m.calls.addTag(c.a.tag, c.a.end)
 	tx.SetTag(c.a.tag)
 	tx.OnCancel(func(cancel *msg.Message) { c.post(job{kind: jobCancel, tx: tx, msg: cancel}) })

@@ -42,7 +42,7 @@ func (m *Manager) Originate(_ context.Context, o sbc.OriginateOrder) (sbc.CallIn
 	if m.stopped() || !m.calls.addCall(c, m.o.MaxCalls) {
 		return sbc.CallInfo{}, sbc.Errorf(sbc.CodeConflict, "the node takes no calls")
 	}
-	m.metrics.moved("", sbc.CallSetup)
+	c.appeared()
 	var err error
 	c.order(func() { err = c.launchOwn() })
 	if err != nil {

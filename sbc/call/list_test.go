@@ -1,0 +1,75 @@
+package call
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/sbc"
+)
+
+// crowded brings up calls in which every tenth has a variable.
+func crowded(t testing.TB, calls int) *lean {
+	l := newLean(t)
+	for range calls {
+		l.up(t)
+	}
+	for i, c := range l.m.calls.all("") {
+		if i%10 == 0 {
+			c.look(func() { c.rec.variables = map[string]string{"account": strconv.Itoa(i % 100)} })
+		}
+	}
+	return l
+}
+
+// pages reads the list of the calls to its end and gives how many there were and what the slowest page cost.
+func pages(l *lean, f sbc.CallFilter) (calls int, slowest time.Duration) {
+	for {
+		begun := time.Now()
+		page := l.m.List(f)
+		slowest = max(slowest, time.Since(begun))
+		if calls += len(page); len(page) < f.Limit {
+			return calls, slowest
+		}
+		f.After = page[len(page)-1].ID
+	}
+}
+
+// TestListManyCalls: 10,000 calls are listed by pages of 1,000, each in less than 100 ms, and so is a filter that lets few
+// through.
+func TestListManyCalls(t *testing.T) {
+	const calls = 10_000
+	l := crowded(t, calls)
+	for name, c := range map[string]struct {
+		f    sbc.CallFilter
+		want int
+	}{
+		"all":         {sbc.CallFilter{Limit: 1000}, calls},
+		"a variable":  {sbc.CallFilter{Limit: 1000, Variable: "account", Value: "30"}, calls / 100},
+		"no variable": {sbc.CallFilter{Limit: 1000, Variable: "account", Value: "31"}, 0},
+		"no name":     {sbc.CallFilter{Limit: 1000, Variable: "accounts"}, 0},
+	} {
+		best := time.Hour
+		for range 3 { // what else runs on the machine is not measured
+			n, slowest := pages(l, c.f)
+			if best = min(best, slowest); n != c.want {
+				t.Fatalf("%s: %d calls, want %d", name, n, c.want)
+			}
+		}
+		t.Logf("%s: %v a page", name, best)
+		if best > 100*time.Millisecond {
+			t.Errorf("%s: a page costs %v", name, best)
+		}
+	}
+}
+
+// BenchmarkList is one page of 1,000 out of 10,000 calls.
+func BenchmarkList(b *testing.B) {
+	l := crowded(b, 10_000)
+	b.ReportAllocs()
+	for b.Loop() {
+		if len(l.m.List(sbc.CallFilter{Limit: 1000})) != 1000 {
+			b.Fatal("a page has another size")
+		}
+	}
+}
