@@ -102,7 +102,7 @@ func (c *Call) try() {
 func (c *Call) launch(at *route.Attempt) bool {
 	trunk := c.snap.Trunk(at.TrunkID)
 	l := c.newLeg(opposite(c.a.side), at.TrunkID, trunk, len(c.hunt.attempts)+1)
-	l.endpointID, l.detour = at.EndpointID, c.hunt.detourOf()
+	l.endpointID, l.detour = at.EndpointID, detourOf(c.hunt.detours, c.hunt.next)
 	c.hunt.attempts = append(c.hunt.attempts, sbc.CDRAttempt{
 		Number: l.attempt, TrunkID: at.TrunkID, EndpointID: at.EndpointID, Callee: at.Number, StartedAt: now(),
 	})
@@ -209,8 +209,8 @@ func (c *Call) inviteFor(l *leg, at *route.Attempt, in *msg.Message, caller *leg
 	req.SetMaxForwards(forwards)
 	r := &request{c: c, leg: l, kind: reqInvite, req: req, contact: true, from: from.WithTag(l.tag)}
 	r.pass(c.snap.Header.Request(in, c.flow(caller, l)))
-	if in == c.invite {
-		c.retargeted(r, at)
+	if in == c.invite || l.detour != nil {
+		c.retargeted(r, at, in, caller)
 	}
 	req.Append("Allow", l.allow)
 	c.own(req)

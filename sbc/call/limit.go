@@ -13,8 +13,11 @@ func (c *Call) takePlace(l *leg, dir admit.Direction) admit.Verdict {
 	claim := admit.Claim{Call: c.id, Trunk: l.trunk, Direction: dir}
 	if len(c.snap.Rows.Limits) > 0 {
 		callee := c.rec.normalised
-		if l.detour != nil { // a redirection led here: it is that number which is called
+		switch {
+		case l.detour != nil: // a redirection led here: it is that number which is called
 			callee = l.detour.number
+		case dir == admit.Out && l.number != "": // the target of a transfer
+			callee = l.number
 		}
 		claim.Bounds = bounds(c.snap, l.trunk, l.endpointID, c.rec.caller, callee)
 	}

@@ -19,6 +19,9 @@ type refer struct {
 	// over says that the last NOTIFY was sent, or that the peer knows nothing of the subscription; last is that NOTIFY.
 	over bool
 	last *request
+	// local is our address for its sender; contacts are those of a redirection of the target, at that address.
+	local    msg.Local
+	contacts []msg.Header
 }
 
 // referLifetime is how long the subscription is said to last; the last NOTIFY comes before, because no target rings that long.
@@ -50,7 +53,7 @@ func (c *Call) referred(l *leg, tx msg.ServerTx, req *msg.Message) {
 		c.send(tx, c.reply(l, req, code, hs...))
 		return
 	}
-	rf := &refer{leg: l, id: strconv.FormatUint(uint64(req.CSeq.Seq), 10), silent: strings.EqualFold(req.Get("Refer-Sub"), "false")}
+	rf := &refer{leg: l, local: tx.Local(), id: strconv.FormatUint(uint64(req.CSeq.Seq), 10), silent: strings.EqualFold(req.Get("Refer-Sub"), "false")}
 	res := c.reply(l, req, 202)
 	res.Append("Contact", tx.Local().Contact(l.user))
 	if rf.silent { // RFC 4488 4
@@ -93,7 +96,13 @@ func (c *Call) notify(rf *refer, code int, last bool) (sent bool) {
 		state = "terminated;reason=noresource"
 	}
 	req.Append("Subscription-State", state)
-	req.SetBody("message/sipfrag;version=2.0", []byte("SIP/2.0 "+strconv.Itoa(code)+" "+msg.StatusText(code)+"\r\n"))
+	fragment := "SIP/2.0 " + strconv.Itoa(code) + " " + msg.StatusText(code) + "\r\n"
+	if code/100 == 3 {
+		for _, h := range rf.contacts {
+			fragment += h.Name + ": " + h.Value + "\r\n"
+		}
+	}
+	req.SetBody("message/sipfrag;version=2.0", []byte(fragment))
 	r := &request{c: c, leg: rf.leg, kind: reqNotify, req: req, contact: true, refer: rf}
 	// A peer that does not answer the last one is released all the same, and soon.
 	r.send(rf.leg.d.Target(), msg.Timers{B: 4 * time.Second})

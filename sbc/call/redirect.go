@@ -67,24 +67,8 @@ func (c *Call) follow(l *leg, res *msg.Message, most int) bool {
 	if h.redirects >= most {
 		return false
 	}
-	here := c.routed(l)
-	var attempts []route.Attempt
-	var detours []*detour
-	for _, r := range redirections(res) {
-		if r.number == c.decision.caller.Number || slices.Contains(h.followed, r.number) {
-			continue
-		}
-		plan := c.snap.Route.Plan(route.Query{PlanID: c.decision.trunk.RoutingPlanID, Number: r.number, Rand: rand.IntN})
-		if len(plan.Attempts) == 0 {
-			continue
-		}
-		h.followed = append(h.followed, r.number)
-		d := &detour{number: r.number, Detour: header.Detour{Number: here, Cause: header.DivertedBy(res)}, before: l.detour}
-		for _, at := range plan.Attempts {
-			attempts, detours = append(attempts, at), append(detours, d)
-		}
-	}
 	left := maxHunt - len(h.attempts) - (len(h.plan) - h.next)
+	attempts, detours := c.around(l, res, c.routed(l), c.decision, &h.followed)
 	if attempts = attempts[:max(0, min(len(attempts), left))]; len(attempts) == 0 {
 		return false
 	}
@@ -99,6 +83,26 @@ func (c *Call) follow(l *leg, res *msg.Message, most int) bool {
 	return true
 }
 
+// around finds the attempts that lead to the contacts: new numbers of who d is about, whose plan routes them. here is the number that
+// the leg was called for; followed are those that were tried after redirections.
+func (c *Call) around(l *leg, res *msg.Message, here string, d decision, followed *[]string) (attempts []route.Attempt, ways []*detour) {
+	for _, r := range redirections(res) {
+		if r.number == d.caller.Number || slices.Contains(*followed, r.number) {
+			continue
+		}
+		plan := c.snap.Route.Plan(route.Query{PlanID: d.trunk.RoutingPlanID, Number: r.number, Rand: rand.IntN})
+		if len(plan.Attempts) == 0 {
+			continue
+		}
+		*followed = append(*followed, r.number)
+		way := &detour{number: r.number, Detour: header.Detour{Number: here, Cause: header.DivertedBy(res)}, before: l.detour}
+		for _, at := range plan.Attempts {
+			attempts, ways = append(attempts, at), append(ways, way)
+		}
+	}
+	return attempts, ways
+}
+
 // routed is the number that an attempt is for, as it was routed.
 func (c *Call) routed(l *leg) string {
 	if l.detour != nil {
@@ -111,17 +115,7 @@ func (c *Call) routed(l *leg) string {
 // number it called would send it here again.
 func (c *Call) passRedirect(l *leg, res *msg.Message) bool {
 	h := &c.hunt
-	var hs []msg.Header
-	for _, r := range redirections(res) {
-		if r.number == c.routed(l) || r.number == c.rec.callee || !c.snap.Header.Clean(res, c.flow(l, c.a), r.number) {
-			continue
-		}
-		value := c.tx.Local().Contact(r.number)
-		if r.q < 1 {
-			value += ";q=" + strconv.FormatFloat(r.q, 'f', -1, 64)
-		}
-		hs = append(hs, msg.Header{Name: "Contact", Value: value})
-	}
+	hs := c.contacts(res, c.flow(l, c.a), c.tx.Local(), c.routed(l), c.rec.callee)
 	if len(hs) == 0 {
 		return false
 	}
@@ -131,6 +125,21 @@ func (c *Call) passRedirect(l *leg, res *msg.Message) bool {
 		h.code, h.reason, h.end, h.res, h.leg, h.cause, h.headers = res.Status, "", sbc.EndRejected, res, l, q850(res), hs
 	}
 	return true
+}
+
+// contacts are those of a redirection as somebody behind our address local may have them, but for the numbers that it called.
+func (c *Call) contacts(res *msg.Message, f header.Flow, local msg.Local, called ...string) (hs []msg.Header) {
+	for _, r := range redirections(res) {
+		if slices.Contains(called, r.number) || !c.snap.Header.Clean(res, f, r.number) {
+			continue
+		}
+		value := local.Contact(r.number)
+		if r.q < 1 {
+			value += ";q=" + strconv.FormatFloat(r.q, 'f', -1, 64)
+		}
+		hs = append(hs, msg.Header{Name: "Contact", Value: value})
+	}
+	return hs
 }
 
 // numbers of redirections are those that can be dialled; it is only read.
@@ -158,16 +167,16 @@ func redirections(res *msg.Message) []redirection {
 	return out
 }
 
-// detourOf finds how the attempt about to be made came about, nil for those of the plan.
-func (h *hunt) detourOf() *detour {
-	if i := h.next - 1; i >= 0 && i < len(h.detours) {
-		return h.detours[i]
+// detourOf finds how the attempt about to be made came about, the one before next; nil for those of the plan.
+func detourOf(detours []*detour, next int) *detour {
+	if i := next - 1; i >= 0 && i < len(detours) {
+		return detours[i]
 	}
 	return nil
 }
 
-// retargeted puts on the INVITE of an attempt what its trunk wants to know of earlier destinations.
-func (c *Call) retargeted(r *request, at *route.Attempt) {
+// retargeted puts on the INVITE of an attempt what its trunk wants to know of earlier destinations of in, which a caller's leg sent.
+func (c *Call) retargeted(r *request, at *route.Attempt, in *msg.Message, caller *leg) {
 	mode := c.snap.Signalling(r.leg.trunk).Retargeting
 	if mode == sbc.RetargetDrop {
 		return
@@ -179,5 +188,5 @@ func (c *Call) retargeted(r *request, at *route.Attempt) {
 	slices.Reverse(own)
 	r.req.Remove("Diversion") // what pass_headers let through
 	r.req.Remove("History-Info")
-	r.pass(c.snap.Header.Retargeted(c.invite, c.flow(c.a, r.leg), mode, own, at.Number))
+	r.pass(c.snap.Header.Retargeted(in, c.flow(caller, r.leg), mode, own, at.Number))
 }

@@ -27,7 +27,7 @@ func (c *Call) callTarget(t *transfer) {
 func (c *Call) launchTarget(t *transfer, at *route.Attempt) bool {
 	trunk := c.snap.Trunk(at.TrunkID)
 	l := c.newLeg(t.old.side, at.TrunkID, trunk, len(c.hunt.attempts)+1)
-	l.endpointID, l.number = at.EndpointID, t.number
+	l.endpointID, l.number, l.detour = at.EndpointID, t.number, detourOf(t.detours, t.next)
 	c.hunt.attempts = append(c.hunt.attempts, sbc.CDRAttempt{
 		Number: l.attempt, TrunkID: at.TrunkID, EndpointID: at.EndpointID, Callee: at.Number, StartedAt: now(),
 	})
@@ -57,15 +57,23 @@ func (c *Call) launchTarget(t *transfer, at *route.Attempt) bool {
 
 // targetLost writes down how an attempt ended. Answered is the code that came, 0 with a word where none did. It gives false.
 func (c *Call) targetLost(t *transfer, l *leg, answered int, word string, code int) bool {
-	a := &c.hunt.attempts[l.attempt-1]
-	if a.EndedAt == nil {
-		a.EndedAt, a.Code, a.Reason = when(now()), answered, word
+	if c.targetEnded(l, answered, word) {
 		t.code = translate(code)
 	}
 	if l.trunk != nil && !l.trunk.Advances(code) {
 		t.next = len(t.plan)
 	}
 	return false
+}
+
+// targetEnded writes down that an attempt is over, once.
+func (c *Call) targetEnded(l *leg, answered int, word string) bool {
+	a := &c.hunt.attempts[l.attempt-1]
+	if a.EndedAt != nil {
+		return false
+	}
+	a.EndedAt, a.Code, a.Reason = when(now()), answered, word
+	return true
 }
 
 // releaseTargetLeg gives back what an attempt that is over held.
@@ -101,7 +109,9 @@ func (c *Call) targetResponse(r *request, res *msg.Message) {
 		c.disarm(timerRing)
 		c.disarm(timerGuard)
 		c.hunt.attempts[l.attempt-1].RemoteAddress = addr(res.Hop.Remote)
-		c.targetLost(t, l, res.Status, msg.StatusText(res.Status), res.Status)
+		if counts := c.mapped(l, res); !c.targetRedirected(t, l, counts) {
+			c.targetLost(t, l, res.Status, msg.StatusText(res.Status), counts.Status)
+		}
 		c.raise(evTargetFailed)
 	default:
 		if c.timers.t[timerRing] == nil && c.st.t == targetCalling {

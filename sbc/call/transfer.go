@@ -21,6 +21,10 @@ type transfer struct {
 	target *leg
 	plan   []route.Attempt
 	next   int
+	// detours, followed and redirects are what redirections did to the plan, as in hunt.
+	detours   []*detour
+	followed  []string
+	redirects int
 	// in is the INVITE that the target's is made of, as if it had come from the side that stays.
 	in *msg.Message
 	x  Exchange
