@@ -33,7 +33,7 @@ func (l *line) refer(number, more string) int {
 		"Target-Dialog: "+l.callID+";local-tag=leak;remote-tag=leak", "Contact: "+l.p.contact())...)
 }
 
-// transferScenes are those of RFC 5359 2.4 and 2.5.
+// transferScenes are those of RFC 5359 2.4, 2.5 and 2.15.
 func transferScenes() []scene {
 	return []scene{
 		{"blind transfer by the callee", func(a, b *peer) {
@@ -78,6 +78,22 @@ func transferScenes() []scene {
 			first.told("200")
 			first.say(first.hear(msg.BYE), 200, "", "")
 			one.hangup(two)
+		}},
+		{"an INVITE with Replaces", func(a, b *peer) {
+			call, rings := connected(a, b)
+			a.sync(a.border)
+			dialog, _ := url.QueryUnescape(rings.named()) // it was escaped a moment ago
+			taker := b.dial("4930123456", hostileDescription(b), append(hostileHeaders(b), "Replaces: "+dialog)...)
+			call.say(call.hear(msg.INVITE), 200, "", hostileDescription(a), hostileHeaders(a)...)
+			call.hear(msg.ACK)
+			taker.final(200)
+			rings.say(rings.hear(msg.BYE), 200, "", "", hostileHeaders(b)...)
+			taker.hangup(call, hostileHeaders(b)...)
+			other, far := connected(a, b)
+			a.sync(a.border)
+			stranger := a.dial("4930123456", a.sdp(), "Replaces: "+far.callID+";to-tag=leak;from-tag=leak") // it guesses
+			stranger.final(481)
+			other.hangup(far)
 		}},
 	}
 }
