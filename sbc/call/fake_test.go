@@ -168,6 +168,13 @@ func (w *world) clean() {
 	for _, c := range w.m.calls.all("") {
 		w.t.Errorf("call %s is left: %+v", c.id, c.st)
 	}
+	for i := range w.m.calls.shard { // what is late knows no call
+		for tag, e := range w.m.calls.shard[i].tags {
+			if !e.gone.Load() {
+				w.t.Errorf("tag %s still leads to call %s", tag, e.owner().id)
+			}
+		}
+	}
 	w.tally.Each(func(id string, u admit.Usage) { w.t.Errorf("trunk %s still counts %+v", id, u) })
 	if n := w.engine.open(); n != 0 {
 		w.t.Errorf("%d media sessions are left", n)

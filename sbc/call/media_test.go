@@ -89,6 +89,7 @@ type exchange struct {
 
 func (s *session) Offer(from, to *media.Party, offer []byte) (Exchange, error) {
 	s.e.bomb.tick()
+	mustBe(from, to)
 	if !s.parties[from] || !s.parties[to] || s.closed {
 		return nil, media.ErrClosed
 	}
@@ -102,6 +103,15 @@ func (s *session) Offer(from, to *media.Party, offer []byte) (Exchange, error) {
 	return &exchange{s: s, from: from, to: to, in: offer, offer: ours(offer)}, nil
 }
 
+// mustBe panics for parties that are none, as the engine would.
+func mustBe(parties ...*media.Party) {
+	for _, p := range parties {
+		if p == nil {
+			panic("no party")
+		}
+	}
+}
+
 // ours writes SDP of our own, with the port of what came so that tests can follow it.
 func ours(in []byte) []byte {
 	out := bytes.ReplaceAll(in, []byte(callerIP), []byte(borderB))
@@ -110,6 +120,7 @@ func ours(in []byte) []byte {
 
 // Reoffer and Renew offer what a party said or was told last, in the form of the other two.
 func (s *session) Reoffer(from, to *media.Party) (Exchange, error) {
+	mustBe(from, to)
 	if s.said[from] == nil {
 		return nil, media.ErrUnheard
 	}
@@ -121,6 +132,7 @@ func (s *session) Reoffer(from, to *media.Party) (Exchange, error) {
 }
 
 func (s *session) Renew(to *media.Party, d media.Direction) (Exchange, error) {
+	mustBe(to)
 	if !s.parties[to] || s.closed {
 		return nil, media.ErrClosed
 	}

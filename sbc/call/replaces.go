@@ -209,6 +209,9 @@ func (c *Call) listen(n *leg, tx msg.ServerTx, req *msg.Message) {
 func (c *Call) offerTarget(t *transfer) {
 	offer, _ := sessionBody(t.invite)
 	p := &proposal{leg: t.kept, offer: func() (Exchange, error) {
+		if c.tr != t { // its sender gave up before the turn came
+			return nil, errOver
+		}
 		x, err := c.session.Offer(t.target.party, t.kept.party, offer)
 		t.offered = err == nil
 		return x, err

@@ -2,6 +2,7 @@ package call
 
 import (
 	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -255,6 +256,9 @@ func (c *Call) join(t *transfer) {
 		old.role, l.role, l.joined = "transferor", "transfer_target", now
 	}
 	l.side, l.toll = old.side, t.toll
+	if !slices.Contains(c.hunt.tags, c.a.tag) { // it may be the caller's no more when the call ends
+		c.hunt.tags = append(c.hunt.tags, c.a.tag)
+	}
 	c.leaves(old, now)
 	if c.former = nil; c.st.f == formerStaying {
 		c.former = old
