@@ -59,18 +59,25 @@ func (c *Call) setVariables(change map[string]*string) error {
 	return nil
 }
 
-// maxDuration is what the API said, else the shorter of what both trunks allow.
+// maxDuration is what the API said, else the shorter of what both trunks allow: from the answer, or for who came later from then on.
 func (c *Call) maxDuration() time.Duration {
-	longest := c.longest
-	if longest == 0 {
-		if c.a.trunk != nil {
-			longest = c.a.trunk.MaxCallDurationS
+	longest := time.Duration(c.longest) * time.Second
+	if longest > 0 {
+		return longest
+	}
+	for _, l := range [...]*leg{c.a, c.b} {
+		if l == nil || l.trunk == nil || l.trunk.MaxCallDurationS == 0 {
+			continue
 		}
-		if c.b != nil && c.b.trunk != nil {
-			longest = shortest(longest, c.b.trunk.MaxCallDurationS)
+		d := time.Duration(l.trunk.MaxCallDurationS) * time.Second
+		if l.joined.After(c.rec.answeredAt) && !c.rec.answeredAt.IsZero() {
+			d += l.joined.Sub(c.rec.answeredAt)
+		}
+		if longest == 0 || d < longest {
+			longest = d
 		}
 	}
-	return time.Duration(longest) * time.Second
+	return longest
 }
 
 // limitDuration arms the end of an answered call; one that has lasted longer ends at once.

@@ -90,3 +90,28 @@ func TestVariables(t *testing.T) {
 		}
 	})
 }
+
+// TestDurationOfNewcomer: whoever comes later may stay as long as its trunk allows, and no longer; how long the call was up before is
+// nothing to it, and the call is not taken for a stale one.
+func TestDurationOfNewcomer(t *testing.T) {
+	run(t, bothCall, func(w *world) {
+		w.snap.Trunk("trk_a").MaxCallDurationS, w.snap.Trunk("trk_b").MaxCallDurationS = 0, 0
+		_, b, _, _ := w.talk()
+		time.Sleep(2 * time.Hour)
+		w.snap.Trunk("trk_b").MaxCallDurationS = 600
+		b.send(msg.REFER, "", "Refer-To: <sip:49222@x.example>", "Refer-Sub: false").want(202)
+		w.wire.next(msg.INVITE).reply(200, sdp("198.51.100.30", 7000))
+		w.wire.next(msg.BYE).reply(200)
+		w.wire.next(msg.INVITE).reply(200, sdp(callerIP, 4000))
+		w.m.checkOnce()
+		w.m.checkOnce()
+		time.Sleep(599 * time.Second)
+		w.wire.none(msg.BYE)
+		time.Sleep(2 * time.Second)
+		w.wire.next(msg.BYE).reply(200)
+		w.wire.next(msg.BYE).reply(200)
+		if d := w.cdr(); d.EndReason != sbc.EndMaxDuration || d.DurationMS != 7_800_000 {
+			t.Errorf("%s after %d", d.EndReason, d.DurationMS)
+		}
+	})
+}

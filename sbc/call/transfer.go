@@ -283,6 +283,7 @@ func (c *Call) join(t *transfer) {
 	if t.asked != nil { // it was told of somebody else, too
 		c.introduce(t.kept, l)
 	}
+	c.limitDuration()
 	c.keep()
 }
 
