@@ -200,8 +200,13 @@ func (c *Call) dismiss(r *request, res *msg.Message) {
 		l.forks = append(l.forks, d)
 	}
 	c.ack(l, d.Ack(l.inviteSeq), d.Target())
-	c.byeFork(l, d.Request(msg.BYE), d.Target())
+	if l.dismissed++; l.dismissed <= maxDismissed {
+		c.byeFork(l, d.Request(msg.BYE), d.Target())
+	}
 }
+
+// maxDismissed bounds the dialogs of one INVITE that are released with a BYE: no proxy forks that often.
+const maxDismissed = 2 * maxForks
 
 // byeFork releases a dialog that is not the call's.
 func (c *Call) byeFork(l *leg, bye *msg.Message, t msg.Target) {
@@ -254,8 +259,9 @@ func (c *Call) ack(l *leg, ack *msg.Message, t msg.Target) {
 	if l.rules != nil {
 		prepare = func(m *msg.Message, local msg.Local) { fillHost(m, local.Host) }
 	}
+	side, attempt := l.side, l.attempt // told from outside the queue
 	c.m.o.Wire.SendACK(ack, t, prepare, func(raw []byte, hop msg.Hop) {
-		c.ladder.add(l.side, true, l.attempt, raw, hop)
+		c.ladder.add(side, true, attempt, raw, hop)
 	})
 }
 

@@ -45,7 +45,7 @@ func (c *Call) shed() {
 	c.tx, c.invite, c.exchange, c.answer, c.relays, c.rel = nil, nil, nil, nil, nil, nil
 	c.hunt, c.decision = hunt{}, decision{}
 	c.rec = record{written: true, stop: c.rec.stop}
-	c.former = nil
+	c.former, c.watches, c.digits, c.plan = nil, nil, nil, nil
 	c.a.party, c.a.words, c.a.worded, c.a.d, c.a.forks = nil, nil, nil, nil, nil
 	if c.b != nil {
 		c.b.party, c.b.words, c.b.worded = nil, nil, nil

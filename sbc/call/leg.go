@@ -38,6 +38,9 @@ type leg struct {
 	// inviteSeq is the CSeq number of the INVITE that made the leg; acked tells that the 2xx to ours was acknowledged.
 	inviteSeq uint32
 	acked     bool
+	// untaken counts the NOTIFYs and PRACKs of ours that the peer has not answered, dismissed the dialogs of its INVITE that nobody
+	// wanted.
+	untaken, dismissed uint16
 	// held says that the peer was told not to send, paused that the API wants it so.
 	held, paused bool
 	gone         bool // nobody is there: it goes on in another call, or has not come yet
@@ -246,7 +249,8 @@ func (c *Call) send(tx msg.ServerTx, res *msg.Message) {
 func (c *Call) request(l *leg, tx msg.ServerTx, req *msg.Message) {
 	c.ladder.add(l.side, false, l.attempt, req.Raw, req.Hop)
 	req = c.received(l, req)
-	tx.OnSent(func(raw []byte, hop msg.Hop) { c.ladder.add(l.side, true, l.attempt, raw, hop) })
+	side, attempt := l.side, l.attempt // told from outside the queue
+	tx.OnSent(func(raw []byte, hop msg.Hop) { c.ladder.add(side, true, attempt, raw, hop) })
 	d := l.dialogOf(req)
 	switch {
 	case d == nil:

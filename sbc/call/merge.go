@@ -37,8 +37,7 @@ func (c *Call) merge(t *transfer, r replaces) (code int) {
 	if e == nil || e.gone.Load() || e.owner() == c {
 		return 481
 	}
-	if peer, own := e.peer.Load(), t.old.end.peer.Load(); e.trunkID != t.old.end.trunkID &&
-		(peer == nil || own == nil || peer.addr.Addr() != own.addr.Addr()) {
+	if !t.old.end.disposes(e) {
 		return 603
 	}
 	t.asked = &askedLeg{call: e.owner(), end: e, r: r}
@@ -53,9 +52,13 @@ func (c *Call) askTarget(t *transfer) {
 	a, s := t.asked, c.session
 	other := a.call
 	other.post(job{kind: jobRun, run: func() {
-		if !other.handOver(a, c, s) && !other.promiseLeg(&promise{asked: a, to: c, media: s, t: t}) {
-			c.notComing(t, 481)
-		}
+		promised := false
+		defer func() { // also if a fault strikes there
+			if !promised {
+				c.notComing(t, 481)
+			}
+		}()
+		promised = other.handOver(a, c, s) || other.promiseLeg(&promise{asked: a, to: c, media: s, t: t})
 	}})
 }
 
@@ -86,6 +89,8 @@ func (c *Call) handOver(a *askedLeg, to *Call, s Session) bool {
 	c.rec.legs, c.rec.links = append(c.rec.legs, record), append(c.rec.links, to.id)
 	l.role = "transferor"
 	c.hunt.tags = slices.DeleteFunc(c.hunt.tags, func(tag string) bool { return tag == m.tag })
+	c.digits = nil // and with them what waits for either leg
+	c.disarm(timerDigit)
 	husk := c.newLeg(m.side, m.end.trunkID, m.trunk, m.attempt)
 	husk.agent, husk.gone = m.agent, true
 	p := c.placeOf(m)

@@ -42,12 +42,14 @@ func (c *Call) referred(l *leg, tx msg.ServerTx, req *msg.Message) {
 		return
 	case !ready(c.st):
 		code = 500
+	case l.untaken >= maxUntaken:
+		code = 500
 	case c.transfers >= maxTransfers:
 		code = 603
 	}
 	if code != 0 {
 		var hs []msg.Header
-		if code == 500 { // nothing that lasts: another transfer, or an ACK on its way
+		if code == 500 { // nothing that lasts: another transfer, an ACK on its way, or too much that the peer has not answered
 			hs = []msg.Header{{Name: "Retry-After", Value: "2"}}
 		}
 		c.send(tx, c.reply(l, req, code, hs...))
@@ -85,9 +87,10 @@ func (c *Call) neverBegun(t *transfer, code int) {
 
 // notify tells who sent a REFER what became of it so far (RFC 3515 2.4.5); it gives false if nobody wants to know.
 func (c *Call) notify(rf *refer, code int, last bool) (sent bool) {
-	if rf == nil || rf.silent || rf.over || rf.leg.d == nil {
+	if rf == nil || rf.silent || rf.over || rf.leg.d == nil || rf.leg.untaken >= maxUntaken && !last {
 		return false
 	}
+	rf.leg.untaken++
 	req := rf.leg.d.Request(msg.NOTIFY)
 	c.own(req)
 	req.Append("Event", "refer;id="+rf.id)
@@ -117,7 +120,7 @@ func (c *Call) notified(r *request, code int) {
 	if r.done {
 		return
 	}
-	r.done = true
+	r.taken()
 	if code == 481 || code == 408 {
 		r.refer.over = true
 	}

@@ -29,7 +29,7 @@ func (c *Call) passRefer(l *leg, tx msg.ServerTx, req *msg.Message, u msg.URI, n
 		if !named {
 			continue
 		}
-		token, ok := c.translateDialog(value)
+		token, ok := c.translateDialog(l, value)
 		if !ok {
 			c.send(tx, c.reply(l, req, 481))
 			return
@@ -64,8 +64,8 @@ func (c *Call) passRefer(l *leg, tx msg.ServerTx, req *msg.Message, u msg.URI, n
 func seq(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
 
 // translateDialog names a dialog of ours, as a URI's header names it, by a token: whoever is told so learns neither the
-// Call-ID nor a tag of its peer's side. ok is false for dialogs that are not ours.
-func (c *Call) translateDialog(value string) (token string, ok bool) {
+// Call-ID nor a tag of its peer's side. ok is false for dialogs that are not of l's peer with us.
+func (c *Call) translateDialog(l *leg, value string) (token string, ok bool) {
 	plain, err := url.PathUnescape(value)
 	if err != nil {
 		return "", false
@@ -75,7 +75,7 @@ func (c *Call) translateDialog(value string) (token string, ok bool) {
 		return "", false
 	}
 	e := c.m.calls.tag(r.toTag)
-	if e == nil || e.gone.Load() {
+	if e == nil || e.gone.Load() || !l.end.disposes(e) {
 		return "", false
 	}
 	name, ok := c.m.dialogToken(e)

@@ -149,7 +149,7 @@ func (c *Call) stopAll(legs []*leg) {
 
 // playedOut is the end of what the API wanted to be played.
 func (c *Call) playedOut(l *leg, order int) {
-	if l.playing.order == order && !c.st.ended {
+	if l.end.owner() == c && l.playing.order == order && !c.st.ended { // else it went to another call, which stopped it
 		c.stopPlaying(l)
 	}
 }

@@ -59,7 +59,7 @@ func (c *Call) inOrder(l *leg, d *dialog.Dialog, res *msg.Message) bool {
 		return true
 	}
 	f := l.early(d)
-	if f.rseq != 0 && n != f.rseq+1 {
+	if f.rseq != 0 && n != f.rseq+1 || l.untaken >= maxUntaken {
 		return false
 	}
 	f.rseq = n
@@ -89,6 +89,7 @@ func rack(rseq, inviteSeq uint32) string { return fmt.Sprintf("%d %d INVITE", rs
 // prack acknowledges a reliable response by ourselves. What becomes of the PRACK is of no interest: a callee that cannot take it
 // ends its INVITE.
 func (c *Call) prack(l *leg, d *dialog.Dialog, rseq uint32) {
+	l.untaken++
 	r := &request{c: c, leg: l, kind: reqPRACK, req: d.Request(msg.PRACK)}
 	r.req.Append("RAck", rack(rseq, l.inviteSeq))
 	c.own(r.req)

@@ -201,7 +201,8 @@ func (c *Call) listen(n *leg, tx msg.ServerTx, req *msg.Message) {
 	tx.SetTag(n.tag)
 	tx.OnCancel(func(cancel *msg.Message) { c.post(job{kind: jobCancel, tx: tx, msg: cancel}) })
 	tx.OnFailed(func(err error) { c.post(job{kind: jobTxFailed, tx: tx, err: err}) })
-	tx.OnSent(func(raw []byte, hop msg.Hop) { c.ladder.add(n.side, true, 0, raw, hop) })
+	side := n.side // told from outside the queue
+	tx.OnSent(func(raw []byte, hop msg.Hop) { c.ladder.add(side, true, 0, raw, hop) })
 	c.send(tx, msg.NewResponse(req, 100, ""))
 }
 

@@ -1,6 +1,9 @@
 package call
 
-import "github.com/sallyport/sallyport/sbc/msg"
+import (
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/msg"
+)
 
 // requestKind says what a request of ours is for.
 type requestKind uint8
@@ -22,8 +25,11 @@ type request struct {
 	c    *Call
 	leg  *leg
 	kind requestKind
-	req  *msg.Message
-	tx   msg.ClientTx
+	// side and attempt are the leg's when the request was sent: it is told from outside the queue that it was.
+	side    sbc.Side
+	attempt int
+	req     *msg.Message
+	tx      msg.ClientTx
 	// contact asks for a Contact of ours: the request refreshes the target.
 	contact bool
 	// from is the From of an INVITE, whose host is ours once the interface is known; open are the headers with a place for that
@@ -52,6 +58,7 @@ type request struct {
 // send hands the request to the wire.
 func (r *request) send(t msg.Target, timers msg.Timers) {
 	r.settle()
+	r.side, r.attempt = r.leg.side, r.leg.attempt
 	r.tx = r.c.m.o.Wire.Send(msg.Outbound{
 		Request: r.req, Target: t, Timers: timers, Owner: r,
 	})
@@ -90,7 +97,7 @@ func (r *request) Sent(raw []byte, hop msg.Hop) {
 	if r.untold {
 		return
 	}
-	r.c.ladder.add(r.leg.side, true, r.leg.attempt, raw, hop)
+	r.c.ladder.add(r.side, true, r.attempt, raw, hop)
 }
 
 // response is a response to a request of ours.
@@ -115,6 +122,10 @@ func (c *Call) response(r *request, res *msg.Message) {
 		if res.Status >= 200 {
 			c.notified(r, res.Status)
 		}
+	case reqPRACK:
+		if res.Status >= 200 {
+			r.taken()
+		}
 	case reqBye:
 		if res.Status >= 200 { // RFC 3261 15.1.1: over, whatever the answer is
 			c.goneBye(r)
@@ -135,7 +146,21 @@ func (c *Call) failed(r *request, err error) {
 		c.asked(r, 0)
 	case reqNotify:
 		c.notified(r, 408)
+	case reqPRACK:
+		r.taken()
 	case reqBye:
 		c.goneBye(r)
+	}
+}
+
+// maxUntaken bounds the NOTIFYs and PRACKs of ours that one peer leaves unanswered: whoever makes us send them shall not make us keep
+// any number of them.
+const maxUntaken = 8
+
+// taken notes the end of a NOTIFY or PRACK of ours.
+func (r *request) taken() {
+	if !r.done {
+		r.done = true
+		r.leg.untaken--
 	}
 }

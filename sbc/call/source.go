@@ -32,6 +32,17 @@ type endpoint struct {
 	gone   atomic.Bool
 }
 
+// disposes tells whether the peer of a dialog may name another one as its own in a transfer: one of its trunk, or of another trunk of
+// the same tenant at the same address.
+func (e *endpoint) disposes(of *endpoint) bool {
+	if e.trunkID == of.trunkID {
+		return true
+	}
+	here, there := e.peer.Load(), of.peer.Load()
+	return e.leg.trunk != nil && of.leg.trunk != nil && e.leg.trunk.TenantID == of.leg.trunk.TenantID &&
+		here != nil && there != nil && here.addr.Addr() == there.addr.Addr()
+}
+
 // owner is the call that the leg belongs to now.
 func (e *endpoint) owner() *Call { return e.call.Load() }
 

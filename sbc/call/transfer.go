@@ -38,6 +38,7 @@ type transfer struct {
 	number string
 	code   int
 	stage  string
+	rang   int // the provisional response that was told last
 	// invite, tx and answer are those of an INVITE with Replaces; asked is where the leg of another call is asked for.
 	invite *msg.Message
 	tx     msg.ServerTx
@@ -187,9 +188,7 @@ func (c *Call) carryTransfer(a action) {
 	case doOfferTarget:
 		c.offerTarget(t)
 	case doTargetRang:
-		t.stage = "ringing"
-		c.notify(t.refer, t.code, false)
-		c.tellTransfer("ringing", t.code)
+		c.targetRang(t)
 	case doAckTarget:
 		c.ack(t.target, t.target.d.Ack(t.target.inviteSeq), t.target.d.Target())
 	case doCancelTarget:
@@ -211,6 +210,19 @@ func (c *Call) carryTransfer(a action) {
 	case doOKFormer:
 		c.replyOK()
 		c.former.leave()
+	}
+}
+
+// targetRang tells who asked how far the target is: each code once in a row, for there may be any number of them.
+func (c *Call) targetRang(t *transfer) {
+	first := t.stage != "ringing"
+	if !first && t.code == t.rang {
+		return
+	}
+	t.stage, t.rang = "ringing", t.code
+	c.notify(t.refer, t.code, false)
+	if first {
+		c.tellTransfer("ringing", t.code)
 	}
 }
 
