@@ -83,6 +83,7 @@ func newCall(m *Manager, snap *config.Snapshot, tx msg.ServerTx, req *msg.Messag
 		c.tenant = d.trunk.TenantID
 	}
 	c.invite = c.received(c.a, req)
+	c.rec.privacy, c.rec.unnamed = header.Wish(c.invite, d.trunk)
 	c.rec.begin(req, d, header.CallerOf(c.invite, d.trunk, c.trust(c.a)).Number)
 	return c
 }

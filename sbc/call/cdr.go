@@ -28,9 +28,9 @@ type record struct {
 	finalCode                   int
 	finalReason                 string
 	written                     bool
-	// display and said are the caller's name and number in From; hidden and privacy are its wish to be nobody.
+	// display and said are the caller's name and number in From; hidden, privacy and unnamed are its wish to be nobody.
 	display, said, privacy string
-	hidden                 bool
+	hidden, unnamed        bool
 	// legs and media are those of legs that left before the end; egress and sent are the trunk and the number of the first callee,
 	// set when somebody came in its place; links are the calls that this one was joined with.
 	legs         []sbc.CDRLeg
@@ -47,7 +47,7 @@ func (r *record) begin(req *msg.Message, d decision, caller string) {
 	r.local, r.remote, r.transport = addr(req.Hop.Local), addr(req.Hop.Remote), req.Hop.Transport
 	r.sipCallID = req.CallID
 	r.display, r.hidden = req.From.Display, strings.EqualFold(req.From.URI.Host, anonymousHost)
-	r.said, r.privacy = number(req.From.URI), req.Get("Privacy")
+	r.said = number(req.From.URI)
 }
 
 // settle keeps what the record says of the first callee.

@@ -117,7 +117,7 @@ func (c *Call) shownNumber(l *leg) string {
 	switch {
 	case l.number != "" || l.side != sbc.SideCaller:
 		return c.numberOf(l)
-	case c.rec.hidden || c.rec.privacy != "":
+	case c.rec.hidden || c.rec.unnamed:
 		return anonymousUser
 	}
 	return c.rec.said

@@ -135,6 +135,16 @@ func wantsHiding(in *msg.Message, accept []sbc.IdentityField) bool {
 	return p == "full" || p == "uri" || p == "name"
 }
 
+// Wish is what the caller of a message wishes for its privacy, as one Privacy header spells it (RFC 3323 4.2), "" for nothing;
+// unnamed tells whether it wishes to stay unnamed.
+func Wish(in *msg.Message, from *sbc.Trunk) (privacy string, unnamed bool) {
+	w := wishes(in)
+	if unnamed = wantsHiding(in, Policy(from).Accept); unnamed && len(w) == 0 {
+		return "id", true
+	}
+	return strings.Join(w, ";"), unnamed
+}
+
 // Withheld tells whether the caller must be made anonymous towards the trunk a message goes to: it wishes so, and that trunk is
 // one that is not trusted to keep a secret (RFC 3325 7), or whose policy has us carry the wish out (RFC 3323 5).
 func Withheld(in *msg.Message, f Flow) bool {
