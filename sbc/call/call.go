@@ -78,7 +78,9 @@ func newCall(m *Manager, snap *config.Snapshot, tx msg.ServerTx, req *msg.Messag
 	}
 	c.a = c.newLeg(sbc.SideCaller, d.caller.TrunkID, d.trunk, 0)
 	c.a.end.heard(req.Hop)
-	c.forwards = req.MaxForwards
+	if c.forwards = req.MaxForwards; c.forwards < 0 { // RFC 3261 16.6 step 3
+		c.forwards = 70
+	}
 	if d.trunk != nil {
 		c.tenant = d.trunk.TenantID
 	}

@@ -190,3 +190,25 @@ func TestTransferLoop(t *testing.T) {
 		w.end(a)
 	})
 }
+
+// TestTransferWithoutMaxForwards: devices are found that send none.
+func TestTransferWithoutMaxForwards(t *testing.T) {
+	run(t, bothCall, func(w *world) {
+		a := w.caller()
+		req := a.build(msg.INVITE, a.cseq, sdp(callerIP, 4000))
+		req.Remove("Max-Forwards")
+		in := &server{t: t, req: req}
+		w.m.Handle(in, req)
+		out := w.wire.next(msg.INVITE)
+		out.reply(200, sdp(calleeIP, 5000))
+		a.learn(in.want(200))
+		a.ack(a.cseq, "")
+		w.callee(out).send(msg.REFER, "", "Refer-To: <sip:49222@x.example>", "Refer-Sub: false").want(202)
+		target := w.wire.next(msg.INVITE)
+		if target.req.MaxForwards < 60 {
+			t.Errorf("Max-Forwards %d", target.req.MaxForwards)
+		}
+		target.reply(486)
+		w.end(a)
+	})
+}

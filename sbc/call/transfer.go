@@ -76,6 +76,9 @@ func (c *Call) transferCall(t *transfer) (code int) {
 	if d.code != 0 {
 		return 603
 	}
+	if c.transfers >= c.forwards { // RFC 3261 16.3 step 3
+		return 483
+	}
 	claim := admit.Claim{Call: c.id, Trunk: t.old.trunk, Direction: admit.In}
 	if len(c.snap.Rows.Limits) > 0 {
 		claim.Bounds = bounds(c.snap, t.old.trunk, "", c.numberOf(t.old), t.number)
