@@ -114,7 +114,7 @@ func TestLeaksErrors(t *testing.T) {
 // of every class from the callee.
 func TestLeakScenes(t *testing.T) {
 	names := map[string]bool{}
-	for _, list := range [][]scene{allScenes(), errorScenes(), reliableScenes(true), subscriptionScenes(), passScenes()} {
+	for _, list := range [][]scene{allScenes(), errorScenes(), reliableScenes(true), subscriptionScenes(), passScenes(), watchScenes()} {
 		for _, s := range list {
 			if names[s.name] {
 				t.Errorf("two scenes are called %q", s.name)

@@ -90,11 +90,7 @@ func TestLeaksWatch(t *testing.T) {
 			})
 			both := rest.Object{"signalling_profile_id": id}
 			w := b.connect(newSides(t), wish{transport: transport, westTrunk: both, eastTrunk: both})
-			west, east := w.peers(t, transport == "tcp")
-			eyes := &watch{west: west, east: east, addresses: map[string][]string{
-				"west": {w.west.String() + ":", w.west.String() + "\r", w.westPeer.String()},
-				"east": {w.east.String() + ":", w.east.String() + "\r", w.eastPeer.String()},
-			}}
+			eyes := w.watched(t, transport == "tcp")
 			playAll(t, eyes, watchScenes())
 			b.quiet()
 			eyes.finished(t)
