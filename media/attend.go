@@ -65,11 +65,12 @@ func (x *Exchange) attend(agreed *sdp.Description, line int) ([]byte, error) {
 	}
 	out := p.author.Say(back)
 	e, m := p.ends[line], &x.offer.Media[line]
-	e.used, e.codec = true, word(codec(&agreed.Media[line], agreed.Media[line].Codecs()))
+	codecs, mux := agreed.Media[line].Codecs(), m.Mux && back.Media[line].Mux
+	e.used, e.codec = true, word(codec(&agreed.Media[line], codecs))
 	e.disconnect()
-	e.expect(p, m, m.Mux && back.Media[line].Mux, p.s.e.clock())
+	e.expect(p, m, mux, p.s.e.clock())
 	p.last, p.said = x.offer.Text(), p.author.Said()
-	e.listen()
+	e.listen(formats(codecs), mux)
 	p.s.retune()
 	return out, nil
 }

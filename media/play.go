@@ -182,7 +182,7 @@ func (e *end) speak() {
 	}
 	e.voice = &voice{out: relay.NewOutlet(e.pair.RTP, e.stream, other)}
 	if e.peer == nil {
-		e.listen()
+		e.listen(nil, false)
 		return
 	}
 	e.peer.change(func(p *relay.Path) { p.Out = e.voice.out })
@@ -211,10 +211,11 @@ func (e *end) change(how func(*relay.Path)) {
 	}
 }
 
-// listen hears a party that is connected with nobody: where it can be reached shows, nothing is passed on.
-func (e *end) listen() {
+// listen hears a party that is connected with nobody: where it can be reached and its digits show, nothing is passed on. formats
+// are what it may send, nil if that is not known.
+func (e *end) listen(formats *relay.Formats, mux bool) {
 	if e.pair.RTP.Path() == nil {
-		e.pair.RTP.Set(&relay.Path{From: e.stream, Digits: e.digits})
+		e.pair.RTP.Set(&relay.Path{From: e.stream, Digits: e.digits, Formats: formats, Mux: mux})
 	}
 }
 

@@ -151,21 +151,11 @@ type packet struct {
 // turn says what is due, and gives what is to be called because something ended.
 func (v *voice) turn(now int64, b []byte) (done func()) {
 	for {
-		v.mu.Lock()
-		if now-v.next > mostLate {
-			v.next, v.silent = now, true
-		}
-		if !v.busy.Load() || v.next > now+int64(frame/4) { // a tick that comes a little early is still the right one
-			v.mu.Unlock()
+		p, done, due := v.due(now, b)
+		if !due {
 			return nil
 		}
-		v.next += int64(frame)
-		p, done := v.say(b)
-		idle := !v.playing && len(v.digits) == 0
-		if idle {
-			v.busy.Store(false)
-		}
-		v.mu.Unlock()
+		idle := !v.busy.Load()
 		if p.b != nil {
 			v.out.Say(p.b, p.rate, p.step, p.first, now)
 		}
@@ -176,6 +166,24 @@ func (v *voice) turn(now int64, b []byte) (done func()) {
 			return done
 		}
 	}
+}
+
+// due makes what is due now, if anything is; busy is false after the last of it.
+func (v *voice) due(now int64, b []byte) (p packet, done func(), due bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock() // whatever happens: who ends a call must not wait for a fault in what it was played
+	if now-v.next > mostLate {
+		v.next, v.silent = now, true
+	}
+	if !v.busy.Load() || v.next > now+int64(frame/4) { // a tick that comes a little early is still the right one
+		return p, nil, false
+	}
+	v.next += int64(frame)
+	p, done = v.say(b)
+	if !v.playing && len(v.digits) == 0 {
+		v.busy.Store(false)
+	}
+	return p, done, true
 }
 
 // say makes the packet of one frame, if there is one. The lock is held.

@@ -2,6 +2,7 @@ package media
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/sallyport/sallyport/media/relay"
@@ -141,12 +142,18 @@ func (e *end) set(rtp, rtcp *relay.Path) {
 // payloads are the payload types either side may send: each should use the other's numbers, some use their own.
 func (l *line) payloads(agreed []sdp.Codec) *relay.Formats {
 	sent := l.sent.Codecs()
-	list := make([]relay.Format, 0, len(sent)+len(agreed))
 	var ours []sdp.Codec
 	if l.a.dtmf != DTMFAsAgreed || l.b.dtmf != DTMFAsAgreed { // we may have taken telephone-events that the other side does not know
 		ours = l.back.Codecs()
 	}
-	for _, codecs := range [...][]sdp.Codec{sent, agreed, ours} {
+	return formats(sent, agreed, ours)
+}
+
+// formats are the payload types of codecs, in the words of the relay.
+func formats(lists ...[]sdp.Codec) *relay.Formats {
+	var list []relay.Format
+	for _, codecs := range lists {
+		list = slices.Grow(list, len(codecs))
 		for i := range codecs {
 			c := &codecs[i]
 			f := relay.Format{PT: c.PT, Clock: uint32(max(c.Clock, 0)), Event: c.TelephoneEvent(), Noise: c.ComfortNoise()}
