@@ -73,6 +73,9 @@ func (s *Session) Party(o PartyOptions) *Party {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := &Party{s: s, o: o, signalling: o.Signalling.Unmap(), author: sdp.NewAuthor(rand.Uint64())}
+	if s.parties == nil {
+		s.parties = make([]*Party, 0, 2)
+	}
 	s.parties = append(s.parties, p)
 	p.report(s.o.OnDTMF)
 	return p

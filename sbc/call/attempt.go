@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/sbc"
-	"github.com/sallyport/sallyport/sbc/dialog"
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
@@ -195,7 +194,7 @@ func (c *Call) dismiss(r *request, res *msg.Message) {
 		}
 		return
 	}
-	d := dialog.NewUAC(r.req, res) // a 2xx always makes one
+	d := r.opens(res) // a 2xx always makes one
 	if len(l.forks) < maxForks {
 		l.forks = append(l.forks, d)
 	}

@@ -162,8 +162,8 @@ func when(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}
-	t = t.UTC()
-	return &t
+	utc := t.UTC() // not t itself, which would then be on the heap even if it never was
+	return &utc
 }
 
 // writeAnswered makes the record of the answer safe.

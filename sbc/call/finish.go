@@ -46,7 +46,10 @@ func (c *Call) shed() {
 	c.hunt, c.decision = hunt{}, decision{}
 	c.rec = record{written: true, stop: c.rec.stop}
 	c.former, c.watches, c.digits, c.plan = nil, nil, nil, nil
-	c.a.party, c.a.words, c.a.worded, c.a.d, c.a.forks = nil, nil, nil, nil, nil
+	c.a.party, c.a.words, c.a.worded, c.a.forks = nil, nil, nil, nil
+	if c.a.invite == nil { // no answer to an INVITE of ours can come late
+		c.a.d = nil
+	}
 	if c.b != nil {
 		c.b.party, c.b.words, c.b.worded = nil, nil, nil
 	}

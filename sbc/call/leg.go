@@ -29,8 +29,9 @@ type leg struct {
 	// the same INVITE.
 	d     *dialog.Dialog
 	forks []*dialog.Dialog
-	// invite is the callee's INVITE, nil on the caller's side, and ackBody what the ACK of its 2xx brought.
+	// invite is the callee's INVITE, nil on the caller's side, uri its Request-URI when it was answered, and ackBody what the ACK of its 2xx brought.
 	invite  *request
+	uri     *msg.URI
 	ackBody []byte
 	agent   string
 	timer   sessionTimer
@@ -123,7 +124,7 @@ func (l *leg) fork(res *msg.Message) *dialog.Dialog {
 			return d
 		}
 	}
-	d := dialog.NewUAC(l.invite.req, res)
+	d := l.invite.opens(res)
 	if d == nil {
 		return nil
 	}

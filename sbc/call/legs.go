@@ -51,10 +51,10 @@ func (c *Call) legRecord(l *leg) sbc.CDRLeg {
 // sipCallID is the Call-ID of a leg.
 func (c *Call) sipCallID(l *leg) string {
 	switch {
-	case l.invite != nil:
-		return l.invite.req.CallID
 	case l.d != nil:
 		return l.d.CallID()
+	case l.invite != nil:
+		return l.invite.req.CallID
 	}
 	return c.rec.sipCallID
 }

@@ -2,6 +2,7 @@ package call
 
 import (
 	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/dialog"
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
@@ -98,6 +99,14 @@ func (r *request) Sent(raw []byte, hop msg.Hop) {
 		return
 	}
 	r.c.ladder.add(r.side, true, r.attempt, raw, hop)
+}
+
+// opens makes the dialog that a response to an INVITE opens, whose message is gone once it was answered.
+func (r *request) opens(res *msg.Message) *dialog.Dialog {
+	if r.req == nil {
+		return r.leg.d.Fork(*r.leg.uri, r.leg.inviteSeq, res)
+	}
+	return dialog.NewUAC(r.req, res)
 }
 
 // response is a response to a request of ours.

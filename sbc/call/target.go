@@ -181,9 +181,12 @@ func (c *Call) targetAccepted(t *transfer, r *request, res *msg.Message) {
 
 // slim lets go of what an answered leg needs no more of its INVITE.
 func (l *leg) slim() {
-	old := l.invite.req
-	l.invite.tx = nil
-	l.invite.req = &msg.Message{Method: old.Method, RequestURI: old.RequestURI, CallID: old.CallID, From: old.From, CSeq: old.CSeq}
+	r := l.invite
+	if r.req == nil {
+		return
+	}
+	uri := r.req.RequestURI
+	r.tx, r.req, r.settled, l.uri = nil, nil, nil, &uri
 }
 
 // targetFailed is an attempt without a final answer.

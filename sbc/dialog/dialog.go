@@ -58,15 +58,20 @@ func NewUAS(invite *msg.Message, tag string) (*Dialog, error) {
 // confirmed for a 2xx. It is nil for a provisional response without a To tag. What a 2xx lacks is made up for, because the call
 // exists: without a Contact the Request-URI stays the target, without a tag the peer is older than RFC 3261 (12.1.2).
 func NewUAC(invite, res *msg.Message) *Dialog {
+	first := Dialog{callID: invite.CallID, local: invite.From}
+	return first.Fork(invite.RequestURI, invite.CSeq.Seq, res)
+}
+
+// Fork is NewUAC for another response to the INVITE that made d; uri and seq are the Request-URI and the number of that INVITE.
+func (d *Dialog) Fork(uri msg.URI, seq uint32, res *msg.Message) *Dialog {
 	if res.To.Tag() == "" && res.Status < 200 {
 		return nil
 	}
-	d := &Dialog{
-		callID: invite.CallID, local: invite.From, remote: res.To,
-		localSeq: invite.CSeq.Seq, owner: true, target: invite.RequestURI, peer: res.Hop,
+	f := &Dialog{
+		callID: d.callID, local: d.local, remote: res.To, localSeq: seq, owner: true, target: uri, peer: res.Hop,
 	}
-	d.Answered(res)
-	return d
+	f.Answered(res)
+	return f
 }
 
 // NewNotified makes the dialog that a NOTIFY opens for a SUBSCRIBE we sent, which may come before the 2xx (RFC 6665 4.4.1). Errors:

@@ -16,8 +16,8 @@
 // sockets from the small network interface, so that the whole edge runs in virtual time in tests (testing/synctest).
 //
 // A finished transaction keeps its key (a keyed 128-bit hash), its destination and, where it may have to repeat them, the
-// bytes of its last message: less than 1 KB. Neither the request nor its owner are kept, with one
-// exception: an INVITE answered with 2xx can get further 2xx for 64*T1 (RFC 6026), so the Owner is held as long.
+// bytes of its last message: less than 1 KB. Neither the request nor its owner are kept, with one exception: an INVITE answered
+// with 2xx can get further 2xx for 64*T1 (RFC 6026), so its owner is held as long.
 //
 // # Who is answered
 //

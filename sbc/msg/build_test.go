@@ -218,3 +218,28 @@ func ExampleNewResponse() {
 	// Allow: INVITE, ACK, BYE
 	// Content-Length: 0
 }
+
+// TestOnlyContact: there is but one one, and can be read.
+func TestOnlyContact(t *testing.T) {
+	for _, c := range []struct {
+		contacts []string
+		want     string
+	}{
+		{[]string{"<sip:a@192.0.2.1>"}, "a"},
+		{[]string{"<sip:a@192.0.2.1>, <sip:b@192.0.2.1>"}, ""},
+		{[]string{"<sip:a@192.0.2.1>", "<sip:b@192.0.2.1>"}, ""},
+		{[]string{"<sip:a@192.0.2.1>,"}, ""},
+		{[]string{"<sip:a@192.0.2.1"}, ""},
+		{[]string{""}, ""},
+		{nil, ""},
+	} {
+		m := NewRequest(INVITE, URI{})
+		for _, v := range c.contacts {
+			m.Append("Contact", v)
+		}
+		got, ok := m.Contact()
+		if got.URI.User != c.want || ok != (c.want != "") {
+			t.Errorf("%q: %q, %v", c.contacts, got.URI.User, ok)
+		}
+	}
+}
