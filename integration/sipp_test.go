@@ -76,6 +76,8 @@ func TestSIPpFlows(t *testing.T) {
 		{"re-INVITE", "caller_reinvite.xml", "callee_reinvited.xml", sbc.EndCallerBye, sbc.SideCaller, 200},
 		{"UPDATE", "caller_update.xml", "callee_updated.xml", sbc.EndCallerBye, sbc.SideCaller, 200},
 		{"callee hangs up", "caller_answers.xml", "callee_hangs_up.xml", sbc.EndCalleeBye, sbc.SideCallee, 200},
+		{"BYE astray by the caller", "caller_astray.xml", "callee.xml", sbc.EndCallerBye, sbc.SideCaller, 200},
+		{"BYE astray by the callee", "caller_answers.xml", "callee_astray.xml", sbc.EndCalleeBye, sbc.SideCallee, 200},
 	} {
 		for _, transport := range []struct{ ours, sipp string }{{"udp", "u1"}, {"tcp", "t1"}} {
 			t.Run(c.name+"/"+transport.ours, func(t *testing.T) {
