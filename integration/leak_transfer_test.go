@@ -95,7 +95,85 @@ func transferScenes() []scene {
 			stranger.final(481)
 			other.hangup(far)
 		}},
+		{"attended transfer to one who rings yet", func(a, b *peer) {
+			first, one, second, two := halfConsulted(a, b)
+			two.say(two.invite, 200, "", b.sdp(), hostileHeaders(b)...)
+			second.final(200)
+			two.hear(msg.ACK)
+			second.say(second.hear(msg.BYE), 200, "", "")
+			one.say(one.hear(msg.INVITE), 200, "", b.sdp(), hostileHeaders(b)...)
+			one.hear(msg.ACK)
+			two.say(two.hear(msg.INVITE), 200, "", b.sdp(), hostileHeaders(b)...)
+			two.hear(msg.ACK)
+			first.told("200")
+			first.say(first.hear(msg.BYE), 200, "", "")
+			one.hangup(two)
+		}},
+		{"attended transfer to one who rings yet, given up", func(a, b *peer) {
+			first, one, second, two := halfConsulted(a, b)
+			second.cancel(hostileHeaders(a)...)
+			second.final(487)
+			two.say(two.hear(msg.CANCEL), 200, "", "")
+			two.say(two.invite, 487, "Cancelled by "+b.host("phrase"), "", hostileHeaders(b)...)
+			two = b.ring()
+			two.say(two.invite, 200, "", b.sdp(), hostileHeaders(b)...)
+			two.hear(msg.ACK)
+			one.say(one.hear(msg.INVITE), 200, "", b.sdp(), hostileHeaders(b)...)
+			one.hear(msg.ACK)
+			first.told("200")
+			first.say(first.hear(msg.BYE), 200, "", "")
+			one.hangup(two)
+		}},
 	}
+}
+
+// halfConsulted are two calls of a: first and one talk, two rings at second's wish, and a has asked to connect one and two.
+func halfConsulted(a, b *peer) (first, one, second, two *line) {
+	a.t.Helper()
+	first, one = connected(a, b)
+	second = a.dial("4930123456", a.sdp())
+	two = b.ring()
+	two.say(two.invite, 180, "", "", hostileHeaders(b)...)
+	second.answer(1, 180)
+	a.sync(a.border)
+	first.answer(first.refer("4930777", "?Replaces="+second.named()), 202)
+	first.told("100")
+	first.told("180")
+	return first, one, second, two
+}
+
+// redirectScenes are those in which the target of a transfer redirects, and that is told on.
+func redirectScenes() []scene {
+	return []scene{
+		{"blind transfer redirected", func(a, b *peer) {
+			call, rings := connected(a, b)
+			a.sync(a.border)
+			call.answer(call.refer("4930777", ""), 202)
+			call.told("100")
+			third := b.ring()
+			third.say(third.invite, 302, "Try "+b.host("phrase"), "", append(hostileHeaders(b),
+				"Contact: \"Bob\" <sip:49308@"+b.host("redirect")+":5070;x=leak-"+b.side+">;q=0.5")...)
+			third.hear(msg.ACK)
+			told := call.hear(msg.NOTIFY)
+			want := "SIP/2.0 302 Moved Temporarily\r\nContact: <sip:49308@" + a.border.String() + ">;q=0.5\r\n"
+			if string(told.Body) != want {
+				a.t.Errorf("NOTIFY says %q, not %q", told.Body, want)
+			}
+			call.say(told, 200, "", "", hostileHeaders(a)...)
+			call.hangup(rings)
+		}},
+	}
+}
+
+// TestLeaksRedirectedTarget plays that in both directions.
+func TestLeaksRedirectedTarget(t *testing.T) {
+	b := startBorder(t, app.Options{})
+	more := rest.Object{"signalling_profile_id": b.create("/signalling-profiles", rest.Object{"name": "pass", "redirects": "pass"})}
+	w := b.connect(newSides(t), wish{westTrunk: more, eastTrunk: more})
+	eyes := w.watched(t, false)
+	playAll(t, eyes, redirectScenes())
+	b.quiet()
+	eyes.finished(t)
 }
 
 // passScenes are those in which REFER is carried to the other side.
