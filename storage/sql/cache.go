@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"maps"
@@ -17,6 +18,40 @@ import (
 type cache struct {
 	mu   sync.Mutex
 	view *view
+	// sounds is the audio of announcements that transactions have read and the view has not seen yet, by id. The view shares it,
+	// because config keeps what it read there, and two minutes are 2 MB.
+	sounds map[string][]byte
+}
+
+// maxSounds bounds the audio that nobody may need any more.
+const maxSounds = 32
+
+// heard notes the audio of what a transaction has read.
+func (c *cache) heard(r sbc.Resource) {
+	a, ok := r.(*sbc.Announcement)
+	if !ok || len(a.Audio) == 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sounds == nil || len(c.sounds) >= maxSounds {
+		c.sounds = map[string][]byte{}
+	}
+	c.sounds[a.ID] = a.Audio
+}
+
+// share gives a resource the audio that is in memory already, if it is the same.
+func (c *cache) share(r sbc.Resource) {
+	a, ok := r.(*sbc.Announcement)
+	if !ok {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if known := c.sounds[a.ID]; len(known) > 0 && bytes.Equal(known, a.Audio) {
+		a.Audio = known
+		delete(c.sounds, a.ID)
+	}
 }
 
 // view is everything at one revision. It is never changed once made.
@@ -119,6 +154,7 @@ func (c *cache) load(db *gorm.DB, revision int64, deleted map[string]sbc.Kind) (
 	}
 	written := make(map[string]sbc.Resource, changed.count)
 	for _, r := range changed.list() {
+		c.share(r)
 		written[r.Base().ID] = r
 	}
 	next := old.with(revision, written, deleted)

@@ -65,7 +65,11 @@ func (t *tx) Revision() int64 { return t.revision }
 
 // Get reads as the transaction sees it.
 func (t *tx) Get(kind sbc.Kind, tenantID, id string) (sbc.Resource, error) {
-	return getResource(t.db, kind, tenantID, "id", id)
+	r, err := getResource(t.db, kind, tenantID, "id", id)
+	if err == nil {
+		t.store.cache.heard(r)
+	}
+	return r, err
 }
 
 // ByExternalID reads as the transaction sees it.
