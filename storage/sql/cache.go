@@ -24,12 +24,11 @@ type cache struct {
 }
 
 // maxSounds bounds the audio that nobody may need any more.
-const maxSounds = 32
+const maxSounds = 256
 
-// heard notes the audio of what a transaction has read.
-func (c *cache) heard(r sbc.Resource) {
-	a, ok := r.(*sbc.Announcement)
-	if !ok || len(a.Audio) == 0 {
+// heard notes the audio of what a transaction has read that was committed.
+func (c *cache) heard(a *sbc.Announcement) {
+	if len(a.Audio) == 0 {
 		return
 	}
 	c.mu.Lock()
@@ -230,6 +229,9 @@ func (t *tx) All() ([]sbc.Resource, error) {
 
 // committed gives the cache what the transaction saw at its end, if it looked after its last write.
 func (t *tx) committed() {
+	for _, a := range t.sounds {
+		t.store.cache.heard(a)
+	}
 	if t.writes > 0 && t.view != nil && t.viewed == t.writes {
 		t.store.cache.put(t.view)
 	}

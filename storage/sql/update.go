@@ -58,6 +58,8 @@ type tx struct {
 	// view is what All saw last, when viewed writes had been made.
 	view   *view
 	viewed int
+	// sounds are the announcements that were read.
+	sounds []*sbc.Announcement
 }
 
 // Revision is the number this transaction will have.
@@ -66,8 +68,8 @@ func (t *tx) Revision() int64 { return t.revision }
 // Get reads as the transaction sees it.
 func (t *tx) Get(kind sbc.Kind, tenantID, id string) (sbc.Resource, error) {
 	r, err := getResource(t.db, kind, tenantID, "id", id)
-	if err == nil {
-		t.store.cache.heard(r)
+	if a, ok := r.(*sbc.Announcement); ok && err == nil {
+		t.sounds = append(t.sounds, a)
 	}
 	return r, err
 }
