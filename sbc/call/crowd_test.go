@@ -407,6 +407,7 @@ func TestDay(t *testing.T) {
 		}
 		cancel()
 		<-checked
+		synctest.Wait() // the record is written before the call is forgotten
 		c.nothingLeft(t)
 	})
 }
