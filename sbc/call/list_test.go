@@ -36,7 +36,7 @@ func pages(l *lean, f sbc.CallFilter) (calls int, slowest time.Duration) {
 }
 
 // TestListManyCalls: 10,000 calls are listed by pages of 1,000, each in less than 100 ms, and so is a filter that lets few
-// through.
+// through. Under the race detector only what is listed counts; tools/test.sh runs it without.
 func TestListManyCalls(t *testing.T) {
 	const calls = 10_000
 	l := crowded(t, calls)
@@ -57,7 +57,7 @@ func TestListManyCalls(t *testing.T) {
 			}
 		}
 		t.Logf("%s: %v a page", name, best)
-		if best > 100*time.Millisecond {
+		if best > 100*time.Millisecond && !underRace {
 			t.Errorf("%s: a page costs %v", name, best)
 		}
 	}
