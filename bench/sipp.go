@@ -126,7 +126,7 @@ func (p *plan) sipp(scenario string, args ...string) (*process, error) {
 	}
 	args = append([]string{"-sf", file, "-nostdin", "-skip_rlimit"}, args...)
 	for try := 1; ; try++ {
-		s, err := start(p.dir, "sipp", append(args, border)...)
+		s, err := start(p.dir, "sipp", append(args, "-aa", border)...) // answers the OPTIONS that ask after long calls
 		if err != nil {
 			return nil, err
 		}
