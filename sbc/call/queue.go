@@ -55,7 +55,7 @@ func (j *job) owner(c *Call) *Call {
 	return c
 }
 
-// maxQueue bounds a call's queue. A peer that floods a dialog loses requests beyond it; our own timers and answers are never
+// maxQueue bounds a call's queue. A peer that floods a dialog loses requests and ACKs beyond it; our own timers and answers are never
 // lost.
 const maxQueue = 256
 
@@ -84,10 +84,10 @@ func (c *Call) quick(j *job) bool {
 	}
 }
 
-// post brings a job. It gives false if the queue is full of requests of a peer. No lock may be held that the call could want.
+// post brings a job. It gives false if the queue is full of what a peer sent. No lock may be held that the call could want.
 func (c *Call) post(j job) bool {
 	c.queue.mu.Lock()
-	if len(c.queue.jobs) >= maxQueue && j.kind == jobRequest {
+	if len(c.queue.jobs) >= maxQueue && (j.kind == jobRequest || j.kind == jobAck) {
 		c.queue.mu.Unlock()
 		return false
 	}
