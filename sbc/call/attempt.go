@@ -1,6 +1,7 @@
 package call
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/sallyport/sallyport/sbc"
@@ -49,24 +50,10 @@ func (c *Call) inviteResponse(r *request, res *msg.Message) {
 // accepted is a 2xx. The first one wins; its repetitions are acknowledged again, those of other forks acknowledged and released
 // (RFC 3261 13.2.2.4).
 func (c *Call) accepted(r *request, res *msg.Message) {
-	l := r.leg
-	if r.done {
-		if l.d.RemoteTag() == res.To.Tag() {
-			c.raise(evAnswer)
-		} else {
-			c.dismiss(r, res)
-		}
+	if !c.first(r, res, evAnswer) {
 		return
 	}
-	r.done = true
-	c.disarm(timerRing)
-	c.disarm(timerGuard)
-	l.choose(l.fork(res))
-	l.hears(res)
-	l.agent = res.Get("Server")
-	if l.agent == "" {
-		l.agent = res.Get("User-Agent")
-	}
+	l := r.leg
 	c.in = res
 	if c.st.b != calleeCalling && c.st.b != calleeRinging { // it crossed our CANCEL
 		c.raise(evAnswer)
@@ -86,6 +73,26 @@ func (c *Call) accepted(r *request, res *msg.Message) {
 		c.rel.held, kind = res, evAnswerHeld
 	}
 	c.raise(kind)
+}
+
+// first takes the first 2xx of an INVITE of ours; false for a later one, which is acknowledged by again or dismissed.
+func (c *Call) first(r *request, res *msg.Message, again eventKind) bool {
+	l := r.leg
+	if r.done {
+		if l.d.RemoteTag() == res.To.Tag() {
+			c.raise(again)
+		} else {
+			c.dismiss(r, res)
+		}
+		return false
+	}
+	r.done = true
+	c.disarm(timerRing)
+	c.disarm(timerGuard)
+	l.choose(l.fork(res))
+	l.hears(res)
+	l.agent = cmp.Or(res.Get("Server"), res.Get("User-Agent"))
+	return true
 }
 
 // negotiate completes the offer and answer of the INVITE with a 2xx: c.answer is what the caller gets.

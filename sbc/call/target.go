@@ -136,23 +136,10 @@ func (c *Call) targetResponse(r *request, res *msg.Message) {
 
 // targetAccepted is a 2xx of the target: the side that stays hears it at once, if it is wanted.
 func (c *Call) targetAccepted(t *transfer, r *request, res *msg.Message) {
-	l := r.leg
-	if r.done {
-		if l.d.RemoteTag() == res.To.Tag() {
-			c.raise(evTargetAnswer)
-		} else {
-			c.dismiss(r, res)
-		}
+	if !c.first(r, res, evTargetAnswer) {
 		return
 	}
-	r.done = true
-	c.disarm(timerRing)
-	c.disarm(timerGuard)
-	l.choose(l.fork(res))
-	l.hears(res)
-	if l.agent = res.Get("Server"); l.agent == "" {
-		l.agent = res.Get("User-Agent")
-	}
+	l := r.leg
 	if c.st.t != targetCalling && c.st.t != targetRinging { // it crossed our CANCEL
 		c.raise(evTargetAnswer)
 		return
