@@ -136,7 +136,7 @@ func TestIDsSortByTheirMaking(t *testing.T) {
 }
 
 func TestAdvances(t *testing.T) {
-	trunk := &Trunk{FailoverCodes: []string{"408", "5xx"}}
+	trunk := &Trunk{Terms: Terms{FailoverCodes: []string{"408", "5xx"}}}
 	for code, want := range map[int]bool{408: true, 500: true, 503: true, 599: true, 486: false, 404: false, 603: false} {
 		if trunk.Advances(code) != want {
 			t.Errorf("after %d the next attempt is tried: %v", code, !want)

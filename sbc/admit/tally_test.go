@@ -22,7 +22,7 @@ func (c *clock) now() time.Time           { return time.Unix(0, c.at.Load()) }
 func (c *clock) forward(by time.Duration) { c.at.Add(int64(by)) }
 
 func trunk(id string, calls, rate int) *sbc.Trunk {
-	t := &sbc.Trunk{MaxCalls: calls, MaxCallsPerSecond: rate}
+	t := &sbc.Trunk{Terms: sbc.Terms{MaxCalls: calls, MaxCallsPerSecond: rate}}
 	t.ID = id
 	return t
 }

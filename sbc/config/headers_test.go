@@ -25,7 +25,7 @@ func TestHeaderProfiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	for id, want := range map[string]bool{"hdp_1": true, "hdp_2": false, "": false} {
-		if got := s.HeaderRules(&sbc.Trunk{HeaderProfileID: id}) != nil; got != want {
+		if got := s.HeaderRules(&sbc.Trunk{Terms: sbc.Terms{HeaderProfileID: id}}) != nil; got != want {
 			t.Errorf("a trunk with profile %q has rules: %v", id, got)
 		}
 	}

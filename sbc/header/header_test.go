@@ -42,7 +42,7 @@ func message(t testing.TB, headers ...string) *msg.Message {
 }
 
 func trunk(id string, pass ...string) *sbc.Trunk {
-	t := &sbc.Trunk{RealmID: "rlm_" + id, PassHeaders: pass}
+	t := &sbc.Trunk{RealmID: "rlm_" + id, Terms: sbc.Terms{PassHeaders: pass}}
 	t.ID, t.Enabled = id, true
 	return t
 }

@@ -54,9 +54,11 @@ func oneOfEach() []sbc.Resource {
 	plan := &sbc.RoutingPlan{Meta: full(sbc.KindRoutingPlan, id)}
 	list := &sbc.RouteList{Meta: full(sbc.KindRouteList, id)}
 	trunk := &sbc.Trunk{
-		Meta: full(sbc.KindTrunk, id), RealmID: realm.ID, RoutingPlanID: plan.ID, MaxCalls: 5, MaxCallsPerSecond: 6,
-		NoResponseTimeoutMS: 1234, RingTimeoutS: 8, MaxCallDurationS: 9, FailoverCodes: []string{"503"},
-		PassMethods: []string{"INFO"}, PassHeaders: []string{"X-A"}, MediaTimeoutS: 10, MediaHoldTimeoutS: 11,
+		Meta: full(sbc.KindTrunk, id), RealmID: realm.ID, Terms: sbc.Terms{
+			RoutingPlanID: plan.ID, MaxCalls: 5, MaxCallsPerSecond: 6,
+			NoResponseTimeoutMS: 1234, RingTimeoutS: 8, MaxCallDurationS: 9, FailoverCodes: []string{"503"},
+			PassMethods: []string{"INFO"}, PassHeaders: []string{"X-A"}, MediaTimeoutS: 10, MediaHoldTimeoutS: 11,
+		},
 	}
 	endpoint := &sbc.Endpoint{
 		Meta: full(sbc.KindEndpoint, id), TrunkID: trunk.ID, Address: "gw.example.net", Port: 5062, Transport: sbc.TransportTCP,
