@@ -2,7 +2,6 @@ package integration
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/sallyport/sallyport/sbc"
@@ -181,73 +180,6 @@ func specialChanges(t *testing.T, s *stage) {
 	})
 }
 
-// TestGlare is RFC 3261 14.1 and 14.2, from both sides.
-func TestGlare(t *testing.T) {
-	t.Parallel()
-	for _, by := range []string{"caller", "callee"} {
-		t.Run(by, func(t *testing.T) {
-			t.Parallel()
-			s := newStage(t, wish{})
-			sides := func() (from, to *line, end func()) {
-				call, rings, number := s.talk()
-				if by == "callee" {
-					return rings, call, func() { s.over(call, rings, number) }
-				}
-				return call, rings, func() { s.over(call, rings, number) }
-			}
-			s.run(t, "the other side's is refused while one is under way", func(t *testing.T) {
-				from, to, end := sides()
-				for _, method := range []string{"INVITE", "UPDATE"} {
-					seq := from.request("INVITE", from.p.sdp())
-					asked := to.hear(msg.INVITE)
-					to.refusedWith(to.request(method, to.p.sdp()), 491)
-					to.say(asked, 200, "", to.p.sdp())
-					from.ack(from.answer(seq, 200))
-					to.hear(msg.ACK)
-					from.p.sync(from.p.border)
-				}
-				change(to, from, msg.INVITE, to.p.sdp(), from.p.sdp())
-				end()
-			})
-			s.run(t, "a 491 of the other side is tried again", func(t *testing.T) {
-				from, to, end := sides()
-				seq := from.request("INVITE", from.p.sdp())
-				asked := to.hear(msg.INVITE)
-				to.say(asked, 491, "", "")
-				to.hear(msg.ACK)
-				again := to.hear(msg.INVITE)
-				if again.CSeq.Seq <= asked.CSeq.Seq {
-					t.Errorf("CSeq %d after %d", again.CSeq.Seq, asked.CSeq.Seq)
-				}
-				to.say(again, 200, "", to.p.sdp())
-				from.ack(from.answer(seq, 200))
-				to.hear(msg.ACK)
-				from.p.sync(from.p.border)
-				end()
-			})
-			s.run(t, "both at once", func(t *testing.T) {
-				from, to, end := sides()
-				seq := from.request("INVITE", from.p.sdp())
-				asked := to.hear(msg.INVITE)
-				to.refusedWith(to.request("INVITE", to.p.sdp()), 491)
-				to.say(asked, 491, "", "")
-				to.hear(msg.ACK)
-				// The other side is the first to try again: a strict peer can only take it once its own was refused.
-				retry := to.request("INVITE", to.p.sdp())
-				from.refusedWith(seq, 491)
-				theirs := from.hear(msg.INVITE)
-				from.say(theirs, 200, "", from.p.sdp())
-				to.ack(to.answer(retry, 200))
-				from.hear(msg.ACK)
-				to.p.sync(to.p.border)
-				change(from, to, msg.INVITE, from.p.sdp(), to.p.sdp())
-				end()
-			})
-			s.b.quiet()
-		})
-	}
-}
-
 // TestDialogLost: a peer that does not know the dialog any more ends the call (RFC 3261 12.2.1.2, RFC 5057 5.1).
 func TestDialogLost(t *testing.T) {
 	t.Parallel()
@@ -357,113 +289,6 @@ func TestEarlyUpdate(t *testing.T) {
 		call.final(200)
 		rings.hear(msg.ACK)
 		s.over(call, rings, number)
-	})
-	s.b.quiet()
-}
-
-// TestTargetRefresh: each leg has its own target and a refresh of one is not seen on the other (pitfalls P3); each leg counts its own
-// sequence (P9).
-func TestTargetRefresh(t *testing.T) {
-	t.Parallel()
-	s := newStage(t, wish{})
-	move := func(p *peer) (*peer, func(l *line) *line) {
-		moved := &peer{wire: newWire(t, p.addr.Addr(), 0, false, nil), side: p.side, border: p.border, lines: map[string]bool{}}
-		return moved, func(l *line) *line {
-			n := *l
-			n.p = moved
-			return &n
-		}
-	}
-	for _, method := range []msg.Method{msg.INVITE, msg.UPDATE} {
-		for _, by := range []string{"caller", "callee"} {
-			s.run(t, string(method)+" of the "+by, func(t *testing.T) {
-				call, rings, number := s.talk()
-				from, to := call, rings
-				if by == "callee" {
-					from, to = rings, call
-				}
-				elsewhere, at := move(from.p)
-				elsewhere.t = t
-				// The request still comes from the old place; its Contact names the new one.
-				before := to.p.count()
-				from.seq++
-				seq := from.seq
-				raw := strings.Replace(string(from.raw(string(method), seq, from.p.sdp())), from.p.contact(), elsewhere.contact(), 1)
-				if method == msg.INVITE {
-					a := strings.Index(raw, "branch=")
-					from.branch, _, _ = strings.Cut(raw[a+7:], ";")
-					from.inviteSeq = seq
-				}
-				from.sendRaw([]byte(raw))
-				asked := to.hear(method)
-				if strings.Contains(string(asked.AppendTo(nil)), fmt.Sprint(elsewhere.addr.Port())) {
-					t.Errorf("the new place shows on the other side:\n%s", asked.AppendTo(nil))
-				}
-				to.say(asked, 200, "", to.p.sdp())
-				ok := from.answer(seq, 200)
-				if method == msg.INVITE {
-					from.ack(ok)
-					to.hear(msg.ACK)
-					from.p.sync(from.p.border)
-				}
-				if to.p.count() == before {
-					t.Error("nothing arrived")
-				}
-				// Requests to the side that moved go to its new place and name it; the other side's target is as it was.
-				moved := at(from)
-				seq = to.request("INFO", "")
-				info := moved.hear(msg.INFO)
-				if want := strings.Trim(elsewhere.contact(), "<>"); info.RequestURI.String() != want {
-					t.Errorf("Request-URI %s, expected %s", info.RequestURI.String(), want)
-				}
-				moved.say(info, 200, "", "")
-				to.answer(seq, 200)
-				seq = moved.request("INFO", "")
-				back := to.hear(msg.INFO)
-				if want := strings.Trim(to.p.contact(), "<>"); back.RequestURI.String() != want {
-					t.Errorf("Request-URI %s, expected %s", back.RequestURI.String(), want)
-				}
-				to.say(back, 200, "", "")
-				moved.answer(seq, 200)
-				moved.hangup(to)
-				s.record(number)
-			})
-		}
-	}
-	s.run(t, "a refused change moves nothing", func(t *testing.T) {
-		call, rings, number := s.talk()
-		elsewhere, _ := move(s.west)
-		elsewhere.t = t
-		call.seq++
-		raw := strings.Replace(string(call.raw("UPDATE", call.seq, s.west.sdp())), s.west.contact(), elsewhere.contact(), 1)
-		call.sendRaw([]byte(raw))
-		rings.say(rings.hear(msg.UPDATE), 488, "", "")
-		call.refusedWith(call.seq, 488)
-		rings.hangup(call)
-		s.record(number)
-	})
-	s.run(t, "each leg counts by itself", func(t *testing.T) {
-		call, rings, number := s.talk()
-		call.seq = 5000 // numbers may jump (RFC 3261 12.2.2)
-		var last uint32
-		for range 3 {
-			seq := call.request("INFO", "")
-			got := rings.hear(msg.INFO)
-			if got.CSeq.Seq >= 5000 || last != 0 && got.CSeq.Seq != last+1 {
-				t.Errorf("CSeq %d after %d", got.CSeq.Seq, last)
-			}
-			last = got.CSeq.Seq
-			rings.say(got, 200, "", "")
-			call.answer(seq, 200)
-		}
-		call.refusedWith(call.request("FROBNICATE", ""), 405) // not carried on, not counted there
-		call.request("BYE", "")
-		bye := rings.hear(msg.BYE)
-		if bye.CSeq.Seq != last+1 {
-			t.Errorf("BYE with CSeq %d after %d", bye.CSeq.Seq, last)
-		}
-		rings.say(bye, 200, "", "")
-		s.record(number)
 	})
 	s.b.quiet()
 }
