@@ -27,15 +27,16 @@ type state struct {
 	resources map[string]sbc.Resource
 	audit     []sbc.AuditEvent
 	replies   map[string]sbc.Reply
+	blobs     map[string]memoryBlob // by owner and name
 }
 
 func (s state) clone() state {
-	return state{s.revision, maps.Clone(s.resources), slices.Clone(s.audit), maps.Clone(s.replies)}
+	return state{s.revision, maps.Clone(s.resources), slices.Clone(s.audit), maps.Clone(s.replies), maps.Clone(s.blobs)}
 }
 
 func newMemory() *memory {
 	m := &memory{now: time.Date(2026, 11, 22, 9, 30, 0, 0, time.UTC)}
-	m.state = state{resources: map[string]sbc.Resource{}, replies: map[string]sbc.Reply{}}
+	m.state = state{resources: map[string]sbc.Resource{}, replies: map[string]sbc.Reply{}, blobs: map[string]memoryBlob{}}
 	return m
 }
 
@@ -134,6 +135,7 @@ func (t memoryTx) Delete(kind sbc.Kind, id string) error {
 		return &sbc.Error{Code: sbc.CodeReferenced, Message: "others need it", Referrers: referrers}
 	}
 	delete(t.s.resources, id)
+	t.without(id)
 	return nil
 }
 

@@ -73,6 +73,9 @@ type Tx interface {
 	Audit(e AuditEvent) error
 	// Remember keeps a Reply in the same transaction (CodeConflict if the actor used the key before).
 	Remember(r Reply) error
+	// PutBlob and DeleteBlob are as in Blobs, in the same transaction. They make no revision: the write of the resource does.
+	PutBlob(b Blob, content []byte) (Blob, error)
+	DeleteBlob(ownerID, name string) error
 	// All loads every resource, as the transaction sees them, in the order of Kinds and then of id.
 	All() ([]Resource, error)
 }

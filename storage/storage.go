@@ -5,8 +5,8 @@
 //	postgres://user:password@host/database     PostgreSQL 13 or newer, with the parameters of libpq
 //
 // What a store has to do is said by the packages that use it: sbc.Provisioning by config and api, sbc.Records by account and
-// api. storagetest holds the contract that every backend's test runs. Today there is one implementation, storage/sql, for both
-// databases.
+// api, sbc.Blobs by whoever has binary data. storagetest holds the contract that every backend's test runs. Today there is one
+// implementation, storage/sql, for both databases.
 package storage
 
 import (
@@ -25,6 +25,7 @@ import (
 type Store interface {
 	sbc.Provisioning
 	sbc.Records
+	sbc.Blobs
 	// Ping asks the database whether it is there: nil, or an sbc.Error with CodeUnavailable.
 	Ping(ctx context.Context) error
 	// Version tells which schema version the database has, and which one this program wants.

@@ -20,6 +20,7 @@ const (
 	readTimeout   = 5 * time.Second
 	recordTimeout = 15 * time.Second
 	updateTimeout = 30 * time.Second
+	blobTimeout   = 15 * time.Second
 )
 
 // lockTimeout bounds the wait for another writer, in milliseconds.
