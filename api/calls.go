@@ -28,7 +28,7 @@ func (s *server) ListCalls(ctx context.Context, r gen.ListCallsRequestObject) (g
 	calls := s.o.Calls.List(sbc.CallFilter{
 		TenantID: tenant, State: sbc.CallState(value(p.State)),
 		IngressTrunkID: value(p.IngressTrunkID), EgressTrunkID: value(p.EgressTrunkID),
-		Caller: value(p.Caller), Callee: value(p.Callee), Variable: name, Value: wanted, After: after, Limit: limit + 1,
+		Caller: value(p.Caller), Callee: value(p.Callee), Variable: name, Value: wanted, Stale: value(p.Stale), After: after, Limit: limit + 1,
 	})
 	var next *string
 	if len(calls) > limit {

@@ -203,8 +203,9 @@ func (f *fixture) seed(doc *openapi3.T) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	call := sbc.CallInfo{TenantID: sbc.DefaultTenantID, State: sbc.CallConfirmed, IngressTrunkID: f.ids[sbc.KindTrunk],
-		Caller: "+4930111", Callee: "+4989222", StartedAt: f.m.now, ConfigRevision: 1}
+	call := sbc.CallInfo{TenantID: sbc.DefaultTenantID, State: sbc.CallConfirmed, OpenSIPSState: 4,
+		IngressTrunkID: f.ids[sbc.KindTrunk],
+		Caller:         "+4930111", Callee: "+4989222", StartedAt: f.m.now, ConfigRevision: 1}
 	call.ID = exampleID(doc, "CallID")
 	other := call
 	other.ID, other.TenantID = "call_zz", f.ids[sbc.KindTenant]

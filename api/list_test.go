@@ -254,3 +254,23 @@ func TestExplain(t *testing.T) {
 	equal(t, r.pointers(), []string{"#/sip_interface_id", "#/source_address"})
 	f.do("POST", "/v1/routing/explain", body("127.0.0.1", "unavailable")).problem(503, "unavailable")
 }
+
+func TestStaleCallsAreListed(t *testing.T) {
+	f := start(t)
+	ids := func(r *reply) (all []string) {
+		for _, c := range r.is(200).json()["items"].([]any) {
+			all = append(all, fmt.Sprint(c.(map[string]any)["id"], " ", c.(map[string]any)["stale"]))
+		}
+		return all
+	}
+	equal(t, ids(f.do("GET", "/v1/calls?stale=true", "")), nil)
+	f.calls.calls[1].Stale = "no leg is alive"
+	equal(t, ids(f.do("GET", "/v1/calls?stale=true", "")), []string{"call_zz no leg is alive"})
+	if got := len(ids(f.do("GET", "/v1/calls?stale=false", ""))); got != 2 {
+		t.Errorf("%d calls", got)
+	}
+	f.do("GET", "/v1/calls?stale=perhaps", "").problem(400, "invalid_parameter")
+	if got := f.do("GET", "/v1/calls/call_zz", "").is(200).json()["opensips_state"]; got != 4.0 {
+		t.Errorf("opensips_state %v", got)
+	}
+}

@@ -26,7 +26,7 @@ func (l *live) List(f sbc.CallFilter) []sbc.CallInfo {
 	var page []sbc.CallInfo
 	for _, c := range l.calls {
 		if c.ID > f.After && (f.TenantID == "" || f.TenantID == c.TenantID) && (f.State == "" || f.State == c.State) &&
-			(f.Caller == "" || f.Caller == c.Caller) && (f.Variable == "" || c.Variables[f.Variable] == f.Value) && len(page) < f.Limit {
+			(f.Caller == "" || f.Caller == c.Caller) && (f.Variable == "" || c.Variables[f.Variable] == f.Value) && (!f.Stale || c.Stale != "") && len(page) < f.Limit {
 			page = append(page, c)
 		}
 	}
@@ -108,7 +108,7 @@ func (l *live) Originate(_ context.Context, o sbc.OriginateOrder) (sbc.CallInfo,
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	call := sbc.CallInfo{ID: sbc.NewID(sbc.PrefixCall), TenantID: o.TenantID, State: sbc.CallSetup, IngressTrunkID: o.TrunkID,
+	call := sbc.CallInfo{ID: sbc.NewID(sbc.PrefixCall), TenantID: o.TenantID, State: sbc.CallSetup, OpenSIPSState: 1, IngressTrunkID: o.TrunkID,
 		Caller: o.From, Callee: o.To, Variables: o.Variables, MaxDurationS: o.MaxDurationS}
 	l.calls = append(l.calls, call)
 	return call, nil

@@ -47,7 +47,7 @@ func (s *server) originate(ctx context.Context, o sbc.OriginateOrder, dryRun boo
 		return s.o.Calls.Originate(ctx, o)
 	}
 	return sbc.CallInfo{
-		ID: sbc.NewID(sbc.PrefixCall), TenantID: o.TenantID, State: sbc.CallSetup, IngressTrunkID: o.TrunkID,
+		ID: sbc.NewID(sbc.PrefixCall), TenantID: o.TenantID, State: sbc.CallSetup, OpenSIPSState: sbc.CallSetup.OpenSIPS(), IngressTrunkID: o.TrunkID,
 		Caller: o.From, Callee: o.To,
 		StartedAt: time.Now().UTC(), MaxDurationS: o.MaxDurationS, Variables: o.Variables, Legs: []sbc.LegInfo{},
 		ConfigRevision: s.o.Status.ConfigStatus().Active,

@@ -15,6 +15,22 @@ const (
 	CallEnded       CallState = "ended"
 )
 
+// OpenSIPS is the state as OpenSIPS numbers those of a dialog: 1 unconfirmed, 2 early, 3 answered without ACK, 4 confirmed, 5 ended,
+// which a call that is being released is already.
+func (s CallState) OpenSIPS() int {
+	switch s {
+	case CallSetup:
+		return 1
+	case CallEarly:
+		return 2
+	case CallAnswered:
+		return 3
+	case CallConfirmed:
+		return 4
+	}
+	return 5
+}
+
 // Side names a leg: the caller's (A) or the callee's (B).
 type Side string
 
@@ -27,9 +43,13 @@ const (
 
 // CallInfo is a call in progress as the API shows it.
 type CallInfo struct {
-	ID             string     `json:"id"`
-	TenantID       string     `json:"tenant_id"`
-	State          CallState  `json:"state"`
+	ID       string    `json:"id"`
+	TenantID string    `json:"tenant_id"`
+	State    CallState `json:"state"`
+	// OpenSIPSState is State in numbers, see CallState.OpenSIPS.
+	OpenSIPSState int `json:"opensips_state"`
+	// Stale says why nothing can end the call any more, where CallFilter.Stale asked for such calls.
+	Stale          string     `json:"stale,omitempty"`
 	IngressTrunkID string     `json:"ingress_trunk_id"`
 	EgressTrunkID  string     `json:"egress_trunk_id,omitempty"`
 	Caller         string     `json:"caller"`

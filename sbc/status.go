@@ -46,6 +46,8 @@ type CallFilter struct {
 	Caller, Callee                string
 	// Variable and Value select calls with a variable of that name and value; an empty Variable selects all.
 	Variable, Value string
+	// Stale selects calls that nothing can end any more: faults of ours.
+	Stale bool
 	// After is the id after which the page begins (ids sort by time); Limit is its size.
 	After string
 	Limit int

@@ -19,6 +19,33 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for CallOpensipsState.
+const (
+	CallOpensipsStateN1 CallOpensipsState = 1
+	CallOpensipsStateN2 CallOpensipsState = 2
+	CallOpensipsStateN3 CallOpensipsState = 3
+	CallOpensipsStateN4 CallOpensipsState = 4
+	CallOpensipsStateN5 CallOpensipsState = 5
+)
+
+// Valid indicates whether the value is a known member of the CallOpensipsState enum.
+func (e CallOpensipsState) Valid() bool {
+	switch e {
+	case CallOpensipsStateN1:
+		return true
+	case CallOpensipsStateN2:
+		return true
+	case CallOpensipsStateN3:
+		return true
+	case CallOpensipsStateN4:
+		return true
+	case CallOpensipsStateN5:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CallSide.
 const (
 	CallSideCallee CallSide = "callee"
@@ -1735,10 +1762,20 @@ type Call struct {
 	// Example: 14400
 	MaxDurationS int `json:"max_duration_s"`
 
+	// OpensipsState The state as OpenSIPS numbers those of a dialog: 1 unconfirmed, 2 early, 3 answered without ACK, 4 confirmed, 5 ended, which a call that is being released is already.
+	//
+	// Example: 4
+	OpensipsState CallOpensipsState `json:"opensips_state"`
+
 	// Playing The sides to which an announcement is played through the API.
 	//
 	// Example: ["callee"]
 	Playing *[]Side `json:"playing,omitempty"`
+
+	// Stale Why nothing can end it any more, where `stale=true` asked for such calls.
+	//
+	// Example: no leg is alive
+	Stale *string `json:"stale,omitempty"`
 
 	// StartedAt When the INVITE arrived.
 	//
@@ -1763,6 +1800,11 @@ type Call struct {
 	// Example: {"account":"4711"}
 	Variables *map[string]string `json:"variables,omitempty"`
 }
+
+// CallOpensipsState The state as OpenSIPS numbers those of a dialog: 1 unconfirmed, 2 early, 3 answered without ACK, 4 confirmed, 5 ended, which a call that is being released is already.
+//
+// Example: 4
+type CallOpensipsState int
 
 // CallLeg One SIP dialog of a call.
 type CallLeg struct {
@@ -6623,6 +6665,9 @@ type ListCallsParams struct {
 
 	// Variable Only calls with this variable, as `name:value`: the name has no colon, the value may be empty.
 	Variable *string `form:"variable,omitempty" json:"variable,omitempty"`
+
+	// Stale With `true` only calls that nothing can end any more, as the check finds them that runs every minute and ends what it finds twice in a row: each says why under `stale`. There should never be any.
+	Stale *bool `form:"stale,omitempty" json:"stale,omitempty"`
 
 	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
 	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
@@ -15646,6 +15691,18 @@ func NewListCallsRequest(server string, params *ListCallsParams) (*http.Request,
 		if params.Variable != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "variable", *params.Variable, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Stale != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "stale", *params.Stale, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {

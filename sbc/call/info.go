@@ -17,15 +17,24 @@ func (m *Manager) List(f sbc.CallFilter) []sbc.CallInfo {
 		limit = maxList
 	}
 	infos := []sbc.CallInfo{}
-	for _, c := range m.calls.all(f.After) {
-		if len(infos) >= limit {
-			break
-		}
-		c.look(func() {
+	rest := m.calls.after(f.After)
+	for c := rest.pop(); c != nil && len(infos) < limit; c = rest.pop() {
+		show := func() {
 			if c.matches(&f) {
 				infos = append(infos, c.shows())
 			}
-		})
+		}
+		if f.Stale { // as Check: a busy one is alive
+			show = func() {
+				if why := c.stale(); why != "" && c.matches(&f) {
+					infos = append(infos, c.shows())
+					infos[len(infos)-1].Stale = why
+				}
+			}
+			c.glance(show)
+			continue
+		}
+		c.look(show)
 	}
 	return infos
 }
@@ -34,7 +43,7 @@ func (m *Manager) List(f sbc.CallFilter) []sbc.CallInfo {
 func (c *Call) matches(f *sbc.CallFilter) bool {
 	is := func(want, got string) bool { return want == "" || want == got }
 	state := c.visible()
-	return state != sbc.CallEnded && is(f.TenantID, c.tenant) && is(string(f.State), string(state)) &&
+	return (state != sbc.CallEnded || f.Stale) && is(f.TenantID, c.tenant) && is(string(f.State), string(state)) &&
 		is(f.IngressTrunkID, c.decision.caller.TrunkID) && is(f.EgressTrunkID, c.egress()) && is(f.Caller, c.rec.caller) &&
 		is(f.Callee, c.rec.callee) && (f.Variable == "" || has(c.rec.variables, f.Variable, f.Value))
 }
@@ -103,7 +112,8 @@ func (c *Call) info() (i sbc.CallInfo) {
 // shows is info on the call's queue.
 func (c *Call) shows() sbc.CallInfo {
 	i := sbc.CallInfo{
-		ID: c.id, State: c.visible(), IngressTrunkID: c.decision.caller.TrunkID, Caller: c.rec.caller, Callee: c.rec.callee,
+		ID: c.id, TenantID: c.tenant, State: c.visible(), IngressTrunkID: c.decision.caller.TrunkID,
+		Caller: c.rec.caller, Callee: c.rec.callee,
 		StartedAt: c.started.UTC(), AnsweredAt: when(c.rec.answeredAt), ConfigRevision: c.snap.Revision,
 		Legs: make([]sbc.LegInfo, 0, 2),
 	}
@@ -112,9 +122,7 @@ func (c *Call) shows() sbc.CallInfo {
 			i.Legs = append(i.Legs, c.legInfo(l))
 		}
 	}
-	if t := c.decision.trunk; t != nil {
-		i.TenantID = t.TenantID
-	}
+	i.OpenSIPSState = i.State.OpenSIPS()
 	if i.EgressTrunkID = c.egress(); c.b != nil && !c.rec.answeredAt.IsZero() {
 		i.EndsAt = when(c.rec.answeredAt.Add(c.maxDuration()))
 	}

@@ -81,7 +81,23 @@ func (r *registry) call(id string) *Call {
 
 // all lists the calls by rising id after an id.
 func (r *registry) all(after string) []*Call {
-	var cs []*Call
+	cs := r.unsorted(after)
+	slices.SortFunc(cs, func(x, y *Call) int { return strings.Compare(x.id, y.id) })
+	return cs
+}
+
+// after is all for who needs the first ones only.
+func (r *registry) after(after string) rising {
+	h := rising(r.unsorted(after))
+	for i := len(h)/2 - 1; i >= 0; i-- {
+		h.sink(i)
+	}
+	return h
+}
+
+// unsorted lists the calls with ids above after.
+func (r *registry) unsorted(after string) []*Call {
+	cs := make([]*Call, 0, max(0, r.live.Load()))
 	for i := range r.shard {
 		s := &r.shard[i]
 		s.mu.Lock()
@@ -92,7 +108,6 @@ func (r *registry) all(after string) []*Call {
 		}
 		s.mu.Unlock()
 	}
-	slices.SortFunc(cs, func(x, y *Call) int { return strings.Compare(x.id, y.id) })
 	return cs
 }
 

@@ -173,6 +173,14 @@ func TestStale(t *testing.T) {
 				if name == "its timer is lost" {
 					time.Sleep(14400*time.Second + overdue + time.Second)
 				}
+				list := w.m.List(sbc.CallFilter{Stale: true})
+				if len(list) == 0 || list[0].ID != c.id || list[0].Stale == "" || list[0].TenantID != c.tenant ||
+					len(list) > 1 && name != "its timer is lost" {
+					t.Errorf("stale are %+v", list)
+				}
+				if list = w.m.List(sbc.CallFilter{Stale: true, TenantID: "ten_x"}); len(list) != 0 {
+					t.Errorf("another tenant sees %+v", list)
+				}
 				w.m.checkOnce()
 				if len(w.events.of(sbc.EventCallStale)) != 0 || w.m.calls.call(c.id) == nil {
 					t.Error("it was ended at the first sight")
