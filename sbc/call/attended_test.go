@@ -229,7 +229,6 @@ func TestReplacesRefused(t *testing.T) {
 			{481, strings.Replace(a.named(), "from-tag=", "from-tag=z", 1), sdp(callerIP, 1)},
 			{403, b.named(), sdp(callerIP, 1)},
 			{486, a.named() + ";early-only", sdp(callerIP, 1)},
-			{488, a.named(), ""},
 		} {
 			n := w.caller()
 			n.invite(tt.body, "Replaces: "+tt.value).want(tt.code)

@@ -348,6 +348,9 @@ func (c *Call) acked(l *leg, ack *msg.Message) {
 	if c.st.b == calleeHeld { // RFC 3261 13.2.1: the answer to our offer comes in the ACK
 		c.lateAnswer(ack)
 	}
+	if l.late != nil {
+		c.answeredLate(l, ack)
+	}
 	c.raise(evAck)
 }
 

@@ -11,7 +11,7 @@
 // The caller is inviting, answered, leaving, up, byeing or over; the callee of the attempt under way is none, calling, ringing,
 // unwanted, cancelling, held, up, byeing or over; 18 pairs can happen. The call is over when both are. A transfer adds a third
 // party (machine_target.go): the target, until it takes one side's place, and who was there before, until it is released; with them
-// 100 states can happen. Sub-states that the machine does not see: the forks of an attempt (hunt.go), the session change under way
+// 101 states can happen. Sub-states that the machine does not see: the forks of an attempt (hunt.go), the session change under way
 // and the one that waits (update.go).
 //
 // Changes of our own (propose.go: refreshes, hold by the API, parties joined anew) wait in the same queue as those of the peers:

@@ -64,6 +64,8 @@ type leg struct {
 	words   []string
 	worded  *dialog.Dialog
 	contact string
+	// late is the offer that we made in the 200 to the peer's INVITE; its answer comes in the ACK. nil for most.
+	late Exchange
 	// hidden is what the peer must not see of the other side's caller, who wishes so; nil for most.
 	hidden []string
 	// rules are those of the trunk's header profile, nil for none.
@@ -265,6 +267,10 @@ func (c *Call) request(l *leg, tx msg.ServerTx, req *msg.Message) {
 	}
 	if bad := unsupported(req, c.extensions(l)...); bad != "" && req.Method != msg.BYE { // a call that is over is over whatever the BYE demands
 		c.send(tx, c.reply(l, req, 420, msg.Header{Name: "Unsupported", Value: bad}))
+		return
+	}
+	if misplaced(req) {
+		c.send(tx, c.reply(l, req, 400))
 		return
 	}
 	d.Learn(req.Hop)

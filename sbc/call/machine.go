@@ -119,6 +119,7 @@ const (
 	doAckTarget      // ACK to the target
 	doCancelTarget   // CANCEL to the target
 	doByeTarget      // BYE to the target
+	doPickUp         // the callee that rings is given up: another one answers in its place
 	doAnswerTarget   // 200 to the INVITE with Replaces
 	doRefuseTarget   // its final failure
 	doJoin           // the target takes the place; who asked is told, and so is the side that stays

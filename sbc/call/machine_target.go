@@ -47,8 +47,8 @@ func ready(s state) bool {
 func stays(s state) bool {
 	if s.x == placeCaller {
 		return s.b == calleeUp
-	}
-	return s.a == callerUp
+	} // callerAnswered: the callee was replaced while it rang
+	return s.a == callerUp || s.a == callerAnswered && s.b == calleeAway
 }
 
 // stepTransfer is the machine's row for targets and those they replace.
@@ -83,6 +83,10 @@ func stepTransfer(s state, e event, out []action) (state, []action) {
 
 // beginTransfer begins one, if nothing else is going on.
 func beginTransfer(s state, e event, out []action) (state, []action) {
+	if e.kind == evReplace && e.place == placeCallee && ringsFor(s) { // RFC 3891 3: an early dialog that we began
+		s.a, s.b, s.t, s.x = callerAnswered, calleeAway, targetInviting, placeCallee
+		return s, append(out, doPickUp, doAnswer, doOfferTarget)
+	}
 	if !ready(s) {
 		return s, out
 	}

@@ -40,6 +40,9 @@ func possibleTransfer(n node) []event {
 			}
 		}
 	}
+	if g.may > 0 && ringsFor(n.s) {
+		es = append(es, event{kind: evReplace, place: placeCallee})
+	}
 	if n.s.t != targetNone || n.s.f != formerNone {
 		es = append(es, event{kind: evTransfer, place: placeCaller}) // another one meanwhile
 	}
@@ -50,7 +53,10 @@ func possibleTransfer(n node) []event {
 	case targetAwaited, targetDeclined:
 		add(evTargetCame, evTargetFailed, evTargetProvisional)
 	case targetInviting:
-		add(evTargetAgreed, evTargetFailed, evTargetCancel)
+		add(evTargetFailed, evTargetCancel)
+		if n.s.x == placeCaller || n.s.a == callerUp { // it has said ACK, so it could be asked
+			add(evTargetAgreed)
+		}
 	case targetByeing:
 		add(evTargetGone, evTargetAnswer)
 	}
@@ -199,6 +205,12 @@ func TestMachineTransfers(t *testing.T) {
 		{"an INVITE with Replaces takes the callee's place", up,
 			[]event{callee(evReplace), {kind: evTargetAgreed}, {kind: evFormerTold}, {kind: evAck}, {kind: evFormerBye}},
 			[]action{doOfferTarget, doAnswerTarget, doJoin, doByeFormer, doOKFormer}, up},
+		{"an INVITE with Replaces takes the place of a callee that rings", state{b: calleeRinging},
+			[]event{callee(evReplace), {kind: evAck}, {kind: evTargetAgreed}, {kind: evAck}},
+			[]action{doPickUp, doAnswer, doOfferTarget, doAnswerTarget, doJoin}, up},
+		{"its sender gives up before the caller's ACK", state{b: calleeRinging},
+			[]event{callee(evReplace), {kind: evTargetCancel}, {kind: evAck}, {kind: evCallerGone}},
+			[]action{doPickUp, doAnswer, doOfferTarget, doRefuseTarget, doTransferFailed, doByeCaller, doEnd}, state{ended: true}},
 		{"the target of a call that rings comes when it answers", up,
 			[]event{callee(evMerge), {kind: evTargetProvisional}, {kind: evTargetCame}, {kind: evFormerTold}, {kind: evFormerGone}},
 			[]action{doAskTarget, doTargetRang, doJoin, doByeFormer}, up},

@@ -40,9 +40,15 @@ func (m *Manager) Handle(tx msg.ServerTx, req *msg.Message) {
 		m.inDialog(tx, req, tag)
 		return
 	}
-	switch req.Method {
-	case msg.INVITE:
+	switch {
+	case req.Method == msg.INVITE:
 		m.invite(tx, req)
+		return
+	case misplaced(req):
+		m.respond(tx, m.response(req, 400))
+		return
+	}
+	switch req.Method {
 	case msg.OPTIONS:
 		m.options(tx, req)
 	case msg.ACK:
@@ -80,10 +86,14 @@ func (m *Manager) invite(tx msg.ServerTx, req *msg.Message) {
 		m.busy(tx, req)
 		return
 	}
-	if req.Get("Replaces") != "" {
-		m.replace(tx, req)
+	if concerns(req) && m.takeover(tx, req) {
 		return
 	}
+	m.newCall(tx, req)
+}
+
+// newCall makes a call of an INVITE that names no other dialog.
+func (m *Manager) newCall(tx msg.ServerTx, req *msg.Message) {
 	snap := m.o.Snapshot()
 	d, ok := decide(snap, source(req.Hop), number(req.RequestURI), false)
 	if !ok { // the configuration changed since Admit
@@ -135,7 +145,7 @@ func (m *Manager) capabilities(req *msg.Message) *msg.Message {
 	res.Append("Allow", allow())
 	res.Append("Accept", accepted)
 	res.Append("Accept-Encoding", "identity")
-	res.Append("Supported", optionTimer+", "+optionReliable)
+	res.Append("Supported", optionTimer+", "+optionReliable+", replaces, norefersub") // RFC 3891 6.2, RFC 4488 5
 	return res
 }
 

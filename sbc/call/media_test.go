@@ -216,7 +216,7 @@ func (s *session) Attend(p *media.Party, offer []byte) ([]byte, error) {
 	if s.mute {
 		return nil, media.ErrNoVoice
 	}
-	s.told[p] = []byte("v=0\r\no=- 9 9 IN IP4 " + borderA + "\r\n")
+	s.told[p], s.said[p] = []byte("v=0\r\no=- 9 9 IN IP4 "+borderA+"\r\n"), offer
 	return s.told[p], nil
 }
 func (s *session) ListenDTMF(to func(*media.Party, byte, time.Duration)) { s.listener = to }

@@ -23,11 +23,19 @@ func (c *Call) ruled(l *leg, m *msg.Message) *msg.Message {
 	if l == nil || l.rules == nil {
 		return m
 	}
-	may := func(string, string) bool { return true }
 	from := c.other(l)
 	if c.tr != nil && l == c.tr.target {
 		from = c.tr.kept
 	}
+	return c.ruledFor(l, from, m)
+}
+
+// ruledFor is ruled with the other side named, nil for none.
+func (c *Call) ruledFor(l, from *leg, m *msg.Message) *msg.Message {
+	if l.rules == nil {
+		return m
+	}
+	may := func(string, string) bool { return true }
 	if from != nil {
 		f := c.flow(from, l)
 		may = func(name, value string) bool { return c.snap.Header.May(f, name, value) }
@@ -40,6 +48,8 @@ func (c *Call) ruledResponse(tx msg.ServerTx, res *msg.Message) *msg.Message {
 	l := c.a
 	if b := c.b; b != nil && b.rules != nil && res.To.Tag() == b.tag {
 		l = b
+	} else if t := c.tr; t != nil && tx == t.tx && t.tx != nil {
+		l = t.target
 	} else if c.a.rules == nil || tx != c.tx && res.To.Tag() != c.a.tag {
 		return res
 	}

@@ -43,6 +43,8 @@ type transfer struct {
 	invite *msg.Message
 	tx     msg.ServerTx
 	answer []byte
+	// late says that the INVITE has no offer.
+	late bool
 	// offered tells that the side that stays was offered the media of that INVITE, and has not refused.
 	offered bool
 	asked   *askedLeg
@@ -200,6 +202,8 @@ func (c *Call) carryTransfer(a action) {
 		t.target.invite.tx.Cancel()
 	case doByeTarget:
 		c.bye(t.target)
+	case doPickUp:
+		c.pickUp(t)
 	case doAnswerTarget:
 		c.answerTarget(t)
 	case doRefuseTarget:
