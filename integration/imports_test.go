@@ -52,6 +52,7 @@ var closed = map[string][]string{
 	"/media/tone":       {},
 	"/media":            {"/media/sdp", "/media/port", "/media/relay", "/media/tone"},
 	"/auth/token":       {},
+	"/storage/live":     {"/sbc"},
 	"/storage/sql":      {"/sbc"},
 	"/api":              {"/sbc", "/auth/token", "/api/gen", ""},
 	"/api/gen":          {},
