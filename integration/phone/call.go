@@ -46,8 +46,8 @@ func newCall(p *Phone, callID string, peer netip.AddrPort) *Call {
 	}
 }
 
-// Dial sends an INVITE for a number to a border and returns at once; Final waits for the outcome.
-func (p *Phone) Dial(number string, border netip.AddrPort) (*Call, error) {
+// Dial sends an INVITE for a number to a border, with more headers, and returns at once; Final waits for the outcome.
+func (p *Phone) Dial(number string, border netip.AddrPort, headers ...msg.Header) (*Call, error) {
 	c := newCall(p, msg.NewCallID()+"@"+p.addr.Addr().String(), border)
 	sound, err := newAudio(p.addr.Addr(), p.o.Tone)
 	if err != nil {
@@ -68,6 +68,9 @@ func (p *Phone) Dial(number string, border netip.AddrPort) (*Call, error) {
 	c.local, c.remote = from, msg.NameAddr{URI: uri}
 	inv := c.newRequest(msg.INVITE, c.seq, msg.NewBranch())
 	inv.Append("Contact", p.contact())
+	for _, h := range headers {
+		inv.Append(h.Name, h.Value)
+	}
 	inv.SetBody("application/sdp", c.sdp())
 	c.invite = inv
 	p.mu.Lock()

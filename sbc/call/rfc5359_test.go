@@ -2,6 +2,7 @@ package call
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,8 +73,8 @@ func (w *world) replaces(old *peer, port int) *peer {
 }
 
 // TestRFC5359 plays the services of RFC 5359 by their sections, with the border where that RFC has its proxies. Alice is the
-// caller, Bob the callee. 2.17 (automatic redial) needs a subscription: it is TestRFC5359 in integration. Not played are 2.10 and
-// 2.11 (conferences are the affair of a focus), 2.13 (screening is the callee's) and 2.16 (an early dialog is not taken over).
+// caller, Bob the callee. 2.17 (automatic redial) needs a subscription: it is TestRFC5359 in integration. Of conferences (2.10, 2.11)
+// the focus is Bob, because the border mixes no media.
 func TestRFC5359(t *testing.T) {
 	advancing := func(codes ...string) func(string, sbc.Resource) {
 		return ofTrunk("trk_b", func(t *sbc.Trunk) { t.FailoverCodes = codes })
@@ -164,6 +165,39 @@ func TestRFC5359(t *testing.T) {
 				t.Errorf("attempts %+v", d.Attempts)
 			}
 		}},
+		{"2.10 conference of three, the third party is added", bothCall, func(t *testing.T, w *world) {
+			a, b, _, _ := w.talk()
+			w.holds(b, true)
+			carol := w.calls() // called by Bob's focus
+			w.joins(carol, carol.invite(sdp(calleeIP, 5010), "Contact: <sip:conf=1@"+calleeIP+">;isfocus"), 7000)
+			re := b.send(msg.INVITE, sdp(calleeIP, 5010), "Contact: <sip:conf=1@"+calleeIP+">;isfocus")
+			far := w.wire.next(msg.INVITE)
+			if raw := string(far.req.AppendTo(nil)); strings.Contains(raw, "isfocus") || strings.Contains(raw, "conf=1") {
+				t.Errorf("the focus shows:\n%s", raw)
+			}
+			far.reply(200, sdp(callerIP, 4000))
+			re.want(200)
+			b.ack(b.cseq, "")
+			info := a.send(msg.INFO, "")
+			out := w.wire.next(msg.INFO)
+			if out.req.RequestURI.User != "conf=1" { // RFC 3261 12.2.2: the target is refreshed
+				t.Errorf("sent to %s", out.req.RequestURI)
+			}
+			out.reply(200)
+			info.want(200)
+			w.end(carol)
+			w.end(a)
+		}},
+		{"2.11 conference of three, the third party joins", bothCall, func(_ *testing.T, w *world) {
+			a, b, _, _ := w.talk()
+			carol := w.caller() // on Alice's side; she was told of the call there
+			carol.invite(sdp(callerIP, 4010), "Join: "+a.named()).want(488)
+			to := w.joins(carol, carol.invite(sdp(callerIP, 4010)), 5010) // so she calls Bob, who mixes
+			w.reinvited(b, sdp(calleeIP, 5010), sdp(callerIP, 4000), "m=audio 5010", "m=audio 4000")
+			w.reinvited(to, sdp(calleeIP, 5010), sdp(callerIP, 4010), "m=audio 5010", "m=audio 4010")
+			w.end(carol)
+			w.end(a)
+		}},
 		{"2.12 find-me", edits(profiled(follows), advancing("480", "486", "5xx")), func(t *testing.T, w *world) {
 			a := w.caller()
 			in := a.invite(sdp(callerIP, 4000))
@@ -184,6 +218,20 @@ func TestRFC5359(t *testing.T) {
 			w.joins(a, in, 5000)
 			w.end(a)
 			w.wire.none(msg.INVITE)
+		}},
+		{"2.13 incoming call screening, by Bob's proxy", nil, func(t *testing.T, w *world) {
+			a := w.caller()
+			in := a.invite(sdp(callerIP, 4000))
+			w.wire.next(msg.INVITE).reply(403, "Error-Info: <sip:49666@"+calleeIP+">")
+			if no := in.want(403); no.Has("Error-Info") { // it names a host of Bob's side
+				t.Errorf("refused with\n%s", no.AppendTo(nil))
+			}
+			a = w.caller()
+			a.uri, a.remote = "sip:49666@"+borderA, "<sip:49666@"+borderA+">"
+			b := w.joins(a, a.invite(sdp(callerIP, 4000)), 7000) // the announcement, which ends by itself
+			bye := b.send(msg.BYE, "")
+			w.wire.next(msg.BYE).reply(200)
+			bye.want(200)
 		}},
 		{"2.14 outgoing call screening", nil, func(_ *testing.T, w *world) {
 			a := w.caller()
@@ -208,5 +256,6 @@ func TestRFC5359(t *testing.T) {
 	t.Run("2.3 music on hold, from the border", TestMusicOnHold)
 	t.Run("2.4 transfer, unattended", TestBlindTransfer)
 	t.Run("2.5 transfer, attended", TestAttendedTransfer)
+	t.Run("2.16 call pickup", TestPickUp)
 	t.Run("2.18 click to dial", TestOriginate)
 }
