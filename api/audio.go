@@ -55,3 +55,37 @@ func (s *server) uploadAudio(c echo.Context, who *caller) error {
 	v, err := ch.finish(err)
 	return v.send(c, err)
 }
+
+// putAudio writes uploaded audio with its announcement.
+func (ch *change) putAudio(tx sbc.Tx, r sbc.Resource) error {
+	a, ok := r.(*sbc.Announcement)
+	if !ok || ch.audio == nil {
+		return nil
+	}
+	_, err := tx.PutBlob(a.Audio(), ch.audio)
+	return err
+}
+
+// downloadAudio answers with the audio of an announcement as a WAV file.
+func (s *server) downloadAudio(c echo.Context, who *caller) error {
+	ctx := c.Request().Context()
+	p, id := who.where()
+	r, err := p.find(s.stored(ctx), who.tenant(), id)
+	if err != nil {
+		return err
+	}
+	a, ok := r.(*sbc.Announcement)
+	if !ok || !a.HasAudio() {
+		return sbc.Errorf(sbc.CodeNotFound, "the announcement %s has no audio yet", clip(id))
+	}
+	tag := etag(a.Revision)
+	if err := unmodified(who.op.given(c.Request(), "If-None-Match"), tag); err != nil {
+		return err
+	}
+	_, audio, err := s.o.Blobs.Blob(ctx, a.ID, sbc.BlobAudio)
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set("ETag", tag)
+	return c.Blob(http.StatusOK, "audio/wav", s.o.EncodeAudio(audio))
+}

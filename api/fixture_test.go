@@ -130,12 +130,13 @@ func start(t testing.TB, fast ...bool) *fixture {
 	f.node = &node{m: f.m, ready: []sbc.Condition{{Type: "store", OK: true}}}
 	registry := prometheus.NewRegistry()
 	h, err := New(Options{
-		Store: f.m, Config: manager{f.m}, Records: f.m, Calls: f.calls, Status: f.node,
+		Store: f.m, Config: manager{f.m}, Records: f.m, Blobs: f.m, Calls: f.calls, Status: f.node,
 		Gatherer: registry, Registerer: registry, Version: "0.1.0-test",
 		Explain:           f.explain,
 		Events:            f.happened,
 		LimitUsage:        func(string) []sbc.LimitUsage { return slices.Clone(f.usage) },
 		DecodeAudio:       decoded,
+		EncodeAudio:       func(audio []byte) []byte { return []byte(wav(string(audio))) },
 		TestHeaders:       tried,
 		Log:               slog.New(slog.NewTextHandler(f.logs, nil)),
 		ValidateResponses: len(fast) == 0,
@@ -194,9 +195,15 @@ func (f *fixture) seed(doc *openapi3.T) {
 			case *sbc.APIKey:
 				r.Hash = token.Sum("4b7d1f4a9c3e5826f1d07a4b9e2c6d87").String()
 			case *sbc.Announcement:
-				r.Audio = make([]byte, r.DurationMS*bytesPerMS)
+				r.AudioBytes = r.DurationMS * bytesPerMS
+				r.AudioSHA256 = sbc.HashBlob(make([]byte, r.AudioBytes))
 			}
 			f.put(tx, r)
+			if a, ok := r.(*sbc.Announcement); ok {
+				if _, err := tx.PutBlob(a.Audio(), make([]byte, a.AudioBytes)); err != nil {
+					return err
+				}
+			}
 		}
 		return nil
 	})

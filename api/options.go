@@ -30,6 +30,11 @@ type Calls interface {
 	Media(id string) ([]sbc.StreamStats, bool)
 }
 
+// Blobs gives the audio of announcements. sbc.Blobs is one.
+type Blobs interface {
+	Blob(ctx context.Context, ownerID, name string) (sbc.Blob, []byte, error)
+}
+
 // Status is what the running node knows of itself. All methods answer from memory.
 type Status interface {
 	InterfaceStatus(id string) (sbc.InterfaceStatus, bool)
@@ -44,6 +49,7 @@ type Options struct {
 	Store   sbc.Provisioning // reads
 	Config  Provisioner      // writes
 	Records sbc.Records
+	Blobs   Blobs
 	Calls   Calls
 	Explain func(ctx context.Context, r sbc.ExplainRequest) (sbc.Explanation, error)
 	Status  Status
@@ -53,6 +59,8 @@ type Options struct {
 	LimitUsage func(profileID string) []sbc.LimitUsage
 	// DecodeAudio makes of a WAV file what sbc.Announcement keeps, at most so many bytes. Its errors are for whoever uploads.
 	DecodeAudio func(wav []byte, most int) ([]byte, error)
+	// EncodeAudio makes a WAV file of it again.
+	EncodeAudio func(audio []byte) (wav []byte)
 	// TestHeaders applies the rules of one stage to a message. Pointers of its faults begin with "#/profile", "#/message" and
 	// "#/stage".
 	TestHeaders func(p *sbc.HeaderProfile, stage sbc.HeaderStage, message string, fields map[string]string) (HeaderTrial, error)
@@ -70,8 +78,8 @@ type Options struct {
 
 // complete tells whether everything required is there.
 func (o Options) complete() error {
-	if o.Store == nil || o.Config == nil || o.Records == nil || o.Calls == nil || o.Explain == nil || o.Status == nil ||
-		o.Events == nil || o.LimitUsage == nil || o.DecodeAudio == nil || o.TestHeaders == nil {
+	if o.Store == nil || o.Config == nil || o.Records == nil || o.Blobs == nil || o.Calls == nil || o.Explain == nil || o.Status == nil ||
+		o.Events == nil || o.LimitUsage == nil || o.DecodeAudio == nil || o.EncodeAudio == nil || o.TestHeaders == nil {
 		return errors.New("api: an option that is required is missing")
 	}
 	return nil

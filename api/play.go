@@ -41,7 +41,7 @@ func (s *server) playable(ctx context.Context, tenant, id string) ([]sbc.Fault, 
 	switch {
 	case !ok || !a.Enabled:
 		return []sbc.Fault{{Pointer: at, Code: "disabled", Detail: "is not enabled"}}, nil
-	case len(a.Audio) == 0:
+	case !a.HasAudio():
 		return []sbc.Fault{{Pointer: at, Code: "no_audio", Detail: "has no audio yet; upload it first"}}, nil
 	}
 	return nil, nil

@@ -8,7 +8,7 @@ import (
 	"github.com/sallyport/sallyport/sbc"
 )
 
-func TestAudioIsUploadedKeptAndNeverShown(t *testing.T) {
+func TestAudioIsUploadedKeptAndGivenBack(t *testing.T) {
 	f := start(t)
 	made := f.do("POST", "/v1/announcements", `{"name":"closed","language":"de"}`).is(201)
 	at := made.header.Get("Location")
@@ -16,6 +16,7 @@ func TestAudioIsUploadedKeptAndNeverShown(t *testing.T) {
 		t.Errorf("%s", made.body)
 	}
 	audio := strings.Repeat("ab", 8*1500)
+	f.do("GET", at+"/audio", "").problem(404, "not_found")
 	upload := func(path, body string, headers ...string) *reply {
 		return f.do("PUT", path, body, append([]string{"Content-Type", "audio/x-wav"}, headers...)...)
 	}
@@ -25,14 +26,18 @@ func TestAudioIsUploadedKeptAndNeverShown(t *testing.T) {
 	if got := f.do("GET", at, "").is(200); got.json()["duration_ms"] != 0.0 {
 		t.Error("a dry run was kept")
 	}
+	f.do("GET", at+"/audio", "").problem(404, "not_found")
 	r := upload(at+"/audio", wav(audio), "If-Match", made.header.Get("ETag")).is(200)
 	if r.json()["duration_ms"] != 1500.0 || r.header.Get("ETag") == made.header.Get("ETag") {
 		t.Errorf("%s %s", r.header.Get("ETag"), r.body)
 	}
 	kept := func() string {
-		f.m.mu.Lock()
-		defer f.m.mu.Unlock()
-		return string(f.m.state.resources[made.text("id")].(*sbc.Announcement).Audio)
+		t.Helper()
+		got := f.do("GET", at+"/audio", "").is(200)
+		if got.header.Get("Content-Type") != "audio/wav" {
+			t.Errorf("the audio comes as %q", got.header.Get("Content-Type"))
+		}
+		return strings.TrimPrefix(string(got.body), "RIFF")
 	}
 	// Other writes leave the audio as it is, and may send back its length.
 	f.do("PUT", at, string(f.do("GET", at, "").body)).is(200)
@@ -44,7 +49,7 @@ func TestAudioIsUploadedKeptAndNeverShown(t *testing.T) {
 	f.do("PATCH", at, `{"duration_ms":1}`).problem(422, "invalid")
 	f.do("PATCH", at, `{"audio":"YWJj"}`).problem(422, "invalid")
 	for _, path := range []string{at, "/v1/announcements", "/v1/audit-events?resource_id=" + made.text("id")} {
-		if got := f.do("GET", path, "").is(200); strings.Contains(string(got.body), `"audio"`) {
+		if got := f.do("GET", path, "").is(200); strings.Contains(string(got.body), `"audio`) {
 			t.Errorf("%s shows the audio", path)
 		}
 	}
@@ -52,6 +57,14 @@ func TestAudioIsUploadedKeptAndNeverShown(t *testing.T) {
 	if got := f.do("GET", at, "").is(200); got.header.Get("ETag") != again.header.Get("ETag") {
 		t.Error("the same audio made a revision")
 	}
+	f.do("GET", at+"/audio", "", "If-None-Match", again.header.Get("ETag")).is(304)
+	f.as(readerKey, "GET", at+"/audio", "").problem(403, "forbidden")
+	f.as(tenantKey, "GET", at+"/audio", "").problem(404, "not_found")
+	if upload(at+"/audio", wav("other")).is(200); kept() != "other" {
+		t.Error("the audio was not replaced")
+	}
+	f.do("DELETE", at, "").is(204)
+	f.do("GET", at+"/audio", "").problem(404, "not_found")
 }
 
 func TestBadUploadsAreRefused(t *testing.T) {

@@ -84,7 +84,7 @@ func (s *server) present(r sbc.Resource, more ...field) (any, error) {
 	return s.presenters[r.Kind()](bare(r), append(s.runtime(r), more...)...)
 }
 
-// bare is a resource without what the API never shows: the hash of a key, and the audio of an announcement.
+// bare is a resource without what the API never shows: the hash of a key, and what names the audio of an announcement.
 func bare(r sbc.Resource) sbc.Resource {
 	switch r := r.(type) {
 	case *sbc.APIKey:
@@ -93,7 +93,7 @@ func bare(r sbc.Resource) sbc.Resource {
 		return &shown
 	case *sbc.Announcement:
 		shown := *r
-		shown.Audio = nil
+		shown.AudioSHA256, shown.AudioBytes = "", 0
 		return &shown
 	}
 	return r

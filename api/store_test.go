@@ -71,6 +71,11 @@ func overStore(t *testing.T, f *fixture) *fixture {
 			if err := tx.Put(r); err != nil {
 				return err
 			}
+			if a, ok := r.(*sbc.Announcement); ok && a.HasAudio() {
+				if _, err := tx.PutBlob(a.Audio(), make([]byte, a.AudioBytes)); err != nil {
+					return err
+				}
+			}
 		}
 		return nil
 	})
@@ -83,9 +88,10 @@ func overStore(t *testing.T, f *fixture) *fixture {
 	g := *f
 	g.t = t
 	g.h, err = New(Options{
-		Store: store, Config: realManager{store}, Records: store, Calls: f.calls, Status: realNode{f.node, store},
+		Store: store, Config: realManager{store}, Records: store, Blobs: store, Calls: f.calls, Status: realNode{f.node, store},
 		Explain: f.explain, ValidateResponses: true, Events: f.happened, DecodeAudio: decoded, TestHeaders: tried,
-		LimitUsage: func(string) []sbc.LimitUsage { return nil },
+		EncodeAudio: func(audio []byte) []byte { return []byte(wav(string(audio))) },
+		LimitUsage:  func(string) []sbc.LimitUsage { return nil },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -244,6 +244,9 @@ func (ch *change) exchange(tx sbc.Tx, old sbc.Resource, decode func(r sbc.Resour
 	if err := tx.Put(r); err != nil {
 		return err
 	}
+	if err := ch.putAudio(tx, r); err != nil {
+		return err
+	}
 	ch.result = r
 	return ch.audit(tx, old, r)
 }
@@ -266,9 +269,10 @@ func (ch *change) keep(r, old sbc.Resource) error {
 		}
 	case *sbc.Announcement:
 		if a, ok := r.(*sbc.Announcement); ok {
-			a.Audio, a.DurationMS = before.Audio, before.DurationMS
+			a.AudioSHA256, a.AudioBytes, a.DurationMS = before.AudioSHA256, before.AudioBytes, before.DurationMS
 			if ch.audio != nil {
-				a.Audio, a.DurationMS = ch.audio, len(ch.audio)/bytesPerMS
+				a.AudioSHA256, a.AudioBytes = sbc.HashBlob(ch.audio), len(ch.audio)
+				a.DurationMS = len(ch.audio) / bytesPerMS
 			}
 		}
 	}

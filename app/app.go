@@ -17,6 +17,7 @@ import (
 	"github.com/sallyport/sallyport/media/tone"
 	"github.com/sallyport/sallyport/sbc/account"
 	"github.com/sallyport/sallyport/sbc/admit"
+	"github.com/sallyport/sallyport/sbc/blob"
 	"github.com/sallyport/sallyport/sbc/call"
 	"github.com/sallyport/sallyport/sbc/config"
 	"github.com/sallyport/sallyport/sbc/edge"
@@ -33,6 +34,7 @@ type App struct {
 	store     storage.Store
 	journal   *account.Journal
 	engine    *media.Engine
+	blobs     *blob.Copies
 	edge      *edge.Edge
 	calls     *call.Manager
 	events    *eventlog.Log
@@ -57,7 +59,7 @@ func Start(ctx context.Context, o Options) (*App, error) {
 		open func(context.Context) error
 	}{
 		{"store", a.openStore}, {"journal", a.openJournal}, {"records", a.deliverRecords}, {"media", a.openMedia},
-		{"signalling", a.openSignalling}, {"configuration", a.openConfig}, {"api", a.openAPI},
+		{"blobs", a.openBlobs}, {"signalling", a.openSignalling}, {"configuration", a.openConfig}, {"api", a.openAPI},
 	} {
 		if err := part.open(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w", part.name, err), a.Stop(context.Background()))
@@ -124,6 +126,18 @@ func (a *App) openMedia(context.Context) (err error) {
 	return nil
 }
 
+// openBlobs finds this node's copies of what is played to callers.
+func (a *App) openBlobs(context.Context) (err error) {
+	a.blobs, err = blob.New(blob.Options{
+		Dir: filepath.Join(a.o.DataDir, "blobs"), Source: a.store, Log: a.o.Log, Registerer: a.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	a.life.background("blobs", a.blobs.Run)
+	return nil
+}
+
 // openSignalling makes edge and calls, which hand messages to each other through the functions given here. Nothing is listened
 // on before the configuration says where.
 func (a *App) openSignalling(context.Context) error {
@@ -133,6 +147,7 @@ func (a *App) openSignalling(context.Context) error {
 	}
 	a.config = config.New(config.Options{
 		Store: a.store, Log: a.o.Log, Registerer: a.metrics, CacheFile: filepath.Join(a.o.DataDir, "snapshot.json"),
+		Blobs:   a.blobs,
 		Parties: []config.Party{party{a.prepareEdge}, party{a.prepareMedia}},
 	})
 	var border border
@@ -146,7 +161,7 @@ func (a *App) openSignalling(context.Context) error {
 	a.calls = call.New(call.Options{
 		Snapshot: a.config.Current, Wire: a.edge, Engine: call.Media(a.engine), Ledger: a.journal,
 		Tally: a.tally, Node: a.o.Node, Log: a.o.Log, Registerer: a.metrics, MaxCalls: a.o.MaxCalls,
-		Events: a.events.Add,
+		Events: a.events.Add, Blob: a.blobs.Open,
 	})
 	border.parts.Store(&parts{calls: a.calls, subscriptions: subscription.New(subscription.Options{
 		Snapshot: a.config.Current, Wire: a.edge, Log: a.o.Log, Registerer: a.metrics, Events: a.events.Add,
@@ -201,8 +216,8 @@ func (a *App) openAPI(ctx context.Context) (err error) {
 	}
 	a.health = &health{app: a}
 	handler, err := api.New(api.Options{
-		Store: a.store, Config: a.config, Records: a.store, Calls: a.calls, Explain: a.explain, Status: a.health,
-		Events: a.events.Query, LimitUsage: a.tally.Usage, DecodeAudio: tone.DecodeWAV, TestHeaders: testHeaders,
+		Store: a.store, Config: a.config, Records: a.store, Blobs: a.store, Calls: a.calls, Explain: a.explain, Status: a.health,
+		Events: a.events.Query, LimitUsage: a.tally.Usage, DecodeAudio: tone.DecodeWAV, EncodeAudio: tone.EncodeWAV, TestHeaders: testHeaders,
 		Gatherer: a.metrics, Registerer: a.metrics, Version: a.o.Version, Log: a.o.Log, ValidateResponses: a.o.ValidateResponses,
 	})
 	if err != nil {

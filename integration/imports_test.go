@@ -40,6 +40,7 @@ var closed = map[string][]string{
 	"/sbc/admit":        {"/sbc"},
 	"/sbc/header":       {"/sbc", "/sbc/msg"},
 	"/sbc/dialog":       {"/sbc", "/sbc/msg"},
+	"/sbc/blob":         {"/sbc"},
 	"/sbc/config":       {"/sbc", "/sbc/route", "/sbc/identify", "/sbc/admit", "/sbc/header"},
 	"/sbc/notify":       {"/sbc", "/sbc/msg", "/sbc/header"},
 	"/sbc/call":         {"/sbc", "/sbc/config", "/sbc/dialog", "/sbc/notify", "/sbc/msg", "/sbc/route", "/sbc/identify", "/sbc/admit", "/sbc/header", "/media"},

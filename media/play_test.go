@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -66,7 +68,7 @@ func TestPlay(t *testing.T) {
 	r := newRig(t, "127.0.0.2", "127.0.0.3")
 	doorA, doorB := r.exchange(r.A.sdp(), r.B.sdp())
 	talk(t, r.A, r.B, doorA, doorB)
-	audio, done := NewAudio(sine(600, 0.11)), make(chan struct{})
+	audio, done := sound(sine(600, 0.11)), make(chan struct{})
 	if err := r.s.Play(r.a, audio, 2, func() { close(done) }); err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +84,8 @@ func TestPlay(t *testing.T) {
 		heard = append(heard, p.payload...)
 	}
 	<-done
-	once := tone.ALaw.EncodePCM(sine(600, 0.11))
+	once := make([]byte, 880)
+	tone.ALaw.EncodePCM(once, sine(600, 0.11))
 	once = append(once, bytes.Repeat([]byte{tone.ALaw.Silence()}, 960-len(once))...)
 	if !bytes.Equal(heard, append(bytes.Clone(once), once...)) {
 		t.Error("what was heard is not what was played, twice")
@@ -298,7 +301,7 @@ func TestAttend(t *testing.T) {
 		t.Errorf("answer %v\n%s", err, answer)
 	}
 	done := make(chan struct{})
-	if err := r.s.Play(r.a, NewAudio(sine(400, 0.04)), 1, func() { close(done) }); err != nil {
+	if err := r.s.Play(r.a, sound(sine(400, 0.04)), 1, func() { close(done) }); err != nil {
 		t.Fatal(err)
 	}
 	b, from := r.A.hear(r.A.rtp)
@@ -337,7 +340,7 @@ func TestVoiceKeepsTime(t *testing.T) {
 	v := &voice{out: relay.NewOutlet(e.pair.RTP, e.stream, nil), speech: r.a.speech(0)}
 	var buf [voiceBuffer]byte
 	calls := 0
-	v.play(NewAudio(sine(400, 1)), 1, func() { calls++ }, 1e9)
+	v.play(sound(sine(400, 1)), 1, func() { calls++ }, 1e9)
 	frames := func() int { return v.at / 160 }
 	for _, s := range []struct {
 		ms   int64
@@ -385,4 +388,55 @@ func TestAudibleHold(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.B.packet()
+}
+
+// sound makes sound of samples in memory.
+func sound(pcm []byte) *Audio { return NewAudio(bytes.NewReader(pcm), int64(len(pcm))) }
+
+// failing is a disk that breaks.
+type failing struct{ good int64 }
+
+func (f failing) ReadAt(b []byte, at int64) (int, error) {
+	if at >= f.good {
+		return 0, errors.New("broken")
+	}
+	return len(b), nil
+}
+
+// What cannot be read any more ends as if it had been played.
+func TestSoundThatBreaksOff(t *testing.T) {
+	var b [frameSamples]byte
+	var pcm [2 * frameSamples]byte
+	a := NewAudio(failing{640}, 1<<20)
+	for at, over := range []bool{false, false, true} {
+		if got := a.frame(b[:], &pcm, tone.ALaw, at*frameSamples); got != over {
+			t.Errorf("frame %d: over is %v", at, got)
+		}
+	}
+	if b[0] != tone.ALaw.Silence() {
+		t.Error("something is heard of what could not be read")
+	}
+	if n := testing.AllocsPerRun(100, func() { a.frame(b[:], &pcm, tone.MuLaw, 0) }); n != 0 {
+		t.Errorf("%v allocations a packet", n)
+	}
+}
+
+// BenchmarkFrame: one packet of sound that is read from a file.
+func BenchmarkFrame(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "x")
+	pcm := sine(400, 1)
+	if err := os.WriteFile(path, pcm, 0o600); err != nil {
+		b.Fatal(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	a := NewAudio(f, int64(len(pcm)))
+	var out [frameSamples]byte
+	var raw [2 * frameSamples]byte
+	b.ReportAllocs()
+	for i := range b.N {
+		a.frame(out[:], &raw, tone.ALaw, i%49*frameSamples)
+	}
 }

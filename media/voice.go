@@ -17,7 +17,7 @@ const (
 	// rtpFixed is the length of the fixed RTP header (RFC 3550 5.1).
 	rtpFixed = 12
 	// voiceBuffer holds a packet of ours: a frame of G.711.
-	voiceBuffer = rtpFixed + tone.Rate/50
+	voiceBuffer = rtpFixed + frameSamples
 	// endings is how often the end of a digit is sent (RFC 4733 2.5.1.4).
 	endings = 3
 	// digitLevel is how loud a digit is said to be: -10 dBm0 (RFC 4733 2.3.4).
@@ -77,6 +77,7 @@ type voice struct {
 	ends    int           // how often its end was sent
 	next    int64         // when the next packet is due
 	silent  bool          // what comes next is the first after a pause
+	pcm     [2 * frameSamples]byte
 }
 
 // batch is digits that were asked for at once.
@@ -198,7 +199,7 @@ func (v *voice) say(b []byte) (p packet, done func()) {
 	if !v.playing {
 		return packet{}, done
 	}
-	over := v.audio.frame(b[rtpFixed:], v.speech.law, v.at)
+	over := v.audio.frame(b[rtpFixed:], &v.pcm, v.speech.law, v.at)
 	v.at += len(b) - rtpFixed
 	if v.speech.sound && v.speech.listens {
 		b[1] = v.speech.pt

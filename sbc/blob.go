@@ -69,3 +69,10 @@ type Blobs interface {
 	// DeleteBlob deletes one. Errors: CodeNotFound.
 	DeleteBlob(ctx context.Context, ownerID, name string) error
 }
+
+// BlobOwner is a resource that has blobs which every node needs at hand, such as what is played to callers.
+type BlobOwner interface {
+	Resource
+	// Blobs lists them with Size and SHA256.
+	Blobs() []Blob
+}

@@ -6538,6 +6538,12 @@ type ReplaceAnnouncementParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// DownloadAnnouncementAudioParams defines parameters for DownloadAnnouncementAudio.
+type DownloadAnnouncementAudioParams struct {
+	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
 // UploadAnnouncementAudioParams defines parameters for UploadAnnouncementAudio.
 type UploadAnnouncementAudioParams struct {
 	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
@@ -8420,6 +8426,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/announcements/{announcement_id} (the `ReplaceAnnouncement` operationId).
 	ReplaceAnnouncement(ctx context.Context, announcementID AnnouncementID, params *ReplaceAnnouncementParams, body ReplaceAnnouncementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DownloadAnnouncementAudio Read the audio of an announcement
+	//
+	// A WAV file of what callers hear: linear PCM of 16 bits, 8 kHz, one channel.
+	//
+	// Corresponds with GET /v1/announcements/{announcement_id}/audio (the `DownloadAnnouncementAudio` operationId).
+	DownloadAnnouncementAudio(ctx context.Context, announcementID AnnouncementID, params *DownloadAnnouncementAudioParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UploadAnnouncementAudioWithBody Upload the audio of an announcement
 	//
@@ -10310,6 +10323,23 @@ func (c *Client) ReplaceAnnouncementWithBody(ctx context.Context, announcementID
 // Corresponds with PUT /v1/announcements/{announcement_id} (the `ReplaceAnnouncement` operationId).
 func (c *Client) ReplaceAnnouncement(ctx context.Context, announcementID AnnouncementID, params *ReplaceAnnouncementParams, body ReplaceAnnouncementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReplaceAnnouncementRequest(c.Server, announcementID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DownloadAnnouncementAudio Read the audio of an announcement
+//
+// A WAV file of what callers hear: linear PCM of 16 bits, 8 kHz, one channel.
+//
+// Corresponds with GET /v1/announcements/{announcement_id}/audio (the `DownloadAnnouncementAudio` operationId).
+func (c *Client) DownloadAnnouncementAudio(ctx context.Context, announcementID AnnouncementID, params *DownloadAnnouncementAudioParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDownloadAnnouncementAudioRequest(c.Server, announcementID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -14781,6 +14811,55 @@ func NewReplaceAnnouncementRequestWithBody(server string, announcementID Announc
 			}
 
 			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDownloadAnnouncementAudioRequest constructs an http.Request for the DownloadAnnouncementAudio method
+func NewDownloadAnnouncementAudioRequest(server string, announcementID AnnouncementID, params *DownloadAnnouncementAudioParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "announcement_id", announcementID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/announcements/%s/audio", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
 		}
 
 	}
@@ -26834,6 +26913,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /v1/announcements/{announcement_id} (the `ReplaceAnnouncement` operationId).
 	ReplaceAnnouncementWithResponse(ctx context.Context, announcementID AnnouncementID, params *ReplaceAnnouncementParams, body ReplaceAnnouncementJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceAnnouncementResponse, error)
 
+	// DownloadAnnouncementAudioWithResponse Read the audio of an announcement
+	//
+	// A WAV file of what callers hear: linear PCM of 16 bits, 8 kHz, one channel.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/announcements/{announcement_id}/audio (the `DownloadAnnouncementAudio` operationId).
+	DownloadAnnouncementAudioWithResponse(ctx context.Context, announcementID AnnouncementID, params *DownloadAnnouncementAudioParams, reqEditors ...RequestEditorFn) (*DownloadAnnouncementAudioResponse, error)
+
 	// UploadAnnouncementAudioWithBodyWithResponse Upload the audio of an announcement
 	//
 	// A WAV file: PCM of 8 or 16 bits, A-law or µ-law, 8 to 48 kHz, one or two channels, at most 120 seconds and 24 MiB. Calls hear the new audio from the next time it is played; what is being played goes on.
@@ -29136,6 +29224,61 @@ func (r ReplaceAnnouncementResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ReplaceAnnouncementResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DownloadAnnouncementAudioResponse200Headers the declared response headers of an HTTP 200 response for DownloadAnnouncementAudio
+type DownloadAnnouncementAudioResponse200Headers struct {
+	ETag string
+}
+
+// DownloadAnnouncementAudioResponse304Headers the declared response headers of an HTTP 304 response for DownloadAnnouncementAudio
+type DownloadAnnouncementAudioResponse304Headers struct {
+	ETag string
+}
+
+type DownloadAnnouncementAudioResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *DownloadAnnouncementAudioResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *DownloadAnnouncementAudioResponse304Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DownloadAnnouncementAudioResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DownloadAnnouncementAudioResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DownloadAnnouncementAudioResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DownloadAnnouncementAudioResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DownloadAnnouncementAudioResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -36846,6 +36989,21 @@ func (c *ClientWithResponses) ReplaceAnnouncementWithResponse(ctx context.Contex
 	return ParseReplaceAnnouncementResponse(rsp)
 }
 
+// DownloadAnnouncementAudioWithResponse Read the audio of an announcement
+//
+// A WAV file of what callers hear: linear PCM of 16 bits, 8 kHz, one channel.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/announcements/{announcement_id}/audio (the `DownloadAnnouncementAudio` operationId).
+func (c *ClientWithResponses) DownloadAnnouncementAudioWithResponse(ctx context.Context, announcementID AnnouncementID, params *DownloadAnnouncementAudioParams, reqEditors ...RequestEditorFn) (*DownloadAnnouncementAudioResponse, error) {
+	rsp, err := c.DownloadAnnouncementAudio(ctx, announcementID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDownloadAnnouncementAudioResponse(rsp)
+}
+
 // UploadAnnouncementAudioWithBodyWithResponse Upload the audio of an announcement
 //
 // A WAV file: PCM of 8 or 16 bits, A-law or µ-law, 8 to 48 kHz, one or two channels, at most 120 seconds and 24 MiB. Calls hear the new audio from the next time it is played; what is being played goes on.
@@ -40330,6 +40488,58 @@ func ParseReplaceAnnouncementResponse(rsp *http.Response) (*ReplaceAnnouncementR
 			headers.ETag = value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDownloadAnnouncementAudioResponse parses an HTTP response from a DownloadAnnouncementAudioWithResponse call
+func ParseDownloadAnnouncementAudioResponse(rsp *http.Response) (*DownloadAnnouncementAudioResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DownloadAnnouncementAudioResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers DownloadAnnouncementAudioResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers DownloadAnnouncementAudioResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
 	}
 
 	return response, nil

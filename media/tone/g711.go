@@ -36,13 +36,14 @@ func (l Law) Decode(b byte) int16 {
 	return decodeALaw(b)
 }
 
-// EncodePCM turns 16-bit linear samples, little endian, into octets; an odd octet at the end is left out.
-func (l Law) EncodePCM(pcm []byte) []byte {
-	out := make([]byte, len(pcm)/2)
-	for i := range out {
+// EncodePCM turns 16-bit linear samples, little endian, into as many octets, which it puts into out and counts; an odd octet at
+// the end is left out.
+func (l Law) EncodePCM(out, pcm []byte) (n int) {
+	n = len(pcm) / 2
+	for i := range n {
 		out[i] = l.Encode(int16(uint16(pcm[2*i]) | uint16(pcm[2*i+1])<<8))
 	}
-	return out
+	return n
 }
 
 // muBias is added to a magnitude before its segment is found (ITU-T G.711 table 2, in 16-bit samples); muClip is the largest one.

@@ -152,3 +152,26 @@ func (f format) sample(b []byte) float32 {
 	}
 	return float32(int16(binary.LittleEndian.Uint16(b)))
 }
+
+// wavHead is the length of what stands before the samples in a WAV file of ours.
+const wavHead = 44
+
+// EncodeWAV makes a WAV file of what DecodeWAV gives: linear PCM of 16 bits, 8 kHz, one channel.
+func EncodeWAV(pcm []byte) []byte {
+	const octets = 2 // of a sample
+	b := make([]byte, 0, wavHead+len(pcm))
+	le := binary.LittleEndian
+	b = append(b, "RIFF"...)
+	b = le.AppendUint32(b, uint32(wavHead-8+len(pcm)))
+	b = append(b, "WAVEfmt "...)
+	b = le.AppendUint32(b, 16)
+	b = le.AppendUint16(b, formatPCM)
+	b = le.AppendUint16(b, 1)
+	b = le.AppendUint32(b, Rate)
+	b = le.AppendUint32(b, Rate*octets)
+	b = le.AppendUint16(b, octets)
+	b = le.AppendUint16(b, 8*octets)
+	b = append(b, "data"...)
+	b = le.AppendUint32(b, uint32(len(pcm)))
+	return append(b, pcm...)
+}

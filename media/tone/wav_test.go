@@ -165,3 +165,12 @@ func FuzzDecodeWAV(f *testing.F) {
 		}
 	})
 }
+
+// What is encoded is decoded to the same.
+func TestWAVThereAndBack(t *testing.T) {
+	pcm := []byte{0, 0, 1, 0x80, 0xff, 0x7f, 2, 3}
+	file := EncodeWAV(pcm)
+	if got, err := DecodeWAV(file, len(pcm)); err != nil || !bytes.Equal(got, pcm) || len(file) != wavHead+len(pcm) {
+		t.Errorf("got %v, %v", got, err)
+	}
+}

@@ -18,7 +18,7 @@ func (c *Call) announcement() *sbc.Announcement {
 	if id == "" {
 		return nil
 	}
-	if a := c.snap.Announcement(id); a != nil && len(a.Audio) > 0 {
+	if a := c.snap.Announcement(id); a != nil && a.HasAudio() {
 		return a
 	}
 	return nil
@@ -44,13 +44,17 @@ func (c *Call) announce() bool {
 		return false
 	}
 	c.announced = true
+	audio := c.m.sound(a)
+	if audio == nil {
+		return false
+	}
 	if c.b != nil && c.b.invite != nil {
 		c.b.invite.detached = true // what still comes from the last attempt is a stray
 	}
 	if sound, _ := c.session.Speaks(c.a.party); !sound && !c.answerEarly() {
 		return false
 	}
-	err := c.session.Play(c.a.party, c.m.sounds.of(a), 1, func() {
+	err := c.session.Play(c.a.party, audio, 1, func() {
 		c.post(job{kind: jobOrder, run: c.announcedAll})
 	})
 	if err != nil {

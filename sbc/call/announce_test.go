@@ -55,6 +55,17 @@ func TestAnnouncementBeforeAFailure(t *testing.T) {
 	})
 }
 
+// Without a copy of the audio on this node the caller is told the code at once.
+func TestAnnouncementThatIsNotHere(t *testing.T) {
+	run(t, announcing("486"), func(w *world) {
+		w.blank = true
+		in := w.caller().invite(sdp(callerIP, 4000))
+		w.wire.next(msg.INVITE).reply(486)
+		in.want(486)
+		w.refusedRecord(486)
+	})
+}
+
 // The announcement of a number that leads nowhere needs no attempt.
 func TestAnnouncementWithoutAnAttempt(t *testing.T) {
 	run(t, announcing("6xx"), func(w *world) {

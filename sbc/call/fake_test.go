@@ -89,7 +89,7 @@ func resources(edit func(id string, r sbc.Resource)) []sbc.Resource {
 	limits.Defaults()
 	profile := &sbc.MediaProfile{Meta: meta("mdp_1")} // named by nobody
 	profile.Defaults()
-	announcement := &sbc.Announcement{Meta: meta("ann_1"), Audio: make([]byte, 320), DurationMS: 20} // neither
+	announcement := &sbc.Announcement{Meta: meta("ann_1"), AudioSHA256: "00ff", AudioBytes: 320, DurationMS: 20} // neither
 	rs := []sbc.Resource{
 		tenant, realm("rlm_a", sbc.UnknownDrop), realm("rlm_b", sbc.UnknownReject),
 		iface("sif_a", "rlm_a", borderA), iface("sif_b", "rlm_b", borderB),
@@ -121,6 +121,7 @@ type world struct {
 	errors atomic.Bool // logged errors are expected
 	events events
 	bomb   bomb
+	blank  bool // there are no copies of blobs
 }
 
 // run makes a world in a bubble of virtual time, lets play happen and sees that nothing is left.
@@ -144,7 +145,8 @@ func newWorld(t testing.TB, edit func(id string, r sbc.Resource)) *world {
 	w.m = New(Options{
 		Snapshot: func() *config.Snapshot { return snap }, Wire: w.wire, Engine: w.engine, Ledger: w.ledger, Tally: w.tally,
 		Node: "node-1", Events: w.events.add,
-		Log: slog.New(&complaints{w: w, TextHandler: slog.NewTextHandler(io.Discard, nil)}),
+		Blob: func(sbc.Blob) (io.ReaderAt, bool) { return bytes.NewReader(make([]byte, 320)), !w.blank },
+		Log:  slog.New(&complaints{w: w, TextHandler: slog.NewTextHandler(io.Discard, nil)}),
 	})
 	return w
 }

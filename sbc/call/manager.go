@@ -17,7 +17,6 @@ type Manager struct {
 	past    *past
 	metrics *metrics
 	counts  *counts
-	sounds  sounds
 
 	closing sync.Mutex
 	closed  bool

@@ -1,6 +1,7 @@
 package call
 
 import (
+	"io"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -119,6 +120,9 @@ type Options struct {
 	Engine   Engine
 	Ledger   Ledger
 	Tally    *admit.Tally
+	// Blob gives the content of a blob that the configuration names, from this node's disk or memory: it is asked on the call's
+	// queue and must not wait for a network. false says that it is not there yet. nil: there are none.
+	Blob func(b sbc.Blob) (io.ReaderAt, bool)
 	// Node names this node in records.
 	Node string
 	// ServerName is what User-Agent and Server say; "" is "Sallyport".

@@ -24,7 +24,7 @@ func (m *Manager) Originate(_ context.Context, o sbc.OriginateOrder) (sbc.CallIn
 	if trunk == nil || o.TenantID != "" && trunk.TenantID != o.TenantID {
 		return sbc.CallInfo{}, sbc.Invalid([]sbc.Fault{{Pointer: "#/trunk_id", Code: "reference", Detail: "there is no such trunk"}})
 	}
-	if a := snap.Announcement(o.AnnouncementID); o.AnnouncementID != "" && (a == nil || len(a.Audio) == 0) {
+	if a := snap.Announcement(o.AnnouncementID); o.AnnouncementID != "" && (a == nil || !a.HasAudio()) {
 		return sbc.CallInfo{}, sbc.Invalid([]sbc.Fault{{Pointer: "#/announcement_id", Code: "reference", Detail: "there is none with audio"}})
 	}
 	d := decision{trunk: trunk}
@@ -114,8 +114,8 @@ func (c *Call) connectTo() *transfer {
 	t.in = c.inviteFrom(t.kept, c.plan.To)
 	t.stage = "calling"
 	c.tr = t
-	if a := c.snap.Announcement(c.plan.AnnouncementID); a != nil {
-		if err := c.session.Play(t.kept.party, c.m.sounds.of(a), 0, nil); err != nil {
+	if a := c.m.sound(c.snap.Announcement(c.plan.AnnouncementID)); a != nil {
+		if err := c.session.Play(t.kept.party, a, 0, nil); err != nil {
 			c.m.o.Log.Debug("announcement not played", "call_id", c.id, "error", err)
 		}
 	}

@@ -3,39 +3,23 @@ package call
 import (
 	"context"
 	"slices"
-	"sync"
 
 	"github.com/sallyport/sallyport/media"
 	"github.com/sallyport/sallyport/sbc"
 )
 
-// sounds are the announcements as they are played, by id: encoded once, shared by all calls.
-type sounds struct {
-	mu sync.Mutex
-	by map[string]sound
-}
-
-type sound struct {
-	revision int64
-	audio    *media.Audio
-}
-
-// maxSounds bounds what is kept; then all are made anew as they are wanted.
-const maxSounds = 256
-
-// of gives the audio of an announcement.
-func (s *sounds) of(a *sbc.Announcement) *media.Audio {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if have, ok := s.by[a.ID]; ok && have.revision == a.Revision {
-		return have.audio
+// sound gives the audio of an announcement, which may be nil; nil if there is none, or this node has no copy of it yet.
+func (m *Manager) sound(a *sbc.Announcement) *media.Audio {
+	if a == nil || !a.HasAudio() || m.o.Blob == nil {
+		return nil
 	}
-	if s.by == nil || len(s.by) >= maxSounds {
-		s.by = make(map[string]sound)
+	b := a.Audio()
+	samples, ok := m.o.Blob(b)
+	if !ok {
+		m.o.Log.Debug("the audio of an announcement is not here yet", "announcement_id", a.ID)
+		return nil
 	}
-	made := sound{revision: a.Revision, audio: media.NewAudio(a.Audio)}
-	s.by[a.ID] = made
-	return made.audio
+	return media.NewAudio(samples, b.Size)
 }
 
 // playing is what we play to a leg.
@@ -47,7 +31,8 @@ type playing struct {
 }
 
 // Play plays an announcement to one or both sides of a call; another one that plays there is ended. It returns when it has
-// begun. Errors: CodeNotFound, CodeInvalid, CodeConflict for an announcement without audio or a side that cannot hear it.
+// begun. Errors: CodeNotFound, CodeInvalid, CodeConflict for an announcement without audio or a side that cannot hear it,
+// CodeUnavailable while the audio is not on this node.
 func (m *Manager) Play(_ context.Context, id string, o sbc.PlayOrder) error {
 	c := m.calls.call(id)
 	if c == nil {
@@ -62,11 +47,15 @@ func (m *Manager) Play(_ context.Context, id string, o sbc.PlayOrder) error {
 		return sbc.Invalid([]sbc.Fault{{
 			Pointer: "#/announcement_id", Code: "not_found", Detail: "there is no such announcement, or it is disabled",
 		}})
-	case len(a.Audio) == 0:
+	case !a.HasAudio():
 		return sbc.Errorf(sbc.CodeConflict, "announcement %s has no audio yet", a.ID)
 	}
+	audio := m.sound(a)
+	if audio == nil {
+		return sbc.Errorf(sbc.CodeUnavailable, "the audio of announcement %s has not come to this node yet", a.ID)
+	}
 	var err error
-	c.order(func() { err = c.play(o, m.sounds.of(a)) })
+	c.order(func() { err = c.play(o, audio) })
 	return err
 }
 
@@ -191,9 +180,7 @@ func (c *Call) holdMedia(l *leg) {
 	var a *media.Audio
 	switch p.Hold {
 	case sbc.HoldMusic:
-		if music := c.snap.Announcement(p.MusicAnnouncementID); music != nil && len(music.Audio) > 0 {
-			a = c.m.sounds.of(music)
-		}
+		a = c.m.sound(c.snap.Announcement(p.MusicAnnouncementID))
 	case sbc.HoldSilence:
 	default:
 		c.session.StopPlaying(l.party) // what was heard may be of another profile

@@ -137,3 +137,26 @@ func TestSilenceOnHoldByAPI(t *testing.T) {
 		w.end(a)
 	})
 }
+
+// A node without a copy of the audio says so, and holds with silence.
+func TestPlayWhatIsNotHere(t *testing.T) {
+	run(t, mediaProfiled(func(p *sbc.MediaProfile) {
+		p.Hold, p.MusicAnnouncementID = sbc.HoldMusic, "ann_1"
+	}, "trk_b"), func(w *world) {
+		w.blank = true
+		a, _, _, _ := w.talk()
+		order := sbc.PlayOrder{Sides: []sbc.Side{sbc.SideCaller}, AnnouncementID: "ann_1", Repeat: 1}
+		if err := w.m.Play(background(), w.call().id, order); code(err) != sbc.CodeUnavailable || len(w.plays()) != 0 {
+			t.Errorf("played: %v", err)
+		}
+		done := w.hold(sbc.SideCallee, true)
+		w.wire.next(msg.INVITE).reply(200, sdp(calleeIP, 5000)+"a=recvonly\r\n")
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if got := w.plays(); !equal(got, []string{"callee silence"}) {
+			t.Errorf("plays %v", got)
+		}
+		w.end(a)
+	})
+}

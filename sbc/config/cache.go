@@ -36,6 +36,28 @@ type cacheLine struct {
 	Resource json.RawMessage `json:"resource"`
 }
 
+// resource reads the resource of a line.
+func (l *cacheLine) resource(keep keepFunc) (sbc.Resource, error) {
+	res := sbc.New(l.Kind)
+	if res == nil {
+		return nil, fmt.Errorf("kind %q is not known", l.Kind)
+	}
+	document, audio := []byte(l.Resource), []byte(nil)
+	if l.Kind == sbc.KindAnnouncement {
+		var err error
+		if document, audio, err = sbc.TakeAudioOut(document); err != nil {
+			return nil, err
+		}
+	}
+	if err := json.NewDecoder(bytes.NewReader(document)).Decode(res); err != nil {
+		return nil, err
+	}
+	if a, ok := res.(*sbc.Announcement); ok && audio != nil {
+		return res, keep(a.Audio(), audio)
+	}
+	return res, nil
+}
+
 type cacheTail struct {
 	SHA256 string `json:"sha256"`
 }
@@ -111,20 +133,24 @@ func encodeCache(w io.Writer, resources []sbc.Resource, revision int64) error {
 	return buf.Flush()
 }
 
-// readCache reads what writeCache wrote; a file that is torn, changed or of another format is refused as a whole.
-func readCache(path string) ([]sbc.Resource, int64, error) {
+// keepFunc takes the content of a blob.
+type keepFunc func(b sbc.Blob, content []byte) error
+
+// readCache reads what writeCache wrote; a file that is torn, changed or of another format is refused as a whole. keep gets the
+// audio that programs before schema 5 wrote into it.
+func readCache(path string, keep keepFunc) ([]sbc.Resource, int64, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, 0, err
 	}
-	resources, revision, err := decodeCache(f)
+	resources, revision, err := decodeCache(f, keep)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, 0, fmt.Errorf("cache file %s: %w", path, err)
 	}
 	return resources, revision, nil
 }
 
-func decodeCache(r io.Reader) ([]sbc.Resource, int64, error) {
+func decodeCache(r io.Reader, keep keepFunc) ([]sbc.Resource, int64, error) {
 	sum := sha256.New()
 	in := bufio.NewReaderSize(r, 1<<16)
 	next := func(v any) error {
@@ -153,11 +179,8 @@ func decodeCache(r io.Reader) ([]sbc.Resource, int64, error) {
 		if err := next(&line); err != nil {
 			return nil, 0, err
 		}
-		res := sbc.New(line.Kind)
-		if res == nil {
-			return nil, 0, fmt.Errorf("kind %q is not known", line.Kind)
-		}
-		if err := json.NewDecoder(bytes.NewReader(line.Resource)).Decode(res); err != nil {
+		res, err := line.resource(keep)
+		if err != nil {
 			return nil, 0, err
 		}
 		resources = append(resources, res)

@@ -56,6 +56,7 @@ func (m *Manager) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	m.load(ctx, resources)
 	if err := m.replace(resources, revision); err != nil {
 		return err
 	}

@@ -117,7 +117,7 @@ func TestCacheFileIsTakenWholeOrNotAtAll(t *testing.T) {
 	if err := writeCache(file, resources, revision); err != nil {
 		t.Fatal(err)
 	}
-	got, rev, err := readCache(file)
+	got, rev, err := readCache(file, nil)
 	if err != nil || rev != 1 || len(got) != len(resources) {
 		t.Fatal(len(got), rev, err)
 	}
@@ -139,7 +139,7 @@ func TestCacheFileIsTakenWholeOrNotAtAll(t *testing.T) {
 		if err := os.WriteFile(file, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := readCache(file); err == nil {
+		if _, _, err := readCache(file, nil); err == nil {
 			t.Errorf("%s: taken", name)
 		}
 	}

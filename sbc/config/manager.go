@@ -49,6 +49,8 @@ type Options struct {
 	Registerer prometheus.Registerer
 	// Poll is how often the store is asked for other nodes' writes; 0 is DefaultPoll.
 	Poll time.Duration
+	// Blobs keeps copies of the blobs that the configuration names; nil keeps none.
+	Blobs Blobs
 	// CacheFile keeps the last configuration for a start without the store; "" keeps none.
 	CacheFile string
 }
@@ -111,6 +113,7 @@ func (m *Manager) first(ctx context.Context) error {
 	resources, revision, err := m.o.Store.All(ctx)
 	if err == nil {
 		m.saw(revision)
+		m.load(ctx, resources)
 		if err = m.replace(resources, revision); err == nil {
 			return nil
 		}
@@ -120,7 +123,7 @@ func (m *Manager) first(ctx context.Context) error {
 		return err
 	}
 	m.log.Warn("the store's configuration cannot be served, trying the cache file", "error", err)
-	resources, revision, cacheErr := readCache(m.o.CacheFile)
+	resources, revision, cacheErr := readCache(m.o.CacheFile, m.keepBlob)
 	if cacheErr != nil {
 		return errors.Join(err, cacheErr)
 	}
@@ -186,6 +189,9 @@ func ask(party Party, old, next *Snapshot) (change Change, err error) {
 func (m *Manager) commit(p *prepared) {
 	for _, c := range p.changes {
 		m.guard("commit", c.Commit)
+	}
+	if m.o.Blobs != nil {
+		m.guard("blobs", func() { m.o.Blobs.Want(p.next.Rows.blobs()) })
 	}
 	m.current.Store(p.next)
 	m.started = true

@@ -52,6 +52,9 @@ type update struct {
 func (u *update) run(tx sbc.Tx, change func(tx sbc.Tx) error) error {
 	u.undo() // the store may repeat a transaction
 	rec := &recorder{Tx: tx, touched: map[touch]sbc.Resource{}}
+	if !u.dryRun {
+		rec.keep = u.manager.keepBlob
+	}
 	if err := change(rec); err != nil {
 		return err
 	}
@@ -124,6 +127,8 @@ type recorder struct {
 	touched map[touch]sbc.Resource
 	// owners tells that something was deleted which others may have been a part of.
 	owners bool
+	// keep makes the node's copy of a blob that is written; nil makes none.
+	keep func(b sbc.Blob, content []byte) error
 }
 
 // touch is a resource that was written.

@@ -1,7 +1,6 @@
 package sql
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"maps"
@@ -18,39 +17,6 @@ import (
 type cache struct {
 	mu   sync.Mutex
 	view *view
-	// sounds is the audio of announcements that transactions have read and the view has not seen yet, by id. The view shares it,
-	// because config keeps what it read there, and two minutes are 2 MB.
-	sounds map[string][]byte
-}
-
-// maxSounds bounds the audio that nobody may need any more.
-const maxSounds = 256
-
-// heard notes the audio of what a transaction has read that was committed.
-func (c *cache) heard(a *sbc.Announcement) {
-	if len(a.Audio) == 0 {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.sounds == nil || len(c.sounds) >= maxSounds {
-		c.sounds = map[string][]byte{}
-	}
-	c.sounds[a.ID] = a.Audio
-}
-
-// share gives a resource the audio that is in memory already, if it is the same.
-func (c *cache) share(r sbc.Resource) {
-	a, ok := r.(*sbc.Announcement)
-	if !ok {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if known := c.sounds[a.ID]; len(known) > 0 && bytes.Equal(known, a.Audio) {
-		a.Audio = known
-		delete(c.sounds, a.ID)
-	}
 }
 
 // view is everything at one revision. It is never changed once made.
@@ -153,7 +119,6 @@ func (c *cache) load(db *gorm.DB, revision int64, deleted map[string]sbc.Kind) (
 	}
 	written := make(map[string]sbc.Resource, changed.count)
 	for _, r := range changed.list() {
-		c.share(r)
 		written[r.Base().ID] = r
 	}
 	next := old.with(revision, written, deleted)
@@ -229,9 +194,6 @@ func (t *tx) All() ([]sbc.Resource, error) {
 
 // committed gives the cache what the transaction saw at its end, if it looked after its last write.
 func (t *tx) committed() {
-	for _, a := range t.sounds {
-		t.store.cache.heard(a)
-	}
 	if t.writes > 0 && t.view != nil && t.viewed == t.writes {
 		t.store.cache.put(t.view)
 	}

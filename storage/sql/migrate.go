@@ -24,6 +24,7 @@ func (s *Store) provider() (*goose.Provider, error) {
 	options := []goose.ProviderOption{
 		goose.WithLogger(goose.NopLogger()),
 		goose.WithDisableGlobalRegistry(true),
+		goose.WithGoMigrations(s.moveAudio()),
 	}
 	gooseDialect := goose.DialectSQLite3
 	if s.dialect.name == "postgres" {

@@ -58,8 +58,6 @@ type tx struct {
 	// view is what All saw last, when viewed writes had been made.
 	view   *view
 	viewed int
-	// sounds are the announcements that were read.
-	sounds []*sbc.Announcement
 }
 
 // Revision is the number this transaction will have.
@@ -67,11 +65,7 @@ func (t *tx) Revision() int64 { return t.revision }
 
 // Get reads as the transaction sees it.
 func (t *tx) Get(kind sbc.Kind, tenantID, id string) (sbc.Resource, error) {
-	r, err := getResource(t.db, kind, tenantID, "id", id)
-	if a, ok := r.(*sbc.Announcement); ok && err == nil {
-		t.sounds = append(t.sounds, a)
-	}
-	return r, err
+	return getResource(t.db, kind, tenantID, "id", id)
 }
 
 // ByExternalID reads as the transaction sees it.

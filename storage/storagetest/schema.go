@@ -41,7 +41,15 @@ func downAndUp(t *testing.T, f *fixture) {
 		}
 	}
 	all := oneOfEach()
+	audio := []byte("\x00\xffsound")
+	spoken := &sbc.Announcement{
+		Meta: meta(sbc.KindAnnouncement, sbc.DefaultTenantID, "spoken"), AudioSHA256: sbc.HashBlob(audio), AudioBytes: len(audio),
+	}
+	all = append(all, spoken)
 	f.put(all...)
+	if _, err := f.PutBlob(f.ctx, spoken.Audio(), audio); err != nil {
+		t.Fatal(err)
+	}
 	record := newCDR(sbc.DefaultTenantID)
 	f.add(record)
 	revision := f.revision()
@@ -58,6 +66,9 @@ func downAndUp(t *testing.T, f *fixture) {
 		if got, err := f.Get(f.ctx, want.Kind(), "", want.Base().ID); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("got %+v, %v\nwant %+v", got, err, want)
 		}
+	}
+	if _, content := f.blob(spoken.ID, sbc.BlobAudio); string(content) != string(audio) { // older schemata keep it elsewhere
+		t.Errorf("the audio came back as %q", content)
 	}
 	if f.revision() != revision {
 		t.Errorf("revision %d, want %d", f.revision(), revision)
