@@ -15,6 +15,7 @@ import (
 	"github.com/sallyport/sallyport/api"
 	"github.com/sallyport/sallyport/media"
 	"github.com/sallyport/sallyport/media/tone"
+	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/account"
 	"github.com/sallyport/sallyport/sbc/admit"
 	"github.com/sallyport/sallyport/sbc/blob"
@@ -152,7 +153,7 @@ func (a *App) openSignalling(context.Context) error {
 	})
 	var border border
 	a.edge = edge.New(edge.Options{
-		Admit: border.admit, Handle: border.handle, Ack: border.ack, Resolver: resolver, ServerName: "Sallyport",
+		Admit: border.admit, Handle: border.handle, Ack: border.ack, Resolver: resolver, ServerName: sbc.ServerName,
 		Log: a.o.Log, Registerer: a.metrics,
 	})
 	a.life.onStop("edge", func(context.Context) error { return a.edge.Close() })

@@ -52,3 +52,6 @@ type CallFilter struct {
 	After string
 	Limit int
 }
+
+// ServerName is what the border says of itself in User-Agent and Server (RFC 3261 20.35, 20.41), unless it is told otherwise.
+const ServerName = "Sallyport"

@@ -34,7 +34,7 @@ func (c *Call) dialogReply(code int) *msg.Message {
 // passResponse puts what passes of a callee's response on ours.
 func (c *Call) passResponse(out, res *msg.Message, from *leg) {
 	for _, h := range c.snap.Header.Response(res, c.flow(from, c.other(from))) {
-		out.Append(h.Name, header.Fill(h.Value, bracket(c.tx.Local().Host)))
+		out.Append(h.Name, header.Fill(h.Value, c.tx.Local().Host))
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/header"
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
@@ -263,7 +264,7 @@ func (c *Call) ack(l *leg, ack *msg.Message, t msg.Target) {
 	ack = c.ruled(l, ack)
 	prepare := func(*msg.Message, msg.Local) {}
 	if l.rules != nil {
-		prepare = func(m *msg.Message, local msg.Local) { fillHost(m, local.Host) }
+		prepare = func(m *msg.Message, local msg.Local) { header.FillAll(m, local.Host) }
 	}
 	side, attempt := l.side, l.attempt // told from outside the queue
 	c.m.o.Wire.SendACK(ack, t, prepare, func(raw []byte, hop msg.Hop) {

@@ -1,6 +1,7 @@
 package call
 
 import (
+	"cmp"
 	"io"
 	"log/slog"
 	"net/netip"
@@ -125,7 +126,7 @@ type Options struct {
 	Blob func(b sbc.Blob) (io.ReaderAt, bool)
 	// Node names this node in records.
 	Node string
-	// ServerName is what User-Agent and Server say; "" is "Sallyport".
+	// ServerName is what User-Agent and Server say; "" is sbc.ServerName.
 	ServerName string
 	Log        *slog.Logger
 	// Events hears what happens to calls, as the types of sbc.Event say; it must not block. nil: nobody.
@@ -141,21 +142,10 @@ type Options struct {
 const (
 	defaultMaxCalls   = 100_000
 	defaultTraceBytes = 32 << 20
-	defaultServerName = "Sallyport"
 )
 
 func (o Options) withDefaults() Options {
-	if o.ServerName == "" {
-		o.ServerName = defaultServerName
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.MaxCalls == 0 {
-		o.MaxCalls = defaultMaxCalls
-	}
-	if o.TraceBytes == 0 {
-		o.TraceBytes = defaultTraceBytes
-	}
+	o.ServerName, o.Log = cmp.Or(o.ServerName, sbc.ServerName), cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	o.MaxCalls, o.TraceBytes = cmp.Or(o.MaxCalls, defaultMaxCalls), cmp.Or(o.TraceBytes, defaultTraceBytes)
 	return o
 }

@@ -14,7 +14,7 @@ import (
 var errNoSDP = errors.New("call: SDP missing")
 
 // fill puts our host where header left a place for it.
-func fill(value, host string) string { return header.Fill(value, bracket(host)) }
+func fill(value, host string) string { return header.Fill(value, host) }
 
 // filled is fill for all headers of a message; without a host those that need one are left out.
 func filled(hs []msg.Header, host string) []msg.Header {

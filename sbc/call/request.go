@@ -3,6 +3,7 @@ package call
 import (
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/dialog"
+	"github.com/sallyport/sallyport/sbc/header"
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
@@ -36,7 +37,7 @@ type request struct {
 	// from is the From of an INVITE, whose host is ours once the interface is known; open are the headers with a place for that
 	// host.
 	from msg.NameAddr
-	open []openHeader
+	open header.Open
 	// settled is the request with the header rules applied.
 	settled *msg.Message
 	up      *update
@@ -72,9 +73,7 @@ func (r *request) Prepare(req *msg.Message, local msg.Local) {
 		from.URI.Host = local.Host
 		req.SetFrom(from)
 	}
-	for i := range r.open {
-		r.open[i].fill(req, local.Host)
-	}
+	r.open.Fill(req, local.Host)
 	if r.sheet != nil {
 		req.SetBody(r.sheet.kind, []byte(fill(r.sheet.body, local.Host)))
 	}

@@ -55,7 +55,7 @@ func (c *Call) ruledResponse(tx msg.ServerTx, res *msg.Message) *msg.Message {
 	}
 	out := c.ruled(l, res)
 	if out != res {
-		fillHost(out, tx.Local().Host)
+		header.FillAll(out, tx.Local().Host)
 	}
 	return out
 }
@@ -73,7 +73,7 @@ func (c *Call) ruledHeaders(l *leg, hs []msg.Header) []msg.Header {
 		cancel.Append(h.Name, h.Value)
 	}
 	cancel = c.ruled(l, cancel)
-	fillHost(cancel, l.invite.tx.Local().Host)
+	header.FillAll(cancel, l.invite.tx.Local().Host)
 	return cancel.Headers[own:] // no rule touches those before
 }
 
@@ -116,58 +116,9 @@ func (r *request) settle() {
 	if r.settled = ruled; ruled == r.req {
 		return
 	}
-	r.req, r.open = ruled, nil
-	for _, h := range ruled.Headers {
-		r.note(h)
-	}
-}
-
-// openHeader is a header with a place for our host, which is another for each interface the request is tried on.
-type openHeader struct {
-	name, value string
-	now         string // as it stands in the request
-}
-
-// fill puts our host into the header. Headers of the same name are left as they are: two identities stay two lines.
-func (o *openHeader) fill(req *msg.Message, host string) {
-	value := fill(o.value, host)
-	for i := range req.Headers {
-		if h := &req.Headers[i]; h.Name == o.name && h.Value == o.now {
-			h.Value = value
-			break
-		}
-	}
-	o.now = value
+	r.req = ruled
+	r.open.Of(ruled)
 }
 
 // pass puts headers of the other side that may pass.
-func (r *request) pass(hs []msg.Header) {
-	for _, h := range hs {
-		r.req.Append(h.Name, h.Value)
-		r.note(h)
-	}
-}
-
-// note remembers a header that has a place for our host.
-func (r *request) note(h msg.Header) {
-	if strings.Contains(h.Value, header.HostToken) {
-		r.open = append(r.open, openHeader{name: h.Name, value: h.Value, now: h.Value})
-	}
-}
-
-// fillHost puts our host into all headers of a message that is sent once.
-func fillHost(m *msg.Message, host string) {
-	for i := range m.Headers {
-		if h := &m.Headers[i]; strings.Contains(h.Value, header.HostToken) {
-			h.Value = fill(h.Value, host)
-		}
-	}
-}
-
-// bracket spells a host as URIs have it.
-func bracket(host string) string {
-	if strings.IndexByte(host, ':') >= 0 && host[0] != '[' {
-		return "[" + host + "]"
-	}
-	return host
-}
+func (r *request) pass(hs []msg.Header) { r.open.Put(r.req, hs) }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/sallyport/sallyport/sbc/admit"
 	"github.com/sallyport/sallyport/sbc/dialog"
+	"github.com/sallyport/sallyport/sbc/header"
 	"github.com/sallyport/sallyport/sbc/identify"
 	"github.com/sallyport/sallyport/sbc/msg"
 )
@@ -95,7 +96,7 @@ func (c *Call) postReplace(e *endpoint, who identify.Caller, tx msg.ServerTx, re
 		n := c.newLeg(e.leg.side, who.TrunkID, c.snap.Trunk(who.TrunkID), 0)
 		if code, hs := c.replaced(e, n, tx, c.received(n, req), r); code != 0 {
 			res := c.ruledFor(n, c.other(e.leg), c.reply(n, req, code, hs...))
-			fillHost(res, tx.Local().Host)
+			header.FillAll(res, tx.Local().Host)
 			c.m.respond(tx, res)
 		}
 		c.run()

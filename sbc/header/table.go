@@ -20,8 +20,8 @@ const (
 	maxBytes = 8 * 1024 // bytes of all values
 )
 
-// Fill writes the host (IPv6 in brackets) in place of every HostToken of a value.
-func Fill(value, host string) string { return strings.ReplaceAll(value, HostToken, host) }
+// Fill writes the host, IPv6 in brackets, in place of every HostToken of a value.
+func Fill(value, host string) string { return strings.ReplaceAll(value, HostToken, bracket(host)) }
 
 // Flow says between whom a message passes.
 type Flow struct {

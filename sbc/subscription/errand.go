@@ -33,6 +33,9 @@ type errand struct {
 	// sub is what a SUBSCRIBE makes; state what a PUBLISH goes on with, nil at its first.
 	sub   *subscription
 	state *state
+	// names are for header rules; to is the trunk of the attempt under way, nil before the first.
+	names names
+	to    *sbc.Trunk
 	// code and why are what is answered if nobody takes it; told says that it was answered.
 	code int
 	why  []msg.Header
@@ -44,6 +47,8 @@ const longest = 7200
 
 func (m *Manager) newErrand(snap *config.Snapshot, caller identify.Caller, tx msg.ServerTx, req *msg.Message) *errand {
 	e := &errand{m: m, snap: snap, tx: tx, in: req, trunk: snap.Trunk(caller.TrunkID), expires: -1}
+	e.names = names{header.CallerOf(req, e.trunk, trust(snap, e.trunk)).Number, caller.Number}
+	e.in = e.names.received(snap, e.trunk, req)
 	e.queue = &serial{fault: func(r any) {
 		m.fault("a request outside of calls", r)
 		e.refuse(500)
@@ -64,6 +69,10 @@ func (m *Manager) newErrand(snap *config.Snapshot, caller identify.Caller, tx ms
 func (e *errand) begin() {
 	if e.in.MaxForwards == 0 {
 		e.refuse(483)
+		return
+	}
+	if e.in.Has("Replaces") || e.in.Has("Join") { // RFC 3891 3, RFC 3911 4: they are of INVITEs
+		e.refuse(400)
 		return
 	}
 	if bad := e.in.Values("Require"); len(bad) > 0 {
@@ -178,8 +187,13 @@ func (e *errand) send(at *route.Attempt, t *sbc.Trunk) {
 		e.refuse(415, msg.Header{Name: "Accept", Value: notify.Kinds})
 		return
 	}
+	f.Also = append(wordsOf(e.in), f.Also...)
+	out.settle(e.names, e.snap, t, f)
+	if e.to = t; e.sub != nil {
+		e.sub.asked = out.req
+	}
 	answered := func(res *msg.Message) {
-		e.queue.do(func() { e.answered(at, t, out, res) })
+		e.queue.do(func() { e.answered(at, t, out, e.names.received(e.snap, t, res)) })
 	}
 	out.send(msg.Target{
 		Host: at.Address, Port: at.Port, Transport: at.Transport, Interfaces: e.snap.InterfacesOf(at.RealmID),
@@ -231,7 +245,7 @@ func (e *errand) answered(at *route.Attempt, t *sbc.Trunk, out *outbound, res *m
 		e.published(at, reply, res)
 	}
 	for _, h := range e.snap.Header.Response(res, flowOf(e.snap, t, e.trunk)) {
-		reply.Append(h.Name, header.Fill(h.Value, bracket(e.tx.Local().Host)))
+		reply.Append(h.Name, header.Fill(h.Value, e.tx.Local().Host))
 	}
 	e.tell(reply)
 }
@@ -241,7 +255,7 @@ func (e *errand) failed(t *sbc.Trunk, code int, res *msg.Message, pass []msg.Hea
 	e.code, e.why = translate(code), nil
 	for _, h := range pass {
 		if strings.Contains(h.Value, header.HostToken) {
-			h.Value = header.Fill(h.Value, bracket(e.tx.Local().Host))
+			h.Value = header.Fill(h.Value, e.tx.Local().Host)
 		}
 		e.why = append(e.why, h)
 	}
@@ -276,7 +290,12 @@ func (e *errand) tell(res *msg.Message) {
 	}
 	e.told = true
 	e.m.errands.give(e.trunk.ID)
-	e.m.respond(e.tx, res)
+	var f *header.Flow
+	if e.to != nil {
+		x := flowOf(e.snap, e.to, e.trunk)
+		f = &x
+	}
+	e.m.respond(e.tx, e.names.answer(e.snap, e.trunk, f, e.tx, res))
 }
 
 // translate gives the code with which a failure of one side is told to the other, as calls do.
@@ -292,12 +311,4 @@ func translate(code int) int {
 		return 500
 	}
 	return code
-}
-
-// bracket spells a host as URIs have it.
-func bracket(host string) string {
-	if strings.IndexByte(host, ':') >= 0 && host[0] != '[' {
-		return "[" + host + "]"
-	}
-	return host
 }

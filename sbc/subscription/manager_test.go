@@ -98,6 +98,7 @@ type tx struct {
 }
 
 func (t *tx) Local() msg.Local               { return msg.Local{Interface: "sif_a", Host: "192.0.2.1", Port: 5060} }
+func (t *tx) Request() *msg.Message          { return t.req }
 func (t *tx) Respond(res *msg.Message) error { t.res = append(t.res, res); return nil }
 func (t *tx) want(w *world, code int) *msg.Message {
 	w.t.Helper()

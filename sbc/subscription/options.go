@@ -1,6 +1,7 @@
 package subscription
 
 import (
+	"cmp"
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,7 +21,7 @@ type Options struct {
 	// Snapshot gives the configuration in service; a subscription takes it once.
 	Snapshot func() *config.Snapshot
 	Wire     Wire
-	// ServerName is what User-Agent and Server say; "" is "Sallyport".
+	// ServerName is what User-Agent and Server say; "" is sbc.ServerName.
 	ServerName string
 	Log        *slog.Logger
 	// Events hears of requests that came from where they may not (security.dialog); it must not block. nil: nobody.
@@ -35,22 +36,11 @@ type Options struct {
 const (
 	defaultMax         = 20_000
 	defaultMaxPerTrunk = 5_000
-	defaultServerName  = "Sallyport"
 )
 
 func (o Options) withDefaults() Options {
-	if o.ServerName == "" {
-		o.ServerName = defaultServerName
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.Max == 0 {
-		o.Max = defaultMax
-	}
-	if o.MaxPerTrunk == 0 {
-		o.MaxPerTrunk = defaultMaxPerTrunk
-	}
+	o.ServerName, o.Log = cmp.Or(o.ServerName, sbc.ServerName), cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	o.Max, o.MaxPerTrunk = cmp.Or(o.Max, defaultMax), cmp.Or(o.MaxPerTrunk, defaultMaxPerTrunk)
 	return o
 }
 

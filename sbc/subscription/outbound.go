@@ -1,8 +1,6 @@
 package subscription
 
 import (
-	"strings"
-
 	"github.com/sallyport/sallyport/sbc/header"
 	"github.com/sallyport/sallyport/sbc/msg"
 )
@@ -16,23 +14,13 @@ type outbound struct {
 	// contact is the user part of our Contact; "" is none.
 	contact string
 	// open are headers with a place for our host, body is one.
-	open []openHeader
+	open header.Open
 	kind string
 	body []byte
 }
 
-// openHeader is a header with a place for our host, which is another for each interface the request is tried on.
-type openHeader struct{ name, value, now string }
-
 // pass puts headers of the other side that may pass.
-func (o *outbound) pass(hs []msg.Header) {
-	for _, h := range hs {
-		o.req.Append(h.Name, h.Value)
-		if strings.Contains(h.Value, header.HostToken) {
-			o.open = append(o.open, openHeader{h.Name, h.Value, h.Value})
-		}
-	}
-}
+func (o *outbound) pass(hs []msg.Header) { o.open.Put(o.req, hs) }
 
 // carries gives the request a body that may hold places for our host.
 func (o *outbound) carries(kind string, body []byte) { o.kind, o.body = kind, body }
@@ -55,7 +43,6 @@ func (o *outbound) send(t msg.Target, timers msg.Timers, answered func(*msg.Mess
 
 // prepare puts what depends on the interface the request leaves by.
 func (o *outbound) prepare(req *msg.Message, local msg.Local) {
-	host := bracket(local.Host)
 	if o.from.URI.Scheme != "" && o.from.URI.Host == "" {
 		from := o.from
 		from.URI.Host = local.Host
@@ -64,18 +51,8 @@ func (o *outbound) prepare(req *msg.Message, local msg.Local) {
 	if o.contact != "" {
 		req.Set("Contact", local.Contact(o.contact))
 	}
-	for i := range o.open {
-		open := &o.open[i]
-		value := header.Fill(open.value, host)
-		for k := range req.Headers {
-			if h := &req.Headers[k]; h.Name == open.name && h.Value == open.now {
-				h.Value = value
-				break
-			}
-		}
-		open.now = value
-	}
+	o.open.Fill(req, local.Host)
 	if o.kind != "" {
-		req.SetBody(o.kind, []byte(header.Fill(string(o.body), host)))
+		req.SetBody(o.kind, []byte(header.Fill(string(o.body), local.Host)))
 	}
 }

@@ -21,6 +21,7 @@ type subscription struct {
 	snap  *config.Snapshot
 	queue *serial
 	event notify.Event // as the subscriber named it
+	names names
 	near  *side        // the subscriber
 	far   *side        // the notifier of the attempt under way; nil before
 	// asked is our SUBSCRIBE, by which a NOTIFY that comes before its answer is known.
@@ -70,7 +71,7 @@ const maxNotices = 8
 
 // subscribe makes a subscription of a SUBSCRIBE; the code is that of a refusal, 0 for none.
 func (e *errand) subscribe() int {
-	s := &subscription{m: e.m, snap: e.snap, queue: e.queue, event: e.event}
+	s := &subscription{m: e.m, snap: e.snap, queue: e.queue, event: e.event, names: e.names}
 	s.near = &side{sub: s, tag: msg.NewTag(), user: msg.NewTag()}
 	s.near.agree(e.snap, e.trunk)
 	s.near.heard(e.in.Hop)
@@ -91,7 +92,7 @@ func (s *subscription) attempt(out *outbound, t *sbc.Trunk) {
 	old := s.far
 	s.far = &side{sub: s, tag: out.req.From.Tag(), user: msg.NewTag()}
 	s.far.agree(s.snap, t)
-	out.contact, s.asked = s.far.user, out.req
+	out.contact = s.far.user
 	s.m.know(s.far, old)
 }
 
@@ -160,28 +161,29 @@ func (s *subscription) end() {
 
 // request is a request of a peer within one of the dialogs.
 func (s *subscription) request(at *side, tx msg.ServerTx, req *msg.Message) {
+	req = s.names.received(s.snap, at.trunk(), req)
 	if s.over || at != s.near && at != s.far {
-		s.m.respond(tx, s.m.response(req, 481))
+		s.answer(at, tx, 481)
 		return
 	}
 	if at == s.far && at.d == nil && req.Method == msg.NOTIFY { // before the 2xx (RFC 6665 4.1.2.4)
 		d, err := dialog.NewNotified(s.asked, req)
 		if err != nil {
-			s.m.respond(tx, s.m.response(req, 400))
+			s.answer(at, tx, 400)
 			return
 		}
 		at.d = d
 	}
 	if at.d == nil {
-		s.m.respond(tx, s.m.response(req, 481))
+		s.answer(at, tx, 481)
 		return
 	}
 	switch err := at.d.Check(req); {
 	case errors.Is(err, dialog.ErrStranger): // another notifier, or somebody who guesses
-		s.m.respond(tx, s.m.response(req, 481))
+		s.answer(at, tx, 481)
 		return
 	case err != nil:
-		s.m.respond(tx, s.m.response(req, 500))
+		s.answer(at, tx, 500)
 		return
 	}
 	at.d.Learn(req.Hop)
@@ -196,7 +198,7 @@ func (s *subscription) request(at *side, tx msg.ServerTx, req *msg.Message) {
 		if at == s.far {
 			allow = "NOTIFY"
 		}
-		s.m.respond(tx, s.m.response(req, 405, msg.Header{Name: "Allow", Value: allow}))
+		s.answer(at, tx, 405, msg.Header{Name: "Allow", Value: allow})
 	}
 }
 
@@ -225,14 +227,14 @@ func (s *subscription) refresh(tx msg.ServerTx, req *msg.Message) {
 	named, asked := notify.Parse(req), notify.Seconds(req.Get("Expires"))
 	switch {
 	case named != s.event: // another subscription would need a dialog of its own
-		s.m.respond(tx, s.m.response(req, 481))
+		s.answer(s.near, tx, 481)
 		return
 	case s.far == nil || s.far.d == nil || s.near.d == nil || !s.near.d.Confirmed():
-		s.m.respond(tx, s.m.response(req, 500, msg.Header{Name: "Retry-After", Value: "1"}))
+		s.answer(s.near, tx, 500, msg.Header{Name: "Retry-After", Value: "1"})
 		return
 	case !s.agree():
 		s.end()
-		s.m.respond(tx, s.m.response(req, 481))
+		s.answer(s.near, tx, 481)
 		return
 	}
 	if asked < 0 {
@@ -242,8 +244,9 @@ func (s *subscription) refresh(tx msg.ServerTx, req *msg.Message) {
 	out.req.Append("Event", s.event.Name)
 	out.req.Append("Expires", strconv.Itoa(min(asked, longest)))
 	notify.Accepts(out.req, req)
+	out.settle(s.names, s.snap, s.far.trunk(), s.flow(s.near, s.far))
 	out.send(s.far.d.Target(), msg.Timers{}, func(res *msg.Message) {
-		s.queue.do(func() { s.refreshed(tx, req, res, asked) })
+		s.queue.do(func() { s.refreshed(tx, req, s.names.received(s.snap, s.far.trunk(), res), asked) })
 	}, func(error) {
 		s.queue.do(func() { s.refused(tx, req, 408, nil) })
 	})
@@ -276,7 +279,7 @@ func (s *subscription) refreshed(tx msg.ServerTx, req, res *msg.Message, asked i
 	reply := s.m.response(req, 200)
 	reply.Append("Contact", tx.Local().Contact(s.near.user))
 	s.grant(reply, res, asked)
-	s.m.respond(tx, reply)
+	s.reply(s.near, tx, reply)
 }
 
 // refused passes a failure of a refresh back. The dialog is gone after 481 and silence; after anything else the subscription
@@ -284,7 +287,7 @@ func (s *subscription) refreshed(tx msg.ServerTx, req, res *msg.Message, asked i
 func (s *subscription) refused(tx msg.ServerTx, req *msg.Message, code int, res *msg.Message) {
 	if code == 481 || code == 408 {
 		s.end()
-		s.m.respond(tx, s.m.response(req, 481))
+		s.answer(s.near, tx, 481)
 		return
 	}
 	reply := s.m.response(req, translate(code))
@@ -293,7 +296,7 @@ func (s *subscription) refused(tx msg.ServerTx, req *msg.Message, code int, res 
 			reply.Append("Min-Expires", strconv.Itoa(n))
 		}
 	}
-	s.m.respond(tx, reply)
+	s.reply(s.near, tx, reply)
 }
 
 // notify carries a NOTIFY to the subscriber, and the answer back.
@@ -301,13 +304,13 @@ func (s *subscription) notify(tx msg.ServerTx, req *msg.Message) {
 	n, ok := notify.ParseState(req)
 	switch {
 	case notify.Parse(req).Name != s.event.Name:
-		s.m.respond(tx, s.m.response(req, 489, allowEvents(s.snap.Signalling(s.far.trunk()))))
+		s.answer(s.far, tx, 489, allowEvents(s.snap.Signalling(s.far.trunk())))
 		return
 	case !ok:
-		s.m.respond(tx, s.m.response(req, 400))
+		s.answer(s.far, tx, 400)
 		return
 	case s.notices >= maxNotices:
-		s.m.respond(tx, s.m.response(req, 500, msg.Header{Name: "Retry-After", Value: "1"}))
+		s.answer(s.far, tx, 500, msg.Header{Name: "Retry-After", Value: "1"})
 		return
 	}
 	out := s.within(s.near, s.far, req)
@@ -316,14 +319,15 @@ func (s *subscription) notify(tx msg.ServerTx, req *msg.Message) {
 	if len(req.Body) > 0 {
 		kind, body, ok := s.cleaner(req).Rewrite()
 		if !ok { // RFC 3261 8.2.3
-			s.m.respond(tx, s.m.response(req, 415, msg.Header{Name: "Accept", Value: notify.Kinds}))
+			s.answer(s.far, tx, 415, msg.Header{Name: "Accept", Value: notify.Kinds})
 			return
 		}
 		out.carries(kind, body)
 	}
 	s.notices++
+	out.settle(s.names, s.snap, s.near.trunk(), s.flow(s.far, s.near))
 	out.send(s.near.d.Target(), msg.Timers{}, func(res *msg.Message) {
-		s.queue.do(func() { s.notified(tx, req, n, res.Status, res) })
+		s.queue.do(func() { s.notified(tx, req, n, res.Status, s.names.received(s.snap, s.near.trunk(), res)) })
 	}, func(error) {
 		s.queue.do(func() { s.notified(tx, req, n, 408, nil) })
 	})
@@ -342,7 +346,7 @@ func (s *subscription) notified(tx msg.ServerTx, req *msg.Message, n notify.Stat
 	} else if code >= 300 {
 		code = translate(code)
 	}
-	s.m.respond(tx, s.m.response(req, code))
+	s.answer(s.far, tx, code)
 	switch {
 	case s.over:
 	case n.Name == "terminated":
