@@ -21,6 +21,8 @@ type answer struct {
 	body   bytes.Buffer
 	status int
 	to     *echo.Response
+	// streams says that the answer has no end, and that its beginning was right: it is let go as it is written.
+	streams bool
 }
 
 // record begins to hold the response back.
@@ -37,15 +39,38 @@ func (s *server) record(c echo.Context) *answer {
 func (a *answer) WriteHeader(status int) { a.status = status }
 
 func (a *answer) Write(b []byte) (int, error) {
+	if a.streams {
+		return a.ResponseWriter.Write(b)
+	}
 	if a.status == 0 {
 		a.status = http.StatusOK
 	}
 	return a.body.Write(b)
 }
 
+// Unwrap is for http.ResponseController.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// FlushError lets go what is there: from now on nothing is held back. What follows is not JSON and is not checked.
+func (a *answer) FlushError() error {
+	if !a.streams {
+		a.streams = true
+		a.ResponseWriter.WriteHeader(a.status)
+		if _, err := a.ResponseWriter.Write(a.body.Bytes()); err != nil {
+			return err
+		}
+		a.body.Reset()
+	}
+	return http.NewResponseController(a.ResponseWriter).Flush()
+}
+
 // send lets the response go.
 func (a *answer) send(log *slog.Logger) {
 	if a == nil {
+		return
+	}
+	if a.streams {
+		a.to.Writer = a.ResponseWriter
 		return
 	}
 	a.to.Writer = a.ResponseWriter
@@ -66,6 +91,9 @@ func (a *answer) check(op *operation, r *http.Request) error {
 	why := op.undocumented(a.status, a.Header(), a.body.Bytes())
 	if why == "" {
 		return nil
+	}
+	if a.streams { // too late to take it back
+		return fmt.Errorf("api: a stream was not as specified: %s", why)
 	}
 	a.body.Reset()
 	for name := range a.Header() {

@@ -88,6 +88,30 @@ func (f *fixture) happened(q sbc.EventQuery) (page []sbc.Event, missed bool) {
 	return page, q.After != "" && q.After < "evt_2"
 }
 
+// follow gives what happened so far, and then is over.
+func (f *fixture) follow(q sbc.EventQuery) (sbc.EventFeed, error) {
+	q.Limit = 1000
+	events, missed := f.happened(q)
+	feed := &shortFeed{events: events, wake: make(chan struct{})}
+	if close(feed.wake); missed {
+		feed.missed = "evt_2"
+	}
+	return feed, nil
+}
+
+// shortFeed is a feed of what there is.
+type shortFeed struct {
+	events []sbc.Event
+	missed string
+	wake   chan struct{}
+}
+
+func (s *shortFeed) Wake() <-chan struct{} { return s.wake }
+
+func (s *shortFeed) Read() ([]sbc.Event, string) { return s.events, s.missed }
+
+func (s *shortFeed) Close(bool) {}
+
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -134,6 +158,7 @@ func start(t testing.TB, fast ...bool) *fixture {
 		Gatherer: registry, Registerer: registry, Version: "0.1.0-test",
 		Explain:           f.explain,
 		Events:            f.happened,
+		Follow:            f.follow,
 		LimitUsage:        func(string) []sbc.LimitUsage { return slices.Clone(f.usage) },
 		DecodeAudio:       decoded,
 		EncodeAudio:       func(audio []byte) []byte { return []byte(wav(string(audio))) },

@@ -55,6 +55,10 @@ type Options struct {
 	Status  Status
 	// Events selects events of this node, oldest first; missed says that some after q.After are gone already.
 	Events func(q sbc.EventQuery) (events []sbc.Event, missed bool)
+	// Follow begins to read events as they happen, after q.After or from now on if that is empty. CodeUnavailable: too many do.
+	Follow func(q sbc.EventQuery) (sbc.EventFeed, error)
+	// Stopping ends when the API is to stop: answers without an end, which Follow feeds, end then. nil never does.
+	Stopping context.Context
 	// LimitUsage gives the counts of a limit profile on this node.
 	LimitUsage func(profileID string) []sbc.LimitUsage
 	// DecodeAudio makes of a WAV file what sbc.Announcement keeps, at most so many bytes. Its errors are for whoever uploads.
@@ -79,7 +83,7 @@ type Options struct {
 // complete tells whether everything required is there.
 func (o Options) complete() error {
 	if o.Store == nil || o.Config == nil || o.Records == nil || o.Blobs == nil || o.Calls == nil || o.Explain == nil || o.Status == nil ||
-		o.Events == nil || o.LimitUsage == nil || o.DecodeAudio == nil || o.EncodeAudio == nil || o.TestHeaders == nil {
+		o.Events == nil || o.Follow == nil || o.LimitUsage == nil || o.DecodeAudio == nil || o.EncodeAudio == nil || o.TestHeaders == nil {
 		return errors.New("api: an option that is required is missing")
 	}
 	return nil

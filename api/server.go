@@ -39,6 +39,9 @@ func New(o Options) (http.Handler, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
+	if o.Stopping == nil {
+		o.Stopping = context.Background()
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -76,6 +79,9 @@ func (s *server) routes() (http.Handler, error) {
 	return handler{e}, nil
 }
 
+// headKey marks the context of a HEAD request.
+type headKey struct{}
+
 // handler is echo with HEAD, which it serves as GET without its body; net/http leaves that out by itself (RFC 9110 9.3.2). Probes
 // ask so.
 type handler struct{ *echo.Echo }
@@ -83,9 +89,8 @@ type handler struct{ *echo.Echo }
 // ServeHTTP serves one request.
 func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
-		asked := *r
-		asked.Method = http.MethodGet
-		r = &asked
+		r = r.WithContext(context.WithValue(r.Context(), headKey{}, true))
+		r.Method = http.MethodGet
 	}
 	h.Echo.ServeHTTP(w, r)
 }

@@ -89,7 +89,7 @@ func overStore(t *testing.T, f *fixture) *fixture {
 	g.t = t
 	g.h, err = New(Options{
 		Store: store, Config: realManager{store}, Records: store, Blobs: store, Calls: f.calls, Status: realNode{f.node, store},
-		Explain: f.explain, ValidateResponses: true, Events: f.happened, DecodeAudio: decoded, TestHeaders: tried,
+		Explain: f.explain, ValidateResponses: true, Events: f.happened, Follow: f.follow, DecodeAudio: decoded, TestHeaders: tried,
 		EncodeAudio: func(audio []byte) []byte { return []byte(wav(string(audio))) },
 		LimitUsage:  func(string) []sbc.LimitUsage { return nil },
 	})

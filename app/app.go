@@ -162,7 +162,7 @@ func (a *App) openSignalling(context.Context) error {
 	a.calls = call.New(call.Options{
 		Snapshot: a.config.Current, Wire: a.edge, Engine: call.Media(a.engine), Ledger: a.journal,
 		Tally: a.tally, Node: a.o.Node, Log: a.o.Log, Registerer: a.metrics, MaxCalls: a.o.MaxCalls,
-		Events: a.events.Add, Blob: a.blobs.Open,
+		Events: a.events.Add, Wants: a.events.Wants, Blob: a.blobs.Open,
 	})
 	border.parts.Store(&parts{calls: a.calls, subscriptions: subscription.New(subscription.Options{
 		Snapshot: a.config.Current, Wire: a.edge, Log: a.o.Log, Registerer: a.metrics, Events: a.events.Add,
@@ -216,9 +216,12 @@ func (a *App) openAPI(ctx context.Context) (err error) {
 		return err
 	}
 	a.health = &health{app: a}
+	stopping, stop := context.WithCancel(context.Background())
+	a.life.onStop("streams", func(context.Context) error { stop(); return nil })
 	handler, err := api.New(api.Options{
 		Store: a.store, Config: a.config, Records: a.store, Blobs: a.store, Calls: a.calls, Explain: a.explain, Status: a.health,
-		Events: a.events.Query, LimitUsage: a.tally.Usage, DecodeAudio: tone.DecodeWAV, EncodeAudio: tone.EncodeWAV, TestHeaders: testHeaders,
+		Events: a.events.Query, Follow: a.events.Follow, Stopping: stopping, LimitUsage: a.tally.Usage,
+		DecodeAudio: tone.DecodeWAV, EncodeAudio: tone.EncodeWAV, TestHeaders: testHeaders,
 		Gatherer: a.metrics, Registerer: a.metrics, Version: a.o.Version, Log: a.o.Log, ValidateResponses: a.o.ValidateResponses,
 	})
 	if err != nil {
@@ -228,6 +231,7 @@ func (a *App) openAPI(ctx context.Context) (err error) {
 		return err
 	}
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
+	server.RegisterOnShutdown(stop) // answers without an end would keep Shutdown waiting
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(a.listener) }()
 	a.life.onStop("api", func(ctx context.Context) error {

@@ -7,6 +7,9 @@ type EventType string
 
 // The events.
 const (
+	// The state of a call changed; data: state, opensips_state, caller, callee, egress_trunk_id and at the end end_reason, released_by,
+	// final_code, duration_ms. It is raised only while somebody wants it.
+	EventCallState      EventType = "call.state"
 	EventCallDTMF       EventType = "call.dtmf"       // a digit was sent; data: side, digit ("*" where masked), duration_ms
 	EventCallHold       EventType = "call.hold"       // data: side, held
 	EventCallTransfer   EventType = "call.transfer"   // data: stage (requested, ringing, completed, failed), by, target, code
@@ -17,7 +20,9 @@ const (
 
 // EventTypes lists every type.
 func EventTypes() []EventType {
-	return []EventType{EventCallDTMF, EventCallHold, EventCallTransfer, EventCallStale, EventCallDead, EventSecurityDialog}
+	return []EventType{
+		EventCallState, EventCallDTMF, EventCallHold, EventCallTransfer, EventCallStale, EventCallDead, EventSecurityDialog,
+	}
 }
 
 // Event is something that happened and that others may want to know.
@@ -39,4 +44,15 @@ type EventQuery struct {
 	// After is the id after which to begin; Limit is how many at most.
 	After string
 	Limit int
+}
+
+// EventFeed reads events as they happen. It is for one goroutine.
+type EventFeed interface {
+	// Wake can be read from when there may be something new. It is closed when there will be no more.
+	Wake() <-chan struct{}
+	// Read gives what has come since the last time, by rising id. missed, if not empty, is the id up to which events are gone that
+	// were not read: the first time they went before the feed began, later on because its reader did not keep up.
+	Read() (events []Event, missed string)
+	// Close ends the feed. slow says that its reader did not keep up.
+	Close(slow bool)
 }

@@ -256,6 +256,7 @@ const (
 	EventTypeCallDtmf       EventType = "call.dtmf"
 	EventTypeCallHold       EventType = "call.hold"
 	EventTypeCallStale      EventType = "call.stale"
+	EventTypeCallState      EventType = "call.state"
 	EventTypeCallTransfer   EventType = "call.transfer"
 	EventTypeSecurityDialog EventType = "security.dialog"
 )
@@ -270,6 +271,8 @@ func (e EventType) Valid() bool {
 	case EventTypeCallHold:
 		return true
 	case EventTypeCallStale:
+		return true
+	case EventTypeCallState:
 		return true
 	case EventTypeCallTransfer:
 		return true
@@ -2446,7 +2449,7 @@ type Event struct {
 	// Example: call_06bq4v700g1717mqckeca89sap
 	CallID *string `json:"call_id,omitempty"`
 
-	// Data More, by type: `side`, `digit` (`*` where masked), `duration_ms`; `held`; `stage`, `by`, `target`, `code`; `detector`; `method`, `source`, `reason`.
+	// Data More, by type: `state`, `opensips_state`, `caller`, `callee`, `egress_trunk_id` and at the end `end_reason`, `released_by`, `final_code`, `duration_ms`; `side`, `digit` (`*` where masked), `duration_ms`; `held`; `stage`, `by`, `target`, `code`; `detector`; `method`, `source`, `reason`.
 	//
 	// Example: {"held":"true","side":"caller"}
 	Data map[string]string `json:"data"`
@@ -2491,7 +2494,7 @@ type EventPage struct {
 	NextCursor *string `json:"next_cursor,omitempty"`
 }
 
-// EventType What happened: a digit was sent (`call.dtmf`), a side was put on hold or taken back (`call.hold`), a transfer went on (`call.transfer`), a call without a live leg was found and ended (`call.stale`), a detector ended a call (`call.dead`), a request within a dialog came from where it may not (`security.dialog`).
+// EventType What happened: the state of a call changed (`call.state`; told only while somebody follows the events or reads them, and for five minutes after), a digit was sent (`call.dtmf`), a side was put on hold or taken back (`call.hold`), a transfer went on (`call.transfer`), a call without a live leg was found and ended (`call.stale`), a detector ended a call (`call.dead`), a request within a dialog came from where it may not (`security.dialog`).
 //
 // Example: call.hold
 type EventType string
@@ -6835,6 +6838,21 @@ type ListEventsParams struct {
 	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
 }
 
+// FollowEventsParams defines parameters for FollowEvents.
+type FollowEventsParams struct {
+	// Type Only events of this type.
+	Type *EventType `form:"type,omitempty" json:"type,omitempty"`
+
+	// CallID Only events of this call.
+	CallID *string `form:"call_id,omitempty" json:"call_id,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// LastEventID The `id` of the last event that was read.
+	LastEventID *string `json:"Last-Event-ID,omitempty"`
+}
+
 // ListHeaderProfilesParams defines parameters for ListHeaderProfiles.
 type ListHeaderProfilesParams struct {
 	// Limit The most items in the answer.
@@ -8744,6 +8762,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/events (the `ListEvents` operationId).
 	ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FollowEvents Follow what happens
+	//
+	// The events of this node as they happen, as server-sent events (`text/event-stream`): `id` is that of the event, `event` its type, `data` the event as `GET /v1/events` shows it, in one line. With `type=call.state` it is a stream of the changes of calls. A reader that comes back with `Last-Event-ID` gets what happened meanwhile; where some of that is not kept any more, an event `reset` comes first: read what you know anew. Then follows what is kept. Without the header the stream begins now. A comment comes every 15 seconds at least. Readers that do not keep up are cut off, and so are those whose key is taken away. 503 if too many follow already.
+	//
+	// Corresponds with GET /v1/events/stream (the `FollowEvents` operationId).
+	FollowEvents(ctx context.Context, params *FollowEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListHeaderProfiles List header profiles
 	//
@@ -11041,6 +11066,23 @@ func (c *Client) GetConfigStatus(ctx context.Context, reqEditors ...RequestEdito
 // Corresponds with GET /v1/events (the `ListEvents` operationId).
 func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListEventsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FollowEvents Follow what happens
+//
+// The events of this node as they happen, as server-sent events (`text/event-stream`): `id` is that of the event, `event` its type, `data` the event as `GET /v1/events` shows it, in one line. With `type=call.state` it is a stream of the changes of calls. A reader that comes back with `Last-Event-ID` gets what happened meanwhile; where some of that is not kept any more, an event `reset` comes first: read what you know anew. Then follows what is kept. Without the header the stream begins now. A comment comes every 15 seconds at least. Readers that do not keep up are cut off, and so are those whose key is taken away. 503 if too many follow already.
+//
+// Corresponds with GET /v1/events/stream (the `FollowEvents` operationId).
+func (c *Client) FollowEvents(ctx context.Context, params *FollowEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFollowEventsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -17122,6 +17164,99 @@ func NewListEventsRequest(server string, params *ListEventsParams) (*http.Reques
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewFollowEventsRequest constructs an http.Request for the FollowEvents method
+func NewFollowEventsRequest(server string, params *FollowEventsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/events/stream")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Type != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "type", *params.Type, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CallID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "call_id", *params.CallID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.LastEventID != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Last-Event-ID", *params.LastEventID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Last-Event-ID", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -27261,6 +27396,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/events (the `ListEvents` operationId).
 	ListEventsWithResponse(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*ListEventsResponse, error)
 
+	// FollowEventsWithResponse Follow what happens
+	//
+	// The events of this node as they happen, as server-sent events (`text/event-stream`): `id` is that of the event, `event` its type, `data` the event as `GET /v1/events` shows it, in one line. With `type=call.state` it is a stream of the changes of calls. A reader that comes back with `Last-Event-ID` gets what happened meanwhile; where some of that is not kept any more, an event `reset` comes first: read what you know anew. Then follows what is kept. Without the header the stream begins now. A comment comes every 15 seconds at least. Readers that do not keep up are cut off, and so are those whose key is taken away. 503 if too many follow already.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/events/stream (the `FollowEvents` operationId).
+	FollowEventsWithResponse(ctx context.Context, params *FollowEventsParams, reqEditors ...RequestEditorFn) (*FollowEventsResponse, error)
+
 	// ListHeaderProfilesWithResponse List header profiles
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -30684,6 +30828,47 @@ func (r ListEventsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListEventsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type FollowEventsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r FollowEventsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r FollowEventsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r FollowEventsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r FollowEventsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r FollowEventsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -37577,6 +37762,21 @@ func (c *ClientWithResponses) ListEventsWithResponse(ctx context.Context, params
 	return ParseListEventsResponse(rsp)
 }
 
+// FollowEventsWithResponse Follow what happens
+//
+// The events of this node as they happen, as server-sent events (`text/event-stream`): `id` is that of the event, `event` its type, `data` the event as `GET /v1/events` shows it, in one line. With `type=call.state` it is a stream of the changes of calls. A reader that comes back with `Last-Event-ID` gets what happened meanwhile; where some of that is not kept any more, an event `reset` comes first: read what you know anew. Then follows what is kept. Without the header the stream begins now. A comment comes every 15 seconds at least. Readers that do not keep up are cut off, and so are those whose key is taken away. 503 if too many follow already.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/events/stream (the `FollowEvents` operationId).
+func (c *ClientWithResponses) FollowEventsWithResponse(ctx context.Context, params *FollowEventsParams, reqEditors ...RequestEditorFn) (*FollowEventsResponse, error) {
+	rsp, err := c.FollowEvents(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFollowEventsResponse(rsp)
+}
+
 // ListHeaderProfilesWithResponse List header profiles
 //
 // Returns a wrapper object for the known response body format(s).
@@ -41710,6 +41910,32 @@ func ParseListEventsResponse(rsp *http.Response) (*ListEventsResponse, error) {
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseFollowEventsResponse parses an HTTP response from a FollowEventsWithResponse call
+func ParseFollowEventsResponse(rsp *http.Response) (*FollowEventsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &FollowEventsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {

@@ -255,6 +255,7 @@ const (
 	EventTypeCallDtmf       EventType = "call.dtmf"
 	EventTypeCallHold       EventType = "call.hold"
 	EventTypeCallStale      EventType = "call.stale"
+	EventTypeCallState      EventType = "call.state"
 	EventTypeCallTransfer   EventType = "call.transfer"
 	EventTypeSecurityDialog EventType = "security.dialog"
 )
@@ -269,6 +270,8 @@ func (e EventType) Valid() bool {
 	case EventTypeCallHold:
 		return true
 	case EventTypeCallStale:
+		return true
+	case EventTypeCallState:
 		return true
 	case EventTypeCallTransfer:
 		return true
@@ -2445,7 +2448,7 @@ type Event struct {
 	// Example: call_06bq4v700g1717mqckeca89sap
 	CallID *string `json:"call_id,omitempty"`
 
-	// Data More, by type: `side`, `digit` (`*` where masked), `duration_ms`; `held`; `stage`, `by`, `target`, `code`; `detector`; `method`, `source`, `reason`.
+	// Data More, by type: `state`, `opensips_state`, `caller`, `callee`, `egress_trunk_id` and at the end `end_reason`, `released_by`, `final_code`, `duration_ms`; `side`, `digit` (`*` where masked), `duration_ms`; `held`; `stage`, `by`, `target`, `code`; `detector`; `method`, `source`, `reason`.
 	//
 	// Example: {"held":"true","side":"caller"}
 	Data map[string]string `json:"data"`
@@ -2490,7 +2493,7 @@ type EventPage struct {
 	NextCursor *string `json:"next_cursor,omitempty"`
 }
 
-// EventType What happened: a digit was sent (`call.dtmf`), a side was put on hold or taken back (`call.hold`), a transfer went on (`call.transfer`), a call without a live leg was found and ended (`call.stale`), a detector ended a call (`call.dead`), a request within a dialog came from where it may not (`security.dialog`).
+// EventType What happened: the state of a call changed (`call.state`; told only while somebody follows the events or reads them, and for five minutes after), a digit was sent (`call.dtmf`), a side was put on hold or taken back (`call.hold`), a transfer went on (`call.transfer`), a call without a live leg was found and ended (`call.stale`), a detector ended a call (`call.dead`), a request within a dialog came from where it may not (`security.dialog`).
 //
 // Example: call.hold
 type EventType string
@@ -6669,6 +6672,21 @@ type ListEventsParams struct {
 	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
 }
 
+// FollowEventsParams defines parameters for FollowEvents.
+type FollowEventsParams struct {
+	// Type Only events of this type.
+	Type *EventType `form:"type,omitempty" json:"type,omitempty"`
+
+	// CallID Only events of this call.
+	CallID *string `form:"call_id,omitempty" json:"call_id,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// LastEventID The `id` of the last event that was read.
+	LastEventID *string `json:"Last-Event-ID,omitempty"`
+}
+
 // ListLimitUsageParams defines parameters for ListLimitUsage.
 type ListLimitUsageParams struct {
 	// Limit The most items in the answer.
@@ -6794,6 +6812,9 @@ type ServerInterface interface {
 	// ListEvents Read what happened
 	// (GET /v1/events)
 	ListEvents(ctx echo.Context, params ListEventsParams) error
+	// FollowEvents Follow what happens
+	// (GET /v1/events/stream)
+	FollowEvents(ctx echo.Context, params FollowEventsParams) error
 	// TestHeaderProfile Try header rules on a message
 	// (POST /v1/header-profiles/test)
 	TestHeaderProfile(ctx echo.Context) error
@@ -7646,6 +7667,55 @@ func (w *ServerInterfaceWrapper) ListEvents(ctx echo.Context) error {
 	return err
 }
 
+// FollowEvents converts echo context to params.
+func (w *ServerInterfaceWrapper) FollowEvents(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params FollowEventsParams
+	// ------------- Optional query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "type", ctx.QueryParams(), &params.Type, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter type: %s", err))
+	}
+
+	// ------------- Optional query parameter "call_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "call_id", ctx.QueryParams(), &params.CallID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter call_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", ctx.QueryParams(), &params.TenantID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tenant_id: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Last-Event-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Last-Event-ID")]; found {
+		var LastEventID string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Last-Event-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Last-Event-ID", valueList[0], &LastEventID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Last-Event-ID: %s", err))
+		}
+
+		params.LastEventID = &LastEventID
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.FollowEvents(ctx, params)
+	return err
+}
+
 // TestHeaderProfile converts echo context to params.
 func (w *ServerInterfaceWrapper) TestHeaderProfile(ctx echo.Context) error {
 	var err error
@@ -7805,6 +7875,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/cdrs/:cdr_id", wrapper.GetCDR, options.OperationMiddlewares["getCDR"]...)
 	router.GET(options.BaseURL+"/v1/config/status", wrapper.GetConfigStatus, options.OperationMiddlewares["getConfigStatus"]...)
 	router.GET(options.BaseURL+"/v1/events", wrapper.ListEvents, options.OperationMiddlewares["listEvents"]...)
+	router.GET(options.BaseURL+"/v1/events/stream", wrapper.FollowEvents, options.OperationMiddlewares["followEvents"]...)
 	router.POST(options.BaseURL+"/v1/header-profiles/test", wrapper.TestHeaderProfile, options.OperationMiddlewares["testHeaderProfile"]...)
 	router.GET(options.BaseURL+"/v1/limit-profiles/:limit_profile_id/usage", wrapper.ListLimitUsage, options.OperationMiddlewares["listLimitUsage"]...)
 	router.POST(options.BaseURL+"/v1/routing/explain", wrapper.ExplainRouting, options.OperationMiddlewares["explainRouting"]...)
@@ -8518,6 +8589,57 @@ func (response ListEvents200JSONResponse) VisitListEventsResponse(w http.Respons
 	return err
 }
 
+type FollowEventsRequestObject struct {
+	Params FollowEventsParams
+}
+
+type FollowEventsResponseObject interface {
+	VisitFollowEventsResponse(w http.ResponseWriter) error
+}
+
+type FollowEvents200TextEventStreamResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response FollowEvents200TextEventStreamResponse) VisitFollowEventsResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/event-stream")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
 type TestHeaderProfileRequestObject struct {
 	Body *TestHeaderProfileJSONRequestBody
 }
@@ -8737,6 +8859,9 @@ type StrictServerInterface interface {
 	// ListEvents Read what happened
 	// (GET /v1/events)
 	ListEvents(ctx context.Context, request ListEventsRequestObject) (ListEventsResponseObject, error)
+	// FollowEvents Follow what happens
+	// (GET /v1/events/stream)
+	FollowEvents(ctx context.Context, request FollowEventsRequestObject) (FollowEventsResponseObject, error)
 	// TestHeaderProfile Try header rules on a message
 	// (POST /v1/header-profiles/test)
 	TestHeaderProfile(ctx context.Context, request TestHeaderProfileRequestObject) (TestHeaderProfileResponseObject, error)
@@ -9593,6 +9718,31 @@ func (sh *strictHandler) ListEvents(ctx echo.Context, params ListEventsParams) e
 		return err
 	} else if validResponse, ok := response.(ListEventsResponseObject); ok {
 		return validResponse.VisitListEventsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// FollowEvents operation middleware
+func (sh *strictHandler) FollowEvents(ctx echo.Context, params FollowEventsParams) error {
+	var request FollowEventsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.FollowEvents(ctx.Request().Context(), request.(FollowEventsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "FollowEvents")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(FollowEventsResponseObject); ok {
+		return validResponse.VisitFollowEventsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

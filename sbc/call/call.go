@@ -381,6 +381,7 @@ func (c *Call) visible() sbc.CallState {
 func (c *Call) appeared() {
 	c.m.metrics.moved("", sbc.CallSetup)
 	c.m.counts.moved(c.tenant, "", sbc.CallSetup)
+	c.tellState(sbc.CallSetup)
 }
 
 // moved keeps the gauge of states.
@@ -392,6 +393,9 @@ func (c *Call) moved() {
 	c.m.metrics.moved(c.shown, after)
 	c.m.counts.moved(c.tenant, c.shown, after)
 	c.shown = after
+	if after != sbc.CallEnded { // which the record tells
+		c.tellState(after)
+	}
 	if after == sbc.CallTerminating { // every transaction ends by itself before: this is for a fault of ours
 		c.arm(timerMax, lastResort)
 	}

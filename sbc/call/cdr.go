@@ -198,6 +198,7 @@ func (c *Call) writeRecord(stats []sbc.StreamStats) {
 		c.m.o.Log.Error("call not recorded", "call_id", c.id, "error", err)
 	}
 	c.count(d)
+	c.tellEnd(d)
 }
 
 // count keeps the metrics of ended calls.

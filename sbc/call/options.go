@@ -131,6 +131,8 @@ type Options struct {
 	Log        *slog.Logger
 	// Events hears what happens to calls, as the types of sbc.Event say; it must not block. nil: nobody.
 	Events func(sbc.Event)
+	// Wants tells whether somebody wants to hear events of a type that are too many to be raised for nobody. nil: nobody does.
+	Wants func(sbc.EventType) bool
 	// Registerer takes the metrics; nil registers none.
 	Registerer prometheus.Registerer
 	// MaxCalls bounds the calls in progress on this node; new ones beyond get 503. 0 is 100,000.

@@ -107,7 +107,11 @@ func TestFloodPushesOutItsOwnKind(t *testing.T) {
 	count := map[string]float64{}
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
-			count[f.GetName()+" "+m.GetLabel()[0].GetValue()] = m.GetCounter().GetValue()
+			name := f.GetName()
+			for _, label := range m.GetLabel() {
+				name += " " + label.GetValue()
+			}
+			count[name] = m.GetCounter().GetValue()
 		}
 	}
 	if count["sbc_events_total security.dialog"] != 1001 || count["sbc_events_dropped_total security.dialog"] != 991 {
