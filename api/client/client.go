@@ -5530,7 +5530,7 @@ type SignallingProfileWrite struct {
 	// ReliableProvisional How provisional responses are made reliable (RFC 3262).
 	ReliableProvisional *ReliableProvisional `json:"reliable_provisional,omitempty"`
 
-	// ResponseMap Turns final failures that come from this trunk into others before anything else reads them; the first entry that fits counts.
+	// ResponseMap Turns final failures of INVITE that come from this trunk into others before anything else reads them, and those of re-INVITE and UPDATE before the other side is told; the first entry that fits counts.
 	//
 	// Example: [{"from":"484","reason":"Not in service","to":404}]
 	ResponseMap *[]ResponseMapping `json:"response_map,omitempty"`

@@ -1,6 +1,7 @@
 package call
 
 import (
+	"cmp"
 	"errors"
 	"mime"
 	"slices"
@@ -112,7 +113,11 @@ func (c *Call) relayResponse(r *request, res *msg.Message) {
 		return
 	}
 	rl := r.rl
-	code := translate(res.Status)
+	said := res
+	if rl.req.Method == msg.UPDATE && res.Status >= 300 {
+		said = c.mapped(rl.to, res)
+	}
+	code := translate(said.Status)
 	if rl.watch != nil {
 		code = c.answeredWatch(rl, res, code)
 	}
@@ -121,6 +126,9 @@ func (c *Call) relayResponse(r *request, res *msg.Message) {
 		hs = []msg.Header{{Name: "Allow", Value: rl.from.allow}}
 	}
 	out := c.reply(rl.from, rl.req, code, hs...)
+	if said != res && code == said.Status {
+		out.Reason = cmp.Or(said.Reason, out.Reason)
+	}
 	if rl.req.Method == msg.UPDATE && res.Status/100 == 2 { // RFC 3311 5.2: it refreshes both targets
 		rl.to.d.Refresh(res)
 		rl.from.d.Refresh(rl.req)

@@ -232,7 +232,8 @@ func (c *Call) offerTarget(t *transfer) {
 		}
 		var refused *refusedError
 		if errors.As(err, &refused) {
-			t.code = translate(refused.code)
+			code, _ := c.snap.Signalling(t.kept.trunk).Mapped(refused.code)
+			t.code = translate(code)
 		}
 		c.raise(evTargetFailed)
 	}

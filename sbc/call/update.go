@@ -302,16 +302,10 @@ func (c *Call) updateAcked(ack *msg.Message) {
 	c.next()
 }
 
-// refusedChange passes a failure back. After 481 and 408 the dialog is gone (RFC 3261 12.2.1.2, RFC 5057 5.1).
+// refusedChange passes a failure back, as the trunk it comes from has it mapped. What it means for the dialog is what was said: after
+// 481 and 408 that is gone (RFC 3261 12.2.1.2, RFC 5057 5.1).
 func (c *Call) refusedChange(u *update, res *msg.Message) {
-	code := translate(res.Status)
-	out := c.reply(u.from, u.req, code)
-	if code == res.Status {
-		out.Reason = c.snap.Header.Phrase(res, c.flow(u.to, u.from))
-	}
-	if out.Reason == "" {
-		out.Reason = msg.StatusText(code)
-	}
+	out := c.failure(u.from, u.to, u.req, c.mapped(u.to, res))
 	c.passTo(out, res, u.to, u.tx)
 	c.endUpdate(u)
 	c.send(u.tx, out)
@@ -320,6 +314,16 @@ func (c *Call) refusedChange(u *update, res *msg.Message) {
 		return
 	}
 	c.next()
+}
+
+// failure is the response to a request of one leg that stands for a failure of the other.
+func (c *Call) failure(l, other *leg, req, res *msg.Message) *msg.Message {
+	code := translate(res.Status)
+	out := c.reply(l, req, code)
+	if code == res.Status {
+		out.Reason = cmp.Or(c.snap.Header.Phrase(res, c.flow(other, l)), msg.StatusText(code))
+	}
+	return out
 }
 
 // changeFailed is a change without an answer: as 408 (RFC 3261 12.2.1.2).

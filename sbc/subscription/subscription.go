@@ -22,8 +22,8 @@ type subscription struct {
 	queue *serial
 	event notify.Event // as the subscriber named it
 	names names
-	near  *side        // the subscriber
-	far   *side        // the notifier of the attempt under way; nil before
+	near  *side // the subscriber
+	far   *side // the notifier of the attempt under way; nil before
 	// asked is our SUBSCRIBE, by which a NOTIFY that comes before its answer is known.
 	asked *msg.Message
 	timer *time.Timer
