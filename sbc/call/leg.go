@@ -64,6 +64,8 @@ type leg struct {
 	words   []string
 	worded  *dialog.Dialog
 	contact string
+	// changing is the session change on its way to the peer, nil for none: it may outlive the wish that it was for (RFC 3261 14.1).
+	changing *request
 	// late is the offer that we made in the 200 to the peer's INVITE; its answer comes in the ACK. nil for most.
 	late Exchange
 	// hidden is what the peer must not see of the other side's caller, who wishes so; nil for most.

@@ -72,7 +72,7 @@ func (c *Call) handOver(a *askedLeg, to *Call, s Session) bool {
 		return false
 	}
 	m := c.other(l)
-	c.dropUpdates()
+	c.giveUp()
 	c.rec.settle(c)
 	record := c.legRecord(m)
 	record.LeftAt = when(now())

@@ -96,7 +96,7 @@ func (c *Call) advanceOne() bool {
 	var soonest time.Time
 	for i, p := range c.proposals {
 		switch {
-		case !c.settled(p.leg):
+		case !c.settled(p.leg), p.leg.changing != nil: // RFC 3261 14.1: one at a time
 		case p.after.After(t):
 			soonest = earliest(soonest, p.after)
 		default:
@@ -141,7 +141,7 @@ func (c *Call) offerOwn(p *proposal) {
 		r.req.SetBody(accepted, u.x.Offer())
 	}
 	c.askTimer(p.leg, r.req)
-	u.out = r
+	u.out, p.leg.changing = r, r
 	r.send(p.leg.d.Target(), msg.Timers{})
 }
 

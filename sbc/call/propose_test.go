@@ -206,3 +206,46 @@ func TestProposeOver(t *testing.T) {
 		}
 	})
 }
+
+// TestProposeAfterDropped: a re-INVITE to the side that stays was on its way when the other side was replaced. It is cancelled, and the
+// next one waits for its end (RFC 3261 14.1), however it ends.
+func TestProposeAfterDropped(t *testing.T) {
+	for name, end := range map[string]func(*sent){
+		"487": func(s *sent) { s.reply(487) }, "200": func(s *sent) { s.reply(200, sdp(callerIP, 4000)) },
+		"silence": func(s *sent) { s.failed(msg.ErrTimeout) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, bothCall, func(w *world) {
+				a, b, _, _ := w.talk()
+				b.send(msg.REFER, "", "Refer-To: <sip:4930777@x.example>").want(202)
+				w.wire.next(msg.NOTIFY).reply(200)
+				target := w.wire.next(msg.INVITE)
+				change := b.send(msg.INVITE, sdp(calleeIP, 5002))
+				old := w.wire.next(msg.INVITE)
+				old.reply(100)
+				target.reply(200, sdp(calleeIP, 6000))
+				change.want(487)
+				if !old.isCancelled() {
+					t.Error("the first re-INVITE was not cancelled")
+				}
+				w.wire.none(msg.INVITE)
+				a.send(msg.INVITE, sdp(callerIP, 4010)).want(491)
+				w.callee(target).send(msg.INVITE, sdp(calleeIP, 6002)).want(500)
+				acks := w.wire.ackCount()
+				end(old)
+				if n := w.wire.ackCount() - acks; n != map[string]int{"200": 1}[name] {
+					t.Errorf("%d ACKs", n)
+				}
+				re := w.wire.next(msg.INVITE)
+				if re.target.Host != a.ip || !bytes.Contains(re.req.Body, []byte("6000")) {
+					t.Errorf("%s", re.req.AppendTo(nil))
+				}
+				re.reply(200, sdp(callerIP, 4000))
+				w.wire.next(msg.NOTIFY).reply(200)
+				w.wire.next(msg.BYE).reply(200)
+				w.wire.none(msg.INVITE)
+				w.end(a)
+			})
+		})
+	}
+}

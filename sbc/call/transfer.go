@@ -267,7 +267,7 @@ func (c *Call) join(t *transfer) {
 	c.disarm(timerGuard)
 	c.tellTransfer("completed", 200)
 	c.tr = nil
-	c.dropUpdates()
+	c.giveUp()
 	t.kept.paused, l.paused = false, false // a hold by the API ends with the side that it was about
 	if old.gone {
 		c.connected(l)

@@ -93,6 +93,10 @@ func (c *Call) glare(l *leg, method msg.Method) int {
 		return 481
 	}
 	switch {
+	case c.up == nil && l.changing != nil: // ours is under way although nobody waits for it any more
+		return 491
+	case c.up == nil && c.other(l).changing != nil:
+		return 500
 	case c.up == nil && (c.parked == nil || c.parked.from != l):
 		return 0
 	case c.up == nil, c.up.from == l, c.parked != nil && c.parked.from == l: // the peer's own earlier one is not answered
@@ -132,6 +136,9 @@ func (c *Call) begin(u *update) {
 		c.askTimer(u.to, r.req)
 	}
 	u.out = r
+	if method != msg.PRACK {
+		u.to.changing = r
+	}
 	r.send(u.to.d.Target(), msg.Timers{})
 }
 
@@ -166,6 +173,9 @@ func (c *Call) carryAs(method msg.Method, from, to *leg, d *dialog.Dialog, in *m
 // changeResponse is a response to a change that was carried on.
 func (c *Call) changeResponse(r *request, res *msg.Message) {
 	u := r.up
+	if res.Status >= 200 {
+		r.settles()
+	}
 	switch {
 	case u != nil && u.own != nil:
 		c.ownResponse(r, res)
@@ -329,6 +339,7 @@ func (c *Call) failure(l, other *leg, req, res *msg.Message) *msg.Message {
 // changeFailed is a change without an answer: as 408 (RFC 3261 12.2.1.2).
 func (c *Call) changeFailed(r *request, err error) {
 	u := r.up
+	r.settles()
 	if u != nil && u.own != nil {
 		c.ownFailed(r, err)
 		return
@@ -412,26 +423,5 @@ func (c *Call) endUpdate(u *update) {
 	}
 	if c.up == u {
 		c.up = nil
-	}
-}
-
-// dropUpdates answers whatever is under way when the call ends: RFC 3261 15.1.2 wants 487 for pending requests.
-func (c *Call) dropUpdates() {
-	c.dropProposals(nil)
-	for _, u := range []*update{c.up, c.parked} {
-		if u == nil {
-			continue
-		}
-		if u.out != nil && u.phase == phaseAck && u.offer == nil && !u.out.acked && u.req.Method == msg.INVITE {
-			c.ackChange(u.out) // its ACK waited for an answer that does not come
-		}
-		c.refuseUpdate(u, 487)
-	}
-	c.up, c.parked = nil, nil
-	c.disarm(timerRetry)
-	relays := c.relays
-	c.relays = nil
-	for _, r := range relays {
-		c.send(r.tx, c.reply(r.from, r.req, 487))
 	}
 }
