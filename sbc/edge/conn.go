@@ -42,6 +42,7 @@ type conn struct {
 	known    atomic.Bool  // it brought something we served
 	slow     atomic.Bool  // the peer does not read
 	heard    atomic.Int64 // when it last brought anything, as table.now
+	held     atomic.Int64 // until when it is not closed for silence, as table.now
 
 	mu       sync.Mutex
 	state    connState
@@ -68,6 +69,7 @@ func (c *conn) attach(nc net.Conn) {
 	if t, ok := nc.(*net.TCPConn); ok {
 		if raw, err := t.SyscallConn(); err == nil {
 			c.raw = raw
+			c.impatient()
 		}
 	}
 }
@@ -206,6 +208,7 @@ func (c *conn) shut(cause error) {
 	for t := range waiting {
 		t.broken(cause)
 	}
+	c.left()
 }
 
 // await notes that a transaction wants to hear when the connection breaks; it is false if it is broken already.
@@ -245,6 +248,9 @@ func (c *conn) serve() {
 			return
 		}
 		if _, err := r.Peek(1); err != nil {
+			if c.heldOn(err) {
+				continue
+			}
 			cause = err
 			return
 		}

@@ -28,6 +28,9 @@ type Options struct {
 	Handle func(tx msg.ServerTx, m *msg.Message)
 	// Ack gets each ACK that does not belong to a failed INVITE: of a 2xx, or of nothing we know.
 	Ack func(m *msg.Message)
+	// Closed hears of each connection that is gone, by its number; nil hears nothing. It is called by whoever closed it, and must not
+	// block.
+	Closed func(h msg.Hop)
 	// Resolver finds addresses of names; nil is NewResolver with the machine's files.
 	Resolver Resolver
 	// MaxTransactions bounds the transactions kept, finished ones included (200,000). Beyond it new INVITEs get 503, other
