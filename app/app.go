@@ -33,10 +33,13 @@ type App struct {
 	life      lifecycle
 	metrics   *prometheus.Registry
 	store     storage.Store
+	past      past
 	journal   *account.Journal
 	engine    *media.Engine
 	blobs     *blob.Copies
 	edge      *edge.Edge
+	border    border
+	parts     *parts // of the border, once requests are let in
 	calls     *call.Manager
 	events    *eventlog.Log
 	tally     *admit.Tally
@@ -44,6 +47,7 @@ type App struct {
 	health    *health
 	listening listening
 	listener  net.Listener
+	server    *http.Server // of the API
 	firstKey  string
 }
 
@@ -59,8 +63,9 @@ func Start(ctx context.Context, o Options) (*App, error) {
 		name string
 		open func(context.Context) error
 	}{
-		{"store", a.openStore}, {"journal", a.openJournal}, {"records", a.deliverRecords}, {"media", a.openMedia},
-		{"blobs", a.openBlobs}, {"signalling", a.openSignalling}, {"configuration", a.openConfig}, {"api", a.openAPI},
+		{"store", a.openStore}, {"live calls", a.openLive}, {"journal", a.openJournal}, {"records", a.deliverRecords},
+		{"media", a.openMedia}, {"blobs", a.openBlobs}, {"signalling", a.openSignalling}, {"configuration", a.openConfig},
+		{"api", a.openAPI}, {"calls", a.restoreCalls}, {"serving", a.serveAPI},
 	} {
 		if err := part.open(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w", part.name, err), a.Stop(context.Background()))
@@ -110,6 +115,7 @@ func (a *App) openStore(ctx context.Context) (err error) {
 func (a *App) openJournal(context.Context) (err error) {
 	a.journal, err = account.Open(account.Options{
 		Dir: filepath.Join(a.o.DataDir, "journal"), Node: a.o.Node, Log: a.o.Log, Registerer: a.metrics,
+		Spare: a.past.records(),
 	})
 	if err != nil {
 		return err
@@ -140,7 +146,7 @@ func (a *App) openBlobs(context.Context) (err error) {
 }
 
 // openSignalling makes edge and calls, which hand messages to each other through the functions given here. Nothing is listened
-// on before the configuration says where.
+// on before the configuration says where, and no request let in before restoreCalls.
 func (a *App) openSignalling(context.Context) error {
 	resolver, err := edge.NewResolver(edge.ResolverOptions{Servers: a.o.DNSServers})
 	if err != nil {
@@ -151,22 +157,24 @@ func (a *App) openSignalling(context.Context) error {
 		Blobs:   a.blobs,
 		Parties: []config.Party{party{a.prepareEdge}, party{a.prepareMedia}},
 	})
-	var border border
 	a.edge = edge.New(edge.Options{
-		Admit: border.admit, Handle: border.handle, Ack: border.ack, Resolver: resolver, ServerName: sbc.ServerName,
+		Admit: a.border.admit, Handle: a.border.handle, Ack: a.border.ack, Resolver: resolver, ServerName: sbc.ServerName,
 		Log: a.o.Log, Registerer: a.metrics,
 	})
 	a.life.onStop("edge", func(context.Context) error { return a.edge.Close() })
 	a.events = eventlog.New(eventlog.Options{Registerer: a.metrics})
 	a.tally = admit.New(admit.Options{Registerer: a.metrics})
-	a.calls = call.New(call.Options{
+	o := call.Options{
 		Snapshot: a.config.Current, Wire: a.edge, Engine: call.Media(a.engine), Ledger: a.journal,
 		Tally: a.tally, Node: a.o.Node, Log: a.o.Log, Registerer: a.metrics, MaxCalls: a.o.MaxCalls,
 		Events: a.events.Add, Wants: a.events.Wants, Blob: a.blobs.Open,
-	})
-	border.parts.Store(&parts{calls: a.calls, subscriptions: subscription.New(subscription.Options{
+	}
+	a.keepCalls(&o)
+	a.calls = call.New(o)
+	a.parts = &parts{calls: a.calls, subscriptions: subscription.New(subscription.Options{
 		Snapshot: a.config.Current, Wire: a.edge, Log: a.o.Log, Registerer: a.metrics, Events: a.events.Add,
-	})})
+	})}
+	a.life.background("kept calls", a.calls.Keep)
 	a.life.background("consistency", a.calls.Check)
 	a.life.onStop("calls", func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, a.o.DrainTimeout*3/4) // what is left is for their records
@@ -230,8 +238,20 @@ func (a *App) openAPI(ctx context.Context) (err error) {
 	if a.listener, err = net.Listen("tcp", a.o.APIAddress); err != nil {
 		return err
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
-	server.RegisterOnShutdown(stop) // answers without an end would keep Shutdown waiting
+	a.life.onStop("api address", func(context.Context) error {
+		if err := a.listener.Close(); !errors.Is(err, net.ErrClosed) { // it was served, and closed with the server
+			return err
+		}
+		return nil
+	})
+	a.server = &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
+	a.server.RegisterOnShutdown(stop) // answers without an end would keep Shutdown waiting
+	return nil
+}
+
+// serveAPI lets the clients of the API in.
+func (a *App) serveAPI(context.Context) error {
+	server := a.server
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(a.listener) }()
 	a.life.onStop("api", func(ctx context.Context) error {

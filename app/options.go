@@ -23,6 +23,10 @@ type Options struct {
 	Node string
 	// DNSServers replace those of /etc/resolv.conf, "host:port".
 	DNSServers []string
+	// CallPersistence says how calls in progress survive the process; empty is PersistSnapshot.
+	CallPersistence CallPersistence
+	// PersistInterval is how often changed calls are written by PersistSnapshot; 0 is 1 s.
+	PersistInterval time.Duration
 	// MaxCalls bounds the calls in progress; 0 is 20,000. Beyond it new calls get 503.
 	MaxCalls int
 	// DrainTimeout bounds how long Stop waits for what is under way; 0 is 5 s.
@@ -33,6 +37,17 @@ type Options struct {
 	Version string
 	Log     *slog.Logger
 }
+
+// CallPersistence says how calls in progress survive the process: in a journal on the local disk, whatever the store is.
+type CallPersistence string
+
+// The ways. What is written survives kill -9 at once, and a loss of power once it was forced to the disk: by a snapshot with it, else
+// within PersistInterval.
+const (
+	PersistNone         CallPersistence = "none"          // calls end with the process
+	PersistSnapshot     CallPersistence = "snapshot"      // calls that changed are written every PersistInterval
+	PersistWriteThrough CallPersistence = "write_through" // calls are written whenever they change
+)
 
 // fill sets defaults and makes the data directory.
 func (o *Options) fill() error {
@@ -59,6 +74,19 @@ func (o *Options) fill() error {
 		if _, _, err := net.SplitHostPort(server); err != nil {
 			return fmt.Errorf("app: a DNS server is host:port: %w", err)
 		}
+	}
+	switch o.CallPersistence {
+	case "":
+		o.CallPersistence = PersistSnapshot
+	case PersistNone, PersistSnapshot, PersistWriteThrough:
+	default:
+		return fmt.Errorf("app: call persistence is none, snapshot or write_through, not %q", o.CallPersistence)
+	}
+	if o.PersistInterval == 0 {
+		o.PersistInterval = time.Second
+	}
+	if o.PersistInterval < 10*time.Millisecond || o.PersistInterval > time.Minute {
+		return fmt.Errorf("app: the interval of call persistence is between 10 ms and 1 min, not %v", o.PersistInterval)
 	}
 	if o.Node == "" {
 		host, err := os.Hostname()

@@ -244,7 +244,7 @@ func TestKillInTheMiddle(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			p := &child{t: t, bin: bin, key: token.New(), args: []string{
-				"serve", "-data-dir", t.TempDir(), "-api-address", "127.0.0.1:0", "-log-level", "warn", "-node", "crash"}}
+				"serve", "-data-dir", t.TempDir(), "-api-address", "127.0.0.1:0", "-log-level", "warn", "-node", "crash", "-call-persistence", "none"}}
 			if c.database != "" {
 				p.args = append(p.args, "-database", pgtest.Database(t, pgtest.Start(t)))
 			}

@@ -29,6 +29,16 @@ type PartyState struct {
 	Settled bool
 }
 
+// Heard tells whether any packet of the party had come.
+func (st *PartyState) Heard() bool {
+	for _, e := range st.Ends {
+		if e != nil && e.Stream.Packets > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // EndState is one m-line of a party: our ports, and what is known of the stream that comes there.
 type EndState struct {
 	Pool        string

@@ -102,6 +102,8 @@ type TraceMessage struct {
 	Summary string `json:"summary"`
 	Attempt int    `json:"attempt,omitempty"`
 	Raw     string `json:"raw"`
+	// Note says what happened to the call where that is no message: then Summary and Raw are empty.
+	Note string `json:"note,omitempty"`
 }
 
 // StreamStats is one media stream as one side sends it: what was received from that side and passed on.

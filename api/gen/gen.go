@@ -3184,6 +3184,11 @@ type LadderMessage struct {
 	// Example: 127.0.0.10:5060
 	LocalAddress string `json:"local_address"`
 
+	// Note What happened to the call where that is no message, such as a restart of the process; then summary and raw are empty.
+	//
+	// Example: restored after a restart of the process; earlier messages are not kept
+	Note *string `json:"note,omitempty"`
+
 	// Raw The whole message.
 	//
 	// Example: INVITE sip:+4989222@127.0.0.10 SIP/2.0  Max-Forwards: 70

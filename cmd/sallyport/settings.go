@@ -29,10 +29,14 @@ func (s *settings) flags(name string, out io.Writer) *flag.FlagSet {
 	set := flag.NewFlagSet(name, flag.ContinueOnError)
 	set.SetOutput(out)
 	o := &s.options
-	set.StringVar(&o.DataDir, "data-dir", "./data", "directory of the database, the journal of call records and the last snapshot")
+	set.StringVar(&o.DataDir, "data-dir", "./data", "directory of the database, the journals of call records and of calls in progress, and the last snapshot")
 	set.StringVar(&o.Database, "database", "", "postgres://user:password@host/name or sqlite:///path (default: SQLite in the data directory)")
 	set.StringVar(&o.APIAddress, "api-address", "127.0.0.1:8080", "where the API listens")
 	set.StringVar(&o.Node, "node", "", "name of this process in call records (default: the host name)")
+	o.CallPersistence = app.PersistSnapshot
+	set.Func("call-persistence", `how calls in progress survive the process: none, snapshot or write_through (default "snapshot")`,
+		func(v string) error { o.CallPersistence = app.CallPersistence(v); return nil })
+	set.DurationVar(&o.PersistInterval, "call-persistence-interval", time.Second, "how often a snapshot writes the calls that changed")
 	set.IntVar(&o.MaxCalls, "max-calls", 20_000, "calls in progress; beyond it new ones get 503")
 	set.DurationVar(&o.DrainTimeout, "drain-timeout", 5*time.Second, "how long a stop waits for what is under way")
 	set.StringVar(&s.dnsServers, "dns-servers", "", "comma-separated host:port instead of those of /etc/resolv.conf")

@@ -11,9 +11,9 @@
 //
 // # After a crash
 //
-// Open reads what is there. A line cut short by the crash is passed over. A call that was answered and never ended gets its one
-// record now: Recovered, EndReason node_failure, ended at the last sign of life of the dead process (a heartbeat, once a second,
-// or its last line). Records that the store may or may not have got are sent again: it leaves alone what it knows by its ID, so
+// Open reads what is there. A line cut short by the crash is passed over. A call that was answered and never ended, and that does not
+// go on in this process (Options.Spare, Settle), gets its one record now: Recovered, EndReason node_failure, ended at the last sign of
+// life of the dead process (a heartbeat, once a second, or its last line). Records that the store may or may not have got are sent again: it leaves alone what it knows by its ID, so
 // that every answered call has exactly one record. After the machine itself went down, all that the journal still holds is sent
 // again (the last minute at least), since the store may have lost with the power what it had confirmed.
 //

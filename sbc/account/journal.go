@@ -45,6 +45,8 @@ type Options struct {
 	Dir string
 	// Node is written into records that are made after a crash and name none.
 	Node string
+	// Spare are the records of calls that may go on in this process. They are left as they are until Settle.
+	Spare []string
 	// Heartbeat is how often the sign of life is written that dates the end of calls after a crash; 0 is 1 s.
 	Heartbeat time.Duration
 	// Sync is how often what was written is forced to the disk; 0 is 200 ms.
@@ -155,6 +157,10 @@ type Journal struct {
 	dirty    bool
 	open     map[string]place
 	ended    ring
+	// spared are the records of Options.Spare, true for those that the process before this one ended; nil once they are settled.
+	// lastSign is that process's last sign of life.
+	spared   map[string]bool
+	lastSign time.Time
 	// cursor is how far the sink has everything; it is kept in the file marks. Beyond it are, in this order: what is on the disk
 	// only (if spilled), queue, and overflow, which is not on the disk.
 	cursor   position

@@ -353,3 +353,55 @@ func TestRing(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+// TestCallsThatMayGoOn: what is spared is left alone until it is settled, dated by the old sign of life, and what goes on has one record.
+func TestCallsThatMayGoOn(t *testing.T) {
+	dir := t.TempDir()
+	j := mustOpen(t, quiet(dir))
+	answer(t, j, "goes-on", "does-not", "lost", "over")
+	end(t, j, "over")
+	alive := time.Now().Add(90 * time.Second).Truncate(time.Microsecond)
+	if err := j.beat.write(fmt.Sprint(alive.UnixMicro())); err != nil {
+		t.Fatal(err)
+	}
+	crash(t, j)
+
+	o := quiet(dir)
+	o.Spare = []string{"goes-on", "does-not", "over", "never-heard-of"}
+	for range 2 { // a crash before they are settled changes nothing
+		j = mustOpen(t, o)
+		if err := j.heartbeat(); err != nil {
+			t.Fatal(err)
+		}
+		if !j.LastSign().Equal(alive) || !j.Ended("over") || j.Ended("goes-on") || j.Ended("never-heard-of") {
+			t.Errorf("%v", j.LastSign())
+		}
+		crash(t, j)
+	}
+	j = mustOpen(t, o)
+	s := newShop()
+	deliver(t, j, s)
+	if got := s.ids(); !slices.Equal(got, []string{"over", "lost"}) {
+		t.Errorf("before they are settled: %v", got)
+	}
+	if err := j.Settle(func(id string) bool { return id == "goes-on" }); err != nil {
+		t.Fatal(err)
+	}
+	end(t, j, "goes-on")
+	deliver(t, j, s)
+	if got := s.ids(); !slices.Equal(got, []string{"over", "lost", "does-not", "goes-on"}) {
+		t.Fatalf("got %v", got)
+	}
+	if c := s.got[2]; !c.Recovered || !c.EndedAt.Equal(alive) {
+		t.Errorf("%+v", c)
+	}
+	if c := s.got[3]; c.Recovered || c.EndReason != sbc.EndCallerBye {
+		t.Errorf("%+v", c)
+	}
+	crash(t, j)
+	j = mustOpen(t, quiet(dir))
+	deliver(t, j, s)
+	if len(s.ids()) != 4 {
+		t.Errorf("got %v", s.ids())
+	}
+}

@@ -29,7 +29,13 @@ func (j *Journal) replay() error {
 		return err
 	}
 	j.cursor = parseCursor(mark, j.o.boot)
-	lastSign := parseHeartbeat(beat)
+	j.lastSign = parseHeartbeat(beat)
+	if len(j.o.Spare) > 0 {
+		j.spared = make(map[string]bool, len(j.o.Spare))
+		for _, id := range j.o.Spare {
+			j.spared[id] = false
+		}
+	}
 	numbers, err := listSegments(j.o.Dir)
 	if err != nil {
 		return err
@@ -39,8 +45,8 @@ func (j *Journal) replay() error {
 		if err != nil {
 			return err
 		}
-		if seen.After(lastSign) {
-			lastSign = seen
+		if seen.After(j.lastSign) {
+			j.lastSign = seen
 		}
 	}
 	j.spilled = true // whatever is there is on the disk only
@@ -52,7 +58,7 @@ func (j *Journal) replay() error {
 			j.segments = []*segment{{}}
 		}
 	}
-	j.recoverCalls(lastSign)
+	j.recoverCalls(func(id string) bool { _, spared := j.spared[id]; return spared })
 	if j.backlog == 0 {
 		j.spilled = false
 		j.moveCursor(j.tail())
@@ -105,6 +111,9 @@ func (j *Journal) book(l line, id string, at place) {
 		j.open[id] = at
 		at.segment.live += at.length
 	case kindEnd:
+		if _, spared := j.spared[id]; spared {
+			j.spared[id] = true
+		}
 		if !j.cursor.covers(position{at.segment.number, at.offset + at.length}) {
 			if j.backlog++; j.backlog == 1 {
 				j.oldest = l.at
@@ -137,14 +146,18 @@ func eachLine(r io.Reader, f func(b []byte) error) error {
 	}
 }
 
-// recoverCalls ends the calls of a dead process.
-func (j *Journal) recoverCalls(lastSign time.Time) {
-	if len(j.open) == 0 {
-		return
+// recoverCalls ends the calls of a dead process that do not go on in this one.
+func (j *Journal) recoverCalls(goesOn func(id string) bool) {
+	j.mu.Lock()
+	places, lastSign := make([]place, 0, len(j.open)), j.lastSign
+	for id, p := range j.open {
+		if !goesOn(id) {
+			places = append(places, p)
+		}
 	}
-	places := make([]place, 0, len(j.open))
-	for _, p := range j.open {
-		places = append(places, p)
+	j.mu.Unlock()
+	if len(places) == 0 {
+		return
 	}
 	slices.SortFunc(places, func(a, b place) int {
 		return cmp.Or(cmp.Compare(a.segment.number, b.segment.number), cmp.Compare(a.offset, b.offset))
@@ -242,4 +255,27 @@ func parseHeartbeat(s string) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMicro(us)
+}
+
+// LastSign is the last sign of life of the process before this one.
+func (j *Journal) LastSign() time.Time { return j.lastSign }
+
+// Ended tells of a record of Options.Spare whether the process before this one had finished it.
+func (j *Journal) Ended(id string) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.spared[id]
+}
+
+// Settle ends the calls of Options.Spare that do not go on after all. Until then no sign of life is written: the old one dates their
+// ends.
+func (j *Journal) Settle(goesOn func(id string) bool) error {
+	j.mu.Lock()
+	spared := j.spared
+	j.mu.Unlock()
+	j.recoverCalls(func(id string) bool { _, was := spared[id]; return !was || goesOn(id) })
+	j.mu.Lock()
+	j.spared = nil
+	j.mu.Unlock()
+	return j.heartbeat()
 }

@@ -68,6 +68,12 @@ type Call struct {
 	forgotten bool          // out of the registry
 	crashed   bool          // a panic ends it
 	suspect   bool          // found stale once
+	// stored says that a record is kept for a later process, noted that it is to be written anew, looks how often that was because
+	// media have not settled. sign is, of a call of an earlier process, that one's last sign of life; broken that it ended with it.
+	stored, noted bool
+	looks         uint8
+	sign          time.Time
+	broken        bool
 }
 
 // newCall makes a call of an INVITE. It sends nothing.
@@ -121,8 +127,7 @@ func (c *Call) handle(j *job) {
 			c.timer(j.timer)
 		}
 	case jobSilence:
-		c.dead("media_silence", c.legOf(j.party))
-		c.stop(stopOrder{reason: sbc.EndMediaTimeout})
+		c.silent(c.legOf(j.party))
 	case jobHangUp:
 		c.stop(j.stop)
 	}
@@ -165,6 +170,7 @@ func (c *Call) run() {
 	if c.promised != nil {
 		c.keepPromise()
 	}
+	c.touch()
 }
 
 // carry does one action.

@@ -88,7 +88,7 @@ func stopCause(o stopOrder) (cause int, text string) {
 	switch o.reason {
 	case sbc.EndMediaTimeout, sbc.EndNoAck, sbc.EndMaxDuration, sbc.EndSessionTimer, sbc.EndPeerDead:
 		cause = causeRecovery
-	case sbc.EndShutdown, sbc.EndError, sbc.EndStale:
+	case sbc.EndShutdown, sbc.EndError, sbc.EndStale, sbc.EndNodeFailure:
 		cause = causeTemporary
 	}
 	if text == "" {

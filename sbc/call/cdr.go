@@ -70,11 +70,14 @@ func (r *record) ended(reason sbc.EndReason, by sbc.Side, cause int) {
 	r.reason, r.by, r.cause, r.endAt = reason, by, cause, now()
 }
 
+// recordID is the id of a call's record.
+func recordID(call string) string { return sbc.PrefixCDR + call[len(sbc.PrefixCall):] }
+
 // cdr builds the record as it stands.
 func (c *Call) cdr() *sbc.CDR {
 	r := &c.rec
 	d := &sbc.CDR{
-		ID: sbc.PrefixCDR + c.id[len(sbc.PrefixCall):], CallID: c.id, Node: c.m.o.Node,
+		ID: recordID(c.id), CallID: c.id, TenantID: c.tenant, Node: c.m.o.Node, Recovered: c.broken,
 		IngressTrunkID: c.decision.caller.TrunkID,
 		Caller:         r.caller, Callee: r.callee, CalleeNormalised: r.normalised,
 		FromURI: r.from, ToURI: r.to, RequestURI: r.ruri,
@@ -86,9 +89,6 @@ func (c *Call) cdr() *sbc.CDR {
 	}
 	if d.Attempts == nil {
 		d.Attempts = []sbc.CDRAttempt{}
-	}
-	if t := c.decision.trunk; t != nil {
-		d.TenantID = t.TenantID
 	}
 	if n := len(c.hunt.attempts); n > 0 {
 		d.CalleeSent = c.hunt.attempts[n-1].Callee

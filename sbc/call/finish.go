@@ -60,7 +60,9 @@ func (c *Call) closeMedia() []sbc.StreamStats {
 	if c.session == nil {
 		return nil
 	}
-	c.rec.lastMedia = c.session.LastMedia()
+	if last := c.session.LastMedia(); last.After(c.rec.lastMedia) {
+		c.rec.lastMedia = last
+	}
 	stats := append(c.rec.media, c.streams(c.session.Close())...)
 	c.session = nil
 	return stats

@@ -17,6 +17,7 @@ type Manager struct {
 	past    *past
 	metrics *metrics
 	counts  *counts
+	keeper  *keeper // nil keeps nothing
 
 	closing sync.Mutex
 	closed  bool
@@ -29,6 +30,7 @@ func New(o Options) *Manager {
 	o = o.withDefaults()
 	m := &Manager{o: o, calls: newRegistry(), past: newPast(o.TraceBytes), idle: make(chan struct{})}
 	m.metrics, m.counts = newMetrics(o.Registerer), newCounts()
+	m.keeper = newKeeper(m)
 	return m
 }
 
@@ -221,6 +223,7 @@ func (m *Manager) stopped() bool {
 
 // forget takes an ended call out of the registry.
 func (m *Manager) forget(c *Call) {
+	m.keeper.over(c)
 	m.calls.removeCall(c)
 	m.closing.Lock()
 	m.signalIdle()

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sallyport/sallyport/media"
@@ -15,8 +16,10 @@ import (
 type engine struct {
 	mu       sync.Mutex
 	sessions []*session
-	refuse   error // of the next Offer
-	bomb     *bomb
+	refuse   error // of the next Offer, or RestoreParty
+	// unsettled says that the sources of streams are not known.
+	unsettled atomic.Bool
+	bomb      *bomb
 }
 
 func (e *engine) Open(o media.SessionOptions) Session {
@@ -243,6 +246,30 @@ func (s *session) Stats() []media.StreamStats {
 		st = append(st, media.StreamStats{From: p, Media: "audio", Packets: 50})
 	}
 	return st
+}
+
+// Keep and its sisters keep what was said and told.
+func (s *session) Keep() media.SessionState {
+	return media.SessionState{Silence: s.o.Silence, HoldSilence: s.o.HoldSilence}
+}
+func (s *session) KeepParty(p *media.Party) *media.PartyState {
+	if !s.parties[p] || s.closed || s.said[p] == nil {
+		return nil
+	}
+	return &media.PartyState{Own: string(s.said[p]), Told: string(s.told[p]), Settled: !s.e.unsettled.Load()}
+}
+func (s *session) RestoreParty(o media.PartyOptions, st *media.PartyState) (*media.Party, error) {
+	if s.e.refuse != nil {
+		return nil, s.e.refuse
+	}
+	p := s.Party(o)
+	s.said[p], s.told[p] = []byte(st.Own), []byte(st.Told)
+	return p, nil
+}
+func (s *session) Rejoin(a, b *media.Party, _, _ *media.PartyState) error {
+	mustBe(a, b)
+	s.answered = true
+	return nil
 }
 func (s *session) LastMedia() time.Time { s.e.bomb.tick(); return s.last }
 func (s *session) Close() []media.StreamStats {

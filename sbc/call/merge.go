@@ -99,10 +99,11 @@ func (c *Call) handOver(a *askedLeg, to *Call, s Session) bool {
 	} else {
 		c.b = husk
 	}
+	c.rec.ended(sbc.EndTransferred, l.side, causeNormal)
+	c.touch()
 	number, id := c.shownNumber(m), c.id
 	to.post(job{kind: jobRun, run: func() { to.adopt(m, number, id); to.run() }})
 	m.end.call.Store(to) // what comes for the leg from now on comes after it
-	c.rec.ended(sbc.EndTransferred, l.side, causeNormal)
 	c.raiseAt(evTaken, p)
 	c.run()
 	return true

@@ -23,6 +23,8 @@ type metrics struct {
 	panics     prometheus.Counter
 	stale      *prometheus.CounterVec
 	ledger     prometheus.Counter
+	keeping    prometheus.Counter
+	restored   *prometheus.CounterVec
 }
 
 // newMetrics registers with r, or with nobody if r is nil.
@@ -58,6 +60,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		ledger: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "sbc_call_record_errors_total", Help: "Records that the ledger did not take at once."}),
 	}
+	m.keeping = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "sbc_call_keep_errors_total", Help: "Failures to keep calls in progress for a restart of the process."})
+	m.restored = counter("sbc_calls_restored_total",
+		"Calls of an earlier process, by what became of them at the start: restored, or released.", "outcome")
 	m.states = map[sbc.CallState]prometheus.Gauge{}
 	for _, s := range []sbc.CallState{sbc.CallSetup, sbc.CallEarly, sbc.CallAnswered, sbc.CallConfirmed, sbc.CallTerminating} {
 		m.states[s] = m.calls.WithLabelValues(string(s))
@@ -69,7 +75,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	m.stale.WithLabelValues("place")
 	if r != nil {
 		r.MustRegister(m.calls, m.attempts, m.finished, m.releases, m.blocked, m.intrusions, m.pdd, m.duration, m.silences, m.panics,
-			m.stale, m.ledger)
+			m.stale, m.ledger, m.keeping, m.restored)
 	}
 	return m
 }

@@ -60,6 +60,11 @@ type Session interface {
 	ListenDTMF(to func(from *media.Party, digit byte, d time.Duration))
 	SentDigits(p *media.Party) bool
 	Drop(p *media.Party)
+	// Keep and KeepParty give what must survive the process, RestoreParty and Rejoin make a session of a later one go on with it.
+	Keep() media.SessionState
+	KeepParty(p *media.Party) *media.PartyState
+	RestoreParty(o media.PartyOptions, st *media.PartyState) (*media.Party, error)
+	Rejoin(a, b *media.Party, wasA, wasB *media.PartyState) error
 	Answered()
 	Stats() []media.StreamStats
 	LastMedia() time.Time
@@ -135,6 +140,11 @@ type Options struct {
 	Wants func(sbc.EventType) bool
 	// Registerer takes the metrics; nil registers none.
 	Registerer prometheus.Registerer
+	// Live keeps the calls in progress for a later process, see Keep and Restore; nil keeps none.
+	Live LiveJournal
+	// WriteThrough writes a call when it changes, and not with the next snapshot; KeepEvery is how often that is taken, 0 is 1 s.
+	WriteThrough bool
+	KeepEvery    time.Duration
 	// MaxCalls bounds the calls in progress on this node; new ones beyond get 503. 0 is 100,000.
 	MaxCalls int
 	// TraceBytes bounds what is kept of the ladders of ended calls; 0 is 32 MiB, negative keeps none.

@@ -63,6 +63,17 @@ type tokens struct {
 // maxTokens bounds the tokens; beyond it those of dialogs that are over are forgotten first.
 const maxTokens = 10_000
 
+// restoreToken makes a token of an earlier process name an endpoint's dialog again.
+func (m *Manager) restoreToken(e *endpoint, token string) {
+	m.tokens.mu.Lock()
+	defer m.tokens.mu.Unlock()
+	if m.tokens.all == nil {
+		m.tokens.all = map[string]*endpoint{}
+	}
+	m.tokens.all[token] = e
+	e.token.Store(&token)
+}
+
 // dialogToken names an endpoint's dialog where another side than its own is to name it (see passRefer); it is made once for each. ok is
 // false if there are too many.
 func (m *Manager) dialogToken(e *endpoint) (token string, ok bool) {

@@ -27,6 +27,7 @@ type entry struct {
 	local, remote netip.AddrPort
 	transport     sbc.Transport
 	callee, out   bool // on the callee's side, sent by us
+	note          bool // raw is a note of ours
 	attempt       uint8
 }
 
@@ -55,7 +56,20 @@ func (l *ladder) add(side sbc.Side, out bool, attempt int, raw []byte, hop msg.H
 		l.entries = make([]entry, 0, usualMessages)
 	}
 	l.bytes += len(raw) + entryCost
-	l.entries = append(l.entries, entry{at.UnixNano(), raw, hop.Local, hop.Remote, hop.Transport, side == sbc.SideCallee, out, uint8(attempt)})
+	l.entries = append(l.entries, entry{at.UnixNano(), raw, hop.Local, hop.Remote, hop.Transport, side == sbc.SideCallee, out, false, uint8(attempt)})
+}
+
+// note begins a ladder with what happened to the call; l says whose addresses stand beside it.
+func (l *ladder) note(text string, of *leg) {
+	e := entry{at: time.Now().UnixNano(), raw: []byte(text), note: true, transport: sbc.TransportUDP}
+	if of.d != nil {
+		p := of.d.Peer()
+		e.local, e.remote, e.transport = p.Local, p.Remote, p.Transport
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.bytes += len(e.raw) + entryCost
+	l.entries = append(l.entries, e)
 }
 
 // drop empties a ladder that nobody can ask for any more.
@@ -88,6 +102,9 @@ func (l *ladder) messages() []sbc.TraceMessage {
 		}
 		if e.out {
 			ms[i].Direction = "out"
+		}
+		if e.note {
+			ms[i].Summary, ms[i].Note, ms[i].Raw = "", string(e.raw), ""
 		}
 	}
 	return ms

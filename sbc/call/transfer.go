@@ -304,6 +304,7 @@ func (c *Call) join(t *transfer) {
 	}
 	c.limitDuration()
 	c.keep()
+	c.m.keeper.hurry()
 }
 
 // introduce tells the peer of one leg of the media of the other's.
