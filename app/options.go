@@ -11,7 +11,8 @@ import (
 
 // Options are what has to be known before the store is open; everything else is configured through the API.
 type Options struct {
-	// DataDir holds the database (unless Database says otherwise), the journal of call records and the last snapshot.
+	// DataDir holds the database (unless Database says otherwise), the journal of call records, the last snapshot and
+	// copies of what is played to callers.
 	DataDir string
 	// Database is "postgres://…" or "sqlite:///path"; empty is an SQLite file in DataDir.
 	Database string

@@ -16,6 +16,11 @@
 // rising order and without gaps, also with several nodes on one PostgreSQL: a reader that keeps only the last sequence it saw
 // loses nothing and counts nothing twice.
 //
+// # Blobs
+//
+// Binary data has a table of its own: each row belongs to a resource, by a foreign key that deletes it with its owner. Content is
+// read and written whole and therefore bounded (sbc.MaxBlobBytes); lists do not read it.
+//
 // # Limits
 //
 // Times are kept in microseconds. Text columns of records hold at most 255 characters (a filter on a longer value compares its
