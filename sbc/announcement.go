@@ -23,7 +23,8 @@ type Announcement struct {
 	Language string `json:"language,omitempty"`
 	// DurationMS is the length of the audio, 0 until it is uploaded.
 	DurationMS int `json:"duration_ms"`
-	// AudioSHA256 is the hash of the audio's octets and AudioBytes their number; "" and 0 until it is uploaded. The API shows neither.
+	// AudioSHA256 is the hash of the audio's octets and AudioBytes their number; "" and 0 until it is uploaded. The API shows
+	// neither.
 	AudioSHA256 string `json:"audio_sha256,omitempty"`
 	AudioBytes  int    `json:"audio_bytes,omitempty"`
 }

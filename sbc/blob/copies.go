@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// maxOpen bounds the files that are held open; others are opened when they are read.
-	maxOpen = 512
+	// maxOpen bounds the files that are held open; others are opened when they are read, in the place of one of these.
+	maxOpen = 256
 	// maxSpare bounds the copies that nothing names any more, in octets.
 	maxSpare = 64 << 20
 )
@@ -123,19 +123,45 @@ func (c *Copies) path(name string) string { return filepath.Join(c.o.Dir, name) 
 func (c *Copies) Open(b sbc.Blob) (io.ReaderAt, bool) {
 	c.mu.RLock()
 	have := c.files[b.SHA256]
-	c.mu.RUnlock()
-	switch {
-	case have == nil || have.size != b.Size:
-		return nil, false
-	case have.f != nil:
+	there := have != nil && have.size == b.Size
+	if there && have.f != nil {
+		defer c.mu.RUnlock()
 		return have.f, true
+	}
+	c.mu.RUnlock()
+	if !there {
+		return nil, false
 	}
 	f, err := os.Open(c.path(b.SHA256))
 	if err != nil {
 		c.log.Warn("a copy of a blob cannot be opened", "owner_id", b.OwnerID, "name", b.Name, "error", err)
 		return nil, false
 	}
+	c.hold(b.SHA256, have, f)
 	return f, true
+}
+
+// hold holds a file open that was opened to be read, so that all who read it share it. If they are too many, another one is let
+// go.
+func (c *Copies) hold(hash string, have *file, f *os.File) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.files[hash] != have { // it was deleted or made anew meanwhile
+		return
+	}
+	if have.f == nil {
+		c.held++
+	}
+	have.f = f
+	for _, other := range c.files {
+		if c.held <= maxOpen {
+			return
+		}
+		if other != have && other.f != nil {
+			other.f = nil
+			c.held--
+		}
+	}
 }
 
 // has tells whether there is a copy.

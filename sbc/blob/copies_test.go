@@ -210,13 +210,22 @@ func TestManyCopies(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if c.held != maxOpen || reads(t, c, last) != fmt.Sprint(maxOpen+4) {
+	if c.held != maxOpen || reads(t, c, last) != fmt.Sprint(maxOpen+4) || c.held != maxOpen {
 		t.Errorf("%d are open, the last reads %q", c.held, reads(t, c, last))
 	}
-	if err := os.Remove(c.path(last.SHA256)); err != nil {
-		t.Fatal(err)
+	one, _ := c.Open(last)
+	if two, _ := c.Open(last); one == nil || one != two {
+		t.Error("it is opened twice")
 	}
-	if _, ok := c.Open(last); ok {
-		t.Error("a copy that was taken away is opened")
+	for hash, have := range c.files {
+		if have.f == nil {
+			if err := os.Remove(c.path(hash)); err != nil {
+				t.Fatal(err)
+			}
+			if _, ok := c.Open(sbc.Blob{SHA256: hash, Size: have.size}); ok {
+				t.Error("a copy that was taken away is opened")
+			}
+			break
+		}
 	}
 }

@@ -119,7 +119,8 @@ func TestBlobsOfOthers(t *testing.T) {
 	})
 }
 
-// TestAudioInAnOldCacheFile: a node that was upgraded while its store is away plays what the cache file of the program before holds.
+// TestAudioInAnOldCacheFile: a node that was upgraded and cannot serve what its store holds plays what the cache file of the
+// program before holds.
 func TestAudioInAnOldCacheFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "snapshot.json")
 	a := spoken("ann_1", "")

@@ -11,6 +11,9 @@
 //
 // A call takes the Snapshot once and keeps it to its end.
 //
+// What resources have that is large, such as the audio of announcements, is not in the Snapshot but named by it: a node makes its
+// copy before the Snapshot is live (Options.Blobs).
+//
 // Other nodes write to the same store: the Manager polls its revision and goes the same way with what it finds. The last
 // Snapshot is kept in a file, so that a node starts without its store.
 //

@@ -20,8 +20,8 @@ func (s *Store) moveAudio() *goose.Migration {
 	return goose.NewGoMigration(audioVersion, &goose.GoFunc{RunTx: s.audioOut}, &goose.GoFunc{RunTx: s.audioBack})
 }
 
-// audioOut moves the audio of every announcement to the blobs. A document that cannot be read stays as it is: a node that does not
-// start would be worse than an announcement that is silent.
+// audioOut moves the audio of every announcement to the blobs. A document that cannot be read stays as it is: a node that does
+// not start would be worse than an announcement that is silent.
 func (s *Store) audioOut(ctx context.Context, tx *stdsql.Tx) error {
 	p := s.dialect.placeholder
 	insert := fmt.Sprintf("INSERT INTO blobs (owner_id, name, content_type, size, sha256, created_at, content) "+
