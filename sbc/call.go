@@ -49,13 +49,16 @@ type CallInfo struct {
 	// OpenSIPSState is State in numbers, see CallState.OpenSIPS.
 	OpenSIPSState int `json:"opensips_state"`
 	// Stale says why nothing can end the call any more, where CallFilter.Stale asked for such calls.
-	Stale          string     `json:"stale,omitempty"`
-	IngressTrunkID string     `json:"ingress_trunk_id"`
-	EgressTrunkID  string     `json:"egress_trunk_id,omitempty"`
-	Caller         string     `json:"caller"`
-	Callee         string     `json:"callee"`
-	StartedAt      time.Time  `json:"started_at"`
-	AnsweredAt     *time.Time `json:"answered_at,omitempty"`
+	Stale          string `json:"stale,omitempty"`
+	IngressTrunkID string `json:"ingress_trunk_id"`
+	EgressTrunkID  string `json:"egress_trunk_id,omitempty"`
+	// The trunk of a subscriber's leg is its domain; these are the subscribers.
+	CallerSubscriberID string     `json:"caller_subscriber_id,omitempty"`
+	CalleeSubscriberID string     `json:"callee_subscriber_id,omitempty"`
+	Caller             string     `json:"caller"`
+	Callee             string     `json:"callee"`
+	StartedAt          time.Time  `json:"started_at"`
+	AnsweredAt         *time.Time `json:"answered_at,omitempty"`
 	// EndsAt is when the maximum duration ends the call.
 	EndsAt *time.Time `json:"ends_at,omitempty"`
 	// MaxDurationS counts from the answer.

@@ -50,6 +50,9 @@ type CDR struct {
 	Node           string `json:"node"`
 	IngressTrunkID string `json:"ingress_trunk_id,omitempty"`
 	EgressTrunkID  string `json:"egress_trunk_id,omitempty"`
+	// The trunk of a subscriber's leg is its domain; these are the subscribers.
+	CallerSubscriberID string `json:"caller_subscriber_id,omitempty"`
+	CalleeSubscriberID string `json:"callee_subscriber_id,omitempty"`
 	// Caller and Callee are the numbers as received, CalleeNormalised after identification, CalleeSent as sent in the last attempt.
 	Caller           string `json:"caller"`
 	Callee           string `json:"callee"`
@@ -114,9 +117,16 @@ type CDRLeg struct {
 
 // CDRAttempt is one try to reach the callee.
 type CDRAttempt struct {
-	Number        int        `json:"number"`
-	TrunkID       string     `json:"trunk_id"`
-	EndpointID    string     `json:"endpoint_id"`
+	Number     int    `json:"number"`
+	TrunkID    string `json:"trunk_id"`
+	EndpointID string `json:"endpoint_id"`
+	// SubscriberID and RegistrationID are whom it rang, where that was a subscriber.
+	SubscriberID   string `json:"subscriber_id,omitempty"`
+	RegistrationID string `json:"registration_id,omitempty"`
+	// ForwardedBy is the subscriber that had the call forwarded, on whose account it is; ForwardReason why: unconditional, busy,
+	// no_answer, unreachable, not_registered, do_not_disturb.
+	ForwardedBy   string     `json:"forwarded_by,omitempty"`
+	ForwardReason string     `json:"forward_reason,omitempty"`
 	Callee        string     `json:"callee"`
 	SIPCallID     string     `json:"sip_call_id"`
 	RemoteAddress string     `json:"remote_address,omitempty"`

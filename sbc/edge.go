@@ -39,6 +39,12 @@ type Realm struct {
 	Trust         Trust         `json:"trust"`
 	UnknownSource UnknownSource `json:"unknown_source"`
 	Latching      Latching      `json:"latching"`
+	// FloodProfileID bounds what strangers may send; without one the defaults of the profile hold in realms of trust access, and nothing
+	// in others.
+	FloodProfileID string `json:"flood_profile_id,omitempty"`
+	// EgressAllow are networks to which names and addresses that callers supply (Contact, Refer-To, Route) may lead though they are
+	// private, ours or a trunk's (features.md 13.6).
+	EgressAllow []string `json:"egress_allow"`
 }
 
 // Kind names the kind.
@@ -50,6 +56,7 @@ func (r *Realm) Base() *Meta { return &r.Meta }
 // Defaults are those of a realm towards carriers; silence for strangers; media latches as NAT needs it.
 func (r *Realm) Defaults() {
 	r.Trust, r.UnknownSource, r.Latching = TrustPeer, UnknownDrop, LatchNAT
+	r.EgressAllow = []string{}
 }
 
 // Validate checks the enumerations.
@@ -58,12 +65,21 @@ func (r *Realm) Validate() []Fault {
 	oneOf(&f, "#/trust", r.Trust, TrustAccess, TrustPeer, TrustCore)
 	oneOf(&f, "#/unknown_source", r.UnknownSource, UnknownDrop, UnknownReject)
 	oneOf(&f, "#/latching", r.Latching, LatchSDP, LatchNAT)
+	f.entries("#/egress_allow", len(r.EgressAllow))
+	for i, c := range r.EgressAllow {
+		if _, err := ParseCIDR(c); err != nil {
+			f.add(fmt.Sprintf("#/egress_allow/%d", i), "cidr", fmt.Sprintf("%q is not a network such as 192.0.2.0/28", c))
+		}
+	}
 	return f
 }
 
 // References lists the resources it needs.
 func (r *Realm) References() []Reference {
-	return refs(Reference{Pointer: "#/tenant_id", Kind: KindTenant, ID: r.TenantID})
+	return refs(
+		Reference{Pointer: "#/tenant_id", Kind: KindTenant, ID: r.TenantID},
+		Reference{Pointer: "#/flood_profile_id", Kind: KindFloodProfile, ID: r.FloodProfileID},
+	)
 }
 
 // Transport is how SIP travels.
@@ -91,6 +107,9 @@ type SIPInterface struct {
 	MaxConnectionsPerSource int `json:"max_connections_per_source"`
 	// IdleTimeoutS closes a connection on which nothing came for so many seconds.
 	IdleTimeoutS int `json:"idle_timeout_s"`
+	// STUN answers Binding requests (RFC 8489) on a UDP interface's port; STUNPort, where it is not 0, on that port of the address too.
+	STUN     bool `json:"stun"`
+	STUNPort int  `json:"stun_port"`
 }
 
 // Kind names the kind.
@@ -105,6 +124,7 @@ func (i *SIPInterface) Defaults() {
 	i.MaxMessageBytes = 65535
 	i.MaxConnections, i.MaxConnectionsPerSource = 4096, 50
 	i.IdleTimeoutS = 600
+	i.STUN = true
 }
 
 // Validate checks address, port and limits.
@@ -119,6 +139,7 @@ func (i *SIPInterface) Validate() []Fault {
 	f.between("#/max_connections", i.MaxConnections, 1, 65536)
 	f.between("#/max_connections_per_source", i.MaxConnectionsPerSource, 1, 65536)
 	f.between("#/idle_timeout_s", i.IdleTimeoutS, 5, 86400)
+	f.between("#/stun_port", i.STUNPort, 0, 65535)
 	return f
 }
 

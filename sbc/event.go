@@ -16,12 +16,32 @@ const (
 	EventCallStale      EventType = "call.stale"      // a call without a live leg was found and ended
 	EventCallDead       EventType = "call.dead"       // a detector ended a call; data: detector, side
 	EventSecurityDialog EventType = "security.dialog" // a request for a dialog came from where it may not; data: method, source, reason
+
+	EventRegistrationNew         EventType = "registration.new"         // data: aor, contact, source, user_agent
+	EventRegistrationRefreshed   EventType = "registration.refreshed"   // the contact's source changed; data: aor, contact, source
+	EventRegistrationRemoved     EventType = "registration.removed"     // data: aor, contact, reason (unregistered, expired, replaced, api, unreachable)
+	EventRegistrationUnreachable EventType = "registration.unreachable" // data: aor, contact, misses
+	EventRegistrationReachable   EventType = "registration.reachable"   // data: aor, contact
+	EventSecurityAuth            EventType = "security.auth_failed"     // data: source, domain, username (as claimed), method, reason
+	EventSecurityFlood           EventType = "security.flood"           // data: source, realm_id, kind, count, observed
+	EventSecurityBan             EventType = "security.ban"             // data: source, reason, evidence, seconds, observed
+	EventSecurityUnban           EventType = "security.unban"           // data: source, by
+	EventSecurityContact         EventType = "security.contact"         // a Contact that the policy refuses; data: source, aor, contact, reason
+	EventSecurityEgress          EventType = "security.egress"          // a name or address that leads where it may not; data: target, reason
+	EventSecurityScanner         EventType = "security.scanner"         // data: source, pattern
+	EventSecurityIdentity        EventType = "security.identity"        // a caller claimed an identity not its own; data: source, subscriber_id, identity
+	EventSubscriberChanged       EventType = "subscriber.changed"       // by a feature code; data: subscriber_id, feature, target
+	EventVoicemailMessage        EventType = "voicemail.message"        // data: subscriber_id, message_id, caller, duration_ms
+	EventOverload                EventType = "system.overload"          // data: state (begin, end), reason
 )
 
 // EventTypes lists every type.
 func EventTypes() []EventType {
 	return []EventType{
 		EventCallState, EventCallDTMF, EventCallHold, EventCallTransfer, EventCallStale, EventCallDead, EventSecurityDialog,
+		EventRegistrationNew, EventRegistrationRefreshed, EventRegistrationRemoved, EventRegistrationUnreachable,
+		EventRegistrationReachable, EventSecurityAuth, EventSecurityFlood, EventSecurityBan, EventSecurityUnban, EventSecurityContact,
+		EventSecurityEgress, EventSecurityScanner, EventSecurityIdentity, EventSubscriberChanged, EventVoicemailMessage, EventOverload,
 	}
 }
 

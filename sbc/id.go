@@ -31,6 +31,18 @@ const (
 	PrefixHeaderProfile     = "hdp"
 	PrefixLimitProfile      = "lmp"
 	PrefixAnnouncement      = "ann"
+
+	PrefixDomain       = "dom"
+	PrefixSubscriber   = "sub"
+	PrefixAlias        = "als"
+	PrefixAccessRule   = "acr"
+	PrefixGroup        = "grp"
+	PrefixNumberList   = "nls"
+	PrefixFloodProfile = "flp"
+	PrefixRegistration = "reg"
+	PrefixBan          = "ban"
+	PrefixMessage      = "vmm"
+	PrefixJob          = "job"
 )
 
 // crockford is the alphabet of Crockford's base 32: no i, l, o, u, so that an identifier can be read out on the telephone.

@@ -31,16 +31,28 @@ const (
 	KindHeaderProfile     Kind = "header-profile"
 	KindLimitProfile      Kind = "limit-profile"
 	KindAnnouncement      Kind = "announcement"
+
+	KindDomain       Kind = "domain"
+	KindSubscriber   Kind = "subscriber"
+	KindAlias        Kind = "alias"
+	KindAccessRule   Kind = "access-rule"
+	KindGroup        Kind = "group"
+	KindNumberList   Kind = "number-list"
+	KindFloodProfile Kind = "flood-profile"
 )
 
 // Kinds lists every kind, what is referred to before what refers to it.
 func Kinds() []Kind {
 	return []Kind{
-		KindTenant, KindAPIKey, KindRealm, KindSIPInterface, KindMediaPool, KindRoutingPlan, KindRouteList, KindAnnouncement,
-		KindSignallingProfile, KindMediaProfile, KindHeaderProfile, KindLimitProfile, KindTrunk, KindEndpoint, KindIdentity, KindRule,
-		KindTarget,
+		KindTenant, KindAPIKey, KindFloodProfile, KindRealm, KindSIPInterface, KindMediaPool, KindRoutingPlan, KindRouteList,
+		KindAnnouncement, KindSignallingProfile, KindMediaProfile, KindHeaderProfile, KindLimitProfile, KindTrunk, KindEndpoint,
+		KindIdentity, KindGroup, KindNumberList, KindDomain, KindRule, KindTarget, KindSubscriber, KindAlias, KindAccessRule,
 	}
 }
+
+// Listed tells whether resources of the kind are not part of the configuration that every node holds, because there may be millions
+// of them: they are found in the store one at a time (Directory).
+func (k Kind) Listed() bool { return k == KindSubscriber || k == KindAlias }
 
 // DefaultTenantID is the tenant that exists from the first start.
 const DefaultTenantID = "ten_default"
@@ -127,11 +139,34 @@ func New(kind Kind) Resource {
 	case KindAnnouncement:
 		r = &Announcement{}
 	default:
-		return nil
+		if r = newAccess(kind); r == nil {
+			return nil
+		}
 	}
 	r.Base().Enabled = true
 	r.Defaults()
 	return r
+}
+
+// newAccess makes the kinds of the access side.
+func newAccess(kind Kind) Resource {
+	switch kind {
+	case KindDomain:
+		return &Domain{}
+	case KindSubscriber:
+		return &Subscriber{}
+	case KindAlias:
+		return &Alias{}
+	case KindAccessRule:
+		return &AccessRule{}
+	case KindGroup:
+		return &Group{}
+	case KindNumberList:
+		return &NumberList{}
+	case KindFloodProfile:
+		return &FloodProfile{}
+	}
+	return nil
 }
 
 // Prefix gives the prefix of a kind's identifiers.
@@ -142,6 +177,8 @@ func (k Kind) Prefix() string {
 		KindRoutingPlan: PrefixRoutingPlan, KindRule: PrefixRule, KindRouteList: PrefixRouteList, KindTarget: PrefixTarget,
 		KindSignallingProfile: PrefixSignallingProfile, KindMediaProfile: PrefixMediaProfile,
 		KindHeaderProfile: PrefixHeaderProfile, KindLimitProfile: PrefixLimitProfile, KindAnnouncement: PrefixAnnouncement,
+		KindDomain: PrefixDomain, KindSubscriber: PrefixSubscriber, KindAlias: PrefixAlias, KindAccessRule: PrefixAccessRule,
+		KindGroup: PrefixGroup, KindNumberList: PrefixNumberList, KindFloodProfile: PrefixFloodProfile,
 	}[k]
 }
 

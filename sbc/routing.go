@@ -27,6 +27,8 @@ type Action string
 const (
 	ActionRoute  Action = "route"  // try the route list
 	ActionReject Action = "reject" // answer with RejectCode
+	// ActionSubscriber calls the subscriber of DomainID that has the number as username or alias.
+	ActionSubscriber Action = "subscriber"
 )
 
 // Rule says where numbers with a prefix go. Among the rules of a plan the longest prefix wins, then the smallest priority, then
@@ -38,6 +40,7 @@ type Rule struct {
 	Priority      int    `json:"priority"`
 	Action        Action `json:"action"`
 	RouteListID   string `json:"route_list_id,omitempty"`
+	DomainID      string `json:"domain_id,omitempty"`
 	// RejectCode and RejectReason are the answer of ActionReject.
 	RejectCode   int    `json:"reject_code"`
 	RejectReason string `json:"reject_reason,omitempty"`
@@ -61,10 +64,12 @@ func (r *Rule) Validate() []Fault {
 	f.need("#/routing_plan_id", r.RoutingPlanID)
 	f.number("#/prefix", r.Prefix)
 	f.between("#/priority", r.Priority, 0, 65535)
-	oneOf(&f, "#/action", r.Action, ActionRoute, ActionReject)
+	oneOf(&f, "#/action", r.Action, ActionRoute, ActionReject, ActionSubscriber)
 	switch r.Action {
 	case ActionRoute:
 		f.need("#/route_list_id", r.RouteListID)
+	case ActionSubscriber:
+		f.need("#/domain_id", r.DomainID)
 	case ActionReject:
 		f.between("#/reject_code", r.RejectCode, 400, 699)
 	}
@@ -80,6 +85,7 @@ func (r *Rule) References() []Reference {
 		Reference{Pointer: "#/tenant_id", Kind: KindTenant, ID: r.TenantID},
 		Reference{Pointer: "#/routing_plan_id", Kind: KindRoutingPlan, ID: r.RoutingPlanID, Owns: true},
 		Reference{Pointer: "#/route_list_id", Kind: KindRouteList, ID: r.RouteListID},
+		Reference{Pointer: "#/domain_id", Kind: KindDomain, ID: r.DomainID},
 	)
 }
 

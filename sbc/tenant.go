@@ -40,7 +40,8 @@ func Scopes() []Scope {
 		ScopeAdmin, "tenants:read", "tenants:write", "api-keys:read", "api-keys:write", "realms:read", "realms:write",
 		"sip-interfaces:read", "sip-interfaces:write", "media-pools:read", "media-pools:write", "trunks:read", "trunks:write",
 		"routing:read", "routing:write", "profiles:read", "profiles:write", "announcements:read", "announcements:write", "calls:read",
-		"calls:control", "cdrs:read", "events:read", "audit:read", "metrics:read",
+		"subscribers:read", "subscribers:write", "registrations:read", "registrations:write", "security:read", "security:write",
+		"voicemail:read", "voicemail:write", "jobs:read", "calls:control", "cdrs:read", "events:read", "audit:read", "metrics:read",
 	}
 }
 
