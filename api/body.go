@@ -49,7 +49,7 @@ func (op *operation) stripReadOnly(who *caller, object map[string]any) []sbc.Fau
 	must := who.given(op.kind)
 	for _, name := range []string{
 		"id", "revision", "created_at", "updated_at", "status", "hint", "duration_ms", "trunk_id", "routing_plan_id",
-		"route_list_id",
+		"route_list_id", "name", "algorithms",
 	} {
 		v, there := object[name]
 		if _, writable := op.body.schema.Properties[name]; !there || writable {
@@ -58,7 +58,7 @@ func (op *operation) stripReadOnly(who *caller, object map[string]any) []sbc.Fau
 		is, bound := must[name]
 		switch {
 		case name == "hint" && op.kind != sbc.KindAPIKey, name == "duration_ms" && op.kind != sbc.KindAnnouncement,
-			strings.HasSuffix(name, "_id") && !bound:
+			name == "algorithms" && op.kind != sbc.KindSubscriber, strings.HasSuffix(name, "_id") && !bound:
 			continue // not a field of this kind at all: the schema says so
 		case op.method != http.MethodPut:
 			fault(name, "read_only", "is set by the server; leave it out")
@@ -124,11 +124,14 @@ func (s *server) imagine(ctx context.Context, who *caller, clean map[string]any)
 		if err != nil {
 			return nil, err
 		}
-		return r, patched(r, old, clean)
+		err = patched(r, old, clean)
+		alike(r)
+		return r, err
 	}
 	if err := decodeOnto(r, clean); err != nil {
 		return nil, err
 	}
+	alike(r)
 	_, field := partOf(kind)
 	setParent(r, ids[field])
 	tenant, err := who.assign(kind, r.Base().TenantID)

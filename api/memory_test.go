@@ -153,6 +153,12 @@ func (t memoryTx) Remember(r sbc.Reply) error {
 }
 
 func (t memoryTx) All() ([]sbc.Resource, error) {
+	all := slices.DeleteFunc(t.everything(), func(r sbc.Resource) bool { return r.Kind().Listed() })
+	return all, nil
+}
+
+// everything is All with the resources of listed kinds.
+func (t memoryTx) everything() []sbc.Resource {
 	var all []sbc.Resource
 	for _, kind := range sbc.Kinds() {
 		for _, id := range slices.Sorted(maps.Keys(t.s.resources)) {
@@ -161,7 +167,7 @@ func (t memoryTx) All() ([]sbc.Resource, error) {
 			}
 		}
 	}
-	return all, nil
+	return all
 }
 
 func (m *memory) Update(_ context.Context, change func(tx sbc.Tx) error) error {
@@ -205,22 +211,23 @@ func (m *memory) ByExternalID(_ context.Context, kind sbc.Kind, tenantID, extern
 }
 
 func (m *memory) List(_ context.Context, q sbc.Query) (page []sbc.Resource, next string, err error) {
-	err = m.read(func(t memoryTx) error {
-		for _, id := range slices.Sorted(maps.Keys(t.s.resources)) {
-			r := t.s.resources[id]
-			if r.Kind() != q.Kind || !selected(r, q) || (q.TenantID != "" && r.Base().TenantID != q.TenantID) ||
-				!refersTo(r, q.Ref) {
-				continue
-			}
-			if len(page) == q.Limit {
-				next = page[len(page)-1].Base().ID
-				return nil
-			}
-			page = append(page, copyOf(r))
-		}
-		return nil
-	})
+	err = m.read(func(t memoryTx) error { page, next, err = t.List(q); return err })
 	return page, next, err
+}
+
+func (t memoryTx) List(q sbc.Query) (page []sbc.Resource, next string, err error) {
+	for _, id := range slices.Sorted(maps.Keys(t.s.resources)) {
+		r := t.s.resources[id]
+		if r.Kind() != q.Kind || !selected(r, q) || (q.TenantID != "" && r.Base().TenantID != q.TenantID) ||
+			!refersTo(r, q.Ref) {
+			continue
+		}
+		if len(page) == q.Limit {
+			return page, page[len(page)-1].Base().ID, nil
+		}
+		page = append(page, copyOf(r))
+	}
+	return page, "", nil
 }
 
 func refersTo(r sbc.Resource, id string) bool {

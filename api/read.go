@@ -84,7 +84,7 @@ func (s *server) present(r sbc.Resource, more ...field) (any, error) {
 	return s.presenters[r.Kind()](bare(r), append(s.runtime(r), more...)...)
 }
 
-// bare is a resource without what the API never shows: the hash of a key, and what names the audio of an announcement.
+// bare is a resource without what the API never shows: the hash of a key, what names the audio of an announcement, secrets.
 func bare(r sbc.Resource) sbc.Resource {
 	switch r := r.(type) {
 	case *sbc.APIKey:
@@ -95,6 +95,10 @@ func bare(r sbc.Resource) sbc.Resource {
 		shown := *r
 		shown.AudioSHA256, shown.AudioBytes = "", 0
 		return &shown
+	case *sbc.Domain:
+		return r.Shown()
+	case *sbc.Subscriber:
+		return r.Shown()
 	}
 	return r
 }
@@ -219,6 +223,9 @@ func limitOf(limit *int) int {
 func (c *caller) selection(asked url.Values) (sbc.Query, error) {
 	q := sbc.Query{Kind: c.op.kind, Limit: number(asked.Get("limit"), defaultLimit), Name: asked.Get("name"),
 		ExternalID: asked.Get("external_id")}
+	if q.Kind == sbc.KindSubscriber {
+		q.Name = asked.Get("username")
+	}
 	cursor, tenant := asked.Get("cursor"), asked.Get("tenant_id")
 	var err error
 	if q.After, err = openCursor(c.scope, &cursor); err != nil {

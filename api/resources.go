@@ -44,6 +44,13 @@ func presenters() map[sbc.Kind]presenter {
 		sbc.KindHeaderProfile:     presented[gen.HeaderProfile],
 		sbc.KindLimitProfile:      presented[gen.LimitProfile],
 		sbc.KindAnnouncement:      presented[gen.Announcement],
+		sbc.KindDomain:            presented[gen.Domain],
+		sbc.KindSubscriber:        presented[gen.Subscriber],
+		sbc.KindAlias:             presented[gen.Alias],
+		sbc.KindAccessRule:        presented[gen.AccessRule],
+		sbc.KindGroup:             presented[gen.Group],
+		sbc.KindNumberList:        presented[gen.NumberList],
+		sbc.KindFloodProfile:      presented[gen.FloodProfile],
 	}
 }
 

@@ -59,10 +59,7 @@ func overStore(t *testing.T, f *fixture) *fixture {
 			t.Error(err)
 		}
 	})
-	all, _, err := f.m.All(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	all := memoryTx{f.m, &f.m.state}.everything()
 	err = store.Update(t.Context(), func(tx sbc.Tx) error {
 		for _, r := range all {
 			if r.Base().ID == sbc.DefaultTenantID {

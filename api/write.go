@@ -111,6 +111,7 @@ func patched(r, old sbc.Resource, body map[string]any) error {
 	if err != nil {
 		return err
 	}
+	replaceSecret(is, body)
 	return decodeOnto(r, merge(is, body))
 }
 
@@ -210,7 +211,11 @@ func (ch *change) make(tx sbc.Tx, externalID string) error {
 	if err := ch.allowed(tx, nil, r); err != nil {
 		return err
 	}
+	alike(r)
 	if err := faultsIn(inTx(tx), r); err != nil {
+		return err
+	}
+	if err := hashSecret(inTx(tx), r); err != nil {
 		return err
 	}
 	r.Base().ID = sbc.NewID(ch.place.kind.Prefix())
@@ -230,10 +235,14 @@ func (ch *change) exchange(tx sbc.Tx, old sbc.Resource, decode func(r sbc.Resour
 	if err := ch.keep(r, old); err != nil {
 		return err
 	}
+	alike(r)
 	if err := ch.allowed(tx, old, r); err != nil {
 		return err
 	}
 	if err := faultsIn(inTx(tx), r); err != nil {
+		return err
+	}
+	if err := guardSecrets(tx, old, r); err != nil {
 		return err
 	}
 	ch.old = old
@@ -275,6 +284,8 @@ func (ch *change) keep(r, old sbc.Resource) error {
 				a.DurationMS = len(ch.audio) / bytesPerMS
 			}
 		}
+	default:
+		return ch.keepAccess(r, old)
 	}
 	return nil
 }
@@ -302,8 +313,8 @@ func named(r sbc.Resource, externalID string) error {
 func faultsIn(get getter, r sbc.Resource) error {
 	faults := r.Validate()
 	for _, ref := range r.References() {
-		if ref.Owns {
-			continue // the parent was found on the way here
+		if parent, _ := partOf(r.Kind()); ref.Owns && parent != "" {
+			continue // it was found on the way here
 		}
 		tenant := r.Base().TenantID
 		if ref.Kind == sbc.KindTenant {

@@ -76,7 +76,10 @@ type Tx interface {
 	// PutBlob and DeleteBlob are as in Blobs, in the same transaction. They make no revision: the write of the resource does.
 	PutBlob(b Blob, content []byte) (Blob, error)
 	DeleteBlob(ownerID, name string) error
-	// All loads every resource, as the transaction sees them, in the order of Kinds and then of id.
+	// List gives a page by rising id, as Provisioning.List does.
+	List(q Query) (page []Resource, next string, err error)
+	// All loads every resource but those of listed kinds (Kind.Listed), as the transaction sees them, in the order of Kinds and then
+	// of id.
 	All() ([]Resource, error)
 }
 
@@ -88,7 +91,7 @@ type Provisioning interface {
 	ByExternalID(ctx context.Context, kind Kind, tenantID, externalID string) (Resource, error)
 	// List gives a page by rising id; next is "" on the last page, else the After of the next one.
 	List(ctx context.Context, q Query) (page []Resource, next string, err error)
-	// All loads everything with the revision it belongs to, from one consistent view.
+	// All loads everything but what is of listed kinds (Kind.Listed), with the revision it belongs to, from one consistent view.
 	All(ctx context.Context) ([]Resource, int64, error)
 	Revision(ctx context.Context) (int64, error)
 	// Recall finds a remembered reply, nil if there is none or it is older than 24 hours.

@@ -94,6 +94,45 @@ func (e CallState) Valid() bool {
 	}
 }
 
+// Defines values for ContactOverflow.
+const (
+	ContactOverflowReject        ContactOverflow = "reject"
+	ContactOverflowReplaceOldest ContactOverflow = "replace_oldest"
+)
+
+// Valid indicates whether the value is a known member of the ContactOverflow enum.
+func (e ContactOverflow) Valid() bool {
+	switch e {
+	case ContactOverflowReject:
+		return true
+	case ContactOverflowReplaceOldest:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ContactSource.
+const (
+	ContactSourceAny     ContactSource = "any"
+	ContactSourcePrivate ContactSource = "private"
+	ContactSourceSame    ContactSource = "same"
+)
+
+// Valid indicates whether the value is a known member of the ContactSource enum.
+func (e ContactSource) Valid() bool {
+	switch e {
+	case ContactSourceAny:
+		return true
+	case ContactSourcePrivate:
+		return true
+	case ContactSourceSame:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DTMFMode.
 const (
 	DTMFModeInfo    DTMFMode = "info"
@@ -109,6 +148,27 @@ func (e DTMFMode) Valid() bool {
 	case DTMFModePass:
 		return true
 	case DTMFModeRfc4733:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DigestAlgorithm.
+const (
+	DigestAlgorithmMD5       DigestAlgorithm = "MD5"
+	DigestAlgorithmSHA256    DigestAlgorithm = "SHA-256"
+	DigestAlgorithmSHA512256 DigestAlgorithm = "SHA-512-256"
+)
+
+// Valid indicates whether the value is a known member of the DigestAlgorithm enum.
+func (e DigestAlgorithm) Valid() bool {
+	switch e {
+	case DigestAlgorithmMD5:
+		return true
+	case DigestAlgorithmSHA256:
+		return true
+	case DigestAlgorithmSHA512256:
 		return true
 	default:
 		return false
@@ -252,13 +312,29 @@ func (e EndReason) Valid() bool {
 
 // Defines values for EventType.
 const (
-	EventTypeCallDead       EventType = "call.dead"
-	EventTypeCallDtmf       EventType = "call.dtmf"
-	EventTypeCallHold       EventType = "call.hold"
-	EventTypeCallStale      EventType = "call.stale"
-	EventTypeCallState      EventType = "call.state"
-	EventTypeCallTransfer   EventType = "call.transfer"
-	EventTypeSecurityDialog EventType = "security.dialog"
+	EventTypeCallDead                EventType = "call.dead"
+	EventTypeCallDtmf                EventType = "call.dtmf"
+	EventTypeCallHold                EventType = "call.hold"
+	EventTypeCallStale               EventType = "call.stale"
+	EventTypeCallState               EventType = "call.state"
+	EventTypeCallTransfer            EventType = "call.transfer"
+	EventTypeRegistrationNew         EventType = "registration.new"
+	EventTypeRegistrationReachable   EventType = "registration.reachable"
+	EventTypeRegistrationRefreshed   EventType = "registration.refreshed"
+	EventTypeRegistrationRemoved     EventType = "registration.removed"
+	EventTypeRegistrationUnreachable EventType = "registration.unreachable"
+	EventTypeSecurityAuthFailed      EventType = "security.auth_failed"
+	EventTypeSecurityBan             EventType = "security.ban"
+	EventTypeSecurityContact         EventType = "security.contact"
+	EventTypeSecurityDialog          EventType = "security.dialog"
+	EventTypeSecurityEgress          EventType = "security.egress"
+	EventTypeSecurityFlood           EventType = "security.flood"
+	EventTypeSecurityIdentity        EventType = "security.identity"
+	EventTypeSecurityScanner         EventType = "security.scanner"
+	EventTypeSecurityUnban           EventType = "security.unban"
+	EventTypeSubscriberChanged       EventType = "subscriber.changed"
+	EventTypeSystemOverload          EventType = "system.overload"
+	EventTypeVoicemailMessage        EventType = "voicemail.message"
 )
 
 // Valid indicates whether the value is a known member of the EventType enum.
@@ -276,7 +352,144 @@ func (e EventType) Valid() bool {
 		return true
 	case EventTypeCallTransfer:
 		return true
+	case EventTypeRegistrationNew:
+		return true
+	case EventTypeRegistrationReachable:
+		return true
+	case EventTypeRegistrationRefreshed:
+		return true
+	case EventTypeRegistrationRemoved:
+		return true
+	case EventTypeRegistrationUnreachable:
+		return true
+	case EventTypeSecurityAuthFailed:
+		return true
+	case EventTypeSecurityBan:
+		return true
+	case EventTypeSecurityContact:
+		return true
 	case EventTypeSecurityDialog:
+		return true
+	case EventTypeSecurityEgress:
+		return true
+	case EventTypeSecurityFlood:
+		return true
+	case EventTypeSecurityIdentity:
+		return true
+	case EventTypeSecurityScanner:
+		return true
+	case EventTypeSecurityUnban:
+		return true
+	case EventTypeSubscriberChanged:
+		return true
+	case EventTypeSystemOverload:
+		return true
+	case EventTypeVoicemailMessage:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FailMode.
+const (
+	FailModeClosed FailMode = "closed"
+	FailModeOpen   FailMode = "open"
+)
+
+// Valid indicates whether the value is a known member of the FailMode enum.
+func (e FailMode) Valid() bool {
+	switch e {
+	case FailModeClosed:
+		return true
+	case FailModeOpen:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Feature.
+const (
+	FeatureDoNotDisturbOff         Feature = "do_not_disturb_off"
+	FeatureDoNotDisturbOn          Feature = "do_not_disturb_on"
+	FeatureForwardBusyOff          Feature = "forward_busy_off"
+	FeatureForwardBusyOn           Feature = "forward_busy_on"
+	FeatureForwardNoAnswerOff      Feature = "forward_no_answer_off"
+	FeatureForwardNoAnswerOn       Feature = "forward_no_answer_on"
+	FeatureForwardUnconditionalOff Feature = "forward_unconditional_off"
+	FeatureForwardUnconditionalOn  Feature = "forward_unconditional_on"
+	FeatureMailbox                 Feature = "mailbox"
+	FeatureRejectAnonymousOff      Feature = "reject_anonymous_off"
+	FeatureRejectAnonymousOn       Feature = "reject_anonymous_on"
+)
+
+// Valid indicates whether the value is a known member of the Feature enum.
+func (e Feature) Valid() bool {
+	switch e {
+	case FeatureDoNotDisturbOff:
+		return true
+	case FeatureDoNotDisturbOn:
+		return true
+	case FeatureForwardBusyOff:
+		return true
+	case FeatureForwardBusyOn:
+		return true
+	case FeatureForwardNoAnswerOff:
+		return true
+	case FeatureForwardNoAnswerOn:
+		return true
+	case FeatureForwardUnconditionalOff:
+		return true
+	case FeatureForwardUnconditionalOn:
+		return true
+	case FeatureMailbox:
+		return true
+	case FeatureRejectAnonymousOff:
+		return true
+	case FeatureRejectAnonymousOn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FloodAction.
+const (
+	FloodActionBan    FloodAction = "ban"
+	FloodActionDrop   FloodAction = "drop"
+	FloodActionRefuse FloodAction = "refuse"
+)
+
+// Valid indicates whether the value is a known member of the FloodAction enum.
+func (e FloodAction) Valid() bool {
+	switch e {
+	case FloodActionBan:
+		return true
+	case FloodActionDrop:
+		return true
+	case FloodActionRefuse:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GuardMode.
+const (
+	GuardModeEnforce GuardMode = "enforce"
+	GuardModeObserve GuardMode = "observe"
+	GuardModeOff     GuardMode = "off"
+)
+
+// Valid indicates whether the value is a known member of the GuardMode enum.
+func (e GuardMode) Valid() bool {
+	switch e {
+	case GuardModeEnforce:
+		return true
+	case GuardModeObserve:
+		return true
+	case GuardModeOff:
 		return true
 	default:
 		return false
@@ -397,6 +610,27 @@ func (e IdentityField) Valid() bool {
 	}
 }
 
+// Defines values for KeepAliveMode.
+const (
+	KeepAliveModeOff     KeepAliveMode = "off"
+	KeepAliveModeOptions KeepAliveMode = "options"
+	KeepAliveModeUDP     KeepAliveMode = "udp"
+)
+
+// Valid indicates whether the value is a known member of the KeepAliveMode enum.
+func (e KeepAliveMode) Valid() bool {
+	switch e {
+	case KeepAliveModeOff:
+		return true
+	case KeepAliveModeOptions:
+		return true
+	case KeepAliveModeUDP:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Latching.
 const (
 	LatchingNat Latching = "nat"
@@ -433,6 +667,57 @@ func (e LimitKey) Valid() bool {
 	case LimitKeyEach:
 		return true
 	case LimitKeyShared:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListVerdict.
+const (
+	ListVerdictAllow ListVerdict = "allow"
+	ListVerdictDeny  ListVerdict = "deny"
+)
+
+// Valid indicates whether the value is a known member of the ListVerdict enum.
+func (e ListVerdict) Valid() bool {
+	switch e {
+	case ListVerdictAllow:
+		return true
+	case ListVerdictDeny:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NumberClass.
+const (
+	NumberClassEmergency     NumberClass = "emergency"
+	NumberClassFreephone     NumberClass = "freephone"
+	NumberClassInternational NumberClass = "international"
+	NumberClassLocal         NumberClass = "local"
+	NumberClassMobile        NumberClass = "mobile"
+	NumberClassNational      NumberClass = "national"
+	NumberClassPremium       NumberClass = "premium"
+)
+
+// Valid indicates whether the value is a known member of the NumberClass enum.
+func (e NumberClass) Valid() bool {
+	switch e {
+	case NumberClassEmergency:
+		return true
+	case NumberClassFreephone:
+		return true
+	case NumberClassInternational:
+		return true
+	case NumberClassLocal:
+		return true
+	case NumberClassMobile:
+		return true
+	case NumberClassNational:
+		return true
+	case NumberClassPremium:
 		return true
 	default:
 		return false
@@ -493,6 +778,27 @@ func (e PassMethod) Valid() bool {
 	case PassMethodINFO:
 		return true
 	case PassMethodMESSAGE:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PathMode.
+const (
+	PathModeAllow PathMode = "allow"
+	PathModeNeed  PathMode = "need"
+	PathModeOff   PathMode = "off"
+)
+
+// Valid indicates whether the value is a known member of the PathMode enum.
+func (e PathMode) Valid() bool {
+	switch e {
+	case PathModeAllow:
+		return true
+	case PathModeNeed:
+		return true
+	case PathModeOff:
 		return true
 	default:
 		return false
@@ -583,6 +889,30 @@ func (e Refresher) Valid() bool {
 	}
 }
 
+// Defines values for RegistrationMode.
+const (
+	RegistrationModeLocal           RegistrationMode = "local"
+	RegistrationModeMirror          RegistrationMode = "mirror"
+	RegistrationModeThrottleAor     RegistrationMode = "throttle_aor"
+	RegistrationModeThrottleContact RegistrationMode = "throttle_contact"
+)
+
+// Valid indicates whether the value is a known member of the RegistrationMode enum.
+func (e RegistrationMode) Valid() bool {
+	switch e {
+	case RegistrationModeLocal:
+		return true
+	case RegistrationModeMirror:
+		return true
+	case RegistrationModeThrottleAor:
+		return true
+	case RegistrationModeThrottleContact:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ReliableProvisional.
 const (
 	ReliableProvisionalOff       ReliableProvisional = "off"
@@ -610,19 +940,26 @@ func (e ReliableProvisional) Valid() bool {
 // Defines values for ResourceKind.
 const (
 	ResourceKindAPIKey            ResourceKind = "api-key"
+	ResourceKindAccessRule        ResourceKind = "access-rule"
+	ResourceKindAlias             ResourceKind = "alias"
 	ResourceKindAnnouncement      ResourceKind = "announcement"
+	ResourceKindDomain            ResourceKind = "domain"
 	ResourceKindEndpoint          ResourceKind = "endpoint"
+	ResourceKindFloodProfile      ResourceKind = "flood-profile"
+	ResourceKindGroup             ResourceKind = "group"
 	ResourceKindHeaderProfile     ResourceKind = "header-profile"
 	ResourceKindIdentity          ResourceKind = "identity"
 	ResourceKindLimitProfile      ResourceKind = "limit-profile"
 	ResourceKindMediaPool         ResourceKind = "media-pool"
 	ResourceKindMediaProfile      ResourceKind = "media-profile"
+	ResourceKindNumberList        ResourceKind = "number-list"
 	ResourceKindRealm             ResourceKind = "realm"
 	ResourceKindRouteList         ResourceKind = "route-list"
 	ResourceKindRoutingPlan       ResourceKind = "routing-plan"
 	ResourceKindRule              ResourceKind = "rule"
 	ResourceKindSIPInterface      ResourceKind = "sip-interface"
 	ResourceKindSignallingProfile ResourceKind = "signalling-profile"
+	ResourceKindSubscriber        ResourceKind = "subscriber"
 	ResourceKindTarget            ResourceKind = "target"
 	ResourceKindTenant            ResourceKind = "tenant"
 	ResourceKindTrunk             ResourceKind = "trunk"
@@ -633,9 +970,19 @@ func (e ResourceKind) Valid() bool {
 	switch e {
 	case ResourceKindAPIKey:
 		return true
+	case ResourceKindAccessRule:
+		return true
+	case ResourceKindAlias:
+		return true
 	case ResourceKindAnnouncement:
 		return true
+	case ResourceKindDomain:
+		return true
 	case ResourceKindEndpoint:
+		return true
+	case ResourceKindFloodProfile:
+		return true
+	case ResourceKindGroup:
 		return true
 	case ResourceKindHeaderProfile:
 		return true
@@ -646,6 +993,8 @@ func (e ResourceKind) Valid() bool {
 	case ResourceKindMediaPool:
 		return true
 	case ResourceKindMediaProfile:
+		return true
+	case ResourceKindNumberList:
 		return true
 	case ResourceKindRealm:
 		return true
@@ -658,6 +1007,8 @@ func (e ResourceKind) Valid() bool {
 	case ResourceKindSIPInterface:
 		return true
 	case ResourceKindSignallingProfile:
+		return true
+	case ResourceKindSubscriber:
 		return true
 	case ResourceKindTarget:
 		return true
@@ -696,8 +1047,9 @@ func (e Retargeting) Valid() bool {
 
 // Defines values for RuleAction.
 const (
-	RuleActionReject RuleAction = "reject"
-	RuleActionRoute  RuleAction = "route"
+	RuleActionReject     RuleAction = "reject"
+	RuleActionRoute      RuleAction = "route"
+	RuleActionSubscriber RuleAction = "subscriber"
 )
 
 // Valid indicates whether the value is a known member of the RuleAction enum.
@@ -706,6 +1058,8 @@ func (e RuleAction) Valid() bool {
 	case RuleActionReject:
 		return true
 	case RuleActionRoute:
+		return true
+	case RuleActionSubscriber:
 		return true
 	default:
 		return false
@@ -724,6 +1078,7 @@ const (
 	ScopeCallsRead          Scope = "calls:read"
 	ScopeCdrsRead           Scope = "cdrs:read"
 	ScopeEventsRead         Scope = "events:read"
+	ScopeJobsRead           Scope = "jobs:read"
 	ScopeMediaPoolsRead     Scope = "media-pools:read"
 	ScopeMediaPoolsWrite    Scope = "media-pools:write"
 	ScopeMetricsRead        Scope = "metrics:read"
@@ -731,14 +1086,22 @@ const (
 	ScopeProfilesWrite      Scope = "profiles:write"
 	ScopeRealmsRead         Scope = "realms:read"
 	ScopeRealmsWrite        Scope = "realms:write"
+	ScopeRegistrationsRead  Scope = "registrations:read"
+	ScopeRegistrationsWrite Scope = "registrations:write"
 	ScopeRoutingRead        Scope = "routing:read"
 	ScopeRoutingWrite       Scope = "routing:write"
 	ScopeSIPInterfacesRead  Scope = "sip-interfaces:read"
 	ScopeSIPInterfacesWrite Scope = "sip-interfaces:write"
+	ScopeSecurityRead       Scope = "security:read"
+	ScopeSecurityWrite      Scope = "security:write"
+	ScopeSubscribersRead    Scope = "subscribers:read"
+	ScopeSubscribersWrite   Scope = "subscribers:write"
 	ScopeTenantsRead        Scope = "tenants:read"
 	ScopeTenantsWrite       Scope = "tenants:write"
 	ScopeTrunksRead         Scope = "trunks:read"
 	ScopeTrunksWrite        Scope = "trunks:write"
+	ScopeVoicemailRead      Scope = "voicemail:read"
+	ScopeVoicemailWrite     Scope = "voicemail:write"
 )
 
 // Valid indicates whether the value is a known member of the Scope enum.
@@ -764,6 +1127,8 @@ func (e Scope) Valid() bool {
 		return true
 	case ScopeEventsRead:
 		return true
+	case ScopeJobsRead:
+		return true
 	case ScopeMediaPoolsRead:
 		return true
 	case ScopeMediaPoolsWrite:
@@ -778,6 +1143,10 @@ func (e Scope) Valid() bool {
 		return true
 	case ScopeRealmsWrite:
 		return true
+	case ScopeRegistrationsRead:
+		return true
+	case ScopeRegistrationsWrite:
+		return true
 	case ScopeRoutingRead:
 		return true
 	case ScopeRoutingWrite:
@@ -786,6 +1155,14 @@ func (e Scope) Valid() bool {
 		return true
 	case ScopeSIPInterfacesWrite:
 		return true
+	case ScopeSecurityRead:
+		return true
+	case ScopeSecurityWrite:
+		return true
+	case ScopeSubscribersRead:
+		return true
+	case ScopeSubscribersWrite:
+		return true
 	case ScopeTenantsRead:
 		return true
 	case ScopeTenantsWrite:
@@ -793,6 +1170,10 @@ func (e Scope) Valid() bool {
 	case ScopeTrunksRead:
 		return true
 	case ScopeTrunksWrite:
+		return true
+	case ScopeVoicemailRead:
+		return true
+	case ScopeVoicemailWrite:
 		return true
 	default:
 		return false
@@ -1184,6 +1565,385 @@ type APIKeyWrite struct {
 	TenantID *string `json:"tenant_id,omitempty"`
 }
 
+// AccessRule Lets a source call as a subscriber without digest: a PBX or a gateway with a fixed address.
+type AccessRule struct {
+	// Cidr The source network. A lone address counts as its own network; a network of length 0 is refused.
+	//
+	// Example: 127.0.0.30/32
+	Cidr string `json:"cidr"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// DomainID The domain. It cannot be changed later.
+	//
+	// Example: dom_06bq4v701a3c5e7g9j1m3p5r7t
+	DomainID string `json:"domain_id"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: acr_06bq4v701d6f8h0k2n4q6s8v0x
+	ID string `json:"id"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: PBX of the head office
+	Name string `json:"name"`
+
+	// Port Only requests from this source port; 0 is any.
+	//
+	// Example: 0
+	Port int `json:"port"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// SIPInterfaceID Only requests that came in on this interface.
+	//
+	// Example: sif_06bq4v700kftv5p2j4hjf77bby
+	SIPInterfaceID *string `json:"sip_interface_id,omitempty"`
+
+	// SubscriberID The subscriber, of the same domain.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	SubscriberID string `json:"subscriber_id"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// Transport Only requests over this transport.
+	Transport *Transport `json:"transport,omitempty"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// AccessRulePage A page of access rules.
+type AccessRulePage struct {
+	// Items The resources, by rising id.
+	Items []AccessRule `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// AccessRulePatch A JSON Merge Patch (RFC 7396) of an access rule: fields left out stay as they are, null puts a field back to its default.
+type AccessRulePatch struct {
+	// Cidr The source network. A lone address counts as its own network; a network of length 0 is refused.
+	//
+	// Example: 127.0.0.30/32
+	Cidr *string `json:"cidr,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// DomainID The domain. It cannot be changed later.
+	//
+	// Example: dom_06bq4v701a3c5e7g9j1m3p5r7t
+	DomainID *string `json:"domain_id,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: PBX of the head office
+	Name *string `json:"name,omitempty"`
+
+	// Port Only requests from this source port; 0 is any.
+	//
+	// Example: 0
+	Port nullable.Nullable[int] `json:"port,omitempty"`
+
+	// SIPInterfaceID Only requests that came in on this interface.
+	//
+	// Example: sif_06bq4v700kftv5p2j4hjf77bby
+	SIPInterfaceID nullable.Nullable[string] `json:"sip_interface_id,omitempty"`
+
+	// SubscriberID The subscriber, of the same domain.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	SubscriberID *string `json:"subscriber_id,omitempty"`
+
+	// Transport Only requests over this transport.
+	Transport *Transport `json:"transport,omitempty"`
+}
+
+// AccessRuleWrite What a client writes of an access rule. Lets a source call as a subscriber without digest: a PBX or a gateway with a fixed address.
+type AccessRuleWrite struct {
+	// Cidr The source network. A lone address counts as its own network; a network of length 0 is refused.
+	//
+	// Example: 127.0.0.30/32
+	Cidr string `json:"cidr"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// DomainID The domain. It cannot be changed later.
+	//
+	// Example: dom_06bq4v701a3c5e7g9j1m3p5r7t
+	DomainID string `json:"domain_id"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: PBX of the head office
+	Name string `json:"name"`
+
+	// Port Only requests from this source port; 0 is any.
+	//
+	// Example: 0
+	Port *int `json:"port,omitempty"`
+
+	// SIPInterfaceID Only requests that came in on this interface.
+	//
+	// Example: sif_06bq4v700kftv5p2j4hjf77bby
+	SIPInterfaceID *string `json:"sip_interface_id,omitempty"`
+
+	// SubscriberID The subscriber, of the same domain.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	SubscriberID string `json:"subscriber_id"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+
+	// Transport Only requests over this transport.
+	Transport *Transport `json:"transport,omitempty"`
+}
+
+// Alias Another name or number by which a subscriber is called.
+type Alias struct {
+	// CallerID Shows the alias on the subscriber's calls that leave the domain.
+	//
+	// Example: true
+	CallerID bool `json:"caller_id"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// DomainID The domain. It cannot be changed later.
+	//
+	// Example: dom_06bq4v701a3c5e7g9j1m3p5r7t
+	DomainID string `json:"domain_id"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: als_06bq4v701c5e7g9j1m3p5r7t9w
+	ID string `json:"id"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name The name or number, unique among usernames and aliases of the domain.
+	//
+	// Example: +4930111
+	Name string `json:"name"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// SubscriberID The subscriber, of the same domain.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	SubscriberID string `json:"subscriber_id"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// AliasPage A page of aliases.
+type AliasPage struct {
+	// Items The resources, by rising id.
+	Items []Alias `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// AliasPatch A JSON Merge Patch (RFC 7396) of an alias: fields left out stay as they are, null puts a field back to its default.
+type AliasPatch struct {
+	// CallerID Shows the alias on the subscriber's calls that leave the domain.
+	//
+	// Example: true
+	CallerID nullable.Nullable[bool] `json:"caller_id,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// DomainID The domain. It cannot be changed later.
+	//
+	// Example: dom_06bq4v701a3c5e7g9j1m3p5r7t
+	DomainID *string `json:"domain_id,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// Name The name or number, unique among usernames and aliases of the domain.
+	//
+	// Example: +4930111
+	Name *string `json:"name,omitempty"`
+
+	// SubscriberID The subscriber, of the same domain.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	SubscriberID *string `json:"subscriber_id,omitempty"`
+}
+
+// AliasWrite What a client writes of an alias. Another name or number by which a subscriber is called.
+type AliasWrite struct {
+	// CallerID Shows the alias on the subscriber's calls that leave the domain.
+	//
+	// Example: true
+	CallerID *bool `json:"caller_id,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// DomainID The domain. It cannot be changed later.
+	//
+	// Example: dom_06bq4v701a3c5e7g9j1m3p5r7t
+	DomainID string `json:"domain_id"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name The name or number, unique among usernames and aliases of the domain.
+	//
+	// Example: +4930111
+	Name string `json:"name"`
+
+	// SubscriberID The subscriber, of the same domain.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	SubscriberID string `json:"subscriber_id"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+}
+
 // Announcement A piece of audio to be played to callers. The audio is uploaded by itself.
 type Announcement struct {
 	// CreatedAt When it was made.
@@ -1406,6 +2166,133 @@ type AuditEventPage struct {
 	NextCursor *string `json:"next_cursor,omitempty"`
 }
 
+// AuthFailurePolicy Bounds wrong answers to our challenges.
+type AuthFailurePolicy struct {
+	// BanS How long a source is banned, in seconds.
+	//
+	// Example: 3600
+	BanS int `json:"ban_s"`
+
+	// PerAccount How many there may be for one account, from wherever.
+	//
+	// Example: 10
+	PerAccount int `json:"per_account"`
+
+	// PerSource How many a source may give in it.
+	//
+	// Example: 20
+	PerSource int `json:"per_source"`
+
+	// WindowS The window, in seconds.
+	//
+	// Example: 60
+	WindowS int `json:"window_s"`
+}
+
+// AuthFailurePolicyPatch Bounds wrong answers to our challenges.
+type AuthFailurePolicyPatch struct {
+	// BanS How long a source is banned, in seconds.
+	//
+	// Example: 3600
+	BanS nullable.Nullable[int] `json:"ban_s,omitempty"`
+
+	// PerAccount How many there may be for one account, from wherever.
+	//
+	// Example: 10
+	PerAccount nullable.Nullable[int] `json:"per_account,omitempty"`
+
+	// PerSource How many a source may give in it.
+	//
+	// Example: 20
+	PerSource nullable.Nullable[int] `json:"per_source,omitempty"`
+
+	// WindowS The window, in seconds.
+	//
+	// Example: 60
+	WindowS nullable.Nullable[int] `json:"window_s,omitempty"`
+}
+
+// AuthFailurePolicyWrite Bounds wrong answers to our challenges.
+type AuthFailurePolicyWrite struct {
+	// BanS How long a source is banned, in seconds.
+	//
+	// Example: 3600
+	BanS *int `json:"ban_s,omitempty"`
+
+	// PerAccount How many there may be for one account, from wherever.
+	//
+	// Example: 10
+	PerAccount *int `json:"per_account,omitempty"`
+
+	// PerSource How many a source may give in it.
+	//
+	// Example: 20
+	PerSource *int `json:"per_source,omitempty"`
+
+	// WindowS The window, in seconds.
+	//
+	// Example: 60
+	WindowS *int `json:"window_s,omitempty"`
+}
+
+// AuthorizationHook Asks another system before a call is routed.
+type AuthorizationHook struct {
+	// Fail What a late, broken or missing answer counts as.
+	Fail FailMode `json:"fail"`
+
+	// TimeoutMs The time there is for an answer, in milliseconds.
+	//
+	// Example: 500
+	TimeoutMs int `json:"timeout_ms"`
+
+	// URL An http or https URL; without one nothing is asked.
+	//
+	// Example: https://crm.example.com/sallyport
+	URL *string `json:"url,omitempty"`
+}
+
+// AuthorizationHookPatch Asks another system before a call is routed.
+type AuthorizationHookPatch struct {
+	// Fail What a late, broken or missing answer counts as.
+	Fail *FailMode `json:"fail,omitempty"`
+
+	// Secret The secret by which the other system knows our requests (Standard Webhooks, `whsec_` and base64, or any text). It is never shown; a `PUT` without it keeps it.
+	//
+	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+	Secret nullable.Nullable[string] `json:"secret,omitempty"`
+
+	// TimeoutMs The time there is for an answer, in milliseconds.
+	//
+	// Example: 500
+	TimeoutMs nullable.Nullable[int] `json:"timeout_ms,omitempty"`
+
+	// URL An http or https URL; without one nothing is asked.
+	//
+	// Example: https://crm.example.com/sallyport
+	URL nullable.Nullable[string] `json:"url,omitempty"`
+}
+
+// AuthorizationHookWrite Asks another system before a call is routed.
+type AuthorizationHookWrite struct {
+	// Fail What a late, broken or missing answer counts as.
+	Fail *FailMode `json:"fail,omitempty"`
+
+	// Secret The secret by which the other system knows our requests (Standard Webhooks, `whsec_` and base64, or any text). It is never shown; a `PUT` without it keeps it.
+	//
+	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+	Secret *string `json:"secret,omitempty"`
+
+	// TimeoutMs The time there is for an answer, in milliseconds.
+	//
+	// Example: 500
+	TimeoutMs *int `json:"timeout_ms,omitempty"`
+
+	// URL An http or https URL; without one nothing is asked.
+	//
+	// Example: https://crm.example.com/sallyport
+	URL *string `json:"url,omitempty"`
+}
+
 // CDR The record of one call, answered or not. There is exactly one for each call.
 type CDR struct {
 	// AnsweredAt 200 sent to the caller.
@@ -1441,10 +2328,20 @@ type CDR struct {
 	// Example: 004989222
 	CalleeSent *string `json:"callee_sent,omitempty"`
 
+	// CalleeSubscriberID The subscriber who is called; `egress_trunk_id` is then the domain.
+	//
+	// Example: sub_06bq4v701s2v4x6z8b0d2f4h6k
+	CalleeSubscriberID *string `json:"callee_subscriber_id,omitempty"`
+
 	// Caller The caller's number as received.
 	//
 	// Example: +4930111
 	Caller string `json:"caller"`
+
+	// CallerSubscriberID The subscriber who calls; `ingress_trunk_id` is then the domain.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	CallerSubscriberID *string `json:"caller_subscriber_id,omitempty"`
 
 	// ConfigRevision The configuration the call used.
 	//
@@ -1609,6 +2506,16 @@ type CDRAttempt struct {
 	// Example: end_06bq4v7013z3mbpxenxx73vpy6
 	EndpointID string `json:"endpoint_id"`
 
+	// ForwardReason Why: `unconditional`, `busy`, `no_answer`, `unreachable`, `not_registered` or `do_not_disturb`. More may come.
+	//
+	// Example: no_answer
+	ForwardReason *string `json:"forward_reason,omitempty"`
+
+	// ForwardedBy The subscriber that had the call forwarded, on whose account it is.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	ForwardedBy *string `json:"forwarded_by,omitempty"`
+
 	// Number Counted from 1.
 	//
 	// Example: 1
@@ -1624,6 +2531,11 @@ type CDRAttempt struct {
 	// Example: OK
 	Reason *string `json:"reason,omitempty"`
 
+	// RegistrationID The contact it rang, where that was a subscriber's.
+	//
+	// Example: reg_06bq4v701w4y6z8b0d2f4h6k8m
+	RegistrationID *string `json:"registration_id,omitempty"`
+
 	// RemoteAddress The address tried.
 	//
 	// Example: 127.0.1.20:5060
@@ -1638,6 +2550,11 @@ type CDRAttempt struct {
 	//
 	// Example: 2026-11-22T09:30:00Z
 	StartedAt time.Time `json:"started_at"`
+
+	// SubscriberID The subscriber it rang.
+	//
+	// Example: sub_06bq4v701s2v4x6z8b0d2f4h6k
+	SubscriberID *string `json:"subscriber_id,omitempty"`
 
 	// TrunkID The trunk tried.
 	//
@@ -1717,10 +2634,20 @@ type Call struct {
 	// Example: +4989222
 	Callee string `json:"callee"`
 
+	// CalleeSubscriberID The subscriber who is called; `egress_trunk_id` is then the domain.
+	//
+	// Example: sub_06bq4v701s2v4x6z8b0d2f4h6k
+	CalleeSubscriberID *string `json:"callee_subscriber_id,omitempty"`
+
 	// Caller The caller's number as received.
 	//
 	// Example: +4930111
 	Caller string `json:"caller"`
+
+	// CallerSubscriberID The subscriber who calls; `ingress_trunk_id` is then the domain.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	CallerSubscriberID *string `json:"caller_subscriber_id,omitempty"`
 
 	// ConfigRevision The configuration it began with, and keeps.
 	//
@@ -2047,6 +2974,17 @@ type CallerIdentityWrite struct {
 	UserPhone *bool `json:"user_phone,omitempty"`
 }
 
+// ClassPrefix Gives the numbers that begin with a prefix a class.
+type ClassPrefix struct {
+	// Class The class.
+	Class NumberClass `json:"class"`
+
+	// Prefix What the number begins with; with `$` at its end it is the whole number.
+	//
+	// Example: 0800
+	Prefix string `json:"prefix"`
+}
+
 // Condition One thing that has to be right for the node to be ready.
 type Condition struct {
 	// Detail More about it.
@@ -2087,6 +3025,16 @@ type ConfigStatus struct {
 	// Example: 2026-11-22T09:41:12.25Z
 	Since time.Time `json:"since"`
 }
+
+// ContactOverflow What happens to a contact too many: `reject` answers 403, `replace_oldest` takes the one away that was refreshed longest ago.
+//
+// Example: reject
+type ContactOverflow string
+
+// ContactSource Which hosts a Contact may name: `any`; `private` the address it comes from, or a private one behind NAT; `same` only the address it comes from. One of ours, of a trunk, a loopback or link-local address is never taken.
+//
+// Example: private
+type ContactSource string
 
 // DTMFMode How digits are told: as the peers agree (`pass`), as packets of RFC 4733, as SIP INFO (application/dtmf-relay).
 //
@@ -2173,6 +3121,95 @@ type DecisionStep struct {
 	Verdict string `json:"verdict"`
 }
 
+// DigestAlgorithm A hash of RFC 7616, by its name in a challenge (RFC 8760).
+//
+// Example: SHA-256
+type DigestAlgorithm string
+
+// DigestPolicy How subscribers prove who they are (RFC 7616, RFC 8760).
+type DigestPolicy struct {
+	// Algorithms Offered in this order, one challenge each.
+	//
+	// Example: ["SHA-256","MD5"]
+	Algorithms []DigestAlgorithm `json:"algorithms"`
+
+	// AllowNoQop Takes answers without `qop`, as phones of RFC 2069 send them.
+	//
+	// Example: false
+	AllowNoQop bool `json:"allow_no_qop"`
+
+	// AuthInt Offers the quality of protection that covers the body (`auth-int`) beside `auth`.
+	//
+	// Example: false
+	AuthInt bool `json:"auth_int"`
+
+	// NonceLifetimeS How long a nonce may be used with rising counts, in seconds.
+	//
+	// Example: 300
+	NonceLifetimeS int `json:"nonce_lifetime_s"`
+
+	// Realm Stands in challenges and in the hashes of secrets; without one it is the domain's name. It cannot change while the domain has subscribers.
+	//
+	// Example: example.com
+	Realm *string `json:"realm,omitempty"`
+}
+
+// DigestPolicyPatch How subscribers prove who they are (RFC 7616, RFC 8760).
+type DigestPolicyPatch struct {
+	// Algorithms Offered in this order, one challenge each.
+	//
+	// Example: ["SHA-256","MD5"]
+	Algorithms nullable.Nullable[[]DigestAlgorithm] `json:"algorithms,omitempty"`
+
+	// AllowNoQop Takes answers without `qop`, as phones of RFC 2069 send them.
+	//
+	// Example: false
+	AllowNoQop nullable.Nullable[bool] `json:"allow_no_qop,omitempty"`
+
+	// AuthInt Offers the quality of protection that covers the body (`auth-int`) beside `auth`.
+	//
+	// Example: false
+	AuthInt nullable.Nullable[bool] `json:"auth_int,omitempty"`
+
+	// NonceLifetimeS How long a nonce may be used with rising counts, in seconds.
+	//
+	// Example: 300
+	NonceLifetimeS nullable.Nullable[int] `json:"nonce_lifetime_s,omitempty"`
+
+	// Realm Stands in challenges and in the hashes of secrets; without one it is the domain's name. It cannot change while the domain has subscribers.
+	//
+	// Example: example.com
+	Realm nullable.Nullable[string] `json:"realm,omitempty"`
+}
+
+// DigestPolicyWrite How subscribers prove who they are (RFC 7616, RFC 8760).
+type DigestPolicyWrite struct {
+	// Algorithms Offered in this order, one challenge each.
+	//
+	// Example: ["SHA-256","MD5"]
+	Algorithms *[]DigestAlgorithm `json:"algorithms,omitempty"`
+
+	// AllowNoQop Takes answers without `qop`, as phones of RFC 2069 send them.
+	//
+	// Example: false
+	AllowNoQop *bool `json:"allow_no_qop,omitempty"`
+
+	// AuthInt Offers the quality of protection that covers the body (`auth-int`) beside `auth`.
+	//
+	// Example: false
+	AuthInt *bool `json:"auth_int,omitempty"`
+
+	// NonceLifetimeS How long a nonce may be used with rising counts, in seconds.
+	//
+	// Example: 300
+	NonceLifetimeS *int `json:"nonce_lifetime_s,omitempty"`
+
+	// Realm Stands in challenges and in the hashes of secrets; without one it is the domain's name. It cannot change while the domain has subscribers.
+	//
+	// Example: example.com
+	Realm *string `json:"realm,omitempty"`
+}
+
 // Direction `in` is towards the border, `out` away from it.
 //
 // Example: in
@@ -2187,6 +3224,539 @@ type Disclosure string
 //
 // Example: answered
 type Disposition string
+
+// Domain A SIP domain whose subscribers register with the border and call through it. In calls, call records and limits it stands for the trunk of their legs.
+type Domain struct {
+	// AcceptSubdomains Takes every name below the domain for the domain.
+	//
+	// Example: false
+	AcceptSubdomains bool `json:"accept_subdomains"`
+
+	// Aliases Other names of the domain.
+	//
+	// Example: ["sip.example.com"]
+	Aliases []string `json:"aliases"`
+
+	// AllowForeignIdentity Lets a subscriber call under an identity that is not its own.
+	//
+	// Example: false
+	AllowForeignIdentity bool `json:"allow_foreign_identity"`
+
+	// Authorization Asks another system before a call is routed.
+	Authorization AuthorizationHook `json:"authorization"`
+
+	// CallerIdentity How it says and hears who calls.
+	CallerIdentity CallerIdentity `json:"caller_identity"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// DefaultGroupIds The permissions of subscribers that are in no group; none at all means that all is permitted.
+	//
+	// Example: ["grp_06bq4v701e7g9j1m3p5r7t9w1y"]
+	DefaultGroupIds []string `json:"default_group_ids"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Digest How subscribers prove who they are.
+	Digest DigestPolicy `json:"digest"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// FailoverCodes The answers after which the next attempt is tried: a final code (`503`) or a class (`5xx`).
+	//
+	// Example: ["408","5xx"]
+	FailoverCodes []string `json:"failover_codes"`
+
+	// FeatureCodes What subscribers dial to switch services.
+	//
+	// Example: [{"code":"*78","feature":"do_not_disturb_on"}]
+	FeatureCodes []FeatureCode `json:"feature_codes"`
+
+	// HeaderProfileID Its header profile; without one no header is changed.
+	//
+	// Example: hdp_06bq4v700e7n3b9x5mz2c8k4vd
+	HeaderProfileID *string `json:"header_profile_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: dom_06bq4v701a3c5e7g9j1m3p5r7t
+	ID string `json:"id"`
+
+	// KeepAlive When contacts are pinged.
+	KeepAlive KeepAlivePolicy `json:"keep_alive"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// LimitProfileIds Limit profiles that all bound the calls to and from the subscribers.
+	//
+	// Example: ["lmp_06bq4v700g2s6a8d4f1h9j3k7p"]
+	LimitProfileIds []string `json:"limit_profile_ids"`
+
+	// MaxCallDurationS Ends a call that lasts longer, in seconds; the smaller of both trunks counts.
+	//
+	// Example: 14400
+	MaxCallDurationS int `json:"max_call_duration_s"`
+
+	// MaxCalls The most calls in progress, both directions together; 0 is no bound.
+	//
+	// Example: 100
+	MaxCalls int `json:"max_calls"`
+
+	// MaxCallsPerSecond The most calls taken from the subscribers in a second; 0 is no bound.
+	//
+	// Example: 20
+	MaxCallsPerSecond int `json:"max_calls_per_second"`
+
+	// MaxForwards How often one call is forwarded at most.
+	//
+	// Example: 5
+	MaxForwards int `json:"max_forwards"`
+
+	// MediaHoldTimeoutS The same while the call is on hold.
+	//
+	// Example: 600
+	MediaHoldTimeoutS int `json:"media_hold_timeout_s"`
+
+	// MediaProfileID Its media profile; without one it has the defaults of the kind.
+	//
+	// Example: mdp_06bq4v700c8e5r2t9wy4k6q1hm
+	MediaProfileID *string `json:"media_profile_id,omitempty"`
+
+	// MediaTimeoutS Ends an answered call in which neither side sent media for so many seconds; 0 is never.
+	//
+	// Example: 60
+	MediaTimeoutS int `json:"media_timeout_s"`
+
+	// Name The domain as it stands in the addresses of its subscribers: a host name or an IP address, unique over all tenants.
+	//
+	// Example: example.com
+	Name string `json:"name"`
+
+	// NoResponseTimeoutMs How long an attempt waits for a first answer before the next one is tried, in milliseconds.
+	//
+	// Example: 4000
+	NoResponseTimeoutMs int `json:"no_response_timeout_ms"`
+
+	// NumberClasses Sort dialled numbers by their longest prefix; what has none is `local`.
+	//
+	// Example: [{"class":"premium","prefix":"0900"}]
+	NumberClasses []ClassPrefix `json:"number_classes"`
+
+	// PassHeaders Headers, besides the built-in list, that may pass to and from the subscribers. Headers that belong to one side's dialog (Via, Contact, Call-ID and the like) are refused.
+	//
+	// Example: ["X-Account"]
+	PassHeaders []string `json:"pass_headers"`
+
+	// PassMethods The in-dialog requests, besides those of the call itself, that are carried to the other side.
+	//
+	// Example: ["INFO","MESSAGE"]
+	PassMethods []PassMethod `json:"pass_methods"`
+
+	// Push Wakes phones that sleep.
+	Push PushPolicy `json:"push"`
+
+	// RealmID The realm by whose interfaces the subscribers come in.
+	//
+	// Example: rlm_06bq4v700q1n36gvrjfeta0vad
+	RealmID string `json:"realm_id"`
+
+	// Registration Bounds registrations.
+	Registration RegistrationPolicy `json:"registration"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// RingTimeoutS How long an attempt may ring, in seconds.
+	//
+	// Example: 120
+	RingTimeoutS int `json:"ring_timeout_s"`
+
+	// RoutingPlanID Routes the calls that come from the subscribers. Without one they get 403.
+	//
+	// Example: rpl_06bq4v700affsxrxzcas9xn4am
+	RoutingPlanID *string `json:"routing_plan_id,omitempty"`
+
+	// SignallingProfileID Its signalling profile; without one it has the defaults of the kind.
+	//
+	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
+	SignallingProfileID *string `json:"signalling_profile_id,omitempty"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// Voicemail The mailboxes.
+	Voicemail VoicemailBox `json:"voicemail"`
+}
+
+// DomainPage A page of domains.
+type DomainPage struct {
+	// Items The resources, by rising id.
+	Items []Domain `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// DomainPatch A JSON Merge Patch (RFC 7396) of a domain: fields left out stay as they are, null puts a field back to its default.
+type DomainPatch struct {
+	// AcceptSubdomains Takes every name below the domain for the domain.
+	//
+	// Example: false
+	AcceptSubdomains nullable.Nullable[bool] `json:"accept_subdomains,omitempty"`
+
+	// Aliases Other names of the domain.
+	//
+	// Example: ["sip.example.com"]
+	Aliases nullable.Nullable[[]string] `json:"aliases,omitempty"`
+
+	// AllowForeignIdentity Lets a subscriber call under an identity that is not its own.
+	//
+	// Example: false
+	AllowForeignIdentity nullable.Nullable[bool] `json:"allow_foreign_identity,omitempty"`
+
+	// Authorization Asks another system before a call is routed.
+	Authorization *AuthorizationHookPatch `json:"authorization,omitempty"`
+
+	// CallerIdentity How it says and hears who calls.
+	CallerIdentity *CallerIdentityPatch `json:"caller_identity,omitempty"`
+
+	// DefaultGroupIds The permissions of subscribers that are in no group; none at all means that all is permitted.
+	//
+	// Example: ["grp_06bq4v701e7g9j1m3p5r7t9w1y"]
+	DefaultGroupIds nullable.Nullable[[]string] `json:"default_group_ids,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Digest How subscribers prove who they are.
+	Digest *DigestPolicyPatch `json:"digest,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// FailoverCodes The answers after which the next attempt is tried: a final code (`503`) or a class (`5xx`).
+	//
+	// Example: ["408","5xx"]
+	FailoverCodes nullable.Nullable[[]string] `json:"failover_codes,omitempty"`
+
+	// FeatureCodes What subscribers dial to switch services.
+	//
+	// Example: [{"code":"*78","feature":"do_not_disturb_on"}]
+	FeatureCodes nullable.Nullable[[]FeatureCode] `json:"feature_codes,omitempty"`
+
+	// HeaderProfileID Its header profile; without one no header is changed.
+	//
+	// Example: hdp_06bq4v700e7n3b9x5mz2c8k4vd
+	HeaderProfileID nullable.Nullable[string] `json:"header_profile_id,omitempty"`
+
+	// KeepAlive When contacts are pinged.
+	KeepAlive *KeepAlivePolicyPatch `json:"keep_alive,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// LimitProfileIds Limit profiles that all bound the calls to and from the subscribers.
+	//
+	// Example: ["lmp_06bq4v700g2s6a8d4f1h9j3k7p"]
+	LimitProfileIds nullable.Nullable[[]string] `json:"limit_profile_ids,omitempty"`
+
+	// MaxCallDurationS Ends a call that lasts longer, in seconds; the smaller of both trunks counts.
+	//
+	// Example: 14400
+	MaxCallDurationS nullable.Nullable[int] `json:"max_call_duration_s,omitempty"`
+
+	// MaxCalls The most calls in progress, both directions together; 0 is no bound.
+	//
+	// Example: 100
+	MaxCalls nullable.Nullable[int] `json:"max_calls,omitempty"`
+
+	// MaxCallsPerSecond The most calls taken from the subscribers in a second; 0 is no bound.
+	//
+	// Example: 20
+	MaxCallsPerSecond nullable.Nullable[int] `json:"max_calls_per_second,omitempty"`
+
+	// MaxForwards How often one call is forwarded at most.
+	//
+	// Example: 5
+	MaxForwards nullable.Nullable[int] `json:"max_forwards,omitempty"`
+
+	// MediaHoldTimeoutS The same while the call is on hold.
+	//
+	// Example: 600
+	MediaHoldTimeoutS nullable.Nullable[int] `json:"media_hold_timeout_s,omitempty"`
+
+	// MediaProfileID Its media profile; without one it has the defaults of the kind.
+	//
+	// Example: mdp_06bq4v700c8e5r2t9wy4k6q1hm
+	MediaProfileID nullable.Nullable[string] `json:"media_profile_id,omitempty"`
+
+	// MediaTimeoutS Ends an answered call in which neither side sent media for so many seconds; 0 is never.
+	//
+	// Example: 60
+	MediaTimeoutS nullable.Nullable[int] `json:"media_timeout_s,omitempty"`
+
+	// Name The domain as it stands in the addresses of its subscribers: a host name or an IP address, unique over all tenants.
+	//
+	// Example: example.com
+	Name *string `json:"name,omitempty"`
+
+	// NoResponseTimeoutMs How long an attempt waits for a first answer before the next one is tried, in milliseconds.
+	//
+	// Example: 4000
+	NoResponseTimeoutMs nullable.Nullable[int] `json:"no_response_timeout_ms,omitempty"`
+
+	// NumberClasses Sort dialled numbers by their longest prefix; what has none is `local`.
+	//
+	// Example: [{"class":"premium","prefix":"0900"}]
+	NumberClasses nullable.Nullable[[]ClassPrefix] `json:"number_classes,omitempty"`
+
+	// PassHeaders Headers, besides the built-in list, that may pass to and from the subscribers. Headers that belong to one side's dialog (Via, Contact, Call-ID and the like) are refused.
+	//
+	// Example: ["X-Account"]
+	PassHeaders nullable.Nullable[[]string] `json:"pass_headers,omitempty"`
+
+	// PassMethods The in-dialog requests, besides those of the call itself, that are carried to the other side.
+	//
+	// Example: ["INFO","MESSAGE"]
+	PassMethods nullable.Nullable[[]PassMethod] `json:"pass_methods,omitempty"`
+
+	// Push Wakes phones that sleep.
+	Push *PushPolicyPatch `json:"push,omitempty"`
+
+	// RealmID The realm by whose interfaces the subscribers come in.
+	//
+	// Example: rlm_06bq4v700q1n36gvrjfeta0vad
+	RealmID *string `json:"realm_id,omitempty"`
+
+	// Registration Bounds registrations.
+	Registration *RegistrationPolicyPatch `json:"registration,omitempty"`
+
+	// RingTimeoutS How long an attempt may ring, in seconds.
+	//
+	// Example: 120
+	RingTimeoutS nullable.Nullable[int] `json:"ring_timeout_s,omitempty"`
+
+	// RoutingPlanID Routes the calls that come from the subscribers. Without one they get 403.
+	//
+	// Example: rpl_06bq4v700affsxrxzcas9xn4am
+	RoutingPlanID nullable.Nullable[string] `json:"routing_plan_id,omitempty"`
+
+	// SignallingProfileID Its signalling profile; without one it has the defaults of the kind.
+	//
+	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
+	SignallingProfileID nullable.Nullable[string] `json:"signalling_profile_id,omitempty"`
+
+	// Voicemail The mailboxes.
+	Voicemail *VoicemailBoxPatch `json:"voicemail,omitempty"`
+}
+
+// DomainWrite What a client writes of a domain. A SIP domain whose subscribers register with the border and call through it. In calls, call records and limits it stands for the trunk of their legs.
+type DomainWrite struct {
+	// AcceptSubdomains Takes every name below the domain for the domain.
+	//
+	// Example: false
+	AcceptSubdomains *bool `json:"accept_subdomains,omitempty"`
+
+	// Aliases Other names of the domain.
+	//
+	// Example: ["sip.example.com"]
+	Aliases *[]string `json:"aliases,omitempty"`
+
+	// AllowForeignIdentity Lets a subscriber call under an identity that is not its own.
+	//
+	// Example: false
+	AllowForeignIdentity *bool `json:"allow_foreign_identity,omitempty"`
+
+	// Authorization Asks another system before a call is routed.
+	Authorization *AuthorizationHookWrite `json:"authorization,omitempty"`
+
+	// CallerIdentity How it says and hears who calls.
+	CallerIdentity *CallerIdentityWrite `json:"caller_identity,omitempty"`
+
+	// DefaultGroupIds The permissions of subscribers that are in no group; none at all means that all is permitted.
+	//
+	// Example: ["grp_06bq4v701e7g9j1m3p5r7t9w1y"]
+	DefaultGroupIds *[]string `json:"default_group_ids,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Digest How subscribers prove who they are.
+	Digest *DigestPolicyWrite `json:"digest,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// FailoverCodes The answers after which the next attempt is tried: a final code (`503`) or a class (`5xx`).
+	//
+	// Example: ["408","5xx"]
+	FailoverCodes *[]string `json:"failover_codes,omitempty"`
+
+	// FeatureCodes What subscribers dial to switch services.
+	//
+	// Example: [{"code":"*78","feature":"do_not_disturb_on"}]
+	FeatureCodes *[]FeatureCode `json:"feature_codes,omitempty"`
+
+	// HeaderProfileID Its header profile; without one no header is changed.
+	//
+	// Example: hdp_06bq4v700e7n3b9x5mz2c8k4vd
+	HeaderProfileID *string `json:"header_profile_id,omitempty"`
+
+	// KeepAlive When contacts are pinged.
+	KeepAlive *KeepAlivePolicyWrite `json:"keep_alive,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// LimitProfileIds Limit profiles that all bound the calls to and from the subscribers.
+	//
+	// Example: ["lmp_06bq4v700g2s6a8d4f1h9j3k7p"]
+	LimitProfileIds *[]string `json:"limit_profile_ids,omitempty"`
+
+	// MaxCallDurationS Ends a call that lasts longer, in seconds; the smaller of both trunks counts.
+	//
+	// Example: 14400
+	MaxCallDurationS *int `json:"max_call_duration_s,omitempty"`
+
+	// MaxCalls The most calls in progress, both directions together; 0 is no bound.
+	//
+	// Example: 100
+	MaxCalls *int `json:"max_calls,omitempty"`
+
+	// MaxCallsPerSecond The most calls taken from the subscribers in a second; 0 is no bound.
+	//
+	// Example: 20
+	MaxCallsPerSecond *int `json:"max_calls_per_second,omitempty"`
+
+	// MaxForwards How often one call is forwarded at most.
+	//
+	// Example: 5
+	MaxForwards *int `json:"max_forwards,omitempty"`
+
+	// MediaHoldTimeoutS The same while the call is on hold.
+	//
+	// Example: 600
+	MediaHoldTimeoutS *int `json:"media_hold_timeout_s,omitempty"`
+
+	// MediaProfileID Its media profile; without one it has the defaults of the kind.
+	//
+	// Example: mdp_06bq4v700c8e5r2t9wy4k6q1hm
+	MediaProfileID *string `json:"media_profile_id,omitempty"`
+
+	// MediaTimeoutS Ends an answered call in which neither side sent media for so many seconds; 0 is never.
+	//
+	// Example: 60
+	MediaTimeoutS *int `json:"media_timeout_s,omitempty"`
+
+	// Name The domain as it stands in the addresses of its subscribers: a host name or an IP address, unique over all tenants.
+	//
+	// Example: example.com
+	Name string `json:"name"`
+
+	// NoResponseTimeoutMs How long an attempt waits for a first answer before the next one is tried, in milliseconds.
+	//
+	// Example: 4000
+	NoResponseTimeoutMs *int `json:"no_response_timeout_ms,omitempty"`
+
+	// NumberClasses Sort dialled numbers by their longest prefix; what has none is `local`.
+	//
+	// Example: [{"class":"premium","prefix":"0900"}]
+	NumberClasses *[]ClassPrefix `json:"number_classes,omitempty"`
+
+	// PassHeaders Headers, besides the built-in list, that may pass to and from the subscribers. Headers that belong to one side's dialog (Via, Contact, Call-ID and the like) are refused.
+	//
+	// Example: ["X-Account"]
+	PassHeaders *[]string `json:"pass_headers,omitempty"`
+
+	// PassMethods The in-dialog requests, besides those of the call itself, that are carried to the other side.
+	//
+	// Example: ["INFO","MESSAGE"]
+	PassMethods *[]PassMethod `json:"pass_methods,omitempty"`
+
+	// Push Wakes phones that sleep.
+	Push *PushPolicyWrite `json:"push,omitempty"`
+
+	// RealmID The realm by whose interfaces the subscribers come in.
+	//
+	// Example: rlm_06bq4v700q1n36gvrjfeta0vad
+	RealmID string `json:"realm_id"`
+
+	// Registration Bounds registrations.
+	Registration *RegistrationPolicyWrite `json:"registration,omitempty"`
+
+	// RingTimeoutS How long an attempt may ring, in seconds.
+	//
+	// Example: 120
+	RingTimeoutS *int `json:"ring_timeout_s,omitempty"`
+
+	// RoutingPlanID Routes the calls that come from the subscribers. Without one they get 403.
+	//
+	// Example: rpl_06bq4v700affsxrxzcas9xn4am
+	RoutingPlanID *string `json:"routing_plan_id,omitempty"`
+
+	// SignallingProfileID Its signalling profile; without one it has the defaults of the kind.
+	//
+	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
+	SignallingProfileID *string `json:"signalling_profile_id,omitempty"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+
+	// Voicemail The mailboxes.
+	Voicemail *VoicemailBoxWrite `json:"voicemail,omitempty"`
+}
 
 // EndReason Why a call ended.
 //
@@ -2494,7 +4064,7 @@ type EventPage struct {
 	NextCursor *string `json:"next_cursor,omitempty"`
 }
 
-// EventType What happened: the state of a call changed (`call.state`; told only while somebody follows the events or reads them, and for five minutes after), a digit was sent (`call.dtmf`), a side was put on hold or taken back (`call.hold`), a transfer went on (`call.transfer`), a call without a live leg was found and ended (`call.stale`), a detector ended a call (`call.dead`), a request within a dialog came from where it may not (`security.dialog`).
+// EventType What happened: the state of a call changed (`call.state`; told only while somebody follows the events or reads them, and for five minutes after), a digit was sent (`call.dtmf`), a side was put on hold or taken back (`call.hold`), a transfer went on (`call.transfer`), a call without a live leg was found and ended (`call.stale`), a detector ended a call (`call.dead`), a request within a dialog came from where it may not (`security.dialog`). Of registrations: `.new`, `.refreshed` (from another source), `.removed`, `.unreachable`, `.reachable`. Of security: wrong answers to our challenges (`.auth_failed`), too many requests (`.flood`), bans made and taken back (`.ban`, `.unban`), a Contact or a target that is refused (`.contact`, `.egress`), scanners (`.scanner`), an identity that is not the caller's (`.identity`). A subscriber changed a service by a code (`subscriber.changed`), a message was left (`voicemail.message`), the node began or ended to refuse calls (`system.overload`).
 //
 // Example: call.hold
 type EventType string
@@ -2582,6 +4152,11 @@ type Explanation struct {
 	TrunkID *string `json:"trunk_id,omitempty"`
 }
 
+// FailMode What a missing decision counts as: `open` is yes, `closed` is no.
+//
+// Example: closed
+type FailMode string
+
 // FailureAnnouncement What is played before which failures.
 type FailureAnnouncement struct {
 	// AnnouncementID The announcement.
@@ -2617,6 +4192,741 @@ type Fault struct {
 	// Example: #/port_max
 	Pointer *string `json:"pointer,omitempty"`
 }
+
+// Feature A service that a subscriber switches by dialling a code.
+//
+// Example: do_not_disturb_on
+type Feature string
+
+// FeatureCode What is dialled for a feature: exactly the code, or the code and a number after it.
+type FeatureCode struct {
+	// Code The code.
+	//
+	// Example: *78
+	Code string `json:"code"`
+
+	// Feature The feature.
+	Feature Feature `json:"feature"`
+}
+
+// FloodAction What a source gets that sends too much: `drop` silence until it is slow enough, `refuse` 503 with Retry-After at a bounded rate, `ban` silence for a time that grows.
+//
+// Example: drop
+type FloodAction string
+
+// FloodProfile Bounds what one source may send to the interfaces of a realm, before it is parsed. Sources of trunks, and those that authenticated not long ago, are exempt.
+type FloodProfile struct {
+	// AccountInvite How many INVITE requests a subscriber may send in the window, from wherever; 0 is no bound.
+	//
+	// Example: 30
+	AccountInvite int `json:"account_invite"`
+
+	// AccountRegister How many REGISTER requests a subscriber may send in the window, from wherever; 0 is no bound.
+	//
+	// Example: 10
+	AccountRegister int `json:"account_register"`
+
+	// Action What a source gets that sends too much.
+	Action FloodAction `json:"action"`
+
+	// AuthFailures Bounds wrong passwords.
+	AuthFailures AuthFailurePolicy `json:"auth_failures"`
+
+	// BanGrowth How many times as long each later ban within a day is.
+	//
+	// Example: 2
+	BanGrowth int `json:"ban_growth"`
+
+	// BanS The first ban, in seconds.
+	//
+	// Example: 120
+	BanS int `json:"ban_s"`
+
+	// Compat Counts as OpenSIPS' PIKE does instead of exactly.
+	//
+	// Example: false
+	Compat bool `json:"compat"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// Exempt Networks that are never counted.
+	//
+	// Example: ["192.0.2.0/28"]
+	Exempt []string `json:"exempt"`
+
+	// ExemptAuthenticatedS How long after a good authentication a source is exempt, in seconds.
+	//
+	// Example: 3600
+	ExemptAuthenticatedS int `json:"exempt_authenticated_s"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: flp_06bq4v701g9j1m3p5r7t9w1y30
+	ID string `json:"id"`
+
+	// Invite How many INVITE requests a source may send in the window.
+	//
+	// Example: 30
+	Invite int `json:"invite"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Malformed How many messages that cannot be read a source may send in the window.
+	//
+	// Example: 10
+	Malformed int `json:"malformed"`
+
+	// MaxBanS The longest ban, in seconds; at least `ban_s`.
+	//
+	// Example: 86400
+	MaxBanS int `json:"max_ban_s"`
+
+	// Mode Whether it acts.
+	Mode GuardMode `json:"mode"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: residential
+	Name string `json:"name"`
+
+	// Options How many OPTIONS requests a source may send in the window.
+	//
+	// Example: 30
+	Options int `json:"options"`
+
+	// Other How many other requests a source may send in the window.
+	//
+	// Example: 30
+	Other int `json:"other"`
+
+	// Prefix48Factor What an IPv6 /48 may send, as a multiple of the share of an address.
+	//
+	// Example: 8
+	Prefix48Factor int `json:"prefix_48_factor"`
+
+	// Prefix64Factor What an IPv6 /64 may send, as a multiple of the share of an address.
+	//
+	// Example: 2
+	Prefix64Factor int `json:"prefix_64_factor"`
+
+	// Register How many REGISTER requests a source may send in the window.
+	//
+	// Example: 10
+	Register int `json:"register"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// ScannerAction What scanners get.
+	ScannerAction FloodAction `json:"scanner_action"`
+
+	// Scanners Parts of User-Agent and From that only scanners send, compared without regard to case.
+	//
+	// Example: ["friendly-scanner"]
+	Scanners []string `json:"scanners"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UnauthenticatedS Closes a connection on which nothing was authenticated for so many seconds; 0 is never.
+	//
+	// Example: 10
+	UnauthenticatedS int `json:"unauthenticated_s"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// WindowMs The sliding window, in milliseconds.
+	//
+	// Example: 2000
+	WindowMs int `json:"window_ms"`
+}
+
+// FloodProfilePage A page of flood profiles.
+type FloodProfilePage struct {
+	// Items The resources, by rising id.
+	Items []FloodProfile `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// FloodProfilePatch A JSON Merge Patch (RFC 7396) of a flood profile: fields left out stay as they are, null puts a field back to its default.
+type FloodProfilePatch struct {
+	// AccountInvite How many INVITE requests a subscriber may send in the window, from wherever; 0 is no bound.
+	//
+	// Example: 30
+	AccountInvite nullable.Nullable[int] `json:"account_invite,omitempty"`
+
+	// AccountRegister How many REGISTER requests a subscriber may send in the window, from wherever; 0 is no bound.
+	//
+	// Example: 10
+	AccountRegister nullable.Nullable[int] `json:"account_register,omitempty"`
+
+	// Action What a source gets that sends too much.
+	Action *FloodAction `json:"action,omitempty"`
+
+	// AuthFailures Bounds wrong passwords.
+	AuthFailures *AuthFailurePolicyPatch `json:"auth_failures,omitempty"`
+
+	// BanGrowth How many times as long each later ban within a day is.
+	//
+	// Example: 2
+	BanGrowth nullable.Nullable[int] `json:"ban_growth,omitempty"`
+
+	// BanS The first ban, in seconds.
+	//
+	// Example: 120
+	BanS nullable.Nullable[int] `json:"ban_s,omitempty"`
+
+	// Compat Counts as OpenSIPS' PIKE does instead of exactly.
+	//
+	// Example: false
+	Compat nullable.Nullable[bool] `json:"compat,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// Exempt Networks that are never counted.
+	//
+	// Example: ["192.0.2.0/28"]
+	Exempt nullable.Nullable[[]string] `json:"exempt,omitempty"`
+
+	// ExemptAuthenticatedS How long after a good authentication a source is exempt, in seconds.
+	//
+	// Example: 3600
+	ExemptAuthenticatedS nullable.Nullable[int] `json:"exempt_authenticated_s,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Invite How many INVITE requests a source may send in the window.
+	//
+	// Example: 30
+	Invite nullable.Nullable[int] `json:"invite,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// Malformed How many messages that cannot be read a source may send in the window.
+	//
+	// Example: 10
+	Malformed nullable.Nullable[int] `json:"malformed,omitempty"`
+
+	// MaxBanS The longest ban, in seconds; at least `ban_s`.
+	//
+	// Example: 86400
+	MaxBanS nullable.Nullable[int] `json:"max_ban_s,omitempty"`
+
+	// Mode Whether it acts.
+	Mode *GuardMode `json:"mode,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: residential
+	Name *string `json:"name,omitempty"`
+
+	// Options How many OPTIONS requests a source may send in the window.
+	//
+	// Example: 30
+	Options nullable.Nullable[int] `json:"options,omitempty"`
+
+	// Other How many other requests a source may send in the window.
+	//
+	// Example: 30
+	Other nullable.Nullable[int] `json:"other,omitempty"`
+
+	// Prefix48Factor What an IPv6 /48 may send, as a multiple of the share of an address.
+	//
+	// Example: 8
+	Prefix48Factor nullable.Nullable[int] `json:"prefix_48_factor,omitempty"`
+
+	// Prefix64Factor What an IPv6 /64 may send, as a multiple of the share of an address.
+	//
+	// Example: 2
+	Prefix64Factor nullable.Nullable[int] `json:"prefix_64_factor,omitempty"`
+
+	// Register How many REGISTER requests a source may send in the window.
+	//
+	// Example: 10
+	Register nullable.Nullable[int] `json:"register,omitempty"`
+
+	// ScannerAction What scanners get.
+	ScannerAction *FloodAction `json:"scanner_action,omitempty"`
+
+	// Scanners Parts of User-Agent and From that only scanners send, compared without regard to case.
+	//
+	// Example: ["friendly-scanner"]
+	Scanners nullable.Nullable[[]string] `json:"scanners,omitempty"`
+
+	// UnauthenticatedS Closes a connection on which nothing was authenticated for so many seconds; 0 is never.
+	//
+	// Example: 10
+	UnauthenticatedS nullable.Nullable[int] `json:"unauthenticated_s,omitempty"`
+
+	// WindowMs The sliding window, in milliseconds.
+	//
+	// Example: 2000
+	WindowMs nullable.Nullable[int] `json:"window_ms,omitempty"`
+}
+
+// FloodProfileWrite What a client writes of a flood profile. Bounds what one source may send to the interfaces of a realm, before it is parsed. Sources of trunks, and those that authenticated not long ago, are exempt.
+type FloodProfileWrite struct {
+	// AccountInvite How many INVITE requests a subscriber may send in the window, from wherever; 0 is no bound.
+	//
+	// Example: 30
+	AccountInvite *int `json:"account_invite,omitempty"`
+
+	// AccountRegister How many REGISTER requests a subscriber may send in the window, from wherever; 0 is no bound.
+	//
+	// Example: 10
+	AccountRegister *int `json:"account_register,omitempty"`
+
+	// Action What a source gets that sends too much.
+	Action *FloodAction `json:"action,omitempty"`
+
+	// AuthFailures Bounds wrong passwords.
+	AuthFailures *AuthFailurePolicyWrite `json:"auth_failures,omitempty"`
+
+	// BanGrowth How many times as long each later ban within a day is.
+	//
+	// Example: 2
+	BanGrowth *int `json:"ban_growth,omitempty"`
+
+	// BanS The first ban, in seconds.
+	//
+	// Example: 120
+	BanS *int `json:"ban_s,omitempty"`
+
+	// Compat Counts as OpenSIPS' PIKE does instead of exactly.
+	//
+	// Example: false
+	Compat *bool `json:"compat,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Exempt Networks that are never counted.
+	//
+	// Example: ["192.0.2.0/28"]
+	Exempt *[]string `json:"exempt,omitempty"`
+
+	// ExemptAuthenticatedS How long after a good authentication a source is exempt, in seconds.
+	//
+	// Example: 3600
+	ExemptAuthenticatedS *int `json:"exempt_authenticated_s,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Invite How many INVITE requests a source may send in the window.
+	//
+	// Example: 30
+	Invite *int `json:"invite,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Malformed How many messages that cannot be read a source may send in the window.
+	//
+	// Example: 10
+	Malformed *int `json:"malformed,omitempty"`
+
+	// MaxBanS The longest ban, in seconds; at least `ban_s`.
+	//
+	// Example: 86400
+	MaxBanS *int `json:"max_ban_s,omitempty"`
+
+	// Mode Whether it acts.
+	Mode *GuardMode `json:"mode,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: residential
+	Name string `json:"name"`
+
+	// Options How many OPTIONS requests a source may send in the window.
+	//
+	// Example: 30
+	Options *int `json:"options,omitempty"`
+
+	// Other How many other requests a source may send in the window.
+	//
+	// Example: 30
+	Other *int `json:"other,omitempty"`
+
+	// Prefix48Factor What an IPv6 /48 may send, as a multiple of the share of an address.
+	//
+	// Example: 8
+	Prefix48Factor *int `json:"prefix_48_factor,omitempty"`
+
+	// Prefix64Factor What an IPv6 /64 may send, as a multiple of the share of an address.
+	//
+	// Example: 2
+	Prefix64Factor *int `json:"prefix_64_factor,omitempty"`
+
+	// Register How many REGISTER requests a source may send in the window.
+	//
+	// Example: 10
+	Register *int `json:"register,omitempty"`
+
+	// ScannerAction What scanners get.
+	ScannerAction *FloodAction `json:"scanner_action,omitempty"`
+
+	// Scanners Parts of User-Agent and From that only scanners send, compared without regard to case.
+	//
+	// Example: ["friendly-scanner"]
+	Scanners *[]string `json:"scanners,omitempty"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+
+	// UnauthenticatedS Closes a connection on which nothing was authenticated for so many seconds; 0 is never.
+	//
+	// Example: 10
+	UnauthenticatedS *int `json:"unauthenticated_s,omitempty"`
+
+	// WindowMs The sliding window, in milliseconds.
+	//
+	// Example: 2000
+	WindowMs *int `json:"window_ms,omitempty"`
+}
+
+// ForwardTarget Where to: a number, or the mailbox; neither is nowhere.
+type ForwardTarget struct {
+	// Target A number, routed as if the subscriber had dialled it.
+	//
+	// Example: +4930777
+	Target *string `json:"target,omitempty"`
+
+	// Voicemail The mailbox; not together with `target`.
+	//
+	// Example: true
+	Voicemail *bool `json:"voicemail,omitempty"`
+}
+
+// ForwardTargetPatch Where to: a number, or the mailbox; neither is nowhere.
+type ForwardTargetPatch struct {
+	// Target A number, routed as if the subscriber had dialled it.
+	//
+	// Example: +4930777
+	Target nullable.Nullable[string] `json:"target,omitempty"`
+
+	// Voicemail The mailbox; not together with `target`.
+	//
+	// Example: true
+	Voicemail nullable.Nullable[bool] `json:"voicemail,omitempty"`
+}
+
+// ForwardTargetWrite Where to: a number, or the mailbox; neither is nowhere.
+type ForwardTargetWrite struct {
+	// Target A number, routed as if the subscriber had dialled it.
+	//
+	// Example: +4930777
+	Target *string `json:"target,omitempty"`
+
+	// Voicemail The mailbox; not together with `target`.
+	//
+	// Example: true
+	Voicemail *bool `json:"voicemail,omitempty"`
+}
+
+// Forwarding Sends calls elsewhere.
+type Forwarding struct {
+	// Busy Calls that find the subscriber busy.
+	Busy ForwardTarget `json:"busy"`
+
+	// NoAnswer Calls that nobody answers.
+	NoAnswer ForwardTarget `json:"no_answer"`
+
+	// NoAnswerAfterS How long it rings before `no_answer`, in seconds.
+	//
+	// Example: 20
+	NoAnswerAfterS int `json:"no_answer_after_s"`
+
+	// NotRegistered Calls without a contact.
+	NotRegistered ForwardTarget `json:"not_registered"`
+
+	// Unconditional All calls.
+	Unconditional ForwardTarget `json:"unconditional"`
+
+	// Unreachable Calls whose contacts do not answer at all.
+	Unreachable ForwardTarget `json:"unreachable"`
+}
+
+// ForwardingPatch Sends calls elsewhere.
+type ForwardingPatch struct {
+	// Busy Calls that find the subscriber busy.
+	Busy *ForwardTargetPatch `json:"busy,omitempty"`
+
+	// NoAnswer Calls that nobody answers.
+	NoAnswer *ForwardTargetPatch `json:"no_answer,omitempty"`
+
+	// NoAnswerAfterS How long it rings before `no_answer`, in seconds.
+	//
+	// Example: 20
+	NoAnswerAfterS nullable.Nullable[int] `json:"no_answer_after_s,omitempty"`
+
+	// NotRegistered Calls without a contact.
+	NotRegistered *ForwardTargetPatch `json:"not_registered,omitempty"`
+
+	// Unconditional All calls.
+	Unconditional *ForwardTargetPatch `json:"unconditional,omitempty"`
+
+	// Unreachable Calls whose contacts do not answer at all.
+	Unreachable *ForwardTargetPatch `json:"unreachable,omitempty"`
+}
+
+// ForwardingWrite Sends calls elsewhere.
+type ForwardingWrite struct {
+	// Busy Calls that find the subscriber busy.
+	Busy *ForwardTargetWrite `json:"busy,omitempty"`
+
+	// NoAnswer Calls that nobody answers.
+	NoAnswer *ForwardTargetWrite `json:"no_answer,omitempty"`
+
+	// NoAnswerAfterS How long it rings before `no_answer`, in seconds.
+	//
+	// Example: 20
+	NoAnswerAfterS *int `json:"no_answer_after_s,omitempty"`
+
+	// NotRegistered Calls without a contact.
+	NotRegistered *ForwardTargetWrite `json:"not_registered,omitempty"`
+
+	// Unconditional All calls.
+	Unconditional *ForwardTargetWrite `json:"unconditional,omitempty"`
+
+	// Unreachable Calls whose contacts do not answer at all.
+	Unreachable *ForwardTargetWrite `json:"unreachable,omitempty"`
+}
+
+// Group A set of permissions. A subscriber may dial what any of its groups permits; within a group the longest prefix of `allow` and `deny` decides, then the class. Emergency numbers are always permitted.
+type Group struct {
+	// Allow Prefixes that may be dialled, whatever their class.
+	//
+	// Example: ["+4930"]
+	Allow []string `json:"allow"`
+
+	// Classes The classes that may be dialled.
+	//
+	// Example: ["local","national","freephone"]
+	Classes []NumberClass `json:"classes"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Deny Prefixes that may not be dialled, whatever their class.
+	//
+	// Example: ["+49900"]
+	Deny []string `json:"deny"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: grp_06bq4v701e7g9j1m3p5r7t9w1y
+	ID string `json:"id"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: national calls
+	Name string `json:"name"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// GroupPage A page of groups.
+type GroupPage struct {
+	// Items The resources, by rising id.
+	Items []Group `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// GroupPatch A JSON Merge Patch (RFC 7396) of a group: fields left out stay as they are, null puts a field back to its default.
+type GroupPatch struct {
+	// Allow Prefixes that may be dialled, whatever their class.
+	//
+	// Example: ["+4930"]
+	Allow nullable.Nullable[[]string] `json:"allow,omitempty"`
+
+	// Classes The classes that may be dialled.
+	//
+	// Example: ["local","national","freephone"]
+	Classes nullable.Nullable[[]NumberClass] `json:"classes,omitempty"`
+
+	// Deny Prefixes that may not be dialled, whatever their class.
+	//
+	// Example: ["+49900"]
+	Deny nullable.Nullable[[]string] `json:"deny,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: national calls
+	Name *string `json:"name,omitempty"`
+}
+
+// GroupWrite What a client writes of a group. A set of permissions. A subscriber may dial what any of its groups permits; within a group the longest prefix of `allow` and `deny` decides, then the class. Emergency numbers are always permitted.
+type GroupWrite struct {
+	// Allow Prefixes that may be dialled, whatever their class.
+	//
+	// Example: ["+4930"]
+	Allow *[]string `json:"allow,omitempty"`
+
+	// Classes The classes that may be dialled.
+	//
+	// Example: ["local","national","freephone"]
+	Classes *[]NumberClass `json:"classes,omitempty"`
+
+	// Deny Prefixes that may not be dialled, whatever their class.
+	//
+	// Example: ["+49900"]
+	Deny *[]string `json:"deny,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: national calls
+	Name string `json:"name"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+}
+
+// GuardMode What a guard does with what it finds: `enforce` acts, `observe` counts and tells only.
+//
+// Example: enforce
+type GuardMode string
 
 // HangUpCalls Which calls are to be hung up, and why.
 type HangUpCalls struct {
@@ -3159,6 +5469,89 @@ type IdentityWrite struct {
 	Transport *Transport `json:"transport,omitempty"`
 }
 
+// KeepAliveMode What keeps a NAT binding open: `off` nothing, `options` an OPTIONS request, `udp` four octets. On streams it is always CRLF.
+//
+// Example: options
+type KeepAliveMode string
+
+// KeepAlivePolicy When contacts are pinged. The pings of all contacts are spread evenly over the interval.
+type KeepAlivePolicy struct {
+	// IntervalS How often, in seconds.
+	//
+	// Example: 25
+	IntervalS int `json:"interval_s"`
+
+	// MaxMisses After so many pings without an answer a contact is unreachable.
+	//
+	// Example: 3
+	MaxMisses int `json:"max_misses"`
+
+	// Mode What keeps the NAT binding of a contact open.
+	Mode KeepAliveMode `json:"mode"`
+
+	// NatOnly Pings only contacts that are behind NAT or on a stream.
+	//
+	// Example: true
+	NatOnly bool `json:"nat_only"`
+
+	// RemoveUnreachable Takes unreachable contacts away.
+	//
+	// Example: false
+	RemoveUnreachable bool `json:"remove_unreachable"`
+}
+
+// KeepAlivePolicyPatch When contacts are pinged. The pings of all contacts are spread evenly over the interval.
+type KeepAlivePolicyPatch struct {
+	// IntervalS How often, in seconds.
+	//
+	// Example: 25
+	IntervalS nullable.Nullable[int] `json:"interval_s,omitempty"`
+
+	// MaxMisses After so many pings without an answer a contact is unreachable.
+	//
+	// Example: 3
+	MaxMisses nullable.Nullable[int] `json:"max_misses,omitempty"`
+
+	// Mode What keeps the NAT binding of a contact open.
+	Mode *KeepAliveMode `json:"mode,omitempty"`
+
+	// NatOnly Pings only contacts that are behind NAT or on a stream.
+	//
+	// Example: true
+	NatOnly nullable.Nullable[bool] `json:"nat_only,omitempty"`
+
+	// RemoveUnreachable Takes unreachable contacts away.
+	//
+	// Example: false
+	RemoveUnreachable nullable.Nullable[bool] `json:"remove_unreachable,omitempty"`
+}
+
+// KeepAlivePolicyWrite When contacts are pinged. The pings of all contacts are spread evenly over the interval.
+type KeepAlivePolicyWrite struct {
+	// IntervalS How often, in seconds.
+	//
+	// Example: 25
+	IntervalS *int `json:"interval_s,omitempty"`
+
+	// MaxMisses After so many pings without an answer a contact is unreachable.
+	//
+	// Example: 3
+	MaxMisses *int `json:"max_misses,omitempty"`
+
+	// Mode What keeps the NAT binding of a contact open.
+	Mode *KeepAliveMode `json:"mode,omitempty"`
+
+	// NatOnly Pings only contacts that are behind NAT or on a stream.
+	//
+	// Example: true
+	NatOnly *bool `json:"nat_only,omitempty"`
+
+	// RemoveUnreachable Takes unreachable contacts away.
+	//
+	// Example: false
+	RemoveUnreachable *bool `json:"remove_unreachable,omitempty"`
+}
+
 // Ladder The messages of a call on both sides, in the order of time.
 type Ladder struct {
 	// Items The messages.
@@ -3499,6 +5892,11 @@ type LimitUsagePage struct {
 	// Example: AfKq0d3bX2RlZmF1bHQ
 	NextCursor *string `json:"next_cursor,omitempty"`
 }
+
+// ListVerdict What a list says of a number.
+//
+// Example: deny
+type ListVerdict string
 
 // MediaPool An address of ours with a range of ports for media in a realm. Calls keep the ports they have when a pool is changed or removed.
 type MediaPool struct {
@@ -4074,10 +6472,175 @@ type MediaStreams struct {
 	Items []MediaStream `json:"items"`
 }
 
+// NumberClass A class of dialled numbers.
+//
+// Example: national
+type NumberClass string
+
+// NumberEntry One prefix of a number list.
+type NumberEntry struct {
+	// Prefix What the number begins with; with `$` at its end it is the whole number.
+	//
+	// Example: +49900
+	Prefix string `json:"prefix"`
+
+	// Verdict What the list says of it.
+	Verdict ListVerdict `json:"verdict"`
+}
+
 // NumberFormat How numbers are written: as they are (`pass`), digits with a leading + (`plus`), without it (`digits`).
 //
 // Example: pass
 type NumberFormat string
+
+// NumberList Numbers to block or to let pass, for the calls of the subscribers that name the list. The longest prefix decides.
+type NumberList struct {
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Default What is said of numbers that no entry fits.
+	Default ListVerdict `json:"default"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// Entries The prefixes.
+	//
+	// Example: [{"prefix":"+49900","verdict":"deny"}]
+	Entries []NumberEntry `json:"entries"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: nls_06bq4v701f8h0k2n4q6s8v0x2z
+	ID string `json:"id"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: unwanted callers
+	Name string `json:"name"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// NumberListPage A page of number lists.
+type NumberListPage struct {
+	// Items The resources, by rising id.
+	Items []NumberList `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// NumberListPatch A JSON Merge Patch (RFC 7396) of a number list: fields left out stay as they are, null puts a field back to its default.
+type NumberListPatch struct {
+	// Default What is said of numbers that no entry fits.
+	Default *ListVerdict `json:"default,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// Entries The prefixes.
+	//
+	// Example: [{"prefix":"+49900","verdict":"deny"}]
+	Entries nullable.Nullable[[]NumberEntry] `json:"entries,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: unwanted callers
+	Name *string `json:"name,omitempty"`
+}
+
+// NumberListWrite What a client writes of a number list. Numbers to block or to let pass, for the calls of the subscribers that name the list. The longest prefix decides.
+type NumberListWrite struct {
+	// Default What is said of numbers that no entry fits.
+	Default *ListVerdict `json:"default,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Entries The prefixes.
+	//
+	// Example: [{"prefix":"+49900","verdict":"deny"}]
+	Entries *[]NumberEntry `json:"entries,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: unwanted callers
+	Name string `json:"name"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+}
 
 // OriginateOrder A call that the border makes by itself.
 type OriginateOrder struct {
@@ -4126,6 +6689,11 @@ type Outcome string
 //
 // Example: INFO
 type PassMethod string
+
+// PathMode Whether Path is taken: `off` never; `allow` also from phones that do not list it in Supported; `need` answers 420 to those.
+//
+// Example: off
+type PathMode string
 
 // PlayOrder What is played to whom.
 type PlayOrder struct {
@@ -4202,6 +6770,55 @@ type Problem struct {
 	Type string `json:"type"`
 }
 
+// PushPolicy Wakes phones that sleep (RFC 8599).
+type PushPolicy struct {
+	// URL An http or https URL; without one nobody is woken.
+	//
+	// Example: https://crm.example.com/sallyport
+	URL *string `json:"url,omitempty"`
+
+	// WaitS How long an INVITE waits for the phone to register anew, in seconds.
+	//
+	// Example: 10
+	WaitS int `json:"wait_s"`
+}
+
+// PushPolicyPatch Wakes phones that sleep (RFC 8599).
+type PushPolicyPatch struct {
+	// Secret The secret by which the other system knows our requests (Standard Webhooks, `whsec_` and base64, or any text). It is never shown; a `PUT` without it keeps it.
+	//
+	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+	Secret nullable.Nullable[string] `json:"secret,omitempty"`
+
+	// URL An http or https URL; without one nobody is woken.
+	//
+	// Example: https://crm.example.com/sallyport
+	URL nullable.Nullable[string] `json:"url,omitempty"`
+
+	// WaitS How long an INVITE waits for the phone to register anew, in seconds.
+	//
+	// Example: 10
+	WaitS nullable.Nullable[int] `json:"wait_s,omitempty"`
+}
+
+// PushPolicyWrite Wakes phones that sleep (RFC 8599).
+type PushPolicyWrite struct {
+	// Secret The secret by which the other system knows our requests (Standard Webhooks, `whsec_` and base64, or any text). It is never shown; a `PUT` without it keeps it.
+	//
+	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+	Secret *string `json:"secret,omitempty"`
+
+	// URL An http or https URL; without one nobody is woken.
+	//
+	// Example: https://crm.example.com/sallyport
+	URL *string `json:"url,omitempty"`
+
+	// WaitS How long an INVITE waits for the phone to register anew, in seconds.
+	//
+	// Example: 10
+	WaitS *int `json:"wait_s,omitempty"`
+}
+
 // Readiness The node is ready for traffic.
 type Readiness struct {
 	// Conditions What was looked at.
@@ -4225,6 +6842,11 @@ type Realm struct {
 	// Example: Main carrier, contract 2026-17
 	Description *string `json:"description,omitempty"`
 
+	// EgressAllow Networks to which names and addresses that callers supply (Contact, Refer-To, Route) may lead though they are private, ours or a trunk's.
+	//
+	// Example: ["10.9.0.0/16"]
+	EgressAllow []string `json:"egress_allow"`
+
 	// Enabled Whether it is used at all.
 	//
 	// Example: true
@@ -4234,6 +6856,11 @@ type Realm struct {
 	//
 	// Example: crm-4711
 	ExternalID *string `json:"external_id,omitempty"`
+
+	// FloodProfileID Bounds what strangers may send. Without one the defaults of the kind hold in realms of trust `access`, and nothing in others.
+	//
+	// Example: flp_06bq4v701g9j1m3p5r7t9w1y30
+	FloodProfileID *string `json:"flood_profile_id,omitempty"`
 
 	// ID Given by the server; sorts by time of making.
 	//
@@ -4293,6 +6920,11 @@ type RealmPatch struct {
 	// Example: Main carrier, contract 2026-17
 	Description nullable.Nullable[string] `json:"description,omitempty"`
 
+	// EgressAllow Networks to which names and addresses that callers supply (Contact, Refer-To, Route) may lead though they are private, ours or a trunk's.
+	//
+	// Example: ["10.9.0.0/16"]
+	EgressAllow nullable.Nullable[[]string] `json:"egress_allow,omitempty"`
+
 	// Enabled Whether it is used at all.
 	//
 	// Example: true
@@ -4302,6 +6934,11 @@ type RealmPatch struct {
 	//
 	// Example: crm-4711
 	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// FloodProfileID Bounds what strangers may send. Without one the defaults of the kind hold in realms of trust `access`, and nothing in others.
+	//
+	// Example: flp_06bq4v701g9j1m3p5r7t9w1y30
+	FloodProfileID nullable.Nullable[string] `json:"flood_profile_id,omitempty"`
 
 	// Labels Labels to set or, with null, to remove; others stay as they are.
 	//
@@ -4330,6 +6967,11 @@ type RealmWrite struct {
 	// Example: Main carrier, contract 2026-17
 	Description *string `json:"description,omitempty"`
 
+	// EgressAllow Networks to which names and addresses that callers supply (Contact, Refer-To, Route) may lead though they are private, ours or a trunk's.
+	//
+	// Example: ["10.9.0.0/16"]
+	EgressAllow *[]string `json:"egress_allow,omitempty"`
+
 	// Enabled Whether it is used at all.
 	//
 	// Example: true
@@ -4339,6 +6981,11 @@ type RealmWrite struct {
 	//
 	// Example: crm-4711
 	ExternalID *string `json:"external_id,omitempty"`
+
+	// FloodProfileID Bounds what strangers may send. Without one the defaults of the kind hold in realms of trust `access`, and nothing in others.
+	//
+	// Example: flp_06bq4v701g9j1m3p5r7t9w1y30
+	FloodProfileID *string `json:"flood_profile_id,omitempty"`
 
 	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
 	//
@@ -4395,6 +7042,206 @@ type Referrer struct {
 //
 // Example: auto
 type Refresher string
+
+// RegistrationMode Who keeps the contacts: `local` the border alone; `mirror` each REGISTER goes to the upstream registrar, whose answer decides; `throttle_contact` and `throttle_aor` one upstream registration, refreshed by us, for each contact or for each address of record.
+//
+// Example: local
+type RegistrationMode string
+
+// RegistrationPolicy Bounds registrations (RFC 3261 10.3).
+type RegistrationPolicy struct {
+	// ContactSource Which hosts a Contact may name.
+	ContactSource ContactSource `json:"contact_source"`
+
+	// DefaultExpiresS For contacts that name no time, in seconds; from `min_expires_s` to `max_expires_s`.
+	//
+	// Example: 3600
+	DefaultExpiresS int `json:"default_expires_s"`
+
+	// Gruu Gives contacts with an instance id a public address of their own (RFC 5627).
+	//
+	// Example: true
+	Gruu bool `json:"gruu"`
+
+	// JitterPercent Shortens what is granted by a random share up to this, so that phones do not refresh all at once.
+	//
+	// Example: 5
+	JitterPercent int `json:"jitter_percent"`
+
+	// MaxContacts The most contacts of a subscriber.
+	//
+	// Example: 10
+	MaxContacts int `json:"max_contacts"`
+
+	// MaxContactsPolicy What happens to a contact too many.
+	MaxContactsPolicy ContactOverflow `json:"max_contacts_policy"`
+
+	// MaxExpiresS More is cut, in seconds; at least `min_expires_s`.
+	//
+	// Example: 7200
+	MaxExpiresS int `json:"max_expires_s"`
+
+	// MinExpiresS Less gets 423, in seconds.
+	//
+	// Example: 60
+	MinExpiresS int `json:"min_expires_s"`
+
+	// Mode Who keeps the contacts.
+	Mode RegistrationMode `json:"mode"`
+
+	// Outbound Keeps several flows of one phone (RFC 5626).
+	//
+	// Example: true
+	Outbound bool `json:"outbound"`
+
+	// Path Whether Path (RFC 3327) is taken.
+	Path PathMode `json:"path"`
+
+	// Serial Tries contacts one after the other by q; else those of the same q ring at once, then those of the next.
+	//
+	// Example: false
+	Serial bool `json:"serial"`
+
+	// UpstreamExpiresS What is asked of it when throttling, in seconds.
+	//
+	// Example: 3600
+	UpstreamExpiresS int `json:"upstream_expires_s"`
+
+	// UpstreamTrunkID The registrar of every mode but `local`.
+	//
+	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
+	UpstreamTrunkID *string `json:"upstream_trunk_id,omitempty"`
+}
+
+// RegistrationPolicyPatch Bounds registrations (RFC 3261 10.3).
+type RegistrationPolicyPatch struct {
+	// ContactSource Which hosts a Contact may name.
+	ContactSource *ContactSource `json:"contact_source,omitempty"`
+
+	// DefaultExpiresS For contacts that name no time, in seconds; from `min_expires_s` to `max_expires_s`.
+	//
+	// Example: 3600
+	DefaultExpiresS nullable.Nullable[int] `json:"default_expires_s,omitempty"`
+
+	// Gruu Gives contacts with an instance id a public address of their own (RFC 5627).
+	//
+	// Example: true
+	Gruu nullable.Nullable[bool] `json:"gruu,omitempty"`
+
+	// JitterPercent Shortens what is granted by a random share up to this, so that phones do not refresh all at once.
+	//
+	// Example: 5
+	JitterPercent nullable.Nullable[int] `json:"jitter_percent,omitempty"`
+
+	// MaxContacts The most contacts of a subscriber.
+	//
+	// Example: 10
+	MaxContacts nullable.Nullable[int] `json:"max_contacts,omitempty"`
+
+	// MaxContactsPolicy What happens to a contact too many.
+	MaxContactsPolicy *ContactOverflow `json:"max_contacts_policy,omitempty"`
+
+	// MaxExpiresS More is cut, in seconds; at least `min_expires_s`.
+	//
+	// Example: 7200
+	MaxExpiresS nullable.Nullable[int] `json:"max_expires_s,omitempty"`
+
+	// MinExpiresS Less gets 423, in seconds.
+	//
+	// Example: 60
+	MinExpiresS nullable.Nullable[int] `json:"min_expires_s,omitempty"`
+
+	// Mode Who keeps the contacts.
+	Mode *RegistrationMode `json:"mode,omitempty"`
+
+	// Outbound Keeps several flows of one phone (RFC 5626).
+	//
+	// Example: true
+	Outbound nullable.Nullable[bool] `json:"outbound,omitempty"`
+
+	// Path Whether Path (RFC 3327) is taken.
+	Path *PathMode `json:"path,omitempty"`
+
+	// Serial Tries contacts one after the other by q; else those of the same q ring at once, then those of the next.
+	//
+	// Example: false
+	Serial nullable.Nullable[bool] `json:"serial,omitempty"`
+
+	// UpstreamExpiresS What is asked of it when throttling, in seconds.
+	//
+	// Example: 3600
+	UpstreamExpiresS nullable.Nullable[int] `json:"upstream_expires_s,omitempty"`
+
+	// UpstreamTrunkID The registrar of every mode but `local`.
+	//
+	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
+	UpstreamTrunkID nullable.Nullable[string] `json:"upstream_trunk_id,omitempty"`
+}
+
+// RegistrationPolicyWrite Bounds registrations (RFC 3261 10.3).
+type RegistrationPolicyWrite struct {
+	// ContactSource Which hosts a Contact may name.
+	ContactSource *ContactSource `json:"contact_source,omitempty"`
+
+	// DefaultExpiresS For contacts that name no time, in seconds; from `min_expires_s` to `max_expires_s`.
+	//
+	// Example: 3600
+	DefaultExpiresS *int `json:"default_expires_s,omitempty"`
+
+	// Gruu Gives contacts with an instance id a public address of their own (RFC 5627).
+	//
+	// Example: true
+	Gruu *bool `json:"gruu,omitempty"`
+
+	// JitterPercent Shortens what is granted by a random share up to this, so that phones do not refresh all at once.
+	//
+	// Example: 5
+	JitterPercent *int `json:"jitter_percent,omitempty"`
+
+	// MaxContacts The most contacts of a subscriber.
+	//
+	// Example: 10
+	MaxContacts *int `json:"max_contacts,omitempty"`
+
+	// MaxContactsPolicy What happens to a contact too many.
+	MaxContactsPolicy *ContactOverflow `json:"max_contacts_policy,omitempty"`
+
+	// MaxExpiresS More is cut, in seconds; at least `min_expires_s`.
+	//
+	// Example: 7200
+	MaxExpiresS *int `json:"max_expires_s,omitempty"`
+
+	// MinExpiresS Less gets 423, in seconds.
+	//
+	// Example: 60
+	MinExpiresS *int `json:"min_expires_s,omitempty"`
+
+	// Mode Who keeps the contacts.
+	Mode *RegistrationMode `json:"mode,omitempty"`
+
+	// Outbound Keeps several flows of one phone (RFC 5626).
+	//
+	// Example: true
+	Outbound *bool `json:"outbound,omitempty"`
+
+	// Path Whether Path (RFC 3327) is taken.
+	Path *PathMode `json:"path,omitempty"`
+
+	// Serial Tries contacts one after the other by q; else those of the same q ring at once, then those of the next.
+	//
+	// Example: false
+	Serial *bool `json:"serial,omitempty"`
+
+	// UpstreamExpiresS What is asked of it when throttling, in seconds.
+	//
+	// Example: 3600
+	UpstreamExpiresS *int `json:"upstream_expires_s,omitempty"`
+
+	// UpstreamTrunkID The registrar of every mode but `local`.
+	//
+	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
+	UpstreamTrunkID *string `json:"upstream_trunk_id,omitempty"`
+}
 
 // ReliableProvisional How provisional responses are made reliable (RFC 3262): not at all (`off`), as on the other leg (`pass`), the peer must (`require`), on this leg by itself (`terminate`).
 //
@@ -4699,6 +7546,11 @@ type Rule struct {
 	// Example: Main carrier, contract 2026-17
 	Description *string `json:"description,omitempty"`
 
+	// DomainID The domain whose subscriber of that name or number is called; needed where `action` is `subscriber`.
+	//
+	// Example: dom_06bq4v701a3c5e7g9j1m3p5r7t
+	DomainID *string `json:"domain_id,omitempty"`
+
 	// Enabled Whether it is used at all.
 	//
 	// Example: true
@@ -4775,7 +7627,7 @@ type Rule struct {
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
-// RuleAction What a rule does with a call: `route` tries the route list, `reject` answers with `reject_code`.
+// RuleAction What a rule does with a call: `route` tries the route list, `reject` answers with `reject_code`, `subscriber` calls the subscriber of `domain_id` that has the number as username or alias.
 //
 // Example: route
 type RuleAction string
@@ -4805,6 +7657,11 @@ type RulePatch struct {
 	//
 	// Example: Main carrier, contract 2026-17
 	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// DomainID The domain whose subscriber of that name or number is called; needed where `action` is `subscriber`.
+	//
+	// Example: dom_06bq4v701a3c5e7g9j1m3p5r7t
+	DomainID nullable.Nullable[string] `json:"domain_id,omitempty"`
 
 	// Enabled Whether it is used at all.
 	//
@@ -4871,6 +7728,11 @@ type RuleWrite struct {
 	//
 	// Example: Main carrier, contract 2026-17
 	Description *string `json:"description,omitempty"`
+
+	// DomainID The domain whose subscriber of that name or number is called; needed where `action` is `subscriber`.
+	//
+	// Example: dom_06bq4v701a3c5e7g9j1m3p5r7t
+	DomainID *string `json:"domain_id,omitempty"`
 
 	// Enabled Whether it is used at all.
 	//
@@ -5013,6 +7875,16 @@ type SIPInterface struct {
 	// Status What it is doing now.
 	Status *SIPInterfaceStatus `json:"status,omitempty"`
 
+	// Stun Answers STUN Binding requests (RFC 8489) on the port of a UDP interface.
+	//
+	// Example: true
+	Stun bool `json:"stun"`
+
+	// StunPort Answers them on this port of the address too; 0 is no other port.
+	//
+	// Example: 3478
+	StunPort int `json:"stun_port"`
+
 	// TenantID The tenant it belongs to.
 	//
 	// Example: ten_default
@@ -5104,6 +7976,16 @@ type SIPInterfacePatch struct {
 	//
 	// Example: rlm_06bq4v700q1n36gvrjfeta0vad
 	RealmID *string `json:"realm_id,omitempty"`
+
+	// Stun Answers STUN Binding requests (RFC 8489) on the port of a UDP interface.
+	//
+	// Example: true
+	Stun nullable.Nullable[bool] `json:"stun,omitempty"`
+
+	// StunPort Answers them on this port of the address too; 0 is no other port.
+	//
+	// Example: 3478
+	StunPort nullable.Nullable[int] `json:"stun_port,omitempty"`
 
 	// Transport How SIP travels.
 	Transport *Transport `json:"transport,omitempty"`
@@ -5203,6 +8085,16 @@ type SIPInterfaceWrite struct {
 	//
 	// Example: rlm_06bq4v700q1n36gvrjfeta0vad
 	RealmID string `json:"realm_id"`
+
+	// Stun Answers STUN Binding requests (RFC 8489) on the port of a UDP interface.
+	//
+	// Example: true
+	Stun *bool `json:"stun,omitempty"`
+
+	// StunPort Answers them on this port of the address too; 0 is no other port.
+	//
+	// Example: 3478
+	StunPort *int `json:"stun_port,omitempty"`
 
 	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
 	//
@@ -5566,6 +8458,425 @@ type SilenceMode string
 //
 // Example: lenient
 type SourcePolicy string
+
+// Subscriber An account of a domain: a person or a device that registers, calls and is called. Its name is its username. Of its secret only hashes are kept, which are never shown.
+type Subscriber struct {
+	// Algorithms The algorithms in which it can answer a challenge with what is kept.
+	//
+	// Example: ["MD5","SHA-256","SHA-512-256"]
+	Algorithms []DigestAlgorithm `json:"algorithms"`
+
+	// AuthUsername The name in its digest; without one it is `username`.
+	//
+	// Example: 4711-alice
+	AuthUsername *string `json:"auth_username,omitempty"`
+
+	// CallerID The number shown on calls that leave the domain; without one it is the alias that says so, else `username`.
+	//
+	// Example: +4930111
+	CallerID *string `json:"caller_id,omitempty"`
+
+	// CallerIdentities Names and numbers it may call under besides `username` and its aliases.
+	//
+	// Example: ["+4930112"]
+	CallerIdentities []string `json:"caller_identities"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Custom What other systems keep with it: up to 32 fields, each of at most 1024 characters as JSON.
+	//
+	// Example: {"crm_segment":"gold"}
+	Custom *map[string]interface{} `json:"custom,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// DisplayName The name shown with its calls.
+	//
+	// Example: Alice Example
+	DisplayName *string `json:"display_name,omitempty"`
+
+	// DoNotDisturb Answers calls as busy.
+	//
+	// Example: false
+	DoNotDisturb bool `json:"do_not_disturb"`
+
+	// DomainID The domain. It cannot be changed later.
+	//
+	// Example: dom_06bq4v701a3c5e7g9j1m3p5r7t
+	DomainID string `json:"domain_id"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Forwarding Sends calls elsewhere.
+	Forwarding Forwarding `json:"forwarding"`
+
+	// GreetingAnnouncementID Its own greeting.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	GreetingAnnouncementID *string `json:"greeting_announcement_id,omitempty"`
+
+	// GroupIds Its permissions; none means those of the domain.
+	//
+	// Example: ["grp_06bq4v701e7g9j1m3p5r7t9w1y"]
+	GroupIds []string `json:"group_ids"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	ID string `json:"id"`
+
+	// IncomingListIds Number lists that all have to let a call to it pass.
+	//
+	// Example: ["nls_06bq4v701f8h0k2n4q6s8v0x2z"]
+	IncomingListIds []string `json:"incoming_list_ids"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// MaxCalls The most calls in progress; 0 is no bound.
+	//
+	// Example: 2
+	MaxCalls int `json:"max_calls"`
+
+	// MaxContacts The most contacts; 0 is the domain's bound.
+	//
+	// Example: 0
+	MaxContacts int `json:"max_contacts"`
+
+	// Name The same as `username`.
+	//
+	// Example: alice
+	Name string `json:"name"`
+
+	// OutgoingListIds Number lists that all have to let a call of it pass.
+	//
+	// Example: ["nls_06bq4v701f8h0k2n4q6s8v0x2z"]
+	OutgoingListIds []string `json:"outgoing_list_ids"`
+
+	// RejectAnonymous Refuses calls without a number.
+	//
+	// Example: false
+	RejectAnonymous bool `json:"reject_anonymous"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// Username The user part of its address of record, unique among usernames and aliases of the domain.
+	//
+	// Example: alice
+	Username string `json:"username"`
+
+	// VoicemailEnabled Gives it a mailbox.
+	//
+	// Example: true
+	VoicemailEnabled bool `json:"voicemail_enabled"`
+}
+
+// SubscriberPage A page of subscribers.
+type SubscriberPage struct {
+	// Items The resources, by rising id.
+	Items []Subscriber `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// SubscriberPatch A JSON Merge Patch (RFC 7396) of a subscriber: fields left out stay as they are, null puts a field back to its default.
+type SubscriberPatch struct {
+	// AuthUsername The name in its digest; without one it is `username`.
+	//
+	// Example: 4711-alice
+	AuthUsername nullable.Nullable[string] `json:"auth_username,omitempty"`
+
+	// CallerID The number shown on calls that leave the domain; without one it is the alias that says so, else `username`.
+	//
+	// Example: +4930111
+	CallerID nullable.Nullable[string] `json:"caller_id,omitempty"`
+
+	// CallerIdentities Names and numbers it may call under besides `username` and its aliases.
+	//
+	// Example: ["+4930112"]
+	CallerIdentities nullable.Nullable[[]string] `json:"caller_identities,omitempty"`
+
+	// Custom What other systems keep with it: up to 32 fields, each of at most 1024 characters as JSON.
+	//
+	// Example: {"crm_segment":"gold"}
+	Custom nullable.Nullable[map[string]interface{}] `json:"custom,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// DisplayName The name shown with its calls.
+	//
+	// Example: Alice Example
+	DisplayName nullable.Nullable[string] `json:"display_name,omitempty"`
+
+	// DoNotDisturb Answers calls as busy.
+	//
+	// Example: false
+	DoNotDisturb nullable.Nullable[bool] `json:"do_not_disturb,omitempty"`
+
+	// DomainID The domain. It cannot be changed later.
+	//
+	// Example: dom_06bq4v701a3c5e7g9j1m3p5r7t
+	DomainID *string `json:"domain_id,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Forwarding Sends calls elsewhere.
+	Forwarding *ForwardingPatch `json:"forwarding,omitempty"`
+
+	// GreetingAnnouncementID Its own greeting.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	GreetingAnnouncementID nullable.Nullable[string] `json:"greeting_announcement_id,omitempty"`
+
+	// GroupIds Its permissions; none means those of the domain.
+	//
+	// Example: ["grp_06bq4v701e7g9j1m3p5r7t9w1y"]
+	GroupIds nullable.Nullable[[]string] `json:"group_ids,omitempty"`
+
+	// Ha1 MD5 of `username:realm:password` in lower-case hexadecimal, in place of a password.
+	//
+	// Example: 4f1b6c2e0a7d9835bc1e2f3a4d5c6b79
+	Ha1 nullable.Nullable[string] `json:"ha1,omitempty"`
+
+	// Ha1Sha256 SHA-256 of `username:realm:password` in lower-case hexadecimal.
+	//
+	// Example: 6f1b6c2e0a7d9835bc1e2f3a4d5c6b796f1b6c2e0a7d9835bc1e2f3a4d5c6b79
+	Ha1Sha256 nullable.Nullable[string] `json:"ha1_sha256,omitempty"`
+
+	// Ha1Sha512256 SHA-512/256 of `username:realm:password` in lower-case hexadecimal.
+	//
+	// Example: 7f1b6c2e0a7d9835bc1e2f3a4d5c6b797f1b6c2e0a7d9835bc1e2f3a4d5c6b79
+	Ha1Sha512256 nullable.Nullable[string] `json:"ha1_sha512_256,omitempty"`
+
+	// Ha1B MD5 of `username@domain:realm:password` in lower-case hexadecimal.
+	//
+	// Example: 5f1b6c2e0a7d9835bc1e2f3a4d5c6b79
+	Ha1B nullable.Nullable[string] `json:"ha1b,omitempty"`
+
+	// IncomingListIds Number lists that all have to let a call to it pass.
+	//
+	// Example: ["nls_06bq4v701f8h0k2n4q6s8v0x2z"]
+	IncomingListIds nullable.Nullable[[]string] `json:"incoming_list_ids,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// MaxCalls The most calls in progress; 0 is no bound.
+	//
+	// Example: 2
+	MaxCalls nullable.Nullable[int] `json:"max_calls,omitempty"`
+
+	// MaxContacts The most contacts; 0 is the domain's bound.
+	//
+	// Example: 0
+	MaxContacts nullable.Nullable[int] `json:"max_contacts,omitempty"`
+
+	// OutgoingListIds Number lists that all have to let a call of it pass.
+	//
+	// Example: ["nls_06bq4v701f8h0k2n4q6s8v0x2z"]
+	OutgoingListIds nullable.Nullable[[]string] `json:"outgoing_list_ids,omitempty"`
+
+	// Password Turned into hashes and forgotten. A `PUT` without password and hashes keeps what is there; a password or a hash replaces all of it.
+	//
+	// Example: correct horse battery staple
+	Password nullable.Nullable[string] `json:"password,omitempty"`
+
+	// RejectAnonymous Refuses calls without a number.
+	//
+	// Example: false
+	RejectAnonymous nullable.Nullable[bool] `json:"reject_anonymous,omitempty"`
+
+	// Username The user part of its address of record, unique among usernames and aliases of the domain.
+	//
+	// Example: alice
+	Username *string `json:"username,omitempty"`
+
+	// VoicemailEnabled Gives it a mailbox.
+	//
+	// Example: true
+	VoicemailEnabled nullable.Nullable[bool] `json:"voicemail_enabled,omitempty"`
+}
+
+// SubscriberWrite What a client writes of a subscriber. An account of a domain: a person or a device that registers, calls and is called. Its name is its username. Of its secret only hashes are kept, which are never shown.
+type SubscriberWrite struct {
+	// AuthUsername The name in its digest; without one it is `username`.
+	//
+	// Example: 4711-alice
+	AuthUsername *string `json:"auth_username,omitempty"`
+
+	// CallerID The number shown on calls that leave the domain; without one it is the alias that says so, else `username`.
+	//
+	// Example: +4930111
+	CallerID *string `json:"caller_id,omitempty"`
+
+	// CallerIdentities Names and numbers it may call under besides `username` and its aliases.
+	//
+	// Example: ["+4930112"]
+	CallerIdentities *[]string `json:"caller_identities,omitempty"`
+
+	// Custom What other systems keep with it: up to 32 fields, each of at most 1024 characters as JSON.
+	//
+	// Example: {"crm_segment":"gold"}
+	Custom *map[string]interface{} `json:"custom,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// DisplayName The name shown with its calls.
+	//
+	// Example: Alice Example
+	DisplayName *string `json:"display_name,omitempty"`
+
+	// DoNotDisturb Answers calls as busy.
+	//
+	// Example: false
+	DoNotDisturb *bool `json:"do_not_disturb,omitempty"`
+
+	// DomainID The domain. It cannot be changed later.
+	//
+	// Example: dom_06bq4v701a3c5e7g9j1m3p5r7t
+	DomainID string `json:"domain_id"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Forwarding Sends calls elsewhere.
+	Forwarding *ForwardingWrite `json:"forwarding,omitempty"`
+
+	// GreetingAnnouncementID Its own greeting.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	GreetingAnnouncementID *string `json:"greeting_announcement_id,omitempty"`
+
+	// GroupIds Its permissions; none means those of the domain.
+	//
+	// Example: ["grp_06bq4v701e7g9j1m3p5r7t9w1y"]
+	GroupIds *[]string `json:"group_ids,omitempty"`
+
+	// Ha1 MD5 of `username:realm:password` in lower-case hexadecimal, in place of a password.
+	//
+	// Example: 4f1b6c2e0a7d9835bc1e2f3a4d5c6b79
+	Ha1 *string `json:"ha1,omitempty"`
+
+	// Ha1Sha256 SHA-256 of `username:realm:password` in lower-case hexadecimal.
+	//
+	// Example: 6f1b6c2e0a7d9835bc1e2f3a4d5c6b796f1b6c2e0a7d9835bc1e2f3a4d5c6b79
+	Ha1Sha256 *string `json:"ha1_sha256,omitempty"`
+
+	// Ha1Sha512256 SHA-512/256 of `username:realm:password` in lower-case hexadecimal.
+	//
+	// Example: 7f1b6c2e0a7d9835bc1e2f3a4d5c6b797f1b6c2e0a7d9835bc1e2f3a4d5c6b79
+	Ha1Sha512256 *string `json:"ha1_sha512_256,omitempty"`
+
+	// Ha1B MD5 of `username@domain:realm:password` in lower-case hexadecimal.
+	//
+	// Example: 5f1b6c2e0a7d9835bc1e2f3a4d5c6b79
+	Ha1B *string `json:"ha1b,omitempty"`
+
+	// IncomingListIds Number lists that all have to let a call to it pass.
+	//
+	// Example: ["nls_06bq4v701f8h0k2n4q6s8v0x2z"]
+	IncomingListIds *[]string `json:"incoming_list_ids,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// MaxCalls The most calls in progress; 0 is no bound.
+	//
+	// Example: 2
+	MaxCalls *int `json:"max_calls,omitempty"`
+
+	// MaxContacts The most contacts; 0 is the domain's bound.
+	//
+	// Example: 0
+	MaxContacts *int `json:"max_contacts,omitempty"`
+
+	// OutgoingListIds Number lists that all have to let a call of it pass.
+	//
+	// Example: ["nls_06bq4v701f8h0k2n4q6s8v0x2z"]
+	OutgoingListIds *[]string `json:"outgoing_list_ids,omitempty"`
+
+	// Password Turned into hashes and forgotten. A `PUT` without password and hashes keeps what is there; a password or a hash replaces all of it.
+	//
+	// Example: correct horse battery staple
+	Password *string `json:"password,omitempty"`
+
+	// RejectAnonymous Refuses calls without a number.
+	//
+	// Example: false
+	RejectAnonymous *bool `json:"reject_anonymous,omitempty"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+
+	// Username The user part of its address of record, unique among usernames and aliases of the domain.
+	//
+	// Example: alice
+	Username string `json:"username"`
+
+	// VoicemailEnabled Gives it a mailbox.
+	//
+	// Example: true
+	VoicemailEnabled *bool `json:"voicemail_enabled,omitempty"`
+}
 
 // Target A trunk in a route list.
 type Target struct {
@@ -6303,6 +9614,133 @@ type Version struct {
 	Version string `json:"version"`
 }
 
+// VoicemailBox The mailboxes of a domain.
+type VoicemailBox struct {
+	// GreetingAnnouncementID Played to callers whose callee has no greeting of its own.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	GreetingAnnouncementID *string `json:"greeting_announcement_id,omitempty"`
+
+	// MaxMessageS The longest message, in seconds.
+	//
+	// Example: 120
+	MaxMessageS int `json:"max_message_s"`
+
+	// MaxMessages The most messages in a mailbox.
+	//
+	// Example: 50
+	MaxMessages int `json:"max_messages"`
+
+	// RetentionDays When a message is deleted, in days.
+	//
+	// Example: 90
+	RetentionDays int `json:"retention_days"`
+
+	// Target Takes messages in place of the built-in mailbox: a number, routed by the plan of the domain.
+	//
+	// Example: *99
+	Target *string `json:"target,omitempty"`
+
+	// Webhook Hears of each new message.
+	Webhook WebhookTarget `json:"webhook"`
+}
+
+// VoicemailBoxPatch The mailboxes of a domain.
+type VoicemailBoxPatch struct {
+	// GreetingAnnouncementID Played to callers whose callee has no greeting of its own.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	GreetingAnnouncementID nullable.Nullable[string] `json:"greeting_announcement_id,omitempty"`
+
+	// MaxMessageS The longest message, in seconds.
+	//
+	// Example: 120
+	MaxMessageS nullable.Nullable[int] `json:"max_message_s,omitempty"`
+
+	// MaxMessages The most messages in a mailbox.
+	//
+	// Example: 50
+	MaxMessages nullable.Nullable[int] `json:"max_messages,omitempty"`
+
+	// RetentionDays When a message is deleted, in days.
+	//
+	// Example: 90
+	RetentionDays nullable.Nullable[int] `json:"retention_days,omitempty"`
+
+	// Target Takes messages in place of the built-in mailbox: a number, routed by the plan of the domain.
+	//
+	// Example: *99
+	Target nullable.Nullable[string] `json:"target,omitempty"`
+
+	// Webhook Hears of each new message.
+	Webhook *WebhookTargetPatch `json:"webhook,omitempty"`
+}
+
+// VoicemailBoxWrite The mailboxes of a domain.
+type VoicemailBoxWrite struct {
+	// GreetingAnnouncementID Played to callers whose callee has no greeting of its own.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	GreetingAnnouncementID *string `json:"greeting_announcement_id,omitempty"`
+
+	// MaxMessageS The longest message, in seconds.
+	//
+	// Example: 120
+	MaxMessageS *int `json:"max_message_s,omitempty"`
+
+	// MaxMessages The most messages in a mailbox.
+	//
+	// Example: 50
+	MaxMessages *int `json:"max_messages,omitempty"`
+
+	// RetentionDays When a message is deleted, in days.
+	//
+	// Example: 90
+	RetentionDays *int `json:"retention_days,omitempty"`
+
+	// Target Takes messages in place of the built-in mailbox: a number, routed by the plan of the domain.
+	//
+	// Example: *99
+	Target *string `json:"target,omitempty"`
+
+	// Webhook Hears of each new message.
+	Webhook *WebhookTargetWrite `json:"webhook,omitempty"`
+}
+
+// WebhookTarget An address of another system.
+type WebhookTarget struct {
+	// URL An http or https URL; without one nothing is called.
+	//
+	// Example: https://crm.example.com/sallyport
+	URL *string `json:"url,omitempty"`
+}
+
+// WebhookTargetPatch An address of another system.
+type WebhookTargetPatch struct {
+	// Secret The secret by which the other system knows our requests (Standard Webhooks, `whsec_` and base64, or any text). It is never shown; a `PUT` without it keeps it.
+	//
+	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+	Secret nullable.Nullable[string] `json:"secret,omitempty"`
+
+	// URL An http or https URL; without one nothing is called.
+	//
+	// Example: https://crm.example.com/sallyport
+	URL nullable.Nullable[string] `json:"url,omitempty"`
+}
+
+// WebhookTargetWrite An address of another system.
+type WebhookTargetWrite struct {
+	// Secret The secret by which the other system knows our requests (Standard Webhooks, `whsec_` and base64, or any text). It is never shown; a `PUT` without it keeps it.
+	//
+	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+	Secret *string `json:"secret,omitempty"`
+
+	// URL An http or https URL; without one nothing is called.
+	//
+	// Example: https://crm.example.com/sallyport
+	URL *string `json:"url,omitempty"`
+}
+
 // WhoAmI The key that asks, and what it may do.
 type WhoAmI struct {
 	// ExpiresAt When it stops to work.
@@ -6339,6 +9777,12 @@ type WhoAmI struct {
 // APIKeyID defines model for APIKeyID.
 type APIKeyID = string
 
+// AccessRuleID defines model for AccessRuleID.
+type AccessRuleID = string
+
+// AliasID defines model for AliasID.
+type AliasID = string
+
 // AnnouncementID defines model for AnnouncementID.
 type AnnouncementID = string
 
@@ -6350,6 +9794,9 @@ type CallID = string
 
 // Cursor defines model for Cursor.
 type Cursor = string
+
+// DomainID defines model for DomainID.
+type DomainID = string
 
 // DryRun defines model for DryRun.
 type DryRun = bool
@@ -6374,6 +9821,12 @@ type FilterName = string
 
 // FilterTenant defines model for FilterTenant.
 type FilterTenant = string
+
+// FloodProfileID defines model for FloodProfileID.
+type FloodProfileID = string
+
+// GroupID defines model for GroupID.
+type GroupID = string
 
 // HeaderProfileID defines model for HeaderProfileID.
 type HeaderProfileID = string
@@ -6405,6 +9858,9 @@ type MediaPoolID = string
 // MediaProfileID defines model for MediaProfileID.
 type MediaProfileID = string
 
+// NumberListID defines model for NumberListID.
+type NumberListID = string
+
 // RealmID defines model for RealmID.
 type RealmID = string
 
@@ -6422,6 +9878,9 @@ type SIPInterfaceID = string
 
 // SignallingProfileID defines model for SignallingProfileID.
 type SignallingProfileID = string
+
+// SubscriberID defines model for SubscriberID.
+type SubscriberID = string
 
 // TargetID defines model for TargetID.
 type TargetID = string
@@ -6467,6 +9926,177 @@ type Unavailable = Problem
 
 // UnsupportedMediaType What went wrong (RFC 9457).
 type UnsupportedMediaType = Problem
+
+// ListAccessRulesParams defines parameters for ListAccessRules.
+type ListAccessRulesParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Name Only the resource with exactly this name.
+	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
+
+	// ExternalID Only the resource with exactly this external id.
+	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
+
+	// Enabled Only resources that are enabled, or not.
+	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
+
+	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
+	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// DomainID Only those that refer to this domain.
+	DomainID *string `form:"domain_id,omitempty" json:"domain_id,omitempty"`
+
+	// SubscriberID Only those that refer to this subscriber.
+	SubscriberID *string `form:"subscriber_id,omitempty" json:"subscriber_id,omitempty"`
+
+	// SIPInterfaceID Only those that refer to this SIP interface.
+	SIPInterfaceID *string `form:"sip_interface_id,omitempty" json:"sip_interface_id,omitempty"`
+}
+
+// CreateAccessRuleParams defines parameters for CreateAccessRule.
+type CreateAccessRuleParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UpsertAccessRuleParams defines parameters for UpsertAccessRule.
+type UpsertAccessRuleParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only make, never change (412 if it exists).
+	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
+}
+
+// DeleteAccessRuleParams defines parameters for DeleteAccessRule.
+type DeleteAccessRuleParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetAccessRuleParams defines parameters for GetAccessRule.
+type GetAccessRuleParams struct {
+	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// UpdateAccessRuleParams defines parameters for UpdateAccessRule.
+type UpdateAccessRuleParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReplaceAccessRuleParams defines parameters for ReplaceAccessRule.
+type ReplaceAccessRuleParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListAliasesParams defines parameters for ListAliases.
+type ListAliasesParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Name Only the resource with exactly this name.
+	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
+
+	// ExternalID Only the resource with exactly this external id.
+	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
+
+	// Enabled Only resources that are enabled, or not.
+	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
+
+	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
+	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// DomainID Only those that refer to this domain.
+	DomainID *string `form:"domain_id,omitempty" json:"domain_id,omitempty"`
+
+	// SubscriberID Only those that refer to this subscriber.
+	SubscriberID *string `form:"subscriber_id,omitempty" json:"subscriber_id,omitempty"`
+}
+
+// CreateAliasParams defines parameters for CreateAlias.
+type CreateAliasParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UpsertAliasParams defines parameters for UpsertAlias.
+type UpsertAliasParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only make, never change (412 if it exists).
+	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
+}
+
+// DeleteAliasParams defines parameters for DeleteAlias.
+type DeleteAliasParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetAliasParams defines parameters for GetAlias.
+type GetAliasParams struct {
+	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// UpdateAliasParams defines parameters for UpdateAlias.
+type UpdateAliasParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReplaceAliasParams defines parameters for ReplaceAlias.
+type ReplaceAliasParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
 
 // ListAnnouncementsParams defines parameters for ListAnnouncements.
 type ListAnnouncementsParams struct {
@@ -6825,6 +10455,93 @@ type GetCDRParams struct {
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
+// ListDomainsParams defines parameters for ListDomains.
+type ListDomainsParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Name Only the resource with exactly this name.
+	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
+
+	// ExternalID Only the resource with exactly this external id.
+	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
+
+	// Enabled Only resources that are enabled, or not.
+	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
+
+	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
+	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// RealmID Only those that refer to this realm.
+	RealmID *string `form:"realm_id,omitempty" json:"realm_id,omitempty"`
+
+	// RoutingPlanID Only those that refer to this routing plan.
+	RoutingPlanID *string `form:"routing_plan_id,omitempty" json:"routing_plan_id,omitempty"`
+
+	// GroupID Only those that refer to this group.
+	GroupID *string `form:"group_id,omitempty" json:"group_id,omitempty"`
+}
+
+// CreateDomainParams defines parameters for CreateDomain.
+type CreateDomainParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UpsertDomainParams defines parameters for UpsertDomain.
+type UpsertDomainParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only make, never change (412 if it exists).
+	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
+}
+
+// DeleteDomainParams defines parameters for DeleteDomain.
+type DeleteDomainParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetDomainParams defines parameters for GetDomain.
+type GetDomainParams struct {
+	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// UpdateDomainParams defines parameters for UpdateDomain.
+type UpdateDomainParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReplaceDomainParams defines parameters for ReplaceDomain.
+type ReplaceDomainParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // ListEventsParams defines parameters for ListEvents.
 type ListEventsParams struct {
 	// Limit The most items in the answer.
@@ -6856,6 +10573,162 @@ type FollowEventsParams struct {
 
 	// LastEventID The `id` of the last event that was read.
 	LastEventID *string `json:"Last-Event-ID,omitempty"`
+}
+
+// ListFloodProfilesParams defines parameters for ListFloodProfiles.
+type ListFloodProfilesParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Name Only the resource with exactly this name.
+	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
+
+	// ExternalID Only the resource with exactly this external id.
+	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
+
+	// Enabled Only resources that are enabled, or not.
+	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
+
+	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
+	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// CreateFloodProfileParams defines parameters for CreateFloodProfile.
+type CreateFloodProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UpsertFloodProfileParams defines parameters for UpsertFloodProfile.
+type UpsertFloodProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only make, never change (412 if it exists).
+	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
+}
+
+// DeleteFloodProfileParams defines parameters for DeleteFloodProfile.
+type DeleteFloodProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetFloodProfileParams defines parameters for GetFloodProfile.
+type GetFloodProfileParams struct {
+	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// UpdateFloodProfileParams defines parameters for UpdateFloodProfile.
+type UpdateFloodProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReplaceFloodProfileParams defines parameters for ReplaceFloodProfile.
+type ReplaceFloodProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListGroupsParams defines parameters for ListGroups.
+type ListGroupsParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Name Only the resource with exactly this name.
+	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
+
+	// ExternalID Only the resource with exactly this external id.
+	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
+
+	// Enabled Only resources that are enabled, or not.
+	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
+
+	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
+	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// CreateGroupParams defines parameters for CreateGroup.
+type CreateGroupParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UpsertGroupParams defines parameters for UpsertGroup.
+type UpsertGroupParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only make, never change (412 if it exists).
+	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
+}
+
+// DeleteGroupParams defines parameters for DeleteGroup.
+type DeleteGroupParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetGroupParams defines parameters for GetGroup.
+type GetGroupParams struct {
+	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// UpdateGroupParams defines parameters for UpdateGroup.
+type UpdateGroupParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReplaceGroupParams defines parameters for ReplaceGroup.
+type ReplaceGroupParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListHeaderProfilesParams defines parameters for ListHeaderProfiles.
@@ -7169,6 +11042,84 @@ type UpdateMediaProfileParams struct {
 
 // ReplaceMediaProfileParams defines parameters for ReplaceMediaProfile.
 type ReplaceMediaProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListNumberListsParams defines parameters for ListNumberLists.
+type ListNumberListsParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Name Only the resource with exactly this name.
+	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
+
+	// ExternalID Only the resource with exactly this external id.
+	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
+
+	// Enabled Only resources that are enabled, or not.
+	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
+
+	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
+	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// CreateNumberListParams defines parameters for CreateNumberList.
+type CreateNumberListParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UpsertNumberListParams defines parameters for UpsertNumberList.
+type UpsertNumberListParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only make, never change (412 if it exists).
+	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
+}
+
+// DeleteNumberListParams defines parameters for DeleteNumberList.
+type DeleteNumberListParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetNumberListParams defines parameters for GetNumberList.
+type GetNumberListParams struct {
+	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// UpdateNumberListParams defines parameters for UpdateNumberList.
+type UpdateNumberListParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReplaceNumberListParams defines parameters for ReplaceNumberList.
+type ReplaceNumberListParams struct {
 	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
 	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
 
@@ -7719,6 +11670,93 @@ type GetCallStatisticsParams struct {
 	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
 }
 
+// ListSubscribersParams defines parameters for ListSubscribers.
+type ListSubscribersParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// ExternalID Only the resource with exactly this external id.
+	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
+
+	// Enabled Only resources that are enabled, or not.
+	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
+
+	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
+	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// Username Only those with exactly this username.
+	Username *string `form:"username,omitempty" json:"username,omitempty"`
+
+	// DomainID Only those that refer to this domain.
+	DomainID *string `form:"domain_id,omitempty" json:"domain_id,omitempty"`
+
+	// GroupID Only those that refer to this group.
+	GroupID *string `form:"group_id,omitempty" json:"group_id,omitempty"`
+
+	// NumberListID Only those that refer to this number list.
+	NumberListID *string `form:"number_list_id,omitempty" json:"number_list_id,omitempty"`
+}
+
+// CreateSubscriberParams defines parameters for CreateSubscriber.
+type CreateSubscriberParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UpsertSubscriberParams defines parameters for UpsertSubscriber.
+type UpsertSubscriberParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only make, never change (412 if it exists).
+	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
+}
+
+// DeleteSubscriberParams defines parameters for DeleteSubscriber.
+type DeleteSubscriberParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetSubscriberParams defines parameters for GetSubscriber.
+type GetSubscriberParams struct {
+	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// UpdateSubscriberParams defines parameters for UpdateSubscriber.
+type UpdateSubscriberParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReplaceSubscriberParams defines parameters for ReplaceSubscriber.
+type ReplaceSubscriberParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // ListTenantsParams defines parameters for ListTenants.
 type ListTenantsParams struct {
 	// Limit The most items in the answer.
@@ -8040,6 +12078,30 @@ type ReplaceIdentityParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// CreateAccessRuleJSONRequestBody defines body for CreateAccessRule for application/json ContentType.
+type CreateAccessRuleJSONRequestBody = AccessRuleWrite
+
+// UpsertAccessRuleJSONRequestBody defines body for UpsertAccessRule for application/json ContentType.
+type UpsertAccessRuleJSONRequestBody = AccessRuleWrite
+
+// UpdateAccessRuleApplicationMergePatchPlusJSONRequestBody defines body for UpdateAccessRule for application/merge-patch+json ContentType.
+type UpdateAccessRuleApplicationMergePatchPlusJSONRequestBody = AccessRulePatch
+
+// ReplaceAccessRuleJSONRequestBody defines body for ReplaceAccessRule for application/json ContentType.
+type ReplaceAccessRuleJSONRequestBody = AccessRuleWrite
+
+// CreateAliasJSONRequestBody defines body for CreateAlias for application/json ContentType.
+type CreateAliasJSONRequestBody = AliasWrite
+
+// UpsertAliasJSONRequestBody defines body for UpsertAlias for application/json ContentType.
+type UpsertAliasJSONRequestBody = AliasWrite
+
+// UpdateAliasApplicationMergePatchPlusJSONRequestBody defines body for UpdateAlias for application/merge-patch+json ContentType.
+type UpdateAliasApplicationMergePatchPlusJSONRequestBody = AliasPatch
+
+// ReplaceAliasJSONRequestBody defines body for ReplaceAlias for application/json ContentType.
+type ReplaceAliasJSONRequestBody = AliasWrite
+
 // CreateAnnouncementJSONRequestBody defines body for CreateAnnouncement for application/json ContentType.
 type CreateAnnouncementJSONRequestBody = AnnouncementWrite
 
@@ -8087,6 +12149,42 @@ type ResumeCallJSONRequestBody = SideOrder
 
 // TransferCallJSONRequestBody defines body for TransferCall for application/json ContentType.
 type TransferCallJSONRequestBody = TransferOrder
+
+// CreateDomainJSONRequestBody defines body for CreateDomain for application/json ContentType.
+type CreateDomainJSONRequestBody = DomainWrite
+
+// UpsertDomainJSONRequestBody defines body for UpsertDomain for application/json ContentType.
+type UpsertDomainJSONRequestBody = DomainWrite
+
+// UpdateDomainApplicationMergePatchPlusJSONRequestBody defines body for UpdateDomain for application/merge-patch+json ContentType.
+type UpdateDomainApplicationMergePatchPlusJSONRequestBody = DomainPatch
+
+// ReplaceDomainJSONRequestBody defines body for ReplaceDomain for application/json ContentType.
+type ReplaceDomainJSONRequestBody = DomainWrite
+
+// CreateFloodProfileJSONRequestBody defines body for CreateFloodProfile for application/json ContentType.
+type CreateFloodProfileJSONRequestBody = FloodProfileWrite
+
+// UpsertFloodProfileJSONRequestBody defines body for UpsertFloodProfile for application/json ContentType.
+type UpsertFloodProfileJSONRequestBody = FloodProfileWrite
+
+// UpdateFloodProfileApplicationMergePatchPlusJSONRequestBody defines body for UpdateFloodProfile for application/merge-patch+json ContentType.
+type UpdateFloodProfileApplicationMergePatchPlusJSONRequestBody = FloodProfilePatch
+
+// ReplaceFloodProfileJSONRequestBody defines body for ReplaceFloodProfile for application/json ContentType.
+type ReplaceFloodProfileJSONRequestBody = FloodProfileWrite
+
+// CreateGroupJSONRequestBody defines body for CreateGroup for application/json ContentType.
+type CreateGroupJSONRequestBody = GroupWrite
+
+// UpsertGroupJSONRequestBody defines body for UpsertGroup for application/json ContentType.
+type UpsertGroupJSONRequestBody = GroupWrite
+
+// UpdateGroupApplicationMergePatchPlusJSONRequestBody defines body for UpdateGroup for application/merge-patch+json ContentType.
+type UpdateGroupApplicationMergePatchPlusJSONRequestBody = GroupPatch
+
+// ReplaceGroupJSONRequestBody defines body for ReplaceGroup for application/json ContentType.
+type ReplaceGroupJSONRequestBody = GroupWrite
 
 // CreateHeaderProfileJSONRequestBody defines body for CreateHeaderProfile for application/json ContentType.
 type CreateHeaderProfileJSONRequestBody = HeaderProfileWrite
@@ -8138,6 +12236,18 @@ type UpdateMediaProfileApplicationMergePatchPlusJSONRequestBody = MediaProfilePa
 
 // ReplaceMediaProfileJSONRequestBody defines body for ReplaceMediaProfile for application/json ContentType.
 type ReplaceMediaProfileJSONRequestBody = MediaProfileWrite
+
+// CreateNumberListJSONRequestBody defines body for CreateNumberList for application/json ContentType.
+type CreateNumberListJSONRequestBody = NumberListWrite
+
+// UpsertNumberListJSONRequestBody defines body for UpsertNumberList for application/json ContentType.
+type UpsertNumberListJSONRequestBody = NumberListWrite
+
+// UpdateNumberListApplicationMergePatchPlusJSONRequestBody defines body for UpdateNumberList for application/merge-patch+json ContentType.
+type UpdateNumberListApplicationMergePatchPlusJSONRequestBody = NumberListPatch
+
+// ReplaceNumberListJSONRequestBody defines body for ReplaceNumberList for application/json ContentType.
+type ReplaceNumberListJSONRequestBody = NumberListWrite
 
 // CreateRealmJSONRequestBody defines body for CreateRealm for application/json ContentType.
 type CreateRealmJSONRequestBody = RealmWrite
@@ -8225,6 +12335,18 @@ type UpdateSIPInterfaceApplicationMergePatchPlusJSONRequestBody = SIPInterfacePa
 
 // ReplaceSIPInterfaceJSONRequestBody defines body for ReplaceSIPInterface for application/json ContentType.
 type ReplaceSIPInterfaceJSONRequestBody = SIPInterfaceWrite
+
+// CreateSubscriberJSONRequestBody defines body for CreateSubscriber for application/json ContentType.
+type CreateSubscriberJSONRequestBody = SubscriberWrite
+
+// UpsertSubscriberJSONRequestBody defines body for UpsertSubscriber for application/json ContentType.
+type UpsertSubscriberJSONRequestBody = SubscriberWrite
+
+// UpdateSubscriberApplicationMergePatchPlusJSONRequestBody defines body for UpdateSubscriber for application/merge-patch+json ContentType.
+type UpdateSubscriberApplicationMergePatchPlusJSONRequestBody = SubscriberPatch
+
+// ReplaceSubscriberJSONRequestBody defines body for ReplaceSubscriber for application/json ContentType.
+type ReplaceSubscriberJSONRequestBody = SubscriberWrite
 
 // CreateTenantJSONRequestBody defines body for CreateTenant for application/json ContentType.
 type CreateTenantJSONRequestBody = TenantWrite
@@ -8364,6 +12486,180 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /readyz (the `GetReadiness` operationId).
 	GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListAccessRules List access rules
+	//
+	// Give at most one of the parameters that name another resource.
+	//
+	// Corresponds with GET /v1/access-rules (the `ListAccessRules` operationId).
+	ListAccessRules(ctx context.Context, params *ListAccessRulesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateAccessRuleWithBody Make an access rule
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/access-rules (the `CreateAccessRule` operationId).
+	CreateAccessRuleWithBody(ctx context.Context, params *CreateAccessRuleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateAccessRule Make an access rule
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/access-rules (the `CreateAccessRule` operationId).
+	CreateAccessRule(ctx context.Context, params *CreateAccessRuleParams, body CreateAccessRuleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertAccessRuleWithBody Make or replace an access rule by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/access-rules/by-external-id/{external_id} (the `UpsertAccessRule` operationId).
+	UpsertAccessRuleWithBody(ctx context.Context, externalID ExternalID, params *UpsertAccessRuleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertAccessRule Make or replace an access rule by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/access-rules/by-external-id/{external_id} (the `UpsertAccessRule` operationId).
+	UpsertAccessRule(ctx context.Context, externalID ExternalID, params *UpsertAccessRuleParams, body UpsertAccessRuleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteAccessRule Delete an access rule
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Corresponds with DELETE /v1/access-rules/{access_rule_id} (the `DeleteAccessRule` operationId).
+	DeleteAccessRule(ctx context.Context, accessRuleID AccessRuleID, params *DeleteAccessRuleParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetAccessRule Read an access rule
+	//
+	// Corresponds with GET /v1/access-rules/{access_rule_id} (the `GetAccessRule` operationId).
+	GetAccessRule(ctx context.Context, accessRuleID AccessRuleID, params *GetAccessRuleParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateAccessRuleWithBody Change some fields of an access rule
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/access-rules/{access_rule_id} (the `UpdateAccessRule` operationId).
+	UpdateAccessRuleWithBody(ctx context.Context, accessRuleID AccessRuleID, params *UpdateAccessRuleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateAccessRuleWithApplicationMergePatchPlusJSONBody Change some fields of an access rule
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/access-rules/{access_rule_id} (the `UpdateAccessRule` operationId).
+	UpdateAccessRuleWithApplicationMergePatchPlusJSONBody(ctx context.Context, accessRuleID AccessRuleID, params *UpdateAccessRuleParams, body UpdateAccessRuleApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceAccessRuleWithBody Replace an access rule
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/access-rules/{access_rule_id} (the `ReplaceAccessRule` operationId).
+	ReplaceAccessRuleWithBody(ctx context.Context, accessRuleID AccessRuleID, params *ReplaceAccessRuleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceAccessRule Replace an access rule
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/access-rules/{access_rule_id} (the `ReplaceAccessRule` operationId).
+	ReplaceAccessRule(ctx context.Context, accessRuleID AccessRuleID, params *ReplaceAccessRuleParams, body ReplaceAccessRuleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListAliases List aliases
+	//
+	// Give at most one of the parameters that name another resource.
+	//
+	// Corresponds with GET /v1/aliases (the `ListAliases` operationId).
+	ListAliases(ctx context.Context, params *ListAliasesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateAliasWithBody Make an alias
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/aliases (the `CreateAlias` operationId).
+	CreateAliasWithBody(ctx context.Context, params *CreateAliasParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateAlias Make an alias
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/aliases (the `CreateAlias` operationId).
+	CreateAlias(ctx context.Context, params *CreateAliasParams, body CreateAliasJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertAliasWithBody Make or replace an alias by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/aliases/by-external-id/{external_id} (the `UpsertAlias` operationId).
+	UpsertAliasWithBody(ctx context.Context, externalID ExternalID, params *UpsertAliasParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertAlias Make or replace an alias by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/aliases/by-external-id/{external_id} (the `UpsertAlias` operationId).
+	UpsertAlias(ctx context.Context, externalID ExternalID, params *UpsertAliasParams, body UpsertAliasJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteAlias Delete an alias
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Corresponds with DELETE /v1/aliases/{alias_id} (the `DeleteAlias` operationId).
+	DeleteAlias(ctx context.Context, aliasID AliasID, params *DeleteAliasParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetAlias Read an alias
+	//
+	// Corresponds with GET /v1/aliases/{alias_id} (the `GetAlias` operationId).
+	GetAlias(ctx context.Context, aliasID AliasID, params *GetAliasParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateAliasWithBody Change some fields of an alias
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/aliases/{alias_id} (the `UpdateAlias` operationId).
+	UpdateAliasWithBody(ctx context.Context, aliasID AliasID, params *UpdateAliasParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateAliasWithApplicationMergePatchPlusJSONBody Change some fields of an alias
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/aliases/{alias_id} (the `UpdateAlias` operationId).
+	UpdateAliasWithApplicationMergePatchPlusJSONBody(ctx context.Context, aliasID AliasID, params *UpdateAliasParams, body UpdateAliasApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceAliasWithBody Replace an alias
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/aliases/{alias_id} (the `ReplaceAlias` operationId).
+	ReplaceAliasWithBody(ctx context.Context, aliasID AliasID, params *ReplaceAliasParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceAlias Replace an alias
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/aliases/{alias_id} (the `ReplaceAlias` operationId).
+	ReplaceAlias(ctx context.Context, aliasID AliasID, params *ReplaceAliasParams, body ReplaceAliasJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListAnnouncements List announcements
 	//
@@ -8761,6 +13057,93 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/config/status (the `GetConfigStatus` operationId).
 	GetConfigStatus(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListDomains List domains
+	//
+	// Give at most one of the parameters that name another resource.
+	//
+	// Corresponds with GET /v1/domains (the `ListDomains` operationId).
+	ListDomains(ctx context.Context, params *ListDomainsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateDomainWithBody Make a domain
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/domains (the `CreateDomain` operationId).
+	CreateDomainWithBody(ctx context.Context, params *CreateDomainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateDomain Make a domain
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/domains (the `CreateDomain` operationId).
+	CreateDomain(ctx context.Context, params *CreateDomainParams, body CreateDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertDomainWithBody Make or replace a domain by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/domains/by-external-id/{external_id} (the `UpsertDomain` operationId).
+	UpsertDomainWithBody(ctx context.Context, externalID ExternalID, params *UpsertDomainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertDomain Make or replace a domain by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/domains/by-external-id/{external_id} (the `UpsertDomain` operationId).
+	UpsertDomain(ctx context.Context, externalID ExternalID, params *UpsertDomainParams, body UpsertDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteDomain Delete a domain
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Corresponds with DELETE /v1/domains/{domain_id} (the `DeleteDomain` operationId).
+	DeleteDomain(ctx context.Context, domainID DomainID, params *DeleteDomainParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetDomain Read a domain
+	//
+	// Corresponds with GET /v1/domains/{domain_id} (the `GetDomain` operationId).
+	GetDomain(ctx context.Context, domainID DomainID, params *GetDomainParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateDomainWithBody Change some fields of a domain
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/domains/{domain_id} (the `UpdateDomain` operationId).
+	UpdateDomainWithBody(ctx context.Context, domainID DomainID, params *UpdateDomainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateDomainWithApplicationMergePatchPlusJSONBody Change some fields of a domain
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/domains/{domain_id} (the `UpdateDomain` operationId).
+	UpdateDomainWithApplicationMergePatchPlusJSONBody(ctx context.Context, domainID DomainID, params *UpdateDomainParams, body UpdateDomainApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceDomainWithBody Replace a domain
+	//
+	// Fields left out get their defaults; a secret that is left out stays.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/domains/{domain_id} (the `ReplaceDomain` operationId).
+	ReplaceDomainWithBody(ctx context.Context, domainID DomainID, params *ReplaceDomainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceDomain Replace a domain
+	//
+	// Fields left out get their defaults; a secret that is left out stays.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/domains/{domain_id} (the `ReplaceDomain` operationId).
+	ReplaceDomain(ctx context.Context, domainID DomainID, params *ReplaceDomainParams, body ReplaceDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListEvents Read what happened
 	//
 	// The events of this node, oldest first. A reader keeps the last `next_cursor` and asks again with it as `after`. The newest are kept in memory, some thousands of each type; `missed` says that some were gone before they were read.
@@ -8774,6 +13157,176 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/events/stream (the `FollowEvents` operationId).
 	FollowEvents(ctx context.Context, params *FollowEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListFloodProfiles List flood profiles
+	//
+	// Corresponds with GET /v1/flood-profiles (the `ListFloodProfiles` operationId).
+	ListFloodProfiles(ctx context.Context, params *ListFloodProfilesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateFloodProfileWithBody Make a flood profile
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/flood-profiles (the `CreateFloodProfile` operationId).
+	CreateFloodProfileWithBody(ctx context.Context, params *CreateFloodProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateFloodProfile Make a flood profile
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/flood-profiles (the `CreateFloodProfile` operationId).
+	CreateFloodProfile(ctx context.Context, params *CreateFloodProfileParams, body CreateFloodProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertFloodProfileWithBody Make or replace a flood profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/flood-profiles/by-external-id/{external_id} (the `UpsertFloodProfile` operationId).
+	UpsertFloodProfileWithBody(ctx context.Context, externalID ExternalID, params *UpsertFloodProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertFloodProfile Make or replace a flood profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/flood-profiles/by-external-id/{external_id} (the `UpsertFloodProfile` operationId).
+	UpsertFloodProfile(ctx context.Context, externalID ExternalID, params *UpsertFloodProfileParams, body UpsertFloodProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteFloodProfile Delete a flood profile
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Corresponds with DELETE /v1/flood-profiles/{flood_profile_id} (the `DeleteFloodProfile` operationId).
+	DeleteFloodProfile(ctx context.Context, floodProfileID FloodProfileID, params *DeleteFloodProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetFloodProfile Read a flood profile
+	//
+	// Corresponds with GET /v1/flood-profiles/{flood_profile_id} (the `GetFloodProfile` operationId).
+	GetFloodProfile(ctx context.Context, floodProfileID FloodProfileID, params *GetFloodProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateFloodProfileWithBody Change some fields of a flood profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/flood-profiles/{flood_profile_id} (the `UpdateFloodProfile` operationId).
+	UpdateFloodProfileWithBody(ctx context.Context, floodProfileID FloodProfileID, params *UpdateFloodProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateFloodProfileWithApplicationMergePatchPlusJSONBody Change some fields of a flood profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/flood-profiles/{flood_profile_id} (the `UpdateFloodProfile` operationId).
+	UpdateFloodProfileWithApplicationMergePatchPlusJSONBody(ctx context.Context, floodProfileID FloodProfileID, params *UpdateFloodProfileParams, body UpdateFloodProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceFloodProfileWithBody Replace a flood profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/flood-profiles/{flood_profile_id} (the `ReplaceFloodProfile` operationId).
+	ReplaceFloodProfileWithBody(ctx context.Context, floodProfileID FloodProfileID, params *ReplaceFloodProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceFloodProfile Replace a flood profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/flood-profiles/{flood_profile_id} (the `ReplaceFloodProfile` operationId).
+	ReplaceFloodProfile(ctx context.Context, floodProfileID FloodProfileID, params *ReplaceFloodProfileParams, body ReplaceFloodProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListGroups List groups
+	//
+	// Corresponds with GET /v1/groups (the `ListGroups` operationId).
+	ListGroups(ctx context.Context, params *ListGroupsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateGroupWithBody Make a group
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/groups (the `CreateGroup` operationId).
+	CreateGroupWithBody(ctx context.Context, params *CreateGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateGroup Make a group
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/groups (the `CreateGroup` operationId).
+	CreateGroup(ctx context.Context, params *CreateGroupParams, body CreateGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertGroupWithBody Make or replace a group by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/groups/by-external-id/{external_id} (the `UpsertGroup` operationId).
+	UpsertGroupWithBody(ctx context.Context, externalID ExternalID, params *UpsertGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertGroup Make or replace a group by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/groups/by-external-id/{external_id} (the `UpsertGroup` operationId).
+	UpsertGroup(ctx context.Context, externalID ExternalID, params *UpsertGroupParams, body UpsertGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteGroup Delete a group
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Corresponds with DELETE /v1/groups/{group_id} (the `DeleteGroup` operationId).
+	DeleteGroup(ctx context.Context, groupID GroupID, params *DeleteGroupParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetGroup Read a group
+	//
+	// Corresponds with GET /v1/groups/{group_id} (the `GetGroup` operationId).
+	GetGroup(ctx context.Context, groupID GroupID, params *GetGroupParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateGroupWithBody Change some fields of a group
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/groups/{group_id} (the `UpdateGroup` operationId).
+	UpdateGroupWithBody(ctx context.Context, groupID GroupID, params *UpdateGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateGroupWithApplicationMergePatchPlusJSONBody Change some fields of a group
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/groups/{group_id} (the `UpdateGroup` operationId).
+	UpdateGroupWithApplicationMergePatchPlusJSONBody(ctx context.Context, groupID GroupID, params *UpdateGroupParams, body UpdateGroupApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceGroupWithBody Replace a group
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/groups/{group_id} (the `ReplaceGroup` operationId).
+	ReplaceGroupWithBody(ctx context.Context, groupID GroupID, params *ReplaceGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceGroup Replace a group
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/groups/{group_id} (the `ReplaceGroup` operationId).
+	ReplaceGroup(ctx context.Context, groupID GroupID, params *ReplaceGroupParams, body ReplaceGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListHeaderProfiles List header profiles
 	//
@@ -9141,6 +13694,91 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/media-profiles/{media_profile_id} (the `ReplaceMediaProfile` operationId).
 	ReplaceMediaProfile(ctx context.Context, mediaProfileID MediaProfileID, params *ReplaceMediaProfileParams, body ReplaceMediaProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListNumberLists List number lists
+	//
+	// Corresponds with GET /v1/number-lists (the `ListNumberLists` operationId).
+	ListNumberLists(ctx context.Context, params *ListNumberListsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateNumberListWithBody Make a number list
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/number-lists (the `CreateNumberList` operationId).
+	CreateNumberListWithBody(ctx context.Context, params *CreateNumberListParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateNumberList Make a number list
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/number-lists (the `CreateNumberList` operationId).
+	CreateNumberList(ctx context.Context, params *CreateNumberListParams, body CreateNumberListJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertNumberListWithBody Make or replace a number list by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/number-lists/by-external-id/{external_id} (the `UpsertNumberList` operationId).
+	UpsertNumberListWithBody(ctx context.Context, externalID ExternalID, params *UpsertNumberListParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertNumberList Make or replace a number list by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/number-lists/by-external-id/{external_id} (the `UpsertNumberList` operationId).
+	UpsertNumberList(ctx context.Context, externalID ExternalID, params *UpsertNumberListParams, body UpsertNumberListJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteNumberList Delete a number list
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Corresponds with DELETE /v1/number-lists/{number_list_id} (the `DeleteNumberList` operationId).
+	DeleteNumberList(ctx context.Context, numberListID NumberListID, params *DeleteNumberListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetNumberList Read a number list
+	//
+	// Corresponds with GET /v1/number-lists/{number_list_id} (the `GetNumberList` operationId).
+	GetNumberList(ctx context.Context, numberListID NumberListID, params *GetNumberListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateNumberListWithBody Change some fields of a number list
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/number-lists/{number_list_id} (the `UpdateNumberList` operationId).
+	UpdateNumberListWithBody(ctx context.Context, numberListID NumberListID, params *UpdateNumberListParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateNumberListWithApplicationMergePatchPlusJSONBody Change some fields of a number list
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/number-lists/{number_list_id} (the `UpdateNumberList` operationId).
+	UpdateNumberListWithApplicationMergePatchPlusJSONBody(ctx context.Context, numberListID NumberListID, params *UpdateNumberListParams, body UpdateNumberListApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceNumberListWithBody Replace a number list
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/number-lists/{number_list_id} (the `ReplaceNumberList` operationId).
+	ReplaceNumberListWithBody(ctx context.Context, numberListID NumberListID, params *ReplaceNumberListParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceNumberList Replace a number list
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/number-lists/{number_list_id} (the `ReplaceNumberList` operationId).
+	ReplaceNumberList(ctx context.Context, numberListID NumberListID, params *ReplaceNumberListParams, body ReplaceNumberListJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListRealms List realms
 	//
@@ -9764,6 +14402,93 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/statistics/calls (the `GetCallStatistics` operationId).
 	GetCallStatistics(ctx context.Context, params *GetCallStatisticsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListSubscribers List subscribers
+	//
+	// Give at most one of the parameters that name another resource.
+	//
+	// Corresponds with GET /v1/subscribers (the `ListSubscribers` operationId).
+	ListSubscribers(ctx context.Context, params *ListSubscribersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateSubscriberWithBody Make a subscriber
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/subscribers (the `CreateSubscriber` operationId).
+	CreateSubscriberWithBody(ctx context.Context, params *CreateSubscriberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateSubscriber Make a subscriber
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/subscribers (the `CreateSubscriber` operationId).
+	CreateSubscriber(ctx context.Context, params *CreateSubscriberParams, body CreateSubscriberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertSubscriberWithBody Make or replace a subscriber by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/subscribers/by-external-id/{external_id} (the `UpsertSubscriber` operationId).
+	UpsertSubscriberWithBody(ctx context.Context, externalID ExternalID, params *UpsertSubscriberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertSubscriber Make or replace a subscriber by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/subscribers/by-external-id/{external_id} (the `UpsertSubscriber` operationId).
+	UpsertSubscriber(ctx context.Context, externalID ExternalID, params *UpsertSubscriberParams, body UpsertSubscriberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteSubscriber Delete a subscriber
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Corresponds with DELETE /v1/subscribers/{subscriber_id} (the `DeleteSubscriber` operationId).
+	DeleteSubscriber(ctx context.Context, subscriberID SubscriberID, params *DeleteSubscriberParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetSubscriber Read a subscriber
+	//
+	// Corresponds with GET /v1/subscribers/{subscriber_id} (the `GetSubscriber` operationId).
+	GetSubscriber(ctx context.Context, subscriberID SubscriberID, params *GetSubscriberParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateSubscriberWithBody Change some fields of a subscriber
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/subscribers/{subscriber_id} (the `UpdateSubscriber` operationId).
+	UpdateSubscriberWithBody(ctx context.Context, subscriberID SubscriberID, params *UpdateSubscriberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateSubscriberWithApplicationMergePatchPlusJSONBody Change some fields of a subscriber
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/subscribers/{subscriber_id} (the `UpdateSubscriber` operationId).
+	UpdateSubscriberWithApplicationMergePatchPlusJSONBody(ctx context.Context, subscriberID SubscriberID, params *UpdateSubscriberParams, body UpdateSubscriberApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceSubscriberWithBody Replace a subscriber
+	//
+	// Fields left out get their defaults; a secret that is left out stays.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/subscribers/{subscriber_id} (the `ReplaceSubscriber` operationId).
+	ReplaceSubscriberWithBody(ctx context.Context, subscriberID SubscriberID, params *ReplaceSubscriberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceSubscriber Replace a subscriber
+	//
+	// Fields left out get their defaults; a secret that is left out stays.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/subscribers/{subscriber_id} (the `ReplaceSubscriber` operationId).
+	ReplaceSubscriber(ctx context.Context, subscriberID SubscriberID, params *ReplaceSubscriberParams, body ReplaceSubscriberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListTenants List tenants
 	//
 	// Corresponds with GET /v1/tenants (the `ListTenants` operationId).
@@ -10158,6 +14883,400 @@ func (c *Client) GetMetrics(ctx context.Context, reqEditors ...RequestEditorFn) 
 // Corresponds with GET /readyz (the `GetReadiness` operationId).
 func (c *Client) GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetReadinessRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAccessRules List access rules
+//
+// Give at most one of the parameters that name another resource.
+//
+// Corresponds with GET /v1/access-rules (the `ListAccessRules` operationId).
+func (c *Client) ListAccessRules(ctx context.Context, params *ListAccessRulesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAccessRulesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateAccessRuleWithBody Make an access rule
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/access-rules (the `CreateAccessRule` operationId).
+func (c *Client) CreateAccessRuleWithBody(ctx context.Context, params *CreateAccessRuleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateAccessRuleRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateAccessRule Make an access rule
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/access-rules (the `CreateAccessRule` operationId).
+func (c *Client) CreateAccessRule(ctx context.Context, params *CreateAccessRuleParams, body CreateAccessRuleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateAccessRuleRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertAccessRuleWithBody Make or replace an access rule by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/access-rules/by-external-id/{external_id} (the `UpsertAccessRule` operationId).
+func (c *Client) UpsertAccessRuleWithBody(ctx context.Context, externalID ExternalID, params *UpsertAccessRuleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertAccessRuleRequestWithBody(c.Server, externalID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertAccessRule Make or replace an access rule by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/access-rules/by-external-id/{external_id} (the `UpsertAccessRule` operationId).
+func (c *Client) UpsertAccessRule(ctx context.Context, externalID ExternalID, params *UpsertAccessRuleParams, body UpsertAccessRuleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertAccessRuleRequest(c.Server, externalID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteAccessRule Delete an access rule
+//
+// 409 with `referrers` while others need it.
+//
+// Corresponds with DELETE /v1/access-rules/{access_rule_id} (the `DeleteAccessRule` operationId).
+func (c *Client) DeleteAccessRule(ctx context.Context, accessRuleID AccessRuleID, params *DeleteAccessRuleParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteAccessRuleRequest(c.Server, accessRuleID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetAccessRule Read an access rule
+//
+// Corresponds with GET /v1/access-rules/{access_rule_id} (the `GetAccessRule` operationId).
+func (c *Client) GetAccessRule(ctx context.Context, accessRuleID AccessRuleID, params *GetAccessRuleParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetAccessRuleRequest(c.Server, accessRuleID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateAccessRuleWithBody Change some fields of an access rule
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/access-rules/{access_rule_id} (the `UpdateAccessRule` operationId).
+func (c *Client) UpdateAccessRuleWithBody(ctx context.Context, accessRuleID AccessRuleID, params *UpdateAccessRuleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateAccessRuleRequestWithBody(c.Server, accessRuleID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateAccessRuleWithApplicationMergePatchPlusJSONBody Change some fields of an access rule
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/access-rules/{access_rule_id} (the `UpdateAccessRule` operationId).
+func (c *Client) UpdateAccessRuleWithApplicationMergePatchPlusJSONBody(ctx context.Context, accessRuleID AccessRuleID, params *UpdateAccessRuleParams, body UpdateAccessRuleApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateAccessRuleRequestWithApplicationMergePatchPlusJSONBody(c.Server, accessRuleID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceAccessRuleWithBody Replace an access rule
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/access-rules/{access_rule_id} (the `ReplaceAccessRule` operationId).
+func (c *Client) ReplaceAccessRuleWithBody(ctx context.Context, accessRuleID AccessRuleID, params *ReplaceAccessRuleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceAccessRuleRequestWithBody(c.Server, accessRuleID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceAccessRule Replace an access rule
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/access-rules/{access_rule_id} (the `ReplaceAccessRule` operationId).
+func (c *Client) ReplaceAccessRule(ctx context.Context, accessRuleID AccessRuleID, params *ReplaceAccessRuleParams, body ReplaceAccessRuleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceAccessRuleRequest(c.Server, accessRuleID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAliases List aliases
+//
+// Give at most one of the parameters that name another resource.
+//
+// Corresponds with GET /v1/aliases (the `ListAliases` operationId).
+func (c *Client) ListAliases(ctx context.Context, params *ListAliasesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAliasesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateAliasWithBody Make an alias
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/aliases (the `CreateAlias` operationId).
+func (c *Client) CreateAliasWithBody(ctx context.Context, params *CreateAliasParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateAliasRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateAlias Make an alias
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/aliases (the `CreateAlias` operationId).
+func (c *Client) CreateAlias(ctx context.Context, params *CreateAliasParams, body CreateAliasJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateAliasRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertAliasWithBody Make or replace an alias by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/aliases/by-external-id/{external_id} (the `UpsertAlias` operationId).
+func (c *Client) UpsertAliasWithBody(ctx context.Context, externalID ExternalID, params *UpsertAliasParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertAliasRequestWithBody(c.Server, externalID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertAlias Make or replace an alias by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/aliases/by-external-id/{external_id} (the `UpsertAlias` operationId).
+func (c *Client) UpsertAlias(ctx context.Context, externalID ExternalID, params *UpsertAliasParams, body UpsertAliasJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertAliasRequest(c.Server, externalID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteAlias Delete an alias
+//
+// 409 with `referrers` while others need it.
+//
+// Corresponds with DELETE /v1/aliases/{alias_id} (the `DeleteAlias` operationId).
+func (c *Client) DeleteAlias(ctx context.Context, aliasID AliasID, params *DeleteAliasParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteAliasRequest(c.Server, aliasID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetAlias Read an alias
+//
+// Corresponds with GET /v1/aliases/{alias_id} (the `GetAlias` operationId).
+func (c *Client) GetAlias(ctx context.Context, aliasID AliasID, params *GetAliasParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetAliasRequest(c.Server, aliasID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateAliasWithBody Change some fields of an alias
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/aliases/{alias_id} (the `UpdateAlias` operationId).
+func (c *Client) UpdateAliasWithBody(ctx context.Context, aliasID AliasID, params *UpdateAliasParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateAliasRequestWithBody(c.Server, aliasID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateAliasWithApplicationMergePatchPlusJSONBody Change some fields of an alias
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/aliases/{alias_id} (the `UpdateAlias` operationId).
+func (c *Client) UpdateAliasWithApplicationMergePatchPlusJSONBody(ctx context.Context, aliasID AliasID, params *UpdateAliasParams, body UpdateAliasApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateAliasRequestWithApplicationMergePatchPlusJSONBody(c.Server, aliasID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceAliasWithBody Replace an alias
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/aliases/{alias_id} (the `ReplaceAlias` operationId).
+func (c *Client) ReplaceAliasWithBody(ctx context.Context, aliasID AliasID, params *ReplaceAliasParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceAliasRequestWithBody(c.Server, aliasID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceAlias Replace an alias
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/aliases/{alias_id} (the `ReplaceAlias` operationId).
+func (c *Client) ReplaceAlias(ctx context.Context, aliasID AliasID, params *ReplaceAliasParams, body ReplaceAliasJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceAliasRequest(c.Server, aliasID, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -11064,6 +16183,203 @@ func (c *Client) GetConfigStatus(ctx context.Context, reqEditors ...RequestEdito
 	return c.Client.Do(req)
 }
 
+// ListDomains List domains
+//
+// Give at most one of the parameters that name another resource.
+//
+// Corresponds with GET /v1/domains (the `ListDomains` operationId).
+func (c *Client) ListDomains(ctx context.Context, params *ListDomainsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListDomainsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateDomainWithBody Make a domain
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/domains (the `CreateDomain` operationId).
+func (c *Client) CreateDomainWithBody(ctx context.Context, params *CreateDomainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateDomainRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateDomain Make a domain
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/domains (the `CreateDomain` operationId).
+func (c *Client) CreateDomain(ctx context.Context, params *CreateDomainParams, body CreateDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateDomainRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertDomainWithBody Make or replace a domain by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/domains/by-external-id/{external_id} (the `UpsertDomain` operationId).
+func (c *Client) UpsertDomainWithBody(ctx context.Context, externalID ExternalID, params *UpsertDomainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertDomainRequestWithBody(c.Server, externalID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertDomain Make or replace a domain by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/domains/by-external-id/{external_id} (the `UpsertDomain` operationId).
+func (c *Client) UpsertDomain(ctx context.Context, externalID ExternalID, params *UpsertDomainParams, body UpsertDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertDomainRequest(c.Server, externalID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteDomain Delete a domain
+//
+// 409 with `referrers` while others need it.
+//
+// Corresponds with DELETE /v1/domains/{domain_id} (the `DeleteDomain` operationId).
+func (c *Client) DeleteDomain(ctx context.Context, domainID DomainID, params *DeleteDomainParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteDomainRequest(c.Server, domainID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetDomain Read a domain
+//
+// Corresponds with GET /v1/domains/{domain_id} (the `GetDomain` operationId).
+func (c *Client) GetDomain(ctx context.Context, domainID DomainID, params *GetDomainParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetDomainRequest(c.Server, domainID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateDomainWithBody Change some fields of a domain
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/domains/{domain_id} (the `UpdateDomain` operationId).
+func (c *Client) UpdateDomainWithBody(ctx context.Context, domainID DomainID, params *UpdateDomainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateDomainRequestWithBody(c.Server, domainID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateDomainWithApplicationMergePatchPlusJSONBody Change some fields of a domain
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/domains/{domain_id} (the `UpdateDomain` operationId).
+func (c *Client) UpdateDomainWithApplicationMergePatchPlusJSONBody(ctx context.Context, domainID DomainID, params *UpdateDomainParams, body UpdateDomainApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateDomainRequestWithApplicationMergePatchPlusJSONBody(c.Server, domainID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceDomainWithBody Replace a domain
+//
+// Fields left out get their defaults; a secret that is left out stays.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/domains/{domain_id} (the `ReplaceDomain` operationId).
+func (c *Client) ReplaceDomainWithBody(ctx context.Context, domainID DomainID, params *ReplaceDomainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceDomainRequestWithBody(c.Server, domainID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceDomain Replace a domain
+//
+// Fields left out get their defaults; a secret that is left out stays.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/domains/{domain_id} (the `ReplaceDomain` operationId).
+func (c *Client) ReplaceDomain(ctx context.Context, domainID DomainID, params *ReplaceDomainParams, body ReplaceDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceDomainRequest(c.Server, domainID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListEvents Read what happened
 //
 // The events of this node, oldest first. A reader keeps the last `next_cursor` and asks again with it as `after`. The newest are kept in memory, some thousands of each type; `missed` says that some were gone before they were read.
@@ -11088,6 +16404,396 @@ func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEd
 // Corresponds with GET /v1/events/stream (the `FollowEvents` operationId).
 func (c *Client) FollowEvents(ctx context.Context, params *FollowEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewFollowEventsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListFloodProfiles List flood profiles
+//
+// Corresponds with GET /v1/flood-profiles (the `ListFloodProfiles` operationId).
+func (c *Client) ListFloodProfiles(ctx context.Context, params *ListFloodProfilesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListFloodProfilesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateFloodProfileWithBody Make a flood profile
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/flood-profiles (the `CreateFloodProfile` operationId).
+func (c *Client) CreateFloodProfileWithBody(ctx context.Context, params *CreateFloodProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateFloodProfileRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateFloodProfile Make a flood profile
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/flood-profiles (the `CreateFloodProfile` operationId).
+func (c *Client) CreateFloodProfile(ctx context.Context, params *CreateFloodProfileParams, body CreateFloodProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateFloodProfileRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertFloodProfileWithBody Make or replace a flood profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/flood-profiles/by-external-id/{external_id} (the `UpsertFloodProfile` operationId).
+func (c *Client) UpsertFloodProfileWithBody(ctx context.Context, externalID ExternalID, params *UpsertFloodProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertFloodProfileRequestWithBody(c.Server, externalID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertFloodProfile Make or replace a flood profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/flood-profiles/by-external-id/{external_id} (the `UpsertFloodProfile` operationId).
+func (c *Client) UpsertFloodProfile(ctx context.Context, externalID ExternalID, params *UpsertFloodProfileParams, body UpsertFloodProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertFloodProfileRequest(c.Server, externalID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteFloodProfile Delete a flood profile
+//
+// 409 with `referrers` while others need it.
+//
+// Corresponds with DELETE /v1/flood-profiles/{flood_profile_id} (the `DeleteFloodProfile` operationId).
+func (c *Client) DeleteFloodProfile(ctx context.Context, floodProfileID FloodProfileID, params *DeleteFloodProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteFloodProfileRequest(c.Server, floodProfileID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetFloodProfile Read a flood profile
+//
+// Corresponds with GET /v1/flood-profiles/{flood_profile_id} (the `GetFloodProfile` operationId).
+func (c *Client) GetFloodProfile(ctx context.Context, floodProfileID FloodProfileID, params *GetFloodProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetFloodProfileRequest(c.Server, floodProfileID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateFloodProfileWithBody Change some fields of a flood profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/flood-profiles/{flood_profile_id} (the `UpdateFloodProfile` operationId).
+func (c *Client) UpdateFloodProfileWithBody(ctx context.Context, floodProfileID FloodProfileID, params *UpdateFloodProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateFloodProfileRequestWithBody(c.Server, floodProfileID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateFloodProfileWithApplicationMergePatchPlusJSONBody Change some fields of a flood profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/flood-profiles/{flood_profile_id} (the `UpdateFloodProfile` operationId).
+func (c *Client) UpdateFloodProfileWithApplicationMergePatchPlusJSONBody(ctx context.Context, floodProfileID FloodProfileID, params *UpdateFloodProfileParams, body UpdateFloodProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateFloodProfileRequestWithApplicationMergePatchPlusJSONBody(c.Server, floodProfileID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceFloodProfileWithBody Replace a flood profile
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/flood-profiles/{flood_profile_id} (the `ReplaceFloodProfile` operationId).
+func (c *Client) ReplaceFloodProfileWithBody(ctx context.Context, floodProfileID FloodProfileID, params *ReplaceFloodProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceFloodProfileRequestWithBody(c.Server, floodProfileID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceFloodProfile Replace a flood profile
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/flood-profiles/{flood_profile_id} (the `ReplaceFloodProfile` operationId).
+func (c *Client) ReplaceFloodProfile(ctx context.Context, floodProfileID FloodProfileID, params *ReplaceFloodProfileParams, body ReplaceFloodProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceFloodProfileRequest(c.Server, floodProfileID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListGroups List groups
+//
+// Corresponds with GET /v1/groups (the `ListGroups` operationId).
+func (c *Client) ListGroups(ctx context.Context, params *ListGroupsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListGroupsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateGroupWithBody Make a group
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/groups (the `CreateGroup` operationId).
+func (c *Client) CreateGroupWithBody(ctx context.Context, params *CreateGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateGroupRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateGroup Make a group
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/groups (the `CreateGroup` operationId).
+func (c *Client) CreateGroup(ctx context.Context, params *CreateGroupParams, body CreateGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateGroupRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertGroupWithBody Make or replace a group by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/groups/by-external-id/{external_id} (the `UpsertGroup` operationId).
+func (c *Client) UpsertGroupWithBody(ctx context.Context, externalID ExternalID, params *UpsertGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertGroupRequestWithBody(c.Server, externalID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertGroup Make or replace a group by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/groups/by-external-id/{external_id} (the `UpsertGroup` operationId).
+func (c *Client) UpsertGroup(ctx context.Context, externalID ExternalID, params *UpsertGroupParams, body UpsertGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertGroupRequest(c.Server, externalID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteGroup Delete a group
+//
+// 409 with `referrers` while others need it.
+//
+// Corresponds with DELETE /v1/groups/{group_id} (the `DeleteGroup` operationId).
+func (c *Client) DeleteGroup(ctx context.Context, groupID GroupID, params *DeleteGroupParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteGroupRequest(c.Server, groupID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetGroup Read a group
+//
+// Corresponds with GET /v1/groups/{group_id} (the `GetGroup` operationId).
+func (c *Client) GetGroup(ctx context.Context, groupID GroupID, params *GetGroupParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetGroupRequest(c.Server, groupID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateGroupWithBody Change some fields of a group
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/groups/{group_id} (the `UpdateGroup` operationId).
+func (c *Client) UpdateGroupWithBody(ctx context.Context, groupID GroupID, params *UpdateGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateGroupRequestWithBody(c.Server, groupID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateGroupWithApplicationMergePatchPlusJSONBody Change some fields of a group
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/groups/{group_id} (the `UpdateGroup` operationId).
+func (c *Client) UpdateGroupWithApplicationMergePatchPlusJSONBody(ctx context.Context, groupID GroupID, params *UpdateGroupParams, body UpdateGroupApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateGroupRequestWithApplicationMergePatchPlusJSONBody(c.Server, groupID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceGroupWithBody Replace a group
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/groups/{group_id} (the `ReplaceGroup` operationId).
+func (c *Client) ReplaceGroupWithBody(ctx context.Context, groupID GroupID, params *ReplaceGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceGroupRequestWithBody(c.Server, groupID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceGroup Replace a group
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/groups/{group_id} (the `ReplaceGroup` operationId).
+func (c *Client) ReplaceGroup(ctx context.Context, groupID GroupID, params *ReplaceGroupParams, body ReplaceGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceGroupRequest(c.Server, groupID, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -11925,6 +17631,201 @@ func (c *Client) ReplaceMediaProfileWithBody(ctx context.Context, mediaProfileID
 // Corresponds with PUT /v1/media-profiles/{media_profile_id} (the `ReplaceMediaProfile` operationId).
 func (c *Client) ReplaceMediaProfile(ctx context.Context, mediaProfileID MediaProfileID, params *ReplaceMediaProfileParams, body ReplaceMediaProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReplaceMediaProfileRequest(c.Server, mediaProfileID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListNumberLists List number lists
+//
+// Corresponds with GET /v1/number-lists (the `ListNumberLists` operationId).
+func (c *Client) ListNumberLists(ctx context.Context, params *ListNumberListsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListNumberListsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateNumberListWithBody Make a number list
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/number-lists (the `CreateNumberList` operationId).
+func (c *Client) CreateNumberListWithBody(ctx context.Context, params *CreateNumberListParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateNumberListRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateNumberList Make a number list
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/number-lists (the `CreateNumberList` operationId).
+func (c *Client) CreateNumberList(ctx context.Context, params *CreateNumberListParams, body CreateNumberListJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateNumberListRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertNumberListWithBody Make or replace a number list by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/number-lists/by-external-id/{external_id} (the `UpsertNumberList` operationId).
+func (c *Client) UpsertNumberListWithBody(ctx context.Context, externalID ExternalID, params *UpsertNumberListParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertNumberListRequestWithBody(c.Server, externalID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertNumberList Make or replace a number list by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/number-lists/by-external-id/{external_id} (the `UpsertNumberList` operationId).
+func (c *Client) UpsertNumberList(ctx context.Context, externalID ExternalID, params *UpsertNumberListParams, body UpsertNumberListJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertNumberListRequest(c.Server, externalID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteNumberList Delete a number list
+//
+// 409 with `referrers` while others need it.
+//
+// Corresponds with DELETE /v1/number-lists/{number_list_id} (the `DeleteNumberList` operationId).
+func (c *Client) DeleteNumberList(ctx context.Context, numberListID NumberListID, params *DeleteNumberListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteNumberListRequest(c.Server, numberListID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetNumberList Read a number list
+//
+// Corresponds with GET /v1/number-lists/{number_list_id} (the `GetNumberList` operationId).
+func (c *Client) GetNumberList(ctx context.Context, numberListID NumberListID, params *GetNumberListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetNumberListRequest(c.Server, numberListID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateNumberListWithBody Change some fields of a number list
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/number-lists/{number_list_id} (the `UpdateNumberList` operationId).
+func (c *Client) UpdateNumberListWithBody(ctx context.Context, numberListID NumberListID, params *UpdateNumberListParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateNumberListRequestWithBody(c.Server, numberListID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateNumberListWithApplicationMergePatchPlusJSONBody Change some fields of a number list
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/number-lists/{number_list_id} (the `UpdateNumberList` operationId).
+func (c *Client) UpdateNumberListWithApplicationMergePatchPlusJSONBody(ctx context.Context, numberListID NumberListID, params *UpdateNumberListParams, body UpdateNumberListApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateNumberListRequestWithApplicationMergePatchPlusJSONBody(c.Server, numberListID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceNumberListWithBody Replace a number list
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/number-lists/{number_list_id} (the `ReplaceNumberList` operationId).
+func (c *Client) ReplaceNumberListWithBody(ctx context.Context, numberListID NumberListID, params *ReplaceNumberListParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceNumberListRequestWithBody(c.Server, numberListID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceNumberList Replace a number list
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/number-lists/{number_list_id} (the `ReplaceNumberList` operationId).
+func (c *Client) ReplaceNumberList(ctx context.Context, numberListID NumberListID, params *ReplaceNumberListParams, body ReplaceNumberListJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceNumberListRequest(c.Server, numberListID, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -13357,6 +19258,203 @@ func (c *Client) GetCallStatistics(ctx context.Context, params *GetCallStatistic
 	return c.Client.Do(req)
 }
 
+// ListSubscribers List subscribers
+//
+// Give at most one of the parameters that name another resource.
+//
+// Corresponds with GET /v1/subscribers (the `ListSubscribers` operationId).
+func (c *Client) ListSubscribers(ctx context.Context, params *ListSubscribersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSubscribersRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateSubscriberWithBody Make a subscriber
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/subscribers (the `CreateSubscriber` operationId).
+func (c *Client) CreateSubscriberWithBody(ctx context.Context, params *CreateSubscriberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSubscriberRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateSubscriber Make a subscriber
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/subscribers (the `CreateSubscriber` operationId).
+func (c *Client) CreateSubscriber(ctx context.Context, params *CreateSubscriberParams, body CreateSubscriberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSubscriberRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertSubscriberWithBody Make or replace a subscriber by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/subscribers/by-external-id/{external_id} (the `UpsertSubscriber` operationId).
+func (c *Client) UpsertSubscriberWithBody(ctx context.Context, externalID ExternalID, params *UpsertSubscriberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertSubscriberRequestWithBody(c.Server, externalID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertSubscriber Make or replace a subscriber by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/subscribers/by-external-id/{external_id} (the `UpsertSubscriber` operationId).
+func (c *Client) UpsertSubscriber(ctx context.Context, externalID ExternalID, params *UpsertSubscriberParams, body UpsertSubscriberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertSubscriberRequest(c.Server, externalID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteSubscriber Delete a subscriber
+//
+// 409 with `referrers` while others need it.
+//
+// Corresponds with DELETE /v1/subscribers/{subscriber_id} (the `DeleteSubscriber` operationId).
+func (c *Client) DeleteSubscriber(ctx context.Context, subscriberID SubscriberID, params *DeleteSubscriberParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteSubscriberRequest(c.Server, subscriberID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetSubscriber Read a subscriber
+//
+// Corresponds with GET /v1/subscribers/{subscriber_id} (the `GetSubscriber` operationId).
+func (c *Client) GetSubscriber(ctx context.Context, subscriberID SubscriberID, params *GetSubscriberParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSubscriberRequest(c.Server, subscriberID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateSubscriberWithBody Change some fields of a subscriber
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/subscribers/{subscriber_id} (the `UpdateSubscriber` operationId).
+func (c *Client) UpdateSubscriberWithBody(ctx context.Context, subscriberID SubscriberID, params *UpdateSubscriberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateSubscriberRequestWithBody(c.Server, subscriberID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateSubscriberWithApplicationMergePatchPlusJSONBody Change some fields of a subscriber
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/subscribers/{subscriber_id} (the `UpdateSubscriber` operationId).
+func (c *Client) UpdateSubscriberWithApplicationMergePatchPlusJSONBody(ctx context.Context, subscriberID SubscriberID, params *UpdateSubscriberParams, body UpdateSubscriberApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateSubscriberRequestWithApplicationMergePatchPlusJSONBody(c.Server, subscriberID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceSubscriberWithBody Replace a subscriber
+//
+// Fields left out get their defaults; a secret that is left out stays.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/subscribers/{subscriber_id} (the `ReplaceSubscriber` operationId).
+func (c *Client) ReplaceSubscriberWithBody(ctx context.Context, subscriberID SubscriberID, params *ReplaceSubscriberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceSubscriberRequestWithBody(c.Server, subscriberID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceSubscriber Replace a subscriber
+//
+// Fields left out get their defaults; a secret that is left out stays.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/subscribers/{subscriber_id} (the `ReplaceSubscriber` operationId).
+func (c *Client) ReplaceSubscriber(ctx context.Context, subscriberID SubscriberID, params *ReplaceSubscriberParams, body ReplaceSubscriberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceSubscriberRequest(c.Server, subscriberID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListTenants List tenants
 //
 // Corresponds with GET /v1/tenants (the `ListTenants` operationId).
@@ -14249,6 +20347,1288 @@ func NewGetReadinessRequest(server string) (*http.Request, error) {
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListAccessRulesRequest constructs an http.Request for the ListAccessRules method
+func NewListAccessRulesRequest(server string, params *ListAccessRulesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/access-rules")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExternalID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "external_id", *params.ExternalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Enabled != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "enabled", *params.Enabled, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Label != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "label", *params.Label, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.DomainID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "domain_id", *params.DomainID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SubscriberID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "subscriber_id", *params.SubscriberID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SIPInterfaceID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sip_interface_id", *params.SIPInterfaceID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateAccessRuleRequest calls the generic CreateAccessRule builder with application/json body
+func NewCreateAccessRuleRequest(server string, params *CreateAccessRuleParams, body CreateAccessRuleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateAccessRuleRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateAccessRuleRequestWithBody constructs an http.Request for the CreateAccessRule method, with any body, and a specified content type
+func NewCreateAccessRuleRequestWithBody(server string, params *CreateAccessRuleParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/access-rules")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpsertAccessRuleRequest calls the generic UpsertAccessRule builder with application/json body
+func NewUpsertAccessRuleRequest(server string, externalID ExternalID, params *UpsertAccessRuleParams, body UpsertAccessRuleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpsertAccessRuleRequestWithBody(server, externalID, params, "application/json", bodyReader)
+}
+
+// NewUpsertAccessRuleRequestWithBody constructs an http.Request for the UpsertAccessRule method, with any body, and a specified content type
+func NewUpsertAccessRuleRequestWithBody(server string, externalID ExternalID, params *UpsertAccessRuleParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "external_id", externalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/access-rules/by-external-id/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteAccessRuleRequest constructs an http.Request for the DeleteAccessRule method
+func NewDeleteAccessRuleRequest(server string, accessRuleID AccessRuleID, params *DeleteAccessRuleParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "access_rule_id", accessRuleID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/access-rules/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetAccessRuleRequest constructs an http.Request for the GetAccessRule method
+func NewGetAccessRuleRequest(server string, accessRuleID AccessRuleID, params *GetAccessRuleParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "access_rule_id", accessRuleID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/access-rules/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpdateAccessRuleRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateAccessRule builder with application/merge-patch+json body
+func NewUpdateAccessRuleRequestWithApplicationMergePatchPlusJSONBody(server string, accessRuleID AccessRuleID, params *UpdateAccessRuleParams, body UpdateAccessRuleApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateAccessRuleRequestWithBody(server, accessRuleID, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewUpdateAccessRuleRequestWithBody constructs an http.Request for the UpdateAccessRule method, with any body, and a specified content type
+func NewUpdateAccessRuleRequestWithBody(server string, accessRuleID AccessRuleID, params *UpdateAccessRuleParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "access_rule_id", accessRuleID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/access-rules/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReplaceAccessRuleRequest calls the generic ReplaceAccessRule builder with application/json body
+func NewReplaceAccessRuleRequest(server string, accessRuleID AccessRuleID, params *ReplaceAccessRuleParams, body ReplaceAccessRuleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReplaceAccessRuleRequestWithBody(server, accessRuleID, params, "application/json", bodyReader)
+}
+
+// NewReplaceAccessRuleRequestWithBody constructs an http.Request for the ReplaceAccessRule method, with any body, and a specified content type
+func NewReplaceAccessRuleRequestWithBody(server string, accessRuleID AccessRuleID, params *ReplaceAccessRuleParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "access_rule_id", accessRuleID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/access-rules/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListAliasesRequest constructs an http.Request for the ListAliases method
+func NewListAliasesRequest(server string, params *ListAliasesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/aliases")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExternalID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "external_id", *params.ExternalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Enabled != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "enabled", *params.Enabled, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Label != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "label", *params.Label, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.DomainID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "domain_id", *params.DomainID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SubscriberID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "subscriber_id", *params.SubscriberID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateAliasRequest calls the generic CreateAlias builder with application/json body
+func NewCreateAliasRequest(server string, params *CreateAliasParams, body CreateAliasJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateAliasRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateAliasRequestWithBody constructs an http.Request for the CreateAlias method, with any body, and a specified content type
+func NewCreateAliasRequestWithBody(server string, params *CreateAliasParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/aliases")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpsertAliasRequest calls the generic UpsertAlias builder with application/json body
+func NewUpsertAliasRequest(server string, externalID ExternalID, params *UpsertAliasParams, body UpsertAliasJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpsertAliasRequestWithBody(server, externalID, params, "application/json", bodyReader)
+}
+
+// NewUpsertAliasRequestWithBody constructs an http.Request for the UpsertAlias method, with any body, and a specified content type
+func NewUpsertAliasRequestWithBody(server string, externalID ExternalID, params *UpsertAliasParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "external_id", externalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/aliases/by-external-id/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteAliasRequest constructs an http.Request for the DeleteAlias method
+func NewDeleteAliasRequest(server string, aliasID AliasID, params *DeleteAliasParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "alias_id", aliasID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/aliases/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetAliasRequest constructs an http.Request for the GetAlias method
+func NewGetAliasRequest(server string, aliasID AliasID, params *GetAliasParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "alias_id", aliasID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/aliases/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpdateAliasRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateAlias builder with application/merge-patch+json body
+func NewUpdateAliasRequestWithApplicationMergePatchPlusJSONBody(server string, aliasID AliasID, params *UpdateAliasParams, body UpdateAliasApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateAliasRequestWithBody(server, aliasID, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewUpdateAliasRequestWithBody constructs an http.Request for the UpdateAlias method, with any body, and a specified content type
+func NewUpdateAliasRequestWithBody(server string, aliasID AliasID, params *UpdateAliasParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "alias_id", aliasID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/aliases/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReplaceAliasRequest calls the generic ReplaceAlias builder with application/json body
+func NewReplaceAliasRequest(server string, aliasID AliasID, params *ReplaceAliasParams, body ReplaceAliasJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReplaceAliasRequestWithBody(server, aliasID, params, "application/json", bodyReader)
+}
+
+// NewReplaceAliasRequestWithBody constructs an http.Request for the ReplaceAlias method, with any body, and a specified content type
+func NewReplaceAliasRequestWithBody(server string, aliasID AliasID, params *ReplaceAliasParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "alias_id", aliasID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/aliases/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -17072,6 +24452,653 @@ func NewGetConfigStatusRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewListDomainsRequest constructs an http.Request for the ListDomains method
+func NewListDomainsRequest(server string, params *ListDomainsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/domains")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExternalID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "external_id", *params.ExternalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Enabled != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "enabled", *params.Enabled, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Label != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "label", *params.Label, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.RealmID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "realm_id", *params.RealmID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.RoutingPlanID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "routing_plan_id", *params.RoutingPlanID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.GroupID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "group_id", *params.GroupID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateDomainRequest calls the generic CreateDomain builder with application/json body
+func NewCreateDomainRequest(server string, params *CreateDomainParams, body CreateDomainJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateDomainRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateDomainRequestWithBody constructs an http.Request for the CreateDomain method, with any body, and a specified content type
+func NewCreateDomainRequestWithBody(server string, params *CreateDomainParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/domains")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpsertDomainRequest calls the generic UpsertDomain builder with application/json body
+func NewUpsertDomainRequest(server string, externalID ExternalID, params *UpsertDomainParams, body UpsertDomainJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpsertDomainRequestWithBody(server, externalID, params, "application/json", bodyReader)
+}
+
+// NewUpsertDomainRequestWithBody constructs an http.Request for the UpsertDomain method, with any body, and a specified content type
+func NewUpsertDomainRequestWithBody(server string, externalID ExternalID, params *UpsertDomainParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "external_id", externalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/domains/by-external-id/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteDomainRequest constructs an http.Request for the DeleteDomain method
+func NewDeleteDomainRequest(server string, domainID DomainID, params *DeleteDomainParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "domain_id", domainID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/domains/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetDomainRequest constructs an http.Request for the GetDomain method
+func NewGetDomainRequest(server string, domainID DomainID, params *GetDomainParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "domain_id", domainID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/domains/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpdateDomainRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateDomain builder with application/merge-patch+json body
+func NewUpdateDomainRequestWithApplicationMergePatchPlusJSONBody(server string, domainID DomainID, params *UpdateDomainParams, body UpdateDomainApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateDomainRequestWithBody(server, domainID, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewUpdateDomainRequestWithBody constructs an http.Request for the UpdateDomain method, with any body, and a specified content type
+func NewUpdateDomainRequestWithBody(server string, domainID DomainID, params *UpdateDomainParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "domain_id", domainID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/domains/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReplaceDomainRequest calls the generic ReplaceDomain builder with application/json body
+func NewReplaceDomainRequest(server string, domainID DomainID, params *ReplaceDomainParams, body ReplaceDomainJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReplaceDomainRequestWithBody(server, domainID, params, "application/json", bodyReader)
+}
+
+// NewReplaceDomainRequestWithBody constructs an http.Request for the ReplaceDomain method, with any body, and a specified content type
+func NewReplaceDomainRequestWithBody(server string, domainID DomainID, params *ReplaceDomainParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "domain_id", domainID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/domains/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewListEventsRequest constructs an http.Request for the ListEvents method
 func NewListEventsRequest(server string, params *ListEventsParams) (*http.Request, error) {
 	var err error
@@ -17260,6 +25287,1228 @@ func NewFollowEventsRequest(server string, params *FollowEventsParams) (*http.Re
 			}
 
 			req.Header.Set("Last-Event-ID", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListFloodProfilesRequest constructs an http.Request for the ListFloodProfiles method
+func NewListFloodProfilesRequest(server string, params *ListFloodProfilesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/flood-profiles")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExternalID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "external_id", *params.ExternalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Enabled != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "enabled", *params.Enabled, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Label != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "label", *params.Label, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateFloodProfileRequest calls the generic CreateFloodProfile builder with application/json body
+func NewCreateFloodProfileRequest(server string, params *CreateFloodProfileParams, body CreateFloodProfileJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateFloodProfileRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateFloodProfileRequestWithBody constructs an http.Request for the CreateFloodProfile method, with any body, and a specified content type
+func NewCreateFloodProfileRequestWithBody(server string, params *CreateFloodProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/flood-profiles")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpsertFloodProfileRequest calls the generic UpsertFloodProfile builder with application/json body
+func NewUpsertFloodProfileRequest(server string, externalID ExternalID, params *UpsertFloodProfileParams, body UpsertFloodProfileJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpsertFloodProfileRequestWithBody(server, externalID, params, "application/json", bodyReader)
+}
+
+// NewUpsertFloodProfileRequestWithBody constructs an http.Request for the UpsertFloodProfile method, with any body, and a specified content type
+func NewUpsertFloodProfileRequestWithBody(server string, externalID ExternalID, params *UpsertFloodProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "external_id", externalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/flood-profiles/by-external-id/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteFloodProfileRequest constructs an http.Request for the DeleteFloodProfile method
+func NewDeleteFloodProfileRequest(server string, floodProfileID FloodProfileID, params *DeleteFloodProfileParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "flood_profile_id", floodProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/flood-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetFloodProfileRequest constructs an http.Request for the GetFloodProfile method
+func NewGetFloodProfileRequest(server string, floodProfileID FloodProfileID, params *GetFloodProfileParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "flood_profile_id", floodProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/flood-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpdateFloodProfileRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateFloodProfile builder with application/merge-patch+json body
+func NewUpdateFloodProfileRequestWithApplicationMergePatchPlusJSONBody(server string, floodProfileID FloodProfileID, params *UpdateFloodProfileParams, body UpdateFloodProfileApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateFloodProfileRequestWithBody(server, floodProfileID, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewUpdateFloodProfileRequestWithBody constructs an http.Request for the UpdateFloodProfile method, with any body, and a specified content type
+func NewUpdateFloodProfileRequestWithBody(server string, floodProfileID FloodProfileID, params *UpdateFloodProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "flood_profile_id", floodProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/flood-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReplaceFloodProfileRequest calls the generic ReplaceFloodProfile builder with application/json body
+func NewReplaceFloodProfileRequest(server string, floodProfileID FloodProfileID, params *ReplaceFloodProfileParams, body ReplaceFloodProfileJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReplaceFloodProfileRequestWithBody(server, floodProfileID, params, "application/json", bodyReader)
+}
+
+// NewReplaceFloodProfileRequestWithBody constructs an http.Request for the ReplaceFloodProfile method, with any body, and a specified content type
+func NewReplaceFloodProfileRequestWithBody(server string, floodProfileID FloodProfileID, params *ReplaceFloodProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "flood_profile_id", floodProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/flood-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListGroupsRequest constructs an http.Request for the ListGroups method
+func NewListGroupsRequest(server string, params *ListGroupsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/groups")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExternalID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "external_id", *params.ExternalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Enabled != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "enabled", *params.Enabled, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Label != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "label", *params.Label, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateGroupRequest calls the generic CreateGroup builder with application/json body
+func NewCreateGroupRequest(server string, params *CreateGroupParams, body CreateGroupJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateGroupRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateGroupRequestWithBody constructs an http.Request for the CreateGroup method, with any body, and a specified content type
+func NewCreateGroupRequestWithBody(server string, params *CreateGroupParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/groups")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpsertGroupRequest calls the generic UpsertGroup builder with application/json body
+func NewUpsertGroupRequest(server string, externalID ExternalID, params *UpsertGroupParams, body UpsertGroupJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpsertGroupRequestWithBody(server, externalID, params, "application/json", bodyReader)
+}
+
+// NewUpsertGroupRequestWithBody constructs an http.Request for the UpsertGroup method, with any body, and a specified content type
+func NewUpsertGroupRequestWithBody(server string, externalID ExternalID, params *UpsertGroupParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "external_id", externalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/groups/by-external-id/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteGroupRequest constructs an http.Request for the DeleteGroup method
+func NewDeleteGroupRequest(server string, groupID GroupID, params *DeleteGroupParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "group_id", groupID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/groups/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetGroupRequest constructs an http.Request for the GetGroup method
+func NewGetGroupRequest(server string, groupID GroupID, params *GetGroupParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "group_id", groupID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/groups/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpdateGroupRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateGroup builder with application/merge-patch+json body
+func NewUpdateGroupRequestWithApplicationMergePatchPlusJSONBody(server string, groupID GroupID, params *UpdateGroupParams, body UpdateGroupApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateGroupRequestWithBody(server, groupID, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewUpdateGroupRequestWithBody constructs an http.Request for the UpdateGroup method, with any body, and a specified content type
+func NewUpdateGroupRequestWithBody(server string, groupID GroupID, params *UpdateGroupParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "group_id", groupID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/groups/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReplaceGroupRequest calls the generic ReplaceGroup builder with application/json body
+func NewReplaceGroupRequest(server string, groupID GroupID, params *ReplaceGroupParams, body ReplaceGroupJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReplaceGroupRequestWithBody(server, groupID, params, "application/json", bodyReader)
+}
+
+// NewReplaceGroupRequestWithBody constructs an http.Request for the ReplaceGroup method, with any body, and a specified content type
+func NewReplaceGroupRequestWithBody(server string, groupID GroupID, params *ReplaceGroupParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "group_id", groupID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/groups/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
 		}
 
 	}
@@ -19760,6 +29009,617 @@ func NewReplaceMediaProfileRequestWithBody(server string, mediaProfileID MediaPr
 	}
 
 	operationPath := fmt.Sprintf("/v1/media-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListNumberListsRequest constructs an http.Request for the ListNumberLists method
+func NewListNumberListsRequest(server string, params *ListNumberListsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/number-lists")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExternalID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "external_id", *params.ExternalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Enabled != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "enabled", *params.Enabled, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Label != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "label", *params.Label, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateNumberListRequest calls the generic CreateNumberList builder with application/json body
+func NewCreateNumberListRequest(server string, params *CreateNumberListParams, body CreateNumberListJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateNumberListRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateNumberListRequestWithBody constructs an http.Request for the CreateNumberList method, with any body, and a specified content type
+func NewCreateNumberListRequestWithBody(server string, params *CreateNumberListParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/number-lists")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpsertNumberListRequest calls the generic UpsertNumberList builder with application/json body
+func NewUpsertNumberListRequest(server string, externalID ExternalID, params *UpsertNumberListParams, body UpsertNumberListJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpsertNumberListRequestWithBody(server, externalID, params, "application/json", bodyReader)
+}
+
+// NewUpsertNumberListRequestWithBody constructs an http.Request for the UpsertNumberList method, with any body, and a specified content type
+func NewUpsertNumberListRequestWithBody(server string, externalID ExternalID, params *UpsertNumberListParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "external_id", externalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/number-lists/by-external-id/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteNumberListRequest constructs an http.Request for the DeleteNumberList method
+func NewDeleteNumberListRequest(server string, numberListID NumberListID, params *DeleteNumberListParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "number_list_id", numberListID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/number-lists/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetNumberListRequest constructs an http.Request for the GetNumberList method
+func NewGetNumberListRequest(server string, numberListID NumberListID, params *GetNumberListParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "number_list_id", numberListID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/number-lists/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpdateNumberListRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateNumberList builder with application/merge-patch+json body
+func NewUpdateNumberListRequestWithApplicationMergePatchPlusJSONBody(server string, numberListID NumberListID, params *UpdateNumberListParams, body UpdateNumberListApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateNumberListRequestWithBody(server, numberListID, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewUpdateNumberListRequestWithBody constructs an http.Request for the UpdateNumberList method, with any body, and a specified content type
+func NewUpdateNumberListRequestWithBody(server string, numberListID NumberListID, params *UpdateNumberListParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "number_list_id", numberListID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/number-lists/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReplaceNumberListRequest calls the generic ReplaceNumberList builder with application/json body
+func NewReplaceNumberListRequest(server string, numberListID NumberListID, params *ReplaceNumberListParams, body ReplaceNumberListJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReplaceNumberListRequestWithBody(server, numberListID, params, "application/json", bodyReader)
+}
+
+// NewReplaceNumberListRequestWithBody constructs an http.Request for the ReplaceNumberList method, with any body, and a specified content type
+func NewReplaceNumberListRequestWithBody(server string, numberListID NumberListID, params *ReplaceNumberListParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "number_list_id", numberListID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/number-lists/%s", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -24263,6 +34123,653 @@ func NewGetCallStatisticsRequest(server string, params *GetCallStatisticsParams)
 	return req, nil
 }
 
+// NewListSubscribersRequest constructs an http.Request for the ListSubscribers method
+func NewListSubscribersRequest(server string, params *ListSubscribersParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscribers")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExternalID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "external_id", *params.ExternalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Enabled != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "enabled", *params.Enabled, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Label != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "label", *params.Label, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Username != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "username", *params.Username, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.DomainID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "domain_id", *params.DomainID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.GroupID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "group_id", *params.GroupID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.NumberListID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "number_list_id", *params.NumberListID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateSubscriberRequest calls the generic CreateSubscriber builder with application/json body
+func NewCreateSubscriberRequest(server string, params *CreateSubscriberParams, body CreateSubscriberJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateSubscriberRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateSubscriberRequestWithBody constructs an http.Request for the CreateSubscriber method, with any body, and a specified content type
+func NewCreateSubscriberRequestWithBody(server string, params *CreateSubscriberParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscribers")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpsertSubscriberRequest calls the generic UpsertSubscriber builder with application/json body
+func NewUpsertSubscriberRequest(server string, externalID ExternalID, params *UpsertSubscriberParams, body UpsertSubscriberJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpsertSubscriberRequestWithBody(server, externalID, params, "application/json", bodyReader)
+}
+
+// NewUpsertSubscriberRequestWithBody constructs an http.Request for the UpsertSubscriber method, with any body, and a specified content type
+func NewUpsertSubscriberRequestWithBody(server string, externalID ExternalID, params *UpsertSubscriberParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "external_id", externalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscribers/by-external-id/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteSubscriberRequest constructs an http.Request for the DeleteSubscriber method
+func NewDeleteSubscriberRequest(server string, subscriberID SubscriberID, params *DeleteSubscriberParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "subscriber_id", subscriberID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscribers/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetSubscriberRequest constructs an http.Request for the GetSubscriber method
+func NewGetSubscriberRequest(server string, subscriberID SubscriberID, params *GetSubscriberParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "subscriber_id", subscriberID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscribers/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpdateSubscriberRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateSubscriber builder with application/merge-patch+json body
+func NewUpdateSubscriberRequestWithApplicationMergePatchPlusJSONBody(server string, subscriberID SubscriberID, params *UpdateSubscriberParams, body UpdateSubscriberApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateSubscriberRequestWithBody(server, subscriberID, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewUpdateSubscriberRequestWithBody constructs an http.Request for the UpdateSubscriber method, with any body, and a specified content type
+func NewUpdateSubscriberRequestWithBody(server string, subscriberID SubscriberID, params *UpdateSubscriberParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "subscriber_id", subscriberID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscribers/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReplaceSubscriberRequest calls the generic ReplaceSubscriber builder with application/json body
+func NewReplaceSubscriberRequest(server string, subscriberID SubscriberID, params *ReplaceSubscriberParams, body ReplaceSubscriberJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReplaceSubscriberRequestWithBody(server, subscriberID, params, "application/json", bodyReader)
+}
+
+// NewReplaceSubscriberRequestWithBody constructs an http.Request for the ReplaceSubscriber method, with any body, and a specified content type
+func NewReplaceSubscriberRequestWithBody(server string, subscriberID SubscriberID, params *ReplaceSubscriberParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "subscriber_id", subscriberID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscribers/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewListTenantsRequest constructs an http.Request for the ListTenants method
 func NewListTenantsRequest(server string, params *ListTenantsParams) (*http.Request, error) {
 	var err error
@@ -26962,6 +37469,192 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /readyz (the `GetReadiness` operationId).
 	GetReadinessWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetReadinessResponse, error)
 
+	// ListAccessRulesWithResponse List access rules
+	//
+	// Give at most one of the parameters that name another resource.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/access-rules (the `ListAccessRules` operationId).
+	ListAccessRulesWithResponse(ctx context.Context, params *ListAccessRulesParams, reqEditors ...RequestEditorFn) (*ListAccessRulesResponse, error)
+
+	// CreateAccessRuleWithBodyWithResponse Make an access rule
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/access-rules (the `CreateAccessRule` operationId).
+	CreateAccessRuleWithBodyWithResponse(ctx context.Context, params *CreateAccessRuleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateAccessRuleResponse, error)
+
+	// CreateAccessRuleWithResponse Make an access rule
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/access-rules (the `CreateAccessRule` operationId).
+	CreateAccessRuleWithResponse(ctx context.Context, params *CreateAccessRuleParams, body CreateAccessRuleJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateAccessRuleResponse, error)
+
+	// UpsertAccessRuleWithBodyWithResponse Make or replace an access rule by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/access-rules/by-external-id/{external_id} (the `UpsertAccessRule` operationId).
+	UpsertAccessRuleWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertAccessRuleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertAccessRuleResponse, error)
+
+	// UpsertAccessRuleWithResponse Make or replace an access rule by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/access-rules/by-external-id/{external_id} (the `UpsertAccessRule` operationId).
+	UpsertAccessRuleWithResponse(ctx context.Context, externalID ExternalID, params *UpsertAccessRuleParams, body UpsertAccessRuleJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertAccessRuleResponse, error)
+
+	// DeleteAccessRuleWithResponse Delete an access rule
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/access-rules/{access_rule_id} (the `DeleteAccessRule` operationId).
+	DeleteAccessRuleWithResponse(ctx context.Context, accessRuleID AccessRuleID, params *DeleteAccessRuleParams, reqEditors ...RequestEditorFn) (*DeleteAccessRuleResponse, error)
+
+	// GetAccessRuleWithResponse Read an access rule
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/access-rules/{access_rule_id} (the `GetAccessRule` operationId).
+	GetAccessRuleWithResponse(ctx context.Context, accessRuleID AccessRuleID, params *GetAccessRuleParams, reqEditors ...RequestEditorFn) (*GetAccessRuleResponse, error)
+
+	// UpdateAccessRuleWithBodyWithResponse Change some fields of an access rule
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/access-rules/{access_rule_id} (the `UpdateAccessRule` operationId).
+	UpdateAccessRuleWithBodyWithResponse(ctx context.Context, accessRuleID AccessRuleID, params *UpdateAccessRuleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateAccessRuleResponse, error)
+
+	// UpdateAccessRuleWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of an access rule
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/access-rules/{access_rule_id} (the `UpdateAccessRule` operationId).
+	UpdateAccessRuleWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, accessRuleID AccessRuleID, params *UpdateAccessRuleParams, body UpdateAccessRuleApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateAccessRuleResponse, error)
+
+	// ReplaceAccessRuleWithBodyWithResponse Replace an access rule
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/access-rules/{access_rule_id} (the `ReplaceAccessRule` operationId).
+	ReplaceAccessRuleWithBodyWithResponse(ctx context.Context, accessRuleID AccessRuleID, params *ReplaceAccessRuleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceAccessRuleResponse, error)
+
+	// ReplaceAccessRuleWithResponse Replace an access rule
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/access-rules/{access_rule_id} (the `ReplaceAccessRule` operationId).
+	ReplaceAccessRuleWithResponse(ctx context.Context, accessRuleID AccessRuleID, params *ReplaceAccessRuleParams, body ReplaceAccessRuleJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceAccessRuleResponse, error)
+
+	// ListAliasesWithResponse List aliases
+	//
+	// Give at most one of the parameters that name another resource.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/aliases (the `ListAliases` operationId).
+	ListAliasesWithResponse(ctx context.Context, params *ListAliasesParams, reqEditors ...RequestEditorFn) (*ListAliasesResponse, error)
+
+	// CreateAliasWithBodyWithResponse Make an alias
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/aliases (the `CreateAlias` operationId).
+	CreateAliasWithBodyWithResponse(ctx context.Context, params *CreateAliasParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateAliasResponse, error)
+
+	// CreateAliasWithResponse Make an alias
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/aliases (the `CreateAlias` operationId).
+	CreateAliasWithResponse(ctx context.Context, params *CreateAliasParams, body CreateAliasJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateAliasResponse, error)
+
+	// UpsertAliasWithBodyWithResponse Make or replace an alias by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/aliases/by-external-id/{external_id} (the `UpsertAlias` operationId).
+	UpsertAliasWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertAliasParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertAliasResponse, error)
+
+	// UpsertAliasWithResponse Make or replace an alias by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/aliases/by-external-id/{external_id} (the `UpsertAlias` operationId).
+	UpsertAliasWithResponse(ctx context.Context, externalID ExternalID, params *UpsertAliasParams, body UpsertAliasJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertAliasResponse, error)
+
+	// DeleteAliasWithResponse Delete an alias
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/aliases/{alias_id} (the `DeleteAlias` operationId).
+	DeleteAliasWithResponse(ctx context.Context, aliasID AliasID, params *DeleteAliasParams, reqEditors ...RequestEditorFn) (*DeleteAliasResponse, error)
+
+	// GetAliasWithResponse Read an alias
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/aliases/{alias_id} (the `GetAlias` operationId).
+	GetAliasWithResponse(ctx context.Context, aliasID AliasID, params *GetAliasParams, reqEditors ...RequestEditorFn) (*GetAliasResponse, error)
+
+	// UpdateAliasWithBodyWithResponse Change some fields of an alias
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/aliases/{alias_id} (the `UpdateAlias` operationId).
+	UpdateAliasWithBodyWithResponse(ctx context.Context, aliasID AliasID, params *UpdateAliasParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateAliasResponse, error)
+
+	// UpdateAliasWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of an alias
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/aliases/{alias_id} (the `UpdateAlias` operationId).
+	UpdateAliasWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, aliasID AliasID, params *UpdateAliasParams, body UpdateAliasApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateAliasResponse, error)
+
+	// ReplaceAliasWithBodyWithResponse Replace an alias
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/aliases/{alias_id} (the `ReplaceAlias` operationId).
+	ReplaceAliasWithBodyWithResponse(ctx context.Context, aliasID AliasID, params *ReplaceAliasParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceAliasResponse, error)
+
+	// ReplaceAliasWithResponse Replace an alias
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/aliases/{alias_id} (the `ReplaceAlias` operationId).
+	ReplaceAliasWithResponse(ctx context.Context, aliasID AliasID, params *ReplaceAliasParams, body ReplaceAliasJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceAliasResponse, error)
+
 	// ListAnnouncementsWithResponse List announcements
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -27392,6 +38085,99 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/config/status (the `GetConfigStatus` operationId).
 	GetConfigStatusWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetConfigStatusResponse, error)
 
+	// ListDomainsWithResponse List domains
+	//
+	// Give at most one of the parameters that name another resource.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/domains (the `ListDomains` operationId).
+	ListDomainsWithResponse(ctx context.Context, params *ListDomainsParams, reqEditors ...RequestEditorFn) (*ListDomainsResponse, error)
+
+	// CreateDomainWithBodyWithResponse Make a domain
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/domains (the `CreateDomain` operationId).
+	CreateDomainWithBodyWithResponse(ctx context.Context, params *CreateDomainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateDomainResponse, error)
+
+	// CreateDomainWithResponse Make a domain
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/domains (the `CreateDomain` operationId).
+	CreateDomainWithResponse(ctx context.Context, params *CreateDomainParams, body CreateDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateDomainResponse, error)
+
+	// UpsertDomainWithBodyWithResponse Make or replace a domain by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/domains/by-external-id/{external_id} (the `UpsertDomain` operationId).
+	UpsertDomainWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertDomainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertDomainResponse, error)
+
+	// UpsertDomainWithResponse Make or replace a domain by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/domains/by-external-id/{external_id} (the `UpsertDomain` operationId).
+	UpsertDomainWithResponse(ctx context.Context, externalID ExternalID, params *UpsertDomainParams, body UpsertDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertDomainResponse, error)
+
+	// DeleteDomainWithResponse Delete a domain
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/domains/{domain_id} (the `DeleteDomain` operationId).
+	DeleteDomainWithResponse(ctx context.Context, domainID DomainID, params *DeleteDomainParams, reqEditors ...RequestEditorFn) (*DeleteDomainResponse, error)
+
+	// GetDomainWithResponse Read a domain
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/domains/{domain_id} (the `GetDomain` operationId).
+	GetDomainWithResponse(ctx context.Context, domainID DomainID, params *GetDomainParams, reqEditors ...RequestEditorFn) (*GetDomainResponse, error)
+
+	// UpdateDomainWithBodyWithResponse Change some fields of a domain
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/domains/{domain_id} (the `UpdateDomain` operationId).
+	UpdateDomainWithBodyWithResponse(ctx context.Context, domainID DomainID, params *UpdateDomainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateDomainResponse, error)
+
+	// UpdateDomainWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a domain
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/domains/{domain_id} (the `UpdateDomain` operationId).
+	UpdateDomainWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, domainID DomainID, params *UpdateDomainParams, body UpdateDomainApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateDomainResponse, error)
+
+	// ReplaceDomainWithBodyWithResponse Replace a domain
+	//
+	// Fields left out get their defaults; a secret that is left out stays.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/domains/{domain_id} (the `ReplaceDomain` operationId).
+	ReplaceDomainWithBodyWithResponse(ctx context.Context, domainID DomainID, params *ReplaceDomainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceDomainResponse, error)
+
+	// ReplaceDomainWithResponse Replace a domain
+	//
+	// Fields left out get their defaults; a secret that is left out stays.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/domains/{domain_id} (the `ReplaceDomain` operationId).
+	ReplaceDomainWithResponse(ctx context.Context, domainID DomainID, params *ReplaceDomainParams, body ReplaceDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceDomainResponse, error)
+
 	// ListEventsWithResponse Read what happened
 	//
 	// The events of this node, oldest first. A reader keeps the last `next_cursor` and asks again with it as `after`. The newest are kept in memory, some thousands of each type; `missed` says that some were gone before they were read.
@@ -27409,6 +38195,188 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/events/stream (the `FollowEvents` operationId).
 	FollowEventsWithResponse(ctx context.Context, params *FollowEventsParams, reqEditors ...RequestEditorFn) (*FollowEventsResponse, error)
+
+	// ListFloodProfilesWithResponse List flood profiles
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/flood-profiles (the `ListFloodProfiles` operationId).
+	ListFloodProfilesWithResponse(ctx context.Context, params *ListFloodProfilesParams, reqEditors ...RequestEditorFn) (*ListFloodProfilesResponse, error)
+
+	// CreateFloodProfileWithBodyWithResponse Make a flood profile
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/flood-profiles (the `CreateFloodProfile` operationId).
+	CreateFloodProfileWithBodyWithResponse(ctx context.Context, params *CreateFloodProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateFloodProfileResponse, error)
+
+	// CreateFloodProfileWithResponse Make a flood profile
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/flood-profiles (the `CreateFloodProfile` operationId).
+	CreateFloodProfileWithResponse(ctx context.Context, params *CreateFloodProfileParams, body CreateFloodProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateFloodProfileResponse, error)
+
+	// UpsertFloodProfileWithBodyWithResponse Make or replace a flood profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/flood-profiles/by-external-id/{external_id} (the `UpsertFloodProfile` operationId).
+	UpsertFloodProfileWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertFloodProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertFloodProfileResponse, error)
+
+	// UpsertFloodProfileWithResponse Make or replace a flood profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/flood-profiles/by-external-id/{external_id} (the `UpsertFloodProfile` operationId).
+	UpsertFloodProfileWithResponse(ctx context.Context, externalID ExternalID, params *UpsertFloodProfileParams, body UpsertFloodProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertFloodProfileResponse, error)
+
+	// DeleteFloodProfileWithResponse Delete a flood profile
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/flood-profiles/{flood_profile_id} (the `DeleteFloodProfile` operationId).
+	DeleteFloodProfileWithResponse(ctx context.Context, floodProfileID FloodProfileID, params *DeleteFloodProfileParams, reqEditors ...RequestEditorFn) (*DeleteFloodProfileResponse, error)
+
+	// GetFloodProfileWithResponse Read a flood profile
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/flood-profiles/{flood_profile_id} (the `GetFloodProfile` operationId).
+	GetFloodProfileWithResponse(ctx context.Context, floodProfileID FloodProfileID, params *GetFloodProfileParams, reqEditors ...RequestEditorFn) (*GetFloodProfileResponse, error)
+
+	// UpdateFloodProfileWithBodyWithResponse Change some fields of a flood profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/flood-profiles/{flood_profile_id} (the `UpdateFloodProfile` operationId).
+	UpdateFloodProfileWithBodyWithResponse(ctx context.Context, floodProfileID FloodProfileID, params *UpdateFloodProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateFloodProfileResponse, error)
+
+	// UpdateFloodProfileWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a flood profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/flood-profiles/{flood_profile_id} (the `UpdateFloodProfile` operationId).
+	UpdateFloodProfileWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, floodProfileID FloodProfileID, params *UpdateFloodProfileParams, body UpdateFloodProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateFloodProfileResponse, error)
+
+	// ReplaceFloodProfileWithBodyWithResponse Replace a flood profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/flood-profiles/{flood_profile_id} (the `ReplaceFloodProfile` operationId).
+	ReplaceFloodProfileWithBodyWithResponse(ctx context.Context, floodProfileID FloodProfileID, params *ReplaceFloodProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceFloodProfileResponse, error)
+
+	// ReplaceFloodProfileWithResponse Replace a flood profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/flood-profiles/{flood_profile_id} (the `ReplaceFloodProfile` operationId).
+	ReplaceFloodProfileWithResponse(ctx context.Context, floodProfileID FloodProfileID, params *ReplaceFloodProfileParams, body ReplaceFloodProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceFloodProfileResponse, error)
+
+	// ListGroupsWithResponse List groups
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/groups (the `ListGroups` operationId).
+	ListGroupsWithResponse(ctx context.Context, params *ListGroupsParams, reqEditors ...RequestEditorFn) (*ListGroupsResponse, error)
+
+	// CreateGroupWithBodyWithResponse Make a group
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/groups (the `CreateGroup` operationId).
+	CreateGroupWithBodyWithResponse(ctx context.Context, params *CreateGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateGroupResponse, error)
+
+	// CreateGroupWithResponse Make a group
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/groups (the `CreateGroup` operationId).
+	CreateGroupWithResponse(ctx context.Context, params *CreateGroupParams, body CreateGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateGroupResponse, error)
+
+	// UpsertGroupWithBodyWithResponse Make or replace a group by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/groups/by-external-id/{external_id} (the `UpsertGroup` operationId).
+	UpsertGroupWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertGroupResponse, error)
+
+	// UpsertGroupWithResponse Make or replace a group by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/groups/by-external-id/{external_id} (the `UpsertGroup` operationId).
+	UpsertGroupWithResponse(ctx context.Context, externalID ExternalID, params *UpsertGroupParams, body UpsertGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertGroupResponse, error)
+
+	// DeleteGroupWithResponse Delete a group
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/groups/{group_id} (the `DeleteGroup` operationId).
+	DeleteGroupWithResponse(ctx context.Context, groupID GroupID, params *DeleteGroupParams, reqEditors ...RequestEditorFn) (*DeleteGroupResponse, error)
+
+	// GetGroupWithResponse Read a group
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/groups/{group_id} (the `GetGroup` operationId).
+	GetGroupWithResponse(ctx context.Context, groupID GroupID, params *GetGroupParams, reqEditors ...RequestEditorFn) (*GetGroupResponse, error)
+
+	// UpdateGroupWithBodyWithResponse Change some fields of a group
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/groups/{group_id} (the `UpdateGroup` operationId).
+	UpdateGroupWithBodyWithResponse(ctx context.Context, groupID GroupID, params *UpdateGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateGroupResponse, error)
+
+	// UpdateGroupWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a group
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/groups/{group_id} (the `UpdateGroup` operationId).
+	UpdateGroupWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, groupID GroupID, params *UpdateGroupParams, body UpdateGroupApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateGroupResponse, error)
+
+	// ReplaceGroupWithBodyWithResponse Replace a group
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/groups/{group_id} (the `ReplaceGroup` operationId).
+	ReplaceGroupWithBodyWithResponse(ctx context.Context, groupID GroupID, params *ReplaceGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceGroupResponse, error)
+
+	// ReplaceGroupWithResponse Replace a group
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/groups/{group_id} (the `ReplaceGroup` operationId).
+	ReplaceGroupWithResponse(ctx context.Context, groupID GroupID, params *ReplaceGroupParams, body ReplaceGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceGroupResponse, error)
 
 	// ListHeaderProfilesWithResponse List header profiles
 	//
@@ -27802,6 +38770,97 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /v1/media-profiles/{media_profile_id} (the `ReplaceMediaProfile` operationId).
 	ReplaceMediaProfileWithResponse(ctx context.Context, mediaProfileID MediaProfileID, params *ReplaceMediaProfileParams, body ReplaceMediaProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceMediaProfileResponse, error)
+
+	// ListNumberListsWithResponse List number lists
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/number-lists (the `ListNumberLists` operationId).
+	ListNumberListsWithResponse(ctx context.Context, params *ListNumberListsParams, reqEditors ...RequestEditorFn) (*ListNumberListsResponse, error)
+
+	// CreateNumberListWithBodyWithResponse Make a number list
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/number-lists (the `CreateNumberList` operationId).
+	CreateNumberListWithBodyWithResponse(ctx context.Context, params *CreateNumberListParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateNumberListResponse, error)
+
+	// CreateNumberListWithResponse Make a number list
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/number-lists (the `CreateNumberList` operationId).
+	CreateNumberListWithResponse(ctx context.Context, params *CreateNumberListParams, body CreateNumberListJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateNumberListResponse, error)
+
+	// UpsertNumberListWithBodyWithResponse Make or replace a number list by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/number-lists/by-external-id/{external_id} (the `UpsertNumberList` operationId).
+	UpsertNumberListWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertNumberListParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertNumberListResponse, error)
+
+	// UpsertNumberListWithResponse Make or replace a number list by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/number-lists/by-external-id/{external_id} (the `UpsertNumberList` operationId).
+	UpsertNumberListWithResponse(ctx context.Context, externalID ExternalID, params *UpsertNumberListParams, body UpsertNumberListJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertNumberListResponse, error)
+
+	// DeleteNumberListWithResponse Delete a number list
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/number-lists/{number_list_id} (the `DeleteNumberList` operationId).
+	DeleteNumberListWithResponse(ctx context.Context, numberListID NumberListID, params *DeleteNumberListParams, reqEditors ...RequestEditorFn) (*DeleteNumberListResponse, error)
+
+	// GetNumberListWithResponse Read a number list
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/number-lists/{number_list_id} (the `GetNumberList` operationId).
+	GetNumberListWithResponse(ctx context.Context, numberListID NumberListID, params *GetNumberListParams, reqEditors ...RequestEditorFn) (*GetNumberListResponse, error)
+
+	// UpdateNumberListWithBodyWithResponse Change some fields of a number list
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/number-lists/{number_list_id} (the `UpdateNumberList` operationId).
+	UpdateNumberListWithBodyWithResponse(ctx context.Context, numberListID NumberListID, params *UpdateNumberListParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateNumberListResponse, error)
+
+	// UpdateNumberListWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a number list
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/number-lists/{number_list_id} (the `UpdateNumberList` operationId).
+	UpdateNumberListWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, numberListID NumberListID, params *UpdateNumberListParams, body UpdateNumberListApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateNumberListResponse, error)
+
+	// ReplaceNumberListWithBodyWithResponse Replace a number list
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/number-lists/{number_list_id} (the `ReplaceNumberList` operationId).
+	ReplaceNumberListWithBodyWithResponse(ctx context.Context, numberListID NumberListID, params *ReplaceNumberListParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceNumberListResponse, error)
+
+	// ReplaceNumberListWithResponse Replace a number list
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/number-lists/{number_list_id} (the `ReplaceNumberList` operationId).
+	ReplaceNumberListWithResponse(ctx context.Context, numberListID NumberListID, params *ReplaceNumberListParams, body ReplaceNumberListJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceNumberListResponse, error)
 
 	// ListRealmsWithResponse List realms
 	//
@@ -28469,6 +39528,99 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/statistics/calls (the `GetCallStatistics` operationId).
 	GetCallStatisticsWithResponse(ctx context.Context, params *GetCallStatisticsParams, reqEditors ...RequestEditorFn) (*GetCallStatisticsResponse, error)
 
+	// ListSubscribersWithResponse List subscribers
+	//
+	// Give at most one of the parameters that name another resource.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/subscribers (the `ListSubscribers` operationId).
+	ListSubscribersWithResponse(ctx context.Context, params *ListSubscribersParams, reqEditors ...RequestEditorFn) (*ListSubscribersResponse, error)
+
+	// CreateSubscriberWithBodyWithResponse Make a subscriber
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/subscribers (the `CreateSubscriber` operationId).
+	CreateSubscriberWithBodyWithResponse(ctx context.Context, params *CreateSubscriberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateSubscriberResponse, error)
+
+	// CreateSubscriberWithResponse Make a subscriber
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/subscribers (the `CreateSubscriber` operationId).
+	CreateSubscriberWithResponse(ctx context.Context, params *CreateSubscriberParams, body CreateSubscriberJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateSubscriberResponse, error)
+
+	// UpsertSubscriberWithBodyWithResponse Make or replace a subscriber by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/subscribers/by-external-id/{external_id} (the `UpsertSubscriber` operationId).
+	UpsertSubscriberWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertSubscriberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertSubscriberResponse, error)
+
+	// UpsertSubscriberWithResponse Make or replace a subscriber by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/subscribers/by-external-id/{external_id} (the `UpsertSubscriber` operationId).
+	UpsertSubscriberWithResponse(ctx context.Context, externalID ExternalID, params *UpsertSubscriberParams, body UpsertSubscriberJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertSubscriberResponse, error)
+
+	// DeleteSubscriberWithResponse Delete a subscriber
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/subscribers/{subscriber_id} (the `DeleteSubscriber` operationId).
+	DeleteSubscriberWithResponse(ctx context.Context, subscriberID SubscriberID, params *DeleteSubscriberParams, reqEditors ...RequestEditorFn) (*DeleteSubscriberResponse, error)
+
+	// GetSubscriberWithResponse Read a subscriber
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/subscribers/{subscriber_id} (the `GetSubscriber` operationId).
+	GetSubscriberWithResponse(ctx context.Context, subscriberID SubscriberID, params *GetSubscriberParams, reqEditors ...RequestEditorFn) (*GetSubscriberResponse, error)
+
+	// UpdateSubscriberWithBodyWithResponse Change some fields of a subscriber
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/subscribers/{subscriber_id} (the `UpdateSubscriber` operationId).
+	UpdateSubscriberWithBodyWithResponse(ctx context.Context, subscriberID SubscriberID, params *UpdateSubscriberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateSubscriberResponse, error)
+
+	// UpdateSubscriberWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a subscriber
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/subscribers/{subscriber_id} (the `UpdateSubscriber` operationId).
+	UpdateSubscriberWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, subscriberID SubscriberID, params *UpdateSubscriberParams, body UpdateSubscriberApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateSubscriberResponse, error)
+
+	// ReplaceSubscriberWithBodyWithResponse Replace a subscriber
+	//
+	// Fields left out get their defaults; a secret that is left out stays.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/subscribers/{subscriber_id} (the `ReplaceSubscriber` operationId).
+	ReplaceSubscriberWithBodyWithResponse(ctx context.Context, subscriberID SubscriberID, params *ReplaceSubscriberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceSubscriberResponse, error)
+
+	// ReplaceSubscriberWithResponse Replace a subscriber
+	//
+	// Fields left out get their defaults; a secret that is left out stays.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/subscribers/{subscriber_id} (the `ReplaceSubscriber` operationId).
+	ReplaceSubscriberWithResponse(ctx context.Context, subscriberID SubscriberID, params *ReplaceSubscriberParams, body ReplaceSubscriberJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceSubscriberResponse, error)
+
 	// ListTenantsWithResponse List tenants
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -28985,6 +40137,782 @@ func (r GetReadinessResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetReadinessResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListAccessRulesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AccessRulePage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAccessRulesResponse) GetJSON200() *AccessRulePage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListAccessRulesResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAccessRulesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAccessRulesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAccessRulesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAccessRulesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateAccessRuleResponse201Headers the declared response headers of an HTTP 201 response for CreateAccessRule
+type CreateAccessRuleResponse201Headers struct {
+	ETag                string
+	IdempotencyReplayed *string
+	Location            string
+}
+
+type CreateAccessRuleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *AccessRule
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateAccessRuleResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateAccessRuleResponse) GetJSON201() *AccessRule {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateAccessRuleResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateAccessRuleResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateAccessRuleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateAccessRuleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateAccessRuleResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpsertAccessRuleResponse200Headers the declared response headers of an HTTP 200 response for UpsertAccessRule
+type UpsertAccessRuleResponse200Headers struct {
+	ETag string
+}
+
+// UpsertAccessRuleResponse201Headers the declared response headers of an HTTP 201 response for UpsertAccessRule
+type UpsertAccessRuleResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+type UpsertAccessRuleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AccessRule
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *AccessRule
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpsertAccessRuleResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *UpsertAccessRuleResponse201Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpsertAccessRuleResponse) GetJSON200() *AccessRule {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r UpsertAccessRuleResponse) GetJSON201() *AccessRule {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpsertAccessRuleResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpsertAccessRuleResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpsertAccessRuleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpsertAccessRuleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpsertAccessRuleResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteAccessRuleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteAccessRuleResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteAccessRuleResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteAccessRuleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteAccessRuleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteAccessRuleResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetAccessRuleResponse200Headers the declared response headers of an HTTP 200 response for GetAccessRule
+type GetAccessRuleResponse200Headers struct {
+	ETag string
+}
+
+// GetAccessRuleResponse304Headers the declared response headers of an HTTP 304 response for GetAccessRule
+type GetAccessRuleResponse304Headers struct {
+	ETag string
+}
+
+type GetAccessRuleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AccessRule
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetAccessRuleResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetAccessRuleResponse304Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetAccessRuleResponse) GetJSON200() *AccessRule {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetAccessRuleResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetAccessRuleResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetAccessRuleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetAccessRuleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetAccessRuleResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateAccessRuleResponse200Headers the declared response headers of an HTTP 200 response for UpdateAccessRule
+type UpdateAccessRuleResponse200Headers struct {
+	ETag string
+}
+
+type UpdateAccessRuleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AccessRule
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateAccessRuleResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateAccessRuleResponse) GetJSON200() *AccessRule {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateAccessRuleResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateAccessRuleResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateAccessRuleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateAccessRuleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateAccessRuleResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReplaceAccessRuleResponse200Headers the declared response headers of an HTTP 200 response for ReplaceAccessRule
+type ReplaceAccessRuleResponse200Headers struct {
+	ETag string
+}
+
+type ReplaceAccessRuleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AccessRule
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReplaceAccessRuleResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReplaceAccessRuleResponse) GetJSON200() *AccessRule {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReplaceAccessRuleResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplaceAccessRuleResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplaceAccessRuleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplaceAccessRuleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplaceAccessRuleResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListAliasesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AliasPage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAliasesResponse) GetJSON200() *AliasPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListAliasesResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAliasesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAliasesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAliasesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAliasesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateAliasResponse201Headers the declared response headers of an HTTP 201 response for CreateAlias
+type CreateAliasResponse201Headers struct {
+	ETag                string
+	IdempotencyReplayed *string
+	Location            string
+}
+
+type CreateAliasResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Alias
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateAliasResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateAliasResponse) GetJSON201() *Alias {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateAliasResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateAliasResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateAliasResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateAliasResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateAliasResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpsertAliasResponse200Headers the declared response headers of an HTTP 200 response for UpsertAlias
+type UpsertAliasResponse200Headers struct {
+	ETag string
+}
+
+// UpsertAliasResponse201Headers the declared response headers of an HTTP 201 response for UpsertAlias
+type UpsertAliasResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+type UpsertAliasResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Alias
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Alias
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpsertAliasResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *UpsertAliasResponse201Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpsertAliasResponse) GetJSON200() *Alias {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r UpsertAliasResponse) GetJSON201() *Alias {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpsertAliasResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpsertAliasResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpsertAliasResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpsertAliasResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpsertAliasResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteAliasResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteAliasResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteAliasResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteAliasResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteAliasResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteAliasResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetAliasResponse200Headers the declared response headers of an HTTP 200 response for GetAlias
+type GetAliasResponse200Headers struct {
+	ETag string
+}
+
+// GetAliasResponse304Headers the declared response headers of an HTTP 304 response for GetAlias
+type GetAliasResponse304Headers struct {
+	ETag string
+}
+
+type GetAliasResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Alias
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetAliasResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetAliasResponse304Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetAliasResponse) GetJSON200() *Alias {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetAliasResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetAliasResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetAliasResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetAliasResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetAliasResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateAliasResponse200Headers the declared response headers of an HTTP 200 response for UpdateAlias
+type UpdateAliasResponse200Headers struct {
+	ETag string
+}
+
+type UpdateAliasResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Alias
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateAliasResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateAliasResponse) GetJSON200() *Alias {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateAliasResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateAliasResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateAliasResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateAliasResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateAliasResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReplaceAliasResponse200Headers the declared response headers of an HTTP 200 response for ReplaceAlias
+type ReplaceAliasResponse200Headers struct {
+	ETag string
+}
+
+type ReplaceAliasResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Alias
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReplaceAliasResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReplaceAliasResponse) GetJSON200() *Alias {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReplaceAliasResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplaceAliasResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplaceAliasResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplaceAliasResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplaceAliasResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -30791,6 +42719,394 @@ func (r GetConfigStatusResponse) ContentType() string {
 	return ""
 }
 
+type ListDomainsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DomainPage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListDomainsResponse) GetJSON200() *DomainPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListDomainsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListDomainsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListDomainsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListDomainsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListDomainsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateDomainResponse201Headers the declared response headers of an HTTP 201 response for CreateDomain
+type CreateDomainResponse201Headers struct {
+	ETag                string
+	IdempotencyReplayed *string
+	Location            string
+}
+
+type CreateDomainResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Domain
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateDomainResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateDomainResponse) GetJSON201() *Domain {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateDomainResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateDomainResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateDomainResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateDomainResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateDomainResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpsertDomainResponse200Headers the declared response headers of an HTTP 200 response for UpsertDomain
+type UpsertDomainResponse200Headers struct {
+	ETag string
+}
+
+// UpsertDomainResponse201Headers the declared response headers of an HTTP 201 response for UpsertDomain
+type UpsertDomainResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+type UpsertDomainResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Domain
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Domain
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpsertDomainResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *UpsertDomainResponse201Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpsertDomainResponse) GetJSON200() *Domain {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r UpsertDomainResponse) GetJSON201() *Domain {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpsertDomainResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpsertDomainResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpsertDomainResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpsertDomainResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpsertDomainResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteDomainResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteDomainResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteDomainResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteDomainResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteDomainResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteDomainResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetDomainResponse200Headers the declared response headers of an HTTP 200 response for GetDomain
+type GetDomainResponse200Headers struct {
+	ETag string
+}
+
+// GetDomainResponse304Headers the declared response headers of an HTTP 304 response for GetDomain
+type GetDomainResponse304Headers struct {
+	ETag string
+}
+
+type GetDomainResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Domain
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetDomainResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetDomainResponse304Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetDomainResponse) GetJSON200() *Domain {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetDomainResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetDomainResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetDomainResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetDomainResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetDomainResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateDomainResponse200Headers the declared response headers of an HTTP 200 response for UpdateDomain
+type UpdateDomainResponse200Headers struct {
+	ETag string
+}
+
+type UpdateDomainResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Domain
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateDomainResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateDomainResponse) GetJSON200() *Domain {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateDomainResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateDomainResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateDomainResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateDomainResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateDomainResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReplaceDomainResponse200Headers the declared response headers of an HTTP 200 response for ReplaceDomain
+type ReplaceDomainResponse200Headers struct {
+	ETag string
+}
+
+type ReplaceDomainResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Domain
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReplaceDomainResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReplaceDomainResponse) GetJSON200() *Domain {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReplaceDomainResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplaceDomainResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplaceDomainResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplaceDomainResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplaceDomainResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListEventsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -30874,6 +43190,782 @@ func (r FollowEventsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r FollowEventsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListFloodProfilesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *FloodProfilePage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListFloodProfilesResponse) GetJSON200() *FloodProfilePage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListFloodProfilesResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListFloodProfilesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListFloodProfilesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListFloodProfilesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListFloodProfilesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateFloodProfileResponse201Headers the declared response headers of an HTTP 201 response for CreateFloodProfile
+type CreateFloodProfileResponse201Headers struct {
+	ETag                string
+	IdempotencyReplayed *string
+	Location            string
+}
+
+type CreateFloodProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *FloodProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateFloodProfileResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateFloodProfileResponse) GetJSON201() *FloodProfile {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateFloodProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateFloodProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateFloodProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateFloodProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateFloodProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpsertFloodProfileResponse200Headers the declared response headers of an HTTP 200 response for UpsertFloodProfile
+type UpsertFloodProfileResponse200Headers struct {
+	ETag string
+}
+
+// UpsertFloodProfileResponse201Headers the declared response headers of an HTTP 201 response for UpsertFloodProfile
+type UpsertFloodProfileResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+type UpsertFloodProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *FloodProfile
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *FloodProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpsertFloodProfileResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *UpsertFloodProfileResponse201Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpsertFloodProfileResponse) GetJSON200() *FloodProfile {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r UpsertFloodProfileResponse) GetJSON201() *FloodProfile {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpsertFloodProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpsertFloodProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpsertFloodProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpsertFloodProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpsertFloodProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteFloodProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteFloodProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteFloodProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteFloodProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteFloodProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteFloodProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetFloodProfileResponse200Headers the declared response headers of an HTTP 200 response for GetFloodProfile
+type GetFloodProfileResponse200Headers struct {
+	ETag string
+}
+
+// GetFloodProfileResponse304Headers the declared response headers of an HTTP 304 response for GetFloodProfile
+type GetFloodProfileResponse304Headers struct {
+	ETag string
+}
+
+type GetFloodProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *FloodProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetFloodProfileResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetFloodProfileResponse304Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetFloodProfileResponse) GetJSON200() *FloodProfile {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetFloodProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetFloodProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetFloodProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetFloodProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetFloodProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateFloodProfileResponse200Headers the declared response headers of an HTTP 200 response for UpdateFloodProfile
+type UpdateFloodProfileResponse200Headers struct {
+	ETag string
+}
+
+type UpdateFloodProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *FloodProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateFloodProfileResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateFloodProfileResponse) GetJSON200() *FloodProfile {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateFloodProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateFloodProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateFloodProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateFloodProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateFloodProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReplaceFloodProfileResponse200Headers the declared response headers of an HTTP 200 response for ReplaceFloodProfile
+type ReplaceFloodProfileResponse200Headers struct {
+	ETag string
+}
+
+type ReplaceFloodProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *FloodProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReplaceFloodProfileResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReplaceFloodProfileResponse) GetJSON200() *FloodProfile {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReplaceFloodProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplaceFloodProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplaceFloodProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplaceFloodProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplaceFloodProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListGroupsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *GroupPage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListGroupsResponse) GetJSON200() *GroupPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListGroupsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListGroupsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListGroupsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListGroupsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListGroupsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateGroupResponse201Headers the declared response headers of an HTTP 201 response for CreateGroup
+type CreateGroupResponse201Headers struct {
+	ETag                string
+	IdempotencyReplayed *string
+	Location            string
+}
+
+type CreateGroupResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Group
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateGroupResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateGroupResponse) GetJSON201() *Group {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateGroupResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateGroupResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateGroupResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateGroupResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateGroupResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpsertGroupResponse200Headers the declared response headers of an HTTP 200 response for UpsertGroup
+type UpsertGroupResponse200Headers struct {
+	ETag string
+}
+
+// UpsertGroupResponse201Headers the declared response headers of an HTTP 201 response for UpsertGroup
+type UpsertGroupResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+type UpsertGroupResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Group
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Group
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpsertGroupResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *UpsertGroupResponse201Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpsertGroupResponse) GetJSON200() *Group {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r UpsertGroupResponse) GetJSON201() *Group {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpsertGroupResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpsertGroupResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpsertGroupResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpsertGroupResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpsertGroupResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteGroupResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteGroupResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteGroupResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteGroupResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteGroupResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteGroupResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetGroupResponse200Headers the declared response headers of an HTTP 200 response for GetGroup
+type GetGroupResponse200Headers struct {
+	ETag string
+}
+
+// GetGroupResponse304Headers the declared response headers of an HTTP 304 response for GetGroup
+type GetGroupResponse304Headers struct {
+	ETag string
+}
+
+type GetGroupResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Group
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetGroupResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetGroupResponse304Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetGroupResponse) GetJSON200() *Group {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetGroupResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetGroupResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetGroupResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetGroupResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetGroupResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateGroupResponse200Headers the declared response headers of an HTTP 200 response for UpdateGroup
+type UpdateGroupResponse200Headers struct {
+	ETag string
+}
+
+type UpdateGroupResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Group
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateGroupResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateGroupResponse) GetJSON200() *Group {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateGroupResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateGroupResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateGroupResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateGroupResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateGroupResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReplaceGroupResponse200Headers the declared response headers of an HTTP 200 response for ReplaceGroup
+type ReplaceGroupResponse200Headers struct {
+	ETag string
+}
+
+type ReplaceGroupResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Group
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReplaceGroupResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReplaceGroupResponse) GetJSON200() *Group {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReplaceGroupResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplaceGroupResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplaceGroupResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplaceGroupResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplaceGroupResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -32515,6 +45607,394 @@ func (r ReplaceMediaProfileResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ReplaceMediaProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListNumberListsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NumberListPage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListNumberListsResponse) GetJSON200() *NumberListPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListNumberListsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListNumberListsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListNumberListsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListNumberListsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListNumberListsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateNumberListResponse201Headers the declared response headers of an HTTP 201 response for CreateNumberList
+type CreateNumberListResponse201Headers struct {
+	ETag                string
+	IdempotencyReplayed *string
+	Location            string
+}
+
+type CreateNumberListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *NumberList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateNumberListResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateNumberListResponse) GetJSON201() *NumberList {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateNumberListResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateNumberListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateNumberListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateNumberListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateNumberListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpsertNumberListResponse200Headers the declared response headers of an HTTP 200 response for UpsertNumberList
+type UpsertNumberListResponse200Headers struct {
+	ETag string
+}
+
+// UpsertNumberListResponse201Headers the declared response headers of an HTTP 201 response for UpsertNumberList
+type UpsertNumberListResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+type UpsertNumberListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NumberList
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *NumberList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpsertNumberListResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *UpsertNumberListResponse201Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpsertNumberListResponse) GetJSON200() *NumberList {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r UpsertNumberListResponse) GetJSON201() *NumberList {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpsertNumberListResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpsertNumberListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpsertNumberListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpsertNumberListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpsertNumberListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteNumberListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteNumberListResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteNumberListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteNumberListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteNumberListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteNumberListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetNumberListResponse200Headers the declared response headers of an HTTP 200 response for GetNumberList
+type GetNumberListResponse200Headers struct {
+	ETag string
+}
+
+// GetNumberListResponse304Headers the declared response headers of an HTTP 304 response for GetNumberList
+type GetNumberListResponse304Headers struct {
+	ETag string
+}
+
+type GetNumberListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NumberList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetNumberListResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetNumberListResponse304Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetNumberListResponse) GetJSON200() *NumberList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetNumberListResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetNumberListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetNumberListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetNumberListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetNumberListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateNumberListResponse200Headers the declared response headers of an HTTP 200 response for UpdateNumberList
+type UpdateNumberListResponse200Headers struct {
+	ETag string
+}
+
+type UpdateNumberListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NumberList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateNumberListResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateNumberListResponse) GetJSON200() *NumberList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateNumberListResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateNumberListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateNumberListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateNumberListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateNumberListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReplaceNumberListResponse200Headers the declared response headers of an HTTP 200 response for ReplaceNumberList
+type ReplaceNumberListResponse200Headers struct {
+	ETag string
+}
+
+type ReplaceNumberListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NumberList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReplaceNumberListResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReplaceNumberListResponse) GetJSON200() *NumberList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReplaceNumberListResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplaceNumberListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplaceNumberListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplaceNumberListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplaceNumberListResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -35326,6 +48806,394 @@ func (r GetCallStatisticsResponse) ContentType() string {
 	return ""
 }
 
+type ListSubscribersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SubscriberPage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListSubscribersResponse) GetJSON200() *SubscriberPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListSubscribersResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListSubscribersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListSubscribersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListSubscribersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListSubscribersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateSubscriberResponse201Headers the declared response headers of an HTTP 201 response for CreateSubscriber
+type CreateSubscriberResponse201Headers struct {
+	ETag                string
+	IdempotencyReplayed *string
+	Location            string
+}
+
+type CreateSubscriberResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Subscriber
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateSubscriberResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateSubscriberResponse) GetJSON201() *Subscriber {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateSubscriberResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateSubscriberResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateSubscriberResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateSubscriberResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateSubscriberResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpsertSubscriberResponse200Headers the declared response headers of an HTTP 200 response for UpsertSubscriber
+type UpsertSubscriberResponse200Headers struct {
+	ETag string
+}
+
+// UpsertSubscriberResponse201Headers the declared response headers of an HTTP 201 response for UpsertSubscriber
+type UpsertSubscriberResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+type UpsertSubscriberResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Subscriber
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Subscriber
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpsertSubscriberResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *UpsertSubscriberResponse201Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpsertSubscriberResponse) GetJSON200() *Subscriber {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r UpsertSubscriberResponse) GetJSON201() *Subscriber {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpsertSubscriberResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpsertSubscriberResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpsertSubscriberResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpsertSubscriberResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpsertSubscriberResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteSubscriberResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteSubscriberResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteSubscriberResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteSubscriberResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteSubscriberResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteSubscriberResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetSubscriberResponse200Headers the declared response headers of an HTTP 200 response for GetSubscriber
+type GetSubscriberResponse200Headers struct {
+	ETag string
+}
+
+// GetSubscriberResponse304Headers the declared response headers of an HTTP 304 response for GetSubscriber
+type GetSubscriberResponse304Headers struct {
+	ETag string
+}
+
+type GetSubscriberResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Subscriber
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetSubscriberResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetSubscriberResponse304Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetSubscriberResponse) GetJSON200() *Subscriber {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetSubscriberResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetSubscriberResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetSubscriberResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetSubscriberResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetSubscriberResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateSubscriberResponse200Headers the declared response headers of an HTTP 200 response for UpdateSubscriber
+type UpdateSubscriberResponse200Headers struct {
+	ETag string
+}
+
+type UpdateSubscriberResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Subscriber
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateSubscriberResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateSubscriberResponse) GetJSON200() *Subscriber {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateSubscriberResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateSubscriberResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateSubscriberResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateSubscriberResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateSubscriberResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReplaceSubscriberResponse200Headers the declared response headers of an HTTP 200 response for ReplaceSubscriber
+type ReplaceSubscriberResponse200Headers struct {
+	ETag string
+}
+
+type ReplaceSubscriberResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Subscriber
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReplaceSubscriberResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReplaceSubscriberResponse) GetJSON200() *Subscriber {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReplaceSubscriberResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplaceSubscriberResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplaceSubscriberResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplaceSubscriberResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplaceSubscriberResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListTenantsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -37022,6 +50890,324 @@ func (c *ClientWithResponses) GetReadinessWithResponse(ctx context.Context, reqE
 	return ParseGetReadinessResponse(rsp)
 }
 
+// ListAccessRulesWithResponse List access rules
+//
+// Give at most one of the parameters that name another resource.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/access-rules (the `ListAccessRules` operationId).
+func (c *ClientWithResponses) ListAccessRulesWithResponse(ctx context.Context, params *ListAccessRulesParams, reqEditors ...RequestEditorFn) (*ListAccessRulesResponse, error) {
+	rsp, err := c.ListAccessRules(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAccessRulesResponse(rsp)
+}
+
+// CreateAccessRuleWithBodyWithResponse Make an access rule
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/access-rules (the `CreateAccessRule` operationId).
+func (c *ClientWithResponses) CreateAccessRuleWithBodyWithResponse(ctx context.Context, params *CreateAccessRuleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateAccessRuleResponse, error) {
+	rsp, err := c.CreateAccessRuleWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateAccessRuleResponse(rsp)
+}
+
+// CreateAccessRuleWithResponse Make an access rule
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/access-rules (the `CreateAccessRule` operationId).
+func (c *ClientWithResponses) CreateAccessRuleWithResponse(ctx context.Context, params *CreateAccessRuleParams, body CreateAccessRuleJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateAccessRuleResponse, error) {
+	rsp, err := c.CreateAccessRule(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateAccessRuleResponse(rsp)
+}
+
+// UpsertAccessRuleWithBodyWithResponse Make or replace an access rule by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/access-rules/by-external-id/{external_id} (the `UpsertAccessRule` operationId).
+func (c *ClientWithResponses) UpsertAccessRuleWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertAccessRuleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertAccessRuleResponse, error) {
+	rsp, err := c.UpsertAccessRuleWithBody(ctx, externalID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertAccessRuleResponse(rsp)
+}
+
+// UpsertAccessRuleWithResponse Make or replace an access rule by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/access-rules/by-external-id/{external_id} (the `UpsertAccessRule` operationId).
+func (c *ClientWithResponses) UpsertAccessRuleWithResponse(ctx context.Context, externalID ExternalID, params *UpsertAccessRuleParams, body UpsertAccessRuleJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertAccessRuleResponse, error) {
+	rsp, err := c.UpsertAccessRule(ctx, externalID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertAccessRuleResponse(rsp)
+}
+
+// DeleteAccessRuleWithResponse Delete an access rule
+//
+// 409 with `referrers` while others need it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/access-rules/{access_rule_id} (the `DeleteAccessRule` operationId).
+func (c *ClientWithResponses) DeleteAccessRuleWithResponse(ctx context.Context, accessRuleID AccessRuleID, params *DeleteAccessRuleParams, reqEditors ...RequestEditorFn) (*DeleteAccessRuleResponse, error) {
+	rsp, err := c.DeleteAccessRule(ctx, accessRuleID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteAccessRuleResponse(rsp)
+}
+
+// GetAccessRuleWithResponse Read an access rule
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/access-rules/{access_rule_id} (the `GetAccessRule` operationId).
+func (c *ClientWithResponses) GetAccessRuleWithResponse(ctx context.Context, accessRuleID AccessRuleID, params *GetAccessRuleParams, reqEditors ...RequestEditorFn) (*GetAccessRuleResponse, error) {
+	rsp, err := c.GetAccessRule(ctx, accessRuleID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetAccessRuleResponse(rsp)
+}
+
+// UpdateAccessRuleWithBodyWithResponse Change some fields of an access rule
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/access-rules/{access_rule_id} (the `UpdateAccessRule` operationId).
+func (c *ClientWithResponses) UpdateAccessRuleWithBodyWithResponse(ctx context.Context, accessRuleID AccessRuleID, params *UpdateAccessRuleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateAccessRuleResponse, error) {
+	rsp, err := c.UpdateAccessRuleWithBody(ctx, accessRuleID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateAccessRuleResponse(rsp)
+}
+
+// UpdateAccessRuleWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of an access rule
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/access-rules/{access_rule_id} (the `UpdateAccessRule` operationId).
+func (c *ClientWithResponses) UpdateAccessRuleWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, accessRuleID AccessRuleID, params *UpdateAccessRuleParams, body UpdateAccessRuleApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateAccessRuleResponse, error) {
+	rsp, err := c.UpdateAccessRuleWithApplicationMergePatchPlusJSONBody(ctx, accessRuleID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateAccessRuleResponse(rsp)
+}
+
+// ReplaceAccessRuleWithBodyWithResponse Replace an access rule
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/access-rules/{access_rule_id} (the `ReplaceAccessRule` operationId).
+func (c *ClientWithResponses) ReplaceAccessRuleWithBodyWithResponse(ctx context.Context, accessRuleID AccessRuleID, params *ReplaceAccessRuleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceAccessRuleResponse, error) {
+	rsp, err := c.ReplaceAccessRuleWithBody(ctx, accessRuleID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceAccessRuleResponse(rsp)
+}
+
+// ReplaceAccessRuleWithResponse Replace an access rule
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/access-rules/{access_rule_id} (the `ReplaceAccessRule` operationId).
+func (c *ClientWithResponses) ReplaceAccessRuleWithResponse(ctx context.Context, accessRuleID AccessRuleID, params *ReplaceAccessRuleParams, body ReplaceAccessRuleJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceAccessRuleResponse, error) {
+	rsp, err := c.ReplaceAccessRule(ctx, accessRuleID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceAccessRuleResponse(rsp)
+}
+
+// ListAliasesWithResponse List aliases
+//
+// Give at most one of the parameters that name another resource.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/aliases (the `ListAliases` operationId).
+func (c *ClientWithResponses) ListAliasesWithResponse(ctx context.Context, params *ListAliasesParams, reqEditors ...RequestEditorFn) (*ListAliasesResponse, error) {
+	rsp, err := c.ListAliases(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAliasesResponse(rsp)
+}
+
+// CreateAliasWithBodyWithResponse Make an alias
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/aliases (the `CreateAlias` operationId).
+func (c *ClientWithResponses) CreateAliasWithBodyWithResponse(ctx context.Context, params *CreateAliasParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateAliasResponse, error) {
+	rsp, err := c.CreateAliasWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateAliasResponse(rsp)
+}
+
+// CreateAliasWithResponse Make an alias
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/aliases (the `CreateAlias` operationId).
+func (c *ClientWithResponses) CreateAliasWithResponse(ctx context.Context, params *CreateAliasParams, body CreateAliasJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateAliasResponse, error) {
+	rsp, err := c.CreateAlias(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateAliasResponse(rsp)
+}
+
+// UpsertAliasWithBodyWithResponse Make or replace an alias by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/aliases/by-external-id/{external_id} (the `UpsertAlias` operationId).
+func (c *ClientWithResponses) UpsertAliasWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertAliasParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertAliasResponse, error) {
+	rsp, err := c.UpsertAliasWithBody(ctx, externalID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertAliasResponse(rsp)
+}
+
+// UpsertAliasWithResponse Make or replace an alias by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/aliases/by-external-id/{external_id} (the `UpsertAlias` operationId).
+func (c *ClientWithResponses) UpsertAliasWithResponse(ctx context.Context, externalID ExternalID, params *UpsertAliasParams, body UpsertAliasJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertAliasResponse, error) {
+	rsp, err := c.UpsertAlias(ctx, externalID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertAliasResponse(rsp)
+}
+
+// DeleteAliasWithResponse Delete an alias
+//
+// 409 with `referrers` while others need it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/aliases/{alias_id} (the `DeleteAlias` operationId).
+func (c *ClientWithResponses) DeleteAliasWithResponse(ctx context.Context, aliasID AliasID, params *DeleteAliasParams, reqEditors ...RequestEditorFn) (*DeleteAliasResponse, error) {
+	rsp, err := c.DeleteAlias(ctx, aliasID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteAliasResponse(rsp)
+}
+
+// GetAliasWithResponse Read an alias
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/aliases/{alias_id} (the `GetAlias` operationId).
+func (c *ClientWithResponses) GetAliasWithResponse(ctx context.Context, aliasID AliasID, params *GetAliasParams, reqEditors ...RequestEditorFn) (*GetAliasResponse, error) {
+	rsp, err := c.GetAlias(ctx, aliasID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetAliasResponse(rsp)
+}
+
+// UpdateAliasWithBodyWithResponse Change some fields of an alias
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/aliases/{alias_id} (the `UpdateAlias` operationId).
+func (c *ClientWithResponses) UpdateAliasWithBodyWithResponse(ctx context.Context, aliasID AliasID, params *UpdateAliasParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateAliasResponse, error) {
+	rsp, err := c.UpdateAliasWithBody(ctx, aliasID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateAliasResponse(rsp)
+}
+
+// UpdateAliasWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of an alias
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/aliases/{alias_id} (the `UpdateAlias` operationId).
+func (c *ClientWithResponses) UpdateAliasWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, aliasID AliasID, params *UpdateAliasParams, body UpdateAliasApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateAliasResponse, error) {
+	rsp, err := c.UpdateAliasWithApplicationMergePatchPlusJSONBody(ctx, aliasID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateAliasResponse(rsp)
+}
+
+// ReplaceAliasWithBodyWithResponse Replace an alias
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/aliases/{alias_id} (the `ReplaceAlias` operationId).
+func (c *ClientWithResponses) ReplaceAliasWithBodyWithResponse(ctx context.Context, aliasID AliasID, params *ReplaceAliasParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceAliasResponse, error) {
+	rsp, err := c.ReplaceAliasWithBody(ctx, aliasID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceAliasResponse(rsp)
+}
+
+// ReplaceAliasWithResponse Replace an alias
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/aliases/{alias_id} (the `ReplaceAlias` operationId).
+func (c *ClientWithResponses) ReplaceAliasWithResponse(ctx context.Context, aliasID AliasID, params *ReplaceAliasParams, body ReplaceAliasJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceAliasResponse, error) {
+	rsp, err := c.ReplaceAlias(ctx, aliasID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceAliasResponse(rsp)
+}
+
 // ListAnnouncementsWithResponse List announcements
 //
 // Returns a wrapper object for the known response body format(s).
@@ -37752,6 +51938,165 @@ func (c *ClientWithResponses) GetConfigStatusWithResponse(ctx context.Context, r
 	return ParseGetConfigStatusResponse(rsp)
 }
 
+// ListDomainsWithResponse List domains
+//
+// Give at most one of the parameters that name another resource.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/domains (the `ListDomains` operationId).
+func (c *ClientWithResponses) ListDomainsWithResponse(ctx context.Context, params *ListDomainsParams, reqEditors ...RequestEditorFn) (*ListDomainsResponse, error) {
+	rsp, err := c.ListDomains(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListDomainsResponse(rsp)
+}
+
+// CreateDomainWithBodyWithResponse Make a domain
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/domains (the `CreateDomain` operationId).
+func (c *ClientWithResponses) CreateDomainWithBodyWithResponse(ctx context.Context, params *CreateDomainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateDomainResponse, error) {
+	rsp, err := c.CreateDomainWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateDomainResponse(rsp)
+}
+
+// CreateDomainWithResponse Make a domain
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/domains (the `CreateDomain` operationId).
+func (c *ClientWithResponses) CreateDomainWithResponse(ctx context.Context, params *CreateDomainParams, body CreateDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateDomainResponse, error) {
+	rsp, err := c.CreateDomain(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateDomainResponse(rsp)
+}
+
+// UpsertDomainWithBodyWithResponse Make or replace a domain by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/domains/by-external-id/{external_id} (the `UpsertDomain` operationId).
+func (c *ClientWithResponses) UpsertDomainWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertDomainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertDomainResponse, error) {
+	rsp, err := c.UpsertDomainWithBody(ctx, externalID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertDomainResponse(rsp)
+}
+
+// UpsertDomainWithResponse Make or replace a domain by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/domains/by-external-id/{external_id} (the `UpsertDomain` operationId).
+func (c *ClientWithResponses) UpsertDomainWithResponse(ctx context.Context, externalID ExternalID, params *UpsertDomainParams, body UpsertDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertDomainResponse, error) {
+	rsp, err := c.UpsertDomain(ctx, externalID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertDomainResponse(rsp)
+}
+
+// DeleteDomainWithResponse Delete a domain
+//
+// 409 with `referrers` while others need it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/domains/{domain_id} (the `DeleteDomain` operationId).
+func (c *ClientWithResponses) DeleteDomainWithResponse(ctx context.Context, domainID DomainID, params *DeleteDomainParams, reqEditors ...RequestEditorFn) (*DeleteDomainResponse, error) {
+	rsp, err := c.DeleteDomain(ctx, domainID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteDomainResponse(rsp)
+}
+
+// GetDomainWithResponse Read a domain
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/domains/{domain_id} (the `GetDomain` operationId).
+func (c *ClientWithResponses) GetDomainWithResponse(ctx context.Context, domainID DomainID, params *GetDomainParams, reqEditors ...RequestEditorFn) (*GetDomainResponse, error) {
+	rsp, err := c.GetDomain(ctx, domainID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetDomainResponse(rsp)
+}
+
+// UpdateDomainWithBodyWithResponse Change some fields of a domain
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/domains/{domain_id} (the `UpdateDomain` operationId).
+func (c *ClientWithResponses) UpdateDomainWithBodyWithResponse(ctx context.Context, domainID DomainID, params *UpdateDomainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateDomainResponse, error) {
+	rsp, err := c.UpdateDomainWithBody(ctx, domainID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateDomainResponse(rsp)
+}
+
+// UpdateDomainWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a domain
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/domains/{domain_id} (the `UpdateDomain` operationId).
+func (c *ClientWithResponses) UpdateDomainWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, domainID DomainID, params *UpdateDomainParams, body UpdateDomainApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateDomainResponse, error) {
+	rsp, err := c.UpdateDomainWithApplicationMergePatchPlusJSONBody(ctx, domainID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateDomainResponse(rsp)
+}
+
+// ReplaceDomainWithBodyWithResponse Replace a domain
+//
+// Fields left out get their defaults; a secret that is left out stays.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/domains/{domain_id} (the `ReplaceDomain` operationId).
+func (c *ClientWithResponses) ReplaceDomainWithBodyWithResponse(ctx context.Context, domainID DomainID, params *ReplaceDomainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceDomainResponse, error) {
+	rsp, err := c.ReplaceDomainWithBody(ctx, domainID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceDomainResponse(rsp)
+}
+
+// ReplaceDomainWithResponse Replace a domain
+//
+// Fields left out get their defaults; a secret that is left out stays.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/domains/{domain_id} (the `ReplaceDomain` operationId).
+func (c *ClientWithResponses) ReplaceDomainWithResponse(ctx context.Context, domainID DomainID, params *ReplaceDomainParams, body ReplaceDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceDomainResponse, error) {
+	rsp, err := c.ReplaceDomain(ctx, domainID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceDomainResponse(rsp)
+}
+
 // ListEventsWithResponse Read what happened
 //
 // The events of this node, oldest first. A reader keeps the last `next_cursor` and asks again with it as `after`. The newest are kept in memory, some thousands of each type; `missed` says that some were gone before they were read.
@@ -37780,6 +52125,320 @@ func (c *ClientWithResponses) FollowEventsWithResponse(ctx context.Context, para
 		return nil, err
 	}
 	return ParseFollowEventsResponse(rsp)
+}
+
+// ListFloodProfilesWithResponse List flood profiles
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/flood-profiles (the `ListFloodProfiles` operationId).
+func (c *ClientWithResponses) ListFloodProfilesWithResponse(ctx context.Context, params *ListFloodProfilesParams, reqEditors ...RequestEditorFn) (*ListFloodProfilesResponse, error) {
+	rsp, err := c.ListFloodProfiles(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListFloodProfilesResponse(rsp)
+}
+
+// CreateFloodProfileWithBodyWithResponse Make a flood profile
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/flood-profiles (the `CreateFloodProfile` operationId).
+func (c *ClientWithResponses) CreateFloodProfileWithBodyWithResponse(ctx context.Context, params *CreateFloodProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateFloodProfileResponse, error) {
+	rsp, err := c.CreateFloodProfileWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateFloodProfileResponse(rsp)
+}
+
+// CreateFloodProfileWithResponse Make a flood profile
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/flood-profiles (the `CreateFloodProfile` operationId).
+func (c *ClientWithResponses) CreateFloodProfileWithResponse(ctx context.Context, params *CreateFloodProfileParams, body CreateFloodProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateFloodProfileResponse, error) {
+	rsp, err := c.CreateFloodProfile(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateFloodProfileResponse(rsp)
+}
+
+// UpsertFloodProfileWithBodyWithResponse Make or replace a flood profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/flood-profiles/by-external-id/{external_id} (the `UpsertFloodProfile` operationId).
+func (c *ClientWithResponses) UpsertFloodProfileWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertFloodProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertFloodProfileResponse, error) {
+	rsp, err := c.UpsertFloodProfileWithBody(ctx, externalID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertFloodProfileResponse(rsp)
+}
+
+// UpsertFloodProfileWithResponse Make or replace a flood profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/flood-profiles/by-external-id/{external_id} (the `UpsertFloodProfile` operationId).
+func (c *ClientWithResponses) UpsertFloodProfileWithResponse(ctx context.Context, externalID ExternalID, params *UpsertFloodProfileParams, body UpsertFloodProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertFloodProfileResponse, error) {
+	rsp, err := c.UpsertFloodProfile(ctx, externalID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertFloodProfileResponse(rsp)
+}
+
+// DeleteFloodProfileWithResponse Delete a flood profile
+//
+// 409 with `referrers` while others need it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/flood-profiles/{flood_profile_id} (the `DeleteFloodProfile` operationId).
+func (c *ClientWithResponses) DeleteFloodProfileWithResponse(ctx context.Context, floodProfileID FloodProfileID, params *DeleteFloodProfileParams, reqEditors ...RequestEditorFn) (*DeleteFloodProfileResponse, error) {
+	rsp, err := c.DeleteFloodProfile(ctx, floodProfileID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteFloodProfileResponse(rsp)
+}
+
+// GetFloodProfileWithResponse Read a flood profile
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/flood-profiles/{flood_profile_id} (the `GetFloodProfile` operationId).
+func (c *ClientWithResponses) GetFloodProfileWithResponse(ctx context.Context, floodProfileID FloodProfileID, params *GetFloodProfileParams, reqEditors ...RequestEditorFn) (*GetFloodProfileResponse, error) {
+	rsp, err := c.GetFloodProfile(ctx, floodProfileID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetFloodProfileResponse(rsp)
+}
+
+// UpdateFloodProfileWithBodyWithResponse Change some fields of a flood profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/flood-profiles/{flood_profile_id} (the `UpdateFloodProfile` operationId).
+func (c *ClientWithResponses) UpdateFloodProfileWithBodyWithResponse(ctx context.Context, floodProfileID FloodProfileID, params *UpdateFloodProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateFloodProfileResponse, error) {
+	rsp, err := c.UpdateFloodProfileWithBody(ctx, floodProfileID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateFloodProfileResponse(rsp)
+}
+
+// UpdateFloodProfileWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a flood profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/flood-profiles/{flood_profile_id} (the `UpdateFloodProfile` operationId).
+func (c *ClientWithResponses) UpdateFloodProfileWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, floodProfileID FloodProfileID, params *UpdateFloodProfileParams, body UpdateFloodProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateFloodProfileResponse, error) {
+	rsp, err := c.UpdateFloodProfileWithApplicationMergePatchPlusJSONBody(ctx, floodProfileID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateFloodProfileResponse(rsp)
+}
+
+// ReplaceFloodProfileWithBodyWithResponse Replace a flood profile
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/flood-profiles/{flood_profile_id} (the `ReplaceFloodProfile` operationId).
+func (c *ClientWithResponses) ReplaceFloodProfileWithBodyWithResponse(ctx context.Context, floodProfileID FloodProfileID, params *ReplaceFloodProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceFloodProfileResponse, error) {
+	rsp, err := c.ReplaceFloodProfileWithBody(ctx, floodProfileID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceFloodProfileResponse(rsp)
+}
+
+// ReplaceFloodProfileWithResponse Replace a flood profile
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/flood-profiles/{flood_profile_id} (the `ReplaceFloodProfile` operationId).
+func (c *ClientWithResponses) ReplaceFloodProfileWithResponse(ctx context.Context, floodProfileID FloodProfileID, params *ReplaceFloodProfileParams, body ReplaceFloodProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceFloodProfileResponse, error) {
+	rsp, err := c.ReplaceFloodProfile(ctx, floodProfileID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceFloodProfileResponse(rsp)
+}
+
+// ListGroupsWithResponse List groups
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/groups (the `ListGroups` operationId).
+func (c *ClientWithResponses) ListGroupsWithResponse(ctx context.Context, params *ListGroupsParams, reqEditors ...RequestEditorFn) (*ListGroupsResponse, error) {
+	rsp, err := c.ListGroups(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListGroupsResponse(rsp)
+}
+
+// CreateGroupWithBodyWithResponse Make a group
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/groups (the `CreateGroup` operationId).
+func (c *ClientWithResponses) CreateGroupWithBodyWithResponse(ctx context.Context, params *CreateGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateGroupResponse, error) {
+	rsp, err := c.CreateGroupWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateGroupResponse(rsp)
+}
+
+// CreateGroupWithResponse Make a group
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/groups (the `CreateGroup` operationId).
+func (c *ClientWithResponses) CreateGroupWithResponse(ctx context.Context, params *CreateGroupParams, body CreateGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateGroupResponse, error) {
+	rsp, err := c.CreateGroup(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateGroupResponse(rsp)
+}
+
+// UpsertGroupWithBodyWithResponse Make or replace a group by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/groups/by-external-id/{external_id} (the `UpsertGroup` operationId).
+func (c *ClientWithResponses) UpsertGroupWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertGroupResponse, error) {
+	rsp, err := c.UpsertGroupWithBody(ctx, externalID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertGroupResponse(rsp)
+}
+
+// UpsertGroupWithResponse Make or replace a group by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/groups/by-external-id/{external_id} (the `UpsertGroup` operationId).
+func (c *ClientWithResponses) UpsertGroupWithResponse(ctx context.Context, externalID ExternalID, params *UpsertGroupParams, body UpsertGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertGroupResponse, error) {
+	rsp, err := c.UpsertGroup(ctx, externalID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertGroupResponse(rsp)
+}
+
+// DeleteGroupWithResponse Delete a group
+//
+// 409 with `referrers` while others need it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/groups/{group_id} (the `DeleteGroup` operationId).
+func (c *ClientWithResponses) DeleteGroupWithResponse(ctx context.Context, groupID GroupID, params *DeleteGroupParams, reqEditors ...RequestEditorFn) (*DeleteGroupResponse, error) {
+	rsp, err := c.DeleteGroup(ctx, groupID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteGroupResponse(rsp)
+}
+
+// GetGroupWithResponse Read a group
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/groups/{group_id} (the `GetGroup` operationId).
+func (c *ClientWithResponses) GetGroupWithResponse(ctx context.Context, groupID GroupID, params *GetGroupParams, reqEditors ...RequestEditorFn) (*GetGroupResponse, error) {
+	rsp, err := c.GetGroup(ctx, groupID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetGroupResponse(rsp)
+}
+
+// UpdateGroupWithBodyWithResponse Change some fields of a group
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/groups/{group_id} (the `UpdateGroup` operationId).
+func (c *ClientWithResponses) UpdateGroupWithBodyWithResponse(ctx context.Context, groupID GroupID, params *UpdateGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateGroupResponse, error) {
+	rsp, err := c.UpdateGroupWithBody(ctx, groupID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateGroupResponse(rsp)
+}
+
+// UpdateGroupWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a group
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/groups/{group_id} (the `UpdateGroup` operationId).
+func (c *ClientWithResponses) UpdateGroupWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, groupID GroupID, params *UpdateGroupParams, body UpdateGroupApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateGroupResponse, error) {
+	rsp, err := c.UpdateGroupWithApplicationMergePatchPlusJSONBody(ctx, groupID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateGroupResponse(rsp)
+}
+
+// ReplaceGroupWithBodyWithResponse Replace a group
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/groups/{group_id} (the `ReplaceGroup` operationId).
+func (c *ClientWithResponses) ReplaceGroupWithBodyWithResponse(ctx context.Context, groupID GroupID, params *ReplaceGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceGroupResponse, error) {
+	rsp, err := c.ReplaceGroupWithBody(ctx, groupID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceGroupResponse(rsp)
+}
+
+// ReplaceGroupWithResponse Replace a group
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/groups/{group_id} (the `ReplaceGroup` operationId).
+func (c *ClientWithResponses) ReplaceGroupWithResponse(ctx context.Context, groupID GroupID, params *ReplaceGroupParams, body ReplaceGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceGroupResponse, error) {
+	rsp, err := c.ReplaceGroup(ctx, groupID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceGroupResponse(rsp)
 }
 
 // ListHeaderProfilesWithResponse List header profiles
@@ -38455,6 +53114,163 @@ func (c *ClientWithResponses) ReplaceMediaProfileWithResponse(ctx context.Contex
 		return nil, err
 	}
 	return ParseReplaceMediaProfileResponse(rsp)
+}
+
+// ListNumberListsWithResponse List number lists
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/number-lists (the `ListNumberLists` operationId).
+func (c *ClientWithResponses) ListNumberListsWithResponse(ctx context.Context, params *ListNumberListsParams, reqEditors ...RequestEditorFn) (*ListNumberListsResponse, error) {
+	rsp, err := c.ListNumberLists(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListNumberListsResponse(rsp)
+}
+
+// CreateNumberListWithBodyWithResponse Make a number list
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/number-lists (the `CreateNumberList` operationId).
+func (c *ClientWithResponses) CreateNumberListWithBodyWithResponse(ctx context.Context, params *CreateNumberListParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateNumberListResponse, error) {
+	rsp, err := c.CreateNumberListWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateNumberListResponse(rsp)
+}
+
+// CreateNumberListWithResponse Make a number list
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/number-lists (the `CreateNumberList` operationId).
+func (c *ClientWithResponses) CreateNumberListWithResponse(ctx context.Context, params *CreateNumberListParams, body CreateNumberListJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateNumberListResponse, error) {
+	rsp, err := c.CreateNumberList(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateNumberListResponse(rsp)
+}
+
+// UpsertNumberListWithBodyWithResponse Make or replace a number list by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/number-lists/by-external-id/{external_id} (the `UpsertNumberList` operationId).
+func (c *ClientWithResponses) UpsertNumberListWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertNumberListParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertNumberListResponse, error) {
+	rsp, err := c.UpsertNumberListWithBody(ctx, externalID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertNumberListResponse(rsp)
+}
+
+// UpsertNumberListWithResponse Make or replace a number list by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/number-lists/by-external-id/{external_id} (the `UpsertNumberList` operationId).
+func (c *ClientWithResponses) UpsertNumberListWithResponse(ctx context.Context, externalID ExternalID, params *UpsertNumberListParams, body UpsertNumberListJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertNumberListResponse, error) {
+	rsp, err := c.UpsertNumberList(ctx, externalID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertNumberListResponse(rsp)
+}
+
+// DeleteNumberListWithResponse Delete a number list
+//
+// 409 with `referrers` while others need it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/number-lists/{number_list_id} (the `DeleteNumberList` operationId).
+func (c *ClientWithResponses) DeleteNumberListWithResponse(ctx context.Context, numberListID NumberListID, params *DeleteNumberListParams, reqEditors ...RequestEditorFn) (*DeleteNumberListResponse, error) {
+	rsp, err := c.DeleteNumberList(ctx, numberListID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteNumberListResponse(rsp)
+}
+
+// GetNumberListWithResponse Read a number list
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/number-lists/{number_list_id} (the `GetNumberList` operationId).
+func (c *ClientWithResponses) GetNumberListWithResponse(ctx context.Context, numberListID NumberListID, params *GetNumberListParams, reqEditors ...RequestEditorFn) (*GetNumberListResponse, error) {
+	rsp, err := c.GetNumberList(ctx, numberListID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetNumberListResponse(rsp)
+}
+
+// UpdateNumberListWithBodyWithResponse Change some fields of a number list
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/number-lists/{number_list_id} (the `UpdateNumberList` operationId).
+func (c *ClientWithResponses) UpdateNumberListWithBodyWithResponse(ctx context.Context, numberListID NumberListID, params *UpdateNumberListParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateNumberListResponse, error) {
+	rsp, err := c.UpdateNumberListWithBody(ctx, numberListID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateNumberListResponse(rsp)
+}
+
+// UpdateNumberListWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a number list
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/number-lists/{number_list_id} (the `UpdateNumberList` operationId).
+func (c *ClientWithResponses) UpdateNumberListWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, numberListID NumberListID, params *UpdateNumberListParams, body UpdateNumberListApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateNumberListResponse, error) {
+	rsp, err := c.UpdateNumberListWithApplicationMergePatchPlusJSONBody(ctx, numberListID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateNumberListResponse(rsp)
+}
+
+// ReplaceNumberListWithBodyWithResponse Replace a number list
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/number-lists/{number_list_id} (the `ReplaceNumberList` operationId).
+func (c *ClientWithResponses) ReplaceNumberListWithBodyWithResponse(ctx context.Context, numberListID NumberListID, params *ReplaceNumberListParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceNumberListResponse, error) {
+	rsp, err := c.ReplaceNumberListWithBody(ctx, numberListID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceNumberListResponse(rsp)
+}
+
+// ReplaceNumberListWithResponse Replace a number list
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/number-lists/{number_list_id} (the `ReplaceNumberList` operationId).
+func (c *ClientWithResponses) ReplaceNumberListWithResponse(ctx context.Context, numberListID NumberListID, params *ReplaceNumberListParams, body ReplaceNumberListJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceNumberListResponse, error) {
+	rsp, err := c.ReplaceNumberList(ctx, numberListID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceNumberListResponse(rsp)
 }
 
 // ListRealmsWithResponse List realms
@@ -39603,6 +54419,165 @@ func (c *ClientWithResponses) GetCallStatisticsWithResponse(ctx context.Context,
 	return ParseGetCallStatisticsResponse(rsp)
 }
 
+// ListSubscribersWithResponse List subscribers
+//
+// Give at most one of the parameters that name another resource.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/subscribers (the `ListSubscribers` operationId).
+func (c *ClientWithResponses) ListSubscribersWithResponse(ctx context.Context, params *ListSubscribersParams, reqEditors ...RequestEditorFn) (*ListSubscribersResponse, error) {
+	rsp, err := c.ListSubscribers(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListSubscribersResponse(rsp)
+}
+
+// CreateSubscriberWithBodyWithResponse Make a subscriber
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/subscribers (the `CreateSubscriber` operationId).
+func (c *ClientWithResponses) CreateSubscriberWithBodyWithResponse(ctx context.Context, params *CreateSubscriberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateSubscriberResponse, error) {
+	rsp, err := c.CreateSubscriberWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateSubscriberResponse(rsp)
+}
+
+// CreateSubscriberWithResponse Make a subscriber
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/subscribers (the `CreateSubscriber` operationId).
+func (c *ClientWithResponses) CreateSubscriberWithResponse(ctx context.Context, params *CreateSubscriberParams, body CreateSubscriberJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateSubscriberResponse, error) {
+	rsp, err := c.CreateSubscriber(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateSubscriberResponse(rsp)
+}
+
+// UpsertSubscriberWithBodyWithResponse Make or replace a subscriber by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/subscribers/by-external-id/{external_id} (the `UpsertSubscriber` operationId).
+func (c *ClientWithResponses) UpsertSubscriberWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertSubscriberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertSubscriberResponse, error) {
+	rsp, err := c.UpsertSubscriberWithBody(ctx, externalID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertSubscriberResponse(rsp)
+}
+
+// UpsertSubscriberWithResponse Make or replace a subscriber by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/subscribers/by-external-id/{external_id} (the `UpsertSubscriber` operationId).
+func (c *ClientWithResponses) UpsertSubscriberWithResponse(ctx context.Context, externalID ExternalID, params *UpsertSubscriberParams, body UpsertSubscriberJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertSubscriberResponse, error) {
+	rsp, err := c.UpsertSubscriber(ctx, externalID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertSubscriberResponse(rsp)
+}
+
+// DeleteSubscriberWithResponse Delete a subscriber
+//
+// 409 with `referrers` while others need it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/subscribers/{subscriber_id} (the `DeleteSubscriber` operationId).
+func (c *ClientWithResponses) DeleteSubscriberWithResponse(ctx context.Context, subscriberID SubscriberID, params *DeleteSubscriberParams, reqEditors ...RequestEditorFn) (*DeleteSubscriberResponse, error) {
+	rsp, err := c.DeleteSubscriber(ctx, subscriberID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteSubscriberResponse(rsp)
+}
+
+// GetSubscriberWithResponse Read a subscriber
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/subscribers/{subscriber_id} (the `GetSubscriber` operationId).
+func (c *ClientWithResponses) GetSubscriberWithResponse(ctx context.Context, subscriberID SubscriberID, params *GetSubscriberParams, reqEditors ...RequestEditorFn) (*GetSubscriberResponse, error) {
+	rsp, err := c.GetSubscriber(ctx, subscriberID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetSubscriberResponse(rsp)
+}
+
+// UpdateSubscriberWithBodyWithResponse Change some fields of a subscriber
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/subscribers/{subscriber_id} (the `UpdateSubscriber` operationId).
+func (c *ClientWithResponses) UpdateSubscriberWithBodyWithResponse(ctx context.Context, subscriberID SubscriberID, params *UpdateSubscriberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateSubscriberResponse, error) {
+	rsp, err := c.UpdateSubscriberWithBody(ctx, subscriberID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateSubscriberResponse(rsp)
+}
+
+// UpdateSubscriberWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a subscriber
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/subscribers/{subscriber_id} (the `UpdateSubscriber` operationId).
+func (c *ClientWithResponses) UpdateSubscriberWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, subscriberID SubscriberID, params *UpdateSubscriberParams, body UpdateSubscriberApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateSubscriberResponse, error) {
+	rsp, err := c.UpdateSubscriberWithApplicationMergePatchPlusJSONBody(ctx, subscriberID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateSubscriberResponse(rsp)
+}
+
+// ReplaceSubscriberWithBodyWithResponse Replace a subscriber
+//
+// Fields left out get their defaults; a secret that is left out stays.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/subscribers/{subscriber_id} (the `ReplaceSubscriber` operationId).
+func (c *ClientWithResponses) ReplaceSubscriberWithBodyWithResponse(ctx context.Context, subscriberID SubscriberID, params *ReplaceSubscriberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceSubscriberResponse, error) {
+	rsp, err := c.ReplaceSubscriberWithBody(ctx, subscriberID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceSubscriberResponse(rsp)
+}
+
+// ReplaceSubscriberWithResponse Replace a subscriber
+//
+// Fields left out get their defaults; a secret that is left out stays.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/subscribers/{subscriber_id} (the `ReplaceSubscriber` operationId).
+func (c *ClientWithResponses) ReplaceSubscriberWithResponse(ctx context.Context, subscriberID SubscriberID, params *ReplaceSubscriberParams, body ReplaceSubscriberJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceSubscriberResponse, error) {
+	rsp, err := c.ReplaceSubscriber(ctx, subscriberID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceSubscriberResponse(rsp)
+}
+
 // ListTenantsWithResponse List tenants
 //
 // Returns a wrapper object for the known response body format(s).
@@ -40350,6 +55325,692 @@ func ParseGetReadinessResponse(rsp *http.Response) (*GetReadinessResponse, error
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseListAccessRulesResponse parses an HTTP response from a ListAccessRulesWithResponse call
+func ParseListAccessRulesResponse(rsp *http.Response) (*ListAccessRulesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAccessRulesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AccessRulePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateAccessRuleResponse parses an HTTP response from a CreateAccessRuleWithResponse call
+func ParseCreateAccessRuleResponse(rsp *http.Response) (*CreateAccessRuleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateAccessRuleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest AccessRule
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateAccessRuleResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpsertAccessRuleResponse parses an HTTP response from a UpsertAccessRuleWithResponse call
+func ParseUpsertAccessRuleResponse(rsp *http.Response) (*UpsertAccessRuleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpsertAccessRuleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AccessRule
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest AccessRule
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpsertAccessRuleResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers UpsertAccessRuleResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteAccessRuleResponse parses an HTTP response from a DeleteAccessRuleWithResponse call
+func ParseDeleteAccessRuleResponse(rsp *http.Response) (*DeleteAccessRuleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteAccessRuleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetAccessRuleResponse parses an HTTP response from a GetAccessRuleWithResponse call
+func ParseGetAccessRuleResponse(rsp *http.Response) (*GetAccessRuleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetAccessRuleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AccessRule
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetAccessRuleResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetAccessRuleResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateAccessRuleResponse parses an HTTP response from a UpdateAccessRuleWithResponse call
+func ParseUpdateAccessRuleResponse(rsp *http.Response) (*UpdateAccessRuleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateAccessRuleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AccessRule
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateAccessRuleResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplaceAccessRuleResponse parses an HTTP response from a ReplaceAccessRuleWithResponse call
+func ParseReplaceAccessRuleResponse(rsp *http.Response) (*ReplaceAccessRuleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplaceAccessRuleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AccessRule
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReplaceAccessRuleResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListAliasesResponse parses an HTTP response from a ListAliasesWithResponse call
+func ParseListAliasesResponse(rsp *http.Response) (*ListAliasesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAliasesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AliasPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateAliasResponse parses an HTTP response from a CreateAliasWithResponse call
+func ParseCreateAliasResponse(rsp *http.Response) (*CreateAliasResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateAliasResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Alias
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateAliasResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpsertAliasResponse parses an HTTP response from a UpsertAliasWithResponse call
+func ParseUpsertAliasResponse(rsp *http.Response) (*UpsertAliasResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpsertAliasResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Alias
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Alias
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpsertAliasResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers UpsertAliasResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteAliasResponse parses an HTTP response from a DeleteAliasWithResponse call
+func ParseDeleteAliasResponse(rsp *http.Response) (*DeleteAliasResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteAliasResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetAliasResponse parses an HTTP response from a GetAliasWithResponse call
+func ParseGetAliasResponse(rsp *http.Response) (*GetAliasResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetAliasResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Alias
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetAliasResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetAliasResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateAliasResponse parses an HTTP response from a UpdateAliasWithResponse call
+func ParseUpdateAliasResponse(rsp *http.Response) (*UpdateAliasResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateAliasResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Alias
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateAliasResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplaceAliasResponse parses an HTTP response from a ReplaceAliasWithResponse call
+func ParseReplaceAliasResponse(rsp *http.Response) (*ReplaceAliasResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplaceAliasResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Alias
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReplaceAliasResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil
@@ -41894,6 +57555,349 @@ func ParseGetConfigStatusResponse(rsp *http.Response) (*GetConfigStatusResponse,
 	return response, nil
 }
 
+// ParseListDomainsResponse parses an HTTP response from a ListDomainsWithResponse call
+func ParseListDomainsResponse(rsp *http.Response) (*ListDomainsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListDomainsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DomainPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateDomainResponse parses an HTTP response from a CreateDomainWithResponse call
+func ParseCreateDomainResponse(rsp *http.Response) (*CreateDomainResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateDomainResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Domain
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateDomainResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpsertDomainResponse parses an HTTP response from a UpsertDomainWithResponse call
+func ParseUpsertDomainResponse(rsp *http.Response) (*UpsertDomainResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpsertDomainResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Domain
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Domain
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpsertDomainResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers UpsertDomainResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteDomainResponse parses an HTTP response from a DeleteDomainWithResponse call
+func ParseDeleteDomainResponse(rsp *http.Response) (*DeleteDomainResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteDomainResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetDomainResponse parses an HTTP response from a GetDomainWithResponse call
+func ParseGetDomainResponse(rsp *http.Response) (*GetDomainResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetDomainResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Domain
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetDomainResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetDomainResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateDomainResponse parses an HTTP response from a UpdateDomainWithResponse call
+func ParseUpdateDomainResponse(rsp *http.Response) (*UpdateDomainResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateDomainResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Domain
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateDomainResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplaceDomainResponse parses an HTTP response from a ReplaceDomainWithResponse call
+func ParseReplaceDomainResponse(rsp *http.Response) (*ReplaceDomainResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplaceDomainResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Domain
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReplaceDomainResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListEventsResponse parses an HTTP response from a ListEventsWithResponse call
 func ParseListEventsResponse(rsp *http.Response) (*ListEventsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -41948,6 +57952,692 @@ func ParseFollowEventsResponse(rsp *http.Response) (*FollowEventsResponse, error
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseListFloodProfilesResponse parses an HTTP response from a ListFloodProfilesWithResponse call
+func ParseListFloodProfilesResponse(rsp *http.Response) (*ListFloodProfilesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListFloodProfilesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest FloodProfilePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateFloodProfileResponse parses an HTTP response from a CreateFloodProfileWithResponse call
+func ParseCreateFloodProfileResponse(rsp *http.Response) (*CreateFloodProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateFloodProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest FloodProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateFloodProfileResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpsertFloodProfileResponse parses an HTTP response from a UpsertFloodProfileWithResponse call
+func ParseUpsertFloodProfileResponse(rsp *http.Response) (*UpsertFloodProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpsertFloodProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest FloodProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest FloodProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpsertFloodProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers UpsertFloodProfileResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteFloodProfileResponse parses an HTTP response from a DeleteFloodProfileWithResponse call
+func ParseDeleteFloodProfileResponse(rsp *http.Response) (*DeleteFloodProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteFloodProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetFloodProfileResponse parses an HTTP response from a GetFloodProfileWithResponse call
+func ParseGetFloodProfileResponse(rsp *http.Response) (*GetFloodProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetFloodProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest FloodProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetFloodProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetFloodProfileResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateFloodProfileResponse parses an HTTP response from a UpdateFloodProfileWithResponse call
+func ParseUpdateFloodProfileResponse(rsp *http.Response) (*UpdateFloodProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateFloodProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest FloodProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateFloodProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplaceFloodProfileResponse parses an HTTP response from a ReplaceFloodProfileWithResponse call
+func ParseReplaceFloodProfileResponse(rsp *http.Response) (*ReplaceFloodProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplaceFloodProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest FloodProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReplaceFloodProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListGroupsResponse parses an HTTP response from a ListGroupsWithResponse call
+func ParseListGroupsResponse(rsp *http.Response) (*ListGroupsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListGroupsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest GroupPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateGroupResponse parses an HTTP response from a CreateGroupWithResponse call
+func ParseCreateGroupResponse(rsp *http.Response) (*CreateGroupResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateGroupResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Group
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateGroupResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpsertGroupResponse parses an HTTP response from a UpsertGroupWithResponse call
+func ParseUpsertGroupResponse(rsp *http.Response) (*UpsertGroupResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpsertGroupResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Group
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Group
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpsertGroupResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers UpsertGroupResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteGroupResponse parses an HTTP response from a DeleteGroupWithResponse call
+func ParseDeleteGroupResponse(rsp *http.Response) (*DeleteGroupResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteGroupResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetGroupResponse parses an HTTP response from a GetGroupWithResponse call
+func ParseGetGroupResponse(rsp *http.Response) (*GetGroupResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetGroupResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Group
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetGroupResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetGroupResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateGroupResponse parses an HTTP response from a UpdateGroupWithResponse call
+func ParseUpdateGroupResponse(rsp *http.Response) (*UpdateGroupResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateGroupResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Group
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateGroupResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplaceGroupResponse parses an HTTP response from a ReplaceGroupWithResponse call
+func ParseReplaceGroupResponse(rsp *http.Response) (*ReplaceGroupResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplaceGroupResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Group
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReplaceGroupResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil
@@ -43365,6 +60055,349 @@ func ParseReplaceMediaProfileResponse(rsp *http.Response) (*ReplaceMediaProfileR
 	switch {
 	case rsp.StatusCode == 200:
 		var headers ReplaceMediaProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListNumberListsResponse parses an HTTP response from a ListNumberListsWithResponse call
+func ParseListNumberListsResponse(rsp *http.Response) (*ListNumberListsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListNumberListsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NumberListPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateNumberListResponse parses an HTTP response from a CreateNumberListWithResponse call
+func ParseCreateNumberListResponse(rsp *http.Response) (*CreateNumberListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateNumberListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest NumberList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateNumberListResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpsertNumberListResponse parses an HTTP response from a UpsertNumberListWithResponse call
+func ParseUpsertNumberListResponse(rsp *http.Response) (*UpsertNumberListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpsertNumberListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NumberList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest NumberList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpsertNumberListResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers UpsertNumberListResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteNumberListResponse parses an HTTP response from a DeleteNumberListWithResponse call
+func ParseDeleteNumberListResponse(rsp *http.Response) (*DeleteNumberListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteNumberListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetNumberListResponse parses an HTTP response from a GetNumberListWithResponse call
+func ParseGetNumberListResponse(rsp *http.Response) (*GetNumberListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetNumberListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NumberList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetNumberListResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetNumberListResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateNumberListResponse parses an HTTP response from a UpdateNumberListWithResponse call
+func ParseUpdateNumberListResponse(rsp *http.Response) (*UpdateNumberListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateNumberListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NumberList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateNumberListResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplaceNumberListResponse parses an HTTP response from a ReplaceNumberListWithResponse call
+func ParseReplaceNumberListResponse(rsp *http.Response) (*ReplaceNumberListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplaceNumberListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NumberList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReplaceNumberListResponse200Headers
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -45827,6 +62860,349 @@ func ParseGetCallStatisticsResponse(rsp *http.Response) (*GetCallStatisticsRespo
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseListSubscribersResponse parses an HTTP response from a ListSubscribersWithResponse call
+func ParseListSubscribersResponse(rsp *http.Response) (*ListSubscribersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListSubscribersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SubscriberPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateSubscriberResponse parses an HTTP response from a CreateSubscriberWithResponse call
+func ParseCreateSubscriberResponse(rsp *http.Response) (*CreateSubscriberResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateSubscriberResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Subscriber
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateSubscriberResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpsertSubscriberResponse parses an HTTP response from a UpsertSubscriberWithResponse call
+func ParseUpsertSubscriberResponse(rsp *http.Response) (*UpsertSubscriberResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpsertSubscriberResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Subscriber
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Subscriber
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpsertSubscriberResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers UpsertSubscriberResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteSubscriberResponse parses an HTTP response from a DeleteSubscriberWithResponse call
+func ParseDeleteSubscriberResponse(rsp *http.Response) (*DeleteSubscriberResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteSubscriberResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetSubscriberResponse parses an HTTP response from a GetSubscriberWithResponse call
+func ParseGetSubscriberResponse(rsp *http.Response) (*GetSubscriberResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetSubscriberResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Subscriber
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetSubscriberResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetSubscriberResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateSubscriberResponse parses an HTTP response from a UpdateSubscriberWithResponse call
+func ParseUpdateSubscriberResponse(rsp *http.Response) (*UpdateSubscriberResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateSubscriberResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Subscriber
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateSubscriberResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplaceSubscriberResponse parses an HTTP response from a ReplaceSubscriberWithResponse call
+func ParseReplaceSubscriberResponse(rsp *http.Response) (*ReplaceSubscriberResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplaceSubscriberResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Subscriber
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReplaceSubscriberResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil

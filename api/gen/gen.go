@@ -93,6 +93,45 @@ func (e CallState) Valid() bool {
 	}
 }
 
+// Defines values for ContactOverflow.
+const (
+	ContactOverflowReject        ContactOverflow = "reject"
+	ContactOverflowReplaceOldest ContactOverflow = "replace_oldest"
+)
+
+// Valid indicates whether the value is a known member of the ContactOverflow enum.
+func (e ContactOverflow) Valid() bool {
+	switch e {
+	case ContactOverflowReject:
+		return true
+	case ContactOverflowReplaceOldest:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ContactSource.
+const (
+	ContactSourceAny     ContactSource = "any"
+	ContactSourcePrivate ContactSource = "private"
+	ContactSourceSame    ContactSource = "same"
+)
+
+// Valid indicates whether the value is a known member of the ContactSource enum.
+func (e ContactSource) Valid() bool {
+	switch e {
+	case ContactSourceAny:
+		return true
+	case ContactSourcePrivate:
+		return true
+	case ContactSourceSame:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DTMFMode.
 const (
 	DTMFModeInfo    DTMFMode = "info"
@@ -108,6 +147,27 @@ func (e DTMFMode) Valid() bool {
 	case DTMFModePass:
 		return true
 	case DTMFModeRfc4733:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DigestAlgorithm.
+const (
+	DigestAlgorithmMD5       DigestAlgorithm = "MD5"
+	DigestAlgorithmSHA256    DigestAlgorithm = "SHA-256"
+	DigestAlgorithmSHA512256 DigestAlgorithm = "SHA-512-256"
+)
+
+// Valid indicates whether the value is a known member of the DigestAlgorithm enum.
+func (e DigestAlgorithm) Valid() bool {
+	switch e {
+	case DigestAlgorithmMD5:
+		return true
+	case DigestAlgorithmSHA256:
+		return true
+	case DigestAlgorithmSHA512256:
 		return true
 	default:
 		return false
@@ -251,13 +311,29 @@ func (e EndReason) Valid() bool {
 
 // Defines values for EventType.
 const (
-	EventTypeCallDead       EventType = "call.dead"
-	EventTypeCallDtmf       EventType = "call.dtmf"
-	EventTypeCallHold       EventType = "call.hold"
-	EventTypeCallStale      EventType = "call.stale"
-	EventTypeCallState      EventType = "call.state"
-	EventTypeCallTransfer   EventType = "call.transfer"
-	EventTypeSecurityDialog EventType = "security.dialog"
+	EventTypeCallDead                EventType = "call.dead"
+	EventTypeCallDtmf                EventType = "call.dtmf"
+	EventTypeCallHold                EventType = "call.hold"
+	EventTypeCallStale               EventType = "call.stale"
+	EventTypeCallState               EventType = "call.state"
+	EventTypeCallTransfer            EventType = "call.transfer"
+	EventTypeRegistrationNew         EventType = "registration.new"
+	EventTypeRegistrationReachable   EventType = "registration.reachable"
+	EventTypeRegistrationRefreshed   EventType = "registration.refreshed"
+	EventTypeRegistrationRemoved     EventType = "registration.removed"
+	EventTypeRegistrationUnreachable EventType = "registration.unreachable"
+	EventTypeSecurityAuthFailed      EventType = "security.auth_failed"
+	EventTypeSecurityBan             EventType = "security.ban"
+	EventTypeSecurityContact         EventType = "security.contact"
+	EventTypeSecurityDialog          EventType = "security.dialog"
+	EventTypeSecurityEgress          EventType = "security.egress"
+	EventTypeSecurityFlood           EventType = "security.flood"
+	EventTypeSecurityIdentity        EventType = "security.identity"
+	EventTypeSecurityScanner         EventType = "security.scanner"
+	EventTypeSecurityUnban           EventType = "security.unban"
+	EventTypeSubscriberChanged       EventType = "subscriber.changed"
+	EventTypeSystemOverload          EventType = "system.overload"
+	EventTypeVoicemailMessage        EventType = "voicemail.message"
 )
 
 // Valid indicates whether the value is a known member of the EventType enum.
@@ -275,7 +351,144 @@ func (e EventType) Valid() bool {
 		return true
 	case EventTypeCallTransfer:
 		return true
+	case EventTypeRegistrationNew:
+		return true
+	case EventTypeRegistrationReachable:
+		return true
+	case EventTypeRegistrationRefreshed:
+		return true
+	case EventTypeRegistrationRemoved:
+		return true
+	case EventTypeRegistrationUnreachable:
+		return true
+	case EventTypeSecurityAuthFailed:
+		return true
+	case EventTypeSecurityBan:
+		return true
+	case EventTypeSecurityContact:
+		return true
 	case EventTypeSecurityDialog:
+		return true
+	case EventTypeSecurityEgress:
+		return true
+	case EventTypeSecurityFlood:
+		return true
+	case EventTypeSecurityIdentity:
+		return true
+	case EventTypeSecurityScanner:
+		return true
+	case EventTypeSecurityUnban:
+		return true
+	case EventTypeSubscriberChanged:
+		return true
+	case EventTypeSystemOverload:
+		return true
+	case EventTypeVoicemailMessage:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FailMode.
+const (
+	FailModeClosed FailMode = "closed"
+	FailModeOpen   FailMode = "open"
+)
+
+// Valid indicates whether the value is a known member of the FailMode enum.
+func (e FailMode) Valid() bool {
+	switch e {
+	case FailModeClosed:
+		return true
+	case FailModeOpen:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Feature.
+const (
+	FeatureDoNotDisturbOff         Feature = "do_not_disturb_off"
+	FeatureDoNotDisturbOn          Feature = "do_not_disturb_on"
+	FeatureForwardBusyOff          Feature = "forward_busy_off"
+	FeatureForwardBusyOn           Feature = "forward_busy_on"
+	FeatureForwardNoAnswerOff      Feature = "forward_no_answer_off"
+	FeatureForwardNoAnswerOn       Feature = "forward_no_answer_on"
+	FeatureForwardUnconditionalOff Feature = "forward_unconditional_off"
+	FeatureForwardUnconditionalOn  Feature = "forward_unconditional_on"
+	FeatureMailbox                 Feature = "mailbox"
+	FeatureRejectAnonymousOff      Feature = "reject_anonymous_off"
+	FeatureRejectAnonymousOn       Feature = "reject_anonymous_on"
+)
+
+// Valid indicates whether the value is a known member of the Feature enum.
+func (e Feature) Valid() bool {
+	switch e {
+	case FeatureDoNotDisturbOff:
+		return true
+	case FeatureDoNotDisturbOn:
+		return true
+	case FeatureForwardBusyOff:
+		return true
+	case FeatureForwardBusyOn:
+		return true
+	case FeatureForwardNoAnswerOff:
+		return true
+	case FeatureForwardNoAnswerOn:
+		return true
+	case FeatureForwardUnconditionalOff:
+		return true
+	case FeatureForwardUnconditionalOn:
+		return true
+	case FeatureMailbox:
+		return true
+	case FeatureRejectAnonymousOff:
+		return true
+	case FeatureRejectAnonymousOn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FloodAction.
+const (
+	FloodActionBan    FloodAction = "ban"
+	FloodActionDrop   FloodAction = "drop"
+	FloodActionRefuse FloodAction = "refuse"
+)
+
+// Valid indicates whether the value is a known member of the FloodAction enum.
+func (e FloodAction) Valid() bool {
+	switch e {
+	case FloodActionBan:
+		return true
+	case FloodActionDrop:
+		return true
+	case FloodActionRefuse:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GuardMode.
+const (
+	GuardModeEnforce GuardMode = "enforce"
+	GuardModeObserve GuardMode = "observe"
+	GuardModeOff     GuardMode = "off"
+)
+
+// Valid indicates whether the value is a known member of the GuardMode enum.
+func (e GuardMode) Valid() bool {
+	switch e {
+	case GuardModeEnforce:
+		return true
+	case GuardModeObserve:
+		return true
+	case GuardModeOff:
 		return true
 	default:
 		return false
@@ -396,6 +609,27 @@ func (e IdentityField) Valid() bool {
 	}
 }
 
+// Defines values for KeepAliveMode.
+const (
+	KeepAliveModeOff     KeepAliveMode = "off"
+	KeepAliveModeOptions KeepAliveMode = "options"
+	KeepAliveModeUDP     KeepAliveMode = "udp"
+)
+
+// Valid indicates whether the value is a known member of the KeepAliveMode enum.
+func (e KeepAliveMode) Valid() bool {
+	switch e {
+	case KeepAliveModeOff:
+		return true
+	case KeepAliveModeOptions:
+		return true
+	case KeepAliveModeUDP:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Latching.
 const (
 	LatchingNat Latching = "nat"
@@ -432,6 +666,57 @@ func (e LimitKey) Valid() bool {
 	case LimitKeyEach:
 		return true
 	case LimitKeyShared:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListVerdict.
+const (
+	ListVerdictAllow ListVerdict = "allow"
+	ListVerdictDeny  ListVerdict = "deny"
+)
+
+// Valid indicates whether the value is a known member of the ListVerdict enum.
+func (e ListVerdict) Valid() bool {
+	switch e {
+	case ListVerdictAllow:
+		return true
+	case ListVerdictDeny:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NumberClass.
+const (
+	NumberClassEmergency     NumberClass = "emergency"
+	NumberClassFreephone     NumberClass = "freephone"
+	NumberClassInternational NumberClass = "international"
+	NumberClassLocal         NumberClass = "local"
+	NumberClassMobile        NumberClass = "mobile"
+	NumberClassNational      NumberClass = "national"
+	NumberClassPremium       NumberClass = "premium"
+)
+
+// Valid indicates whether the value is a known member of the NumberClass enum.
+func (e NumberClass) Valid() bool {
+	switch e {
+	case NumberClassEmergency:
+		return true
+	case NumberClassFreephone:
+		return true
+	case NumberClassInternational:
+		return true
+	case NumberClassLocal:
+		return true
+	case NumberClassMobile:
+		return true
+	case NumberClassNational:
+		return true
+	case NumberClassPremium:
 		return true
 	default:
 		return false
@@ -492,6 +777,27 @@ func (e PassMethod) Valid() bool {
 	case PassMethodINFO:
 		return true
 	case PassMethodMESSAGE:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PathMode.
+const (
+	PathModeAllow PathMode = "allow"
+	PathModeNeed  PathMode = "need"
+	PathModeOff   PathMode = "off"
+)
+
+// Valid indicates whether the value is a known member of the PathMode enum.
+func (e PathMode) Valid() bool {
+	switch e {
+	case PathModeAllow:
+		return true
+	case PathModeNeed:
+		return true
+	case PathModeOff:
 		return true
 	default:
 		return false
@@ -582,6 +888,30 @@ func (e Refresher) Valid() bool {
 	}
 }
 
+// Defines values for RegistrationMode.
+const (
+	RegistrationModeLocal           RegistrationMode = "local"
+	RegistrationModeMirror          RegistrationMode = "mirror"
+	RegistrationModeThrottleAor     RegistrationMode = "throttle_aor"
+	RegistrationModeThrottleContact RegistrationMode = "throttle_contact"
+)
+
+// Valid indicates whether the value is a known member of the RegistrationMode enum.
+func (e RegistrationMode) Valid() bool {
+	switch e {
+	case RegistrationModeLocal:
+		return true
+	case RegistrationModeMirror:
+		return true
+	case RegistrationModeThrottleAor:
+		return true
+	case RegistrationModeThrottleContact:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ReliableProvisional.
 const (
 	ReliableProvisionalOff       ReliableProvisional = "off"
@@ -609,19 +939,26 @@ func (e ReliableProvisional) Valid() bool {
 // Defines values for ResourceKind.
 const (
 	ResourceKindAPIKey            ResourceKind = "api-key"
+	ResourceKindAccessRule        ResourceKind = "access-rule"
+	ResourceKindAlias             ResourceKind = "alias"
 	ResourceKindAnnouncement      ResourceKind = "announcement"
+	ResourceKindDomain            ResourceKind = "domain"
 	ResourceKindEndpoint          ResourceKind = "endpoint"
+	ResourceKindFloodProfile      ResourceKind = "flood-profile"
+	ResourceKindGroup             ResourceKind = "group"
 	ResourceKindHeaderProfile     ResourceKind = "header-profile"
 	ResourceKindIdentity          ResourceKind = "identity"
 	ResourceKindLimitProfile      ResourceKind = "limit-profile"
 	ResourceKindMediaPool         ResourceKind = "media-pool"
 	ResourceKindMediaProfile      ResourceKind = "media-profile"
+	ResourceKindNumberList        ResourceKind = "number-list"
 	ResourceKindRealm             ResourceKind = "realm"
 	ResourceKindRouteList         ResourceKind = "route-list"
 	ResourceKindRoutingPlan       ResourceKind = "routing-plan"
 	ResourceKindRule              ResourceKind = "rule"
 	ResourceKindSIPInterface      ResourceKind = "sip-interface"
 	ResourceKindSignallingProfile ResourceKind = "signalling-profile"
+	ResourceKindSubscriber        ResourceKind = "subscriber"
 	ResourceKindTarget            ResourceKind = "target"
 	ResourceKindTenant            ResourceKind = "tenant"
 	ResourceKindTrunk             ResourceKind = "trunk"
@@ -632,9 +969,19 @@ func (e ResourceKind) Valid() bool {
 	switch e {
 	case ResourceKindAPIKey:
 		return true
+	case ResourceKindAccessRule:
+		return true
+	case ResourceKindAlias:
+		return true
 	case ResourceKindAnnouncement:
 		return true
+	case ResourceKindDomain:
+		return true
 	case ResourceKindEndpoint:
+		return true
+	case ResourceKindFloodProfile:
+		return true
+	case ResourceKindGroup:
 		return true
 	case ResourceKindHeaderProfile:
 		return true
@@ -645,6 +992,8 @@ func (e ResourceKind) Valid() bool {
 	case ResourceKindMediaPool:
 		return true
 	case ResourceKindMediaProfile:
+		return true
+	case ResourceKindNumberList:
 		return true
 	case ResourceKindRealm:
 		return true
@@ -657,6 +1006,8 @@ func (e ResourceKind) Valid() bool {
 	case ResourceKindSIPInterface:
 		return true
 	case ResourceKindSignallingProfile:
+		return true
+	case ResourceKindSubscriber:
 		return true
 	case ResourceKindTarget:
 		return true
@@ -695,8 +1046,9 @@ func (e Retargeting) Valid() bool {
 
 // Defines values for RuleAction.
 const (
-	RuleActionReject RuleAction = "reject"
-	RuleActionRoute  RuleAction = "route"
+	RuleActionReject     RuleAction = "reject"
+	RuleActionRoute      RuleAction = "route"
+	RuleActionSubscriber RuleAction = "subscriber"
 )
 
 // Valid indicates whether the value is a known member of the RuleAction enum.
@@ -705,6 +1057,8 @@ func (e RuleAction) Valid() bool {
 	case RuleActionReject:
 		return true
 	case RuleActionRoute:
+		return true
+	case RuleActionSubscriber:
 		return true
 	default:
 		return false
@@ -723,6 +1077,7 @@ const (
 	ScopeCallsRead          Scope = "calls:read"
 	ScopeCdrsRead           Scope = "cdrs:read"
 	ScopeEventsRead         Scope = "events:read"
+	ScopeJobsRead           Scope = "jobs:read"
 	ScopeMediaPoolsRead     Scope = "media-pools:read"
 	ScopeMediaPoolsWrite    Scope = "media-pools:write"
 	ScopeMetricsRead        Scope = "metrics:read"
@@ -730,14 +1085,22 @@ const (
 	ScopeProfilesWrite      Scope = "profiles:write"
 	ScopeRealmsRead         Scope = "realms:read"
 	ScopeRealmsWrite        Scope = "realms:write"
+	ScopeRegistrationsRead  Scope = "registrations:read"
+	ScopeRegistrationsWrite Scope = "registrations:write"
 	ScopeRoutingRead        Scope = "routing:read"
 	ScopeRoutingWrite       Scope = "routing:write"
 	ScopeSIPInterfacesRead  Scope = "sip-interfaces:read"
 	ScopeSIPInterfacesWrite Scope = "sip-interfaces:write"
+	ScopeSecurityRead       Scope = "security:read"
+	ScopeSecurityWrite      Scope = "security:write"
+	ScopeSubscribersRead    Scope = "subscribers:read"
+	ScopeSubscribersWrite   Scope = "subscribers:write"
 	ScopeTenantsRead        Scope = "tenants:read"
 	ScopeTenantsWrite       Scope = "tenants:write"
 	ScopeTrunksRead         Scope = "trunks:read"
 	ScopeTrunksWrite        Scope = "trunks:write"
+	ScopeVoicemailRead      Scope = "voicemail:read"
+	ScopeVoicemailWrite     Scope = "voicemail:write"
 )
 
 // Valid indicates whether the value is a known member of the Scope enum.
@@ -763,6 +1126,8 @@ func (e Scope) Valid() bool {
 		return true
 	case ScopeEventsRead:
 		return true
+	case ScopeJobsRead:
+		return true
 	case ScopeMediaPoolsRead:
 		return true
 	case ScopeMediaPoolsWrite:
@@ -777,6 +1142,10 @@ func (e Scope) Valid() bool {
 		return true
 	case ScopeRealmsWrite:
 		return true
+	case ScopeRegistrationsRead:
+		return true
+	case ScopeRegistrationsWrite:
+		return true
 	case ScopeRoutingRead:
 		return true
 	case ScopeRoutingWrite:
@@ -785,6 +1154,14 @@ func (e Scope) Valid() bool {
 		return true
 	case ScopeSIPInterfacesWrite:
 		return true
+	case ScopeSecurityRead:
+		return true
+	case ScopeSecurityWrite:
+		return true
+	case ScopeSubscribersRead:
+		return true
+	case ScopeSubscribersWrite:
+		return true
 	case ScopeTenantsRead:
 		return true
 	case ScopeTenantsWrite:
@@ -792,6 +1169,10 @@ func (e Scope) Valid() bool {
 	case ScopeTrunksRead:
 		return true
 	case ScopeTrunksWrite:
+		return true
+	case ScopeVoicemailRead:
+		return true
+	case ScopeVoicemailWrite:
 		return true
 	default:
 		return false
@@ -1183,6 +1564,385 @@ type APIKeyWrite struct {
 	TenantID *string `json:"tenant_id,omitempty"`
 }
 
+// AccessRule Lets a source call as a subscriber without digest: a PBX or a gateway with a fixed address.
+type AccessRule struct {
+	// Cidr The source network. A lone address counts as its own network; a network of length 0 is refused.
+	//
+	// Example: 127.0.0.30/32
+	Cidr string `json:"cidr"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// DomainID The domain. It cannot be changed later.
+	//
+	// Example: dom_06bq4v701a3c5e7g9j1m3p5r7t
+	DomainID string `json:"domain_id"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: acr_06bq4v701d6f8h0k2n4q6s8v0x
+	ID string `json:"id"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: PBX of the head office
+	Name string `json:"name"`
+
+	// Port Only requests from this source port; 0 is any.
+	//
+	// Example: 0
+	Port int `json:"port"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// SIPInterfaceID Only requests that came in on this interface.
+	//
+	// Example: sif_06bq4v700kftv5p2j4hjf77bby
+	SIPInterfaceID *string `json:"sip_interface_id,omitempty"`
+
+	// SubscriberID The subscriber, of the same domain.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	SubscriberID string `json:"subscriber_id"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// Transport Only requests over this transport.
+	Transport *Transport `json:"transport,omitempty"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// AccessRulePage A page of access rules.
+type AccessRulePage struct {
+	// Items The resources, by rising id.
+	Items []AccessRule `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// AccessRulePatch A JSON Merge Patch (RFC 7396) of an access rule: fields left out stay as they are, null puts a field back to its default.
+type AccessRulePatch struct {
+	// Cidr The source network. A lone address counts as its own network; a network of length 0 is refused.
+	//
+	// Example: 127.0.0.30/32
+	Cidr *string `json:"cidr,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// DomainID The domain. It cannot be changed later.
+	//
+	// Example: dom_06bq4v701a3c5e7g9j1m3p5r7t
+	DomainID *string `json:"domain_id,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: PBX of the head office
+	Name *string `json:"name,omitempty"`
+
+	// Port Only requests from this source port; 0 is any.
+	//
+	// Example: 0
+	Port nullable.Nullable[int] `json:"port,omitempty"`
+
+	// SIPInterfaceID Only requests that came in on this interface.
+	//
+	// Example: sif_06bq4v700kftv5p2j4hjf77bby
+	SIPInterfaceID nullable.Nullable[string] `json:"sip_interface_id,omitempty"`
+
+	// SubscriberID The subscriber, of the same domain.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	SubscriberID *string `json:"subscriber_id,omitempty"`
+
+	// Transport Only requests over this transport.
+	Transport *Transport `json:"transport,omitempty"`
+}
+
+// AccessRuleWrite What a client writes of an access rule. Lets a source call as a subscriber without digest: a PBX or a gateway with a fixed address.
+type AccessRuleWrite struct {
+	// Cidr The source network. A lone address counts as its own network; a network of length 0 is refused.
+	//
+	// Example: 127.0.0.30/32
+	Cidr string `json:"cidr"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// DomainID The domain. It cannot be changed later.
+	//
+	// Example: dom_06bq4v701a3c5e7g9j1m3p5r7t
+	DomainID string `json:"domain_id"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: PBX of the head office
+	Name string `json:"name"`
+
+	// Port Only requests from this source port; 0 is any.
+	//
+	// Example: 0
+	Port *int `json:"port,omitempty"`
+
+	// SIPInterfaceID Only requests that came in on this interface.
+	//
+	// Example: sif_06bq4v700kftv5p2j4hjf77bby
+	SIPInterfaceID *string `json:"sip_interface_id,omitempty"`
+
+	// SubscriberID The subscriber, of the same domain.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	SubscriberID string `json:"subscriber_id"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+
+	// Transport Only requests over this transport.
+	Transport *Transport `json:"transport,omitempty"`
+}
+
+// Alias Another name or number by which a subscriber is called.
+type Alias struct {
+	// CallerID Shows the alias on the subscriber's calls that leave the domain.
+	//
+	// Example: true
+	CallerID bool `json:"caller_id"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// DomainID The domain. It cannot be changed later.
+	//
+	// Example: dom_06bq4v701a3c5e7g9j1m3p5r7t
+	DomainID string `json:"domain_id"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: als_06bq4v701c5e7g9j1m3p5r7t9w
+	ID string `json:"id"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name The name or number, unique among usernames and aliases of the domain.
+	//
+	// Example: +4930111
+	Name string `json:"name"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// SubscriberID The subscriber, of the same domain.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	SubscriberID string `json:"subscriber_id"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// AliasPage A page of aliases.
+type AliasPage struct {
+	// Items The resources, by rising id.
+	Items []Alias `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// AliasPatch A JSON Merge Patch (RFC 7396) of an alias: fields left out stay as they are, null puts a field back to its default.
+type AliasPatch struct {
+	// CallerID Shows the alias on the subscriber's calls that leave the domain.
+	//
+	// Example: true
+	CallerID nullable.Nullable[bool] `json:"caller_id,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// DomainID The domain. It cannot be changed later.
+	//
+	// Example: dom_06bq4v701a3c5e7g9j1m3p5r7t
+	DomainID *string `json:"domain_id,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// Name The name or number, unique among usernames and aliases of the domain.
+	//
+	// Example: +4930111
+	Name *string `json:"name,omitempty"`
+
+	// SubscriberID The subscriber, of the same domain.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	SubscriberID *string `json:"subscriber_id,omitempty"`
+}
+
+// AliasWrite What a client writes of an alias. Another name or number by which a subscriber is called.
+type AliasWrite struct {
+	// CallerID Shows the alias on the subscriber's calls that leave the domain.
+	//
+	// Example: true
+	CallerID *bool `json:"caller_id,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// DomainID The domain. It cannot be changed later.
+	//
+	// Example: dom_06bq4v701a3c5e7g9j1m3p5r7t
+	DomainID string `json:"domain_id"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name The name or number, unique among usernames and aliases of the domain.
+	//
+	// Example: +4930111
+	Name string `json:"name"`
+
+	// SubscriberID The subscriber, of the same domain.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	SubscriberID string `json:"subscriber_id"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+}
+
 // Announcement A piece of audio to be played to callers. The audio is uploaded by itself.
 type Announcement struct {
 	// CreatedAt When it was made.
@@ -1405,6 +2165,133 @@ type AuditEventPage struct {
 	NextCursor *string `json:"next_cursor,omitempty"`
 }
 
+// AuthFailurePolicy Bounds wrong answers to our challenges.
+type AuthFailurePolicy struct {
+	// BanS How long a source is banned, in seconds.
+	//
+	// Example: 3600
+	BanS int `json:"ban_s"`
+
+	// PerAccount How many there may be for one account, from wherever.
+	//
+	// Example: 10
+	PerAccount int `json:"per_account"`
+
+	// PerSource How many a source may give in it.
+	//
+	// Example: 20
+	PerSource int `json:"per_source"`
+
+	// WindowS The window, in seconds.
+	//
+	// Example: 60
+	WindowS int `json:"window_s"`
+}
+
+// AuthFailurePolicyPatch Bounds wrong answers to our challenges.
+type AuthFailurePolicyPatch struct {
+	// BanS How long a source is banned, in seconds.
+	//
+	// Example: 3600
+	BanS nullable.Nullable[int] `json:"ban_s,omitempty"`
+
+	// PerAccount How many there may be for one account, from wherever.
+	//
+	// Example: 10
+	PerAccount nullable.Nullable[int] `json:"per_account,omitempty"`
+
+	// PerSource How many a source may give in it.
+	//
+	// Example: 20
+	PerSource nullable.Nullable[int] `json:"per_source,omitempty"`
+
+	// WindowS The window, in seconds.
+	//
+	// Example: 60
+	WindowS nullable.Nullable[int] `json:"window_s,omitempty"`
+}
+
+// AuthFailurePolicyWrite Bounds wrong answers to our challenges.
+type AuthFailurePolicyWrite struct {
+	// BanS How long a source is banned, in seconds.
+	//
+	// Example: 3600
+	BanS *int `json:"ban_s,omitempty"`
+
+	// PerAccount How many there may be for one account, from wherever.
+	//
+	// Example: 10
+	PerAccount *int `json:"per_account,omitempty"`
+
+	// PerSource How many a source may give in it.
+	//
+	// Example: 20
+	PerSource *int `json:"per_source,omitempty"`
+
+	// WindowS The window, in seconds.
+	//
+	// Example: 60
+	WindowS *int `json:"window_s,omitempty"`
+}
+
+// AuthorizationHook Asks another system before a call is routed.
+type AuthorizationHook struct {
+	// Fail What a late, broken or missing answer counts as.
+	Fail FailMode `json:"fail"`
+
+	// TimeoutMs The time there is for an answer, in milliseconds.
+	//
+	// Example: 500
+	TimeoutMs int `json:"timeout_ms"`
+
+	// URL An http or https URL; without one nothing is asked.
+	//
+	// Example: https://crm.example.com/sallyport
+	URL *string `json:"url,omitempty"`
+}
+
+// AuthorizationHookPatch Asks another system before a call is routed.
+type AuthorizationHookPatch struct {
+	// Fail What a late, broken or missing answer counts as.
+	Fail *FailMode `json:"fail,omitempty"`
+
+	// Secret The secret by which the other system knows our requests (Standard Webhooks, `whsec_` and base64, or any text). It is never shown; a `PUT` without it keeps it.
+	//
+	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+	Secret nullable.Nullable[string] `json:"secret,omitempty"`
+
+	// TimeoutMs The time there is for an answer, in milliseconds.
+	//
+	// Example: 500
+	TimeoutMs nullable.Nullable[int] `json:"timeout_ms,omitempty"`
+
+	// URL An http or https URL; without one nothing is asked.
+	//
+	// Example: https://crm.example.com/sallyport
+	URL nullable.Nullable[string] `json:"url,omitempty"`
+}
+
+// AuthorizationHookWrite Asks another system before a call is routed.
+type AuthorizationHookWrite struct {
+	// Fail What a late, broken or missing answer counts as.
+	Fail *FailMode `json:"fail,omitempty"`
+
+	// Secret The secret by which the other system knows our requests (Standard Webhooks, `whsec_` and base64, or any text). It is never shown; a `PUT` without it keeps it.
+	//
+	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+	Secret *string `json:"secret,omitempty"`
+
+	// TimeoutMs The time there is for an answer, in milliseconds.
+	//
+	// Example: 500
+	TimeoutMs *int `json:"timeout_ms,omitempty"`
+
+	// URL An http or https URL; without one nothing is asked.
+	//
+	// Example: https://crm.example.com/sallyport
+	URL *string `json:"url,omitempty"`
+}
+
 // CDR The record of one call, answered or not. There is exactly one for each call.
 type CDR struct {
 	// AnsweredAt 200 sent to the caller.
@@ -1440,10 +2327,20 @@ type CDR struct {
 	// Example: 004989222
 	CalleeSent *string `json:"callee_sent,omitempty"`
 
+	// CalleeSubscriberID The subscriber who is called; `egress_trunk_id` is then the domain.
+	//
+	// Example: sub_06bq4v701s2v4x6z8b0d2f4h6k
+	CalleeSubscriberID *string `json:"callee_subscriber_id,omitempty"`
+
 	// Caller The caller's number as received.
 	//
 	// Example: +4930111
 	Caller string `json:"caller"`
+
+	// CallerSubscriberID The subscriber who calls; `ingress_trunk_id` is then the domain.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	CallerSubscriberID *string `json:"caller_subscriber_id,omitempty"`
 
 	// ConfigRevision The configuration the call used.
 	//
@@ -1608,6 +2505,16 @@ type CDRAttempt struct {
 	// Example: end_06bq4v7013z3mbpxenxx73vpy6
 	EndpointID string `json:"endpoint_id"`
 
+	// ForwardReason Why: `unconditional`, `busy`, `no_answer`, `unreachable`, `not_registered` or `do_not_disturb`. More may come.
+	//
+	// Example: no_answer
+	ForwardReason *string `json:"forward_reason,omitempty"`
+
+	// ForwardedBy The subscriber that had the call forwarded, on whose account it is.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	ForwardedBy *string `json:"forwarded_by,omitempty"`
+
 	// Number Counted from 1.
 	//
 	// Example: 1
@@ -1623,6 +2530,11 @@ type CDRAttempt struct {
 	// Example: OK
 	Reason *string `json:"reason,omitempty"`
 
+	// RegistrationID The contact it rang, where that was a subscriber's.
+	//
+	// Example: reg_06bq4v701w4y6z8b0d2f4h6k8m
+	RegistrationID *string `json:"registration_id,omitempty"`
+
 	// RemoteAddress The address tried.
 	//
 	// Example: 127.0.1.20:5060
@@ -1637,6 +2549,11 @@ type CDRAttempt struct {
 	//
 	// Example: 2026-11-22T09:30:00Z
 	StartedAt time.Time `json:"started_at"`
+
+	// SubscriberID The subscriber it rang.
+	//
+	// Example: sub_06bq4v701s2v4x6z8b0d2f4h6k
+	SubscriberID *string `json:"subscriber_id,omitempty"`
 
 	// TrunkID The trunk tried.
 	//
@@ -1716,10 +2633,20 @@ type Call struct {
 	// Example: +4989222
 	Callee string `json:"callee"`
 
+	// CalleeSubscriberID The subscriber who is called; `egress_trunk_id` is then the domain.
+	//
+	// Example: sub_06bq4v701s2v4x6z8b0d2f4h6k
+	CalleeSubscriberID *string `json:"callee_subscriber_id,omitempty"`
+
 	// Caller The caller's number as received.
 	//
 	// Example: +4930111
 	Caller string `json:"caller"`
+
+	// CallerSubscriberID The subscriber who calls; `ingress_trunk_id` is then the domain.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	CallerSubscriberID *string `json:"caller_subscriber_id,omitempty"`
 
 	// ConfigRevision The configuration it began with, and keeps.
 	//
@@ -2046,6 +2973,17 @@ type CallerIdentityWrite struct {
 	UserPhone *bool `json:"user_phone,omitempty"`
 }
 
+// ClassPrefix Gives the numbers that begin with a prefix a class.
+type ClassPrefix struct {
+	// Class The class.
+	Class NumberClass `json:"class"`
+
+	// Prefix What the number begins with; with `$` at its end it is the whole number.
+	//
+	// Example: 0800
+	Prefix string `json:"prefix"`
+}
+
 // Condition One thing that has to be right for the node to be ready.
 type Condition struct {
 	// Detail More about it.
@@ -2086,6 +3024,16 @@ type ConfigStatus struct {
 	// Example: 2026-11-22T09:41:12.25Z
 	Since time.Time `json:"since"`
 }
+
+// ContactOverflow What happens to a contact too many: `reject` answers 403, `replace_oldest` takes the one away that was refreshed longest ago.
+//
+// Example: reject
+type ContactOverflow string
+
+// ContactSource Which hosts a Contact may name: `any`; `private` the address it comes from, or a private one behind NAT; `same` only the address it comes from. One of ours, of a trunk, a loopback or link-local address is never taken.
+//
+// Example: private
+type ContactSource string
 
 // DTMFMode How digits are told: as the peers agree (`pass`), as packets of RFC 4733, as SIP INFO (application/dtmf-relay).
 //
@@ -2172,6 +3120,95 @@ type DecisionStep struct {
 	Verdict string `json:"verdict"`
 }
 
+// DigestAlgorithm A hash of RFC 7616, by its name in a challenge (RFC 8760).
+//
+// Example: SHA-256
+type DigestAlgorithm string
+
+// DigestPolicy How subscribers prove who they are (RFC 7616, RFC 8760).
+type DigestPolicy struct {
+	// Algorithms Offered in this order, one challenge each.
+	//
+	// Example: ["SHA-256","MD5"]
+	Algorithms []DigestAlgorithm `json:"algorithms"`
+
+	// AllowNoQop Takes answers without `qop`, as phones of RFC 2069 send them.
+	//
+	// Example: false
+	AllowNoQop bool `json:"allow_no_qop"`
+
+	// AuthInt Offers the quality of protection that covers the body (`auth-int`) beside `auth`.
+	//
+	// Example: false
+	AuthInt bool `json:"auth_int"`
+
+	// NonceLifetimeS How long a nonce may be used with rising counts, in seconds.
+	//
+	// Example: 300
+	NonceLifetimeS int `json:"nonce_lifetime_s"`
+
+	// Realm Stands in challenges and in the hashes of secrets; without one it is the domain's name. It cannot change while the domain has subscribers.
+	//
+	// Example: example.com
+	Realm *string `json:"realm,omitempty"`
+}
+
+// DigestPolicyPatch How subscribers prove who they are (RFC 7616, RFC 8760).
+type DigestPolicyPatch struct {
+	// Algorithms Offered in this order, one challenge each.
+	//
+	// Example: ["SHA-256","MD5"]
+	Algorithms nullable.Nullable[[]DigestAlgorithm] `json:"algorithms,omitempty"`
+
+	// AllowNoQop Takes answers without `qop`, as phones of RFC 2069 send them.
+	//
+	// Example: false
+	AllowNoQop nullable.Nullable[bool] `json:"allow_no_qop,omitempty"`
+
+	// AuthInt Offers the quality of protection that covers the body (`auth-int`) beside `auth`.
+	//
+	// Example: false
+	AuthInt nullable.Nullable[bool] `json:"auth_int,omitempty"`
+
+	// NonceLifetimeS How long a nonce may be used with rising counts, in seconds.
+	//
+	// Example: 300
+	NonceLifetimeS nullable.Nullable[int] `json:"nonce_lifetime_s,omitempty"`
+
+	// Realm Stands in challenges and in the hashes of secrets; without one it is the domain's name. It cannot change while the domain has subscribers.
+	//
+	// Example: example.com
+	Realm nullable.Nullable[string] `json:"realm,omitempty"`
+}
+
+// DigestPolicyWrite How subscribers prove who they are (RFC 7616, RFC 8760).
+type DigestPolicyWrite struct {
+	// Algorithms Offered in this order, one challenge each.
+	//
+	// Example: ["SHA-256","MD5"]
+	Algorithms *[]DigestAlgorithm `json:"algorithms,omitempty"`
+
+	// AllowNoQop Takes answers without `qop`, as phones of RFC 2069 send them.
+	//
+	// Example: false
+	AllowNoQop *bool `json:"allow_no_qop,omitempty"`
+
+	// AuthInt Offers the quality of protection that covers the body (`auth-int`) beside `auth`.
+	//
+	// Example: false
+	AuthInt *bool `json:"auth_int,omitempty"`
+
+	// NonceLifetimeS How long a nonce may be used with rising counts, in seconds.
+	//
+	// Example: 300
+	NonceLifetimeS *int `json:"nonce_lifetime_s,omitempty"`
+
+	// Realm Stands in challenges and in the hashes of secrets; without one it is the domain's name. It cannot change while the domain has subscribers.
+	//
+	// Example: example.com
+	Realm *string `json:"realm,omitempty"`
+}
+
 // Direction `in` is towards the border, `out` away from it.
 //
 // Example: in
@@ -2186,6 +3223,539 @@ type Disclosure string
 //
 // Example: answered
 type Disposition string
+
+// Domain A SIP domain whose subscribers register with the border and call through it. In calls, call records and limits it stands for the trunk of their legs.
+type Domain struct {
+	// AcceptSubdomains Takes every name below the domain for the domain.
+	//
+	// Example: false
+	AcceptSubdomains bool `json:"accept_subdomains"`
+
+	// Aliases Other names of the domain.
+	//
+	// Example: ["sip.example.com"]
+	Aliases []string `json:"aliases"`
+
+	// AllowForeignIdentity Lets a subscriber call under an identity that is not its own.
+	//
+	// Example: false
+	AllowForeignIdentity bool `json:"allow_foreign_identity"`
+
+	// Authorization Asks another system before a call is routed.
+	Authorization AuthorizationHook `json:"authorization"`
+
+	// CallerIdentity How it says and hears who calls.
+	CallerIdentity CallerIdentity `json:"caller_identity"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// DefaultGroupIds The permissions of subscribers that are in no group; none at all means that all is permitted.
+	//
+	// Example: ["grp_06bq4v701e7g9j1m3p5r7t9w1y"]
+	DefaultGroupIds []string `json:"default_group_ids"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Digest How subscribers prove who they are.
+	Digest DigestPolicy `json:"digest"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// FailoverCodes The answers after which the next attempt is tried: a final code (`503`) or a class (`5xx`).
+	//
+	// Example: ["408","5xx"]
+	FailoverCodes []string `json:"failover_codes"`
+
+	// FeatureCodes What subscribers dial to switch services.
+	//
+	// Example: [{"code":"*78","feature":"do_not_disturb_on"}]
+	FeatureCodes []FeatureCode `json:"feature_codes"`
+
+	// HeaderProfileID Its header profile; without one no header is changed.
+	//
+	// Example: hdp_06bq4v700e7n3b9x5mz2c8k4vd
+	HeaderProfileID *string `json:"header_profile_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: dom_06bq4v701a3c5e7g9j1m3p5r7t
+	ID string `json:"id"`
+
+	// KeepAlive When contacts are pinged.
+	KeepAlive KeepAlivePolicy `json:"keep_alive"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// LimitProfileIds Limit profiles that all bound the calls to and from the subscribers.
+	//
+	// Example: ["lmp_06bq4v700g2s6a8d4f1h9j3k7p"]
+	LimitProfileIds []string `json:"limit_profile_ids"`
+
+	// MaxCallDurationS Ends a call that lasts longer, in seconds; the smaller of both trunks counts.
+	//
+	// Example: 14400
+	MaxCallDurationS int `json:"max_call_duration_s"`
+
+	// MaxCalls The most calls in progress, both directions together; 0 is no bound.
+	//
+	// Example: 100
+	MaxCalls int `json:"max_calls"`
+
+	// MaxCallsPerSecond The most calls taken from the subscribers in a second; 0 is no bound.
+	//
+	// Example: 20
+	MaxCallsPerSecond int `json:"max_calls_per_second"`
+
+	// MaxForwards How often one call is forwarded at most.
+	//
+	// Example: 5
+	MaxForwards int `json:"max_forwards"`
+
+	// MediaHoldTimeoutS The same while the call is on hold.
+	//
+	// Example: 600
+	MediaHoldTimeoutS int `json:"media_hold_timeout_s"`
+
+	// MediaProfileID Its media profile; without one it has the defaults of the kind.
+	//
+	// Example: mdp_06bq4v700c8e5r2t9wy4k6q1hm
+	MediaProfileID *string `json:"media_profile_id,omitempty"`
+
+	// MediaTimeoutS Ends an answered call in which neither side sent media for so many seconds; 0 is never.
+	//
+	// Example: 60
+	MediaTimeoutS int `json:"media_timeout_s"`
+
+	// Name The domain as it stands in the addresses of its subscribers: a host name or an IP address, unique over all tenants.
+	//
+	// Example: example.com
+	Name string `json:"name"`
+
+	// NoResponseTimeoutMs How long an attempt waits for a first answer before the next one is tried, in milliseconds.
+	//
+	// Example: 4000
+	NoResponseTimeoutMs int `json:"no_response_timeout_ms"`
+
+	// NumberClasses Sort dialled numbers by their longest prefix; what has none is `local`.
+	//
+	// Example: [{"class":"premium","prefix":"0900"}]
+	NumberClasses []ClassPrefix `json:"number_classes"`
+
+	// PassHeaders Headers, besides the built-in list, that may pass to and from the subscribers. Headers that belong to one side's dialog (Via, Contact, Call-ID and the like) are refused.
+	//
+	// Example: ["X-Account"]
+	PassHeaders []string `json:"pass_headers"`
+
+	// PassMethods The in-dialog requests, besides those of the call itself, that are carried to the other side.
+	//
+	// Example: ["INFO","MESSAGE"]
+	PassMethods []PassMethod `json:"pass_methods"`
+
+	// Push Wakes phones that sleep.
+	Push PushPolicy `json:"push"`
+
+	// RealmID The realm by whose interfaces the subscribers come in.
+	//
+	// Example: rlm_06bq4v700q1n36gvrjfeta0vad
+	RealmID string `json:"realm_id"`
+
+	// Registration Bounds registrations.
+	Registration RegistrationPolicy `json:"registration"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// RingTimeoutS How long an attempt may ring, in seconds.
+	//
+	// Example: 120
+	RingTimeoutS int `json:"ring_timeout_s"`
+
+	// RoutingPlanID Routes the calls that come from the subscribers. Without one they get 403.
+	//
+	// Example: rpl_06bq4v700affsxrxzcas9xn4am
+	RoutingPlanID *string `json:"routing_plan_id,omitempty"`
+
+	// SignallingProfileID Its signalling profile; without one it has the defaults of the kind.
+	//
+	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
+	SignallingProfileID *string `json:"signalling_profile_id,omitempty"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// Voicemail The mailboxes.
+	Voicemail VoicemailBox `json:"voicemail"`
+}
+
+// DomainPage A page of domains.
+type DomainPage struct {
+	// Items The resources, by rising id.
+	Items []Domain `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// DomainPatch A JSON Merge Patch (RFC 7396) of a domain: fields left out stay as they are, null puts a field back to its default.
+type DomainPatch struct {
+	// AcceptSubdomains Takes every name below the domain for the domain.
+	//
+	// Example: false
+	AcceptSubdomains nullable.Nullable[bool] `json:"accept_subdomains,omitempty"`
+
+	// Aliases Other names of the domain.
+	//
+	// Example: ["sip.example.com"]
+	Aliases nullable.Nullable[[]string] `json:"aliases,omitempty"`
+
+	// AllowForeignIdentity Lets a subscriber call under an identity that is not its own.
+	//
+	// Example: false
+	AllowForeignIdentity nullable.Nullable[bool] `json:"allow_foreign_identity,omitempty"`
+
+	// Authorization Asks another system before a call is routed.
+	Authorization *AuthorizationHookPatch `json:"authorization,omitempty"`
+
+	// CallerIdentity How it says and hears who calls.
+	CallerIdentity *CallerIdentityPatch `json:"caller_identity,omitempty"`
+
+	// DefaultGroupIds The permissions of subscribers that are in no group; none at all means that all is permitted.
+	//
+	// Example: ["grp_06bq4v701e7g9j1m3p5r7t9w1y"]
+	DefaultGroupIds nullable.Nullable[[]string] `json:"default_group_ids,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Digest How subscribers prove who they are.
+	Digest *DigestPolicyPatch `json:"digest,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// FailoverCodes The answers after which the next attempt is tried: a final code (`503`) or a class (`5xx`).
+	//
+	// Example: ["408","5xx"]
+	FailoverCodes nullable.Nullable[[]string] `json:"failover_codes,omitempty"`
+
+	// FeatureCodes What subscribers dial to switch services.
+	//
+	// Example: [{"code":"*78","feature":"do_not_disturb_on"}]
+	FeatureCodes nullable.Nullable[[]FeatureCode] `json:"feature_codes,omitempty"`
+
+	// HeaderProfileID Its header profile; without one no header is changed.
+	//
+	// Example: hdp_06bq4v700e7n3b9x5mz2c8k4vd
+	HeaderProfileID nullable.Nullable[string] `json:"header_profile_id,omitempty"`
+
+	// KeepAlive When contacts are pinged.
+	KeepAlive *KeepAlivePolicyPatch `json:"keep_alive,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// LimitProfileIds Limit profiles that all bound the calls to and from the subscribers.
+	//
+	// Example: ["lmp_06bq4v700g2s6a8d4f1h9j3k7p"]
+	LimitProfileIds nullable.Nullable[[]string] `json:"limit_profile_ids,omitempty"`
+
+	// MaxCallDurationS Ends a call that lasts longer, in seconds; the smaller of both trunks counts.
+	//
+	// Example: 14400
+	MaxCallDurationS nullable.Nullable[int] `json:"max_call_duration_s,omitempty"`
+
+	// MaxCalls The most calls in progress, both directions together; 0 is no bound.
+	//
+	// Example: 100
+	MaxCalls nullable.Nullable[int] `json:"max_calls,omitempty"`
+
+	// MaxCallsPerSecond The most calls taken from the subscribers in a second; 0 is no bound.
+	//
+	// Example: 20
+	MaxCallsPerSecond nullable.Nullable[int] `json:"max_calls_per_second,omitempty"`
+
+	// MaxForwards How often one call is forwarded at most.
+	//
+	// Example: 5
+	MaxForwards nullable.Nullable[int] `json:"max_forwards,omitempty"`
+
+	// MediaHoldTimeoutS The same while the call is on hold.
+	//
+	// Example: 600
+	MediaHoldTimeoutS nullable.Nullable[int] `json:"media_hold_timeout_s,omitempty"`
+
+	// MediaProfileID Its media profile; without one it has the defaults of the kind.
+	//
+	// Example: mdp_06bq4v700c8e5r2t9wy4k6q1hm
+	MediaProfileID nullable.Nullable[string] `json:"media_profile_id,omitempty"`
+
+	// MediaTimeoutS Ends an answered call in which neither side sent media for so many seconds; 0 is never.
+	//
+	// Example: 60
+	MediaTimeoutS nullable.Nullable[int] `json:"media_timeout_s,omitempty"`
+
+	// Name The domain as it stands in the addresses of its subscribers: a host name or an IP address, unique over all tenants.
+	//
+	// Example: example.com
+	Name *string `json:"name,omitempty"`
+
+	// NoResponseTimeoutMs How long an attempt waits for a first answer before the next one is tried, in milliseconds.
+	//
+	// Example: 4000
+	NoResponseTimeoutMs nullable.Nullable[int] `json:"no_response_timeout_ms,omitempty"`
+
+	// NumberClasses Sort dialled numbers by their longest prefix; what has none is `local`.
+	//
+	// Example: [{"class":"premium","prefix":"0900"}]
+	NumberClasses nullable.Nullable[[]ClassPrefix] `json:"number_classes,omitempty"`
+
+	// PassHeaders Headers, besides the built-in list, that may pass to and from the subscribers. Headers that belong to one side's dialog (Via, Contact, Call-ID and the like) are refused.
+	//
+	// Example: ["X-Account"]
+	PassHeaders nullable.Nullable[[]string] `json:"pass_headers,omitempty"`
+
+	// PassMethods The in-dialog requests, besides those of the call itself, that are carried to the other side.
+	//
+	// Example: ["INFO","MESSAGE"]
+	PassMethods nullable.Nullable[[]PassMethod] `json:"pass_methods,omitempty"`
+
+	// Push Wakes phones that sleep.
+	Push *PushPolicyPatch `json:"push,omitempty"`
+
+	// RealmID The realm by whose interfaces the subscribers come in.
+	//
+	// Example: rlm_06bq4v700q1n36gvrjfeta0vad
+	RealmID *string `json:"realm_id,omitempty"`
+
+	// Registration Bounds registrations.
+	Registration *RegistrationPolicyPatch `json:"registration,omitempty"`
+
+	// RingTimeoutS How long an attempt may ring, in seconds.
+	//
+	// Example: 120
+	RingTimeoutS nullable.Nullable[int] `json:"ring_timeout_s,omitempty"`
+
+	// RoutingPlanID Routes the calls that come from the subscribers. Without one they get 403.
+	//
+	// Example: rpl_06bq4v700affsxrxzcas9xn4am
+	RoutingPlanID nullable.Nullable[string] `json:"routing_plan_id,omitempty"`
+
+	// SignallingProfileID Its signalling profile; without one it has the defaults of the kind.
+	//
+	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
+	SignallingProfileID nullable.Nullable[string] `json:"signalling_profile_id,omitempty"`
+
+	// Voicemail The mailboxes.
+	Voicemail *VoicemailBoxPatch `json:"voicemail,omitempty"`
+}
+
+// DomainWrite What a client writes of a domain. A SIP domain whose subscribers register with the border and call through it. In calls, call records and limits it stands for the trunk of their legs.
+type DomainWrite struct {
+	// AcceptSubdomains Takes every name below the domain for the domain.
+	//
+	// Example: false
+	AcceptSubdomains *bool `json:"accept_subdomains,omitempty"`
+
+	// Aliases Other names of the domain.
+	//
+	// Example: ["sip.example.com"]
+	Aliases *[]string `json:"aliases,omitempty"`
+
+	// AllowForeignIdentity Lets a subscriber call under an identity that is not its own.
+	//
+	// Example: false
+	AllowForeignIdentity *bool `json:"allow_foreign_identity,omitempty"`
+
+	// Authorization Asks another system before a call is routed.
+	Authorization *AuthorizationHookWrite `json:"authorization,omitempty"`
+
+	// CallerIdentity How it says and hears who calls.
+	CallerIdentity *CallerIdentityWrite `json:"caller_identity,omitempty"`
+
+	// DefaultGroupIds The permissions of subscribers that are in no group; none at all means that all is permitted.
+	//
+	// Example: ["grp_06bq4v701e7g9j1m3p5r7t9w1y"]
+	DefaultGroupIds *[]string `json:"default_group_ids,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Digest How subscribers prove who they are.
+	Digest *DigestPolicyWrite `json:"digest,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// FailoverCodes The answers after which the next attempt is tried: a final code (`503`) or a class (`5xx`).
+	//
+	// Example: ["408","5xx"]
+	FailoverCodes *[]string `json:"failover_codes,omitempty"`
+
+	// FeatureCodes What subscribers dial to switch services.
+	//
+	// Example: [{"code":"*78","feature":"do_not_disturb_on"}]
+	FeatureCodes *[]FeatureCode `json:"feature_codes,omitempty"`
+
+	// HeaderProfileID Its header profile; without one no header is changed.
+	//
+	// Example: hdp_06bq4v700e7n3b9x5mz2c8k4vd
+	HeaderProfileID *string `json:"header_profile_id,omitempty"`
+
+	// KeepAlive When contacts are pinged.
+	KeepAlive *KeepAlivePolicyWrite `json:"keep_alive,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// LimitProfileIds Limit profiles that all bound the calls to and from the subscribers.
+	//
+	// Example: ["lmp_06bq4v700g2s6a8d4f1h9j3k7p"]
+	LimitProfileIds *[]string `json:"limit_profile_ids,omitempty"`
+
+	// MaxCallDurationS Ends a call that lasts longer, in seconds; the smaller of both trunks counts.
+	//
+	// Example: 14400
+	MaxCallDurationS *int `json:"max_call_duration_s,omitempty"`
+
+	// MaxCalls The most calls in progress, both directions together; 0 is no bound.
+	//
+	// Example: 100
+	MaxCalls *int `json:"max_calls,omitempty"`
+
+	// MaxCallsPerSecond The most calls taken from the subscribers in a second; 0 is no bound.
+	//
+	// Example: 20
+	MaxCallsPerSecond *int `json:"max_calls_per_second,omitempty"`
+
+	// MaxForwards How often one call is forwarded at most.
+	//
+	// Example: 5
+	MaxForwards *int `json:"max_forwards,omitempty"`
+
+	// MediaHoldTimeoutS The same while the call is on hold.
+	//
+	// Example: 600
+	MediaHoldTimeoutS *int `json:"media_hold_timeout_s,omitempty"`
+
+	// MediaProfileID Its media profile; without one it has the defaults of the kind.
+	//
+	// Example: mdp_06bq4v700c8e5r2t9wy4k6q1hm
+	MediaProfileID *string `json:"media_profile_id,omitempty"`
+
+	// MediaTimeoutS Ends an answered call in which neither side sent media for so many seconds; 0 is never.
+	//
+	// Example: 60
+	MediaTimeoutS *int `json:"media_timeout_s,omitempty"`
+
+	// Name The domain as it stands in the addresses of its subscribers: a host name or an IP address, unique over all tenants.
+	//
+	// Example: example.com
+	Name string `json:"name"`
+
+	// NoResponseTimeoutMs How long an attempt waits for a first answer before the next one is tried, in milliseconds.
+	//
+	// Example: 4000
+	NoResponseTimeoutMs *int `json:"no_response_timeout_ms,omitempty"`
+
+	// NumberClasses Sort dialled numbers by their longest prefix; what has none is `local`.
+	//
+	// Example: [{"class":"premium","prefix":"0900"}]
+	NumberClasses *[]ClassPrefix `json:"number_classes,omitempty"`
+
+	// PassHeaders Headers, besides the built-in list, that may pass to and from the subscribers. Headers that belong to one side's dialog (Via, Contact, Call-ID and the like) are refused.
+	//
+	// Example: ["X-Account"]
+	PassHeaders *[]string `json:"pass_headers,omitempty"`
+
+	// PassMethods The in-dialog requests, besides those of the call itself, that are carried to the other side.
+	//
+	// Example: ["INFO","MESSAGE"]
+	PassMethods *[]PassMethod `json:"pass_methods,omitempty"`
+
+	// Push Wakes phones that sleep.
+	Push *PushPolicyWrite `json:"push,omitempty"`
+
+	// RealmID The realm by whose interfaces the subscribers come in.
+	//
+	// Example: rlm_06bq4v700q1n36gvrjfeta0vad
+	RealmID string `json:"realm_id"`
+
+	// Registration Bounds registrations.
+	Registration *RegistrationPolicyWrite `json:"registration,omitempty"`
+
+	// RingTimeoutS How long an attempt may ring, in seconds.
+	//
+	// Example: 120
+	RingTimeoutS *int `json:"ring_timeout_s,omitempty"`
+
+	// RoutingPlanID Routes the calls that come from the subscribers. Without one they get 403.
+	//
+	// Example: rpl_06bq4v700affsxrxzcas9xn4am
+	RoutingPlanID *string `json:"routing_plan_id,omitempty"`
+
+	// SignallingProfileID Its signalling profile; without one it has the defaults of the kind.
+	//
+	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
+	SignallingProfileID *string `json:"signalling_profile_id,omitempty"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+
+	// Voicemail The mailboxes.
+	Voicemail *VoicemailBoxWrite `json:"voicemail,omitempty"`
+}
 
 // EndReason Why a call ended.
 //
@@ -2493,7 +4063,7 @@ type EventPage struct {
 	NextCursor *string `json:"next_cursor,omitempty"`
 }
 
-// EventType What happened: the state of a call changed (`call.state`; told only while somebody follows the events or reads them, and for five minutes after), a digit was sent (`call.dtmf`), a side was put on hold or taken back (`call.hold`), a transfer went on (`call.transfer`), a call without a live leg was found and ended (`call.stale`), a detector ended a call (`call.dead`), a request within a dialog came from where it may not (`security.dialog`).
+// EventType What happened: the state of a call changed (`call.state`; told only while somebody follows the events or reads them, and for five minutes after), a digit was sent (`call.dtmf`), a side was put on hold or taken back (`call.hold`), a transfer went on (`call.transfer`), a call without a live leg was found and ended (`call.stale`), a detector ended a call (`call.dead`), a request within a dialog came from where it may not (`security.dialog`). Of registrations: `.new`, `.refreshed` (from another source), `.removed`, `.unreachable`, `.reachable`. Of security: wrong answers to our challenges (`.auth_failed`), too many requests (`.flood`), bans made and taken back (`.ban`, `.unban`), a Contact or a target that is refused (`.contact`, `.egress`), scanners (`.scanner`), an identity that is not the caller's (`.identity`). A subscriber changed a service by a code (`subscriber.changed`), a message was left (`voicemail.message`), the node began or ended to refuse calls (`system.overload`).
 //
 // Example: call.hold
 type EventType string
@@ -2581,6 +4151,11 @@ type Explanation struct {
 	TrunkID *string `json:"trunk_id,omitempty"`
 }
 
+// FailMode What a missing decision counts as: `open` is yes, `closed` is no.
+//
+// Example: closed
+type FailMode string
+
 // FailureAnnouncement What is played before which failures.
 type FailureAnnouncement struct {
 	// AnnouncementID The announcement.
@@ -2616,6 +4191,741 @@ type Fault struct {
 	// Example: #/port_max
 	Pointer *string `json:"pointer,omitempty"`
 }
+
+// Feature A service that a subscriber switches by dialling a code.
+//
+// Example: do_not_disturb_on
+type Feature string
+
+// FeatureCode What is dialled for a feature: exactly the code, or the code and a number after it.
+type FeatureCode struct {
+	// Code The code.
+	//
+	// Example: *78
+	Code string `json:"code"`
+
+	// Feature The feature.
+	Feature Feature `json:"feature"`
+}
+
+// FloodAction What a source gets that sends too much: `drop` silence until it is slow enough, `refuse` 503 with Retry-After at a bounded rate, `ban` silence for a time that grows.
+//
+// Example: drop
+type FloodAction string
+
+// FloodProfile Bounds what one source may send to the interfaces of a realm, before it is parsed. Sources of trunks, and those that authenticated not long ago, are exempt.
+type FloodProfile struct {
+	// AccountInvite How many INVITE requests a subscriber may send in the window, from wherever; 0 is no bound.
+	//
+	// Example: 30
+	AccountInvite int `json:"account_invite"`
+
+	// AccountRegister How many REGISTER requests a subscriber may send in the window, from wherever; 0 is no bound.
+	//
+	// Example: 10
+	AccountRegister int `json:"account_register"`
+
+	// Action What a source gets that sends too much.
+	Action FloodAction `json:"action"`
+
+	// AuthFailures Bounds wrong passwords.
+	AuthFailures AuthFailurePolicy `json:"auth_failures"`
+
+	// BanGrowth How many times as long each later ban within a day is.
+	//
+	// Example: 2
+	BanGrowth int `json:"ban_growth"`
+
+	// BanS The first ban, in seconds.
+	//
+	// Example: 120
+	BanS int `json:"ban_s"`
+
+	// Compat Counts as OpenSIPS' PIKE does instead of exactly.
+	//
+	// Example: false
+	Compat bool `json:"compat"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// Exempt Networks that are never counted.
+	//
+	// Example: ["192.0.2.0/28"]
+	Exempt []string `json:"exempt"`
+
+	// ExemptAuthenticatedS How long after a good authentication a source is exempt, in seconds.
+	//
+	// Example: 3600
+	ExemptAuthenticatedS int `json:"exempt_authenticated_s"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: flp_06bq4v701g9j1m3p5r7t9w1y30
+	ID string `json:"id"`
+
+	// Invite How many INVITE requests a source may send in the window.
+	//
+	// Example: 30
+	Invite int `json:"invite"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Malformed How many messages that cannot be read a source may send in the window.
+	//
+	// Example: 10
+	Malformed int `json:"malformed"`
+
+	// MaxBanS The longest ban, in seconds; at least `ban_s`.
+	//
+	// Example: 86400
+	MaxBanS int `json:"max_ban_s"`
+
+	// Mode Whether it acts.
+	Mode GuardMode `json:"mode"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: residential
+	Name string `json:"name"`
+
+	// Options How many OPTIONS requests a source may send in the window.
+	//
+	// Example: 30
+	Options int `json:"options"`
+
+	// Other How many other requests a source may send in the window.
+	//
+	// Example: 30
+	Other int `json:"other"`
+
+	// Prefix48Factor What an IPv6 /48 may send, as a multiple of the share of an address.
+	//
+	// Example: 8
+	Prefix48Factor int `json:"prefix_48_factor"`
+
+	// Prefix64Factor What an IPv6 /64 may send, as a multiple of the share of an address.
+	//
+	// Example: 2
+	Prefix64Factor int `json:"prefix_64_factor"`
+
+	// Register How many REGISTER requests a source may send in the window.
+	//
+	// Example: 10
+	Register int `json:"register"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// ScannerAction What scanners get.
+	ScannerAction FloodAction `json:"scanner_action"`
+
+	// Scanners Parts of User-Agent and From that only scanners send, compared without regard to case.
+	//
+	// Example: ["friendly-scanner"]
+	Scanners []string `json:"scanners"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UnauthenticatedS Closes a connection on which nothing was authenticated for so many seconds; 0 is never.
+	//
+	// Example: 10
+	UnauthenticatedS int `json:"unauthenticated_s"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// WindowMs The sliding window, in milliseconds.
+	//
+	// Example: 2000
+	WindowMs int `json:"window_ms"`
+}
+
+// FloodProfilePage A page of flood profiles.
+type FloodProfilePage struct {
+	// Items The resources, by rising id.
+	Items []FloodProfile `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// FloodProfilePatch A JSON Merge Patch (RFC 7396) of a flood profile: fields left out stay as they are, null puts a field back to its default.
+type FloodProfilePatch struct {
+	// AccountInvite How many INVITE requests a subscriber may send in the window, from wherever; 0 is no bound.
+	//
+	// Example: 30
+	AccountInvite nullable.Nullable[int] `json:"account_invite,omitempty"`
+
+	// AccountRegister How many REGISTER requests a subscriber may send in the window, from wherever; 0 is no bound.
+	//
+	// Example: 10
+	AccountRegister nullable.Nullable[int] `json:"account_register,omitempty"`
+
+	// Action What a source gets that sends too much.
+	Action *FloodAction `json:"action,omitempty"`
+
+	// AuthFailures Bounds wrong passwords.
+	AuthFailures *AuthFailurePolicyPatch `json:"auth_failures,omitempty"`
+
+	// BanGrowth How many times as long each later ban within a day is.
+	//
+	// Example: 2
+	BanGrowth nullable.Nullable[int] `json:"ban_growth,omitempty"`
+
+	// BanS The first ban, in seconds.
+	//
+	// Example: 120
+	BanS nullable.Nullable[int] `json:"ban_s,omitempty"`
+
+	// Compat Counts as OpenSIPS' PIKE does instead of exactly.
+	//
+	// Example: false
+	Compat nullable.Nullable[bool] `json:"compat,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// Exempt Networks that are never counted.
+	//
+	// Example: ["192.0.2.0/28"]
+	Exempt nullable.Nullable[[]string] `json:"exempt,omitempty"`
+
+	// ExemptAuthenticatedS How long after a good authentication a source is exempt, in seconds.
+	//
+	// Example: 3600
+	ExemptAuthenticatedS nullable.Nullable[int] `json:"exempt_authenticated_s,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Invite How many INVITE requests a source may send in the window.
+	//
+	// Example: 30
+	Invite nullable.Nullable[int] `json:"invite,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// Malformed How many messages that cannot be read a source may send in the window.
+	//
+	// Example: 10
+	Malformed nullable.Nullable[int] `json:"malformed,omitempty"`
+
+	// MaxBanS The longest ban, in seconds; at least `ban_s`.
+	//
+	// Example: 86400
+	MaxBanS nullable.Nullable[int] `json:"max_ban_s,omitempty"`
+
+	// Mode Whether it acts.
+	Mode *GuardMode `json:"mode,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: residential
+	Name *string `json:"name,omitempty"`
+
+	// Options How many OPTIONS requests a source may send in the window.
+	//
+	// Example: 30
+	Options nullable.Nullable[int] `json:"options,omitempty"`
+
+	// Other How many other requests a source may send in the window.
+	//
+	// Example: 30
+	Other nullable.Nullable[int] `json:"other,omitempty"`
+
+	// Prefix48Factor What an IPv6 /48 may send, as a multiple of the share of an address.
+	//
+	// Example: 8
+	Prefix48Factor nullable.Nullable[int] `json:"prefix_48_factor,omitempty"`
+
+	// Prefix64Factor What an IPv6 /64 may send, as a multiple of the share of an address.
+	//
+	// Example: 2
+	Prefix64Factor nullable.Nullable[int] `json:"prefix_64_factor,omitempty"`
+
+	// Register How many REGISTER requests a source may send in the window.
+	//
+	// Example: 10
+	Register nullable.Nullable[int] `json:"register,omitempty"`
+
+	// ScannerAction What scanners get.
+	ScannerAction *FloodAction `json:"scanner_action,omitempty"`
+
+	// Scanners Parts of User-Agent and From that only scanners send, compared without regard to case.
+	//
+	// Example: ["friendly-scanner"]
+	Scanners nullable.Nullable[[]string] `json:"scanners,omitempty"`
+
+	// UnauthenticatedS Closes a connection on which nothing was authenticated for so many seconds; 0 is never.
+	//
+	// Example: 10
+	UnauthenticatedS nullable.Nullable[int] `json:"unauthenticated_s,omitempty"`
+
+	// WindowMs The sliding window, in milliseconds.
+	//
+	// Example: 2000
+	WindowMs nullable.Nullable[int] `json:"window_ms,omitempty"`
+}
+
+// FloodProfileWrite What a client writes of a flood profile. Bounds what one source may send to the interfaces of a realm, before it is parsed. Sources of trunks, and those that authenticated not long ago, are exempt.
+type FloodProfileWrite struct {
+	// AccountInvite How many INVITE requests a subscriber may send in the window, from wherever; 0 is no bound.
+	//
+	// Example: 30
+	AccountInvite *int `json:"account_invite,omitempty"`
+
+	// AccountRegister How many REGISTER requests a subscriber may send in the window, from wherever; 0 is no bound.
+	//
+	// Example: 10
+	AccountRegister *int `json:"account_register,omitempty"`
+
+	// Action What a source gets that sends too much.
+	Action *FloodAction `json:"action,omitempty"`
+
+	// AuthFailures Bounds wrong passwords.
+	AuthFailures *AuthFailurePolicyWrite `json:"auth_failures,omitempty"`
+
+	// BanGrowth How many times as long each later ban within a day is.
+	//
+	// Example: 2
+	BanGrowth *int `json:"ban_growth,omitempty"`
+
+	// BanS The first ban, in seconds.
+	//
+	// Example: 120
+	BanS *int `json:"ban_s,omitempty"`
+
+	// Compat Counts as OpenSIPS' PIKE does instead of exactly.
+	//
+	// Example: false
+	Compat *bool `json:"compat,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Exempt Networks that are never counted.
+	//
+	// Example: ["192.0.2.0/28"]
+	Exempt *[]string `json:"exempt,omitempty"`
+
+	// ExemptAuthenticatedS How long after a good authentication a source is exempt, in seconds.
+	//
+	// Example: 3600
+	ExemptAuthenticatedS *int `json:"exempt_authenticated_s,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Invite How many INVITE requests a source may send in the window.
+	//
+	// Example: 30
+	Invite *int `json:"invite,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Malformed How many messages that cannot be read a source may send in the window.
+	//
+	// Example: 10
+	Malformed *int `json:"malformed,omitempty"`
+
+	// MaxBanS The longest ban, in seconds; at least `ban_s`.
+	//
+	// Example: 86400
+	MaxBanS *int `json:"max_ban_s,omitempty"`
+
+	// Mode Whether it acts.
+	Mode *GuardMode `json:"mode,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: residential
+	Name string `json:"name"`
+
+	// Options How many OPTIONS requests a source may send in the window.
+	//
+	// Example: 30
+	Options *int `json:"options,omitempty"`
+
+	// Other How many other requests a source may send in the window.
+	//
+	// Example: 30
+	Other *int `json:"other,omitempty"`
+
+	// Prefix48Factor What an IPv6 /48 may send, as a multiple of the share of an address.
+	//
+	// Example: 8
+	Prefix48Factor *int `json:"prefix_48_factor,omitempty"`
+
+	// Prefix64Factor What an IPv6 /64 may send, as a multiple of the share of an address.
+	//
+	// Example: 2
+	Prefix64Factor *int `json:"prefix_64_factor,omitempty"`
+
+	// Register How many REGISTER requests a source may send in the window.
+	//
+	// Example: 10
+	Register *int `json:"register,omitempty"`
+
+	// ScannerAction What scanners get.
+	ScannerAction *FloodAction `json:"scanner_action,omitempty"`
+
+	// Scanners Parts of User-Agent and From that only scanners send, compared without regard to case.
+	//
+	// Example: ["friendly-scanner"]
+	Scanners *[]string `json:"scanners,omitempty"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+
+	// UnauthenticatedS Closes a connection on which nothing was authenticated for so many seconds; 0 is never.
+	//
+	// Example: 10
+	UnauthenticatedS *int `json:"unauthenticated_s,omitempty"`
+
+	// WindowMs The sliding window, in milliseconds.
+	//
+	// Example: 2000
+	WindowMs *int `json:"window_ms,omitempty"`
+}
+
+// ForwardTarget Where to: a number, or the mailbox; neither is nowhere.
+type ForwardTarget struct {
+	// Target A number, routed as if the subscriber had dialled it.
+	//
+	// Example: +4930777
+	Target *string `json:"target,omitempty"`
+
+	// Voicemail The mailbox; not together with `target`.
+	//
+	// Example: true
+	Voicemail *bool `json:"voicemail,omitempty"`
+}
+
+// ForwardTargetPatch Where to: a number, or the mailbox; neither is nowhere.
+type ForwardTargetPatch struct {
+	// Target A number, routed as if the subscriber had dialled it.
+	//
+	// Example: +4930777
+	Target nullable.Nullable[string] `json:"target,omitempty"`
+
+	// Voicemail The mailbox; not together with `target`.
+	//
+	// Example: true
+	Voicemail nullable.Nullable[bool] `json:"voicemail,omitempty"`
+}
+
+// ForwardTargetWrite Where to: a number, or the mailbox; neither is nowhere.
+type ForwardTargetWrite struct {
+	// Target A number, routed as if the subscriber had dialled it.
+	//
+	// Example: +4930777
+	Target *string `json:"target,omitempty"`
+
+	// Voicemail The mailbox; not together with `target`.
+	//
+	// Example: true
+	Voicemail *bool `json:"voicemail,omitempty"`
+}
+
+// Forwarding Sends calls elsewhere.
+type Forwarding struct {
+	// Busy Calls that find the subscriber busy.
+	Busy ForwardTarget `json:"busy"`
+
+	// NoAnswer Calls that nobody answers.
+	NoAnswer ForwardTarget `json:"no_answer"`
+
+	// NoAnswerAfterS How long it rings before `no_answer`, in seconds.
+	//
+	// Example: 20
+	NoAnswerAfterS int `json:"no_answer_after_s"`
+
+	// NotRegistered Calls without a contact.
+	NotRegistered ForwardTarget `json:"not_registered"`
+
+	// Unconditional All calls.
+	Unconditional ForwardTarget `json:"unconditional"`
+
+	// Unreachable Calls whose contacts do not answer at all.
+	Unreachable ForwardTarget `json:"unreachable"`
+}
+
+// ForwardingPatch Sends calls elsewhere.
+type ForwardingPatch struct {
+	// Busy Calls that find the subscriber busy.
+	Busy *ForwardTargetPatch `json:"busy,omitempty"`
+
+	// NoAnswer Calls that nobody answers.
+	NoAnswer *ForwardTargetPatch `json:"no_answer,omitempty"`
+
+	// NoAnswerAfterS How long it rings before `no_answer`, in seconds.
+	//
+	// Example: 20
+	NoAnswerAfterS nullable.Nullable[int] `json:"no_answer_after_s,omitempty"`
+
+	// NotRegistered Calls without a contact.
+	NotRegistered *ForwardTargetPatch `json:"not_registered,omitempty"`
+
+	// Unconditional All calls.
+	Unconditional *ForwardTargetPatch `json:"unconditional,omitempty"`
+
+	// Unreachable Calls whose contacts do not answer at all.
+	Unreachable *ForwardTargetPatch `json:"unreachable,omitempty"`
+}
+
+// ForwardingWrite Sends calls elsewhere.
+type ForwardingWrite struct {
+	// Busy Calls that find the subscriber busy.
+	Busy *ForwardTargetWrite `json:"busy,omitempty"`
+
+	// NoAnswer Calls that nobody answers.
+	NoAnswer *ForwardTargetWrite `json:"no_answer,omitempty"`
+
+	// NoAnswerAfterS How long it rings before `no_answer`, in seconds.
+	//
+	// Example: 20
+	NoAnswerAfterS *int `json:"no_answer_after_s,omitempty"`
+
+	// NotRegistered Calls without a contact.
+	NotRegistered *ForwardTargetWrite `json:"not_registered,omitempty"`
+
+	// Unconditional All calls.
+	Unconditional *ForwardTargetWrite `json:"unconditional,omitempty"`
+
+	// Unreachable Calls whose contacts do not answer at all.
+	Unreachable *ForwardTargetWrite `json:"unreachable,omitempty"`
+}
+
+// Group A set of permissions. A subscriber may dial what any of its groups permits; within a group the longest prefix of `allow` and `deny` decides, then the class. Emergency numbers are always permitted.
+type Group struct {
+	// Allow Prefixes that may be dialled, whatever their class.
+	//
+	// Example: ["+4930"]
+	Allow []string `json:"allow"`
+
+	// Classes The classes that may be dialled.
+	//
+	// Example: ["local","national","freephone"]
+	Classes []NumberClass `json:"classes"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Deny Prefixes that may not be dialled, whatever their class.
+	//
+	// Example: ["+49900"]
+	Deny []string `json:"deny"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: grp_06bq4v701e7g9j1m3p5r7t9w1y
+	ID string `json:"id"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: national calls
+	Name string `json:"name"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// GroupPage A page of groups.
+type GroupPage struct {
+	// Items The resources, by rising id.
+	Items []Group `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// GroupPatch A JSON Merge Patch (RFC 7396) of a group: fields left out stay as they are, null puts a field back to its default.
+type GroupPatch struct {
+	// Allow Prefixes that may be dialled, whatever their class.
+	//
+	// Example: ["+4930"]
+	Allow nullable.Nullable[[]string] `json:"allow,omitempty"`
+
+	// Classes The classes that may be dialled.
+	//
+	// Example: ["local","national","freephone"]
+	Classes nullable.Nullable[[]NumberClass] `json:"classes,omitempty"`
+
+	// Deny Prefixes that may not be dialled, whatever their class.
+	//
+	// Example: ["+49900"]
+	Deny nullable.Nullable[[]string] `json:"deny,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: national calls
+	Name *string `json:"name,omitempty"`
+}
+
+// GroupWrite What a client writes of a group. A set of permissions. A subscriber may dial what any of its groups permits; within a group the longest prefix of `allow` and `deny` decides, then the class. Emergency numbers are always permitted.
+type GroupWrite struct {
+	// Allow Prefixes that may be dialled, whatever their class.
+	//
+	// Example: ["+4930"]
+	Allow *[]string `json:"allow,omitempty"`
+
+	// Classes The classes that may be dialled.
+	//
+	// Example: ["local","national","freephone"]
+	Classes *[]NumberClass `json:"classes,omitempty"`
+
+	// Deny Prefixes that may not be dialled, whatever their class.
+	//
+	// Example: ["+49900"]
+	Deny *[]string `json:"deny,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: national calls
+	Name string `json:"name"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+}
+
+// GuardMode What a guard does with what it finds: `enforce` acts, `observe` counts and tells only.
+//
+// Example: enforce
+type GuardMode string
 
 // HangUpCalls Which calls are to be hung up, and why.
 type HangUpCalls struct {
@@ -3158,6 +5468,89 @@ type IdentityWrite struct {
 	Transport *Transport `json:"transport,omitempty"`
 }
 
+// KeepAliveMode What keeps a NAT binding open: `off` nothing, `options` an OPTIONS request, `udp` four octets. On streams it is always CRLF.
+//
+// Example: options
+type KeepAliveMode string
+
+// KeepAlivePolicy When contacts are pinged. The pings of all contacts are spread evenly over the interval.
+type KeepAlivePolicy struct {
+	// IntervalS How often, in seconds.
+	//
+	// Example: 25
+	IntervalS int `json:"interval_s"`
+
+	// MaxMisses After so many pings without an answer a contact is unreachable.
+	//
+	// Example: 3
+	MaxMisses int `json:"max_misses"`
+
+	// Mode What keeps the NAT binding of a contact open.
+	Mode KeepAliveMode `json:"mode"`
+
+	// NatOnly Pings only contacts that are behind NAT or on a stream.
+	//
+	// Example: true
+	NatOnly bool `json:"nat_only"`
+
+	// RemoveUnreachable Takes unreachable contacts away.
+	//
+	// Example: false
+	RemoveUnreachable bool `json:"remove_unreachable"`
+}
+
+// KeepAlivePolicyPatch When contacts are pinged. The pings of all contacts are spread evenly over the interval.
+type KeepAlivePolicyPatch struct {
+	// IntervalS How often, in seconds.
+	//
+	// Example: 25
+	IntervalS nullable.Nullable[int] `json:"interval_s,omitempty"`
+
+	// MaxMisses After so many pings without an answer a contact is unreachable.
+	//
+	// Example: 3
+	MaxMisses nullable.Nullable[int] `json:"max_misses,omitempty"`
+
+	// Mode What keeps the NAT binding of a contact open.
+	Mode *KeepAliveMode `json:"mode,omitempty"`
+
+	// NatOnly Pings only contacts that are behind NAT or on a stream.
+	//
+	// Example: true
+	NatOnly nullable.Nullable[bool] `json:"nat_only,omitempty"`
+
+	// RemoveUnreachable Takes unreachable contacts away.
+	//
+	// Example: false
+	RemoveUnreachable nullable.Nullable[bool] `json:"remove_unreachable,omitempty"`
+}
+
+// KeepAlivePolicyWrite When contacts are pinged. The pings of all contacts are spread evenly over the interval.
+type KeepAlivePolicyWrite struct {
+	// IntervalS How often, in seconds.
+	//
+	// Example: 25
+	IntervalS *int `json:"interval_s,omitempty"`
+
+	// MaxMisses After so many pings without an answer a contact is unreachable.
+	//
+	// Example: 3
+	MaxMisses *int `json:"max_misses,omitempty"`
+
+	// Mode What keeps the NAT binding of a contact open.
+	Mode *KeepAliveMode `json:"mode,omitempty"`
+
+	// NatOnly Pings only contacts that are behind NAT or on a stream.
+	//
+	// Example: true
+	NatOnly *bool `json:"nat_only,omitempty"`
+
+	// RemoveUnreachable Takes unreachable contacts away.
+	//
+	// Example: false
+	RemoveUnreachable *bool `json:"remove_unreachable,omitempty"`
+}
+
 // Ladder The messages of a call on both sides, in the order of time.
 type Ladder struct {
 	// Items The messages.
@@ -3498,6 +5891,11 @@ type LimitUsagePage struct {
 	// Example: AfKq0d3bX2RlZmF1bHQ
 	NextCursor *string `json:"next_cursor,omitempty"`
 }
+
+// ListVerdict What a list says of a number.
+//
+// Example: deny
+type ListVerdict string
 
 // MediaPool An address of ours with a range of ports for media in a realm. Calls keep the ports they have when a pool is changed or removed.
 type MediaPool struct {
@@ -4073,10 +6471,175 @@ type MediaStreams struct {
 	Items []MediaStream `json:"items"`
 }
 
+// NumberClass A class of dialled numbers.
+//
+// Example: national
+type NumberClass string
+
+// NumberEntry One prefix of a number list.
+type NumberEntry struct {
+	// Prefix What the number begins with; with `$` at its end it is the whole number.
+	//
+	// Example: +49900
+	Prefix string `json:"prefix"`
+
+	// Verdict What the list says of it.
+	Verdict ListVerdict `json:"verdict"`
+}
+
 // NumberFormat How numbers are written: as they are (`pass`), digits with a leading + (`plus`), without it (`digits`).
 //
 // Example: pass
 type NumberFormat string
+
+// NumberList Numbers to block or to let pass, for the calls of the subscribers that name the list. The longest prefix decides.
+type NumberList struct {
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Default What is said of numbers that no entry fits.
+	Default ListVerdict `json:"default"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// Entries The prefixes.
+	//
+	// Example: [{"prefix":"+49900","verdict":"deny"}]
+	Entries []NumberEntry `json:"entries"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: nls_06bq4v701f8h0k2n4q6s8v0x2z
+	ID string `json:"id"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: unwanted callers
+	Name string `json:"name"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// NumberListPage A page of number lists.
+type NumberListPage struct {
+	// Items The resources, by rising id.
+	Items []NumberList `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// NumberListPatch A JSON Merge Patch (RFC 7396) of a number list: fields left out stay as they are, null puts a field back to its default.
+type NumberListPatch struct {
+	// Default What is said of numbers that no entry fits.
+	Default *ListVerdict `json:"default,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// Entries The prefixes.
+	//
+	// Example: [{"prefix":"+49900","verdict":"deny"}]
+	Entries nullable.Nullable[[]NumberEntry] `json:"entries,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: unwanted callers
+	Name *string `json:"name,omitempty"`
+}
+
+// NumberListWrite What a client writes of a number list. Numbers to block or to let pass, for the calls of the subscribers that name the list. The longest prefix decides.
+type NumberListWrite struct {
+	// Default What is said of numbers that no entry fits.
+	Default *ListVerdict `json:"default,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Entries The prefixes.
+	//
+	// Example: [{"prefix":"+49900","verdict":"deny"}]
+	Entries *[]NumberEntry `json:"entries,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: unwanted callers
+	Name string `json:"name"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+}
 
 // OriginateOrder A call that the border makes by itself.
 type OriginateOrder struct {
@@ -4125,6 +6688,11 @@ type Outcome string
 //
 // Example: INFO
 type PassMethod string
+
+// PathMode Whether Path is taken: `off` never; `allow` also from phones that do not list it in Supported; `need` answers 420 to those.
+//
+// Example: off
+type PathMode string
 
 // PlayOrder What is played to whom.
 type PlayOrder struct {
@@ -4201,6 +6769,55 @@ type Problem struct {
 	Type string `json:"type"`
 }
 
+// PushPolicy Wakes phones that sleep (RFC 8599).
+type PushPolicy struct {
+	// URL An http or https URL; without one nobody is woken.
+	//
+	// Example: https://crm.example.com/sallyport
+	URL *string `json:"url,omitempty"`
+
+	// WaitS How long an INVITE waits for the phone to register anew, in seconds.
+	//
+	// Example: 10
+	WaitS int `json:"wait_s"`
+}
+
+// PushPolicyPatch Wakes phones that sleep (RFC 8599).
+type PushPolicyPatch struct {
+	// Secret The secret by which the other system knows our requests (Standard Webhooks, `whsec_` and base64, or any text). It is never shown; a `PUT` without it keeps it.
+	//
+	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+	Secret nullable.Nullable[string] `json:"secret,omitempty"`
+
+	// URL An http or https URL; without one nobody is woken.
+	//
+	// Example: https://crm.example.com/sallyport
+	URL nullable.Nullable[string] `json:"url,omitempty"`
+
+	// WaitS How long an INVITE waits for the phone to register anew, in seconds.
+	//
+	// Example: 10
+	WaitS nullable.Nullable[int] `json:"wait_s,omitempty"`
+}
+
+// PushPolicyWrite Wakes phones that sleep (RFC 8599).
+type PushPolicyWrite struct {
+	// Secret The secret by which the other system knows our requests (Standard Webhooks, `whsec_` and base64, or any text). It is never shown; a `PUT` without it keeps it.
+	//
+	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+	Secret *string `json:"secret,omitempty"`
+
+	// URL An http or https URL; without one nobody is woken.
+	//
+	// Example: https://crm.example.com/sallyport
+	URL *string `json:"url,omitempty"`
+
+	// WaitS How long an INVITE waits for the phone to register anew, in seconds.
+	//
+	// Example: 10
+	WaitS *int `json:"wait_s,omitempty"`
+}
+
 // Readiness The node is ready for traffic.
 type Readiness struct {
 	// Conditions What was looked at.
@@ -4224,6 +6841,11 @@ type Realm struct {
 	// Example: Main carrier, contract 2026-17
 	Description *string `json:"description,omitempty"`
 
+	// EgressAllow Networks to which names and addresses that callers supply (Contact, Refer-To, Route) may lead though they are private, ours or a trunk's.
+	//
+	// Example: ["10.9.0.0/16"]
+	EgressAllow []string `json:"egress_allow"`
+
 	// Enabled Whether it is used at all.
 	//
 	// Example: true
@@ -4233,6 +6855,11 @@ type Realm struct {
 	//
 	// Example: crm-4711
 	ExternalID *string `json:"external_id,omitempty"`
+
+	// FloodProfileID Bounds what strangers may send. Without one the defaults of the kind hold in realms of trust `access`, and nothing in others.
+	//
+	// Example: flp_06bq4v701g9j1m3p5r7t9w1y30
+	FloodProfileID *string `json:"flood_profile_id,omitempty"`
 
 	// ID Given by the server; sorts by time of making.
 	//
@@ -4292,6 +6919,11 @@ type RealmPatch struct {
 	// Example: Main carrier, contract 2026-17
 	Description nullable.Nullable[string] `json:"description,omitempty"`
 
+	// EgressAllow Networks to which names and addresses that callers supply (Contact, Refer-To, Route) may lead though they are private, ours or a trunk's.
+	//
+	// Example: ["10.9.0.0/16"]
+	EgressAllow nullable.Nullable[[]string] `json:"egress_allow,omitempty"`
+
 	// Enabled Whether it is used at all.
 	//
 	// Example: true
@@ -4301,6 +6933,11 @@ type RealmPatch struct {
 	//
 	// Example: crm-4711
 	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// FloodProfileID Bounds what strangers may send. Without one the defaults of the kind hold in realms of trust `access`, and nothing in others.
+	//
+	// Example: flp_06bq4v701g9j1m3p5r7t9w1y30
+	FloodProfileID nullable.Nullable[string] `json:"flood_profile_id,omitempty"`
 
 	// Labels Labels to set or, with null, to remove; others stay as they are.
 	//
@@ -4329,6 +6966,11 @@ type RealmWrite struct {
 	// Example: Main carrier, contract 2026-17
 	Description *string `json:"description,omitempty"`
 
+	// EgressAllow Networks to which names and addresses that callers supply (Contact, Refer-To, Route) may lead though they are private, ours or a trunk's.
+	//
+	// Example: ["10.9.0.0/16"]
+	EgressAllow *[]string `json:"egress_allow,omitempty"`
+
 	// Enabled Whether it is used at all.
 	//
 	// Example: true
@@ -4338,6 +6980,11 @@ type RealmWrite struct {
 	//
 	// Example: crm-4711
 	ExternalID *string `json:"external_id,omitempty"`
+
+	// FloodProfileID Bounds what strangers may send. Without one the defaults of the kind hold in realms of trust `access`, and nothing in others.
+	//
+	// Example: flp_06bq4v701g9j1m3p5r7t9w1y30
+	FloodProfileID *string `json:"flood_profile_id,omitempty"`
 
 	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
 	//
@@ -4394,6 +7041,206 @@ type Referrer struct {
 //
 // Example: auto
 type Refresher string
+
+// RegistrationMode Who keeps the contacts: `local` the border alone; `mirror` each REGISTER goes to the upstream registrar, whose answer decides; `throttle_contact` and `throttle_aor` one upstream registration, refreshed by us, for each contact or for each address of record.
+//
+// Example: local
+type RegistrationMode string
+
+// RegistrationPolicy Bounds registrations (RFC 3261 10.3).
+type RegistrationPolicy struct {
+	// ContactSource Which hosts a Contact may name.
+	ContactSource ContactSource `json:"contact_source"`
+
+	// DefaultExpiresS For contacts that name no time, in seconds; from `min_expires_s` to `max_expires_s`.
+	//
+	// Example: 3600
+	DefaultExpiresS int `json:"default_expires_s"`
+
+	// Gruu Gives contacts with an instance id a public address of their own (RFC 5627).
+	//
+	// Example: true
+	Gruu bool `json:"gruu"`
+
+	// JitterPercent Shortens what is granted by a random share up to this, so that phones do not refresh all at once.
+	//
+	// Example: 5
+	JitterPercent int `json:"jitter_percent"`
+
+	// MaxContacts The most contacts of a subscriber.
+	//
+	// Example: 10
+	MaxContacts int `json:"max_contacts"`
+
+	// MaxContactsPolicy What happens to a contact too many.
+	MaxContactsPolicy ContactOverflow `json:"max_contacts_policy"`
+
+	// MaxExpiresS More is cut, in seconds; at least `min_expires_s`.
+	//
+	// Example: 7200
+	MaxExpiresS int `json:"max_expires_s"`
+
+	// MinExpiresS Less gets 423, in seconds.
+	//
+	// Example: 60
+	MinExpiresS int `json:"min_expires_s"`
+
+	// Mode Who keeps the contacts.
+	Mode RegistrationMode `json:"mode"`
+
+	// Outbound Keeps several flows of one phone (RFC 5626).
+	//
+	// Example: true
+	Outbound bool `json:"outbound"`
+
+	// Path Whether Path (RFC 3327) is taken.
+	Path PathMode `json:"path"`
+
+	// Serial Tries contacts one after the other by q; else those of the same q ring at once, then those of the next.
+	//
+	// Example: false
+	Serial bool `json:"serial"`
+
+	// UpstreamExpiresS What is asked of it when throttling, in seconds.
+	//
+	// Example: 3600
+	UpstreamExpiresS int `json:"upstream_expires_s"`
+
+	// UpstreamTrunkID The registrar of every mode but `local`.
+	//
+	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
+	UpstreamTrunkID *string `json:"upstream_trunk_id,omitempty"`
+}
+
+// RegistrationPolicyPatch Bounds registrations (RFC 3261 10.3).
+type RegistrationPolicyPatch struct {
+	// ContactSource Which hosts a Contact may name.
+	ContactSource *ContactSource `json:"contact_source,omitempty"`
+
+	// DefaultExpiresS For contacts that name no time, in seconds; from `min_expires_s` to `max_expires_s`.
+	//
+	// Example: 3600
+	DefaultExpiresS nullable.Nullable[int] `json:"default_expires_s,omitempty"`
+
+	// Gruu Gives contacts with an instance id a public address of their own (RFC 5627).
+	//
+	// Example: true
+	Gruu nullable.Nullable[bool] `json:"gruu,omitempty"`
+
+	// JitterPercent Shortens what is granted by a random share up to this, so that phones do not refresh all at once.
+	//
+	// Example: 5
+	JitterPercent nullable.Nullable[int] `json:"jitter_percent,omitempty"`
+
+	// MaxContacts The most contacts of a subscriber.
+	//
+	// Example: 10
+	MaxContacts nullable.Nullable[int] `json:"max_contacts,omitempty"`
+
+	// MaxContactsPolicy What happens to a contact too many.
+	MaxContactsPolicy *ContactOverflow `json:"max_contacts_policy,omitempty"`
+
+	// MaxExpiresS More is cut, in seconds; at least `min_expires_s`.
+	//
+	// Example: 7200
+	MaxExpiresS nullable.Nullable[int] `json:"max_expires_s,omitempty"`
+
+	// MinExpiresS Less gets 423, in seconds.
+	//
+	// Example: 60
+	MinExpiresS nullable.Nullable[int] `json:"min_expires_s,omitempty"`
+
+	// Mode Who keeps the contacts.
+	Mode *RegistrationMode `json:"mode,omitempty"`
+
+	// Outbound Keeps several flows of one phone (RFC 5626).
+	//
+	// Example: true
+	Outbound nullable.Nullable[bool] `json:"outbound,omitempty"`
+
+	// Path Whether Path (RFC 3327) is taken.
+	Path *PathMode `json:"path,omitempty"`
+
+	// Serial Tries contacts one after the other by q; else those of the same q ring at once, then those of the next.
+	//
+	// Example: false
+	Serial nullable.Nullable[bool] `json:"serial,omitempty"`
+
+	// UpstreamExpiresS What is asked of it when throttling, in seconds.
+	//
+	// Example: 3600
+	UpstreamExpiresS nullable.Nullable[int] `json:"upstream_expires_s,omitempty"`
+
+	// UpstreamTrunkID The registrar of every mode but `local`.
+	//
+	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
+	UpstreamTrunkID nullable.Nullable[string] `json:"upstream_trunk_id,omitempty"`
+}
+
+// RegistrationPolicyWrite Bounds registrations (RFC 3261 10.3).
+type RegistrationPolicyWrite struct {
+	// ContactSource Which hosts a Contact may name.
+	ContactSource *ContactSource `json:"contact_source,omitempty"`
+
+	// DefaultExpiresS For contacts that name no time, in seconds; from `min_expires_s` to `max_expires_s`.
+	//
+	// Example: 3600
+	DefaultExpiresS *int `json:"default_expires_s,omitempty"`
+
+	// Gruu Gives contacts with an instance id a public address of their own (RFC 5627).
+	//
+	// Example: true
+	Gruu *bool `json:"gruu,omitempty"`
+
+	// JitterPercent Shortens what is granted by a random share up to this, so that phones do not refresh all at once.
+	//
+	// Example: 5
+	JitterPercent *int `json:"jitter_percent,omitempty"`
+
+	// MaxContacts The most contacts of a subscriber.
+	//
+	// Example: 10
+	MaxContacts *int `json:"max_contacts,omitempty"`
+
+	// MaxContactsPolicy What happens to a contact too many.
+	MaxContactsPolicy *ContactOverflow `json:"max_contacts_policy,omitempty"`
+
+	// MaxExpiresS More is cut, in seconds; at least `min_expires_s`.
+	//
+	// Example: 7200
+	MaxExpiresS *int `json:"max_expires_s,omitempty"`
+
+	// MinExpiresS Less gets 423, in seconds.
+	//
+	// Example: 60
+	MinExpiresS *int `json:"min_expires_s,omitempty"`
+
+	// Mode Who keeps the contacts.
+	Mode *RegistrationMode `json:"mode,omitempty"`
+
+	// Outbound Keeps several flows of one phone (RFC 5626).
+	//
+	// Example: true
+	Outbound *bool `json:"outbound,omitempty"`
+
+	// Path Whether Path (RFC 3327) is taken.
+	Path *PathMode `json:"path,omitempty"`
+
+	// Serial Tries contacts one after the other by q; else those of the same q ring at once, then those of the next.
+	//
+	// Example: false
+	Serial *bool `json:"serial,omitempty"`
+
+	// UpstreamExpiresS What is asked of it when throttling, in seconds.
+	//
+	// Example: 3600
+	UpstreamExpiresS *int `json:"upstream_expires_s,omitempty"`
+
+	// UpstreamTrunkID The registrar of every mode but `local`.
+	//
+	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
+	UpstreamTrunkID *string `json:"upstream_trunk_id,omitempty"`
+}
 
 // ReliableProvisional How provisional responses are made reliable (RFC 3262): not at all (`off`), as on the other leg (`pass`), the peer must (`require`), on this leg by itself (`terminate`).
 //
@@ -4698,6 +7545,11 @@ type Rule struct {
 	// Example: Main carrier, contract 2026-17
 	Description *string `json:"description,omitempty"`
 
+	// DomainID The domain whose subscriber of that name or number is called; needed where `action` is `subscriber`.
+	//
+	// Example: dom_06bq4v701a3c5e7g9j1m3p5r7t
+	DomainID *string `json:"domain_id,omitempty"`
+
 	// Enabled Whether it is used at all.
 	//
 	// Example: true
@@ -4774,7 +7626,7 @@ type Rule struct {
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
-// RuleAction What a rule does with a call: `route` tries the route list, `reject` answers with `reject_code`.
+// RuleAction What a rule does with a call: `route` tries the route list, `reject` answers with `reject_code`, `subscriber` calls the subscriber of `domain_id` that has the number as username or alias.
 //
 // Example: route
 type RuleAction string
@@ -4804,6 +7656,11 @@ type RulePatch struct {
 	//
 	// Example: Main carrier, contract 2026-17
 	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// DomainID The domain whose subscriber of that name or number is called; needed where `action` is `subscriber`.
+	//
+	// Example: dom_06bq4v701a3c5e7g9j1m3p5r7t
+	DomainID nullable.Nullable[string] `json:"domain_id,omitempty"`
 
 	// Enabled Whether it is used at all.
 	//
@@ -4870,6 +7727,11 @@ type RuleWrite struct {
 	//
 	// Example: Main carrier, contract 2026-17
 	Description *string `json:"description,omitempty"`
+
+	// DomainID The domain whose subscriber of that name or number is called; needed where `action` is `subscriber`.
+	//
+	// Example: dom_06bq4v701a3c5e7g9j1m3p5r7t
+	DomainID *string `json:"domain_id,omitempty"`
 
 	// Enabled Whether it is used at all.
 	//
@@ -5012,6 +7874,16 @@ type SIPInterface struct {
 	// Status What it is doing now.
 	Status *SIPInterfaceStatus `json:"status,omitempty"`
 
+	// Stun Answers STUN Binding requests (RFC 8489) on the port of a UDP interface.
+	//
+	// Example: true
+	Stun bool `json:"stun"`
+
+	// StunPort Answers them on this port of the address too; 0 is no other port.
+	//
+	// Example: 3478
+	StunPort int `json:"stun_port"`
+
 	// TenantID The tenant it belongs to.
 	//
 	// Example: ten_default
@@ -5103,6 +7975,16 @@ type SIPInterfacePatch struct {
 	//
 	// Example: rlm_06bq4v700q1n36gvrjfeta0vad
 	RealmID *string `json:"realm_id,omitempty"`
+
+	// Stun Answers STUN Binding requests (RFC 8489) on the port of a UDP interface.
+	//
+	// Example: true
+	Stun nullable.Nullable[bool] `json:"stun,omitempty"`
+
+	// StunPort Answers them on this port of the address too; 0 is no other port.
+	//
+	// Example: 3478
+	StunPort nullable.Nullable[int] `json:"stun_port,omitempty"`
 
 	// Transport How SIP travels.
 	Transport *Transport `json:"transport,omitempty"`
@@ -5202,6 +8084,16 @@ type SIPInterfaceWrite struct {
 	//
 	// Example: rlm_06bq4v700q1n36gvrjfeta0vad
 	RealmID string `json:"realm_id"`
+
+	// Stun Answers STUN Binding requests (RFC 8489) on the port of a UDP interface.
+	//
+	// Example: true
+	Stun *bool `json:"stun,omitempty"`
+
+	// StunPort Answers them on this port of the address too; 0 is no other port.
+	//
+	// Example: 3478
+	StunPort *int `json:"stun_port,omitempty"`
 
 	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
 	//
@@ -5565,6 +8457,425 @@ type SilenceMode string
 //
 // Example: lenient
 type SourcePolicy string
+
+// Subscriber An account of a domain: a person or a device that registers, calls and is called. Its name is its username. Of its secret only hashes are kept, which are never shown.
+type Subscriber struct {
+	// Algorithms The algorithms in which it can answer a challenge with what is kept.
+	//
+	// Example: ["MD5","SHA-256","SHA-512-256"]
+	Algorithms []DigestAlgorithm `json:"algorithms"`
+
+	// AuthUsername The name in its digest; without one it is `username`.
+	//
+	// Example: 4711-alice
+	AuthUsername *string `json:"auth_username,omitempty"`
+
+	// CallerID The number shown on calls that leave the domain; without one it is the alias that says so, else `username`.
+	//
+	// Example: +4930111
+	CallerID *string `json:"caller_id,omitempty"`
+
+	// CallerIdentities Names and numbers it may call under besides `username` and its aliases.
+	//
+	// Example: ["+4930112"]
+	CallerIdentities []string `json:"caller_identities"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Custom What other systems keep with it: up to 32 fields, each of at most 1024 characters as JSON.
+	//
+	// Example: {"crm_segment":"gold"}
+	Custom *map[string]interface{} `json:"custom,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// DisplayName The name shown with its calls.
+	//
+	// Example: Alice Example
+	DisplayName *string `json:"display_name,omitempty"`
+
+	// DoNotDisturb Answers calls as busy.
+	//
+	// Example: false
+	DoNotDisturb bool `json:"do_not_disturb"`
+
+	// DomainID The domain. It cannot be changed later.
+	//
+	// Example: dom_06bq4v701a3c5e7g9j1m3p5r7t
+	DomainID string `json:"domain_id"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Forwarding Sends calls elsewhere.
+	Forwarding Forwarding `json:"forwarding"`
+
+	// GreetingAnnouncementID Its own greeting.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	GreetingAnnouncementID *string `json:"greeting_announcement_id,omitempty"`
+
+	// GroupIds Its permissions; none means those of the domain.
+	//
+	// Example: ["grp_06bq4v701e7g9j1m3p5r7t9w1y"]
+	GroupIds []string `json:"group_ids"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	ID string `json:"id"`
+
+	// IncomingListIds Number lists that all have to let a call to it pass.
+	//
+	// Example: ["nls_06bq4v701f8h0k2n4q6s8v0x2z"]
+	IncomingListIds []string `json:"incoming_list_ids"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// MaxCalls The most calls in progress; 0 is no bound.
+	//
+	// Example: 2
+	MaxCalls int `json:"max_calls"`
+
+	// MaxContacts The most contacts; 0 is the domain's bound.
+	//
+	// Example: 0
+	MaxContacts int `json:"max_contacts"`
+
+	// Name The same as `username`.
+	//
+	// Example: alice
+	Name string `json:"name"`
+
+	// OutgoingListIds Number lists that all have to let a call of it pass.
+	//
+	// Example: ["nls_06bq4v701f8h0k2n4q6s8v0x2z"]
+	OutgoingListIds []string `json:"outgoing_list_ids"`
+
+	// RejectAnonymous Refuses calls without a number.
+	//
+	// Example: false
+	RejectAnonymous bool `json:"reject_anonymous"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// Username The user part of its address of record, unique among usernames and aliases of the domain.
+	//
+	// Example: alice
+	Username string `json:"username"`
+
+	// VoicemailEnabled Gives it a mailbox.
+	//
+	// Example: true
+	VoicemailEnabled bool `json:"voicemail_enabled"`
+}
+
+// SubscriberPage A page of subscribers.
+type SubscriberPage struct {
+	// Items The resources, by rising id.
+	Items []Subscriber `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// SubscriberPatch A JSON Merge Patch (RFC 7396) of a subscriber: fields left out stay as they are, null puts a field back to its default.
+type SubscriberPatch struct {
+	// AuthUsername The name in its digest; without one it is `username`.
+	//
+	// Example: 4711-alice
+	AuthUsername nullable.Nullable[string] `json:"auth_username,omitempty"`
+
+	// CallerID The number shown on calls that leave the domain; without one it is the alias that says so, else `username`.
+	//
+	// Example: +4930111
+	CallerID nullable.Nullable[string] `json:"caller_id,omitempty"`
+
+	// CallerIdentities Names and numbers it may call under besides `username` and its aliases.
+	//
+	// Example: ["+4930112"]
+	CallerIdentities nullable.Nullable[[]string] `json:"caller_identities,omitempty"`
+
+	// Custom What other systems keep with it: up to 32 fields, each of at most 1024 characters as JSON.
+	//
+	// Example: {"crm_segment":"gold"}
+	Custom nullable.Nullable[map[string]interface{}] `json:"custom,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// DisplayName The name shown with its calls.
+	//
+	// Example: Alice Example
+	DisplayName nullable.Nullable[string] `json:"display_name,omitempty"`
+
+	// DoNotDisturb Answers calls as busy.
+	//
+	// Example: false
+	DoNotDisturb nullable.Nullable[bool] `json:"do_not_disturb,omitempty"`
+
+	// DomainID The domain. It cannot be changed later.
+	//
+	// Example: dom_06bq4v701a3c5e7g9j1m3p5r7t
+	DomainID *string `json:"domain_id,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Forwarding Sends calls elsewhere.
+	Forwarding *ForwardingPatch `json:"forwarding,omitempty"`
+
+	// GreetingAnnouncementID Its own greeting.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	GreetingAnnouncementID nullable.Nullable[string] `json:"greeting_announcement_id,omitempty"`
+
+	// GroupIds Its permissions; none means those of the domain.
+	//
+	// Example: ["grp_06bq4v701e7g9j1m3p5r7t9w1y"]
+	GroupIds nullable.Nullable[[]string] `json:"group_ids,omitempty"`
+
+	// Ha1 MD5 of `username:realm:password` in lower-case hexadecimal, in place of a password.
+	//
+	// Example: 4f1b6c2e0a7d9835bc1e2f3a4d5c6b79
+	Ha1 nullable.Nullable[string] `json:"ha1,omitempty"`
+
+	// Ha1Sha256 SHA-256 of `username:realm:password` in lower-case hexadecimal.
+	//
+	// Example: 6f1b6c2e0a7d9835bc1e2f3a4d5c6b796f1b6c2e0a7d9835bc1e2f3a4d5c6b79
+	Ha1Sha256 nullable.Nullable[string] `json:"ha1_sha256,omitempty"`
+
+	// Ha1Sha512256 SHA-512/256 of `username:realm:password` in lower-case hexadecimal.
+	//
+	// Example: 7f1b6c2e0a7d9835bc1e2f3a4d5c6b797f1b6c2e0a7d9835bc1e2f3a4d5c6b79
+	Ha1Sha512256 nullable.Nullable[string] `json:"ha1_sha512_256,omitempty"`
+
+	// Ha1B MD5 of `username@domain:realm:password` in lower-case hexadecimal.
+	//
+	// Example: 5f1b6c2e0a7d9835bc1e2f3a4d5c6b79
+	Ha1B nullable.Nullable[string] `json:"ha1b,omitempty"`
+
+	// IncomingListIds Number lists that all have to let a call to it pass.
+	//
+	// Example: ["nls_06bq4v701f8h0k2n4q6s8v0x2z"]
+	IncomingListIds nullable.Nullable[[]string] `json:"incoming_list_ids,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// MaxCalls The most calls in progress; 0 is no bound.
+	//
+	// Example: 2
+	MaxCalls nullable.Nullable[int] `json:"max_calls,omitempty"`
+
+	// MaxContacts The most contacts; 0 is the domain's bound.
+	//
+	// Example: 0
+	MaxContacts nullable.Nullable[int] `json:"max_contacts,omitempty"`
+
+	// OutgoingListIds Number lists that all have to let a call of it pass.
+	//
+	// Example: ["nls_06bq4v701f8h0k2n4q6s8v0x2z"]
+	OutgoingListIds nullable.Nullable[[]string] `json:"outgoing_list_ids,omitempty"`
+
+	// Password Turned into hashes and forgotten. A `PUT` without password and hashes keeps what is there; a password or a hash replaces all of it.
+	//
+	// Example: correct horse battery staple
+	Password nullable.Nullable[string] `json:"password,omitempty"`
+
+	// RejectAnonymous Refuses calls without a number.
+	//
+	// Example: false
+	RejectAnonymous nullable.Nullable[bool] `json:"reject_anonymous,omitempty"`
+
+	// Username The user part of its address of record, unique among usernames and aliases of the domain.
+	//
+	// Example: alice
+	Username *string `json:"username,omitempty"`
+
+	// VoicemailEnabled Gives it a mailbox.
+	//
+	// Example: true
+	VoicemailEnabled nullable.Nullable[bool] `json:"voicemail_enabled,omitempty"`
+}
+
+// SubscriberWrite What a client writes of a subscriber. An account of a domain: a person or a device that registers, calls and is called. Its name is its username. Of its secret only hashes are kept, which are never shown.
+type SubscriberWrite struct {
+	// AuthUsername The name in its digest; without one it is `username`.
+	//
+	// Example: 4711-alice
+	AuthUsername *string `json:"auth_username,omitempty"`
+
+	// CallerID The number shown on calls that leave the domain; without one it is the alias that says so, else `username`.
+	//
+	// Example: +4930111
+	CallerID *string `json:"caller_id,omitempty"`
+
+	// CallerIdentities Names and numbers it may call under besides `username` and its aliases.
+	//
+	// Example: ["+4930112"]
+	CallerIdentities *[]string `json:"caller_identities,omitempty"`
+
+	// Custom What other systems keep with it: up to 32 fields, each of at most 1024 characters as JSON.
+	//
+	// Example: {"crm_segment":"gold"}
+	Custom *map[string]interface{} `json:"custom,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// DisplayName The name shown with its calls.
+	//
+	// Example: Alice Example
+	DisplayName *string `json:"display_name,omitempty"`
+
+	// DoNotDisturb Answers calls as busy.
+	//
+	// Example: false
+	DoNotDisturb *bool `json:"do_not_disturb,omitempty"`
+
+	// DomainID The domain. It cannot be changed later.
+	//
+	// Example: dom_06bq4v701a3c5e7g9j1m3p5r7t
+	DomainID string `json:"domain_id"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Forwarding Sends calls elsewhere.
+	Forwarding *ForwardingWrite `json:"forwarding,omitempty"`
+
+	// GreetingAnnouncementID Its own greeting.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	GreetingAnnouncementID *string `json:"greeting_announcement_id,omitempty"`
+
+	// GroupIds Its permissions; none means those of the domain.
+	//
+	// Example: ["grp_06bq4v701e7g9j1m3p5r7t9w1y"]
+	GroupIds *[]string `json:"group_ids,omitempty"`
+
+	// Ha1 MD5 of `username:realm:password` in lower-case hexadecimal, in place of a password.
+	//
+	// Example: 4f1b6c2e0a7d9835bc1e2f3a4d5c6b79
+	Ha1 *string `json:"ha1,omitempty"`
+
+	// Ha1Sha256 SHA-256 of `username:realm:password` in lower-case hexadecimal.
+	//
+	// Example: 6f1b6c2e0a7d9835bc1e2f3a4d5c6b796f1b6c2e0a7d9835bc1e2f3a4d5c6b79
+	Ha1Sha256 *string `json:"ha1_sha256,omitempty"`
+
+	// Ha1Sha512256 SHA-512/256 of `username:realm:password` in lower-case hexadecimal.
+	//
+	// Example: 7f1b6c2e0a7d9835bc1e2f3a4d5c6b797f1b6c2e0a7d9835bc1e2f3a4d5c6b79
+	Ha1Sha512256 *string `json:"ha1_sha512_256,omitempty"`
+
+	// Ha1B MD5 of `username@domain:realm:password` in lower-case hexadecimal.
+	//
+	// Example: 5f1b6c2e0a7d9835bc1e2f3a4d5c6b79
+	Ha1B *string `json:"ha1b,omitempty"`
+
+	// IncomingListIds Number lists that all have to let a call to it pass.
+	//
+	// Example: ["nls_06bq4v701f8h0k2n4q6s8v0x2z"]
+	IncomingListIds *[]string `json:"incoming_list_ids,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// MaxCalls The most calls in progress; 0 is no bound.
+	//
+	// Example: 2
+	MaxCalls *int `json:"max_calls,omitempty"`
+
+	// MaxContacts The most contacts; 0 is the domain's bound.
+	//
+	// Example: 0
+	MaxContacts *int `json:"max_contacts,omitempty"`
+
+	// OutgoingListIds Number lists that all have to let a call of it pass.
+	//
+	// Example: ["nls_06bq4v701f8h0k2n4q6s8v0x2z"]
+	OutgoingListIds *[]string `json:"outgoing_list_ids,omitempty"`
+
+	// Password Turned into hashes and forgotten. A `PUT` without password and hashes keeps what is there; a password or a hash replaces all of it.
+	//
+	// Example: correct horse battery staple
+	Password *string `json:"password,omitempty"`
+
+	// RejectAnonymous Refuses calls without a number.
+	//
+	// Example: false
+	RejectAnonymous *bool `json:"reject_anonymous,omitempty"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+
+	// Username The user part of its address of record, unique among usernames and aliases of the domain.
+	//
+	// Example: alice
+	Username string `json:"username"`
+
+	// VoicemailEnabled Gives it a mailbox.
+	//
+	// Example: true
+	VoicemailEnabled *bool `json:"voicemail_enabled,omitempty"`
+}
 
 // Target A trunk in a route list.
 type Target struct {
@@ -6302,6 +9613,133 @@ type Version struct {
 	Version string `json:"version"`
 }
 
+// VoicemailBox The mailboxes of a domain.
+type VoicemailBox struct {
+	// GreetingAnnouncementID Played to callers whose callee has no greeting of its own.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	GreetingAnnouncementID *string `json:"greeting_announcement_id,omitempty"`
+
+	// MaxMessageS The longest message, in seconds.
+	//
+	// Example: 120
+	MaxMessageS int `json:"max_message_s"`
+
+	// MaxMessages The most messages in a mailbox.
+	//
+	// Example: 50
+	MaxMessages int `json:"max_messages"`
+
+	// RetentionDays When a message is deleted, in days.
+	//
+	// Example: 90
+	RetentionDays int `json:"retention_days"`
+
+	// Target Takes messages in place of the built-in mailbox: a number, routed by the plan of the domain.
+	//
+	// Example: *99
+	Target *string `json:"target,omitempty"`
+
+	// Webhook Hears of each new message.
+	Webhook WebhookTarget `json:"webhook"`
+}
+
+// VoicemailBoxPatch The mailboxes of a domain.
+type VoicemailBoxPatch struct {
+	// GreetingAnnouncementID Played to callers whose callee has no greeting of its own.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	GreetingAnnouncementID nullable.Nullable[string] `json:"greeting_announcement_id,omitempty"`
+
+	// MaxMessageS The longest message, in seconds.
+	//
+	// Example: 120
+	MaxMessageS nullable.Nullable[int] `json:"max_message_s,omitempty"`
+
+	// MaxMessages The most messages in a mailbox.
+	//
+	// Example: 50
+	MaxMessages nullable.Nullable[int] `json:"max_messages,omitempty"`
+
+	// RetentionDays When a message is deleted, in days.
+	//
+	// Example: 90
+	RetentionDays nullable.Nullable[int] `json:"retention_days,omitempty"`
+
+	// Target Takes messages in place of the built-in mailbox: a number, routed by the plan of the domain.
+	//
+	// Example: *99
+	Target nullable.Nullable[string] `json:"target,omitempty"`
+
+	// Webhook Hears of each new message.
+	Webhook *WebhookTargetPatch `json:"webhook,omitempty"`
+}
+
+// VoicemailBoxWrite The mailboxes of a domain.
+type VoicemailBoxWrite struct {
+	// GreetingAnnouncementID Played to callers whose callee has no greeting of its own.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	GreetingAnnouncementID *string `json:"greeting_announcement_id,omitempty"`
+
+	// MaxMessageS The longest message, in seconds.
+	//
+	// Example: 120
+	MaxMessageS *int `json:"max_message_s,omitempty"`
+
+	// MaxMessages The most messages in a mailbox.
+	//
+	// Example: 50
+	MaxMessages *int `json:"max_messages,omitempty"`
+
+	// RetentionDays When a message is deleted, in days.
+	//
+	// Example: 90
+	RetentionDays *int `json:"retention_days,omitempty"`
+
+	// Target Takes messages in place of the built-in mailbox: a number, routed by the plan of the domain.
+	//
+	// Example: *99
+	Target *string `json:"target,omitempty"`
+
+	// Webhook Hears of each new message.
+	Webhook *WebhookTargetWrite `json:"webhook,omitempty"`
+}
+
+// WebhookTarget An address of another system.
+type WebhookTarget struct {
+	// URL An http or https URL; without one nothing is called.
+	//
+	// Example: https://crm.example.com/sallyport
+	URL *string `json:"url,omitempty"`
+}
+
+// WebhookTargetPatch An address of another system.
+type WebhookTargetPatch struct {
+	// Secret The secret by which the other system knows our requests (Standard Webhooks, `whsec_` and base64, or any text). It is never shown; a `PUT` without it keeps it.
+	//
+	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+	Secret nullable.Nullable[string] `json:"secret,omitempty"`
+
+	// URL An http or https URL; without one nothing is called.
+	//
+	// Example: https://crm.example.com/sallyport
+	URL nullable.Nullable[string] `json:"url,omitempty"`
+}
+
+// WebhookTargetWrite An address of another system.
+type WebhookTargetWrite struct {
+	// Secret The secret by which the other system knows our requests (Standard Webhooks, `whsec_` and base64, or any text). It is never shown; a `PUT` without it keeps it.
+	//
+	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+	Secret *string `json:"secret,omitempty"`
+
+	// URL An http or https URL; without one nothing is called.
+	//
+	// Example: https://crm.example.com/sallyport
+	URL *string `json:"url,omitempty"`
+}
+
 // WhoAmI The key that asks, and what it may do.
 type WhoAmI struct {
 	// ExpiresAt When it stops to work.
@@ -6338,6 +9776,12 @@ type WhoAmI struct {
 // APIKeyID defines model for APIKeyID.
 type APIKeyID = string
 
+// AccessRuleID defines model for AccessRuleID.
+type AccessRuleID = string
+
+// AliasID defines model for AliasID.
+type AliasID = string
+
 // AnnouncementID defines model for AnnouncementID.
 type AnnouncementID = string
 
@@ -6349,6 +9793,9 @@ type CallID = string
 
 // Cursor defines model for Cursor.
 type Cursor = string
+
+// DomainID defines model for DomainID.
+type DomainID = string
 
 // DryRun defines model for DryRun.
 type DryRun = bool
@@ -6373,6 +9820,12 @@ type FilterName = string
 
 // FilterTenant defines model for FilterTenant.
 type FilterTenant = string
+
+// FloodProfileID defines model for FloodProfileID.
+type FloodProfileID = string
+
+// GroupID defines model for GroupID.
+type GroupID = string
 
 // HeaderProfileID defines model for HeaderProfileID.
 type HeaderProfileID = string
@@ -6404,6 +9857,9 @@ type MediaPoolID = string
 // MediaProfileID defines model for MediaProfileID.
 type MediaProfileID = string
 
+// NumberListID defines model for NumberListID.
+type NumberListID = string
+
 // RealmID defines model for RealmID.
 type RealmID = string
 
@@ -6421,6 +9877,9 @@ type SIPInterfaceID = string
 
 // SignallingProfileID defines model for SignallingProfileID.
 type SignallingProfileID = string
+
+// SubscriberID defines model for SubscriberID.
+type SubscriberID = string
 
 // TargetID defines model for TargetID.
 type TargetID = string

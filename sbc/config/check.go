@@ -68,7 +68,8 @@ func (b *blames) doubles(rows *Rows) {
 }
 
 // references finds references to nothing. The store refuses them too; a cache file or another node's store might not have.
-// Tenants are left to the store: nothing here depends on their being there.
+// Tenants and what is of
+// listed kinds are left to the store: nothing here depends on their being there.
 func (b *blames) references(rows *Rows, rules []*sbc.Rule) {
 	there := map[sbc.Kind]map[string]bool{}
 	for _, k := range sbc.Kinds() {
@@ -77,35 +78,44 @@ func (b *blames) references(rows *Rows, rules []*sbc.Rule) {
 	rows.each(func(r sbc.Resource) { there[r.Kind()][r.Base().ID] = true })
 	rows.each(func(r sbc.Resource) {
 		for _, ref := range r.References() {
-			if ref.Kind != sbc.KindTenant && !there[ref.Kind][ref.ID] {
+			if ref.Kind != sbc.KindTenant && !ref.Kind.Listed() && !there[ref.Kind][ref.ID] {
 				b.missing(r, ref.Pointer, ref.Kind, ref.ID)
 			}
 		}
 	})
-	plans, lists := there[sbc.KindRoutingPlan], there[sbc.KindRouteList]
 	for _, r := range rules {
-		b.rule(r, func(id string) bool { return plans[id] }, func(id string) bool { return lists[id] })
+		b.rule(r, func(kind sbc.Kind, id string) bool { return there[kind][id] })
 	}
 }
 
 // rules checks the references of changed rules.
 func (b *blames) rules(rows *Rows, changes []route.RuleChange) {
-	plan := func(id string) bool { return find(rows.Plans, id) != nil }
-	list := func(id string) bool { return find(rows.Lists, id) != nil }
+	there := func(kind sbc.Kind, id string) bool {
+		switch kind {
+		case sbc.KindRoutingPlan:
+			return find(rows.Plans, id) != nil
+		case sbc.KindRouteList:
+			return find(rows.Lists, id) != nil
+		}
+		return find(rows.Domains, id) != nil
+	}
 	for _, c := range changes {
 		if c.New != nil {
-			b.rule(c.New, plan, list)
+			b.rule(c.New, there)
 		}
 	}
 }
 
 // rule checks the references of one rule, without the list of References that a million of them would make.
-func (b *blames) rule(r *sbc.Rule, plan, list func(id string) bool) {
-	if !plan(r.RoutingPlanID) {
+func (b *blames) rule(r *sbc.Rule, there func(kind sbc.Kind, id string) bool) {
+	if !there(sbc.KindRoutingPlan, r.RoutingPlanID) {
 		b.missing(r, "#/routing_plan_id", sbc.KindRoutingPlan, r.RoutingPlanID)
 	}
-	if r.RouteListID != "" && !list(r.RouteListID) {
+	if r.RouteListID != "" && !there(sbc.KindRouteList, r.RouteListID) {
 		b.missing(r, "#/route_list_id", sbc.KindRouteList, r.RouteListID)
+	}
+	if r.DomainID != "" && !there(sbc.KindDomain, r.DomainID) {
+		b.missing(r, "#/domain_id", sbc.KindDomain, r.DomainID)
 	}
 }
 

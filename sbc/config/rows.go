@@ -27,6 +27,12 @@ type Rows struct {
 	Headers       []*sbc.HeaderProfile
 	Limits        []*sbc.LimitProfile
 	Announcements []*sbc.Announcement
+
+	Domains     []*sbc.Domain
+	AccessRules []*sbc.AccessRule
+	Groups      []*sbc.Group
+	NumberLists []*sbc.NumberList
+	Floods      []*sbc.FloodProfile
 }
 
 // edit is one resource before and after a write; Old is known for rules only, New is nil for a deleted one.
@@ -87,6 +93,24 @@ func (rows *Rows) profile(r sbc.Resource) {
 		rows.Limits = append(rows.Limits, r)
 	case *sbc.Announcement:
 		rows.Announcements = append(rows.Announcements, r)
+	default:
+		rows.access(r)
+	}
+}
+
+// access takes up what the access side has. Subscribers and aliases are of listed kinds and not here.
+func (rows *Rows) access(r sbc.Resource) {
+	switch r := r.(type) {
+	case *sbc.Domain:
+		rows.Domains = append(rows.Domains, r)
+	case *sbc.AccessRule:
+		rows.AccessRules = append(rows.AccessRules, r)
+	case *sbc.Group:
+		rows.Groups = append(rows.Groups, r)
+	case *sbc.NumberList:
+		rows.NumberLists = append(rows.NumberLists, r)
+	case *sbc.FloodProfile:
+		rows.Floods = append(rows.Floods, r)
 	}
 }
 
@@ -108,6 +132,11 @@ func (r *Rows) order() {
 	byID(r.Headers)
 	byID(r.Limits)
 	byID(r.Announcements)
+	byID(r.Domains)
+	byID(r.AccessRules)
+	byID(r.Groups)
+	byID(r.NumberLists)
+	byID(r.Floods)
 }
 
 func byID[T sbc.Resource](rows []T) {
@@ -160,6 +189,24 @@ func (r *Rows) withProfile(e edit) {
 		apply(&r.Limits, e)
 	case sbc.KindAnnouncement:
 		apply(&r.Announcements, e)
+	default:
+		r.withAccess(e)
+	}
+}
+
+// withAccess is with for what the access side has.
+func (r *Rows) withAccess(e edit) {
+	switch e.kind {
+	case sbc.KindDomain:
+		apply(&r.Domains, e)
+	case sbc.KindAccessRule:
+		apply(&r.AccessRules, e)
+	case sbc.KindGroup:
+		apply(&r.Groups, e)
+	case sbc.KindNumberList:
+		apply(&r.NumberLists, e)
+	case sbc.KindFloodProfile:
+		apply(&r.Floods, e)
 	}
 }
 
@@ -195,6 +242,7 @@ func find[T sbc.Resource](rows []T, id string) T {
 func (r *Rows) each(f func(sbc.Resource)) {
 	walk(r.Tenants, f)
 	walk(r.APIKeys, f)
+	walk(r.Floods, f)
 	walk(r.Realms, f)
 	walk(r.Interfaces, f)
 	walk(r.Pools, f)
@@ -208,7 +256,11 @@ func (r *Rows) each(f func(sbc.Resource)) {
 	walk(r.Trunks, f)
 	walk(r.Endpoints, f)
 	walk(r.Identities, f)
+	walk(r.Groups, f)
+	walk(r.NumberLists, f)
+	walk(r.Domains, f)
 	walk(r.Targets, f)
+	walk(r.AccessRules, f)
 }
 
 func walk[T sbc.Resource](rows []T, f func(sbc.Resource)) {

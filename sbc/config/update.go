@@ -3,6 +3,7 @@ package config
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/sallyport/sallyport/sbc"
@@ -59,7 +60,7 @@ func (u *update) run(tx sbc.Tx, change func(tx sbc.Tx) error) error {
 		return err
 	}
 	u.revision = tx.Revision()
-	if len(rec.order) > 0 {
+	if rec.held() {
 		next, err := u.compile(tx, rec)
 		if err != nil {
 			return u.manager.failure("compile", err)
@@ -151,11 +152,17 @@ func (r *recorder) Delete(kind sbc.Kind, id string) error {
 		return err
 	}
 	switch kind {
-	case sbc.KindRule, sbc.KindTarget, sbc.KindEndpoint, sbc.KindIdentity, sbc.KindAPIKey:
+	case sbc.KindRule, sbc.KindTarget, sbc.KindEndpoint, sbc.KindIdentity, sbc.KindAPIKey, sbc.KindSubscriber, sbc.KindAlias,
+		sbc.KindAccessRule:
 	default:
 		r.owners = true
 	}
 	return r.Tx.Delete(kind, id)
+}
+
+// held tells whether anything was written that a Snapshot holds.
+func (r *recorder) held() bool {
+	return slices.ContainsFunc(r.order, func(t touch) bool { return !t.kind.Listed() })
 }
 
 // note remembers a resource, and of a rule what it was: the Snapshot does not keep rules, but has to find this one in its plan.
@@ -182,13 +189,16 @@ func (r *recorder) simple() bool { return !r.owners && len(r.order) <= maxEdits 
 // edits reads what the transaction left of everything touched. It reads them back, so that the Snapshot holds what the store
 // does and nothing that the writer may still change.
 func (r *recorder) edits() ([]edit, error) {
-	edits := make([]edit, len(r.order))
-	for i, t := range r.order {
+	edits := make([]edit, 0, len(r.order))
+	for _, t := range r.order {
+		if t.kind.Listed() {
+			continue
+		}
 		now, err := r.get(t.kind, t.id)
 		if err != nil {
 			return nil, err
 		}
-		edits[i] = edit{kind: t.kind, id: t.id, old: r.touched[t], new: now}
+		edits = append(edits, edit{kind: t.kind, id: t.id, old: r.touched[t], new: now})
 	}
 	return edits, nil
 }

@@ -59,6 +59,9 @@ func (v *view) with(revision int64, written map[string]sbc.Resource, deleted map
 		touched[kind] = true
 	}
 	for kind := range touched {
+		if kind.Listed() {
+			continue
+		}
 		next.kinds[kind] = merge(v.kinds[kind], kind, written, deleted)
 	}
 	for _, list := range next.kinds {
@@ -126,7 +129,7 @@ func (c *cache) load(db *gorm.DB, revision int64, deleted map[string]sbc.Kind) (
 		return next, nil
 	}
 	var count int64
-	if err := db.Model(&resourceRow{}).Count(&count).Error; err != nil {
+	if err := db.Model(&resourceRow{}).Where("kind IN ?", held()).Count(&count).Error; err != nil {
 		return nil, err
 	}
 	if int64(next.count) != count {
@@ -135,9 +138,12 @@ func (c *cache) load(db *gorm.DB, revision int64, deleted map[string]sbc.Kind) (
 	return next, nil
 }
 
+// held are the kinds of which every node holds all.
+func held() []sbc.Kind { return slices.DeleteFunc(sbc.Kinds(), sbc.Kind.Listed) }
+
 // readView reads the rows written after a revision; after 0, all.
 func readView(db *gorm.DB, revision, after int64) (*view, error) {
-	q := db.Model(&resourceRow{}).Select("kind", "document")
+	q := db.Model(&resourceRow{}).Select("kind", "document").Where("kind IN ?", held())
 	if after > 0 {
 		q = q.Where("revision > ?", after)
 	}

@@ -67,13 +67,19 @@ func notFound(kind sbc.Kind, id string) error {
 
 // List gives a page of one kind.
 func (s *Store) List(ctx context.Context, q sbc.Query) (page []sbc.Resource, next string, err error) {
+	err = s.run(ctx, "list", readTimeout, func(ctx context.Context) error {
+		page, next, err = listResources(s.read.WithContext(ctx), q)
+		return err
+	})
+	return page, next, err
+}
+
+func listResources(db *gorm.DB, q sbc.Query) (page []sbc.Resource, next string, err error) {
 	n := limit(q.Limit)
 	var rows []resourceRow
-	err = s.run(ctx, "list", readTimeout, func(ctx context.Context) error {
-		return filterResources(s.read.WithContext(ctx), q).Select("id", "document").Order("id").Limit(n + 1).Find(&rows).Error
-	})
+	err = filterResources(db, q).Select("id", "document").Order("id").Limit(n + 1).Find(&rows).Error
 	if err != nil {
-		return nil, "", err
+		return nil, "", translate(err)
 	}
 	if len(rows) > n {
 		rows, next = rows[:n], rows[n-1].ID

@@ -73,6 +73,11 @@ func (t *tx) ByExternalID(kind sbc.Kind, tenantID, externalID string) (sbc.Resou
 	return getResource(t.db, kind, tenantID, "external_id", externalID)
 }
 
+// List reads as the transaction sees it.
+func (t *tx) List(q sbc.Query) (page []sbc.Resource, next string, err error) {
+	return listResources(t.db, q)
+}
+
 // Put inserts or replaces.
 func (t *tx) Put(r sbc.Resource) error {
 	m := r.Base()
@@ -119,7 +124,7 @@ func (t *tx) known(r sbc.Resource) (map[string]*resourceRow, error) {
 
 func (t *tx) rowsOf(ids []string) (map[string]*resourceRow, error) {
 	var rows []resourceRow
-	if err := t.db.Select("id", "kind", "tenant_id", "created_at").Where("id IN ?", ids).Find(&rows).Error; err != nil {
+	if err := t.db.Select("id", "kind", "tenant_id", "parent_id", "created_at").Where("id IN ?", ids).Find(&rows).Error; err != nil {
 		return nil, err
 	}
 	found := make(map[string]*resourceRow, len(rows))
@@ -157,6 +162,9 @@ func brokenReferences(r sbc.Resource, known map[string]*resourceRow) (faults []s
 	for _, ref := range r.References() {
 		to := known[ref.ID]
 		if to != nil && to.Kind == ref.Kind && (to.TenantID == r.Base().TenantID || ref.Kind == sbc.KindTenant) {
+			if ref.Kind == sbc.KindSubscriber && to.ParentID != parentOf(r) {
+				faults = append(faults, sbc.Fault{Pointer: ref.Pointer, Code: "mismatch", Detail: "is a subscriber of another domain"})
+			}
 			continue
 		}
 		faults = append(faults, sbc.Fault{
@@ -180,10 +188,17 @@ func (t *tx) collisions(r sbc.Resource) error {
 	if err != nil {
 		return err
 	}
-	var faults []sbc.Fault
+	faults, err := t.called(r)
+	if err != nil {
+		return err
+	}
 	for _, o := range others {
 		if o.ParentID == parentOf(r) && o.Name == m.Name {
-			faults = append(faults, taken("#/name", kind, o.ID, "name"))
+			pointer := "#/name"
+			if kind == sbc.KindSubscriber {
+				pointer = "#/username" // of which the name is a copy
+			}
+			faults = append(faults, taken(pointer, kind, o.ID, "name"))
 		}
 		if o.ExternalID != nil && *o.ExternalID == m.ExternalID {
 			faults = append(faults, taken("#/external_id", kind, o.ID, "external id"))
@@ -193,6 +208,25 @@ func (t *tx) collisions(r sbc.Resource) error {
 		return nil
 	}
 	return &sbc.Error{Code: sbc.CodeConflict, Message: "another resource has this name or external id", Faults: faults}
+}
+
+// called looks for a subscriber or alias of the domain with the same name: usernames and aliases share one name space.
+func (t *tx) called(r sbc.Resource) ([]sbc.Fault, error) {
+	other, pointer := sbc.KindAlias, "#/username"
+	switch r.Kind() {
+	case sbc.KindSubscriber:
+	case sbc.KindAlias:
+		other, pointer = sbc.KindSubscriber, "#/name"
+	default:
+		return nil, nil
+	}
+	var ids []string
+	err := t.db.Model(&resourceRow{}).Where("kind = ? AND tenant_id = ? AND parent_id = ? AND name = ?", other, r.Base().TenantID,
+		parentOf(r), r.Base().Name).Pluck("id", &ids).Error
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	return []sbc.Fault{taken(pointer, other, ids[0], "name")}, nil
 }
 
 func taken(pointer string, kind sbc.Kind, id, what string) sbc.Fault {
