@@ -30,7 +30,7 @@ type Latching string
 // The latching rules (RFC 7362): never to an address that neither SDP nor signalling named.
 const (
 	LatchSDP Latching = "sdp" // only the address and port of the SDP
-	LatchNAT Latching = "nat" // the address of the SDP or of the leg's signalling source, any port, once per negotiation
+	LatchNAT Latching = "nat" // the address of the SDP or of the leg's signalling source, any port, once per change
 )
 
 // Realm is a network on one side of the border.

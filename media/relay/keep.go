@@ -27,10 +27,10 @@ func (s *Stream) Restore(k Kept) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if k.RTP.IsValid() {
-		s.rtp.fix(k.RTP)
+		s.rtp.fix(k.RTP, 0)
 	}
 	if k.RTCP.IsValid() {
-		s.rtcp.fix(k.RTCP)
+		s.rtcp.fix(k.RTCP, 0)
 	}
 	s.packets, s.octets, s.discarded, s.relayed, s.control = k.Packets, k.Octets, k.Discarded, k.Relayed, k.ControlPasses
 	s.first = k.First

@@ -10,6 +10,13 @@ import (
 // description: they were under way when it was made.
 const grace = 500 * time.Millisecond
 
+// How long a source must have been silent before an exchange that changed nothing lets another one take its place: RTP, and RTCP,
+// which is said every five seconds (RFC 3550 6.2).
+const (
+	quietMedia   = 2 * time.Second
+	quietControl = 15 * time.Second
+)
+
 // Peer is what signalling said about where a party's packets come from and where packets to it go.
 type Peer struct {
 	// Media is the address of the SDP; invalid if there is none (hold by the zero address).
@@ -54,7 +61,11 @@ type latch struct {
 	src      netip.AddrPort // fixed source; invalid: open
 	old      netip.AddrPort // source before the last exchange, while open
 	oldUntil int64
-	dest     atomic.Pointer[Dest]
+	// heard is when src was heard last. After an exchange that changed nothing (asked), src keeps its place unless it has been
+	// silent for quiet: such exchanges refresh the session (RFC 4028), and whoever waits for one shall gain nothing by it.
+	heard, quiet int64
+	asked        bool
+	dest         atomic.Pointer[Dest]
 }
 
 // check judges the source of a packet that arrived at now.
@@ -62,11 +73,12 @@ func (l *latch) check(src netip.AddrPort, now int64) verdict {
 	switch {
 	case l.src.IsValid():
 		if src == l.src {
+			l.heard = now
 			return known
 		}
 		// The exact address of the SDP is better evidence than a shared one: it replaces, once, a source that came first from
 		// another port (an old call's stray packets, a neighbour behind the same NAT).
-		if src == l.peer.Media {
+		if src == l.peer.Media || l.asked && now-l.heard >= max(l.quiet, int64(quietMedia)) && l.peer.admits(src) {
 			return candidate
 		}
 		return stranger
@@ -79,18 +91,23 @@ func (l *latch) check(src netip.AddrPort, now int64) verdict {
 	}
 }
 
-// fix closes the latch on src.
-func (l *latch) fix(src netip.AddrPort) {
-	l.src, l.old, l.oldUntil = src, netip.AddrPort{}, 0
+// fix closes the latch on src, which was heard now.
+func (l *latch) fix(src netip.AddrPort, now int64) {
+	l.src, l.old, l.oldUntil, l.heard, l.asked = src, netip.AddrPort{}, 0, now, false
 	if d := l.dest.Load(); d == nil || d.Addr != src {
 		l.dest.Store(newDest(src))
 	}
 }
 
-// renew opens the latch after an exchange. A source that was fixed goes on being heard: at once if the description is unchanged,
-// else for a moment, so that packets under way are not lost and do not fix it again.
+// renew opens the latch after an exchange that changed the party's description. A source that was fixed goes on being heard for a
+// moment, so that packets under way are not lost and do not fix it again. If nothing changed the source stays, see asked: a party
+// behind a NAT whose binding is another one by now is heard as soon as the old one has been silent for long enough.
 func (l *latch) renew(p Peer, now int64) {
 	before := l.peer
+	if p == before && l.src.IsValid() {
+		l.asked = true
+		return
+	}
 	l.peer = p
 	if l.src.IsValid() {
 		l.old = l.src

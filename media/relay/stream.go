@@ -98,7 +98,7 @@ type Stats struct {
 }
 
 // NewStream gives a stream that admits nothing until Expect.
-func NewStream() *Stream { return &Stream{} }
+func NewStream() *Stream { return &Stream{rtcp: latch{quiet: int64(quietControl)}} }
 
 // Expect sets where the party's packets come from and go to, and opens the latches: it is the end of a round of offer and
 // answer. With mux, RTCP shares the latch of RTP (RFC 5761).
@@ -169,7 +169,7 @@ func (s *Stream) media(b []byte, src netip.AddrPort, now int64, p *Path) (outcom
 		}
 	}
 	if v == candidate {
-		s.rtp.fix(src)
+		s.rtp.fix(src, now)
 	}
 	if p.Kind != KindOpaque {
 		s.source.packet(h, now, p.Formats)
@@ -210,7 +210,7 @@ func (s *Stream) rtcpIn(c *compound, src netip.AddrPort, now int64) outcome {
 	}
 	// On a shared port only RTP fixes the latch: it is the better proof.
 	if v == candidate && !s.mux {
-		l.fix(src)
+		l.fix(src, now)
 	}
 	s.control++
 	s.last = now
