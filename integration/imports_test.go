@@ -54,6 +54,7 @@ var closed = map[string][]string{
 	"/media":            {"/media/sdp", "/media/port", "/media/relay", "/media/tone"},
 	"/auth/token":       {},
 	"/storage/live":     {"/sbc"},
+	"/auth/digest":      {},
 	"/storage/sql":      {"/sbc"},
 	"/api":              {"/sbc", "/auth/token", "/api/gen", ""},
 	"/api/gen":          {},
