@@ -55,6 +55,7 @@ var closed = map[string][]string{
 	"/auth/token":       {},
 	"/storage/live":     {"/sbc"},
 	"/auth/digest":      {},
+	"/webhook":          {},
 	"/storage/sql":      {"/sbc"},
 	"/api":              {"/sbc", "/auth/token", "/api/gen", ""},
 	"/api/gen":          {},
