@@ -46,6 +46,7 @@ var closed = map[string][]string{
 	"/sbc/call":         {"/sbc", "/sbc/config", "/sbc/dialog", "/sbc/notify", "/sbc/msg", "/sbc/route", "/sbc/identify", "/sbc/admit", "/sbc/header", "/media"},
 	"/sbc/account":      {"/sbc"},
 	"/sbc/subscription": {"/sbc", "/sbc/config", "/sbc/dialog", "/sbc/notify", "/sbc/msg", "/sbc/route", "/sbc/identify", "/sbc/header"},
+	"/sbc/register":     {"/sbc", "/sbc/config", "/sbc/identify", "/sbc/msg"},
 	"/sbc/eventlog":     {"/sbc"},
 	"/media/sdp":        {},
 	"/media/port":       {},

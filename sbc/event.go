@@ -17,11 +17,11 @@ const (
 	EventCallDead       EventType = "call.dead"       // a detector ended a call; data: detector, side
 	EventSecurityDialog EventType = "security.dialog" // a request for a dialog came from where it may not; data: method, source, reason
 
-	EventRegistrationNew         EventType = "registration.new"         // data: aor, contact, source, user_agent
-	EventRegistrationRefreshed   EventType = "registration.refreshed"   // the contact's source changed; data: aor, contact, source
-	EventRegistrationRemoved     EventType = "registration.removed"     // data: aor, contact, reason (unregistered, expired, replaced, api, unreachable)
-	EventRegistrationUnreachable EventType = "registration.unreachable" // data: aor, contact, misses
-	EventRegistrationReachable   EventType = "registration.reachable"   // data: aor, contact
+	EventRegistrationNew         EventType = "registration.new"         // data: registration_id, aor, contact, source, user_agent
+	EventRegistrationRefreshed   EventType = "registration.refreshed"   // the contact's source changed; data: registration_id, aor, contact, source
+	EventRegistrationRemoved     EventType = "registration.removed"     // data: registration_id, aor, contact, reason (unregistered, expired, replaced, api, unreachable, account)
+	EventRegistrationUnreachable EventType = "registration.unreachable" // data: registration_id, aor, contact, misses, reason
+	EventRegistrationReachable   EventType = "registration.reachable"   // data: registration_id, aor, contact
 	EventSecurityAuth            EventType = "security.auth_failed"     // data: source, domain, username (as claimed), method, reason
 	EventSecurityFlood           EventType = "security.flood"           // data: source, realm_id, kind, count, observed
 	EventSecurityBan             EventType = "security.ban"             // data: source, reason, evidence, seconds, observed

@@ -1,0 +1,186 @@
+package register
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/msg"
+)
+
+// owner is a subscriber that has bindings.
+type owner struct {
+	tenant, domain, subscriber string
+	aor                        string // user@domain
+	bindings                   []*binding
+}
+
+// binding is one contact. Identity and index do not change; everything else belongs to the lock of the owner's shard.
+type binding struct {
+	id    string
+	owner *owner
+	shard *shard
+
+	contact  string // the URI as the phone wrote it
+	instance string // without its quotes and angle brackets
+	agent    string
+	path     string // values of Path, one a line
+	callID   digest
+	cseq     uint32
+	q        uint16 // thousandths
+	regID    uint16
+
+	iface     string
+	transport sbc.Transport
+	source    netip.AddrPort
+	conn      uint64
+
+	registered, refreshed, expires time.Duration
+	due                            time.Duration // the next keep-alive, or the end
+	pinged                         time.Duration // 0: never
+	trip                           time.Duration // of the last answer
+	ping                           uint32        // counts keep-alives and refreshes: an old answer is none
+	index                          int32         // in the shard's heap, -1: not there
+	misses                         uint8
+	moves                          uint8 // refreshes in a row that came from another port
+	tests                          natTests
+	direct                         bool // the contact's own host is the destination
+	gruu, outbound                 bool // what the phone supports
+	lost                           bool // not reachable
+}
+
+// hop is the way to the phone.
+func (b *binding) hop() msg.Hop {
+	return msg.Hop{Interface: b.iface, Transport: b.transport, Remote: b.source, Conn: b.conn}
+}
+
+// routes gives the values of Path.
+func (b *binding) routes() []string {
+	if b.path == "" {
+		return nil
+	}
+	return strings.Split(b.path, "\n")
+}
+
+// pack gives the texts of a binding one piece of memory that is nobody else's; those of a message are windows into it.
+func (b *binding) pack() {
+	var text strings.Builder
+	parts := []*string{&b.contact, &b.instance, &b.agent, &b.path}
+	n := 0
+	for _, p := range parts {
+		n += len(*p)
+	}
+	text.Grow(n)
+	for _, p := range parts {
+		text.WriteString(*p)
+	}
+	all := text.String()
+	for _, p := range parts {
+		n = len(*p)
+		*p, all = all[:n], all[n:]
+	}
+}
+
+// record is a binding as the journal keeps it. Times are in milliseconds since 1970.
+type record struct {
+	Tenant     string        `json:"t"`
+	Domain     string        `json:"d"`
+	Subscriber string        `json:"s"`
+	AOR        string        `json:"a"`
+	Contact    string        `json:"c"`
+	Instance   string        `json:"i,omitempty"`
+	RegID      uint16        `json:"r,omitempty"`
+	Agent      string        `json:"u,omitempty"`
+	Path       string        `json:"p,omitempty"`
+	Q          uint16        `json:"q"`
+	CallID     string        `json:"l"`
+	CSeq       uint32        `json:"n"`
+	Interface  string        `json:"f"`
+	Transport  sbc.Transport `json:"x"`
+	Source     string        `json:"h"`
+	Moves      uint8         `json:"m,omitempty"`
+	Tests      natTests      `json:"w,omitempty"`
+	Direct     bool          `json:"v,omitempty"`
+	GRUU       bool          `json:"g,omitempty"`
+	Outbound   bool          `json:"o,omitempty"`
+	Registered int64         `json:"b"`
+	Refreshed  int64         `json:"y"`
+	Expires    int64         `json:"e"`
+}
+
+// encode writes a binding for the journal. It is called with the shard's lock held.
+func (r *Registrar) encode(b *binding) []byte {
+	ms := func(d time.Duration) int64 { return r.at(d).UnixMilli() }
+	raw, err := json.Marshal(record{
+		Tenant: b.owner.tenant, Domain: b.owner.domain, Subscriber: b.owner.subscriber, AOR: b.owner.aor, Contact: b.contact,
+		Instance: b.instance, RegID: b.regID, Agent: b.agent, Path: b.path, Q: b.q, CallID: hex.EncodeToString(b.callID[:]), CSeq: b.cseq,
+		Interface: b.iface, Transport: b.transport, Source: b.source.String(), Moves: b.moves, Tests: b.tests, Direct: b.direct,
+		GRUU: b.gruu, Outbound: b.outbound, Registered: ms(b.registered), Refreshed: ms(b.refreshed), Expires: ms(b.expires),
+	})
+	if err != nil { // there is nothing in it that JSON cannot hold
+		r.o.Log.Error("register: a contact cannot be written", "error", err)
+	}
+	return raw
+}
+
+// restore takes in what the journal held. What has expired meanwhile, or cannot be read, is left out; Run takes it out of the journal.
+func (r *Registrar) restore(list []sbc.LiveChange) {
+	now, wall := r.now(), time.Now()
+	for _, c := range list {
+		var x record
+		var b *binding
+		if err := json.Unmarshal(c.Record, &x); err == nil {
+			b = x.binding(c.ID, func(ms int64) time.Duration { return now + time.UnixMilli(ms).Sub(wall) })
+		}
+		if b == nil {
+			r.o.Log.Warn("register: a contact in the journal cannot be read", "registration", c.ID)
+			r.pages.drop(c.ID)
+			continue
+		}
+		if b.expires <= now {
+			r.pages.drop(c.ID)
+			continue
+		}
+		b.lost = b.transport != sbc.TransportUDP && !b.direct
+		s := r.table.shard(x.Subscriber)
+		s.mu.Lock()
+		o := s.owner(x.Subscriber)
+		if o.aor == "" {
+			o.tenant, o.domain, o.aor = x.Tenant, x.Domain, x.AOR
+		}
+		s.add(o, b)
+		r.schedule(b, now)
+		s.mu.Unlock()
+		r.table.enter(b)
+	}
+}
+
+// binding turns a record back.
+func (x *record) binding(id string, at func(ms int64) time.Duration) *binding {
+	source, err := netip.ParseAddrPort(x.Source)
+	call, err2 := hex.DecodeString(x.CallID)
+	if err != nil || err2 != nil || len(call) != len(digest{}) || x.Subscriber == "" {
+		return nil
+	}
+	b := &binding{
+		id: id, contact: x.Contact, instance: x.Instance, regID: x.RegID, agent: x.Agent, path: x.Path, q: x.Q, callID: digest(call),
+		cseq: x.CSeq, iface: x.Interface, transport: transportOf(x.Transport), source: source, moves: x.Moves, tests: x.Tests,
+		direct: x.Direct, gruu: x.GRUU, outbound: x.Outbound, registered: at(x.Registered), refreshed: at(x.Refreshed),
+		expires: at(x.Expires), index: -1,
+	}
+	b.pack()
+	return b
+}
+
+// transportOf gives the constant for a transport that was read, so that no copy of the word is kept.
+func transportOf(t sbc.Transport) sbc.Transport {
+	all := []sbc.Transport{sbc.TransportUDP, sbc.TransportTCP}
+	if i := slices.Index(all, t); i >= 0 {
+		return all[i]
+	}
+	return t
+}
