@@ -10,7 +10,7 @@ import (
 
 func allScenes() []scene {
 	all := basicScenes()
-	for _, more := range [][]scene{forkScenes(), refusalScenes(), sessionScenes(), messageScenes(), faultScenes(), hostileScenes(), contentScenes(), transferScenes(), takeoverScenes()} {
+	for _, more := range [][]scene{forkScenes(), refusalScenes(), sessionScenes(), messageScenes(), faultScenes(), hostileScenes(), contentScenes(), transferScenes(), takeoverScenes(), wilfulScenes()} {
 		all = append(all, more...)
 	}
 	return all

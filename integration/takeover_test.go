@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"fmt"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -58,6 +59,53 @@ func takeoverScenes() []scene {
 			other.final(486)
 			heard.hear(msg.ACK)
 			call.hangup(rings)
+		}},
+	}
+}
+
+// wilfulScenes are reliable responses and UPDATEs where the border stands between a peer and nobody: to a re-INVITE, and of a target of
+// a transfer that rings.
+func wilfulScenes() []scene {
+	return []scene{
+		{"a re-INVITE answered reliably", func(a, b *peer) {
+			call, rings := connected(a, b)
+			a.sync(a.border)
+			seq := call.request("INVITE", a.sdp(), hostileHeaders(a)...)
+			re := rings.hear(msg.INVITE)
+			rings.say(re, 183, "Working at "+b.host("phrase"), b.sdp(), append(hostileHeaders(b), "Require: 100rel", "RSeq: 7")...)
+			prack := rings.hear(msg.PRACK)
+			if want := fmt.Sprintf("7 %d INVITE", re.CSeq.Seq); prack.Get("RAck") != want {
+				b.t.Errorf("RAck: %s, want %s", prack.Get("RAck"), want)
+			}
+			rings.say(prack, 200, "", "")
+			rings.say(re, 200, "", "", hostileHeaders(b)...)
+			ok := call.answer(seq, 200)
+			if len(ok.Body) == 0 {
+				a.t.Error("the answer of the 183 is not in the 200")
+			}
+			call.ack(ok)
+			rings.hear(msg.ACK)
+			call.hangup(rings)
+		}},
+		{"UPDATE of a target that rings", func(a, b *peer) {
+			call, rings := connected(a, b)
+			a.sync(a.border)
+			rings.answer(rings.refer("4930777", ""), 202)
+			rings.told("100")
+			third := a.ring()
+			third.say(third.invite, 183, "", a.sdp(), append(hostileHeaders(a), "Require: 100rel", "RSeq: 7")...)
+			third.say(third.hear(msg.PRACK), 200, "", "")
+			rings.told("183")
+			third.answer(third.request("UPDATE", a.sdp(), hostileHeaders(a)...), 200)
+			third.say(third.invite, 200, "", "", hostileHeaders(a)...)
+			third.hear(msg.ACK)
+			call.say(call.hear(msg.INVITE), 200, "", a.sdp(), hostileHeaders(a)...)
+			call.hear(msg.ACK)
+			third.say(third.hear(msg.INVITE), 200, "", a.sdp(), hostileHeaders(a)...)
+			third.hear(msg.ACK)
+			rings.told("200")
+			rings.say(rings.hear(msg.BYE), 200, "", "")
+			call.hangup(third)
 		}},
 	}
 }

@@ -288,6 +288,9 @@ func (c *Call) request(l *leg, tx msg.ServerTx, req *msg.Message) {
 		return
 	case req.Method == msg.UPDATE && l == c.b && c.st.a == callerInviting && c.st.b == calleeRinging: // of any fork
 		l.choose(d)
+	case req.Method == msg.UPDATE && c.tr != nil && l == c.tr.target && c.st.t == targetRinging:
+		c.updatedEarly(l, d, tx, req)
+		return
 	}
 	if d != l.d || c.st.ended || !c.present(l) { // a fork that lost, an attempt that is over, somebody who was replaced
 		code := 481

@@ -88,10 +88,13 @@ func rack(rseq, inviteSeq uint32) string { return fmt.Sprintf("%d %d INVITE", rs
 
 // prack acknowledges a reliable response by ourselves. What becomes of the PRACK is of no interest: a callee that cannot take it
 // ends its INVITE.
-func (c *Call) prack(l *leg, d *dialog.Dialog, rseq uint32) {
+func (c *Call) prack(l *leg, d *dialog.Dialog, rseq uint32) { c.prackOf(l, d, rseq, l.inviteSeq) }
+
+// prackOf is prack for a response to the INVITE with a number, which may be a re-INVITE.
+func (c *Call) prackOf(l *leg, d *dialog.Dialog, rseq, inviteSeq uint32) {
 	l.untaken++
 	r := &request{c: c, leg: l, kind: reqPRACK, req: d.Request(msg.PRACK)}
-	r.req.Append("RAck", rack(rseq, l.inviteSeq))
+	r.req.Append("RAck", rack(rseq, inviteSeq))
 	c.own(r.req)
 	r.send(d.Target(), msg.Timers{})
 }

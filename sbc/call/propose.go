@@ -215,7 +215,7 @@ func (c *Call) agreed(u *update, r *request, res *msg.Message) {
 	}
 	var err error
 	if u.x != nil {
-		if body, _ := sessionBody(res); body == nil {
+		if body := u.answerIn(res); body == nil {
 			err = errNoSDP
 		} else {
 			u.own.answer, err = u.x.Answer(body)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/admit"
+	"github.com/sallyport/sallyport/sbc/dialog"
 	"github.com/sallyport/sallyport/sbc/msg"
 	"github.com/sallyport/sallyport/sbc/route"
 )
@@ -83,6 +84,7 @@ func (c *Call) releaseTargetLeg(t *transfer) {
 		t.x.Reject()
 		t.x = nil
 	}
+	t.attended = nil
 	if l == nil {
 		return
 	}
@@ -148,13 +150,7 @@ func (c *Call) targetAccepted(t *transfer, r *request, res *msg.Message) {
 	c.timerAgreed(l, r.req, res)
 	body, ok := sessionBody(res)
 	body = l.firstAnswer(body)
-	if ok && body != nil {
-		if _, err := t.x.Answer(body); err != nil {
-			c.m.o.Log.Debug("answer of the target not taken", "call_id", c.id, "error", err)
-			ok = false
-		}
-	}
-	if !ok || body == nil {
+	if !ok || !c.targetAgrees(t, l, body) {
 		c.targetLost(t, l, res.Status, "media", 488)
 		c.raise(evTargetUnusable)
 		return
@@ -164,6 +160,58 @@ func (c *Call) targetAccepted(t *transfer, r *request, res *msg.Message) {
 	t.x = nil
 	l.slim()
 	c.raise(evTargetAnswer)
+}
+
+// targetAgrees completes the round of the target's INVITE; false if there is no answer that is of use.
+func (c *Call) targetAgrees(t *transfer, l *leg, body []byte) bool {
+	if t.attended == l.d && l.d != nil { // a later round was completed in this dialog already
+		return true
+	}
+	t.attended = nil
+	err := errNoSDP
+	if body != nil && t.x == nil { // another dialog had a later round
+		t.x, err = c.session.Reoffer(t.kept.party, l.party)
+	}
+	if body != nil && t.x != nil {
+		_, err = t.x.Answer(body)
+	}
+	if err != nil {
+		c.m.o.Log.Debug("answer of the target not taken", "call_id", c.id, "error", err)
+	}
+	return err == nil
+}
+
+// updatedEarly is an UPDATE of a target that rings (RFC 3311). Whom it will talk to is not asked yet: its offer is answered by
+// ourselves, if ours was answered reliably before (RFC 3311 5.2: else 491), and when it has answered both sides are told of each other.
+func (c *Call) updatedEarly(l *leg, d *dialog.Dialog, tx msg.ServerTx, req *msg.Message) {
+	t := c.tr
+	offer, ok := sessionBody(req)
+	out := c.reply(l, req, 200)
+	if f := l.forkOf(d); ok && offer != nil {
+		if f == nil || !f.agreed {
+			c.send(tx, c.reply(l, req, 491))
+			return
+		}
+		if t.x != nil {
+			t.x.Reject()
+			t.x = nil
+		}
+		answer, err := c.session.Attend(l.party, offer)
+		if err != nil { // the next 2xx begins the round anew with what was agreed
+			c.m.o.Log.Debug("offer of the target not answered", "call_id", c.id, "error", err)
+			c.send(tx, c.reply(l, req, 488))
+			return
+		}
+		t.attended = d
+		out.SetBody(accepted, answer)
+	} else if !ok {
+		c.send(tx, c.reply(l, req, 415, msg.Header{Name: "Accept", Value: accepted}))
+		return
+	}
+	d.Refresh(req)
+	out.Append("Contact", tx.Local().Contact(l.user))
+	out.Append("Allow", l.allow)
+	c.send(tx, out)
 }
 
 // slim lets go of what an answered leg needs no more of its INVITE.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/admit"
+	"github.com/sallyport/sallyport/sbc/dialog"
 	"github.com/sallyport/sallyport/sbc/msg"
 	"github.com/sallyport/sallyport/sbc/route"
 )
@@ -29,6 +30,8 @@ type transfer struct {
 	// in is the INVITE that the target's is made of, as if it had come from the side that stays.
 	in *msg.Message
 	x  Exchange
+	// attended is the target's early dialog whose offer we answered ourselves (updatedEarly), nil for most.
+	attended *dialog.Dialog
 	// toll is the place of the new call on the trunk of whoever asked for it.
 	toll *admit.Place
 	// refer is who asked by REFER, nil for others; by says who it was: a side, or "api".
@@ -299,7 +302,7 @@ func (c *Call) join(t *transfer) {
 	if t.invite == nil {
 		c.introduce(l, t.kept)
 	}
-	if t.asked != nil { // it was told of somebody else, too
+	if t.asked != nil || t.attended != nil { // it was told of somebody else, too
 		c.introduce(t.kept, l)
 	}
 	c.limitDuration()

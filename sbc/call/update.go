@@ -33,6 +33,9 @@ type update struct {
 	// as is the method it is carried on by, "" for its own; rack is what a PRACK acknowledges (RFC 3262 7.2).
 	as   msg.Method
 	rack string
+	// rseq is the number of the newest reliable provisional response to it, assured the answer that one of them brought.
+	rseq    uint32
+	assured []byte
 	// own is set for a change of ours, which comes from no leg.
 	own *proposal
 }
@@ -175,6 +178,8 @@ func (c *Call) changeResponse(r *request, res *msg.Message) {
 	u := r.up
 	if res.Status >= 200 {
 		r.settles()
+	} else {
+		c.assuredChange(r, res)
 	}
 	switch {
 	case u != nil && u.own != nil:
@@ -245,7 +250,7 @@ func (c *Call) changed(u *update, r *request, res *msg.Message) {
 	if !early {
 		c.timerAgreed(u.to, r.req, res)
 	}
-	body, _ := sessionBody(res)
+	body := u.answerIn(res)
 	var answer []byte
 	var err error
 	switch {
