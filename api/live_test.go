@@ -90,6 +90,14 @@ func (l *live) take(id string, order any) error {
 
 func (l *live) Hold(_ context.Context, id string, o sbc.HoldOrder) error { return l.take(id, o) }
 
+func (l *live) Reinvite(_ context.Context, id string, o sbc.ReinviteOrder) error {
+	return l.take(id, o)
+}
+
+func (l *live) SendInfo(_ context.Context, id string, o sbc.InfoOrder) (sbc.InfoAnswer, error) {
+	return sbc.InfoAnswer{Status: 415, Reason: "Not that", ContentType: "text/plain", Body: "x"}, l.take(id, o)
+}
+
 func (l *live) SendDTMF(_ context.Context, id string, o sbc.DTMFOrder) error { return l.take(id, o) }
 
 func (l *live) Play(_ context.Context, id string, o sbc.PlayOrder) error { return l.take(id, o) }

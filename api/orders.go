@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -17,6 +18,9 @@ type order struct {
 	// told is what the audit log says of it.
 	told map[string]any
 	do   func(id string) error
+	// status is that of the answer, 0 for 204; answer is its body, which do fills in.
+	status int
+	answer any
 }
 
 // carryOut does what is ordered. The call comes first, and the audit event after: who cuts a call whose credit is used up must
@@ -43,7 +47,7 @@ func (s *server) carryOut(ctx context.Context, o order) error {
 	if err := o.do(call.ID); err != nil {
 		return err
 	}
-	s.tell(ctx, told{tenant: call.TenantID, call: call.ID, after: o.told, status: http.StatusNoContent})
+	s.tell(ctx, told{tenant: call.TenantID, call: call.ID, after: o.told, status: cmp.Or(o.status, http.StatusNoContent), body: o.answer})
 	return nil
 }
 

@@ -15,6 +15,7 @@ func orders(f *fixture) []struct{ method, path, body, done, bad, wrong string } 
 	return []struct{ method, path, body, done, bad, wrong string }{
 		{"POST", "/hold", `{"side":"callee"}`, "sbc.HoldOrder{Side:callee Held:true}", `{"side":"sbc"}`, "#/side"},
 		{"POST", "/resume", `{"side":"caller"}`, "sbc.HoldOrder{Side:caller Held:false}", `{}`, "#/side"},
+		{"POST", "/reinvite", `{"side":"callee"}`, "sbc.ReinviteOrder{Sides:[callee]}", `{"side":"sbc"}`, "#/side"},
 		{"POST", "/transfer", `{"keep":"caller","target":"+4989333","reason":"x"}`,
 			"sbc.TransferOrder{Keep:caller Target:+4989333 CallID: With: Reason:x}", `{"keep":"caller"}`, "#/target"},
 		{"POST", "/dtmf", `{"side":"callee","digits":"12#","duration_ms":200}`,
@@ -60,6 +61,42 @@ func TestOrdersAreCarriedOut(t *testing.T) {
 			f.calls.refuse = nil
 		})
 	}
+}
+
+func TestInfoIsSent(t *testing.T) {
+	f := start(t)
+	id := f.calls.calls[0].ID
+	at, body := "/v1/calls/"+id+"/info", `{"side":"callee","content_type":"text/plain","body":"secret"}`
+	if got := string(f.do("POST", at+"?dry_run=true", body).is(200).body); strings.TrimSpace(got) != "{}" || len(f.calls.orders) != 0 {
+		t.Errorf("a dry run gave %s and did %v", got, f.calls.orders)
+	}
+	f.as(tenantKey, "POST", at, body).problem(404, "not_found")
+	f.as(readerKey, "POST", at, body).problem(403, "forbidden")
+	for range 2 { // the second is a repetition
+		r := f.do("POST", at, body, "Idempotency-Key", "k").is(200)
+		if got := r.json(); got["status"] != 415.0 || got["reason"] != "Not that" || got["body"] != "x" {
+			t.Errorf("%s", r.body)
+		}
+	}
+	equal(t, f.calls.orders, []string{id + " sbc.InfoOrder{Side:callee ContentType:text/plain Body:secret}"})
+	if e := f.event("sendInfo"); e["bytes"] != 6.0 || strings.Contains(fmt.Sprint(e), "secret") {
+		t.Errorf("%v", e)
+	}
+	for bad, wrong := range map[string]string{
+		`{}`: "#/side", `{"side":"caller","content_type":"text/plain"}`: "#/content_type", `{"side":"caller","body":"x"}`: "#/content_type",
+		`{"side":"caller","content_type":"text/plain\r\nVia: x","body":"x"}`:                       "#/content_type",
+		`{"side":"caller","content_type":"Application/SDP","body":"x"}`:                            "#/content_type",
+		`{"side":"caller","content_type":"multipart/mixed","body":"x"}`:                            "#/content_type",
+		`{"side":"caller","content_type":"text/plain","body":"` + strings.Repeat("x", 4097) + `"}`: "#/body",
+		`{"side":"caller","content_type":"text/plain","body":"` + strings.Repeat("ä", 2049) + `"}`: "#/body",
+		`{"side":"caller","content_type":"` + strings.Repeat("x", 128) + `/x","body":"x"}`:         "#/content_type",
+	} {
+		r := f.do("POST", at, bad)
+		r.problem(422, "invalid")
+		equal(t, r.pointers(), []string{wrong})
+	}
+	f.calls.refuse = sbc.Errorf(sbc.CodeConflict, "the callee did not answer")
+	f.do("POST", at, body).problem(409, "conflict")
 }
 
 func TestDigitsAreNotInTheAuditLog(t *testing.T) {

@@ -17,6 +17,10 @@ type CallControl interface {
 	Hold(ctx context.Context, id string, o HoldOrder) error
 	// Transfer connects one side with somebody else; it returns when the transfer has begun.
 	Transfer(ctx context.Context, id string, o TransferOrder) error
+	// Reinvite negotiates media anew with one side or both; it returns when they have agreed.
+	Reinvite(ctx context.Context, id string, o ReinviteOrder) error
+	// SendInfo sends INFO to a side (RFC 6086), and gives what its device answered.
+	SendInfo(ctx context.Context, id string, o InfoOrder) (InfoAnswer, error)
 	// SendDTMF sends digits to a side, as its media profile says; it returns when they have begun.
 	SendDTMF(ctx context.Context, id string, o DTMFOrder) error
 	// Play plays an announcement to one or both sides; another one that plays there is ended. StopPlaying ends it.
@@ -45,6 +49,26 @@ const (
 type HoldOrder struct {
 	Side Side
 	Held bool
+}
+
+// ReinviteOrder says with whom media is negotiated anew.
+type ReinviteOrder struct {
+	// Sides are asked one after the other; none are both, the caller first.
+	Sides []Side
+}
+
+// InfoOrder is an INFO request for a side. Without a body it has no content type.
+type InfoOrder struct {
+	Side              Side
+	ContentType, Body string
+}
+
+// InfoAnswer is a device's final answer to INFO. A body that is no text, or longer than MaxInfoBody, is left out.
+type InfoAnswer struct {
+	Status      int    `json:"status,omitempty"`
+	Reason      string `json:"reason,omitempty"`
+	ContentType string `json:"content_type,omitempty"`
+	Body        string `json:"body,omitempty"`
 }
 
 // TransferOrder says which side is to be connected with whom: the other side is let go once that works.

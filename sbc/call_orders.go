@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"sort"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -13,6 +14,7 @@ import (
 
 var (
 	variableName = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
+	contentType  = regexp.MustCompile(`^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$`) // RFC 6838 4.2
 	dtmfDigits   = regexp.MustCompile(`^[0-9*#A-D]+$`)
 )
 
@@ -20,6 +22,8 @@ var (
 const (
 	MaxDTMFDigits = 64
 	MaxRepeat     = 1000
+	// MaxInfoBody is in bytes: more than a device takes, and less than the largest UDP datagram.
+	MaxInfoBody, maxContentType = 4096, 128
 	// A digit shorter than 40 ms, or a gap shorter than 30 ms, is not heard by every receiver (ITU-T Q.24).
 	// The longest is what the duration of an RFC 4733 event can tell at 8 kHz.
 	MinDTMFDuration, MaxDTMFDuration = 40 * time.Millisecond, 8 * time.Second
@@ -62,6 +66,36 @@ func (f *faults) variables(all map[string]*string) {
 func (o *HoldOrder) Validate() []Fault {
 	var f faults
 	f.side("#/side", o.Side)
+	return f
+}
+
+// Validate lists what is wrong with the order.
+func (o *ReinviteOrder) Validate() []Fault {
+	var f faults
+	f.sides("#/side", o.Sides)
+	return f
+}
+
+// Validate lists what is wrong with the order. Session descriptions, and bodies that carry others, are none for INFO: they name
+// hosts, and what they mean we would have to know.
+func (o *InfoOrder) Validate() []Fault {
+	var f faults
+	f.side("#/side", o.Side)
+	main, _, _ := strings.Cut(strings.ToLower(o.ContentType), "/")
+	switch {
+	case o.Body == "" && o.ContentType == "":
+	case o.Body == "":
+		f.add("#/content_type", "conflict", "must be left out where there is no body")
+	case o.ContentType == "":
+		f.add("#/content_type", "required", "must say what the body is")
+	case len(o.ContentType) > maxContentType || !contentType.MatchString(o.ContentType):
+		f.add("#/content_type", "pattern", "must be a type and a subtype as text/plain, without parameters")
+	case main == "multipart", main == "message", strings.EqualFold(o.ContentType, "application/sdp"):
+		f.add("#/content_type", "not_allowed", "must not be a session description, multipart or message")
+	}
+	if len(o.Body) > MaxInfoBody || !utf8.ValidString(o.Body) {
+		f.add("#/body", "too_long", fmt.Sprintf("has %d bytes; at most %d of text are allowed", len(o.Body), MaxInfoBody))
+	}
 	return f
 }
 

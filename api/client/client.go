@@ -913,6 +913,21 @@ func (e RegistrationMode) Valid() bool {
 	}
 }
 
+// Defines values for ReinviteOrderMedia.
+const (
+	ReinviteOrderMediaRefresh ReinviteOrderMedia = "refresh"
+)
+
+// Valid indicates whether the value is a known member of the ReinviteOrderMedia enum.
+func (e ReinviteOrderMedia) Valid() bool {
+	switch e {
+	case ReinviteOrderMediaRefresh:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ReliableProvisional.
 const (
 	ReliableProvisionalOff       ReliableProvisional = "off"
@@ -5469,6 +5484,45 @@ type IdentityWrite struct {
 	Transport *Transport `json:"transport,omitempty"`
 }
 
+// InfoAnswer What a device answered to INFO.
+type InfoAnswer struct {
+	// Body The answer's body, where it is text of at most 4,096 bytes.
+	//
+	// Example: thanks
+	Body *string `json:"body,omitempty"`
+
+	// ContentType The type of the answer's body.
+	//
+	// Example: text/plain
+	ContentType *string `json:"content_type,omitempty"`
+
+	// Reason The reason phrase.
+	//
+	// Example: OK
+	Reason *string `json:"reason,omitempty"`
+
+	// Status The SIP status code.
+	//
+	// Example: 200
+	Status *int `json:"status,omitempty"`
+}
+
+// InfoOrder What is to be sent to whom.
+type InfoOrder struct {
+	// Body The body, as it is to be sent.
+	//
+	// Example: {"credit":120}
+	Body *string `json:"body,omitempty"`
+
+	// ContentType The type of the body, with a body only. Not a session description, and no multipart or message: bodies that name hosts or other bodies.
+	//
+	// Example: application/vnd.example.billing+json
+	ContentType *string `json:"content_type,omitempty"`
+
+	// Side The side.
+	Side CallSide `json:"side"`
+}
+
 // KeepAliveMode What keeps a NAT binding open: `off` nothing, `options` an OPTIONS request, `udp` four octets. On streams it is always CRLF.
 //
 // Example: options
@@ -7242,6 +7296,22 @@ type RegistrationPolicyWrite struct {
 	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
 	UpstreamTrunkID *string `json:"upstream_trunk_id,omitempty"`
 }
+
+// ReinviteOrder With whom media is negotiated anew.
+type ReinviteOrder struct {
+	// Media What is offered: `refresh` what was said last.
+	//
+	// Example: refresh
+	Media *ReinviteOrderMedia `json:"media,omitempty"`
+
+	// Side The side; left out it is both, the caller first.
+	Side *CallSide `json:"side,omitempty"`
+}
+
+// ReinviteOrderMedia What is offered: `refresh` what was said last.
+//
+// Example: refresh
+type ReinviteOrderMedia string
 
 // ReliableProvisional How provisional responses are made reliable (RFC 3262): not at all (`off`), as on the other leg (`pass`), the peer must (`require`), on this leg by itself (`terminate`).
 //
@@ -10374,6 +10444,15 @@ type HoldCallParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// SendInfoParams defines parameters for SendInfo.
+type SendInfoParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // StopPlayingToCallParams defines parameters for StopPlayingToCall.
 type StopPlayingToCallParams struct {
 	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
@@ -10385,6 +10464,15 @@ type StopPlayingToCallParams struct {
 
 // PlayToCallParams defines parameters for PlayToCall.
 type PlayToCallParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ReinviteCallParams defines parameters for ReinviteCall.
+type ReinviteCallParams struct {
 	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
 	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
 
@@ -12141,8 +12229,14 @@ type SendDTMFJSONRequestBody = DTMFOrder
 // HoldCallJSONRequestBody defines body for HoldCall for application/json ContentType.
 type HoldCallJSONRequestBody = SideOrder
 
+// SendInfoJSONRequestBody defines body for SendInfo for application/json ContentType.
+type SendInfoJSONRequestBody = InfoOrder
+
 // PlayToCallJSONRequestBody defines body for PlayToCall for application/json ContentType.
 type PlayToCallJSONRequestBody = PlayOrder
+
+// ReinviteCallJSONRequestBody defines body for ReinviteCall for application/json ContentType.
+type ReinviteCallJSONRequestBody = ReinviteOrder
 
 // ResumeCallJSONRequestBody defines body for ResumeCall for application/json ContentType.
 type ResumeCallJSONRequestBody = SideOrder
@@ -12967,6 +13061,24 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/calls/{call_id}/hold (the `HoldCall` operationId).
 	HoldCall(ctx context.Context, callID CallID, params *HoldCallParams, body HoldCallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// SendInfoWithBody Send INFO to a side of a call
+	//
+	// An INFO request (RFC 6086) within the dialog of the side; the answer is that of its device, whatever it is. 409 if none comes. The audit log does not hold the body.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/calls/{call_id}/info (the `SendInfo` operationId).
+	SendInfoWithBody(ctx context.Context, callID CallID, params *SendInfoParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SendInfo Send INFO to a side of a call
+	//
+	// An INFO request (RFC 6086) within the dialog of the side; the answer is that of its device, whatever it is. 409 if none comes. The audit log does not hold the body.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/calls/{call_id}/info (the `SendInfo` operationId).
+	SendInfo(ctx context.Context, callID CallID, params *SendInfoParams, body SendInfoJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListCallMedia Read the media statistics of a call
 	//
 	// Corresponds with GET /v1/calls/{call_id}/media (the `ListCallMedia` operationId).
@@ -13001,6 +13113,24 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/calls/{call_id}/play (the `PlayToCall` operationId).
 	PlayToCall(ctx context.Context, callID CallID, params *PlayToCallParams, body PlayToCallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReinviteCallWithBody Negotiate the media of a call anew
+	//
+	// One side, or both one after the other, get a re-INVITE whose offer says again what was agreed: a device that lost its media, or has moved, says where it is now. The answer comes when they have agreed; 409 if one refuses.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/calls/{call_id}/reinvite (the `ReinviteCall` operationId).
+	ReinviteCallWithBody(ctx context.Context, callID CallID, params *ReinviteCallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReinviteCall Negotiate the media of a call anew
+	//
+	// One side, or both one after the other, get a re-INVITE whose offer says again what was agreed: a device that lost its media, or has moved, says where it is now. The answer comes when they have agreed; 409 if one refuses.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/calls/{call_id}/reinvite (the `ReinviteCall` operationId).
+	ReinviteCall(ctx context.Context, callID CallID, params *ReinviteCallParams, body ReinviteCallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ResumeCallWithBody Take a side of a call back from hold
 	//
@@ -15973,6 +16103,44 @@ func (c *Client) HoldCall(ctx context.Context, callID CallID, params *HoldCallPa
 	return c.Client.Do(req)
 }
 
+// SendInfoWithBody Send INFO to a side of a call
+//
+// An INFO request (RFC 6086) within the dialog of the side; the answer is that of its device, whatever it is. 409 if none comes. The audit log does not hold the body.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/calls/{call_id}/info (the `SendInfo` operationId).
+func (c *Client) SendInfoWithBody(ctx context.Context, callID CallID, params *SendInfoParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSendInfoRequestWithBody(c.Server, callID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SendInfo Send INFO to a side of a call
+//
+// An INFO request (RFC 6086) within the dialog of the side; the answer is that of its device, whatever it is. 409 if none comes. The audit log does not hold the body.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/calls/{call_id}/info (the `SendInfo` operationId).
+func (c *Client) SendInfo(ctx context.Context, callID CallID, params *SendInfoParams, body SendInfoJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSendInfoRequest(c.Server, callID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListCallMedia Read the media statistics of a call
 //
 // Corresponds with GET /v1/calls/{call_id}/media (the `ListCallMedia` operationId).
@@ -16048,6 +16216,44 @@ func (c *Client) PlayToCallWithBody(ctx context.Context, callID CallID, params *
 // Corresponds with POST /v1/calls/{call_id}/play (the `PlayToCall` operationId).
 func (c *Client) PlayToCall(ctx context.Context, callID CallID, params *PlayToCallParams, body PlayToCallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPlayToCallRequest(c.Server, callID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReinviteCallWithBody Negotiate the media of a call anew
+//
+// One side, or both one after the other, get a re-INVITE whose offer says again what was agreed: a device that lost its media, or has moved, says where it is now. The answer comes when they have agreed; 409 if one refuses.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/calls/{call_id}/reinvite (the `ReinviteCall` operationId).
+func (c *Client) ReinviteCallWithBody(ctx context.Context, callID CallID, params *ReinviteCallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReinviteCallRequestWithBody(c.Server, callID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReinviteCall Negotiate the media of a call anew
+//
+// One side, or both one after the other, get a re-INVITE whose offer says again what was agreed: a device that lost its media, or has moved, says where it is now. The answer comes when they have agreed; 409 if one refuses.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/calls/{call_id}/reinvite (the `ReinviteCall` operationId).
+func (c *Client) ReinviteCall(ctx context.Context, callID CallID, params *ReinviteCallParams, body ReinviteCallJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReinviteCallRequest(c.Server, callID, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -23782,6 +23988,95 @@ func NewHoldCallRequestWithBody(server string, callID CallID, params *HoldCallPa
 	return req, nil
 }
 
+// NewSendInfoRequest calls the generic SendInfo builder with application/json body
+func NewSendInfoRequest(server string, callID CallID, params *SendInfoParams, body SendInfoJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSendInfoRequestWithBody(server, callID, params, "application/json", bodyReader)
+}
+
+// NewSendInfoRequestWithBody constructs an http.Request for the SendInfo method, with any body, and a specified content type
+func NewSendInfoRequestWithBody(server string, callID CallID, params *SendInfoParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "call_id", callID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/calls/%s/info", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewListCallMediaRequest constructs an http.Request for the ListCallMedia method
 func NewListCallMediaRequest(server string, callID CallID) (*http.Request, error) {
 	var err error
@@ -23951,6 +24246,95 @@ func NewPlayToCallRequestWithBody(server string, callID CallID, params *PlayToCa
 	}
 
 	operationPath := fmt.Sprintf("/v1/calls/%s/play", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReinviteCallRequest calls the generic ReinviteCall builder with application/json body
+func NewReinviteCallRequest(server string, callID CallID, params *ReinviteCallParams, body ReinviteCallJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReinviteCallRequestWithBody(server, callID, params, "application/json", bodyReader)
+}
+
+// NewReinviteCallRequestWithBody constructs an http.Request for the ReinviteCall method, with any body, and a specified content type
+func NewReinviteCallRequestWithBody(server string, callID CallID, params *ReinviteCallParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "call_id", callID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/calls/%s/reinvite", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -37983,6 +38367,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/calls/{call_id}/hold (the `HoldCall` operationId).
 	HoldCallWithResponse(ctx context.Context, callID CallID, params *HoldCallParams, body HoldCallJSONRequestBody, reqEditors ...RequestEditorFn) (*HoldCallResponse, error)
 
+	// SendInfoWithBodyWithResponse Send INFO to a side of a call
+	//
+	// An INFO request (RFC 6086) within the dialog of the side; the answer is that of its device, whatever it is. 409 if none comes. The audit log does not hold the body.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/calls/{call_id}/info (the `SendInfo` operationId).
+	SendInfoWithBodyWithResponse(ctx context.Context, callID CallID, params *SendInfoParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SendInfoResponse, error)
+
+	// SendInfoWithResponse Send INFO to a side of a call
+	//
+	// An INFO request (RFC 6086) within the dialog of the side; the answer is that of its device, whatever it is. 409 if none comes. The audit log does not hold the body.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/calls/{call_id}/info (the `SendInfo` operationId).
+	SendInfoWithResponse(ctx context.Context, callID CallID, params *SendInfoParams, body SendInfoJSONRequestBody, reqEditors ...RequestEditorFn) (*SendInfoResponse, error)
+
 	// ListCallMediaWithResponse Read the media statistics of a call
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -38023,6 +38425,24 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/calls/{call_id}/play (the `PlayToCall` operationId).
 	PlayToCallWithResponse(ctx context.Context, callID CallID, params *PlayToCallParams, body PlayToCallJSONRequestBody, reqEditors ...RequestEditorFn) (*PlayToCallResponse, error)
+
+	// ReinviteCallWithBodyWithResponse Negotiate the media of a call anew
+	//
+	// One side, or both one after the other, get a re-INVITE whose offer says again what was agreed: a device that lost its media, or has moved, says where it is now. The answer comes when they have agreed; 409 if one refuses.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/calls/{call_id}/reinvite (the `ReinviteCall` operationId).
+	ReinviteCallWithBodyWithResponse(ctx context.Context, callID CallID, params *ReinviteCallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReinviteCallResponse, error)
+
+	// ReinviteCallWithResponse Negotiate the media of a call anew
+	//
+	// One side, or both one after the other, get a re-INVITE whose offer says again what was agreed: a device that lost its media, or has moved, says where it is now. The answer comes when they have agreed; 409 if one refuses.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/calls/{call_id}/reinvite (the `ReinviteCall` operationId).
+	ReinviteCallWithResponse(ctx context.Context, callID CallID, params *ReinviteCallParams, body ReinviteCallJSONRequestBody, reqEditors ...RequestEditorFn) (*ReinviteCallResponse, error)
 
 	// ResumeCallWithBodyWithResponse Take a side of a call back from hold
 	//
@@ -42259,6 +42679,61 @@ func (r HoldCallResponse) ContentType() string {
 	return ""
 }
 
+// SendInfoResponse200Headers the declared response headers of an HTTP 200 response for SendInfo
+type SendInfoResponse200Headers struct {
+	IdempotencyReplayed *string
+}
+
+type SendInfoResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *InfoAnswer
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *SendInfoResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SendInfoResponse) GetJSON200() *InfoAnswer {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SendInfoResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SendInfoResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SendInfoResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SendInfoResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SendInfoResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ListCallMediaResponse200Headers the declared response headers of an HTTP 200 response for ListCallMedia
 type ListCallMediaResponse200Headers struct {
 	ETag string
@@ -42452,6 +42927,54 @@ func (r PlayToCallResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r PlayToCallResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReinviteCallResponse204Headers the declared response headers of an HTTP 204 response for ReinviteCall
+type ReinviteCallResponse204Headers struct {
+	IdempotencyReplayed *string
+}
+
+type ReinviteCallResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers204 the parsed response headers for an HTTP 204 response
+	Headers204 *ReinviteCallResponse204Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReinviteCallResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReinviteCallResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReinviteCallResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReinviteCallResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReinviteCallResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -51764,6 +52287,36 @@ func (c *ClientWithResponses) HoldCallWithResponse(ctx context.Context, callID C
 	return ParseHoldCallResponse(rsp)
 }
 
+// SendInfoWithBodyWithResponse Send INFO to a side of a call
+//
+// An INFO request (RFC 6086) within the dialog of the side; the answer is that of its device, whatever it is. 409 if none comes. The audit log does not hold the body.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/calls/{call_id}/info (the `SendInfo` operationId).
+func (c *ClientWithResponses) SendInfoWithBodyWithResponse(ctx context.Context, callID CallID, params *SendInfoParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SendInfoResponse, error) {
+	rsp, err := c.SendInfoWithBody(ctx, callID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSendInfoResponse(rsp)
+}
+
+// SendInfoWithResponse Send INFO to a side of a call
+//
+// An INFO request (RFC 6086) within the dialog of the side; the answer is that of its device, whatever it is. 409 if none comes. The audit log does not hold the body.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/calls/{call_id}/info (the `SendInfo` operationId).
+func (c *ClientWithResponses) SendInfoWithResponse(ctx context.Context, callID CallID, params *SendInfoParams, body SendInfoJSONRequestBody, reqEditors ...RequestEditorFn) (*SendInfoResponse, error) {
+	rsp, err := c.SendInfo(ctx, callID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSendInfoResponse(rsp)
+}
+
 // ListCallMediaWithResponse Read the media statistics of a call
 //
 // Returns a wrapper object for the known response body format(s).
@@ -51833,6 +52386,36 @@ func (c *ClientWithResponses) PlayToCallWithResponse(ctx context.Context, callID
 		return nil, err
 	}
 	return ParsePlayToCallResponse(rsp)
+}
+
+// ReinviteCallWithBodyWithResponse Negotiate the media of a call anew
+//
+// One side, or both one after the other, get a re-INVITE whose offer says again what was agreed: a device that lost its media, or has moved, says where it is now. The answer comes when they have agreed; 409 if one refuses.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/calls/{call_id}/reinvite (the `ReinviteCall` operationId).
+func (c *ClientWithResponses) ReinviteCallWithBodyWithResponse(ctx context.Context, callID CallID, params *ReinviteCallParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReinviteCallResponse, error) {
+	rsp, err := c.ReinviteCallWithBody(ctx, callID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReinviteCallResponse(rsp)
+}
+
+// ReinviteCallWithResponse Negotiate the media of a call anew
+//
+// One side, or both one after the other, get a re-INVITE whose offer says again what was agreed: a device that lost its media, or has moved, says where it is now. The answer comes when they have agreed; 409 if one refuses.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/calls/{call_id}/reinvite (the `ReinviteCall` operationId).
+func (c *ClientWithResponses) ReinviteCallWithResponse(ctx context.Context, callID CallID, params *ReinviteCallParams, body ReinviteCallJSONRequestBody, reqEditors ...RequestEditorFn) (*ReinviteCallResponse, error) {
+	rsp, err := c.ReinviteCall(ctx, callID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReinviteCallResponse(rsp)
 }
 
 // ResumeCallWithBodyWithResponse Take a side of a call back from hold
@@ -57170,6 +57753,52 @@ func ParseHoldCallResponse(rsp *http.Response) (*HoldCallResponse, error) {
 	return response, nil
 }
 
+// ParseSendInfoResponse parses an HTTP response from a SendInfoWithResponse call
+func ParseSendInfoResponse(rsp *http.Response) (*SendInfoResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SendInfoResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest InfoAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers SendInfoResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListCallMediaResponse parses an HTTP response from a ListCallMediaWithResponse call
 func ParseListCallMediaResponse(rsp *http.Response) (*ListCallMediaResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -57320,6 +57949,48 @@ func ParsePlayToCallResponse(rsp *http.Response) (*PlayToCallResponse, error) {
 	switch {
 	case rsp.StatusCode == 204:
 		var headers PlayToCallResponse204Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers204 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReinviteCallResponse parses an HTTP response from a ReinviteCallWithResponse call
+func ParseReinviteCallResponse(rsp *http.Response) (*ReinviteCallResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReinviteCallResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		var headers ReinviteCallResponse204Headers
 		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {

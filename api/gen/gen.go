@@ -912,6 +912,21 @@ func (e RegistrationMode) Valid() bool {
 	}
 }
 
+// Defines values for ReinviteOrderMedia.
+const (
+	ReinviteOrderMediaRefresh ReinviteOrderMedia = "refresh"
+)
+
+// Valid indicates whether the value is a known member of the ReinviteOrderMedia enum.
+func (e ReinviteOrderMedia) Valid() bool {
+	switch e {
+	case ReinviteOrderMediaRefresh:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ReliableProvisional.
 const (
 	ReliableProvisionalOff       ReliableProvisional = "off"
@@ -5468,6 +5483,45 @@ type IdentityWrite struct {
 	Transport *Transport `json:"transport,omitempty"`
 }
 
+// InfoAnswer What a device answered to INFO.
+type InfoAnswer struct {
+	// Body The answer's body, where it is text of at most 4,096 bytes.
+	//
+	// Example: thanks
+	Body *string `json:"body,omitempty"`
+
+	// ContentType The type of the answer's body.
+	//
+	// Example: text/plain
+	ContentType *string `json:"content_type,omitempty"`
+
+	// Reason The reason phrase.
+	//
+	// Example: OK
+	Reason *string `json:"reason,omitempty"`
+
+	// Status The SIP status code.
+	//
+	// Example: 200
+	Status *int `json:"status,omitempty"`
+}
+
+// InfoOrder What is to be sent to whom.
+type InfoOrder struct {
+	// Body The body, as it is to be sent.
+	//
+	// Example: {"credit":120}
+	Body *string `json:"body,omitempty"`
+
+	// ContentType The type of the body, with a body only. Not a session description, and no multipart or message: bodies that name hosts or other bodies.
+	//
+	// Example: application/vnd.example.billing+json
+	ContentType *string `json:"content_type,omitempty"`
+
+	// Side The side.
+	Side CallSide `json:"side"`
+}
+
 // KeepAliveMode What keeps a NAT binding open: `off` nothing, `options` an OPTIONS request, `udp` four octets. On streams it is always CRLF.
 //
 // Example: options
@@ -7241,6 +7295,22 @@ type RegistrationPolicyWrite struct {
 	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
 	UpstreamTrunkID *string `json:"upstream_trunk_id,omitempty"`
 }
+
+// ReinviteOrder With whom media is negotiated anew.
+type ReinviteOrder struct {
+	// Media What is offered: `refresh` what was said last.
+	//
+	// Example: refresh
+	Media *ReinviteOrderMedia `json:"media,omitempty"`
+
+	// Side The side; left out it is both, the caller first.
+	Side *CallSide `json:"side,omitempty"`
+}
+
+// ReinviteOrderMedia What is offered: `refresh` what was said last.
+//
+// Example: refresh
+type ReinviteOrderMedia string
 
 // ReliableProvisional How provisional responses are made reliable (RFC 3262): not at all (`off`), as on the other leg (`pass`), the peer must (`require`), on this leg by itself (`terminate`).
 //
@@ -10037,6 +10107,15 @@ type HoldCallParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// SendInfoParams defines parameters for SendInfo.
+type SendInfoParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // StopPlayingToCallParams defines parameters for StopPlayingToCall.
 type StopPlayingToCallParams struct {
 	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
@@ -10048,6 +10127,15 @@ type StopPlayingToCallParams struct {
 
 // PlayToCallParams defines parameters for PlayToCall.
 type PlayToCallParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ReinviteCallParams defines parameters for ReinviteCall.
+type ReinviteCallParams struct {
 	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
 	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
 
@@ -10181,8 +10269,14 @@ type SendDTMFJSONRequestBody = DTMFOrder
 // HoldCallJSONRequestBody defines body for HoldCall for application/json ContentType.
 type HoldCallJSONRequestBody = SideOrder
 
+// SendInfoJSONRequestBody defines body for SendInfo for application/json ContentType.
+type SendInfoJSONRequestBody = InfoOrder
+
 // PlayToCallJSONRequestBody defines body for PlayToCall for application/json ContentType.
 type PlayToCallJSONRequestBody = PlayOrder
+
+// ReinviteCallJSONRequestBody defines body for ReinviteCall for application/json ContentType.
+type ReinviteCallJSONRequestBody = ReinviteOrder
 
 // ResumeCallJSONRequestBody defines body for ResumeCall for application/json ContentType.
 type ResumeCallJSONRequestBody = SideOrder
@@ -10246,6 +10340,9 @@ type ServerInterface interface {
 	// HoldCall Put a side of a call on hold
 	// (POST /v1/calls/{call_id}/hold)
 	HoldCall(ctx echo.Context, callID CallID, params HoldCallParams) error
+	// SendInfo Send INFO to a side of a call
+	// (POST /v1/calls/{call_id}/info)
+	SendInfo(ctx echo.Context, callID CallID, params SendInfoParams) error
 	// ListCallMedia Read the media statistics of a call
 	// (GET /v1/calls/{call_id}/media)
 	ListCallMedia(ctx echo.Context, callID CallID) error
@@ -10258,6 +10355,9 @@ type ServerInterface interface {
 	// PlayToCall Play an announcement to a call
 	// (POST /v1/calls/{call_id}/play)
 	PlayToCall(ctx echo.Context, callID CallID, params PlayToCallParams) error
+	// ReinviteCall Negotiate the media of a call anew
+	// (POST /v1/calls/{call_id}/reinvite)
+	ReinviteCall(ctx echo.Context, callID CallID, params ReinviteCallParams) error
 	// ResumeCall Take a side of a call back from hold
 	// (POST /v1/calls/{call_id}/resume)
 	ResumeCall(ctx echo.Context, callID CallID, params ResumeCallParams) error
@@ -10755,6 +10855,48 @@ func (w *ServerInterfaceWrapper) HoldCall(ctx echo.Context) error {
 	return err
 }
 
+// SendInfo converts echo context to params.
+func (w *ServerInterfaceWrapper) SendInfo(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "call_id" -------------
+	var callID CallID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "call_id", ctx.Param("call_id"), &callID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter call_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SendInfoParams
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SendInfo(ctx, callID, params)
+	return err
+}
+
 // ListCallMedia converts echo context to params.
 func (w *ServerInterfaceWrapper) ListCallMedia(ctx echo.Context) error {
 	var err error
@@ -10858,6 +11000,48 @@ func (w *ServerInterfaceWrapper) PlayToCall(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.PlayToCall(ctx, callID, params)
+	return err
+}
+
+// ReinviteCall converts echo context to params.
+func (w *ServerInterfaceWrapper) ReinviteCall(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "call_id" -------------
+	var callID CallID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "call_id", ctx.Param("call_id"), &callID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter call_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReinviteCallParams
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReinviteCall(ctx, callID, params)
 	return err
 }
 
@@ -11328,10 +11512,12 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PATCH(options.BaseURL+"/v1/calls/:call_id", wrapper.UpdateCall, options.OperationMiddlewares["updateCall"]...)
 	router.POST(options.BaseURL+"/v1/calls/:call_id/dtmf", wrapper.SendDTMF, options.OperationMiddlewares["sendDTMF"]...)
 	router.POST(options.BaseURL+"/v1/calls/:call_id/hold", wrapper.HoldCall, options.OperationMiddlewares["holdCall"]...)
+	router.POST(options.BaseURL+"/v1/calls/:call_id/info", wrapper.SendInfo, options.OperationMiddlewares["sendInfo"]...)
 	router.GET(options.BaseURL+"/v1/calls/:call_id/media", wrapper.ListCallMedia, options.OperationMiddlewares["listCallMedia"]...)
 	router.GET(options.BaseURL+"/v1/calls/:call_id/messages", wrapper.ListCallMessages, options.OperationMiddlewares["listCallMessages"]...)
 	router.DELETE(options.BaseURL+"/v1/calls/:call_id/play", wrapper.StopPlayingToCall, options.OperationMiddlewares["stopPlayingToCall"]...)
 	router.POST(options.BaseURL+"/v1/calls/:call_id/play", wrapper.PlayToCall, options.OperationMiddlewares["playToCall"]...)
+	router.POST(options.BaseURL+"/v1/calls/:call_id/reinvite", wrapper.ReinviteCall, options.OperationMiddlewares["reinviteCall"]...)
 	router.POST(options.BaseURL+"/v1/calls/:call_id/resume", wrapper.ResumeCall, options.OperationMiddlewares["resumeCall"]...)
 	router.POST(options.BaseURL+"/v1/calls/:call_id/transfer", wrapper.TransferCall, options.OperationMiddlewares["transferCall"]...)
 	router.POST(options.BaseURL+"/v1/calls/hang-up", wrapper.HangUpCalls, options.OperationMiddlewares["hangUpCalls"]...)
@@ -11794,6 +11980,40 @@ func (response HoldCall204Response) VisitHoldCallResponse(w http.ResponseWriter)
 	return nil
 }
 
+type SendInfoRequestObject struct {
+	CallID CallID `json:"call_id"`
+	Params SendInfoParams
+	Body   *SendInfoJSONRequestBody
+}
+
+type SendInfoResponseObject interface {
+	VisitSendInfoResponse(w http.ResponseWriter) error
+}
+
+type SendInfo200ResponseHeaders struct {
+	IdempotencyReplayed *string
+}
+
+type SendInfo200JSONResponse struct {
+	Body    InfoAnswer
+	Headers SendInfo200ResponseHeaders
+}
+
+func (response SendInfo200JSONResponse) VisitSendInfoResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListCallMediaRequestObject struct {
 	CallID CallID `json:"call_id"`
 }
@@ -11890,6 +12110,32 @@ type PlayToCall204Response struct {
 }
 
 func (response PlayToCall204Response) VisitPlayToCallResponse(w http.ResponseWriter) error {
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(204)
+	return nil
+}
+
+type ReinviteCallRequestObject struct {
+	CallID CallID `json:"call_id"`
+	Params ReinviteCallParams
+	Body   *ReinviteCallJSONRequestBody
+}
+
+type ReinviteCallResponseObject interface {
+	VisitReinviteCallResponse(w http.ResponseWriter) error
+}
+
+type ReinviteCall204ResponseHeaders struct {
+	IdempotencyReplayed *string
+}
+
+type ReinviteCall204Response struct {
+	Headers ReinviteCall204ResponseHeaders
+}
+
+func (response ReinviteCall204Response) VisitReinviteCallResponse(w http.ResponseWriter) error {
 	if response.Headers.IdempotencyReplayed != nil {
 		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
 	}
@@ -12293,6 +12539,9 @@ type StrictServerInterface interface {
 	// HoldCall Put a side of a call on hold
 	// (POST /v1/calls/{call_id}/hold)
 	HoldCall(ctx context.Context, request HoldCallRequestObject) (HoldCallResponseObject, error)
+	// SendInfo Send INFO to a side of a call
+	// (POST /v1/calls/{call_id}/info)
+	SendInfo(ctx context.Context, request SendInfoRequestObject) (SendInfoResponseObject, error)
 	// ListCallMedia Read the media statistics of a call
 	// (GET /v1/calls/{call_id}/media)
 	ListCallMedia(ctx context.Context, request ListCallMediaRequestObject) (ListCallMediaResponseObject, error)
@@ -12305,6 +12554,9 @@ type StrictServerInterface interface {
 	// PlayToCall Play an announcement to a call
 	// (POST /v1/calls/{call_id}/play)
 	PlayToCall(ctx context.Context, request PlayToCallRequestObject) (PlayToCallResponseObject, error)
+	// ReinviteCall Negotiate the media of a call anew
+	// (POST /v1/calls/{call_id}/reinvite)
+	ReinviteCall(ctx context.Context, request ReinviteCallRequestObject) (ReinviteCallResponseObject, error)
 	// ResumeCall Take a side of a call back from hold
 	// (POST /v1/calls/{call_id}/resume)
 	ResumeCall(ctx context.Context, request ResumeCallRequestObject) (ResumeCallResponseObject, error)
@@ -12866,6 +13118,55 @@ func (sh *strictHandler) HoldCall(ctx echo.Context, callID CallID, params HoldCa
 	return nil
 }
 
+// SendInfo operation middleware
+func (sh *strictHandler) SendInfo(ctx echo.Context, callID CallID, params SendInfoParams) error {
+	var request SendInfoRequestObject
+
+	request.CallID = callID
+	request.Params = params
+
+	var body SendInfoJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SendInfo(ctx.Request().Context(), request.(SendInfoRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SendInfo")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SendInfoResponseObject); ok {
+		return validResponse.VisitSendInfoResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListCallMedia operation middleware
 func (sh *strictHandler) ListCallMedia(ctx echo.Context, callID CallID) error {
 	var request ListCallMediaRequestObject
@@ -12985,6 +13286,55 @@ func (sh *strictHandler) PlayToCall(ctx echo.Context, callID CallID, params Play
 		return err
 	} else if validResponse, ok := response.(PlayToCallResponseObject); ok {
 		return validResponse.VisitPlayToCallResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReinviteCall operation middleware
+func (sh *strictHandler) ReinviteCall(ctx echo.Context, callID CallID, params ReinviteCallParams) error {
+	var request ReinviteCallRequestObject
+
+	request.CallID = callID
+	request.Params = params
+
+	var body ReinviteCallJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReinviteCall(ctx.Request().Context(), request.(ReinviteCallRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReinviteCall")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReinviteCallResponseObject); ok {
+		return validResponse.VisitReinviteCallResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -55,19 +55,10 @@ func (c *Call) pause(o sbc.HoldOrder, agreed chan<- error) {
 		return
 	}
 	c.turn(l, func(err error) {
-		var refused *refusedError
-		switch {
-		case err == nil:
-		case errors.Is(err, errOver):
-			err = sbc.Errorf(sbc.CodeConflict, "the call has ended")
-		case errors.As(err, &refused):
+		if err != nil && !errors.Is(err, errOver) {
 			l.paused = before
-			err = sbc.Errorf(sbc.CodeConflict, "the %s answered %d", o.Side, refused.code)
-		default:
-			l.paused = before
-			err = sbc.Errorf(sbc.CodeConflict, "the %s could not be told: %v", o.Side, err)
 		}
-		agreed <- err
+		agreed <- refusal(o.Side, err)
 	})
 	if other := c.other(l); !o.Held && other != nil {
 		c.unturn(other)

@@ -19,6 +19,7 @@ const (
 	reqDigit  // an INFO of ours with a digit
 	reqNotify // tells what became of a REFER
 	reqPRACK  // a PRACK of our own
+	reqInfo   // an INFO of the API
 	reqTold   // a NOTIFY of ours whose answer changes nothing
 )
 
@@ -46,6 +47,8 @@ type request struct {
 	sheet *sheet
 	// refer is whom a NOTIFY is for.
 	refer *refer
+	// hears hears what an INFO of the API is answered.
+	hears func(sbc.InfoAnswer, error)
 	// detached requests concern nobody any more: what comes for them is put in order and forgotten.
 	detached bool
 	acked    bool
@@ -126,6 +129,10 @@ func (c *Call) response(r *request, res *msg.Message) {
 		c.asked(r, res.Status)
 	case reqDigit:
 		c.digitTaken(r, res.Status)
+	case reqInfo:
+		if res.Status >= 200 {
+			c.infoAnswered(r, res)
+		}
 	case reqNotify:
 		if res.Status >= 200 {
 			c.notified(r, res.Status)
@@ -152,6 +159,8 @@ func (c *Call) failed(r *request, err error) {
 		c.relayFailed(r, err)
 	case reqPing:
 		c.asked(r, 0)
+	case reqInfo:
+		c.infoFailed(r)
 	case reqNotify:
 		c.notified(r, 408)
 	case reqPRACK:
@@ -161,11 +170,11 @@ func (c *Call) failed(r *request, err error) {
 	}
 }
 
-// maxUntaken bounds the NOTIFYs and PRACKs of ours that one peer leaves unanswered: whoever makes us send them shall not make us keep
+// maxUntaken bounds the NOTIFYs, PRACKs and INFOs of ours that one peer leaves unanswered: whoever makes us send them shall not make us keep
 // any number of them.
 const maxUntaken = 8
 
-// taken notes the end of a NOTIFY or PRACK of ours.
+// taken notes the end of a NOTIFY, PRACK or INFO of ours.
 func (r *request) taken() {
 	if !r.done {
 		r.done = true
