@@ -6,8 +6,8 @@ import (
 	"github.com/sallyport/sallyport/sbc"
 )
 
-// What is particular about the kinds of the access side: names that follow other fields, secrets of which only hashes are kept, and
-// fields that cannot change while others rely on them.
+// What is particular about the kinds of the access side: names that follow other fields, secrets of which only hashes are kept,
+// and fields that cannot change while others rely on them.
 
 // alike sets what follows from other fields: the name of a subscriber is its username.
 func alike(r sbc.Resource) {
@@ -85,8 +85,8 @@ func hashSecret(get getter, r sbc.Resource) error {
 	return nil
 }
 
-// guardSecrets is hashSecret for a subscriber that was there before: hashes hold the name that answers challenges, so a new name needs a new
-// secret. Likewise the hashes of a whole domain hold its realm.
+// guardSecrets is hashSecret for a subscriber that was there before: hashes hold the name that answers challenges, so a new name
+// needs a new secret. Likewise the hashes of a whole domain hold its realm.
 func guardSecrets(tx sbc.Tx, old, r sbc.Resource) error {
 	switch r := r.(type) {
 	case *sbc.Subscriber:

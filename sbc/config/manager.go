@@ -85,7 +85,7 @@ func New(o Options) *Manager {
 		m.log = slog.New(slog.DiscardHandler)
 	}
 	empty := &Snapshot{Identify: &identify.Table{}, Route: &route.Table{}, Header: &header.Table{}}
-	empty.index = newIndex(&empty.Rows)
+	empty.index = newIndex(&empty.Rows, nil)
 	m.current.Store(empty)
 	m.metrics = newMetrics(o.Registerer, m)
 	return m

@@ -46,7 +46,7 @@ func (x *metrics) Collect(ch chan<- prometheus.Metric) {
 	current := x.manager.Current()
 	ch <- prometheus.MustNewConstMetric(x.revision, prometheus.GaugeValue, float64(current.Revision))
 	ch <- prometheus.MustNewConstMetric(x.newest, prometheus.GaugeValue, float64(x.manager.Status().Revision))
-	for _, t := range current.Rows.Trunks {
+	for _, t := range current.index.parties {
 		if t.MaxCalls > 0 {
 			ch <- prometheus.MustNewConstMetric(x.limit, prometheus.GaugeValue, float64(t.MaxCalls), t.ID)
 		}

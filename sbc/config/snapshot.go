@@ -34,9 +34,19 @@ type index struct {
 		pools      []*sbc.MediaPool
 		trunks     []*sbc.Trunk
 		identities []*sbc.Identity
+		// subscribers are those that access rules stand for, by the rule's id.
+		subscribers map[string]string
 	}
 	// realmOut says why a realm is out of service.
 	realmOut map[string]string
+
+	// parties are the trunks, and the domains as such (sbc.Domain.Trunk).
+	parties     []*sbc.Trunk
+	domains     domains
+	permissions permissions
+	// floods are the flood profiles that are enabled; usualFlood has the defaults of the kind.
+	floods     map[string]*sbc.FloodProfile
+	usualFlood *sbc.FloodProfile
 }
 
 // Compile builds the Snapshot of a revision from all resources, in any order. The error is an *sbc.Error with every fault found.
@@ -46,7 +56,7 @@ func Compile(resources []sbc.Resource, revision int64) (*Snapshot, error) {
 	b.doubles(&rows)
 	b.references(&rows, rules)
 	s := &Snapshot{Revision: revision, Rows: rows}
-	s.compile(&b)
+	s.compile(&b, nil)
 	routes := s.routeRows()
 	routes.Rules = rules
 	table, err := route.Compile(routes)
@@ -77,7 +87,7 @@ func (s *Snapshot) with(edits []edit, revision int64) (*Snapshot, error) {
 		next.Identify, next.Header, next.index, next.Route = s.Identify, s.Header, s.index, s.Route
 	} else {
 		b.references(&next.Rows, nil)
-		next.compile(&b)
+		next.compile(&b, s.index)
 		next.Route = s.Route.WithRows(next.routeRows())
 	}
 	b.rules(&next.Rows, rules)
@@ -93,26 +103,36 @@ func (s *Snapshot) with(edits []edit, revision int64) (*Snapshot, error) {
 }
 
 // compile makes everything but the routing table, and checks the rows against each other.
-func (s *Snapshot) compile(b *blames) {
-	s.index = newIndex(&s.Rows)
+// before is the index of the Snapshot it follows, nil where there is none.
+func (s *Snapshot) compile(b *blames, before *index) {
+	s.index = newIndex(&s.Rows, before)
 	active := &s.index.active
 	table, conflicts := identify.Compile(identify.Rows{
-		Identities: active.identities, Trunks: active.trunks, Interfaces: active.interfaces,
+		Identities: active.identities, Trunks: active.trunks, Interfaces: active.interfaces, Subscribers: active.subscribers,
 	})
 	for _, c := range conflicts {
+		var blamed sbc.Resource = c.Identity
+		if rule := find(s.Rows.AccessRules, c.Identity.ID); rule != nil {
+			blamed = rule
+		}
 		// A conflict with another is a collision; an identity that is wrong by itself is not.
-		b.faults = append(b.faults, blame{resource: c.Identity, fault: c.Fault, collision: c.Other != nil})
+		b.faults = append(b.faults, blame{resource: blamed, fault: c.Fault, collision: c.Other != nil})
 	}
 	s.Identify = table
 	headers, problems := header.Compile(header.Rows{
-		Trunks: s.Rows.Trunks, Endpoints: s.Rows.Endpoints, Identities: s.Rows.Identities, Interfaces: s.Rows.Interfaces,
+		Trunks: s.index.parties, Endpoints: s.Rows.Endpoints, Identities: s.Rows.Identities, Interfaces: s.Rows.Interfaces,
 		Pools: s.Rows.Pools,
 	})
 	for _, p := range problems {
-		b.faults = append(b.faults, blame{resource: p.Trunk, fault: p.Fault})
+		var blamed sbc.Resource = p.Trunk
+		if d := find(s.Rows.Domains, p.Trunk.ID); d != nil {
+			blamed = d
+		}
+		b.faults = append(b.faults, blame{resource: blamed, fault: p.Fault})
 	}
 	s.Header = headers
 	s.index.profiles.compileHeaders(s.Rows.Headers, b)
+	b.domains(s.Rows.Domains)
 	b.interfaces(active.interfaces)
 	b.pools(active.pools)
 	b.shared(active.interfaces, active.pools)
@@ -128,7 +148,7 @@ func (s *Snapshot) routeRows() route.Rows {
 }
 
 // newIndex finds out what is in service: a thing is if it, its realm and its tenant are enabled.
-func newIndex(rows *Rows) *index {
+func newIndex(rows *Rows, before *index) *index {
 	x := &index{
 		trunks: map[string]*sbc.Trunk{}, realms: map[string]*sbc.Realm{}, interfaces: map[string]*sbc.SIPInterface{},
 		activeTrunks: map[string]bool{}, interfacesOf: map[string][]string{}, poolsOf: map[string][]string{},
@@ -152,18 +172,60 @@ func newIndex(rows *Rows) *index {
 			x.poolsOf[p.RealmID] = append(x.poolsOf[p.RealmID], p.ID)
 		}
 	}
-	for _, t := range rows.Trunks {
+	x.parties = rows.Trunks
+	if len(rows.Domains) > 0 {
+		x.parties = make([]*sbc.Trunk, len(rows.Trunks), len(rows.Trunks)+len(rows.Domains))
+		copy(x.parties, rows.Trunks)
+	}
+	var served []*sbc.Domain
+	for _, d := range rows.Domains {
+		x.parties = append(x.parties, d.Trunk())
+		if on(&d.Meta, d.RealmID) {
+			served = append(served, d)
+		}
+	}
+	for _, t := range x.parties {
 		x.trunks[t.ID] = t
 		if on(&t.Meta, t.RealmID) {
 			x.active.trunks, x.activeTrunks[t.ID] = append(x.active.trunks, t), true
 		}
 	}
+	x.claims(rows, off)
+	x.access(rows, served, before)
+	return x
+}
+
+// claims collects who is recognised by its address: the identities of trunks, and subscribers by the access rules of their
+// domains.
+func (x *index) claims(rows *Rows, off map[string]bool) {
 	for _, i := range rows.Identities {
 		if i.Enabled && !off[i.TenantID] {
 			x.active.identities = append(x.active.identities, i)
 		}
 	}
-	return x
+	if len(rows.AccessRules) > 0 {
+		x.active.subscribers = make(map[string]string, len(rows.AccessRules))
+	}
+	for _, r := range rows.AccessRules {
+		if r.Enabled && !off[r.TenantID] {
+			x.active.identities = append(x.active.identities, r.Identity())
+			x.active.subscribers[r.ID] = r.SubscriberID
+		}
+	}
+}
+
+// access indexes what only the access side has; served are the domains in service.
+func (x *index) access(rows *Rows, served []*sbc.Domain, before *index) {
+	var compiled permissions
+	if before != nil {
+		compiled = before.permissions
+	}
+	x.domains = newDomains(rows.Domains, served, x.active.interfaces)
+	x.permissions = newPermissions(rows, &compiled)
+	x.floods = enabled(rows.Floods)
+	x.usualFlood = &sbc.FloodProfile{}
+	x.usualFlood.Defaults()
+	x.usualFlood.Enabled = true
 }
 
 // out notes the realms that are out of service and gives the tenants that are.

@@ -15,6 +15,8 @@ type Rows struct {
 	Identities []*sbc.Identity
 	Trunks     []*sbc.Trunk
 	Interfaces []*sbc.SIPInterface
+	// Subscribers are those that identities stand for which are access rules of domains, by the id of the identity.
+	Subscribers map[string]string
 }
 
 // Conflict is an identity that cannot be served as it stands.
@@ -36,7 +38,10 @@ type key struct {
 // Compile builds the table. Identities whose trunk is not among the rows are left out: that trunk is out of service. With
 // conflicts the table must not be used.
 func Compile(rows Rows) (*Table, []Conflict) {
-	b := builder{trunks: map[string]*sbc.Trunk{}, owners: map[key]*sbc.Identity{}, table: &Table{realms: map[string]*realm{}}}
+	b := builder{
+		trunks: map[string]*sbc.Trunk{}, owners: map[key]*sbc.Identity{}, subscribers: rows.Subscribers,
+		table: &Table{realms: map[string]*realm{}},
+	}
 	for _, t := range rows.Trunks {
 		b.trunks[t.ID] = t
 	}
@@ -67,10 +72,12 @@ func Compile(rows Rows) (*Table, []Conflict) {
 
 // builder holds what Compile knows so far.
 type builder struct {
-	trunks    map[string]*sbc.Trunk
-	owners    map[key]*sbc.Identity
-	table     *Table
-	conflicts []Conflict
+	trunks map[string]*sbc.Trunk
+	owners map[key]*sbc.Identity
+	// subscribers are Rows.Subscribers.
+	subscribers map[string]string
+	table       *Table
+	conflicts   []Conflict
 }
 
 // add puts one identity into its realm's networks, or notes what is wrong with it.
@@ -96,14 +103,16 @@ func (b *builder) add(id *sbc.Identity, interfaceRealm map[string]string, byReal
 	}
 	k := key{trunk.RealmID, network, selector{id.Port, id.SIPInterfaceID, id.Transport}, id.TechPrefix}
 	if other := b.owners[k]; other != nil {
-		if other.TrunkID != id.TrunkID {
+		if other.TrunkID != id.TrunkID || b.subscribers[other.ID] != b.subscribers[id.ID] {
 			b.collide(id, other)
 		}
-		return // a doublet of the same trunk: the smaller id answers
+		return // a doublet of the same trunk, or subscriber: the smaller id answers
 	}
 	b.owners[k] = id
 	if r := byRealm[trunk.RealmID]; r != nil {
-		r.insert(k, &claim{trunkID: id.TrunkID, identityID: id.ID, reason: describe(id, network)})
+		r.insert(k, &claim{
+			trunkID: id.TrunkID, identityID: id.ID, subscriberID: b.subscribers[id.ID], reason: b.describe(id, network),
+		})
 	}
 }
 
@@ -113,8 +122,7 @@ func (b *builder) collide(x, y *sbc.Identity) {
 		x, y = y, x
 	}
 	b.blame(x, y, "#/cidr", "conflict", fmt.Sprintf(
-		"identity %s (%s) of trunk %s claims the same requests: change network, port, interface, transport or tech prefix of one",
-		y.ID, y.Name, y.TrunkID))
+		"%s claims the same requests: change network, port, interface, transport or tech prefix of one", b.words(y)))
 }
 
 func (b *builder) blame(id, other *sbc.Identity, pointer, code, detail string) {
@@ -173,21 +181,29 @@ func (r *realm) link() {
 	}
 }
 
+// words names an identity, or the access rule that it stands for.
+func (b *builder) words(id *sbc.Identity) string {
+	if b.subscribers[id.ID] != "" {
+		return fmt.Sprintf("access rule %s (%s) of domain %s", id.ID, id.Name, id.TrunkID)
+	}
+	return fmt.Sprintf("identity %s (%s) of trunk %s", id.ID, id.Name, id.TrunkID)
+}
+
 // describe says what an identity asks for, for traces.
-func describe(id *sbc.Identity, network netip.Prefix) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "identity %s (%s) of trunk %s: from %s", id.ID, id.Name, id.TrunkID, network)
+func (b *builder) describe(id *sbc.Identity, network netip.Prefix) string {
+	var s strings.Builder
+	fmt.Fprintf(&s, "%s: from %s", b.words(id), network)
 	if id.Port != 0 {
-		fmt.Fprintf(&b, " port %d", id.Port)
+		fmt.Fprintf(&s, " port %d", id.Port)
 	}
 	if id.SIPInterfaceID != "" {
-		fmt.Fprintf(&b, " on interface %s", id.SIPInterfaceID)
+		fmt.Fprintf(&s, " on interface %s", id.SIPInterfaceID)
 	}
 	if id.Transport != "" {
-		fmt.Fprintf(&b, " over %s", id.Transport)
+		fmt.Fprintf(&s, " over %s", id.Transport)
 	}
 	if id.TechPrefix != "" {
-		fmt.Fprintf(&b, " dialling %s…", id.TechPrefix)
+		fmt.Fprintf(&s, " dialling %s…", id.TechPrefix)
 	}
-	return b.String()
+	return s.String()
 }

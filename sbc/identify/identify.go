@@ -19,10 +19,12 @@ type Source struct {
 	Transport sbc.Transport
 }
 
-// Caller is the decision: the trunk a request belongs to, and why.
+// Caller is the decision: the trunk, or domain, a request belongs to, and why.
 type Caller struct {
 	TrunkID    string
 	IdentityID string
+	// SubscriberID is the subscriber of the domain TrunkID whose access rule IdentityID is; empty for callers of trunks.
+	SubscriberID string
 	// Number is what was dialled without the tech prefix.
 	Number string
 	// Reason says in words which identity decided, or why none did.
@@ -77,7 +79,7 @@ type claims struct {
 
 // claim is one identity, ready to answer.
 type claim struct {
-	trunkID, identityID, reason string
+	trunkID, identityID, subscriberID, reason string
 }
 
 // Identify names the trunk that a request belongs to. Dialled is the user part of the Request-URI. For a stranger it gives false
@@ -109,7 +111,9 @@ func (t *Table) find(src Source, pick func(*claims) (*claim, int), dialled strin
 				continue
 			}
 			if hit, cut := pick(c); hit != nil {
-				return Caller{TrunkID: hit.trunkID, IdentityID: hit.identityID, Number: dialled[cut:], Reason: hit.reason}, true
+				return Caller{
+					TrunkID: hit.trunkID, IdentityID: hit.identityID, SubscriberID: hit.subscriberID, Number: dialled[cut:], Reason: hit.reason,
+				}, true
 			}
 		}
 	}

@@ -32,6 +32,9 @@ type Plan struct {
 	// Reject is set where no attempt is to be made, and only there.
 	Reject   *Reject
 	Attempts []Attempt
+	// DomainID is set where the rule calls a subscriber of that domain, the one that has Number as username or alias. Whether there
+	// is one is not known here: Reject is what the caller gets if there is none.
+	DomainID, Number string
 	// Steps are what was considered, in order, if Query.Trace was set.
 	Steps []sbc.DecisionStep
 }
@@ -45,10 +48,11 @@ const (
 	CauseNoPlan   Cause = "no_plan"   // the routing plan does not exist or is disabled
 	CauseNoRule   Cause = "no_rule"   // no rule for the number
 	CauseNoTarget Cause = "no_target" // the rule's route list has nobody to call
+	CauseNobody   Cause = "nobody"    // no subscriber has the number
 )
 
 // Reject is a refusal as a SIP answer (RFC 3261 21): 403 without a plan, 404 without a rule, 503 without a target, or what the
-// rule says. Reason "" is the standard phrase.
+// rule says; 404 where no subscriber has the number that a rule gives to one. Reason "" is the standard phrase.
 type Reject struct {
 	Code   int
 	Reason string
@@ -110,6 +114,12 @@ func (p *planner) run() {
 	if r.do.reject {
 		p.step(r.id, refused, "the rule rejects with %d %s", r.do.code, r.do.reason)
 		p.reject(r.do.code, r.do.reason, CauseRule)
+		return
+	}
+	if r.do.domainID != "" {
+		p.plan.DomainID, p.plan.Number = r.do.domainID, rewrite(p.query.Number, r.do.strip, r.do.add)
+		p.step(r.id, taken, "the rule calls the subscriber %q of domain %s", p.plan.Number, r.do.domainID)
+		p.reject(404, "", CauseNobody)
 		return
 	}
 	p.lay(r)

@@ -150,9 +150,13 @@ func (p *packer) sorted(rows []*sbc.Rule, some []int32) []entry {
 func (p *packer) pack(r *sbc.Rule) entry {
 	a := action{reject: r.Action == sbc.ActionReject, code: r.RejectCode, reason: r.RejectReason, listID: r.RouteListID,
 		strip: r.Strip, add: r.AddPrefix}
+	if r.Action == sbc.ActionSubscriber {
+		a.domainID = r.DomainID
+	}
 	do := p.actions[a]
 	if do == nil {
 		a.reason, a.listID, a.add = strings.Clone(a.reason), strings.Clone(a.listID), strings.Clone(a.add)
+		a.domainID = strings.Clone(a.domainID)
 		do = &a
 		p.actions[a] = do
 	}

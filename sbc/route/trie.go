@@ -63,8 +63,10 @@ type action struct {
 	code   int
 	reason string
 	listID string
-	strip  int
-	add    string
+	// domainID is set where a subscriber is called.
+	domainID string
+	strip    int
+	add      string
 }
 
 // before orders rules of one prefix: the smallest priority decides, then the smallest id.
