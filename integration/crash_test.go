@@ -90,6 +90,7 @@ type crowd struct {
 	// When the caller got what, by number.
 	answered, ended map[string]time.Time
 	ringing         map[string]bool
+	remote          map[string]string // To of the answers
 	changed         chan struct{}
 }
 
@@ -148,7 +149,7 @@ func (c *crowd) heard(m *msg.Message) {
 		c.caller.send(c.request("ACK", number, 1, m.To.String(), msg.NewBranch()), c.border)
 		c.note(func() {
 			if _, seen := c.answered[number]; !seen {
-				c.answered[number] = time.Now()
+				c.answered[number], c.remote[number] = time.Now(), m.To.String()
 			}
 		})
 		if fate(number) == "ends" {
@@ -282,7 +283,7 @@ func TestKillInTheMiddle(t *testing.T) {
 func newCrowd(t testing.TB, s sides) *crowd {
 	t.Helper()
 	c := &crowd{t: t, border: netip.AddrPortFrom(s.west, 5060), answered: map[string]time.Time{}, ended: map[string]time.Time{},
-		ringing: map[string]bool{}, changed: make(chan struct{})}
+		ringing: map[string]bool{}, remote: map[string]string{}, changed: make(chan struct{})}
 	c.mu.Lock()
 	c.caller = newWire(t, s.westPeer, 5060, false, c.heard)
 	c.mu.Unlock()
@@ -291,6 +292,14 @@ func newCrowd(t testing.TB, s sides) *crowd {
 
 func (c *crowd) dial(number string) {
 	c.caller.send(c.request("INVITE", number, 1, "<sip:"+number+"@crowd.invalid>", msg.NewBranch()), c.border)
+}
+
+// bye hangs up.
+func (c *crowd) bye(number string) {
+	c.mu.Lock()
+	to := c.remote[number]
+	c.mu.Unlock()
+	c.caller.send(c.request("BYE", number, 2, to, msg.NewBranch()), c.border)
 }
 
 // snapshot copies what happened so far.

@@ -30,8 +30,14 @@ type threePhones struct {
 // newThreePhones starts them. Bob answers at once; carol rings, and answers when answer is closed.
 func newThreePhones(t *testing.T) *threePhones {
 	t.Helper()
+	return newThreePhonesOf(t, startBorder(t, app.Options{}))
+}
+
+// newThreePhonesOf starts them around a border.
+func newThreePhonesOf(t *testing.T, b *border) *threePhones {
+	t.Helper()
 	x := &threePhones{
-		t: t, b: startBorder(t, app.Options{}), toBob: make(chan *phone.Call, 4), toCarol: make(chan *phone.Call, 4),
+		t: t, b: b, toBob: make(chan *phone.Call, 4), toCarol: make(chan *phone.Call, 4),
 		answer: make(chan struct{}),
 	}
 	s := newSides(t)

@@ -138,17 +138,18 @@ func (e *Engine) takeAt(id string, local netip.AddrPort) (*pool, *pair, error) {
 	return p, pair, err
 }
 
-// Rejoin connects two restored parties as they were. Their packets pass from then on, and silence is supervised. Errors: ErrNotKept.
-func (s *Session) Rejoin(a, b *Party, was, wasB *PartyState) error {
+// Rejoin connects two restored parties as they were. Their packets pass from then on, and silence is supervised. Joined is false if they
+// were not connected yet: a Reoffer each way does that. Errors: ErrNotKept.
+func (s *Session) Rejoin(a, b *Party, was, wasB *PartyState) (joined bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	own, err := sdp.Parse([]byte(a.last))
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNotKept, err)
+		return false, fmt.Errorf("%w: %w", ErrNotKept, err)
 	}
 	ownB, err := sdp.Parse([]byte(b.last))
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNotKept, err)
+		return false, fmt.Errorf("%w: %w", ErrNotKept, err)
 	}
 	x := &Exchange{s: s, from: a, to: b}
 	for i, e := range a.ends {
@@ -157,10 +158,11 @@ func (s *Session) Rejoin(a, b *Party, was, wasB *PartyState) error {
 			continue
 		}
 		if i >= min(len(own.Media), len(ownB.Media), len(a.said.Media), len(b.said.Media)) {
-			return fmt.Errorf("%w: line %d was not described", ErrNotKept, i)
+			return false, fmt.Errorf("%w: line %d was not described", ErrNotKept, i)
 		}
 		l := line{x: x, a: e, b: f, offer: &own.Media[i], back: &a.said.Media[i], sent: &b.said.Media[i], agreed: &ownB.Media[i]}
 		l.rejoin(s.restored(was.Ends[i]), s.restored(wasB.Ends[i]))
+		joined = true
 	}
 	s.settled()
 	s.answered = s.e.clock()
@@ -168,7 +170,7 @@ func (s *Session) Rejoin(a, b *Party, was, wasB *PartyState) error {
 	if next, _ := s.deadline(); next != 0 {
 		s.e.watch.set(s, next)
 	}
-	return nil
+	return joined, nil
 }
 
 // restored gives what was kept of a stream in the words of this process's clock.

@@ -41,8 +41,8 @@ func (r *rig) rebirth(pools ...Pool) (kept []*PartyState) {
 	if r.b, err = r.s.RestoreParty(ob, kept[1]); err != nil {
 		r.t.Fatal(err)
 	}
-	if err := r.s.Rejoin(r.a, r.b, kept[0], kept[1]); err != nil {
-		r.t.Fatal(err)
+	if joined, err := r.s.Rejoin(r.a, r.b, kept[0], kept[1]); err != nil || !joined {
+		r.t.Fatal(joined, err)
 	}
 	return kept
 }

@@ -19,6 +19,7 @@ type engine struct {
 	refuse   error // of the next Offer, or RestoreParty
 	// unsettled says that the sources of streams are not known.
 	unsettled atomic.Bool
+	apart     bool // restored parties were not connected yet
 	bomb      *bomb
 }
 
@@ -266,10 +267,10 @@ func (s *session) RestoreParty(o media.PartyOptions, st *media.PartyState) (*med
 	s.said[p], s.told[p] = []byte(st.Own), []byte(st.Told)
 	return p, nil
 }
-func (s *session) Rejoin(a, b *media.Party, _, _ *media.PartyState) error {
+func (s *session) Rejoin(a, b *media.Party, _, _ *media.PartyState) (bool, error) {
 	mustBe(a, b)
 	s.answered = true
-	return nil
+	return !s.e.apart, nil
 }
 func (s *session) LastMedia() time.Time { s.e.bomb.tick(); return s.last }
 func (s *session) Close() []media.StreamStats {

@@ -64,7 +64,7 @@ type Session interface {
 	Keep() media.SessionState
 	KeepParty(p *media.Party) *media.PartyState
 	RestoreParty(o media.PartyOptions, st *media.PartyState) (*media.Party, error)
-	Rejoin(a, b *media.Party, wasA, wasB *media.PartyState) error
+	Rejoin(a, b *media.Party, wasA, wasB *media.PartyState) (joined bool, err error)
 	Answered()
 	Stats() []media.StreamStats
 	LastMedia() time.Time

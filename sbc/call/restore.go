@@ -174,9 +174,10 @@ func (c *Call) reviveLeg(k *keptLeg) *leg {
 
 // resume makes a revived call go on; false if it cannot, and was released.
 func (c *Call) resume(k *keptCall) bool {
-	why := c.unfit(k)
+	why, joined := c.unfit(k), false
 	if why == "" {
-		if err := c.resumeMedia(k); err != nil {
+		var err error
+		if joined, err = c.resumeMedia(k); err != nil {
 			why = err.Error()
 		}
 	}
@@ -201,6 +202,10 @@ func (c *Call) resume(k *keptCall) bool {
 			if l.held {
 				c.heldMedia(l)
 			}
+		}
+		if !joined { // somebody had just taken a place, and the two were about to be told of each other
+			c.introduce(c.a, c.b)
+			c.introduce(c.b, c.a)
 		}
 		c.moved()
 		c.limitDuration()
@@ -231,19 +236,19 @@ func (c *Call) unfit(k *keptCall) string {
 	return ""
 }
 
-// resumeMedia takes the ports that the call had and connects them.
-func (c *Call) resumeMedia(k *keptCall) (err error) {
+// resumeMedia takes the ports that the call had and connects them; joined is false if they were not connected yet.
+func (c *Call) resumeMedia(k *keptCall) (joined bool, err error) {
 	c.session = c.m.o.Engine.Open(media.SessionOptions{
 		Silence: k.Media.Silence, HoldSilence: k.Media.HoldSilence,
 		OnSilence: func(p *media.Party, last time.Time) { c.post(job{kind: jobSilence, party: p, at: last}) },
 	})
 	for i, kl := range [...]*keptLeg{k.A, k.B} {
 		if kl.Party == nil {
-			return media.ErrNotKept
+			return false, media.ErrNotKept
 		}
 		l := [...]*leg{c.a, c.b}[i]
 		if l.party, err = c.session.RestoreParty(c.partyOptions(l, kl.Party.Signalling), kl.Party); err != nil {
-			return err
+			return false, err
 		}
 		if kl.Party.Heard() {
 			c.rec.lastMedia = c.sign

@@ -533,3 +533,22 @@ func TestKilledWhileEnding(t *testing.T) {
 		time.Sleep(2 * time.Second)
 	})
 }
+
+// TestNotYetIntroduced: two sides that had just been put together, and not told of each other, are told after the restart.
+func TestNotYetIntroduced(t *testing.T) {
+	runKeeping(t, nil, nil, func(w *keeping) {
+		a, b, _, _ := w.talk()
+		time.Sleep(2 * time.Second)
+		w.kill()
+		w.engine.apart = true
+		w.restart(time.Now())
+		for _, p := range []*peer{b, a} {
+			re := w.wire.next(msg.INVITE)
+			if re.req.CallID != p.callID {
+				t.Errorf("re-INVITE in %s", re.req.CallID)
+			}
+			re.reply(200, sdp(p.ip, 5000))
+		}
+		w.end(a)
+	})
+}
