@@ -27,6 +27,14 @@
 // of edge and media only append to the queue. Timers carry a number; a late one is ignored. No lock is held while calling out. A
 // panic ends the call it happened in, with a record, and no other.
 //
+// # After a restart
+//
+// With a LiveJournal a call that is up is kept on the local disk (kept.go, keeper.go) and goes on in a later process (restore.go): its
+// dialogs, its ports, who was latched, timers, places on trunks and the record so far. Not kept are the ladder, subscriptions within the
+// dialogs, what is being played, and a transfer or session change under way: the call is then as it was before. Our sequence numbers
+// jump by 1,000, because requests may have been sent after the last snapshot. A call that cannot go on is released with BYE and one
+// record, which ends with the process that had it.
+//
 // # Limits
 //
 // Provisional responses are reliable (RFC 3262) on each leg by its mode; to the caller one after the other, each repeated until its

@@ -260,6 +260,7 @@ func (s *session) KeepParty(p *media.Party) *media.PartyState {
 	return &media.PartyState{Own: string(s.said[p]), Told: string(s.told[p]), Settled: !s.e.unsettled.Load()}
 }
 func (s *session) RestoreParty(o media.PartyOptions, st *media.PartyState) (*media.Party, error) {
+	s.e.bomb.tick()
 	if s.e.refuse != nil {
 		return nil, s.e.refuse
 	}
@@ -268,6 +269,7 @@ func (s *session) RestoreParty(o media.PartyOptions, st *media.PartyState) (*med
 	return p, nil
 }
 func (s *session) Rejoin(a, b *media.Party, _, _ *media.PartyState) (bool, error) {
+	s.e.bomb.tick()
 	mustBe(a, b)
 	s.answered = true
 	return !s.e.apart, nil

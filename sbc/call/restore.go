@@ -2,7 +2,9 @@ package call
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -31,17 +33,36 @@ func (m *Manager) Restore(records []sbc.LiveChange, sign time.Time, ended func(r
 	tags, taken, restored := map[string]bool{}, make(map[string]bool, len(kept)), 0
 	for _, k := range kept {
 		k.without(tags)
-		taken[recordID(k.ID)] = true
-		c := m.revive(k, sign)
-		k.claim(tags)
-		if c.resume(k) {
+		ok, done := m.restore(k, sign)
+		if ok {
 			restored++
+		}
+		if taken[recordID(k.ID)] = done; done {
+			k.claim(tags)
 		}
 	}
 	if len(kept) > 0 {
 		m.o.Log.Info("calls of the process before this one", "restored", restored, "released", len(kept)-restored, "last_sign_of_life", sign)
 	}
 	return taken
+}
+
+// restore makes one call go on; ok is false if it was released instead, done if nothing is known of it: a fault in one call keeps no
+// other from going on, and no process from starting.
+func (m *Manager) restore(k *keptCall, sign time.Time) (ok, done bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			m.metrics.panics.Inc()
+			m.o.Log.Error("panic while restoring a call", "call_id", k.ID, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			if c := m.calls.call(k.ID); c != nil {
+				c.salvage()
+				done = true
+				return
+			}
+			m.drop(k.ID)
+		}
+	}()
+	return m.revive(k, sign).resume(k), true
 }
 
 // RecordID names the record of a call that is kept.

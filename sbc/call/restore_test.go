@@ -552,3 +552,39 @@ func TestNotYetIntroduced(t *testing.T) {
 		w.end(a)
 	})
 }
+
+// TestFaultWhileRestoring: a fault in one call keeps neither the others nor the process from going on.
+func TestFaultWhileRestoring(t *testing.T) {
+	for after := 1; after < 8; after++ {
+		runKeeping(t, nil, nil, func(w *keeping) {
+			w.talk()
+			a, b, _, _ := w.talk()
+			time.Sleep(2 * time.Second)
+			w.kill()
+			w.errors.Store(true)
+			w.bomb.left.Store(int64(after))
+			w.restart(time.Now())
+			w.bomb.left.Store(0)
+			w.byes()
+			time.Sleep(2 * time.Second)
+			for range w.m.List(sbc.CallFilter{}) {
+				if s, _ := a.try(msg.BYE, ""); s != nil {
+					w.byes()
+				}
+				if s, _ := b.try(msg.BYE, ""); s != nil {
+					w.byes()
+				}
+			}
+			for _, c := range w.m.calls.all("") { // the first of them has no peer here
+				if err := w.m.HangUp(background(), c.id, ""); err != nil {
+					t.Error(err)
+				}
+			}
+			w.byes()
+			time.Sleep(2 * time.Second)
+			if n := len(w.ledger.ends); n != 2 {
+				t.Errorf("%d: %d records", after, n)
+			}
+		})
+	}
+}
