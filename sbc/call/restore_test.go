@@ -56,6 +56,34 @@ func (s *shelf) Sync() error {
 	return nil
 }
 
+// written is how many records were.
+func (s *shelf) written() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.writes
+}
+
+// put puts something there by hand.
+func (s *shelf) put(id string, record []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kept[id] = record
+}
+
+// all copies what is there.
+func (s *shelf) all() map[string][]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.kept)
+}
+
+// fails makes it refuse, or with nil no more.
+func (s *shelf) fails(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
+}
+
 func (s *shelf) records() (list []sbc.LiveChange) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -211,13 +239,13 @@ func TestShortCallsCostNothing(t *testing.T) {
 		time.Sleep(9 * time.Second)
 		w.end(a)
 		time.Sleep(20 * time.Second)
-		if w.shelf.writes != 0 {
-			t.Errorf("%d records were written", w.shelf.writes)
+		if n := w.shelf.written(); n != 0 {
+			t.Errorf("%d records were written", n)
 		}
 		a, _, _, _ = w.talk()
 		time.Sleep(60 * time.Second)
-		if w.shelf.writes != 1 {
-			t.Errorf("a call that does not change was written %d times", w.shelf.writes)
+		if n := w.shelf.written(); n != 1 {
+			t.Errorf("a call that does not change was written %d times", n)
 		}
 		w.end(a)
 	})
@@ -229,12 +257,12 @@ func TestUnsettledIsWrittenAgain(t *testing.T) {
 		w.engine.unsettled.Store(true)
 		a, _, _, _ := w.talk()
 		time.Sleep(3*time.Second + time.Millisecond)
-		if w.shelf.writes != 3 {
-			t.Errorf("%d writes in 3 s", w.shelf.writes)
+		if n := w.shelf.written(); n != 3 {
+			t.Errorf("%d writes in 3 s", n)
 		}
 		time.Sleep(50 * time.Second)
-		if w.shelf.writes != keepLooks+1 {
-			t.Errorf("%d writes in 53 s", w.shelf.writes)
+		if n := w.shelf.written(); n != keepLooks+1 {
+			t.Errorf("%d writes in 53 s", n)
 		}
 		w.end(a)
 	})
@@ -245,14 +273,12 @@ func TestDiskIsFull(t *testing.T) {
 	for _, through := range []bool{false, true} {
 		runKeeping(t, nil, func(o *Options) { o.WriteThrough = through }, func(w *keeping) {
 			w.errors.Store(true)
-			w.shelf.err = errors.New("no space left on device")
+			w.shelf.fails(errors.New("no space left on device"))
 			a, _, _, _ := w.talk()
 			over, _, _, _ := w.talk()
 			time.Sleep(5 * time.Second)
 			w.end(over)
-			w.shelf.mu.Lock()
-			w.shelf.err = nil
-			w.shelf.mu.Unlock()
+			w.shelf.fails(nil)
 			time.Sleep(2 * time.Second)
 			if n := len(w.shelf.records()); n != 1 {
 				t.Errorf("%d calls are kept", n)
@@ -361,12 +387,14 @@ func TestEndedIsForgotten(t *testing.T) {
 	runKeeping(t, nil, nil, func(w *keeping) {
 		a, _, _, _ := w.talk()
 		time.Sleep(2 * time.Second)
-		kept := maps.Clone(w.shelf.kept)
+		kept := w.shelf.all()
 		w.end(a)
 		w.kill()
-		w.shelf.kept = kept // the crash came before it was taken off
-		w.shelf.kept["call_other"] = []byte("{")
-		w.shelf.kept["call_form"] = []byte(`{"Form":99,"ID":"call_form","A":{}}`)
+		for id, text := range kept { // the crash came before it was taken off
+			w.shelf.put(id, text)
+		}
+		w.shelf.put("call_other", []byte("{"))
+		w.shelf.put("call_form", []byte(`{"Form":99,"ID":"call_form","A":{}}`))
 		w.errors.Store(true)
 		w.restart(time.Now())
 		if n := len(w.m.List(sbc.CallFilter{})); n != 0 || len(w.byes()) != 0 {
@@ -449,14 +477,14 @@ func TestOneLegInTwoCalls(t *testing.T) {
 	runKeeping(t, nil, nil, func(w *keeping) {
 		a, _, c, d := w.consult()
 		time.Sleep(2 * time.Second)
-		stale := maps.Clone(w.shelf.kept)
+		stale := w.shelf.all()
 		second := w.m.List(sbc.CallFilter{})[1].ID
 		a.send(msg.REFER, "", "Refer-To: <sip:4930123@"+borderA+"?Replaces="+url.QueryEscape(c.named())+">").want(202)
 		w.notified("100", "active")
 		w.wire.next(msg.INVITE).reply(200, sdp(calleeIP, 6100))
 		w.wire.next(msg.INVITE).reply(200, sdp(calleeIP, 6200))
 		w.kill()
-		w.shelf.kept[second] = stale[second]
+		w.shelf.put(second, stale[second])
 		w.restart(time.Now())
 		if got := w.byes(); slices.Contains(got, d.callID) || !slices.Contains(got, c.callID) {
 			t.Errorf("BYEs in %v", got)
