@@ -15,7 +15,7 @@ func orders(f *fixture) []struct{ method, path, body, done, bad, wrong string } 
 	return []struct{ method, path, body, done, bad, wrong string }{
 		{"POST", "/hold", `{"side":"callee"}`, "sbc.HoldOrder{Side:callee Held:true}", `{"side":"sbc"}`, "#/side"},
 		{"POST", "/resume", `{"side":"caller"}`, "sbc.HoldOrder{Side:caller Held:false}", `{}`, "#/side"},
-		{"POST", "/reinvite", `{"side":"callee"}`, "sbc.ReinviteOrder{Sides:[callee]}", `{"side":"sbc"}`, "#/side"},
+		{"POST", "/reinvite", `{"side":"callee"}`, "sbc.ReinviteOrder{Sides:[callee] NewPort:false}", `{"side":"sbc"}`, "#/side"},
 		{"POST", "/transfer", `{"keep":"caller","target":"+4989333","reason":"x"}`,
 			"sbc.TransferOrder{Keep:caller Target:+4989333 CallID: With: Reason:x}", `{"keep":"caller"}`, "#/target"},
 		{"POST", "/dtmf", `{"side":"callee","digits":"12#","duration_ms":200}`,

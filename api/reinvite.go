@@ -10,12 +10,12 @@ import (
 
 // ReinviteCall negotiates the media of a call anew.
 func (s *server) ReinviteCall(ctx context.Context, r gen.ReinviteCallRequestObject) (gen.ReinviteCallResponseObject, error) {
-	o := sbc.ReinviteOrder{}
+	o := sbc.ReinviteOrder{NewPort: value(r.Body.Media) == gen.ReinviteOrderMediaNewPort}
 	if side := value(r.Body.Side); side != "" {
 		o.Sides = []sbc.Side{sbc.Side(side)}
 	}
 	return gen.ReinviteCall204Response{}, s.carryOut(ctx, order{
-		id: r.CallID, dryRun: r.Params.DryRun, faults: o.Validate(), told: map[string]any{"sides": o.Sides},
+		id: r.CallID, dryRun: r.Params.DryRun, faults: o.Validate(), told: map[string]any{"sides": o.Sides, "new_port": o.NewPort},
 		do: func(id string) error { return s.o.Calls.Reinvite(ctx, id, o) },
 	})
 }

@@ -25,6 +25,7 @@ type Exchange struct {
 	expected uint64
 	answered bool
 	over     bool
+	moves    bool // a renewal that tells other ports
 	// lastIn and lastOut are the last answer and what was made of it.
 	lastIn, lastOut []byte
 }
@@ -243,6 +244,9 @@ func (x *Exchange) complete(agreed *sdp.Description) ([]byte, error) {
 		x.connect(agreed, x.from.said)
 		return nil, nil
 	case renewed:
+		if x.moves {
+			x.move(agreed)
+		}
 		x.refresh(agreed)
 		return nil, nil
 	}
@@ -274,6 +278,9 @@ func (x *Exchange) Reject() {
 // finish ends the round: what it held and nobody uses goes back. The lock is held.
 func (x *Exchange) finish() {
 	x.over = true
+	if x.moves {
+		x.to.stay()
+	}
 	x.s.exchanges = slices.DeleteFunc(x.s.exchanges, func(y *Exchange) bool { return y == x })
 	for _, e := range x.held {
 		e.holds--

@@ -199,7 +199,13 @@ func (e *end) outlet() *relay.Outlet {
 
 // change changes what both ports do with packets that are looked into.
 func (e *end) change(how func(*relay.Path)) {
-	for _, port := range [...]*relay.Port{e.pair.RTP, e.pair.RTCP} {
+	var ports []*relay.Port
+	for _, p := range e.pairs() {
+		if p != nil {
+			ports = append(ports, p.RTP, p.RTCP)
+		}
+	}
+	for _, port := range ports {
 		if port == nil {
 			continue
 		}
@@ -225,5 +231,9 @@ func (e *end) free() {
 		e.voice.close()
 	}
 	e.disconnect()
-	e.pair.Release()
+	for _, p := range e.pairs() {
+		if p != nil {
+			p.Release()
+		}
+	}
 }

@@ -61,14 +61,8 @@ func (s *Session) Reoffer(from, to *Party) (*Exchange, error) {
 func (s *Session) Renew(to *Party, d Direction) (*Exchange, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || to.dropped || to.s != s {
-		return nil, ErrClosed
-	}
-	if to.said == nil {
-		return nil, ErrUnheard
-	}
-	if slices.ContainsFunc(s.exchanges, func(x *Exchange) bool { return !x.answered && (x.from == to || x.to == to) }) {
-		return nil, ErrPending
+	if err := s.renewable(to); err != nil {
+		return nil, err
 	}
 	x := &Exchange{s: s, to: to, form: renewed, offer: to.said, sent: to.said}
 	if d != Unchanged {
@@ -78,6 +72,19 @@ func (s *Session) Renew(to *Party, d Direction) (*Exchange, error) {
 	s.finish(func(old *Exchange) bool { return old.form == renewed && old.to == to })
 	s.exchanges = append(s.exchanges, x)
 	return x, nil
+}
+
+// renewable tells why nothing can be said to a party again; nil if it can. The lock is held.
+func (s *Session) renewable(to *Party) error {
+	switch {
+	case s.closed || to.dropped || to.s != s:
+		return ErrClosed
+	case to.said == nil:
+		return ErrUnheard
+	case slices.ContainsFunc(s.exchanges, func(x *Exchange) bool { return !x.answered && (x.from == to || x.to == to) }):
+		return ErrPending
+	}
+	return nil
 }
 
 // refresh is the answer to a renewal: the party may have moved, or have other numbers for its formats. The lock is held.

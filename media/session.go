@@ -55,6 +55,8 @@ type end struct {
 	pair   *pair
 	stream *relay.Stream
 	peer   *end // where its packets go
+	// old is the pair that the party knew before a Move and may still send to, next the one it is being told of.
+	old, next *pair
 	// voice is what we say to the party, nil before the first word; digits listens to its telephone-events, nil if nobody asked.
 	voice  *voice
 	digits *relay.Digits

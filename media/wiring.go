@@ -131,11 +131,12 @@ func (l *line) path(from, to *end, mux, muxTo bool, m *sdp.PayloadMap) {
 	from.set(path, &paths.second)
 }
 
-// set swaps the paths of both ports. When descriptors are short there is but one.
+// set swaps the paths of all ports.
 func (e *end) set(rtp, rtcp *relay.Path) {
-	e.pair.RTP.Set(rtp)
-	if !e.pair.Bare {
-		e.pair.RTCP.Set(rtcp)
+	for _, p := range e.pairs() {
+		if p != nil {
+			setPair(p, rtp, rtcp)
+		}
 	}
 }
 

@@ -55,6 +55,8 @@ type HoldOrder struct {
 type ReinviteOrder struct {
 	// Sides are asked one after the other; none are both, the caller first.
 	Sides []Side
+	// NewPort gives them other ports of ours; else they are told again what they were told last.
+	NewPort bool
 }
 
 // InfoOrder is an INFO request for a side. Without a body it has no content type.

@@ -915,12 +915,15 @@ func (e RegistrationMode) Valid() bool {
 
 // Defines values for ReinviteOrderMedia.
 const (
+	ReinviteOrderMediaNewPort ReinviteOrderMedia = "new_port"
 	ReinviteOrderMediaRefresh ReinviteOrderMedia = "refresh"
 )
 
 // Valid indicates whether the value is a known member of the ReinviteOrderMedia enum.
 func (e ReinviteOrderMedia) Valid() bool {
 	switch e {
+	case ReinviteOrderMediaNewPort:
+		return true
 	case ReinviteOrderMediaRefresh:
 		return true
 	default:
@@ -7299,7 +7302,7 @@ type RegistrationPolicyWrite struct {
 
 // ReinviteOrder With whom media is negotiated anew.
 type ReinviteOrder struct {
-	// Media What is offered: `refresh` what was said last.
+	// Media What is offered: `refresh` what was said last, `new_port` the same with other ports of ours. Those it knew go on being heard until its media comes by the new ones; until then 409 for another move.
 	//
 	// Example: refresh
 	Media *ReinviteOrderMedia `json:"media,omitempty"`
@@ -7308,7 +7311,7 @@ type ReinviteOrder struct {
 	Side *CallSide `json:"side,omitempty"`
 }
 
-// ReinviteOrderMedia What is offered: `refresh` what was said last.
+// ReinviteOrderMedia What is offered: `refresh` what was said last, `new_port` the same with other ports of ours. Those it knew go on being heard until its media comes by the new ones; until then 409 for another move.
 //
 // Example: refresh
 type ReinviteOrderMedia string

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"encoding/binary"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -31,7 +32,8 @@ type Digits struct {
 	report func(digit byte, d time.Duration)
 	begun  atomic.Bool
 
-	// What follows belongs to the thread that reads the port.
+	// What follows belongs to mu: a party may send to two ports for a moment, which two threads may read.
+	mu       sync.Mutex
 	open     bool // an event is under way
 	code     byte
 	ts       uint32 // of the event; known says that there was one
@@ -51,6 +53,8 @@ func (g *Digits) Begun() bool { return g.begun.Load() }
 
 // take looks at a valid packet.
 func (g *Digits) take(b []byte, event bool, rate uint32, now int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if !event {
 		if g.open && now-g.heard > lostEnd {
 			g.end(now)

@@ -63,6 +63,13 @@ func NewOutlet(port *Port, to, other *Stream) *Outlet {
 	return o
 }
 
+// Move lets what we say leave by another port from now on.
+func (o *Outlet) Move(port *Port) {
+	o.mu.Lock()
+	o.port = port
+	o.mu.Unlock()
+}
+
 // Close ends it: when it returns, nothing is being sent and nothing will be.
 func (o *Outlet) Close() {
 	o.mu.Lock()

@@ -16,6 +16,7 @@ type Port struct {
 	path  atomic.Pointer[Path]
 	wire  wire
 	local netip.AddrPort
+	heard atomic.Bool
 }
 
 // Local is the bound address.
@@ -23,6 +24,12 @@ func (p *Port) Local() netip.AddrPort { return p.local }
 
 // Set swaps the Path; nil drops everything. Packets being handled finish on the old one.
 func (p *Port) Set(path *Path) { p.path.Store(path) }
+
+// Heard tells whether media of its party has come by the Port since Forget.
+func (p *Port) Heard() bool { return p.heard.Load() }
+
+// Forget makes Heard false until media comes.
+func (p *Port) Forget() { p.heard.Store(false) }
 
 // Path gives what it does now; nil if it drops everything.
 func (p *Port) Path() *Path { return p.path.Load() }
@@ -45,6 +52,9 @@ func (p *Port) receive(b []byte, src netip.AddrPort, now int64, t *tally) {
 		return
 	}
 	result, pt := path.From.media(b, src, now, path)
+	if (result == pass || result == consumed) && !p.heard.Load() {
+		p.heard.Store(true)
+	}
 	if path.Digits != nil && path.Kind == KindRTP && (result == pass || result == consumed) {
 		f, _ := path.Formats.find(pt)
 		path.Digits.take(b, f.Event, f.rate(), now)

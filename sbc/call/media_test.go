@@ -151,6 +151,16 @@ func (s *session) Renew(to *media.Party, d media.Direction) (Exchange, error) {
 	return x, nil
 }
 
+func (s *session) Move(to *media.Party) (Exchange, error) {
+	x, err := s.Renew(to, media.Unchanged)
+	if err != nil {
+		return nil, err
+	}
+	moved := x.(*exchange)
+	moved.offer = append(bytes.Clone(moved.offer), "a=moved\r\n"...)
+	return moved, nil
+}
+
 func (s *session) Take(p *media.Party, from Session) error {
 	f, ok := from.(*session)
 	if !ok || !f.parties[p] || f.closed {

@@ -46,6 +46,8 @@ type Session interface {
 	// Reoffer, Renew and Take are for changes of our own and for calls that are joined.
 	Reoffer(from, to *media.Party) (Exchange, error)
 	Renew(to *media.Party, d media.Direction) (Exchange, error)
+	// Move is Renew with other ports of ours.
+	Move(to *media.Party) (Exchange, error)
 	Take(p *media.Party, from Session) error
 	// Held tells whether a party was told not to send on any line.
 	Held(p *media.Party) bool
@@ -100,6 +102,10 @@ func (s mediaSession) Reoffer(from, to *media.Party) (Exchange, error) {
 
 func (s mediaSession) Renew(to *media.Party, d media.Direction) (Exchange, error) {
 	return exchanged(s.Session.Renew(to, d))
+}
+
+func (s mediaSession) Move(to *media.Party) (Exchange, error) {
+	return exchanged(s.Session.Move(to))
 }
 
 func (s mediaSession) Take(p *media.Party, from Session) error {

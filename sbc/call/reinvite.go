@@ -24,7 +24,7 @@ func (m *Manager) Reinvite(ctx context.Context, id string, o sbc.ReinviteOrder) 
 	}
 	for _, side := range sides {
 		agreed := make(chan error, 1)
-		c.order(func() { c.reinvite(side, agreed) })
+		c.order(func() { c.reinvite(side, o.NewPort, agreed) })
 		select {
 		case err := <-agreed:
 			if err != nil {
@@ -37,14 +37,18 @@ func (m *Manager) Reinvite(ctx context.Context, id string, o sbc.ReinviteOrder) 
 	return nil
 }
 
-// reinvite offers a side again what it was told last; agreed hears how it ended.
-func (c *Call) reinvite(side sbc.Side, agreed chan<- error) {
+// reinvite offers a side again what it was told last, or the same with other ports; agreed hears how it ended.
+func (c *Call) reinvite(side sbc.Side, move bool, agreed chan<- error) {
 	l := c.legAt(side)
 	if c.visible() != sbc.CallConfirmed || l == nil || !c.settled(l) {
 		agreed <- sbc.Errorf(sbc.CodeConflict, "the call is not up")
 		return
 	}
-	c.propose(&proposal{leg: l, method: msg.INVITE, done: func(err error) { agreed <- refusal(side, err) }})
+	p := &proposal{leg: l, method: msg.INVITE, done: func(err error) { agreed <- refusal(side, err) }}
+	if move {
+		p.offer = func() (Exchange, error) { return c.session.Move(l.party) }
+	}
+	c.propose(p)
 }
 
 // refusal is what came of a change of ours, for the API.

@@ -36,6 +36,14 @@ func TestReinviteByAPI(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
+		done = order(sbc.ReinviteOrder{Sides: []sbc.Side{sbc.SideCallee}, NewPort: true})
+		if re = w.wire.next(msg.INVITE); !bytes.Contains(re.req.Body, []byte("a=moved")) {
+			t.Errorf("not moved: %s", re.req.Body)
+		}
+		re.reply(200, sdp(calleeIP, 5000))
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 		done = order(sbc.ReinviteOrder{Sides: []sbc.Side{sbc.SideCallee}})
 		w.wire.next(msg.INVITE).reply(488)
 		if err := <-done; sbc.CodeOf(err) != sbc.CodeConflict {
