@@ -7,8 +7,8 @@ import (
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
-// TestRefreshKeepsTheLatch: a refresh of the session that changes nothing (RFC 4028) lets nobody else in who waits for one at the same
-// address, and takes nothing away from who speaks (RTP bleed).
+// TestRefreshKeepsTheLatch: a refresh of the session that changes nothing (RFC 4028) lets nobody else in who waits for one at
+// the same address, and takes nothing away from who speaks (RTP bleed).
 func TestRefreshKeepsTheLatch(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, wish{})

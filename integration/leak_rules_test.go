@@ -8,7 +8,8 @@ import (
 	"github.com/sallyport/sallyport/integration/rest"
 )
 
-// TestLeaksOfProfilesBesideCalls plays what is no call, and INVITEs that name another dialog, with header rules that try to smuggle.
+// TestLeaksOfProfilesBesideCalls plays what is no call, and INVITEs that name another dialog, with header rules that try to
+// smuggle.
 func TestLeaksOfProfilesBesideCalls(t *testing.T) {
 	t.Parallel()
 	b := startBorder(t, app.Options{})

@@ -63,8 +63,8 @@ func takeoverScenes() []scene {
 	}
 }
 
-// wilfulScenes are reliable responses and UPDATEs where the border stands between a peer and nobody: to a re-INVITE, and of a target of
-// a transfer that rings.
+// wilfulScenes are reliable responses and UPDATEs where the border stands between a peer and nobody: to a re-INVITE, and of a
+// target of a transfer that rings.
 func wilfulScenes() []scene {
 	return []scene{
 		{"a re-INVITE answered reliably", func(a, b *peer) {
@@ -116,8 +116,8 @@ func (l *line) plainly() string {
 	return dialog
 }
 
-// TestPickUpIsHeard: alice calls carol, whose phone rings, and another phone of carol's picks the call up (RFC 5359 2.16): both hear
-// each other, and the first phone rings no more.
+// TestPickUpIsHeard: alice calls carol, whose phone rings, and another phone of carol's picks the call up (RFC 5359 2.16): both
+// hear each other, and the first phone rings no more.
 func TestPickUpIsHeard(t *testing.T) {
 	t.Parallel()
 	x := newThreePhones(t)

@@ -109,7 +109,8 @@ type SignallingProfile struct {
 	// Redirects and MaxRedirects are for 3xx that come from this trunk.
 	Redirects    RedirectMode `json:"redirects"`
 	MaxRedirects int          `json:"max_redirects"`
-	// ResponseMap is for final failures that come from this trunk, of INVITE, re-INVITE and UPDATE; the first entry that fits counts.
+	// ResponseMap is for final failures that come from this trunk, of INVITE, re-INVITE and UPDATE; the first entry that fits
+	// counts.
 	ResponseMap []ResponseMapping `json:"response_map"`
 	// Retargeting is what is sent to this trunk.
 	Retargeting    Retargeting  `json:"retargeting"`

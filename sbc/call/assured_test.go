@@ -10,8 +10,8 @@ import (
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
-// TestReliableReinvite: a provisional response to a re-INVITE that wants a PRACK gets one, in its order and once, and its answer counts
-// for a 2xx without. Nothing of it is told to the other side.
+// TestReliableReinvite: a provisional response to a re-INVITE that wants a PRACK gets one, in its order and once, and its
+// answer counts for a 2xx without. Nothing of it is told to the other side.
 func TestReliableReinvite(t *testing.T) {
 	for _, own := range []bool{false, true} {
 		t.Run(fmt.Sprintf("ours %v", own), func(t *testing.T) {
@@ -69,8 +69,8 @@ func TestReliableReinvite(t *testing.T) {
 	})
 }
 
-// TestEarlyUpdateOfTarget: the target of a transfer rings and sends an UPDATE (RFC 3311). Without an offer it is answered; with one as
-// soon as ours was answered reliably, and then the two sides are told of each other when it answers.
+// TestEarlyUpdateOfTarget: the target of a transfer rings and sends an UPDATE (RFC 3311). Without an offer it is answered; with
+// one as soon as ours was answered reliably, and then the two sides are told of each other when it answers.
 func TestEarlyUpdateOfTarget(t *testing.T) {
 	for _, fits := range []bool{true, false} {
 		t.Run(fmt.Sprintf("formats that we speak %v", fits), func(t *testing.T) {

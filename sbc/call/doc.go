@@ -46,12 +46,13 @@
 // An UPDATE with an offer passes in an early dialog only where the INVITE's offer was answered reliably (RFC 3311 5.1, RFC 6337
 // 2.2). Else the caller's gets 500 with Retry-After, the callee's 491 (RFC 3311 5.2); without an offer both pass.
 //
-// A re-INVITE is answered with 100 and what was decided: provisional responses to it are not passed on, but one that wants a PRACK gets
-// it (assured.go). The target of a transfer that rings may send UPDATE; its offers are answered by the border until it has answered.
+// A re-INVITE is answered with 100 and what was decided: provisional responses to it are not passed on, but one that wants a
+// PRACK gets it (assured.go). The target of a transfer that rings may send UPDATE; its offers are answered by the border until
+// it has answered.
 //
-// INVITE with Replaces (RFC 3891) takes the place of a party that talks, or of a callee that rings (pickup.go) if the caller's offer
-// has a format that the border speaks. Early dialogs that peers began, and those of a transfer's target, are not taken over: 481.
-// Join (RFC 3911) is not supported: takeover.go says what is answered.
+// INVITE with Replaces (RFC 3891) takes the place of a party that talks, or of a callee that rings (pickup.go) if the caller's
+// offer has a format that the border speaks. Early dialogs that peers began, and those of a transfer's target, are not taken
+// over: 481. Join (RFC 3911) is not supported: takeover.go says what is answered.
 //
 // Of two session changes at once the second gets 491. One that the far side refused with 491 is tried again after the delay of
 // RFC 3261 14.1, unless the far side's own comes first: then the waiting one is given back with that 491.

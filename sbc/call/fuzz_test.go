@@ -125,6 +125,11 @@ func (c *chaos) play(op, x byte) {
 			c.timeouts()
 		}
 	case 14:
+		if x&4 != 0 && out != nil && out.req.Method == msg.INVITE && out.req.To.Tag() == "" { // rings, or talks
+			n := c.w.calls()
+			c.opens = append(c.opens, n.invite(bodyFor(calleeIP, x), "Replaces: "+c.w.callee(out).named()))
+			break
+		}
 		if res := c.in.last(); res != nil && res.To.Tag() != "" {
 			c.a.learn(res)
 			n := c.w.caller()

@@ -7,8 +7,8 @@ import (
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
-// TestResponseMapWithinACall: failures of changes are told as the trunk they come from has them mapped, and what they mean for the
-// dialog is what was said.
+// TestResponseMapWithinACall: failures of changes are told as the trunk they come from has them mapped, and what they mean for
+// the dialog is what was said.
 func TestResponseMapWithinACall(t *testing.T) {
 	mapping := profiled(func(p *sbc.SignallingProfile) {
 		p.ResponseMap = []sbc.ResponseMapping{{From: "493", To: 488, Reason: "No such sound"}, {From: "606", To: 481}, {From: "481", To: 503},

@@ -2,10 +2,10 @@ package call
 
 import "github.com/sallyport/sallyport/sbc/msg"
 
-// A callee that rings may be replaced like one that talks (RFC 3891 3, RFC 5359 2.16): its dialog is early, and we began it. Two
-// parties have made an offer then, the caller and whoever picks the call up. The caller is answered at once by ourselves (RFC 3264
-// lets nobody answer an offer with another), in a format that the border can speak; after its ACK it is offered what the other
-// party said, and only when it agrees does that party get its 200. The ring ends with a CANCEL.
+// A callee that rings may be replaced like one that talks (RFC 3891 3, RFC 5359 2.16): its dialog is early, and we began it.
+// Two parties have made an offer then, the caller and whoever picks the call up. The caller is answered at once by ourselves
+// (RFC 3264 lets nobody answer an offer with another), in a format that the border can speak; after its ACK it is offered what
+// the other party said, and only when it agrees does that party get its 200. The ring ends with a CANCEL.
 
 // ringsFor tells whether a callee rings that may be replaced.
 func ringsFor(s state) bool {

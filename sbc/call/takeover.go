@@ -11,17 +11,17 @@ import (
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
-// INVITEs that are about another dialog than their own. With Replaces (RFC 3891) the sender takes the place of one of the parties of
-// a call that is up, or of a callee that rings (pickup.go). With Join (RFC 3911) it wants to be heard beside them: the border mixes
-// no media and does not list the extension, so `Require: join` gets 420, an INVITE that names a dialog of its sender's with us 488
-// (RFC 3911 4: there is nothing to join it with), and any other is a call like all others, as for whoever does not know the header.
-// Neither header ever goes on to the other side.
+// INVITEs that are about another dialog than their own. With Replaces (RFC 3891) the sender takes the place of one of the
+// parties of a call that is up, or of a callee that rings (pickup.go). With Join (RFC 3911) it wants to be heard beside them:
+// the border mixes no media and does not list the extension, so `Require: join` gets 420, an INVITE that names a dialog of its
+// sender's with us 488 (RFC 3911 4: there is nothing to join it with), and any other is a call like all others, as for whoever
+// does not know the header. Neither header ever goes on to the other side.
 
 // concerns tells whether a request names a dialog beside its own.
 func concerns(req *msg.Message) bool { return req.Has("Replaces") || req.Has("Join") }
 
-// misplaced tells whether the headers that name another dialog stand where they may not, or contradict each other: 400 (RFC 3891 3,
-// RFC 3911 4). A BYE ends its call whatever it says.
+// misplaced tells whether the headers that name another dialog stand where they may not, or contradict each other: 400 (RFC
+// 3891 3, RFC 3911 4). A BYE ends its call whatever it says.
 func misplaced(req *msg.Message) bool {
 	if req.Method == msg.BYE || req.Method == msg.ACK || req.Method == msg.CANCEL || !concerns(req) {
 		return false
@@ -66,8 +66,8 @@ func (m *Manager) join(tx msg.ServerTx, req *msg.Message) (taken bool) {
 	return true
 }
 
-// replace is an INVITE whose sender wants to take the place of somebody in a call of ours (RFC 3891 3). It must come from the trunk
-// of that side, or name the dialog as only we could have told it.
+// replace is an INVITE whose sender wants to take the place of somebody in a call of ours (RFC 3891 3). It must come from the
+// trunk of that side, or name the dialog as only we could have told it.
 func (m *Manager) replace(tx msg.ServerTx, req *msg.Message) {
 	who, known := m.o.Snapshot().Identify.Identify(source(req.Hop), number(req.RequestURI))
 	r, _ := parseReplaces(req.Get("Replaces"))

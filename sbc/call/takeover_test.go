@@ -196,8 +196,8 @@ func TestPickUpRefused(t *testing.T) {
 	})
 }
 
-// TestReplacesWithoutOffer: RFC 3261 13.2.1. Who takes a place and offers nothing is offered what the side that stays said last, and
-// that side hears of its answer, which the ACK brings.
+// TestReplacesWithoutOffer: RFC 3261 13.2.1. Who takes a place and offers nothing is offered what the side that stays said
+// last, and that side hears of its answer, which the ACK brings.
 func TestReplacesWithoutOffer(t *testing.T) {
 	for _, answer := range []string{sdp(calleeIP, 8000), ""} {
 		run(t, bothCall, func(w *world) {
@@ -259,8 +259,8 @@ func TestMisplaced(t *testing.T) {
 	})
 }
 
-// TestJoin: RFC 3911. Who demands it is told that we have it not, who names a dialog of its own that nobody can be mixed into it, and
-// all others are heard like any caller. The header goes nowhere.
+// TestJoin: RFC 3911. Who demands it is told that we have it not, who names a dialog of its own that nobody can be mixed into
+// it, and all others are heard like any caller. The header goes nowhere.
 func TestJoin(t *testing.T) {
 	run(t, bothCall, func(w *world) {
 		a, b, _, _ := w.talk()
@@ -285,8 +285,8 @@ func TestJoin(t *testing.T) {
 	})
 }
 
-// TestReplacesRules: the header rules of its trunk are applied to an INVITE with Replaces before anything reads it, and to what it is
-// answered with.
+// TestReplacesRules: the header rules of its trunk are applied to an INVITE with Replaces before anything reads it, and to what
+// it is answered with.
 func TestReplacesRules(t *testing.T) {
 	run(t, nil, func(w *world) {
 		ruledBy(w, bothCall, map[string][]sbc.HeaderRule{"trk_b": {

@@ -182,7 +182,8 @@ func (c *Call) targetAgrees(t *transfer, l *leg, body []byte) bool {
 }
 
 // updatedEarly is an UPDATE of a target that rings (RFC 3311). Whom it will talk to is not asked yet: its offer is answered by
-// ourselves, if ours was answered reliably before (RFC 3311 5.2: else 491), and when it has answered both sides are told of each other.
+// ourselves, if ours was answered reliably before (RFC 3311 5.2: else 491), and when it has answered both sides are told of each
+// other.
 func (c *Call) updatedEarly(l *leg, d *dialog.Dialog, tx msg.ServerTx, req *msg.Message) {
 	t := c.tr
 	offer, ok := sessionBody(req)

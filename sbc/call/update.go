@@ -317,8 +317,8 @@ func (c *Call) updateAcked(ack *msg.Message) {
 	c.next()
 }
 
-// refusedChange passes a failure back, as the trunk it comes from has it mapped. What it means for the dialog is what was said: after
-// 481 and 408 that is gone (RFC 3261 12.2.1.2, RFC 5057 5.1).
+// refusedChange passes a failure back, as the trunk it comes from has it mapped. What it means for the dialog is what was said:
+// after 481 and 408 that is gone (RFC 3261 12.2.1.2, RFC 5057 5.1).
 func (c *Call) refusedChange(u *update, res *msg.Message) {
 	out := c.failure(u.from, u.to, u.req, c.mapped(u.to, res))
 	c.passTo(out, res, u.to, u.tx)

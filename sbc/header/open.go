@@ -6,8 +6,8 @@ import (
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
-// Open are the headers of a request that have a place for our host (HostToken), which is another for each interface the request is
-// tried on.
+// Open are the headers of a request that have a place for our host (HostToken), which is another for each interface the request
+// is tried on.
 type Open []openHeader
 
 type openHeader struct {

@@ -15,8 +15,8 @@ func (n names) received(snap *config.Snapshot, t *sbc.Trunk, m *msg.Message) *ms
 	return snap.HeaderRules(t).In(m, n.fields(t, m.Hop.Remote.Addr().String(), m.Hop.Local.Addr().String()))
 }
 
-// leaving applies the header rules of a trunk to a message for it, after everything else. A rule writes nothing that the trunk must
-// not know of the other side; f is nil where there is none yet. Values may hold header.HostToken.
+// leaving applies the header rules of a trunk to a message for it, after everything else. A rule writes nothing that the trunk
+// must not know of the other side; f is nil where there is none yet. Values may hold header.HostToken.
 func (n names) leaving(snap *config.Snapshot, t *sbc.Trunk, f *header.Flow, m *msg.Message) *msg.Message {
 	may := func(name, value string) bool { return f == nil || snap.Header.May(*f, name, value) }
 	return snap.HeaderRules(t).Out(m, n.fields(t, "", header.HostToken), may)
