@@ -39,8 +39,8 @@ func (l *arrivals) total() int {
 	return int(l.times-1)*int(l.group) + int(l.part)
 }
 
-// push puts a time at the end. Where no chunk is left, the source that was silent longest gives its own; if that is this one, the time
-// is not kept: the shard's memory holds fewer than one source sends, and what it holds says enough.
+// push puts a time at the end. Where no chunk is left, the source that was silent longest gives its own; if that is this one, the
+// time is not kept: the shard's memory holds fewer than one source sends, and what it holds says enough.
 func (s *windowShard) push(x int32, l *arrivals, now int64) bool {
 	if l.tail == 0 || l.to == perChunk {
 		c := s.chunk(x)

@@ -96,8 +96,8 @@ func (b *bans) find(r *realm, a netip.Addr) *ban {
 	return nil
 }
 
-// put adds a ban or takes the place of the one for the same network. It is false where there is no room: a ban of the guard gives way
-// to a new one, and the one that ends next first; those that were made by hand stay.
+// put adds a ban or takes the place of the one for the same network. It is false where there is no room: a ban of the guard gives
+// way to a new one, and the one that ends next first; those that were made by hand stay.
 func (b *bans) put(n *ban) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

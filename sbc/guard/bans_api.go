@@ -39,8 +39,8 @@ func (g *Guard) ban(r *realm, network netip.Prefix, reason sbc.BanReason, eviden
 
 // tellBan tells of a ban. There is no budget for it: bans are bounded, and no forged packet makes one.
 func (g *Guard) tellBan(b *ban) {
-	g.log.Warn("guard: banned", "source", b.Source, "realm", b.RealmID, "reason", b.Reason, "evidence", b.Evidence, "until", b.ExpiresAt,
-		"observed", b.Observed)
+	g.log.Warn("guard: banned", "source", b.Source, "realm", b.RealmID, "reason", b.Reason, "evidence", b.Evidence,
+		"until", b.ExpiresAt, "observed", b.Observed)
 	g.o.Events(sbc.Event{Type: sbc.EventSecurityBan, At: b.CreatedAt, Data: map[string]string{
 		"source": b.Source, "realm_id": b.RealmID, "reason": string(b.Reason), "evidence": b.Evidence,
 		"seconds": decimal(int(b.ExpiresAt.Sub(b.CreatedAt).Seconds())), "observed": yes(b.Observed), "ban_id": b.ID,
@@ -80,8 +80,8 @@ func (g *Guard) Ban(id string) (*sbc.Ban, error) {
 	return nil, sbc.Errorf(sbc.CodeNotFound, "there is no ban %s, or it has ended", id)
 }
 
-// AddBan bans a network by hand; Source, and where they are set RealmID, Evidence and ExpiresAt are taken. The ban is on disk when it is
-// answered. It takes the place of one for the same network.
+// AddBan bans a network by hand; Source, and where they are set RealmID, Evidence and ExpiresAt are taken. The ban is on disk
+// when it is answered. It takes the place of one for the same network.
 func (g *Guard) AddBan(want sbc.Ban) (*sbc.Ban, error) {
 	network, faults := g.check(want)
 	if err := sbc.Invalid(faults); err != nil {

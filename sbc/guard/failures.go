@@ -11,7 +11,8 @@ import (
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
-// failuresMax bounds the sources and pairs of which failures are remembered. Each has heard a challenge of ours, so they are real.
+// failuresMax bounds the sources and pairs of which failures are remembered. Each has heard a challenge of ours, so they are
+// real.
 const failuresMax = 16_384
 
 // failureKey is a source, and an account where failures are counted for that alone.
@@ -74,8 +75,9 @@ func (f *failures) room(now int64) {
 	delete(f.rows, oldest)
 }
 
-// Failed notes a wrong answer to a challenge. Only one with a nonce of ours counts: the challenge went to that very source. A source
-// with too many is banned, unless somebody authenticated from it not long ago: then only the account is barred, for that source.
+// Failed notes a wrong answer to a challenge. Only one with a nonce of ours counts: the challenge went to that very source. A
+// source with too many is banned, unless somebody authenticated from it not long ago: then only the account is barred, for that
+// source.
 func (g *Guard) Failed(h msg.Hop, domainID, username string, ourNonce bool) {
 	if !ourNonce {
 		g.metrics.failures[0].Inc()
@@ -105,8 +107,8 @@ func (g *Guard) Failed(h msg.Hop, domainID, username string, ourNonce bool) {
 	}
 }
 
-// Barred tells whether an account cannot be used from a source, because too many wrong passwords came for it from there. Its owner is
-// not locked out anywhere else.
+// Barred tells whether an account cannot be used from a source, because too many wrong passwords came for it from there. Its
+// owner is not locked out anywhere else.
 func (g *Guard) Barred(h msg.Hop, domainID, username string) bool {
 	r := g.rules.Load().interfaces[h.Interface]
 	if r == nil || r.profile == nil {

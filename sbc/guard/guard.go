@@ -55,8 +55,8 @@ type Guard struct {
 
 var _ sbc.Bans = (*Guard)(nil)
 
-// New makes a guard with the bans of the file and without rules: until Configure everything passes that is not banned in all realms.
-// A file that cannot be read is an error.
+// New makes a guard with the bans of the file and without rules: until Configure everything passes that is not banned in all
+// realms. A file that cannot be read is an error.
 func New(o Options) (*Guard, error) {
 	g := &Guard{
 		o: o, log: o.Log, start: time.Now(), seed: maphash.MakeSeed(), trusted: newTrust(), failures: newFailures(),
@@ -89,8 +89,8 @@ func New(o Options) (*Guard, error) {
 // now is the time since the start in microseconds.
 func (g *Guard) now() int64 { return time.Since(g.start).Microseconds() }
 
-// Packet decides about a message before it is read: Serve lets it pass, Refuse wants a 503 without state, Silence drops it. It does not
-// allocate.
+// Packet decides about a message before it is read: Serve lets it pass, Refuse wants a 503 without state, Silence drops it. It
+// does not allocate.
 func (g *Guard) Packet(h msg.Hop, raw []byte) msg.Action {
 	r := g.rules.Load().interfaces[h.Interface]
 	a := h.Remote.Addr()
@@ -210,8 +210,8 @@ func (g *Guard) Malformed(h msg.Hop, raw []byte) {
 	g.count(r, h, kindMalformed)
 }
 
-// Accept tells whether a connection may be accepted, and how long it may stay without anybody having authenticated on it; 0 is as long
-// as it likes.
+// Accept tells whether a connection may be accepted, and how long it may stay without anybody having authenticated on it; 0 is as
+// long as it likes.
 func (g *Guard) Accept(h msg.Hop) (ok bool, unauthenticated time.Duration) {
 	r := g.rules.Load().interfaces[h.Interface]
 	ban := g.bans.find(r, h.Remote.Addr())

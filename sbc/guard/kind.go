@@ -30,8 +30,8 @@ const (
 	longestLine = 4096
 )
 
-// classify tells from the start line alone what a message will be (RFC 3261 7.1, 7.2). What the parser finds out later about the rest
-// comes back as Malformed.
+// classify tells from the start line alone what a message will be (RFC 3261 7.1, 7.2). What the parser finds out later about the
+// rest comes back as Malformed.
 func classify(raw []byte) kind {
 	if len(raw) > 0 && raw[0] < 4 { // RFC 7983 7: the first octet of STUN
 		return kindSTUN

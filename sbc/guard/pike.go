@@ -16,9 +16,9 @@ const pikeNodes = 65_536
 const maxHits = 1<<16 - 2
 
 // pike is the tree of OpenSIPS' module pike (modules/pike/ip_tree.c and pike_funcs.c), for networks that were tuned to its
-// arithmetic: hits are counted in units of time, the current and the one before. An address is blocked while either of them, or their
-// mean, reaches the density; the tree grows by an octet where a prefix reaches a quarter of it. So a lone IPv4 address is blocked
-// between its density and about three times as many hits. It may be used by several goroutines at once.
+// arithmetic: hits are counted in units of time, the current and the one before. An address is blocked while either of them, or
+// their mean, reaches the density; the tree grows by an octet where a prefix reaches a quarter of it. So a lone IPv4 address is
+// blocked between its density and about three times as many hits. It may be used by several goroutines at once.
 type pike struct {
 	density int
 	unit    time.Duration
@@ -51,7 +51,8 @@ const (
 	current
 )
 
-// mark counts a hit of an address and tells whether it is blocked, and whether it was not before. Now is the time since the start.
+// mark counts a hit of an address and tells whether it is blocked, and whether it was not before. Now is the time since the
+// start.
 func (p *pike) mark(a netip.Addr, now time.Duration) (red, newly bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -133,7 +134,8 @@ func (p *pike) plant(octet byte, now time.Duration) {
 	p.schedule(n, now+pikeLatency)
 }
 
-// split gives a prefix a kid for the next octet. The kid has one hit less than its father, and the father expires no more by itself.
+// split gives a prefix a kid for the next octet. The kid has one hit less than its father, and the father expires no more by
+// itself.
 func (p *pike) split(dad *pikeNode, octet byte, now time.Duration) {
 	if p.nodes >= pikeNodes {
 		return

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestPikeLimits are the figures of OpenSIPS' own documentation and of defaults.md: a lone IPv4 address is blocked between its density
-// and three times as many, an IPv6 one between it and eight times as many.
+// TestPikeLimits are the figures of OpenSIPS' own documentation and of defaults.md: a lone IPv4 address is blocked between its
+// density and three times as many, an IPv6 one between it and eight times as many.
 func TestPikeLimits(t *testing.T) {
 	for name, c := range map[string]struct {
 		addr  string
@@ -48,7 +48,9 @@ func TestPikeLimits(t *testing.T) {
 // TestPikeMean: two units of which neither is hot, but their mean is.
 func TestPikeMean(t *testing.T) {
 	p := &pike{density: 30}
-	for hits, want := range map[[2]int]bool{{30, 0}: true, {0, 30}: true, {29, 29}: false, {29, 31}: true, {0, 29}: false, {29, 0}: false} {
+	for hits, want := range map[[2]int]bool{
+		{30, 0}: true, {0, 30}: true, {29, 29}: false, {29, 31}: true, {0, 29}: false, {29, 0}: false,
+	} {
 		if p.hot(hits, 30) != want {
 			t.Errorf("%v is hot: %v", hits, !want)
 		}

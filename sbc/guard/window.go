@@ -35,8 +35,8 @@ type sourceKey struct {
 	width width
 }
 
-// windows are exact sliding windows of many sources, in memory of a fixed size: a source takes the place of the one that was silent
-// longest. It may be used by several goroutines at once.
+// windows are exact sliding windows of many sources, in memory of a fixed size: a source takes the place of the one that was
+// silent longest. It may be used by several goroutines at once.
 type windows struct {
 	seed             maphash.Seed
 	sources, buckets int
@@ -67,8 +67,8 @@ type source struct {
 	logs         [kinds]arrivals
 }
 
-// arrivals are the times of what came of one kind, in chunks. Each time stands for group messages, and is that of the last of them;
-// the newest stands for part.
+// arrivals are the times of what came of one kind, in chunks. Each time stands for group messages, and is that of the last of
+// them; the newest stands for part.
 type arrivals struct {
 	newest      int64 // microseconds
 	head, tail  int32
@@ -138,9 +138,9 @@ type outcome struct {
 	tell  bool
 }
 
-// arrive counts a message of an address and tells whether it is one too many, for it or for a wider network. Where the address has had
-// its share of malformed messages, whatever comes is too many: who sends such is not read on. What is too many for an address is not
-// counted for its network: one that floods does not silence its neighbours.
+// arrive counts a message of an address and tells whether it is one too many, for it or for a wider network. Where the address
+// has had its share of malformed messages, whatever comes is too many: who sends such is not read on. What is too many for an
+// address is not counted for its network: one that floods does not silence its neighbours.
 func (w *windows) arrive(realm uint32, a netip.Addr, b bound, malformed int, factors [3]int, now int64) outcome {
 	v6 := a.Is6() && !a.Is4In6()
 	first := keyOf(realm, a, wide128)
@@ -189,7 +189,8 @@ func (b bound) scaled(factor int) bound {
 	return b
 }
 
-// find gives the number of a source, which becomes the newest. One that is new takes the place of the oldest if there is no other.
+// find gives the number of a source, which becomes the newest. One that is new takes the place of the oldest if there is no
+// other.
 func (s *windowShard) find(w *windows, k *sourceKey) int32 {
 	if s.heads == nil {
 		s.heads = make([]int32, w.buckets)

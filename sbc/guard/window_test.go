@@ -128,7 +128,8 @@ func TestMemoryIsFlat(t *testing.T) {
 	b := bound{kindInvite, 30, second(2)}
 	flood := func(n, from int) {
 		for i := range n {
-			w.arrive(1, netip.AddrFrom4([4]byte{10, byte((from + i) >> 16), byte((from + i) >> 8), byte(from + i)}), b, 10, lone, int64(from+i))
+			n := from + i
+			w.arrive(1, netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), b, 10, lone, int64(from+i))
 		}
 	}
 	flood(100_000, 0)
