@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
 	"time"
@@ -23,7 +24,10 @@ type Change struct {
 	edge  *Edge
 	next  map[string]*iface
 	fresh []*socket
-	done  bool
+	stuns map[netip.AddrPort]*stunSocket
+	// freshSTUNs are those of stuns that were bound for this change.
+	freshSTUNs []*stunSocket
+	done       bool
 }
 
 // place is what a socket occupies.
@@ -37,7 +41,7 @@ type place struct {
 // then waits. The error is a *BindError.
 func (e *Edge) Prepare(ls []Listener) (*Change, error) {
 	e.changing.Lock()
-	c := &Change{edge: e, next: make(map[string]*iface, len(ls))}
+	c := &Change{edge: e, next: make(map[string]*iface, len(ls)), stuns: map[netip.AddrPort]*stunSocket{}}
 	if e.closed.Load() {
 		e.changing.Unlock()
 		return nil, msg.ErrClosed
@@ -83,6 +87,9 @@ func (c *Change) add(l Listener, before *iface, held map[place]*socket) error {
 		c.fresh = append(c.fresh, s)
 		i.sock = s
 	}
+	if err := c.addSTUN(&l); err != nil {
+		return fmt.Errorf("STUN on port %d: %w", l.STUNPort, err)
+	}
 	i.local = advertised(l, i.sock.bound)
 	c.next[l.ID] = i
 	return nil
@@ -119,6 +126,7 @@ func (c *Change) Commit() {
 	for _, s := range c.fresh {
 		s.serve()
 	}
+	c.commitSTUN()
 	for _, i := range old {
 		if !kept[i.sock] {
 			if err := i.sock.close(); err != nil {
@@ -142,6 +150,9 @@ func (c *Change) Abort() {
 		if err := s.close(); err != nil {
 			c.edge.log.Warn("edge: closing what was not needed", "address", s.bound, "error", err)
 		}
+	}
+	for _, s := range c.freshSTUNs {
+		s.close()
 	}
 	c.edge.changing.Unlock()
 }

@@ -39,10 +39,12 @@ type conn struct {
 	id       uint64
 	remote   netip.AddrPort
 	outbound bool
-	known    atomic.Bool  // it brought something we served
-	slow     atomic.Bool  // the peer does not read
-	heard    atomic.Int64 // when it last brought anything, as table.now
-	held     atomic.Int64 // until when it is not closed for silence, as table.now
+	trusted  atomic.Bool   // somebody has authenticated on it
+	deadline time.Duration // until when that must be, as table.now; 0 is no matter
+	known    atomic.Bool   // it brought something we served
+	slow     atomic.Bool   // the peer does not read
+	heard    atomic.Int64  // when it last brought anything, as table.now
+	held     atomic.Int64  // until when it is not closed for silence, as table.now
 
 	mu       sync.Mutex
 	state    connState
@@ -243,12 +245,20 @@ func (c *conn) serve() {
 	r := bufio.NewReaderSize(c.nc, 4096)
 	f := msg.NewFramer(i.MaxMessage)
 	for {
-		if err := c.nc.SetReadDeadline(time.Now().Add(c.idle())); err != nil {
+		idle, anew := c.idle(), false
+		if left, lapses := c.lapse(); lapses && left <= 0 {
+			cause = msg.ErrClosed
+			c.sock.edge.metrics.drops.WithLabelValues("unauthenticated").Inc()
+			return
+		} else if lapses && left < idle {
+			idle, anew = left, true // then it is looked at anew: somebody may have authenticated
+		}
+		if err := c.nc.SetReadDeadline(time.Now().Add(idle)); err != nil {
 			cause = err
 			return
 		}
 		if _, err := r.Peek(1); err != nil {
-			if c.heldOn(err) {
+			if c.heldOn(err) || anew && errors.Is(err, os.ErrDeadlineExceeded) {
 				continue
 			}
 			cause = err

@@ -31,6 +31,8 @@ type Options struct {
 	// Closed hears of each connection that is gone, by its number; nil hears nothing. It is called by whoever closed it, and must not
 	// block.
 	Closed func(h msg.Hop)
+	// Guard decides about messages before they are read; nil lets everything pass.
+	Guard Guard
 	// Resolver finds addresses of names; nil is NewResolver with the machine's files.
 	Resolver Resolver
 	// MaxTransactions bounds the transactions kept, finished ones included (200,000). Beyond it new INVITEs get 503, other
@@ -57,6 +59,10 @@ type Listener struct {
 	// of one IPv4 address or IPv6 /64 (50). Idle closes a connection on which nothing came for so long (10 min).
 	MaxMessage, MaxConns, MaxConnsPerSource int
 	Idle                                    time.Duration
+	// STUN answers Binding requests (RFC 8489) that come in by UDP, on the interface's own port, and on STUNPort of its address
+	// where that is not 0.
+	STUN     bool
+	STUNPort int
 }
 
 // BindError tells which listener could not be bound.
@@ -78,19 +84,21 @@ var (
 
 // Edge owns the sockets and transactions of all SIP interfaces. Its methods may be called by several goroutines at once.
 type Edge struct {
-	o       Options
-	log     *slog.Logger
-	net     network
-	metrics *metrics
-	txs     *table
-	streams *streams
-	answers *limiter // refusals of strangers
-	refusal *limiter // refusals of others
-	mtu     *lapses  // peers that did not take TCP when a request was too large for UDP
-	seed    maphash.Seed
+	o        Options
+	log      *slog.Logger
+	net      network
+	metrics  *metrics
+	txs      *table
+	streams  *streams
+	answers  *limiter // refusals of strangers
+	refusal  *limiter // refusals of others
+	bindings *limiter // answers to STUN
+	mtu      *lapses  // peers that did not take TCP when a request was too large for UDP
+	seed     maphash.Seed
 
 	changing sync.Mutex // held from Prepare to Commit or Abort
 	ifaces   atomic.Pointer[map[string]*iface]
+	stuns    atomic.Pointer[map[netip.AddrPort]*stunSocket]
 	closed   atomic.Bool
 	// lastTimers are those of the last transaction that brought some.
 	lastTimers atomic.Pointer[msg.Timers]
@@ -119,8 +127,10 @@ func newEdge(o Options, n network) *Edge {
 	e.streams = newStreams()
 	e.answers = newLimiter(4, 10)
 	e.refusal = newLimiter(500, 500)
+	e.bindings = newLimiter(20, 40)
 	e.mtu = newLapses(10*time.Minute, 4096)
 	e.ifaces.Store(&map[string]*iface{})
+	e.stuns.Store(&map[netip.AddrPort]*stunSocket{})
 	e.ctx, e.stop = context.WithCancel(context.Background())
 	return e
 }
@@ -139,6 +149,9 @@ func (e *Edge) defaults() {
 	}
 	if e.o.Ack == nil {
 		e.o.Ack = func(*msg.Message) {}
+	}
+	if e.o.Guard == nil {
+		e.o.Guard = nobody{}
 	}
 	if e.o.Resolver == nil {
 		r, err := NewResolver(ResolverOptions{})
@@ -206,6 +219,10 @@ func (e *Edge) Close() error {
 		errs = append(errs, i.sock.close())
 	}
 	e.ifaces.Store(&map[string]*iface{})
+	for _, s := range *e.stuns.Load() {
+		s.close()
+	}
+	e.stuns.Store(&map[netip.AddrPort]*stunSocket{})
 	e.streams.closeAll()
 	e.txs.closeAll()
 	e.running.Wait()

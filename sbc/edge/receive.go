@@ -18,14 +18,21 @@ func (e *Edge) datagram(s *socket, b []byte, from netip.AddrPort) {
 	if i == nil || msg.IsKeepAlive(b) {
 		return
 	}
-	if !plausible(b) {
+	hop := msg.Hop{Interface: i.ID, Transport: sbc.TransportUDP, Local: s.bound, Remote: from, At: time.Now()}
+	switch {
+	case !e.passes(hop, b, s):
+		return
+	case i.STUN && isSTUN(b):
+		e.stun(s.packets, b, from)
+		return
+	case !plausible(b):
 		e.metrics.parseErrors.WithLabelValues("udp", "garbage").Inc()
 		return
 	}
-	hop := msg.Hop{Interface: i.ID, Transport: sbc.TransportUDP, Local: s.bound, Remote: from, At: time.Now()}
 	m, err := msg.Parse(bytes.Clone(b))
 	switch {
 	case err != nil:
+		e.o.Guard.Malformed(hop, b)
 		e.broken(err, s, hop)
 	case len(b) > i.MaxMessage:
 		e.broken(&msg.ParseError{Status: 513, Partial: m}, s, hop)
@@ -56,8 +63,12 @@ func (e *Edge) streamed(c *conn, raw []byte) {
 		return
 	}
 	hop := msg.Hop{Interface: i.ID, Transport: sbc.TransportTCP, Local: c.here, Remote: c.remote, Conn: c.id, At: time.Now()}
+	if !e.passes(hop, raw, c) {
+		return
+	}
 	m, err := msg.Parse(raw)
 	if err != nil {
+		e.o.Guard.Malformed(hop, raw)
 		e.broken(err, c, hop)
 		return
 	}
@@ -69,9 +80,9 @@ func (e *Edge) streamed(c *conn, raw []byte) {
 func (e *Edge) misframed(c *conn, err error) {
 	defer e.recovered("stream framing")
 	if i := c.at(); i != nil {
-		e.broken(err, c, msg.Hop{
-			Interface: i.ID, Transport: sbc.TransportTCP, Local: c.here, Remote: c.remote, Conn: c.id, At: time.Now(),
-		})
+		h := msg.Hop{Interface: i.ID, Transport: sbc.TransportTCP, Local: c.here, Remote: c.remote, Conn: c.id, At: time.Now()}
+		e.o.Guard.Malformed(h, nil)
+		e.broken(err, c, h)
 	}
 }
 

@@ -181,3 +181,14 @@ func (s *socket) accept() {
 		}
 	}
 }
+
+// goesOn tells whether a reader goes on after an error: any but the end of its socket concerns one datagram.
+func (e *Edge) goesOn(err error) bool {
+	if errors.Is(err, net.ErrClosed) || e.closed.Load() {
+		return false
+	}
+	t := time.NewTimer(time.Millisecond)
+	defer t.Stop()
+	<-t.C
+	return true
+}

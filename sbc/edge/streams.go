@@ -62,7 +62,7 @@ func (t *streams) admit(s *socket, nc net.Conn) {
 	remote := addrPort(nc.RemoteAddr())
 	c := newConn(s, nc, remote, t.last.Add(1))
 	i := s.at()
-	if i == nil || !t.register(c, i) {
+	if i == nil || !c.accepted(i) || !t.register(c, i) {
 		s.edge.metrics.drops.WithLabelValues("connections").Inc()
 		_ = nc.Close() // a refused stranger: nothing of ours is lost
 		return
