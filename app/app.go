@@ -23,6 +23,7 @@ import (
 	"github.com/sallyport/sallyport/sbc/config"
 	"github.com/sallyport/sallyport/sbc/edge"
 	"github.com/sallyport/sallyport/sbc/eventlog"
+	"github.com/sallyport/sallyport/sbc/guard"
 	"github.com/sallyport/sallyport/sbc/subscription"
 	"github.com/sallyport/sallyport/storage"
 )
@@ -42,6 +43,7 @@ type App struct {
 	parts     *parts // of the border, once requests are let in
 	calls     *call.Manager
 	events    *eventlog.Log
+	guard     *guard.Guard
 	tally     *admit.Tally
 	config    *config.Manager
 	health    *health
@@ -64,7 +66,7 @@ func Start(ctx context.Context, o Options) (*App, error) {
 		open func(context.Context) error
 	}{
 		{"store", a.openStore}, {"live calls", a.openLive}, {"journal", a.openJournal}, {"records", a.deliverRecords},
-		{"media", a.openMedia}, {"blobs", a.openBlobs}, {"signalling", a.openSignalling}, {"configuration", a.openConfig},
+		{"media", a.openMedia}, {"blobs", a.openBlobs}, {"guard", a.openGuard}, {"signalling", a.openSignalling}, {"configuration", a.openConfig},
 		{"api", a.openAPI}, {"calls", a.restoreCalls}, {"serving", a.serveAPI},
 	} {
 		if err := part.open(ctx); err != nil {
@@ -155,14 +157,13 @@ func (a *App) openSignalling(context.Context) error {
 	a.config = config.New(config.Options{
 		Store: a.store, Log: a.o.Log, Registerer: a.metrics, CacheFile: filepath.Join(a.o.DataDir, "snapshot.json"),
 		Blobs:   a.blobs,
-		Parties: []config.Party{party{a.prepareEdge}, party{a.prepareMedia}},
+		Parties: []config.Party{party{a.prepareGuard}, party{a.prepareEdge}, party{a.prepareMedia}},
 	})
 	a.edge = edge.New(edge.Options{
-		Admit: a.border.admit, Handle: a.border.handle, Ack: a.border.ack, Resolver: resolver, ServerName: sbc.ServerName,
+		Admit: a.border.admit, Handle: a.border.handle, Ack: a.border.ack, Guard: a.guard, Resolver: resolver, ServerName: sbc.ServerName,
 		Log: a.o.Log, Registerer: a.metrics,
 	})
 	a.life.onStop("edge", func(context.Context) error { return a.edge.Close() })
-	a.events = eventlog.New(eventlog.Options{Registerer: a.metrics})
 	a.tally = admit.New(admit.Options{Registerer: a.metrics})
 	o := call.Options{
 		Snapshot: a.config.Current, Wire: a.edge, Engine: call.Media(a.engine), Ledger: a.journal,

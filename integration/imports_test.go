@@ -47,6 +47,7 @@ var closed = map[string][]string{
 	"/sbc/account":      {"/sbc"},
 	"/sbc/subscription": {"/sbc", "/sbc/config", "/sbc/dialog", "/sbc/notify", "/sbc/msg", "/sbc/route", "/sbc/identify", "/sbc/header"},
 	"/sbc/register":     {"/sbc", "/sbc/config", "/sbc/identify", "/sbc/msg"},
+	"/sbc/guard":        {"/sbc", "/sbc/msg"},
 	"/sbc/eventlog":     {"/sbc"},
 	"/media/sdp":        {},
 	"/media/port":       {},

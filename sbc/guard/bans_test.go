@@ -170,7 +170,10 @@ func TestBansSurvive(t *testing.T) {
 	if err := os.WriteFile(file, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := New(Options{File: file}); err == nil {
-		t.Error("a broken file is taken for an empty one")
+	if _, err := New(Options{File: file}); err != nil {
+		t.Error(err)
+	}
+	if aside, err := os.ReadFile(file + ".broken"); err != nil || string(aside) != "{" {
+		t.Errorf("a broken file is not put aside: %q, %v", aside, err)
 	}
 }

@@ -56,7 +56,7 @@ type Guard struct {
 var _ sbc.Bans = (*Guard)(nil)
 
 // New makes a guard with the bans of the file and without rules: until Configure everything passes that is not banned in all
-// realms. A file that cannot be read is an error.
+// realms. A file that cannot be read is an error; one that makes no sense is put aside.
 func New(o Options) (*Guard, error) {
 	g := &Guard{
 		o: o, log: o.Log, start: time.Now(), seed: maphash.MakeSeed(), trusted: newTrust(), failures: newFailures(),

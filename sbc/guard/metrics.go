@@ -25,7 +25,7 @@ func newMetrics(r prometheus.Registerer, g *Guard) *metrics {
 	vec := func(name, help, label string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
 	}
-	blocked := vec("sbc_blocked_total", "Messages and accounts kept out by the guard.", "reason")
+	blocked := vec("sbc_guard_blocked_total", "Messages and accounts kept out by the guard.", "reason")
 	observed := vec("sbc_guard_observed_total", "What the guard would have kept out where it only observes.", "reason")
 	failures := vec("sbc_auth_failures_total", "Wrong answers to challenges: with a nonce of ours, or with another.", "kind")
 	m := &metrics{

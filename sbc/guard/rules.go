@@ -16,6 +16,8 @@ type Realm struct {
 	Interfaces []string // ids of SIP interfaces
 	// Profile bounds what sources may send; nil is no bound, and bans of all realms hold all the same.
 	Profile *sbc.FloodProfile
+	// Exempt are networks that are never counted, besides those of the profile.
+	Exempt []netip.Prefix
 }
 
 // rules are what is in force. They are immutable; Configure puts new ones in their place.
@@ -81,6 +83,9 @@ func (g *Guard) compile(r Realm, before *realm) *realm {
 		if prefix, err := sbc.ParseCIDR(n); err == nil { // Validate has seen to it
 			c.exempt.Insert(prefix)
 		}
+	}
+	for _, n := range r.Exempt {
+		c.exempt.Insert(n)
 	}
 	for _, s := range p.Scanners {
 		c.patterns = append(c.patterns, []byte(strings.ToLower(s)))

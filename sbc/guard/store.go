@@ -70,12 +70,13 @@ func (g *Guard) load() error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	var k kept
-	if err == nil {
-		err = json.Unmarshal(raw, &k)
-	}
 	if err != nil {
 		return fmt.Errorf("guard: reading the bans: %w", err)
+	}
+	var k kept
+	if err := json.Unmarshal(raw, &k); err != nil { // to be without bans is better than to be without calls
+		g.log.Error("guard: the file of bans is broken and put aside", "file", g.o.File, "error", err)
+		return os.Rename(g.o.File, g.o.File+".broken")
 	}
 	now := time.Now()
 	for _, x := range k.Bans {

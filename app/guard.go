@@ -1,0 +1,87 @@
+package app
+
+import (
+	"context"
+	"net/netip"
+	"path/filepath"
+
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/config"
+	"github.com/sallyport/sallyport/sbc/eventlog"
+	"github.com/sallyport/sallyport/sbc/guard"
+	"github.com/sallyport/sallyport/sbc/identify"
+	"github.com/sallyport/sallyport/sbc/msg"
+)
+
+// openGuard makes the log of events, and the guard with the bans of the last life. Its rules come with the configuration.
+func (a *App) openGuard(context.Context) (err error) {
+	a.events = eventlog.New(eventlog.Options{Registerer: a.metrics})
+	a.guard, err = guard.New(guard.Options{
+		Exempt: a.known, Trusted: func(h msg.Hop) { a.edge.Trust(h) }, Banned: a.disconnect, Events: a.events.Add,
+		File: filepath.Join(a.o.DataDir, "bans.json"), Log: a.o.Log, Registerer: a.metrics,
+	})
+	if err == nil {
+		a.life.background("guard", a.guard.Run)
+	}
+	return err
+}
+
+// known tells whether a source is a trunk's.
+func (a *App) known(h msg.Hop) bool {
+	_, ok := a.config.Current().Identify.Known(identify.Source{
+		Addr: h.Remote.Addr(), Port: int(h.Remote.Port()), Interface: h.Interface, Transport: h.Transport,
+	})
+	return ok
+}
+
+// disconnect closes the connections of a network that was banned.
+func (a *App) disconnect(realmID string, network netip.Prefix) {
+	var interfaces []string
+	if realmID != "" {
+		interfaces = append([]string{}, a.config.Current().InterfacesOf(realmID)...)
+	}
+	a.edge.Disconnect(interfaces, network)
+}
+
+// guardChange puts rules of the guard in force.
+type guardChange struct {
+	guard  *guard.Guard
+	realms []guard.Realm
+}
+
+func (c guardChange) Commit() { c.guard.Configure(c.realms) }
+func (guardChange) Abort()    {}
+
+// prepareGuard collects what holds in each realm.
+func (a *App) prepareGuard(_, s *config.Snapshot) (config.Change, error) {
+	peers := map[string][]netip.Prefix{}
+	for _, e := range s.Rows.Endpoints { // addresses that trunks are reached at are as good as those that they are known by
+		if addr, err := netip.ParseAddr(e.Address); err == nil && s.ActiveTrunk(e.TrunkID) {
+			addr = addr.Unmap()
+			realm := s.Trunk(e.TrunkID).RealmID
+			peers[realm] = append(peers[realm], netip.PrefixFrom(addr, addr.BitLen()))
+		}
+	}
+	c := guardChange{guard: a.guard}
+	for _, r := range s.Rows.Realms {
+		c.realms = append(c.realms, guard.Realm{
+			ID: r.ID, Interfaces: s.InterfacesOf(r.ID), Profile: floodOf(s, r), Exempt: peers[r.ID],
+		})
+	}
+	return c, nil
+}
+
+// floodOf is the profile of a realm: its own, or the usual one where strangers come.
+func floodOf(s *config.Snapshot, r *sbc.Realm) *sbc.FloodProfile {
+	for _, p := range s.Rows.Floods {
+		if p.ID == r.FloodProfileID {
+			return p
+		}
+	}
+	if r.Trust != sbc.TrustAccess {
+		return nil
+	}
+	p := &sbc.FloodProfile{}
+	p.Defaults()
+	return p
+}
