@@ -180,9 +180,19 @@ func TestDialogsSurviveARestart(t *testing.T) {
 		t.Skip("builds the program")
 	}
 	t.Parallel()
-	m := newMortal(t, buildBinary(t))
-	w := m.connect(newSides(t), wish{})
-	eyes := w.watched(t, false)
+	bin := buildBinary(t)
+	for _, transport := range []string{"udp", "tcp"} {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			dialogsSurvive(t, newMortal(t, bin), transport)
+		})
+	}
+}
+
+// dialogsSurvive is the play of TestDialogsSurviveARestart. On TCP the connections are gone with the process: either side opens new ones.
+func dialogsSurvive(t *testing.T, m *mortal, transport string) {
+	w := m.connect(newSides(t), wish{transport: transport})
+	eyes := w.watched(t, transport == "tcp")
 	caller := eyes.west.dial("4930001", eyes.west.sdp(), "Session-Expires: 20") // it knows no timers, so the refresh after 10 s is ours
 	callee := eyes.east.ring()
 	callee.say(callee.invite, 200, "", eyes.east.sdp())

@@ -52,6 +52,11 @@ func TestRestore(t *testing.T) {
 	pool := poolOf("p", "127.0.0.1", 8)
 	r := newRig(t, "127.0.0.2", "127.0.0.3", pool)
 	toldA, toldB := r.up()
+	for _, d := range []Direction{Inactive, SendRecv} { // so that the version is not the first one
+		x := r.ours(r.s.Renew(r.b, d))
+		toldB = x.Offer()
+		r.answer(x, r.B.sdp())
+	}
 	doorA, doorB := door(t, toldA, 0), door(t, toldB, 0)
 	talk(t, r.A, r.B, doorA, doorB)
 	before := r.s.Stats()

@@ -215,3 +215,31 @@ func TestHeldCallMemory(t *testing.T) {
 	}
 	runtime.KeepAlive(l)
 }
+
+// Keep and KeepParty give a media state of the usual size.
+func (leanSession) Keep() media.SessionState { return media.SessionState{Silence: time.Minute} }
+func (leanSession) KeepParty(*media.Party) *media.PartyState {
+	end := &media.EndState{Pool: "mpl_06bq4v70038073bgw5zg697pnt", Port: netip.MustParseAddrPort(borderA + ":30000"), Kind: "audio", Codec: "PCMU", Joined: true}
+	return &media.PartyState{
+		Own: sdp(callerIP, 4000), Told: sdp(borderA, 30000),
+		Signalling: netip.MustParseAddr(callerIP), Ends: []*media.EndState{end}, Settled: true,
+	}
+}
+
+// BenchmarkKept is what a call costs that lasts longer than a snapshot's interval: its record is spelled once.
+func BenchmarkKept(b *testing.B) {
+	l := newLean(b)
+	l.up(b)
+	l.m.List(sbc.CallFilter{}) // waits for the call's queue
+	c := l.m.calls.all("")[0]
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		text, _, err := c.keptText()
+		if err != nil {
+			b.Fatal(err)
+		}
+		n = len(text)
+	}
+	b.ReportMetric(float64(n), "bytes")
+}
