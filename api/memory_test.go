@@ -139,6 +139,42 @@ func (t memoryTx) Delete(kind sbc.Kind, id string) error {
 	return nil
 }
 
+func (t memoryTx) PutAll(list []sbc.Resource) (map[int]error, error) {
+	refused := map[int]error{}
+	for i, r := range list {
+		if r.Base().ID == "" {
+			r.Base().ID = sbc.NewID(r.Kind().Prefix())
+		}
+		if err := t.Put(r); err != nil {
+			refused[i] = err
+		}
+	}
+	return refused, nil
+}
+
+func (t memoryTx) DeleteAll(kind sbc.Kind, ids []string) (map[int]error, error) {
+	refused := map[int]error{}
+	for i, id := range ids {
+		if err := t.Delete(kind, id); err != nil {
+			refused[i] = err
+		}
+	}
+	return refused, nil
+}
+
+func (t memoryTx) Find(l sbc.Lookup) (found []sbc.Resource, err error) {
+	for _, id := range slices.Sorted(maps.Keys(t.s.resources)) {
+		r := t.s.resources[id]
+		m := r.Base()
+		value := map[sbc.LookupField]string{sbc.LookupID: m.ID, sbc.LookupName: m.Name, sbc.LookupExternalID: m.ExternalID}[l.By]
+		if r.Kind() == l.Kind && slices.Contains(l.Values, value) && (l.TenantID == "" || l.TenantID == m.TenantID) &&
+			(l.ParentID == "" || l.ParentID == parentOf(r)) {
+			found = append(found, copyOf(r))
+		}
+	}
+	return found, nil
+}
+
 func (t memoryTx) Audit(e sbc.AuditEvent) error {
 	t.s.audit = append(t.s.audit, e)
 	return nil

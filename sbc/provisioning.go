@@ -22,6 +22,24 @@ type Query struct {
 	Limit int
 }
 
+// LookupField is what a Lookup knows of resources.
+type LookupField string
+
+// The fields.
+const (
+	LookupID         LookupField = "id"
+	LookupName       LookupField = "name"
+	LookupExternalID LookupField = "external_id"
+)
+
+// Lookup names many resources of one kind at once. TenantID "" is every tenant, ParentID "" whatever owns them.
+type Lookup struct {
+	Kind               Kind
+	TenantID, ParentID string
+	By                 LookupField
+	Values             []string
+}
+
 // CDRQuery selects call detail records. Zero fields do not filter.
 type CDRQuery struct {
 	TenantID string
@@ -69,6 +87,14 @@ type Tx interface {
 	Put(r Resource) error
 	// Delete refuses with CodeReferenced while others refer to it.
 	Delete(kind Kind, id string) error
+	// PutAll is Put for many resources of one kind, none of which refers to another one of them. Those that cannot be written are
+	// left out: refused has the error of each by its index. The others are written, in few statements. err is the store's own: then
+	// nothing of the transaction may be kept.
+	PutAll(list []Resource) (refused map[int]error, err error)
+	// DeleteAll is Delete for many resources of one kind; refused has the error of each that stays by its index.
+	DeleteAll(kind Kind, ids []string) (refused map[int]error, err error)
+	// Find gives the resources that a lookup names, by rising id; what is not there is left out.
+	Find(l Lookup) ([]Resource, error)
 	// Audit appends to the audit log in the same transaction.
 	Audit(e AuditEvent) error
 	// Remember keeps a Reply in the same transaction (CodeConflict if the actor used the key before).

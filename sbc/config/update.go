@@ -146,8 +146,39 @@ func (r *recorder) Put(res sbc.Resource) error {
 	return r.Tx.Put(res)
 }
 
+// PutAll notes and writes many.
+func (r *recorder) PutAll(list []sbc.Resource) (map[int]error, error) {
+	for _, res := range list {
+		if res.Base().ID == "" {
+			res.Base().ID = sbc.NewID(res.Kind().Prefix())
+		}
+		if err := r.note(res.Kind(), res.Base().ID); err != nil {
+			return nil, err
+		}
+	}
+	return r.Tx.PutAll(list)
+}
+
+// DeleteAll notes and deletes many.
+func (r *recorder) DeleteAll(kind sbc.Kind, ids []string) (map[int]error, error) {
+	for _, id := range ids {
+		if err := r.noteDeletion(kind, id); err != nil {
+			return nil, err
+		}
+	}
+	return r.Tx.DeleteAll(kind, ids)
+}
+
 // Delete notes and deletes.
 func (r *recorder) Delete(kind sbc.Kind, id string) error {
+	if err := r.noteDeletion(kind, id); err != nil {
+		return err
+	}
+	return r.Tx.Delete(kind, id)
+}
+
+// noteDeletion remembers a resource that goes, and whether others may have been a part of it.
+func (r *recorder) noteDeletion(kind sbc.Kind, id string) error {
 	if err := r.note(kind, id); err != nil {
 		return err
 	}
@@ -157,7 +188,7 @@ func (r *recorder) Delete(kind sbc.Kind, id string) error {
 	default:
 		r.owners = true
 	}
-	return r.Tx.Delete(kind, id)
+	return nil
 }
 
 // held tells whether anything was written that a Snapshot holds.

@@ -137,6 +137,14 @@ func (t *tx) rowsOf(ids []string) (map[string]*resourceRow, error) {
 // check finds everything that speaks against writing r: first what can never be right (references, a change of tenant), then
 // what collides with others.
 func (t *tx) check(r sbc.Resource, known map[string]*resourceRow) error {
+	if err := misfit(r, known); err != nil {
+		return err
+	}
+	return t.collisions(r)
+}
+
+// misfit finds what can never be right of a resource, whatever others are called.
+func misfit(r sbc.Resource, known map[string]*resourceRow) error {
 	m, kind, old := r.Base(), r.Kind(), known[r.Base().ID]
 	if old != nil && old.Kind != kind {
 		return &sbc.Error{Code: sbc.CodeConflict, Message: fmt.Sprintf("the id %s belongs to a resource of another kind", m.ID)}
@@ -150,10 +158,7 @@ func (t *tx) check(r sbc.Resource, known map[string]*resourceRow) error {
 	case m.TenantID == "" && kind != sbc.KindTenant && kind != sbc.KindAPIKey:
 		faults = append(faults, sbc.Fault{Pointer: "#/tenant_id", Code: "required", Detail: "must name the tenant it belongs to"})
 	}
-	if err := sbc.Invalid(append(faults, brokenReferences(r, known)...)); err != nil {
-		return err
-	}
-	return t.collisions(r)
+	return sbc.Invalid(append(faults, brokenReferences(r, known)...))
 }
 
 // brokenReferences lists references to what does not exist, is of another kind or belongs to another tenant; who asks cannot
@@ -207,7 +212,7 @@ func (t *tx) collisions(r sbc.Resource) error {
 	if len(faults) == 0 {
 		return nil
 	}
-	return &sbc.Error{Code: sbc.CodeConflict, Message: "another resource has this name or external id", Faults: faults}
+	return &sbc.Error{Code: sbc.CodeConflict, Message: namesake, Faults: faults}
 }
 
 // called looks for a subscriber or alias of the domain with the same name: usernames and aliases share one name space.
@@ -229,6 +234,12 @@ func (t *tx) called(r sbc.Resource) ([]sbc.Fault, error) {
 	return []sbc.Fault{taken(pointer, other, ids[0], "name")}, nil
 }
 
+// What a write is refused with.
+const (
+	namesake   = "another resource has this name or external id"
+	referenced = "the %s is needed by others; change or delete them first"
+)
+
 func taken(pointer string, kind sbc.Kind, id, what string) sbc.Fault {
 	return sbc.Fault{Pointer: pointer, Code: "taken", Detail: fmt.Sprintf("the %s %s has this %s", kind, id, what)}
 }
@@ -244,23 +255,28 @@ func (t *tx) satellites(r sbc.Resource, replaces bool) error {
 			return err
 		}
 	}
-	var refs []refRow
-	for _, ref := range r.References() {
-		refs = append(refs, refRow{FromID: id, Pointer: ref.Pointer, ToID: ref.ID})
-	}
+	refs, labels := rowsBeside(r)
 	if len(refs) > 0 {
 		if err := t.db.Create(&refs).Error; err != nil {
 			return err
 		}
 	}
-	var labels []labelRow
-	for _, k := range slices.Sorted(maps.Keys(r.Base().Labels)) {
-		labels = append(labels, labelRow{ResourceID: id, Label: k, Value: r.Base().Labels[k]})
-	}
 	if len(labels) == 0 {
 		return nil
 	}
 	return t.db.Create(&labels).Error
+}
+
+// rowsBeside are the rows of a resource's references and labels.
+func rowsBeside(r sbc.Resource) (refs []refRow, labels []labelRow) {
+	id := r.Base().ID
+	for _, ref := range r.References() {
+		refs = append(refs, refRow{FromID: id, Pointer: ref.Pointer, ToID: ref.ID})
+	}
+	for _, k := range slices.Sorted(maps.Keys(r.Base().Labels)) {
+		labels = append(labels, labelRow{ResourceID: id, Label: k, Value: r.Base().Labels[k]})
+	}
+	return refs, labels
 }
 
 // maxReferrers bounds the list that a refused deletion gives.
@@ -284,7 +300,7 @@ func (t *tx) Delete(kind sbc.Kind, id string) error {
 	}
 	if len(referrers) > 0 {
 		return &sbc.Error{
-			Code: sbc.CodeReferenced, Message: fmt.Sprintf("the %s is needed by others; change or delete them first", kind),
+			Code: sbc.CodeReferenced, Message: fmt.Sprintf(referenced, kind),
 			Referrers: referrers,
 		}
 	}

@@ -21,6 +21,7 @@ const Lonely = "sqlite::memory:"
 // Run runs the whole contract.
 func Run(t *testing.T, fresh Fresh) {
 	t.Run("resources", func(t *testing.T) { resources(t, fresh) })
+	t.Run("bulk", func(t *testing.T) { bulk(t, fresh) })
 	t.Run("lists", func(t *testing.T) { lists(t, fresh) })
 	t.Run("transactions", func(t *testing.T) { transactions(t, fresh) })
 	t.Run("nodes", func(t *testing.T) { nodes(t, fresh) })

@@ -1,0 +1,350 @@
+package sql
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/sallyport/sallyport/sbc"
+)
+
+// How much one statement on many rows takes: rows it writes, and values it asks for. Both databases bound the values of a statement
+// (SQLite: 32,766), and each length is a statement of its own to be prepared.
+const (
+	bulkRows   = 250
+	bulkValues = 500
+)
+
+// PutAll writes many resources of one kind in few statements.
+func (t *tx) PutAll(list []sbc.Resource) (map[int]error, error) {
+	b := &bulk{tx: t, list: list, refused: map[int]error{}}
+	for _, step := range []func() error{b.look, b.namesakes, b.write} {
+		if err := step(); err != nil {
+			return nil, translate(err)
+		}
+	}
+	return b.refused, nil
+}
+
+// bulk is one PutAll.
+type bulk struct {
+	*tx
+	list    []sbc.Resource
+	refused map[int]error
+	// known is what is there of the resources and of those they refer to.
+	known map[string]*resourceRow
+}
+
+// look reads what is there and refuses what can never be right.
+func (b *bulk) look() error {
+	ids, at := map[string]bool{}, map[string]int{}
+	for i, r := range b.list {
+		m := r.Base()
+		if m.ID == "" {
+			m.ID = sbc.NewID(r.Kind().Prefix())
+		}
+		if _, twice := at[m.ID]; twice {
+			b.refused[i] = sbc.Errorf(sbc.CodeConflict, "the id %s is there twice", m.ID)
+		}
+		at[m.ID], ids[m.ID] = i, true
+		for _, ref := range r.References() {
+			ids[ref.ID] = true
+		}
+	}
+	b.known = make(map[string]*resourceRow, len(ids))
+	for part := range slices.Chunk(keys(ids), bulkValues) {
+		rows, err := b.rowsOf(part)
+		if err != nil {
+			return err
+		}
+		for id, row := range rows {
+			b.known[id] = row
+		}
+	}
+	for i, r := range b.list {
+		if err := misfit(r, b.known); err != nil && b.refused[i] == nil {
+			b.refused[i] = err
+		}
+	}
+	return nil
+}
+
+func keys(set map[string]bool) []string {
+	list := make([]string, 0, len(set))
+	for k := range set {
+		list = append(list, k)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// space is where a name or an external id is taken once.
+type space struct{ kind, tenant, parent, column string }
+
+// claim is one value of a resource in a space.
+type claim struct {
+	space space
+	value string
+}
+
+// owner is who has a value.
+type owner struct {
+	kind sbc.Kind
+	id   string
+}
+
+// claims are the names that a resource takes; subscribers and aliases of a domain share theirs.
+func claims(r sbc.Resource) []claim {
+	m, kind := r.Base(), r.Kind()
+	name := kind
+	if kind == sbc.KindAlias {
+		name = sbc.KindSubscriber
+	}
+	list := []claim{{space{string(name), m.TenantID, parentOf(r), "name"}, m.Name}}
+	if m.ExternalID != "" {
+		list = append(list, claim{space{string(kind), m.TenantID, "", "external_id"}, m.ExternalID})
+	}
+	return list
+}
+
+// namesakes refuses what has the name or external id of another resource, in the store or earlier in the list.
+func (b *bulk) namesakes() error {
+	wanted := map[space][]string{}
+	for i, r := range b.list {
+		for _, c := range claims(r) {
+			if b.refused[i] == nil {
+				wanted[c.space] = append(wanted[c.space], c.value)
+			}
+		}
+	}
+	owners := map[claim]owner{}
+	for s, values := range wanted {
+		for part := range slices.Chunk(values, bulkValues) {
+			if err := b.owned(s, part, owners); err != nil {
+				return err
+			}
+		}
+	}
+	for i, r := range b.list {
+		if b.refused[i] == nil {
+			b.refuse(i, r, owners)
+		}
+	}
+	return nil
+}
+
+// owned notes who has some values of a space.
+func (b *bulk) owned(s space, values []string, owners map[claim]owner) error {
+	kinds := []sbc.Kind{sbc.Kind(s.kind)}
+	if s.column == "name" && sbc.Kind(s.kind) == sbc.KindSubscriber {
+		kinds = append(kinds, sbc.KindAlias)
+	}
+	q := b.db.Select("id", "kind", "name", "external_id").Where("kind IN ? AND tenant_id = ?", kinds, s.tenant)
+	if s.column == "name" {
+		q = q.Where("parent_id = ? AND name IN ?", s.parent, values)
+	} else {
+		q = q.Where("external_id IN ?", values)
+	}
+	var rows []resourceRow
+	if err := q.Find(&rows).Error; err != nil {
+		return err
+	}
+	for _, row := range rows {
+		value := row.Name
+		if s.column != "name" && row.ExternalID != nil {
+			value = *row.ExternalID
+		}
+		owners[claim{s, value}] = owner{row.Kind, row.ID}
+	}
+	return nil
+}
+
+// refuse looks whether one may have its names, and takes them.
+func (b *bulk) refuse(i int, r sbc.Resource, owners map[claim]owner) {
+	var faults []sbc.Fault
+	all := claims(r)
+	for _, c := range all {
+		if o, is := owners[c]; is && o.id != r.Base().ID {
+			faults = append(faults, taken(pointerOf(r.Kind(), c.space.column), o.kind, o.id, words(c.space.column)))
+		}
+	}
+	if len(faults) > 0 {
+		b.refused[i] = &sbc.Error{Code: sbc.CodeConflict, Message: namesake, Faults: faults}
+		return
+	}
+	for _, c := range all {
+		owners[c] = owner{r.Kind(), r.Base().ID}
+	}
+}
+
+// pointerOf is the field of a body that holds a column. The name of a subscriber is a copy of its username.
+func pointerOf(kind sbc.Kind, column string) string {
+	if kind == sbc.KindSubscriber && column == "name" {
+		return "#/username"
+	}
+	return "#/" + column
+}
+
+func words(column string) string {
+	if column == "external_id" {
+		return "external id"
+	}
+	return column
+}
+
+// write inserts and replaces what was not refused.
+func (b *bulk) write() error {
+	var rows []*resourceRow
+	var refs []refRow
+	var labels []labelRow
+	var replaced []string
+	at := now()
+	for i, r := range b.list {
+		if b.refused[i] != nil {
+			continue
+		}
+		m := r.Base()
+		m.Revision, m.UpdatedAt, m.CreatedAt = b.revision, at, at
+		if old := b.known[m.ID]; old != nil {
+			m.CreatedAt = fromMicros(old.Created)
+			replaced = append(replaced, m.ID)
+		}
+		row, err := newResourceRow(r)
+		if err != nil {
+			b.refused[i] = err
+			continue
+		}
+		rows = append(rows, row)
+		itsRefs, itsLabels := rowsBeside(r)
+		refs, labels = append(refs, itsRefs...), append(labels, itsLabels...)
+		delete(b.deleted, m.ID)
+	}
+	b.writes += len(rows)
+	if err := b.clear(replaced); err != nil {
+		return err
+	}
+	upsert := clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, UpdateAll: true}
+	if err := insert(b.db.Clauses(upsert), rows); err != nil {
+		return err
+	}
+	if err := insert(b.db, refs); err != nil {
+		return err
+	}
+	return insert(b.db, labels)
+}
+
+// clear takes away the references and labels of resources that are replaced.
+func (b *bulk) clear(ids []string) error {
+	for part := range slices.Chunk(ids, bulkValues) {
+		if err := b.db.Where("from_id IN ?", part).Delete(&refRow{}).Error; err != nil {
+			return err
+		}
+		if err := b.db.Where("resource_id IN ?", part).Delete(&labelRow{}).Error; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func insert[T any](db *gorm.DB, rows []T) error {
+	db = db.Session(&gorm.Session{})
+	for part := range slices.Chunk(rows, bulkRows) {
+		if err := db.Create(&part).Error; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DeleteAll deletes many resources of one kind in few statements.
+func (t *tx) DeleteAll(kind sbc.Kind, ids []string) (map[int]error, error) {
+	refused := map[int]error{}
+	at := make(map[string]int, len(ids))
+	for i, id := range ids {
+		at[id] = i
+	}
+	for part := range slices.Chunk(ids, bulkValues) {
+		known, err := t.rowsOf(part)
+		if err != nil {
+			return nil, translate(err)
+		}
+		for _, id := range part {
+			if row := known[id]; row == nil || row.Kind != kind {
+				refused[at[id]] = notFound(kind, id)
+			}
+		}
+		if err := t.needed(kind, part, at, refused); err != nil {
+			return nil, translate(err)
+		}
+		gone := slices.DeleteFunc(slices.Clone(part), func(id string) bool { return refused[at[id]] != nil })
+		if err := t.db.Where("id IN ?", gone).Delete(&resourceRow{}).Error; err != nil {
+			return nil, translate(err)
+		}
+		for _, id := range gone {
+			t.deleted[id] = kind
+		}
+		t.writes += len(gone)
+	}
+	return refused, nil
+}
+
+// needed refuses those that others refer to.
+func (t *tx) needed(kind sbc.Kind, ids []string, at map[string]int, refused map[int]error) error {
+	var rows []struct {
+		ToID, ID, Name string
+		Kind           sbc.Kind
+	}
+	err := t.db.Table("resource_refs").Joins("JOIN resources ON resources.id = resource_refs.from_id").
+		Select("to_id", "resources.id AS id", "kind", "name").Where("to_id IN ? AND from_id <> to_id", ids).
+		Order("to_id, kind, resources.id").Scan(&rows).Error
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		i := at[row.ToID]
+		e, _ := refused[i].(*sbc.Error)
+		if e == nil {
+			e = &sbc.Error{Code: sbc.CodeReferenced, Message: fmt.Sprintf(referenced, kind)}
+			refused[i] = e
+		}
+		one := sbc.Referrer{Kind: row.Kind, ID: row.ID, Name: row.Name}
+		if len(e.Referrers) < maxReferrers && !slices.Contains(e.Referrers, one) {
+			e.Referrers = append(e.Referrers, one)
+		}
+	}
+	return nil
+}
+
+// Find reads many resources of one kind by what is known of them.
+func (t *tx) Find(l sbc.Lookup) ([]sbc.Resource, error) {
+	column := map[sbc.LookupField]string{sbc.LookupID: "id", sbc.LookupName: "name", sbc.LookupExternalID: "external_id"}[l.By]
+	if column == "" {
+		return nil, sbc.Errorf(sbc.CodeInternal, "there is no lookup by %q", l.By)
+	}
+	var found []sbc.Resource
+	for part := range slices.Chunk(l.Values, bulkValues) {
+		q := t.db.Model(&resourceRow{}).Where("kind = ? AND "+column+" IN ?", l.Kind, part)
+		if l.TenantID != "" {
+			q = q.Where("tenant_id = ?", l.TenantID)
+		}
+		if l.ParentID != "" {
+			q = q.Where("parent_id = ?", l.ParentID)
+		}
+		var documents []string
+		if err := q.Pluck("document", &documents).Error; err != nil {
+			return nil, translate(err)
+		}
+		for _, d := range documents {
+			r, err := decodeResource(l.Kind, d)
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, r)
+		}
+	}
+	slices.SortFunc(found, func(a, b sbc.Resource) int { return cmp.Compare(a.Base().ID, b.Base().ID) })
+	return found, nil
+}
