@@ -18,10 +18,7 @@ const FirstUse = 30 * time.Second
 // ahead is how far the clock of another node may be before ours.
 const ahead = 5 * time.Second
 
-// epoch is when the time of nonces begins, so that 40 bits last until 2054: 2020, as Unix time in ms.
-const epoch = 1_577_836_800_000
-
-// The octets of a nonce: 5 of time in ms, 6 of chance, 13 of the HMAC.
+// The octets of a nonce: 5 of time in ms, 6 of chance, 13 of the HMAC. Time begins anew every 35 years, which no nonce lives to see.
 const (
 	timeSize  = 5
 	plainSize = timeSize + 6
@@ -85,7 +82,7 @@ func (n *Nonces) sign(raw *[nonceSize]byte, client netip.Addr, realm string) {
 func (n *Nonces) Make(client netip.Addr, realm string) string {
 	var raw [nonceSize]byte
 	var number [8]byte
-	binary.BigEndian.PutUint64(number[:], uint64(n.now().UnixMilli()-epoch))
+	binary.BigEndian.PutUint64(number[:], uint64(n.now().UnixMilli()))
 	copy(raw[:timeSize], number[8-timeSize:])
 	binary.BigEndian.PutUint64(number[:], rand.Uint64())
 	copy(raw[timeSize:plainSize], number[:])
@@ -130,7 +127,9 @@ func (n *Nonces) Read(nonce string, client netip.Addr, realm string, life time.D
 	}
 	var number [8]byte
 	copy(number[8-timeSize:], raw[:timeSize])
-	v := Nonce{id: binary.BigEndian.Uint64(raw[nonceSize-8:]), made: int64(binary.BigEndian.Uint64(number[:])) + epoch, life: life}
+	now := n.now().UnixMilli()
+	age := (now - int64(binary.BigEndian.Uint64(number[:]))) << (64 - 8*timeSize) >> (64 - 8*timeSize)
+	v := Nonce{id: binary.BigEndian.Uint64(raw[nonceSize-8:]), made: now - age, life: life}
 	if !n.young(v, n.uses.knows(v.id)) {
 		return v, Stale
 	}

@@ -83,6 +83,7 @@ func newCall(m *Manager, snap *config.Snapshot, tx msg.ServerTx, req *msg.Messag
 		shown: sbc.CallSetup,
 	}
 	c.a = c.newLeg(sbc.SideCaller, d.caller.TrunkID, d.trunk, 0)
+	c.a.who = d.who
 	c.a.end.heard(req.Hop)
 	if c.forwards = req.MaxForwards; c.forwards < 0 { // RFC 3261 16.6 step 3
 		c.forwards = 70
@@ -92,7 +93,12 @@ func newCall(m *Manager, snap *config.Snapshot, tx msg.ServerTx, req *msg.Messag
 	}
 	c.invite = c.received(c.a, req)
 	c.rec.privacy, c.rec.unnamed = header.Wish(c.invite, d.trunk)
-	c.rec.begin(req, d, header.CallerOf(c.invite, d.trunk, c.trust(c.a)).Number)
+	if d.who != nil {
+		c.rec.begin(req, d, d.who.Outside)
+		c.rec.variables = d.who.Variables
+	} else {
+		c.rec.begin(req, d, header.CallerOf(c.invite, d.trunk, c.trust(c.a)).Number)
+	}
 	return c
 }
 

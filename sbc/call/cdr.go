@@ -18,6 +18,7 @@ type record struct {
 	local, remote               string
 	transport                   sbc.Transport
 	sipCallID                   string
+	subscriber                  string // who calls
 	progressAt, answeredAt      time.Time
 	refusedAt, endAt, lastMedia time.Time
 	reason                      sbc.EndReason
@@ -45,7 +46,7 @@ func (r *record) begin(req *msg.Message, d decision, caller string) {
 	r.from, r.to, r.ruri = req.From.URI.String(), req.To.URI.String(), req.RequestURI.String()
 	r.caller, r.callee, r.normalised = caller, number(req.RequestURI), d.caller.Number
 	r.local, r.remote, r.transport = addr(req.Hop.Local), addr(req.Hop.Remote), req.Hop.Transport
-	r.sipCallID = req.CallID
+	r.sipCallID, r.subscriber = req.CallID, d.who.subscriberID()
 	r.display, r.hidden = req.From.Display, strings.EqualFold(req.From.URI.Host, anonymousHost)
 	r.said = number(req.From.URI)
 }
@@ -78,8 +79,8 @@ func (c *Call) cdr() *sbc.CDR {
 	r := &c.rec
 	d := &sbc.CDR{
 		ID: recordID(c.id), CallID: c.id, TenantID: c.tenant, Node: c.m.o.Node, Recovered: c.broken,
-		IngressTrunkID: c.decision.caller.TrunkID,
-		Caller:         r.caller, Callee: r.callee, CalleeNormalised: r.normalised,
+		IngressTrunkID: c.decision.caller.TrunkID, CallerSubscriberID: r.subscriber,
+		Caller: r.caller, Callee: r.callee, CalleeNormalised: r.normalised,
 		FromURI: r.from, ToURI: r.to, RequestURI: r.ruri,
 		StartedAt: c.started.UTC(), EndedAt: r.endAt.UTC(), EndReason: r.reason, ReleasedBy: r.by,
 		FinalCode: r.finalCode, FinalReason: r.finalReason, Q850Cause: r.cause,

@@ -73,6 +73,9 @@ func (c *Call) maxDuration() time.Duration {
 		if l.joined.After(c.rec.answeredAt) && !c.rec.answeredAt.IsZero() {
 			d += l.joined.Sub(c.rec.answeredAt)
 		}
+		if l.who != nil && l.who.MaxDurationS > 0 {
+			d = min(d, time.Duration(l.who.MaxDurationS)*time.Second)
+		}
 		if longest == 0 || d < longest {
 			longest = d
 		}

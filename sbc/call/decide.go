@@ -14,7 +14,9 @@ import (
 type decision struct {
 	caller identify.Caller
 	trunk  *sbc.Trunk
-	plan   route.Plan
+	// who is the subscriber that calls, nil for a call of a trunk.
+	who  *Origin
+	plan route.Plan
 	// code is the answer where there is no attempt to be made, end the reason for the record.
 	code   int
 	reason string
@@ -31,6 +33,7 @@ func source(h msg.Hop) identify.Source {
 // are taken by the call itself, in one step with the check.
 func decide(snap *config.Snapshot, src identify.Source, dialled string, trace bool) (d decision, ok bool) {
 	d.caller, ok = snap.Identify.Identify(src, dialled)
+	ok = ok && d.caller.SubscriberID == "" // those come by HandleFrom
 	verdict := "taken"
 	if !ok {
 		verdict = "refused"
@@ -58,6 +61,9 @@ func (d *decision) route(snap *config.Snapshot, trace bool) {
 	case d.caller.Number == "":
 		d.refuse(484, "", sbc.EndNoRoute) // RFC 3261 21.4.22
 		d.step(trace, "route", d.trunk.RoutingPlanID, "refused", "no number was dialled")
+		return
+	}
+	if !d.permitted(snap, trace) {
 		return
 	}
 	d.plan = snap.Route.Plan(route.Query{PlanID: d.trunk.RoutingPlanID, Number: d.caller.Number, Rand: rand.IntN, Trace: trace})

@@ -199,7 +199,11 @@ func (c *Call) buildInvite(l *leg, at *route.Attempt) *request {
 
 // inviteFor is buildInvite for any INVITE that stands for one from a leg.
 func (c *Call) inviteFor(l *leg, at *route.Attempt, in *msg.Message, caller *leg) *request {
-	from := c.callerTo(l, in, caller)
+	shown := introduced(in, caller)
+	from := c.callerTo(l, shown, caller)
+	if caller.who != nil && caller.who.Anonymous {
+		from = anonymous()
+	}
 	req := inviteTo(at, from, l.trunk != nil && l.trunk.CallerIdentity.UserPhone)
 	l.tag, l.inviteSeq = req.From.Tag(), req.CSeq.Seq
 	forwards := 70
@@ -208,7 +212,7 @@ func (c *Call) inviteFor(l *leg, at *route.Attempt, in *msg.Message, caller *leg
 	}
 	req.SetMaxForwards(forwards)
 	r := &request{c: c, leg: l, kind: reqInvite, req: req, contact: true, from: from.WithTag(l.tag)}
-	r.pass(c.snap.Header.Request(in, c.flow(caller, l)))
+	r.pass(c.snap.Header.Request(shown, c.flow(caller, l)))
 	if in == c.invite || l.detour != nil {
 		c.retargeted(r, at, in, caller)
 	}

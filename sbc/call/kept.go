@@ -64,6 +64,7 @@ type keptLeg struct {
 	Place, Toll   *admit.PlaceState `json:",omitempty"`
 	Heard         netip.AddrPort    `json:",omitzero"` // whence the peer was last heard
 	HeardBy       sbc.Transport     `json:",omitempty"`
+	Who           *Origin           `json:",omitempty"` // without secrets
 	Party         *media.PartyState `json:",omitempty"`
 }
 
@@ -73,6 +74,7 @@ type keptRecord struct {
 	Local, Remote                              string
 	Transport                                  sbc.Transport
 	SIPCallID                                  string
+	Subscriber                                 string            `json:",omitempty"`
 	ProgressAt, AnsweredAt, RefusedAt, EndAt   time.Time         `json:",omitzero"`
 	Reason                                     sbc.EndReason     `json:",omitempty"`
 	By                                         sbc.Side          `json:",omitempty"`
@@ -137,7 +139,7 @@ func (c *Call) keptLeg(l *leg) *keptLeg {
 		There: c.there(l), Gone: l.gone, Client: l.invite != nil, Agent: l.agent, InviteSeq: l.inviteSeq,
 		Interval: l.timer.interval, MinSE: l.timer.minSE, Refresher: l.timer.us, Since: l.timer.since,
 		Held: l.held, Paused: l.paused, Updates: l.updates, Number: l.number, Role: l.role, Joined: l.joined,
-		Words: l.words, Hidden: l.hidden, Contact: l.contact, Place: l.place.State(), Toll: l.toll.State(),
+		Who: l.who.keep(), Words: l.words, Hidden: l.hidden, Contact: l.contact, Place: l.place.State(), Toll: l.toll.State(),
 	}
 	if l.d != nil {
 		k.Dialog = l.d.State()
@@ -155,7 +157,7 @@ func (c *Call) keptLeg(l *leg) *keptLeg {
 func (r *record) keep() keptRecord {
 	return keptRecord{
 		From: r.from, To: r.to, RURI: r.ruri, Caller: r.caller, Callee: r.callee, Normalised: r.normalised,
-		Local: r.local, Remote: r.remote, Transport: r.transport, SIPCallID: r.sipCallID,
+		Local: r.local, Remote: r.remote, Transport: r.transport, SIPCallID: r.sipCallID, Subscriber: r.subscriber,
 		ProgressAt: r.progressAt, AnsweredAt: r.answeredAt, RefusedAt: r.refusedAt, EndAt: r.endAt,
 		Reason: r.reason, By: r.by, Cause: r.cause, FinalCode: r.finalCode, Text: r.text, FinalReason: r.finalReason,
 		Display: r.display, Said: r.said, Privacy: r.privacy, Hidden: r.hidden, Unnamed: r.unnamed,
@@ -167,7 +169,7 @@ func (r *record) keep() keptRecord {
 func (k *keptRecord) record() record {
 	return record{
 		from: k.From, to: k.To, ruri: k.RURI, caller: k.Caller, callee: k.Callee, normalised: k.Normalised,
-		local: k.Local, remote: k.Remote, transport: k.Transport, sipCallID: k.SIPCallID,
+		local: k.Local, remote: k.Remote, transport: k.Transport, sipCallID: k.SIPCallID, subscriber: k.Subscriber,
 		progressAt: k.ProgressAt, answeredAt: k.AnsweredAt, refusedAt: k.RefusedAt, endAt: k.EndAt,
 		reason: k.Reason, by: k.By, cause: k.Cause, finalCode: k.FinalCode, text: k.Text, finalReason: k.FinalReason,
 		display: k.Display, said: k.Said, privacy: k.Privacy, hidden: k.Hidden, unnamed: k.Unnamed,

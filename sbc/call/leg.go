@@ -22,7 +22,8 @@ type leg struct {
 	tag, user  string
 	end        *endpoint
 	trunk      *sbc.Trunk
-	allow      string // the methods that its peer is told
+	who        *Origin // the subscriber at its end, nil for a trunk
+	allow      string  // the methods that its peer is told
 	endpointID string
 	party      *media.Party
 	// d is the leg's dialog: on the callee's side the one that answered, before that the newest early one. forks are the others of
@@ -182,6 +183,7 @@ func (c *Call) partyOptions(l *leg, signalling netip.Addr) media.PartyOptions {
 func (c *Call) flow(from, to *leg) header.Flow {
 	f := header.Flow{
 		FromTrunk: from.trunk, ToTrunk: to.trunk, FromTrust: c.trust(from), ToTrust: c.trust(to), Also: c.words(from),
+		Vouched: from.who != nil,
 	}
 	if to.hidden != nil {
 		f.Also = slices.Concat(f.Also, to.hidden)

@@ -21,6 +21,9 @@ func (c *Call) takePlace(l *leg, dir admit.Direction) admit.Verdict {
 		}
 		claim.Bounds = bounds(c.snap, l.trunk, l.endpointID, c.rec.caller, callee)
 	}
+	if l.who != nil {
+		claim.Bounds = append(claim.Bounds, l.who.bound(dir)...)
+	}
 	place, v := c.m.o.Tally.Take(claim)
 	l.place = place
 	return v

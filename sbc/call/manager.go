@@ -43,7 +43,7 @@ func (m *Manager) Handle(tx msg.ServerTx, req *msg.Message) {
 	}
 	switch {
 	case req.Method == msg.INVITE:
-		m.invite(tx, req)
+		m.invite(tx, req, nil)
 		return
 	case misplaced(req):
 		m.respond(tx, m.response(req, 400))
@@ -82,21 +82,27 @@ func (m *Manager) inDialog(tx msg.ServerTx, req *msg.Message, tag string) {
 }
 
 // invite makes a call of an INVITE outside a dialog.
-func (m *Manager) invite(tx msg.ServerTx, req *msg.Message) {
+func (m *Manager) invite(tx msg.ServerTx, req *msg.Message, from *Origin) {
 	if m.stopped() {
 		m.busy(tx, req)
 		return
 	}
-	if concerns(req) && m.takeover(tx, req) {
+	if concerns(req) && m.takeover(tx, req, from) {
 		return
 	}
-	m.newCall(tx, req)
+	m.newCall(tx, req, from)
 }
 
 // newCall makes a call of an INVITE that names no other dialog.
-func (m *Manager) newCall(tx msg.ServerTx, req *msg.Message) {
+func (m *Manager) newCall(tx msg.ServerTx, req *msg.Message, from *Origin) {
 	snap := m.o.Snapshot()
-	d, ok := decide(snap, source(req.Hop), number(req.RequestURI), false)
+	var d decision
+	ok := true
+	if from != nil {
+		d = decideFrom(snap, from, number(req.RequestURI), false)
+	} else {
+		d, ok = decide(snap, source(req.Hop), number(req.RequestURI), false)
+	}
 	if !ok { // the configuration changed since Admit
 		m.respond(tx, m.response(req, 403))
 		return

@@ -164,7 +164,7 @@ func (c *Call) reviveLeg(k *keptLeg) *leg {
 	l.timer = sessionTimer{interval: k.Interval, minSE: k.MinSE, us: k.Refresher, since: k.Since}
 	l.held, l.paused, l.updates = k.Held, k.Paused, k.Updates
 	l.number, l.role, l.joined, l.contact = k.Number, k.Role, k.Joined, k.Contact
-	l.hidden = k.Hidden
+	l.hidden, l.who = k.Hidden, k.Who
 	if k.Dialog != nil {
 		d, err := dialog.Restore(k.Dialog)
 		if err != nil {

@@ -35,22 +35,22 @@ func misplaced(req *msg.Message) bool {
 }
 
 // takeover is an INVITE with Replaces or Join; false if it is to be served like any other.
-func (m *Manager) takeover(tx msg.ServerTx, req *msg.Message) (taken bool) {
+func (m *Manager) takeover(tx msg.ServerTx, req *msg.Message, from *Origin) (taken bool) {
 	switch {
 	case misplaced(req):
 		m.respond(tx, m.response(req, 400))
 	case req.Has("Replaces"):
-		m.replace(tx, req)
+		m.replace(tx, req, from)
 	default:
-		return m.join(tx, req)
+		return m.join(tx, req, from)
 	}
 	return true
 }
 
 // join is an INVITE with Join, see above.
-func (m *Manager) join(tx msg.ServerTx, req *msg.Message) (taken bool) {
+func (m *Manager) join(tx msg.ServerTx, req *msg.Message, from *Origin) (taken bool) {
 	r, _ := parseReplaces(req.Get("Join"))
-	who, known := m.o.Snapshot().Identify.Identify(source(req.Hop), number(req.RequestURI))
+	who, known := m.identified(m.o.Snapshot(), req, from)
 	e := m.named(r)
 	if asks(req, "Require", "join") || !known || e == nil || e.gone.Load() || who.TrunkID != e.trunkID && !e.knows(r) {
 		return false
@@ -60,7 +60,7 @@ func (m *Manager) join(tx msg.ServerTx, req *msg.Message) (taken bool) {
 		if e.owner() == c && (e.leg.named(r) != nil || e.knows(r)) {
 			m.respond(tx, m.response(req, 488))
 		} else {
-			m.newCall(tx, req)
+			m.newCall(tx, req, from)
 		}
 	}})
 	return true
@@ -68,8 +68,8 @@ func (m *Manager) join(tx msg.ServerTx, req *msg.Message) (taken bool) {
 
 // replace is an INVITE whose sender wants to take the place of somebody in a call of ours (RFC 3891 3). It must come from the
 // trunk of that side, or name the dialog as only we could have told it.
-func (m *Manager) replace(tx msg.ServerTx, req *msg.Message) {
-	who, known := m.o.Snapshot().Identify.Identify(source(req.Hop), number(req.RequestURI))
+func (m *Manager) replace(tx msg.ServerTx, req *msg.Message, from *Origin) {
+	who, known := m.identified(m.o.Snapshot(), req, from)
 	r, _ := parseReplaces(req.Get("Replaces"))
 	e := m.named(r)
 	code := 0
@@ -87,13 +87,14 @@ func (m *Manager) replace(tx msg.ServerTx, req *msg.Message) {
 		m.respond(tx, m.response(req, code))
 		return
 	}
-	e.owner().postReplace(e, who, tx, req, r)
+	e.owner().postReplace(e, who, from, tx, req, r)
 }
 
 // postReplace puts an INVITE with Replaces in the call's queue.
-func (c *Call) postReplace(e *endpoint, who identify.Caller, tx msg.ServerTx, req *msg.Message, r replaces) {
+func (c *Call) postReplace(e *endpoint, who identify.Caller, from *Origin, tx msg.ServerTx, req *msg.Message, r replaces) {
 	c.post(job{kind: jobRun, run: func() {
 		n := c.newLeg(e.leg.side, who.TrunkID, c.snap.Trunk(who.TrunkID), 0)
+		n.who = from
 		if code, hs := c.replaced(e, n, tx, c.received(n, req), r); code != 0 {
 			res := c.ruledFor(n, c.other(e.leg), c.reply(n, req, code, hs...))
 			header.FillAll(res, tx.Local().Host)

@@ -75,7 +75,7 @@ func (c *Call) present(l *leg) bool {
 // transferCall begins a transfer to a number in the name of the side that is to be replaced: its trunk's plan and limits count, as if
 // it had made a new call.
 func (c *Call) transferCall(t *transfer) (code int) {
-	d := decision{trunk: t.old.trunk}
+	d := decision{trunk: t.old.trunk, who: t.old.who}
 	d.caller.TrunkID, d.caller.Number = t.old.end.trunkID, t.number
 	d.route(c.snap, false)
 	if d.code != 0 {

@@ -248,6 +248,9 @@ func (c *collector) callers() {
 // vouches tells whether the border asserts an identity (RFC 3325 5): the side it comes from is trusted, and said who calls by
 // more than a From; or that side's policy puts From first; or a From of our own hides the number that it held.
 func (c *collector) vouches(who Caller, to sbc.CallerIdentity) bool {
+	if c.flow.Vouched {
+		return true
+	}
 	if !trusts(c.flow.FromTrust) {
 		return false
 	}
@@ -275,7 +278,7 @@ func (c *collector) party(f sbc.IdentityField, who Caller, to sbc.CallerIdentity
 		return ""
 	}
 	screen, private := "no", "off"
-	if who.Field != sbc.IdentityFrom {
+	if who.Field != sbc.IdentityFrom || c.flow.Vouched {
 		screen = "yes"
 	}
 	if to.Privacy != sbc.PrivacyIgnore && wantsHiding(c.in, Policy(c.flow.FromTrunk).Accept) {

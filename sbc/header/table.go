@@ -30,6 +30,8 @@ type Flow struct {
 	// Also are further words of the sending side that must not show: hosts, addresses and tags of earlier messages of the leg, and
 	// of its SDP.
 	Also []string
+	// Vouched says that the border itself knows who sends: From is the identity that it asserts (RFC 3325 5).
+	Vouched bool
 }
 
 // Rows are what a Table is made of, in any order. The rows are only read.

@@ -24,6 +24,7 @@ type errand struct {
 	tx    msg.ServerTx
 	in    *msg.Message
 	trunk *sbc.Trunk // it came from
+	from  *Sender    // the subscriber it came from, nil for a trunk
 	plan  []route.Attempt
 	next  int
 	queue *serial
@@ -45,15 +46,15 @@ type errand struct {
 // longest is what is granted at most, in seconds.
 const longest = 7200
 
-func (m *Manager) newErrand(snap *config.Snapshot, caller identify.Caller, tx msg.ServerTx, req *msg.Message) *errand {
-	e := &errand{m: m, snap: snap, tx: tx, in: req, trunk: snap.Trunk(caller.TrunkID), expires: -1}
+func (m *Manager) newErrand(snap *config.Snapshot, caller identify.Caller, from *Sender, tx msg.ServerTx, req *msg.Message) *errand {
+	e := &errand{m: m, snap: snap, tx: tx, in: req, trunk: snap.Trunk(caller.TrunkID), from: from, expires: -1}
 	e.names = names{header.CallerOf(req, e.trunk, trust(snap, e.trunk)).Number, caller.Number}
 	e.in = e.names.received(snap, e.trunk, req)
 	e.queue = &serial{fault: func(r any) {
 		m.fault("a request outside of calls", r)
 		e.refuse(500)
 	}}
-	if e.trunk.RoutingPlanID != "" && caller.Number != "" {
+	if e.trunk.RoutingPlanID != "" && caller.Number != "" && from.permitted(snap, caller.Number) {
 		p := snap.Route.Plan(route.Query{PlanID: e.trunk.RoutingPlanID, Number: caller.Number, Rand: rand.IntN})
 		e.plan = p.Attempts
 		if e.code = 404; p.Reject != nil {
@@ -150,9 +151,11 @@ func trust(snap *config.Snapshot, t *sbc.Trunk) sbc.Trust {
 // send sends the request to an address.
 func (e *errand) send(at *route.Attempt, t *sbc.Trunk) {
 	f := e.flow(t)
-	withheld := header.Withheld(e.in, f)
+	in := e.from.introduce(e.in)
+	f.Vouched = e.from != nil
+	withheld := header.Withheld(in, f)
 	if withheld && f.ToTrust != sbc.TrustPeer && f.ToTrust != sbc.TrustCore {
-		f.Also = header.Names(e.in)
+		f.Also = header.Names(in)
 	}
 	var uri, to msg.URI
 	uri.Scheme, uri.User, uri.Host, uri.Port = "sip", msg.EscapeUser(at.Number), strings.Trim(at.Address, "[]"), at.Port
@@ -160,13 +163,13 @@ func (e *errand) send(at *route.Attempt, t *sbc.Trunk) {
 	if at.Transport != "" && at.Transport != sbc.TransportUDP {
 		uri.UriParams = msg.SetParam(uri.UriParams, "transport", string(at.Transport))
 	}
-	from := sender(e.in, f, withheld)
+	from := sender(in, f, withheld || e.from != nil && e.from.Anonymous)
 	out := &outbound{m: e.m, from: from, req: dialog.NewRequest(e.in.Method, uri, from, msg.NameAddr{URI: to})}
 	out.from = out.from.WithTag(out.req.From.Tag())
 	if e.in.MaxForwards >= 0 {
 		out.req.SetMaxForwards(e.in.MaxForwards - 1)
 	}
-	out.pass(e.snap.Header.Request(e.in, f))
+	out.pass(e.snap.Header.Request(in, f))
 	out.req.Append("User-Agent", e.m.o.ServerName)
 	if e.in.Method != msg.MESSAGE {
 		out.req.Append("Event", e.event.Name)

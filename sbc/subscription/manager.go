@@ -74,9 +74,13 @@ func (m *Manager) Handle(tx msg.ServerTx, req *msg.Message) bool {
 	if !ok {
 		return false
 	}
-	e := m.newErrand(snap, caller, tx, req)
+	return m.serve(m.newErrand(snap, caller, nil, tx, req))
+}
+
+// serve begins an errand unless there are too many.
+func (m *Manager) serve(e *errand) bool {
 	if !m.errands.take(e.trunk.ID) {
-		m.respond(tx, m.response(req, 503, msg.Header{Name: "Retry-After", Value: "10"}))
+		m.respond(e.tx, m.response(e.in, 503, msg.Header{Name: "Retry-After", Value: "10"}))
 		return true
 	}
 	e.queue.do(e.begin)
@@ -91,11 +95,19 @@ func (m *Manager) welcome(snap *config.Snapshot, req *msg.Message) (identify.Cal
 		return identify.Caller{}, false
 	}
 	caller, ok := snap.Identify.Identify(source(req.Hop), req.RequestURI.Number())
-	if !ok || !snap.ActiveTrunk(caller.TrunkID) {
+	if !ok || caller.SubscriberID != "" { // those come by HandleFrom
 		return caller, false
 	}
-	p := snap.Signalling(snap.Trunk(caller.TrunkID))
-	return caller, req.Method == msg.MESSAGE && p.PassMessages || req.Method != msg.MESSAGE && len(p.PassEvents) > 0
+	return caller, passes(snap, caller.TrunkID, req)
+}
+
+// passes tells whether a trunk may send a request of a kind.
+func passes(snap *config.Snapshot, trunkID string, req *msg.Message) bool {
+	if !snap.ActiveTrunk(trunkID) {
+		return false
+	}
+	p := snap.Signalling(snap.Trunk(trunkID))
+	return req.Method == msg.MESSAGE && p.PassMessages || req.Method != msg.MESSAGE && len(p.PassEvents) > 0
 }
 
 // source says where a message came from, in the words of identify.

@@ -1,0 +1,120 @@
+package call
+
+import (
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/admit"
+	"github.com/sallyport/sallyport/sbc/config"
+	"github.com/sallyport/sallyport/sbc/header"
+	"github.com/sallyport/sallyport/sbc/identify"
+	"github.com/sallyport/sallyport/sbc/msg"
+)
+
+// Origin is who sends a request, where that was found out by more than its source: a subscriber. It is not changed once it was given.
+type Origin struct {
+	Domain *sbc.Domain
+	Entry  *sbc.Entry
+	// How says in a word how it was recognised.
+	How string
+	// Inside is the name or number that others in the domain see, Outside what all others see; Display the name beside both.
+	Inside, Outside, Display string
+	// Anonymous says that its From names nobody, which is the wish to stay unnamed.
+	Anonymous bool
+	// Code is what a call is refused with before it is routed, 0 for none; Reason is the phrase, "" for the standard one.
+	Code   int
+	Reason string
+	// MaxDurationS bounds a call from its answer, 0 is no bound; Variables become the call's.
+	MaxDurationS int
+	Variables    map[string]string
+}
+
+// HandleFrom is Handle for a request of a subscriber; for the nil Origin it is Handle.
+func (m *Manager) HandleFrom(tx msg.ServerTx, req *msg.Message, from *Origin) {
+	if from == nil || req.Method != msg.INVITE || req.To.Tag() != "" {
+		m.Handle(tx, req)
+		return
+	}
+	m.invite(tx, req, from)
+}
+
+// identified says whose a request outside of dialogs is.
+func (m *Manager) identified(snap *config.Snapshot, req *msg.Message, from *Origin) (identify.Caller, bool) {
+	if from != nil {
+		return from.caller(number(req.RequestURI)), true
+	}
+	c, ok := snap.Identify.Identify(source(req.Hop), number(req.RequestURI))
+	return c, ok && c.SubscriberID == ""
+}
+
+// caller is the origin in the words of identify: its trunk is the domain.
+func (o *Origin) caller(dialled string) identify.Caller {
+	return identify.Caller{TrunkID: o.Domain.ID, SubscriberID: o.subscriberID(), Number: dialled, Reason: "a subscriber, known by " + o.How}
+}
+
+func (o *Origin) subscriberID() string {
+	if o == nil {
+		return ""
+	}
+	return o.Entry.Subscriber.ID
+}
+
+// decideFrom is decide for a call of a subscriber: its domain's plan routes it, if whom the domain asks and its groups permit.
+func decideFrom(snap *config.Snapshot, from *Origin, dialled string, trace bool) decision {
+	d := decision{caller: from.caller(dialled), trunk: snap.Trunk(from.Domain.ID), who: from}
+	d.step(trace, "identify", from.subscriberID(), "taken", d.caller.Reason)
+	if from.Code != 0 {
+		d.refuse(from.Code, from.Reason, sbc.EndRejected)
+		d.step(trace, "admit", from.Domain.ID, "refused", "the call was not authorised")
+		return d
+	}
+	d.route(snap, trace)
+	return d
+}
+
+// permitted tells whether the subscriber's groups let it dial the number; else the decision is 403.
+func (d *decision) permitted(snap *config.Snapshot, trace bool) bool {
+	if d.who == nil {
+		return true
+	}
+	ok, class, reason := snap.Permitted(d.who.Domain, d.who.Entry.Subscriber, d.caller.Number)
+	verdict := "taken"
+	if !ok {
+		verdict = "refused"
+		d.refuse(403, "", sbc.EndRejected)
+	}
+	d.step(trace, "permit", d.who.subscriberID(), verdict, string(class)+": "+reason)
+	return ok
+}
+
+// bound is the subscriber's own limit of calls in progress, as a limit profile of its id.
+func (o *Origin) bound(dir admit.Direction) []admit.Bound {
+	s := o.Entry.Subscriber
+	if s.MaxCalls == 0 {
+		return nil
+	}
+	p := &sbc.LimitProfile{Meta: sbc.Meta{ID: s.ID, TenantID: s.TenantID}, Key: sbc.LimitEach, MaxCalls: s.MaxCalls, RejectCode: 503}
+	if dir == admit.Out { // who calls it finds it busy
+		p.RejectCode = 486
+	}
+	return []admit.Bound{{Profile: p, Key: s.ID}}
+}
+
+// introduced is an INVITE as its sender is known to others: a subscriber by the number that is its own, whatever else its phone claims. The
+// message of a trunk stays as it is.
+func introduced(in *msg.Message, caller *leg) *msg.Message {
+	if o := caller.who; o != nil {
+		return header.Introduce(in, o.Outside, o.Display, o.Anonymous)
+	}
+	return in
+}
+
+// keep is what of the origin survives the process: what its later calls need, and no secret. The domain is the leg's trunk.
+func (o *Origin) keep() *Origin {
+	if o == nil {
+		return nil
+	}
+	kept := *o
+	subscriber := *o.Entry.Subscriber.Shown()
+	subscriber.Custom = nil
+	kept.Domain, kept.Entry = &sbc.Domain{Meta: sbc.Meta{ID: o.Domain.ID, TenantID: o.Domain.TenantID}}, &sbc.Entry{Subscriber: &subscriber}
+	return &kept
+}
