@@ -58,6 +58,7 @@ var closed = map[string][]string{
 	"/storage/live":     {"/sbc"},
 	"/auth/digest":      {},
 	"/webhook":          {},
+	"/sbc/access":       {"/sbc", "/sbc/msg", "/sbc/config", "/sbc/identify", "/auth/digest", "/webhook"},
 	"/storage/sql":      {"/sbc"},
 	"/api":              {"/sbc", "/auth/token", "/api/gen", ""},
 	"/api/gen":          {},

@@ -98,7 +98,7 @@ func resources(edit func(id string, r sbc.Resource)) []sbc.Resource {
 		trunk("trk_a", "rlm_a", "rpl_1"), trunk("trk_b", "rlm_b", ""),
 		endpoint("end_1", 1), endpoint("end_2", 2),
 		identity("idn_a", "trk_a", callerIP), identity("idn_b", "trk_b", calleeIP),
-		rule, no, target, limits, signalling, signallingB, profile, announcement,
+		rule, no, target, limits, subscribers(), local(), signalling, signallingB, profile, announcement,
 	}
 	if edit != nil {
 		for _, r := range rs {
@@ -106,6 +106,20 @@ func resources(edit func(id string, r sbc.Resource)) []sbc.Resource {
 		}
 	}
 	return rs
+}
+
+// subscribers is a domain on the caller's side, local the group of those who may not call abroad; nobody is in it.
+func subscribers() *sbc.Domain {
+	d := &sbc.Domain{Meta: meta("dom_1")}
+	d.Defaults()
+	d.Name, d.RealmID, d.RoutingPlanID = "phones.example", "rlm_a", "rpl_1"
+	return d
+}
+
+func local() *sbc.Group {
+	g := &sbc.Group{Meta: meta("grp_1")}
+	g.Defaults()
+	return g
 }
 
 // world is a border between two fake networks.

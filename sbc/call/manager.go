@@ -246,3 +246,19 @@ func (m *Manager) signalIdle() {
 
 // now is the clock; tests run in synctest's.
 func now() time.Time { return time.Now() }
+
+// Capabilities is the answer to an OPTIONS of somebody for whom no transaction is made (RFC 3261 11.2).
+func (m *Manager) Capabilities(req *msg.Message) msg.Decision {
+	if m.stopped() {
+		return msg.Decision{Action: msg.Refuse, Status: 503, Headers: []msg.Header{{Name: "Retry-After", Value: "10"}}}
+	}
+	res := m.capabilities(req)
+	d := msg.Decision{Action: msg.Refuse, Status: res.Status}
+	for _, h := range res.Headers {
+		switch h.Name {
+		case "Allow", "Accept", "Accept-Encoding", "Supported", "Unsupported":
+			d.Headers = append(d.Headers, h)
+		}
+	}
+	return d
+}
