@@ -42,6 +42,7 @@ type fixture struct {
 
 	events []sbc.Event
 	usage  []sbc.LimitUsage
+	jail   *jail
 }
 
 // wav stands for a WAV file: the decoder of the tests takes what begins like one, and the rest is audio.
@@ -150,7 +151,7 @@ func parsed(t testing.TB) *openapi3.T {
 // start builds the fixture; responses are validated unless fast.
 func start(t testing.TB, fast ...bool) *fixture {
 	t.Helper()
-	f := &fixture{t: t, m: newMemory(), calls: &live{}, logs: &lockedBuffer{}}
+	f := &fixture{t: t, m: newMemory(), calls: &live{}, logs: &lockedBuffer{}, jail: &jail{}}
 	f.node = &node{m: f.m, ready: []sbc.Condition{{Type: "store", OK: true}}}
 	registry := prometheus.NewRegistry()
 	h, err := New(Options{
@@ -159,6 +160,7 @@ func start(t testing.TB, fast ...bool) *fixture {
 		Explain:           f.explain,
 		Events:            f.happened,
 		Follow:            f.follow,
+		Bans:              f.jail,
 		LimitUsage:        func(string) []sbc.LimitUsage { return slices.Clone(f.usage) },
 		DecodeAudio:       decoded,
 		EncodeAudio:       func(audio []byte) []byte { return []byte(wav(string(audio))) },
@@ -191,6 +193,7 @@ func (f *fixture) seed(doc *openapi3.T) {
 	fresh := newMemory()
 	f.m.mu.Lock()
 	f.m.state, f.m.cdrs, f.m.fail = fresh.state, nil, nil
+	f.jail.bans = []sbc.Ban{{ID: exampleID(doc, "BanID"), Source: "192.0.2.1/32", Reason: sbc.BanFlood, ExpiresAt: time.Now().Add(time.Hour)}}
 	f.m.mu.Unlock()
 	err := f.m.update(false, func(tx sbc.Tx) error {
 		def := sbc.New(sbc.KindTenant)

@@ -59,7 +59,7 @@ func following(t *testing.T) (f *fixture, feed *newsFeed, asked *sbc.EventQuery,
 	h, err := New(Options{
 		Store: f.m, Config: manager{f.m}, Records: f.m, Blobs: f.m, Calls: f.calls, Status: f.node, Explain: f.explain,
 		Events: f.happened, EncodeAudio: func(audio []byte) []byte { return []byte(wav(string(audio))) },
-		LimitUsage: func(string) []sbc.LimitUsage { return nil }, DecodeAudio: decoded, TestHeaders: tried, ValidateResponses: true,
+		Bans: &jail{}, LimitUsage: func(string) []sbc.LimitUsage { return nil }, DecodeAudio: decoded, TestHeaders: tried, ValidateResponses: true,
 		Stopping: ctx, Follow: func(q sbc.EventQuery) (sbc.EventFeed, error) { *asked = q; return feed, nil },
 	})
 	if err != nil {

@@ -99,6 +99,9 @@ func checkSuccess(rt *rapid.T, f *fixture, x target, path, body string, headers 
 	if got.status != 200 || got.header.Get("ETag") != r.header.Get("ETag") {
 		rt.Fatalf("made at %s with ETag %s, read %d with %s", at, r.header.Get("ETag"), got.status, got.header.Get("ETag"))
 	}
+	if _, resource := x.o.Extensions["x-kind"]; !resource { // a ban is made and lifted, never changed
+		return
+	}
 	back := f.do(http.MethodPut, at, string(got.body), "If-Match", got.header.Get("ETag"))
 	if back.status != 200 || back.header.Get("ETag") != got.header.Get("ETag") {
 		rt.Fatalf("what was read cannot be sent back: %d %s\n%s", back.status, back.body, got.body)

@@ -59,6 +59,8 @@ type Options struct {
 	Follow func(q sbc.EventQuery) (sbc.EventFeed, error)
 	// Stopping ends when the API is to stop: answers without an end, which Follow feeds, end then. nil never does.
 	Stopping context.Context
+	// Bans are those of this node.
+	Bans sbc.Bans
 	// LimitUsage gives the counts of a limit profile on this node.
 	LimitUsage func(profileID string) []sbc.LimitUsage
 	// DecodeAudio makes of a WAV file what sbc.Announcement keeps, at most so many bytes. Its errors are for whoever uploads.
@@ -83,7 +85,7 @@ type Options struct {
 // complete tells whether everything required is there.
 func (o Options) complete() error {
 	if o.Store == nil || o.Config == nil || o.Records == nil || o.Blobs == nil || o.Calls == nil || o.Explain == nil || o.Status == nil ||
-		o.Events == nil || o.Follow == nil || o.LimitUsage == nil || o.DecodeAudio == nil || o.EncodeAudio == nil || o.TestHeaders == nil {
+		o.Events == nil || o.Follow == nil || o.LimitUsage == nil || o.Bans == nil || o.DecodeAudio == nil || o.EncodeAudio == nil || o.TestHeaders == nil {
 		return errors.New("api: an option that is required is missing")
 	}
 	return nil

@@ -54,6 +54,7 @@ func (s *server) carryOut(ctx context.Context, o order) error {
 // told is what the audit log says of what was done to calls, and the answer that a repetition of the request gets.
 type told struct {
 	tenant, call string
+	subject      string // what else it was done to
 	after        map[string]any
 	status       int
 	header       map[string]string
@@ -65,7 +66,7 @@ type told struct {
 func (s *server) tell(ctx context.Context, what told) {
 	c := callerOf(ctx)
 	e := c.event()
-	e.TenantID, e.ResourceID, e.After = what.tenant, what.call, what.after
+	e.TenantID, e.ResourceID, e.After = what.tenant, cmp.Or(what.call, what.subject), what.after
 	auditing, cancel := background(ctx, auditPatience)
 	defer cancel()
 	err := s.o.Store.Update(auditing, func(tx sbc.Tx) error {
@@ -78,7 +79,7 @@ func (s *server) tell(ctx context.Context, what told) {
 		return s.remember(tx, c, what.status, what.header, what.body)
 	})
 	if err != nil {
-		s.log.Error("api: what was done to calls is not in the audit log", "request_id", c.requestID, "actor", e.Actor,
+		s.log.Error("api: what was done is not in the audit log", "request_id", c.requestID, "actor", e.Actor,
 			"source_ip", e.SourceIP, "operation_id", e.OperationID, "call_id", what.call, "error", err)
 	}
 }

@@ -229,7 +229,7 @@ func (a *App) openAPI(ctx context.Context) (err error) {
 	a.life.onStop("streams", func(context.Context) error { stop(); return nil })
 	handler, err := api.New(api.Options{
 		Store: a.store, Config: a.config, Records: a.store, Blobs: a.store, Calls: a.calls, Explain: a.explain, Status: a.health,
-		Events: a.events.Query, Follow: a.events.Follow, Stopping: stopping, LimitUsage: a.tally.Usage,
+		Events: a.events.Query, Follow: a.events.Follow, Stopping: stopping, LimitUsage: a.tally.Usage, Bans: a.guard,
 		DecodeAudio: tone.DecodeWAV, EncodeAudio: tone.EncodeWAV, TestHeaders: testHeaders,
 		Gatherer: a.metrics, Registerer: a.metrics, Version: a.o.Version, Log: a.o.Log, ValidateResponses: a.o.ValidateResponses,
 	})

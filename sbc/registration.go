@@ -120,7 +120,8 @@ type BanQuery struct {
 type Bans interface {
 	Bans(q BanQuery) (page []Ban, next string)
 	Ban(id string) (*Ban, error)
-	AddBan(b Ban) (*Ban, error)
+	// AddBan bans by hand: Source is needed, RealmID, Evidence and ExpiresAt may be given. A dry run only checks.
+	AddBan(b Ban, dryRun bool) (*Ban, error)
 	Unban(id string) error
 }
 

@@ -19,6 +19,30 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for BanReason.
+const (
+	BanReasonAuthFailures BanReason = "auth_failures"
+	BanReasonFlood        BanReason = "flood"
+	BanReasonManual       BanReason = "manual"
+	BanReasonScanner      BanReason = "scanner"
+)
+
+// Valid indicates whether the value is a known member of the BanReason enum.
+func (e BanReason) Valid() bool {
+	switch e {
+	case BanReasonAuthFailures:
+		return true
+	case BanReasonFlood:
+		return true
+	case BanReasonManual:
+		return true
+	case BanReasonScanner:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CallOpensipsState.
 const (
 	CallOpensipsStateN1 CallOpensipsState = 1
@@ -1336,6 +1360,24 @@ func (e UnknownSource) Valid() bool {
 	}
 }
 
+// Defines values for ListBansParamsFormat.
+const (
+	ListBansParamsFormatJSON ListBansParamsFormat = "json"
+	ListBansParamsFormatNft  ListBansParamsFormat = "nft"
+)
+
+// Valid indicates whether the value is a known member of the ListBansParamsFormat enum.
+func (e ListBansParamsFormat) Valid() bool {
+	switch e {
+	case ListBansParamsFormatJSON:
+		return true
+	case ListBansParamsFormatNft:
+		return true
+	default:
+		return false
+	}
+}
+
 // APIKey Lets a program in. Only a hash of the key is kept: the key itself is in the answer to its making and never again.
 type APIKey struct {
 	// CreatedAt When it was made.
@@ -2309,6 +2351,98 @@ type AuthorizationHookWrite struct {
 	//
 	// Example: https://crm.example.com/sallyport
 	URL *string `json:"url,omitempty"`
+}
+
+// Ban A network whose messages to SIP interfaces are dropped unread.
+type Ban struct {
+	// Count How often the source was banned within a day.
+	//
+	// Example: 1
+	Count int `json:"count"`
+
+	// CreatedAt When.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Dropped How many messages and connections it kept out.
+	//
+	// Example: 412
+	Dropped int64 `json:"dropped"`
+
+	// Evidence In words what was seen.
+	//
+	// Example: 20 wrong passwords within 60 s, the last for 1001
+	Evidence string `json:"evidence"`
+
+	// ExpiresAt When it ends.
+	//
+	// Example: 2026-11-22T10:41:12.25Z
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// ID The id.
+	//
+	// Example: ban_06bq4v701c4h8k2m6n0p3r5t7w
+	ID string `json:"id"`
+
+	// Observed Whether it is only told of: the flood profile of the realm observes.
+	//
+	// Example: false
+	Observed bool `json:"observed"`
+
+	// RealmID The realm in which it holds; absent is all.
+	//
+	// Example: rlm_06bq4v700de3x6t2j9mzqw41hs
+	RealmID *string `json:"realm_id,omitempty"`
+
+	// Reason Why a source is banned: it sent too much, guessed passwords, calls itself a scanner, or somebody banned it by hand.
+	//
+	// Example: auth_failures
+	Reason BanReason `json:"reason"`
+
+	// Source The network.
+	//
+	// Example: 203.0.113.7/32
+	Source string `json:"source"`
+}
+
+// BanPage A page of bans.
+type BanPage struct {
+	// Items The bans.
+	Items []Ban `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent at the end.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// BanReason Why a source is banned: it sent too much, guessed passwords, calls itself a scanner, or somebody banned it by hand.
+//
+// Example: auth_failures
+type BanReason string
+
+// BanWrite A network to be banned.
+type BanWrite struct {
+	// Evidence Why.
+	//
+	// Example: ticket 4711
+	Evidence *string `json:"evidence,omitempty"`
+
+	// RealmID The realm in which it holds; absent is all.
+	//
+	// Example: rlm_06bq4v700de3x6t2j9mzqw41hs
+	RealmID *string `json:"realm_id,omitempty"`
+
+	// Seconds How long.
+	//
+	// Example: 86400
+	Seconds *int `json:"seconds,omitempty"`
+
+	// Source An address, or a network such as 203.0.113.0/28. Host bits are cleared.
+	//
+	// Example: 203.0.113.0/28
+	Source string `json:"source"`
 }
 
 // CDR The record of one call, answered or not. There is exactly one for each call.
@@ -9859,6 +9993,9 @@ type AliasID = string
 // AnnouncementID defines model for AnnouncementID.
 type AnnouncementID = string
 
+// BanID defines model for BanID.
+type BanID = string
+
 // CDRID defines model for CDRID.
 type CDRID = string
 
@@ -11602,6 +11739,45 @@ type ReplaceRuleParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListBansParams defines parameters for ListBans.
+type ListBansParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// RealmID Only bans of this realm.
+	RealmID *string `form:"realm_id,omitempty" json:"realm_id,omitempty"`
+
+	// Source Only bans that cover this address or network, or lie in it.
+	Source *string `form:"source,omitempty" json:"source,omitempty"`
+
+	// Reason Only bans for this reason.
+	Reason *BanReason `form:"reason,omitempty" json:"reason,omitempty"`
+
+	// Format `json` is a page; `nft` is all of them as a script for nftables.
+	Format *ListBansParamsFormat `form:"format,omitempty" json:"format,omitempty"`
+}
+
+// ListBansParamsFormat defines parameters for ListBans.
+type ListBansParamsFormat string
+
+// CreateBanParams defines parameters for CreateBan.
+type CreateBanParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteBanParams defines parameters for DeleteBan.
+type DeleteBanParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+}
+
 // ListSignallingProfilesParams defines parameters for ListSignallingProfiles.
 type ListSignallingProfilesParams struct {
 	// Limit The most items in the answer.
@@ -12408,6 +12584,9 @@ type ReplaceRuleJSONRequestBody = RuleWrite
 
 // ExplainRoutingJSONRequestBody defines body for ExplainRouting for application/json ContentType.
 type ExplainRoutingJSONRequestBody = ExplainRequest
+
+// CreateBanJSONRequestBody defines body for CreateBan for application/json ContentType.
+type CreateBanJSONRequestBody = BanWrite
 
 // CreateSignallingProfileJSONRequestBody defines body for CreateSignallingProfile for application/json ContentType.
 type CreateSignallingProfileJSONRequestBody = SignallingProfileWrite
@@ -14355,6 +14534,43 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/routing/explain (the `ExplainRouting` operationId).
 	ExplainRouting(ctx context.Context, body ExplainRoutingJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListBans List bans
+	//
+	// The networks whose messages this node drops unread, by rising id: those of its guard, and those made by hand. With `format=nft` they are a script for `nft -f` that fills the sets `banned4` and `banned6` of the table `inet sallyport`, each element with the time that is left; bans that are only observed, or held by a filter, are not in it. A chain that uses the sets is needed once: `nft add chain inet sallyport input { type filter hook input priority -10 \; }` and `nft add rule inet sallyport input ip saddr @banned4 meta l4proto { tcp, udp } th dport { 5060, 5061 } drop`, and the same with `ip6 saddr @banned6`.
+	//
+	// Corresponds with GET /v1/security/bans (the `ListBans` operationId).
+	ListBans(ctx context.Context, params *ListBansParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateBanWithBody Ban a network
+	//
+	// From now on everything that comes from the network to SIP interfaces is dropped unread, and its connections are closed, whoever it is: trunks and subscribers, too. Media of calls in progress goes on. A ban takes the place of one for the same network and realm. It holds on this node, and is on its disk when it is answered.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/security/bans (the `CreateBan` operationId).
+	CreateBanWithBody(ctx context.Context, params *CreateBanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateBan Ban a network
+	//
+	// From now on everything that comes from the network to SIP interfaces is dropped unread, and its connections are closed, whoever it is: trunks and subscribers, too. Media of calls in progress goes on. A ban takes the place of one for the same network and realm. It holds on this node, and is on its disk when it is answered.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/security/bans (the `CreateBan` operationId).
+	CreateBan(ctx context.Context, params *CreateBanParams, body CreateBanJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteBan Lift a ban
+	//
+	// The network is heard again at once, and what it did before is forgotten.
+	//
+	// Corresponds with DELETE /v1/security/bans/{ban_id} (the `DeleteBan` operationId).
+	DeleteBan(ctx context.Context, banID BanID, params *DeleteBanParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetBan Read a ban
+	//
+	// Corresponds with GET /v1/security/bans/{ban_id} (the `GetBan` operationId).
+	GetBan(ctx context.Context, banID BanID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListSignallingProfiles List signalling profiles
 	//
@@ -19048,6 +19264,93 @@ func (c *Client) ExplainRoutingWithBody(ctx context.Context, contentType string,
 // Corresponds with POST /v1/routing/explain (the `ExplainRouting` operationId).
 func (c *Client) ExplainRouting(ctx context.Context, body ExplainRoutingJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewExplainRoutingRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListBans List bans
+//
+// The networks whose messages this node drops unread, by rising id: those of its guard, and those made by hand. With `format=nft` they are a script for `nft -f` that fills the sets `banned4` and `banned6` of the table `inet sallyport`, each element with the time that is left; bans that are only observed, or held by a filter, are not in it. A chain that uses the sets is needed once: `nft add chain inet sallyport input { type filter hook input priority -10 \; }` and `nft add rule inet sallyport input ip saddr @banned4 meta l4proto { tcp, udp } th dport { 5060, 5061 } drop`, and the same with `ip6 saddr @banned6`.
+//
+// Corresponds with GET /v1/security/bans (the `ListBans` operationId).
+func (c *Client) ListBans(ctx context.Context, params *ListBansParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListBansRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateBanWithBody Ban a network
+//
+// From now on everything that comes from the network to SIP interfaces is dropped unread, and its connections are closed, whoever it is: trunks and subscribers, too. Media of calls in progress goes on. A ban takes the place of one for the same network and realm. It holds on this node, and is on its disk when it is answered.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/security/bans (the `CreateBan` operationId).
+func (c *Client) CreateBanWithBody(ctx context.Context, params *CreateBanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateBanRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateBan Ban a network
+//
+// From now on everything that comes from the network to SIP interfaces is dropped unread, and its connections are closed, whoever it is: trunks and subscribers, too. Media of calls in progress goes on. A ban takes the place of one for the same network and realm. It holds on this node, and is on its disk when it is answered.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/security/bans (the `CreateBan` operationId).
+func (c *Client) CreateBan(ctx context.Context, params *CreateBanParams, body CreateBanJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateBanRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteBan Lift a ban
+//
+// The network is heard again at once, and what it did before is forgotten.
+//
+// Corresponds with DELETE /v1/security/bans/{ban_id} (the `DeleteBan` operationId).
+func (c *Client) DeleteBan(ctx context.Context, banID BanID, params *DeleteBanParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteBanRequest(c.Server, banID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetBan Read a ban
+//
+// Corresponds with GET /v1/security/bans/{ban_id} (the `GetBan` operationId).
+func (c *Client) GetBan(ctx context.Context, banID BanID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetBanRequest(c.Server, banID)
 	if err != nil {
 		return nil, err
 	}
@@ -33237,6 +33540,297 @@ func NewExplainRoutingRequestWithBody(server string, contentType string, body io
 	return req, nil
 }
 
+// NewListBansRequest constructs an http.Request for the ListBans method
+func NewListBansRequest(server string, params *ListBansParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/security/bans")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.RealmID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "realm_id", *params.RealmID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Source != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "source", *params.Source, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Reason != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reason", *params.Reason, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Format != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "format", *params.Format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateBanRequest calls the generic CreateBan builder with application/json body
+func NewCreateBanRequest(server string, params *CreateBanParams, body CreateBanJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateBanRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateBanRequestWithBody constructs an http.Request for the CreateBan method, with any body, and a specified content type
+func NewCreateBanRequestWithBody(server string, params *CreateBanParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/security/bans")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteBanRequest constructs an http.Request for the DeleteBan method
+func NewDeleteBanRequest(server string, banID BanID, params *DeleteBanParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "ban_id", banID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/security/bans/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetBanRequest constructs an http.Request for the GetBan method
+func NewGetBanRequest(server string, banID BanID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "ban_id", banID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/security/bans/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListSignallingProfilesRequest constructs an http.Request for the ListSignallingProfiles method
 func NewListSignallingProfilesRequest(server string, params *ListSignallingProfilesParams) (*http.Request, error) {
 	var err error
@@ -39757,6 +40351,49 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/routing/explain (the `ExplainRouting` operationId).
 	ExplainRoutingWithResponse(ctx context.Context, body ExplainRoutingJSONRequestBody, reqEditors ...RequestEditorFn) (*ExplainRoutingResponse, error)
+
+	// ListBansWithResponse List bans
+	//
+	// The networks whose messages this node drops unread, by rising id: those of its guard, and those made by hand. With `format=nft` they are a script for `nft -f` that fills the sets `banned4` and `banned6` of the table `inet sallyport`, each element with the time that is left; bans that are only observed, or held by a filter, are not in it. A chain that uses the sets is needed once: `nft add chain inet sallyport input { type filter hook input priority -10 \; }` and `nft add rule inet sallyport input ip saddr @banned4 meta l4proto { tcp, udp } th dport { 5060, 5061 } drop`, and the same with `ip6 saddr @banned6`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/security/bans (the `ListBans` operationId).
+	ListBansWithResponse(ctx context.Context, params *ListBansParams, reqEditors ...RequestEditorFn) (*ListBansResponse, error)
+
+	// CreateBanWithBodyWithResponse Ban a network
+	//
+	// From now on everything that comes from the network to SIP interfaces is dropped unread, and its connections are closed, whoever it is: trunks and subscribers, too. Media of calls in progress goes on. A ban takes the place of one for the same network and realm. It holds on this node, and is on its disk when it is answered.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/security/bans (the `CreateBan` operationId).
+	CreateBanWithBodyWithResponse(ctx context.Context, params *CreateBanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateBanResponse, error)
+
+	// CreateBanWithResponse Ban a network
+	//
+	// From now on everything that comes from the network to SIP interfaces is dropped unread, and its connections are closed, whoever it is: trunks and subscribers, too. Media of calls in progress goes on. A ban takes the place of one for the same network and realm. It holds on this node, and is on its disk when it is answered.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/security/bans (the `CreateBan` operationId).
+	CreateBanWithResponse(ctx context.Context, params *CreateBanParams, body CreateBanJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateBanResponse, error)
+
+	// DeleteBanWithResponse Lift a ban
+	//
+	// The network is heard again at once, and what it did before is forgotten.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/security/bans/{ban_id} (the `DeleteBan` operationId).
+	DeleteBanWithResponse(ctx context.Context, banID BanID, params *DeleteBanParams, reqEditors ...RequestEditorFn) (*DeleteBanResponse, error)
+
+	// GetBanWithResponse Read a ban
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/security/bans/{ban_id} (the `GetBan` operationId).
+	GetBanWithResponse(ctx context.Context, banID BanID, reqEditors ...RequestEditorFn) (*GetBanResponse, error)
 
 	// ListSignallingProfilesWithResponse List signalling profiles
 	//
@@ -48515,6 +49152,199 @@ func (r ExplainRoutingResponse) ContentType() string {
 	return ""
 }
 
+type ListBansResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BanPage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListBansResponse) GetJSON200() *BanPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListBansResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListBansResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListBansResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListBansResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListBansResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateBanResponse201Headers the declared response headers of an HTTP 201 response for CreateBan
+type CreateBanResponse201Headers struct {
+	IdempotencyReplayed *string
+	Location            string
+}
+
+type CreateBanResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Ban
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateBanResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateBanResponse) GetJSON201() *Ban {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateBanResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateBanResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateBanResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateBanResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateBanResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteBanResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteBanResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteBanResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteBanResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteBanResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteBanResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetBanResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Ban
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetBanResponse) GetJSON200() *Ban {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetBanResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetBanResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetBanResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetBanResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetBanResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListSignallingProfilesResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -54672,6 +55502,79 @@ func (c *ClientWithResponses) ExplainRoutingWithResponse(ctx context.Context, bo
 		return nil, err
 	}
 	return ParseExplainRoutingResponse(rsp)
+}
+
+// ListBansWithResponse List bans
+//
+// The networks whose messages this node drops unread, by rising id: those of its guard, and those made by hand. With `format=nft` they are a script for `nft -f` that fills the sets `banned4` and `banned6` of the table `inet sallyport`, each element with the time that is left; bans that are only observed, or held by a filter, are not in it. A chain that uses the sets is needed once: `nft add chain inet sallyport input { type filter hook input priority -10 \; }` and `nft add rule inet sallyport input ip saddr @banned4 meta l4proto { tcp, udp } th dport { 5060, 5061 } drop`, and the same with `ip6 saddr @banned6`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/security/bans (the `ListBans` operationId).
+func (c *ClientWithResponses) ListBansWithResponse(ctx context.Context, params *ListBansParams, reqEditors ...RequestEditorFn) (*ListBansResponse, error) {
+	rsp, err := c.ListBans(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListBansResponse(rsp)
+}
+
+// CreateBanWithBodyWithResponse Ban a network
+//
+// From now on everything that comes from the network to SIP interfaces is dropped unread, and its connections are closed, whoever it is: trunks and subscribers, too. Media of calls in progress goes on. A ban takes the place of one for the same network and realm. It holds on this node, and is on its disk when it is answered.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/security/bans (the `CreateBan` operationId).
+func (c *ClientWithResponses) CreateBanWithBodyWithResponse(ctx context.Context, params *CreateBanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateBanResponse, error) {
+	rsp, err := c.CreateBanWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateBanResponse(rsp)
+}
+
+// CreateBanWithResponse Ban a network
+//
+// From now on everything that comes from the network to SIP interfaces is dropped unread, and its connections are closed, whoever it is: trunks and subscribers, too. Media of calls in progress goes on. A ban takes the place of one for the same network and realm. It holds on this node, and is on its disk when it is answered.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/security/bans (the `CreateBan` operationId).
+func (c *ClientWithResponses) CreateBanWithResponse(ctx context.Context, params *CreateBanParams, body CreateBanJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateBanResponse, error) {
+	rsp, err := c.CreateBan(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateBanResponse(rsp)
+}
+
+// DeleteBanWithResponse Lift a ban
+//
+// The network is heard again at once, and what it did before is forgotten.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/security/bans/{ban_id} (the `DeleteBan` operationId).
+func (c *ClientWithResponses) DeleteBanWithResponse(ctx context.Context, banID BanID, params *DeleteBanParams, reqEditors ...RequestEditorFn) (*DeleteBanResponse, error) {
+	rsp, err := c.DeleteBan(ctx, banID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteBanResponse(rsp)
+}
+
+// GetBanWithResponse Read a ban
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/security/bans/{ban_id} (the `GetBan` operationId).
+func (c *ClientWithResponses) GetBanWithResponse(ctx context.Context, banID BanID, reqEditors ...RequestEditorFn) (*GetBanResponse, error) {
+	rsp, err := c.GetBan(ctx, banID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetBanResponse(rsp)
 }
 
 // ListSignallingProfilesWithResponse List signalling profiles
@@ -62816,6 +63719,157 @@ func ParseExplainRoutingResponse(rsp *http.Response) (*ExplainRoutingResponse, e
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Explanation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListBansResponse parses an HTTP response from a ListBansWithResponse call
+func ParseListBansResponse(rsp *http.Response) (*ListBansResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListBansResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BanPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	case rsp.StatusCode == 200:
+		// Content-type (text/plain) unsupported
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateBanResponse parses an HTTP response from a CreateBanWithResponse call
+func ParseCreateBanResponse(rsp *http.Response) (*CreateBanResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateBanResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Ban
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateBanResponse201Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteBanResponse parses an HTTP response from a DeleteBanWithResponse call
+func ParseDeleteBanResponse(rsp *http.Response) (*DeleteBanResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteBanResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetBanResponse parses an HTTP response from a GetBanWithResponse call
+func ParseGetBanResponse(rsp *http.Response) (*GetBanResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetBanResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Ban
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

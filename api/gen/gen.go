@@ -18,6 +18,30 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for BanReason.
+const (
+	BanReasonAuthFailures BanReason = "auth_failures"
+	BanReasonFlood        BanReason = "flood"
+	BanReasonManual       BanReason = "manual"
+	BanReasonScanner      BanReason = "scanner"
+)
+
+// Valid indicates whether the value is a known member of the BanReason enum.
+func (e BanReason) Valid() bool {
+	switch e {
+	case BanReasonAuthFailures:
+		return true
+	case BanReasonFlood:
+		return true
+	case BanReasonManual:
+		return true
+	case BanReasonScanner:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CallOpensipsState.
 const (
 	CallOpensipsStateN1 CallOpensipsState = 1
@@ -1335,6 +1359,24 @@ func (e UnknownSource) Valid() bool {
 	}
 }
 
+// Defines values for ListBansParamsFormat.
+const (
+	ListBansParamsFormatJSON ListBansParamsFormat = "json"
+	ListBansParamsFormatNft  ListBansParamsFormat = "nft"
+)
+
+// Valid indicates whether the value is a known member of the ListBansParamsFormat enum.
+func (e ListBansParamsFormat) Valid() bool {
+	switch e {
+	case ListBansParamsFormatJSON:
+		return true
+	case ListBansParamsFormatNft:
+		return true
+	default:
+		return false
+	}
+}
+
 // APIKey Lets a program in. Only a hash of the key is kept: the key itself is in the answer to its making and never again.
 type APIKey struct {
 	// CreatedAt When it was made.
@@ -2308,6 +2350,98 @@ type AuthorizationHookWrite struct {
 	//
 	// Example: https://crm.example.com/sallyport
 	URL *string `json:"url,omitempty"`
+}
+
+// Ban A network whose messages to SIP interfaces are dropped unread.
+type Ban struct {
+	// Count How often the source was banned within a day.
+	//
+	// Example: 1
+	Count int `json:"count"`
+
+	// CreatedAt When.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Dropped How many messages and connections it kept out.
+	//
+	// Example: 412
+	Dropped int64 `json:"dropped"`
+
+	// Evidence In words what was seen.
+	//
+	// Example: 20 wrong passwords within 60 s, the last for 1001
+	Evidence string `json:"evidence"`
+
+	// ExpiresAt When it ends.
+	//
+	// Example: 2026-11-22T10:41:12.25Z
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// ID The id.
+	//
+	// Example: ban_06bq4v701c4h8k2m6n0p3r5t7w
+	ID string `json:"id"`
+
+	// Observed Whether it is only told of: the flood profile of the realm observes.
+	//
+	// Example: false
+	Observed bool `json:"observed"`
+
+	// RealmID The realm in which it holds; absent is all.
+	//
+	// Example: rlm_06bq4v700de3x6t2j9mzqw41hs
+	RealmID *string `json:"realm_id,omitempty"`
+
+	// Reason Why a source is banned: it sent too much, guessed passwords, calls itself a scanner, or somebody banned it by hand.
+	//
+	// Example: auth_failures
+	Reason BanReason `json:"reason"`
+
+	// Source The network.
+	//
+	// Example: 203.0.113.7/32
+	Source string `json:"source"`
+}
+
+// BanPage A page of bans.
+type BanPage struct {
+	// Items The bans.
+	Items []Ban `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent at the end.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// BanReason Why a source is banned: it sent too much, guessed passwords, calls itself a scanner, or somebody banned it by hand.
+//
+// Example: auth_failures
+type BanReason string
+
+// BanWrite A network to be banned.
+type BanWrite struct {
+	// Evidence Why.
+	//
+	// Example: ticket 4711
+	Evidence *string `json:"evidence,omitempty"`
+
+	// RealmID The realm in which it holds; absent is all.
+	//
+	// Example: rlm_06bq4v700de3x6t2j9mzqw41hs
+	RealmID *string `json:"realm_id,omitempty"`
+
+	// Seconds How long.
+	//
+	// Example: 86400
+	Seconds *int `json:"seconds,omitempty"`
+
+	// Source An address, or a network such as 203.0.113.0/28. Host bits are cleared.
+	//
+	// Example: 203.0.113.0/28
+	Source string `json:"source"`
 }
 
 // CDR The record of one call, answered or not. There is exactly one for each call.
@@ -9858,6 +9992,9 @@ type AliasID = string
 // AnnouncementID defines model for AnnouncementID.
 type AnnouncementID = string
 
+// BanID defines model for BanID.
+type BanID = string
+
 // CDRID defines model for CDRID.
 type CDRID = string
 
@@ -10251,6 +10388,45 @@ type ListLimitUsageParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListBansParams defines parameters for ListBans.
+type ListBansParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// RealmID Only bans of this realm.
+	RealmID *string `form:"realm_id,omitempty" json:"realm_id,omitempty"`
+
+	// Source Only bans that cover this address or network, or lie in it.
+	Source *string `form:"source,omitempty" json:"source,omitempty"`
+
+	// Reason Only bans for this reason.
+	Reason *BanReason `form:"reason,omitempty" json:"reason,omitempty"`
+
+	// Format `json` is a page; `nft` is all of them as a script for nftables.
+	Format *ListBansParamsFormat `form:"format,omitempty" json:"format,omitempty"`
+}
+
+// ListBansParamsFormat defines parameters for ListBans.
+type ListBansParamsFormat string
+
+// CreateBanParams defines parameters for CreateBan.
+type CreateBanParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteBanParams defines parameters for DeleteBan.
+type DeleteBanParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+}
+
 // GetCallStatisticsParams defines parameters for GetCallStatistics.
 type GetCallStatisticsParams struct {
 	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
@@ -10292,6 +10468,9 @@ type TestHeaderProfileJSONRequestBody = HeaderTest
 
 // ExplainRoutingJSONRequestBody defines body for ExplainRouting for application/json ContentType.
 type ExplainRoutingJSONRequestBody = ExplainRequest
+
+// CreateBanJSONRequestBody defines body for CreateBan for application/json ContentType.
+type CreateBanJSONRequestBody = BanWrite
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -10391,6 +10570,18 @@ type ServerInterface interface {
 	// ExplainRouting Ask what would happen to a call
 	// (POST /v1/routing/explain)
 	ExplainRouting(ctx echo.Context) error
+	// ListBans List bans
+	// (GET /v1/security/bans)
+	ListBans(ctx echo.Context, params ListBansParams) error
+	// CreateBan Ban a network
+	// (POST /v1/security/bans)
+	CreateBan(ctx echo.Context, params CreateBanParams) error
+	// DeleteBan Lift a ban
+	// (DELETE /v1/security/bans/{ban_id})
+	DeleteBan(ctx echo.Context, banID BanID, params DeleteBanParams) error
+	// GetBan Read a ban
+	// (GET /v1/security/bans/{ban_id})
+	GetBan(ctx echo.Context, banID BanID) error
 	// GetCallStatistics Count the calls
 	// (GET /v1/statistics/calls)
 	GetCallStatistics(ctx echo.Context, params GetCallStatisticsParams) error
@@ -11417,6 +11608,135 @@ func (w *ServerInterfaceWrapper) ExplainRouting(ctx echo.Context) error {
 	return err
 }
 
+// ListBans converts echo context to params.
+func (w *ServerInterfaceWrapper) ListBans(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListBansParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "realm_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "realm_id", ctx.QueryParams(), &params.RealmID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter realm_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "source" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "source", ctx.QueryParams(), &params.Source, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter source: %s", err))
+	}
+
+	// ------------- Optional query parameter "reason" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "reason", ctx.QueryParams(), &params.Reason, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reason: %s", err))
+	}
+
+	// ------------- Optional query parameter "format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "format", ctx.QueryParams(), &params.Format, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter format: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListBans(ctx, params)
+	return err
+}
+
+// CreateBan converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateBan(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateBanParams
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateBan(ctx, params)
+	return err
+}
+
+// DeleteBan converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteBan(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "ban_id" -------------
+	var banID BanID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "ban_id", ctx.Param("ban_id"), &banID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter ban_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteBanParams
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteBan(ctx, banID, params)
+	return err
+}
+
+// GetBan converts echo context to params.
+func (w *ServerInterfaceWrapper) GetBan(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "ban_id" -------------
+	var banID BanID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "ban_id", ctx.Param("ban_id"), &banID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter ban_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetBan(ctx, banID)
+	return err
+}
+
 // GetCallStatistics converts echo context to params.
 func (w *ServerInterfaceWrapper) GetCallStatistics(ctx echo.Context) error {
 	var err error
@@ -11532,6 +11852,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/header-profiles/test", wrapper.TestHeaderProfile, options.OperationMiddlewares["testHeaderProfile"]...)
 	router.GET(options.BaseURL+"/v1/limit-profiles/:limit_profile_id/usage", wrapper.ListLimitUsage, options.OperationMiddlewares["listLimitUsage"]...)
 	router.POST(options.BaseURL+"/v1/routing/explain", wrapper.ExplainRouting, options.OperationMiddlewares["explainRouting"]...)
+	router.GET(options.BaseURL+"/v1/security/bans", wrapper.ListBans, options.OperationMiddlewares["listBans"]...)
+	router.POST(options.BaseURL+"/v1/security/bans", wrapper.CreateBan, options.OperationMiddlewares["createBan"]...)
+	router.DELETE(options.BaseURL+"/v1/security/bans/:ban_id", wrapper.DeleteBan, options.OperationMiddlewares["deleteBan"]...)
+	router.GET(options.BaseURL+"/v1/security/bans/:ban_id", wrapper.GetBan, options.OperationMiddlewares["getBan"]...)
 	router.GET(options.BaseURL+"/v1/statistics/calls", wrapper.GetCallStatistics, options.OperationMiddlewares["getCallStatistics"]...)
 	router.GET(options.BaseURL+"/v1/whoami", wrapper.WhoAmI, options.OperationMiddlewares["whoAmI"]...)
 	router.GET(options.BaseURL+"/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
@@ -12420,6 +12744,113 @@ func (response ExplainRouting200JSONResponse) VisitExplainRoutingResponse(w http
 	return err
 }
 
+type ListBansRequestObject struct {
+	Params ListBansParams
+}
+
+type ListBansResponseObject interface {
+	VisitListBansResponse(w http.ResponseWriter) error
+}
+
+type ListBans200JSONResponse BanPage
+
+func (response ListBans200JSONResponse) VisitListBansResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBans200TextResponse string
+
+func (response ListBans200TextResponse) VisitListBansResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/plain")
+	w.WriteHeader(200)
+
+	_, err := w.Write([]byte(fmt.Sprint(response)))
+	return err
+}
+
+type CreateBanRequestObject struct {
+	Params CreateBanParams
+	Body   *CreateBanJSONRequestBody
+}
+
+type CreateBanResponseObject interface {
+	VisitCreateBanResponse(w http.ResponseWriter) error
+}
+
+type CreateBan201ResponseHeaders struct {
+	IdempotencyReplayed *string
+	Location            string
+}
+
+type CreateBan201JSONResponse struct {
+	Body    Ban
+	Headers CreateBan201ResponseHeaders
+}
+
+func (response CreateBan201JSONResponse) VisitCreateBanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteBanRequestObject struct {
+	BanID  BanID `json:"ban_id"`
+	Params DeleteBanParams
+}
+
+type DeleteBanResponseObject interface {
+	VisitDeleteBanResponse(w http.ResponseWriter) error
+}
+
+type DeleteBan204Response struct {
+}
+
+func (response DeleteBan204Response) VisitDeleteBanResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type GetBanRequestObject struct {
+	BanID BanID `json:"ban_id"`
+}
+
+type GetBanResponseObject interface {
+	VisitGetBanResponse(w http.ResponseWriter) error
+}
+
+type GetBan200JSONResponse Ban
+
+func (response GetBan200JSONResponse) VisitGetBanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetCallStatisticsRequestObject struct {
 	Params GetCallStatisticsParams
 }
@@ -12590,6 +13021,18 @@ type StrictServerInterface interface {
 	// ExplainRouting Ask what would happen to a call
 	// (POST /v1/routing/explain)
 	ExplainRouting(ctx context.Context, request ExplainRoutingRequestObject) (ExplainRoutingResponseObject, error)
+	// ListBans List bans
+	// (GET /v1/security/bans)
+	ListBans(ctx context.Context, request ListBansRequestObject) (ListBansResponseObject, error)
+	// CreateBan Ban a network
+	// (POST /v1/security/bans)
+	CreateBan(ctx context.Context, request CreateBanRequestObject) (CreateBanResponseObject, error)
+	// DeleteBan Lift a ban
+	// (DELETE /v1/security/bans/{ban_id})
+	DeleteBan(ctx context.Context, request DeleteBanRequestObject) (DeleteBanResponseObject, error)
+	// GetBan Read a ban
+	// (GET /v1/security/bans/{ban_id})
+	GetBan(ctx context.Context, request GetBanRequestObject) (GetBanResponseObject, error)
 	// GetCallStatistics Count the calls
 	// (GET /v1/statistics/calls)
 	GetCallStatistics(ctx context.Context, request GetCallStatisticsRequestObject) (GetCallStatisticsResponseObject, error)
@@ -13678,6 +14121,130 @@ func (sh *strictHandler) ExplainRouting(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(ExplainRoutingResponseObject); ok {
 		return validResponse.VisitExplainRoutingResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListBans operation middleware
+func (sh *strictHandler) ListBans(ctx echo.Context, params ListBansParams) error {
+	var request ListBansRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListBans(ctx.Request().Context(), request.(ListBansRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListBans")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListBansResponseObject); ok {
+		return validResponse.VisitListBansResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateBan operation middleware
+func (sh *strictHandler) CreateBan(ctx echo.Context, params CreateBanParams) error {
+	var request CreateBanRequestObject
+
+	request.Params = params
+
+	var body CreateBanJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateBan(ctx.Request().Context(), request.(CreateBanRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateBan")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateBanResponseObject); ok {
+		return validResponse.VisitCreateBanResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteBan operation middleware
+func (sh *strictHandler) DeleteBan(ctx echo.Context, banID BanID, params DeleteBanParams) error {
+	var request DeleteBanRequestObject
+
+	request.BanID = banID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteBan(ctx.Request().Context(), request.(DeleteBanRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteBan")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteBanResponseObject); ok {
+		return validResponse.VisitDeleteBanResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetBan operation middleware
+func (sh *strictHandler) GetBan(ctx echo.Context, banID BanID) error {
+	var request GetBanRequestObject
+
+	request.BanID = banID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetBan(ctx.Request().Context(), request.(GetBanRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetBan")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetBanResponseObject); ok {
+		return validResponse.VisitGetBanResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -82,7 +82,7 @@ func (g *Guard) Ban(id string) (*sbc.Ban, error) {
 
 // AddBan bans a network by hand; Source, and where they are set RealmID, Evidence and ExpiresAt are taken. The ban is on disk
 // when it is answered. It takes the place of one for the same network.
-func (g *Guard) AddBan(want sbc.Ban) (*sbc.Ban, error) {
+func (g *Guard) AddBan(want sbc.Ban, dryRun bool) (*sbc.Ban, error) {
 	network, faults := g.check(want)
 	if err := sbc.Invalid(faults); err != nil {
 		return nil, err
@@ -95,6 +95,9 @@ func (g *Guard) AddBan(want sbc.Ban) (*sbc.Ban, error) {
 		ID: sbc.NewID(sbc.PrefixBan), RealmID: want.RealmID, Source: network.String(), Reason: sbc.BanManual, Evidence: want.Evidence,
 		Count: 1, CreatedAt: now, ExpiresAt: want.ExpiresAt.UTC(),
 	}}
+	if dryRun {
+		return &b.Ban, nil
+	}
 	if !g.bans.put(b) {
 		return nil, sbc.Errorf(sbc.CodeConflict, "there are %d bans, all made by hand: lift one first", g.o.MaxBans)
 	}

@@ -44,7 +44,7 @@ func TestBansGrow(t *testing.T) {
 // TestBansAreBounded: new ones take the place of those that end next; those by hand stay.
 func TestBansAreBounded(t *testing.T) {
 	g := guardOf(t, Options{MaxBans: 10}, profile(func(p *sbc.FloodProfile) { p.Action = sbc.FloodBan }))
-	mine, err := g.AddBan(sbc.Ban{Source: "203.0.113.0/24"})
+	mine, err := g.AddBan(sbc.Ban{Source: "203.0.113.0/24"}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestBansByHand(t *testing.T) {
 		"elsewhere":    {sbc.Ban{Source: "192.0.3.0/24"}, 3},
 		"IPv6":         {sbc.Ban{Source: "2001:db8::/48"}, 3},
 	} {
-		b, err := g.AddBan(c.ban)
+		b, err := g.AddBan(c.ban, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +94,7 @@ func TestBansByHand(t *testing.T) {
 		"far future":    {Source: "192.0.2.1", ExpiresAt: time.Now().Add(1000 * 24 * time.Hour)},
 		"long words":    {Source: "192.0.2.1", Evidence: strings.Repeat("x", 513)},
 	} {
-		if _, err := g.AddBan(b); sbc.CodeOf(err) != sbc.CodeInvalid {
+		if _, err := g.AddBan(b, false); sbc.CodeOf(err) != sbc.CodeInvalid {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -104,7 +104,7 @@ func TestListOfBans(t *testing.T) {
 	g := guardOf(t, Options{}, profile(nil))
 	var ids []string
 	for n := range 5 {
-		b, err := g.AddBan(sbc.Ban{Source: fmt.Sprintf("192.0.2.%d", n), Evidence: "seen"})
+		b, err := g.AddBan(sbc.Ban{Source: fmt.Sprintf("192.0.2.%d", n), Evidence: "seen"}, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,7 +142,7 @@ func TestBansSurvive(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "bans.json")
 	ban := profile(func(p *sbc.FloodProfile) { p.Action = sbc.FloodBan })
 	g := guardOf(t, Options{File: file}, ban)
-	mine, err := g.AddBan(sbc.Ban{Source: "203.0.113.0/24", Evidence: "by hand"})
+	mine, err := g.AddBan(sbc.Ban{Source: "203.0.113.0/24", Evidence: "by hand"}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
