@@ -160,7 +160,7 @@ func (a *App) openSignalling(context.Context) error {
 		Parties: []config.Party{party{a.prepareGuard}, party{a.prepareEdge}, party{a.prepareMedia}},
 	})
 	a.edge = edge.New(edge.Options{
-		Admit: a.border.admit, Handle: a.border.handle, Ack: a.border.ack, Guard: a.guard, Resolver: resolver, ServerName: sbc.ServerName,
+		Admit: a.border.admit, Handle: a.border.handle, Ack: a.border.ack, Guard: a.guard, Egress: a.guard.Leave, Resolver: resolver, ServerName: sbc.ServerName,
 		Log: a.o.Log, Registerer: a.metrics,
 	})
 	a.life.onStop("edge", func(context.Context) error { return a.edge.Close() })

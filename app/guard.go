@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"net"
 	"net/netip"
 	"path/filepath"
 
@@ -65,10 +66,49 @@ func (a *App) prepareGuard(_, s *config.Snapshot) (config.Change, error) {
 	c := guardChange{guard: a.guard}
 	for _, r := range s.Rows.Realms {
 		c.realms = append(c.realms, guard.Realm{
-			ID: r.ID, Interfaces: s.InterfacesOf(r.ID), Profile: floodOf(s, r), Exempt: peers[r.ID],
+			ID: r.ID, Interfaces: s.InterfacesOf(r.ID), Profile: floodOf(s, r), Exempt: peers[r.ID], Egress: a.egressOf(s, r),
 		})
 	}
 	return c, nil
+}
+
+// egressOf bounds where the peers of a realm of strangers may have us send: nowhere into our own networks, and not to trunks.
+func (a *App) egressOf(s *config.Snapshot, r *sbc.Realm) *guard.Egress {
+	if r.Trust != sbc.TrustAccess {
+		return nil
+	}
+	e := &guard.Egress{}
+	for _, n := range r.EgressAllow {
+		if p, err := sbc.ParseCIDR(n); err == nil { // Validate has seen to it
+			e.Allow = append(e.Allow, p)
+		}
+	}
+	add := func(list *[]netip.Prefix, address string) {
+		if addr, err := netip.ParseAddr(address); err == nil && !addr.IsUnspecified() {
+			*list = append(*list, netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen()))
+		}
+	}
+	for _, i := range s.ActiveInterfaces() {
+		add(&e.Ours, i.BindAddress)
+		add(&e.Ours, i.AdvertisedAddress)
+	}
+	for _, p := range s.ActivePools() {
+		add(&e.Ours, p.Address)
+		add(&e.Ours, p.AdvertisedAddress)
+	}
+	local, err := net.InterfaceAddrs()
+	if err != nil {
+		a.o.Log.Warn("the addresses of this machine are not known to the egress guard", "error", err)
+	}
+	for _, l := range local {
+		if n, ok := l.(*net.IPNet); ok {
+			add(&e.Ours, n.IP.String())
+		}
+	}
+	for _, x := range s.Rows.Endpoints {
+		add(&e.Gateways, x.Address)
+	}
+	return e
 }
 
 // floodOf is the profile of a realm: its own, or the usual one where strangers come.

@@ -146,6 +146,8 @@ func failureCode(err error) (code int, word string) {
 		return 408, "timeout"
 	case errors.Is(err, msg.ErrTransport), errors.Is(err, msg.ErrClosed):
 		return 503, "unreachable"
+	case errors.Is(err, msg.ErrForbidden):
+		return 403, "forbidden"
 	}
 	return 500, "error"
 }

@@ -83,6 +83,8 @@ func (d *Dialog) Target() msg.Target {
 		t.Flow = &flow
 		if err == nil && !same && !routable(named) {
 			t.Host = d.peer.Remote.Addr().String()
+		} else {
+			t.Supplied = !same
 		}
 	case !same:
 		t.Host, t.Port = d.peer.Remote.Addr().String(), int(d.peer.Remote.Port())

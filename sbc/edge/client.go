@@ -78,7 +78,7 @@ func (e *Edge) Send(o msg.Outbound) msg.ClientTx {
 		w.list = append(w.list, c)
 	}
 	if a, ok := Literal(o.Target.Host, o.Target.Port, o.Target.Transport); ok {
-		w.list = e.candidates(w.list, &w.Target, []Address{a})
+		w.list, w.cause = e.candidates(w.list, &w.Target, []Address{a})
 	} else if len(w.list) == 0 {
 		e.start("resolver", tx.resolve)
 		return tx
@@ -122,8 +122,7 @@ func (tx *clientTx) resolve() {
 	found, err := e.o.Resolver.Lookup(e.ctx, t.Host, t.Port, t.Transport)
 	tx.shard.mu.Lock()
 	if w = tx.work; w != nil {
-		w.list = e.candidates(nil, t, found)
-		if err != nil {
+		if w.list, w.cause = e.candidates(nil, t, found); err != nil {
 			w.cause = fmt.Errorf("%w: %w", msg.ErrTransport, err)
 		}
 	}

@@ -28,11 +28,14 @@ type Options struct {
 	Handle func(tx msg.ServerTx, m *msg.Message)
 	// Ack gets each ACK that does not belong to a failed INVITE: of a 2xx, or of nothing we know.
 	Ack func(m *msg.Message)
-	// Closed hears of each connection that is gone, by its number; nil hears nothing. It is called by whoever closed it, and must not
-	// block.
+	// Closed hears of each connection that is gone, by its number; nil hears nothing. It is called by whoever closed it, and must
+	// not block.
 	Closed func(h msg.Hop)
 	// Guard decides about messages before they are read; nil lets everything pass.
 	Guard Guard
+	// Egress tells whether a request may go from an interface to an address that a caller supplied (msg.Target.Supplied), as
+	// target or behind that name. Its error wraps msg.ErrForbidden. Nil lets it go anywhere.
+	Egress func(iface string, to netip.AddrPort, target string) error
 	// Resolver finds addresses of names; nil is NewResolver with the machine's files.
 	Resolver Resolver
 	// MaxTransactions bounds the transactions kept, finished ones included (200,000). Beyond it new INVITEs get 503, other

@@ -40,18 +40,26 @@ func (e *Edge) flowOf(t *msg.Target) (candidate, bool) {
 }
 
 // candidates puts addresses and interfaces together. An address no interface can reach is passed over.
-// They are put behind those in list.
-func (e *Edge) candidates(list []candidate, t *msg.Target, found []Address) []candidate {
+// They are put behind those in list. Forbidden is why a target that a caller supplied may not be used, where that is so.
+func (e *Edge) candidates(list []candidate, t *msg.Target, found []Address) (all []candidate, forbidden error) {
 	for _, a := range found {
 		i := e.fitting(t.Interfaces, a.Transport, a.Addr.Addr())
 		if i == nil && t.Transport == "" { // nobody asked for this transport: any that we have
 			i = e.fitting(t.Interfaces, "", a.Addr.Addr())
 		}
-		if i != nil && len(list) < maxTries {
-			list = append(list, candidate{iface: i, to: a.Addr})
+		if i == nil || len(list) >= maxTries {
+			continue
 		}
+		if t.Supplied && e.o.Egress != nil {
+			if err := e.o.Egress(i.ID, a.Addr, t.Host); err != nil {
+				e.log.Debug("edge: where a caller wants us to send", "error", err)
+				forbidden = err
+				continue
+			}
+		}
+		list = append(list, candidate{iface: i, to: a.Addr})
 	}
-	return list
+	return list, forbidden
 }
 
 // fitting is the first interface with the transport ("" is any) and family.
@@ -183,7 +191,7 @@ func (e *Edge) SendACK(ack *msg.Message, t msg.Target, prepare func(*msg.Message
 func (e *Edge) firstACK(ack *msg.Message, t *msg.Target, found []Address, prepare func(*msg.Message, msg.Local),
 	sent func([]byte, msg.Hop),
 ) {
-	if list := e.candidates(nil, t, found); len(list) > 0 {
+	if list, _ := e.candidates(nil, t, found); len(list) > 0 {
 		e.sendACK(ack, &list[0], prepare, sent)
 		return
 	}

@@ -11,6 +11,7 @@ const (
 	blockedScanner
 	blockedAccount
 	blockedAuth
+	blockedEgress
 	blockedReasons
 )
 
@@ -33,7 +34,7 @@ func newMetrics(r prometheus.Registerer, g *Guard) *metrics {
 			Name: "sbc_guard_events_suppressed_total", Help: "Events of the guard that were too many to be told.",
 		}),
 	}
-	for i, reason := range []string{"ban", "flood", "scanner", "account", "auth"} {
+	for i, reason := range []string{"ban", "flood", "scanner", "account", "auth", "egress"} {
 		m.blocked[i], m.observed[i] = blocked.WithLabelValues(reason), observed.WithLabelValues(reason)
 	}
 	m.failures[0], m.failures[1] = failures.WithLabelValues("foreign_nonce"), failures.WithLabelValues("wrong_password")

@@ -18,6 +18,8 @@ type Realm struct {
 	Profile *sbc.FloodProfile
 	// Exempt are networks that are never counted, besides those of the profile.
 	Exempt []netip.Prefix
+	// Egress bounds where what callers supply may lead; nil is nothing.
+	Egress *Egress
 }
 
 // rules are what is in force. They are immutable; Configure puts new ones in their place.
@@ -36,6 +38,7 @@ type realm struct {
 	limits  [kinds]int
 	factors [3]int
 	exempt  bart.Lite
+	egress  *egress // nil is no bound
 	// patterns are those of scanners in lower case.
 	patterns [][]byte
 	tree     *pike // nil unless the profile is compatible
@@ -61,7 +64,7 @@ func (g *Guard) Configure(realms []Realm) {
 }
 
 func (g *Guard) compile(r Realm, before *realm) *realm {
-	c := &realm{id: r.ID}
+	c := &realm{id: r.ID, egress: r.Egress.compile()}
 	if before != nil {
 		c.number = before.number
 	} else {

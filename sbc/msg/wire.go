@@ -14,6 +14,7 @@ var (
 	ErrTimeout    = errors.New("msg: no final response in time")      // B, F or C after a provisional
 	ErrTransport  = errors.New("msg: no address could be reached")    // every address tried failed to send
 	ErrClosed     = errors.New("msg: the edge or the flow is closed") // shut down, or the interface was removed
+	ErrForbidden  = errors.New("msg: nobody may be sent there")       // the target was supplied by a caller, and leads where it may not
 	ErrNoAck      = errors.New("msg: no ACK for the 2xx")             // 64*T1 after the 2xx (RFC 3261 13.3.1.4)
 )
 
@@ -65,6 +66,7 @@ type Target struct {
 	Port       int           // 0: by SRV or the transport's default
 	Transport  sbc.Transport // "": by RFC 3263
 	Interfaces []string      // candidate SIP interfaces in order of preference: the first that fits transport and family
+	Supplied   bool          // a caller named it: it may not lead to our own or our trunks' networks
 	Flow       *Hop          // stream connection to use if it is still open, else fall through
 }
 
