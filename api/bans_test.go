@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/getkin/kin-openapi/openapi3"
+
 	"github.com/sallyport/sallyport/sbc"
 )
 
@@ -69,6 +71,12 @@ func (j *jail) Unban(id string) error {
 		}
 	}
 	return sbc.Errorf(sbc.CodeNotFound, "there is no such ban")
+}
+
+// seededBan is the ban that the examples of the specification name; its times are fixed, for transcripts.
+func seededBan(doc *openapi3.T) sbc.Ban {
+	at := time.Date(2026, 11, 22, 9, 41, 12, 0, time.UTC)
+	return sbc.Ban{ID: exampleID(doc, "BanID"), Source: "192.0.2.1/32", Reason: sbc.BanFlood, CreatedAt: at, ExpiresAt: at.Add(time.Hour)}
 }
 
 func TestBans(t *testing.T) {

@@ -193,7 +193,7 @@ func (f *fixture) seed(doc *openapi3.T) {
 	fresh := newMemory()
 	f.m.mu.Lock()
 	f.m.state, f.m.cdrs, f.m.fail = fresh.state, nil, nil
-	f.jail.bans = []sbc.Ban{{ID: exampleID(doc, "BanID"), Source: "192.0.2.1/32", Reason: sbc.BanFlood, ExpiresAt: time.Now().Add(time.Hour)}}
+	f.jail.bans = []sbc.Ban{seededBan(doc)}
 	f.m.mu.Unlock()
 	err := f.m.update(false, func(tx sbc.Tx) error {
 		def := sbc.New(sbc.KindTenant)

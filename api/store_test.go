@@ -88,7 +88,7 @@ func overStore(t *testing.T, f *fixture) *fixture {
 		Store: store, Config: realManager{store}, Records: store, Blobs: store, Calls: f.calls, Status: realNode{f.node, store},
 		Explain: f.explain, ValidateResponses: true, Events: f.happened, Follow: f.follow, DecodeAudio: decoded, TestHeaders: tried,
 		EncodeAudio: func(audio []byte) []byte { return []byte(wav(string(audio))) },
-		Bans:        &jail{},
+		Bans:        &jail{bans: []sbc.Ban{seededBan(parsed(t))}},
 		LimitUsage:  func(string) []sbc.LimitUsage { return nil },
 	})
 	if err != nil {
