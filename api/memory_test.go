@@ -280,6 +280,14 @@ func (m *memory) Revision(context.Context) (n int64, err error) {
 	return n, err
 }
 
+func (m *memory) Changes(_ context.Context, after int64) (c sbc.Changes, err error) {
+	err = m.read(func(t memoryTx) error {
+		c = sbc.Changes{Revision: t.s.revision, Configured: t.s.revision > after}
+		return nil
+	})
+	return c, err
+}
+
 func (m *memory) Recall(_ context.Context, actor, key string) (reply *sbc.Reply, err error) {
 	err = m.read(func(t memoryTx) error {
 		if r, ok := t.s.replies[actor+" "+key]; ok {

@@ -21,6 +21,7 @@ import (
 	"github.com/sallyport/sallyport/sbc/blob"
 	"github.com/sallyport/sallyport/sbc/call"
 	"github.com/sallyport/sallyport/sbc/config"
+	"github.com/sallyport/sallyport/sbc/directory"
 	"github.com/sallyport/sallyport/sbc/edge"
 	"github.com/sallyport/sallyport/sbc/eventlog"
 	"github.com/sallyport/sallyport/sbc/guard"
@@ -46,6 +47,7 @@ type App struct {
 	guard     *guard.Guard
 	tally     *admit.Tally
 	config    *config.Manager
+	directory *directory.Cache
 	health    *health
 	listening listening
 	listener  net.Listener
@@ -154,9 +156,10 @@ func (a *App) openSignalling(context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.directory = directory.New(directory.Options{Source: a.store, Log: a.o.Log})
 	a.config = config.New(config.Options{
 		Store: a.store, Log: a.o.Log, Registerer: a.metrics, CacheFile: filepath.Join(a.o.DataDir, "snapshot.json"),
-		Blobs:   a.blobs,
+		Blobs: a.blobs, Listed: a.directory.Changed,
 		Parties: []config.Party{party{a.prepareGuard}, party{a.prepareEdge}, party{a.prepareMedia}},
 	})
 	a.edge = edge.New(edge.Options{

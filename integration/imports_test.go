@@ -49,6 +49,7 @@ var closed = map[string][]string{
 	"/sbc/register":     {"/sbc", "/sbc/config", "/sbc/identify", "/sbc/msg"},
 	"/sbc/guard":        {"/sbc", "/sbc/msg"},
 	"/sbc/eventlog":     {"/sbc"},
+	"/sbc/directory":    {"/sbc"},
 	"/media/sdp":        {},
 	"/media/port":       {},
 	"/media/relay":      {"/media/port"},

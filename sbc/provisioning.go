@@ -109,6 +109,43 @@ type Tx interface {
 	All() ([]Resource, error)
 }
 
+// Changes are what was written after a revision.
+type Changes struct {
+	// Revision is the last one.
+	Revision int64
+	// Configured tells whether anything was written or deleted that is not of a listed kind.
+	Configured bool
+	// Listed are the resources of listed kinds that were written or deleted; nil where there were too many to list, or where it is no
+	// longer known.
+	Listed []ListedChange
+}
+
+// ListedChange is a resource of a listed kind (Kind.Listed) that was written or deleted.
+type ListedChange struct {
+	Kind Kind
+	ID   string
+	// DomainID and Name are where it is found now, empty for what was deleted; SubscriberID is whom an alias belongs to now.
+	DomainID, Name, SubscriberID string
+}
+
+// ListedChangeOf describes what was written of a listed kind.
+func ListedChangeOf(r Resource) ListedChange {
+	c := ListedChange{Kind: r.Kind(), ID: r.Base().ID, Name: r.Base().Name}
+	switch r := r.(type) {
+	case *Subscriber:
+		c.DomainID = r.DomainID
+	case *Alias:
+		c.DomainID, c.SubscriberID = r.DomainID, r.SubscriberID
+	}
+	return c
+}
+
+// Secrets keeps what the nodes of an installation share and nobody else knows.
+type Secrets interface {
+	// Secret gives 32 random bytes of a name. They are made when they are first asked for, and never change.
+	Secret(ctx context.Context, name string) ([]byte, error)
+}
+
 // Provisioning is the configuration's store. storage implements it; config and api use it.
 type Provisioning interface {
 	// Update runs change in one serialised transaction; an error of change rolls it back and is returned as it is.
@@ -120,6 +157,8 @@ type Provisioning interface {
 	// All loads everything but what is of listed kinds (Kind.Listed), with the revision it belongs to, from one consistent view.
 	All(ctx context.Context) ([]Resource, int64, error)
 	Revision(ctx context.Context) (int64, error)
+	// Changes tells what was written after a revision.
+	Changes(ctx context.Context, after int64) (Changes, error)
 	// Recall finds a remembered reply, nil if there is none or it is older than 24 hours.
 	Recall(ctx context.Context, actor, key string) (*Reply, error)
 	AuditEvents(ctx context.Context, q AuditQuery) (page []AuditEvent, next string, err error)

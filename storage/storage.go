@@ -25,6 +25,8 @@ import (
 type Store interface {
 	sbc.Provisioning
 	sbc.Records
+	sbc.Directory
+	sbc.Secrets
 	sbc.Blobs
 	// Ping asks the database whether it is there: nil, or an sbc.Error with CodeUnavailable.
 	Ping(ctx context.Context) error

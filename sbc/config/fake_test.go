@@ -25,6 +25,9 @@ type store struct {
 	down, failCommit error
 	repeat           bool
 	loads            int
+	// configured is the revision of the last write of what nodes hold; listed what was written of the rest at each revision.
+	configured int64
+	listed     map[int64][]sbc.ListedChange
 }
 
 func newStore(t testing.TB, text string) *store {
@@ -106,7 +109,36 @@ func (s *store) Update(_ context.Context, change func(tx sbc.Tx) error) error {
 	if len(tx.over) > 0 || tx.audited {
 		s.revision++
 	}
+	s.note(tx.over)
 	return nil
+}
+
+// note remembers what Changes tells.
+func (s *store) note(over map[touch]sbc.Resource) {
+	for k, r := range over {
+		switch {
+		case !k.kind.Listed():
+			s.configured = s.revision
+			continue
+		case s.listed == nil:
+			s.listed = map[int64][]sbc.ListedChange{}
+		}
+		c := sbc.ListedChange{Kind: k.kind, ID: k.id}
+		if r != nil {
+			c = sbc.ListedChangeOf(r)
+		}
+		s.listed[s.revision] = append(s.listed[s.revision], c)
+	}
+}
+
+func (s *store) Changes(_ context.Context, after int64) (sbc.Changes, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := sbc.Changes{Revision: s.revision, Configured: s.configured > after, Listed: []sbc.ListedChange{}}
+	for n := after + 1; n <= s.revision; n++ {
+		c.Listed = append(c.Listed, s.listed[n]...)
+	}
+	return c, s.down
 }
 
 func (s *store) All(context.Context) ([]sbc.Resource, int64, error) {
@@ -137,6 +169,7 @@ func list(rows, over map[touch]sbc.Resource) []sbc.Resource {
 			out = append(out, copyOf(r))
 		}
 	}
+	out = slices.DeleteFunc(out, func(r sbc.Resource) bool { return r.Kind().Listed() })
 	slices.SortFunc(out, func(a, b sbc.Resource) int {
 		return cmp.Or(slices.Index(sbc.Kinds(), a.Kind())-slices.Index(sbc.Kinds(), b.Kind()), cmp.Compare(a.Base().ID, b.Base().ID))
 	})

@@ -3,6 +3,8 @@ package config
 import (
 	"context"
 	"time"
+
+	"github.com/sallyport/sallyport/sbc"
 )
 
 // maxBackoff is the longest wait before a revision that could not be served is tried again.
@@ -52,6 +54,16 @@ func (m *Manager) refresh(ctx context.Context) error {
 	if err != nil || m.started && revision == m.Current().Revision {
 		return err
 	}
+	changes, err := m.o.Store.Changes(ctx, m.Current().Revision)
+	if err != nil {
+		return err
+	}
+	if m.started && !changes.Configured && changes.Revision > m.Current().Revision {
+		m.unchanged(changes.Revision)
+		m.listed(changes.Listed)
+		return nil
+	}
+	before := m.Current().Revision
 	resources, revision, err := m.o.Store.All(ctx)
 	if err != nil {
 		return err
@@ -60,8 +72,29 @@ func (m *Manager) refresh(ctx context.Context) error {
 	if err := m.replace(resources, revision); err != nil {
 		return err
 	}
+	// Asked again, for more may have been written before everything was loaded.
+	if changes, err = m.o.Store.Changes(ctx, before); err != nil || changes.Revision < before {
+		changes.Listed = nil
+	}
+	m.listed(changes.Listed)
 	m.log.Info("serving a revision of the configuration written elsewhere", "revision", revision)
 	return nil
+}
+
+// unchanged serves a revision whose writes no Snapshot holds: nothing is compiled. The turn is held.
+func (m *Manager) unchanged(revision int64) {
+	same := *m.Current()
+	same.Revision = revision
+	m.saw(revision)
+	m.current.Store(&same)
+	m.served(revision)
+}
+
+// listed tells what was written of listed kinds.
+func (m *Manager) listed(changes []sbc.ListedChange) {
+	if m.o.Listed != nil && (changes == nil || len(changes) > 0) {
+		m.guard("listed", func() { m.o.Listed(changes) })
+	}
 }
 
 // lost notes that the store does not answer, and logs it once.

@@ -43,6 +43,9 @@ type Options struct {
 	Store sbc.Provisioning
 	// Parties are asked and told in this order.
 	Parties []Party
+	// Listed hears of writes of listed kinds (sbc.Kind.Listed), which no Snapshot holds: of this node's before Update returns, of
+	// others' with the next poll. nil says that any of them may have changed. It must not wait; nil Listed is nobody.
+	Listed func(changes []sbc.ListedChange)
 	// Log may be nil.
 	Log *slog.Logger
 	// Registerer takes the metrics; nil registers none.

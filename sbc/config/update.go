@@ -3,7 +3,6 @@ package config
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/sallyport/sallyport/sbc"
@@ -11,6 +10,9 @@ import (
 
 // maxEdits is how many resources a write may touch and still be compiled from what it changed.
 const maxEdits = 100
+
+// maxListed is how many writes of listed kinds are told one by one.
+const maxListed = 10_000
 
 // errDryRun rolls a dry run's transaction back. It never leaves Update.
 var errDryRun = errors.New("config: dry run")
@@ -47,20 +49,23 @@ type update struct {
 	dryRun   bool
 	revision int64
 	prepared *prepared
+	// listed is what was written of listed kinds, nil where that is too much, or where other nodes may have written more of them since
+	// the last Snapshot.
+	listed []sbc.ListedChange
 }
 
 // run is the part within the transaction.
 func (u *update) run(tx sbc.Tx, change func(tx sbc.Tx) error) error {
 	u.undo() // the store may repeat a transaction
-	rec := &recorder{Tx: tx, touched: map[touch]sbc.Resource{}}
+	rec := &recorder{Tx: tx, touched: map[touch]sbc.Resource{}, listed: []sbc.ListedChange{}}
 	if !u.dryRun {
 		rec.keep = u.manager.keepBlob
 	}
 	if err := change(rec); err != nil {
 		return err
 	}
-	u.revision = tx.Revision()
-	if rec.held() {
+	u.revision, u.listed = tx.Revision(), rec.listed
+	if len(rec.order) > 0 {
 		next, err := u.compile(tx, rec)
 		if err != nil {
 			return u.manager.failure("compile", err)
@@ -98,19 +103,19 @@ func (u *update) finish(ctx context.Context) {
 	if u.prepared != nil {
 		p := u.prepared
 		u.prepared = nil
+		if m.Current().Revision != u.revision-1 {
+			u.listed = nil // the next poll would not tell of what others wrote: it sees the revision served
+		}
+		defer func() { m.listed(u.listed) }()
 		m.saw(p.next.Revision)
 		m.commit(p)
 		return
 	}
-	// Nothing of the configuration was written, but what was (an audit event) may have raised the revision all the same.
-	current := m.Current()
+	defer m.listed(u.listed)
+	// Nothing that a Snapshot holds was written, but what was (a subscriber, an audit event) may have raised the revision all the same.
 	if revision, err := m.o.Store.Revision(ctx); err == nil && m.started && revision == u.revision &&
-		current.Revision == revision-1 {
-		same := *current
-		same.Revision = revision
-		m.saw(revision)
-		m.current.Store(&same)
-		m.served(revision)
+		m.Current().Revision == revision-1 {
+		m.unchanged(revision)
 	}
 }
 
@@ -123,11 +128,13 @@ func (u *update) undo() {
 // recorder is a transaction that notes what is written.
 type recorder struct {
 	sbc.Tx
-	// order is what was written, each once; touched holds what rules were before.
+	// order is what was written of what a Snapshot holds, each once; touched holds what rules were before.
 	order   []touch
 	touched map[touch]sbc.Resource
 	// owners tells that something was deleted which others may have been a part of.
 	owners bool
+	// listed is what was written of listed kinds, nil where it is more than maxListed.
+	listed []sbc.ListedChange
 	// keep makes the node's copy of a blob that is written; nil makes none.
 	keep func(b sbc.Blob, content []byte) error
 }
@@ -143,7 +150,11 @@ func (r *recorder) Put(res sbc.Resource) error {
 	if err := r.note(res.Kind(), res.Base().ID); err != nil {
 		return err
 	}
-	return r.Tx.Put(res)
+	if err := r.Tx.Put(res); err != nil || !res.Kind().Listed() {
+		return err
+	}
+	r.lists(sbc.ListedChangeOf(res))
+	return nil
 }
 
 // PutAll notes and writes many.
@@ -156,7 +167,16 @@ func (r *recorder) PutAll(list []sbc.Resource) (map[int]error, error) {
 			return nil, err
 		}
 	}
-	return r.Tx.PutAll(list)
+	refused, err := r.Tx.PutAll(list)
+	if err != nil {
+		return refused, err
+	}
+	for i, res := range list {
+		if refused[i] == nil && res.Kind().Listed() {
+			r.lists(sbc.ListedChangeOf(res))
+		}
+	}
+	return refused, nil
 }
 
 // DeleteAll notes and deletes many.
@@ -183,21 +203,32 @@ func (r *recorder) noteDeletion(kind sbc.Kind, id string) error {
 		return err
 	}
 	switch kind {
-	case sbc.KindRule, sbc.KindTarget, sbc.KindEndpoint, sbc.KindIdentity, sbc.KindAPIKey, sbc.KindSubscriber, sbc.KindAlias,
-		sbc.KindAccessRule:
+	case sbc.KindSubscriber, sbc.KindAlias:
+		r.lists(sbc.ListedChange{Kind: kind, ID: id})
+	case sbc.KindRule, sbc.KindTarget, sbc.KindEndpoint, sbc.KindIdentity, sbc.KindAPIKey, sbc.KindAccessRule:
 	default:
 		r.owners = true
 	}
 	return nil
 }
 
-// held tells whether anything was written that a Snapshot holds.
-func (r *recorder) held() bool {
-	return slices.ContainsFunc(r.order, func(t touch) bool { return !t.kind.Listed() })
+// lists notes a write of a listed kind.
+func (r *recorder) lists(c sbc.ListedChange) {
+	switch {
+	case r.listed == nil:
+	case len(r.listed) == maxListed:
+		r.listed = nil
+	default:
+		r.listed = append(r.listed, c)
+	}
 }
 
-// note remembers a resource, and of a rule what it was: the Snapshot does not keep rules, but has to find this one in its plan.
+// note remembers a resource that a Snapshot holds, and of a rule what it was: the Snapshot does not keep rules, but has to find this
+// one in its plan.
 func (r *recorder) note(kind sbc.Kind, id string) error {
+	if kind.Listed() {
+		return nil
+	}
 	key := touch{kind, id}
 	if _, seen := r.touched[key]; seen {
 		return nil
@@ -220,16 +251,13 @@ func (r *recorder) simple() bool { return !r.owners && len(r.order) <= maxEdits 
 // edits reads what the transaction left of everything touched. It reads them back, so that the Snapshot holds what the store
 // does and nothing that the writer may still change.
 func (r *recorder) edits() ([]edit, error) {
-	edits := make([]edit, 0, len(r.order))
-	for _, t := range r.order {
-		if t.kind.Listed() {
-			continue
-		}
+	edits := make([]edit, len(r.order))
+	for i, t := range r.order {
 		now, err := r.get(t.kind, t.id)
 		if err != nil {
 			return nil, err
 		}
-		edits = append(edits, edit{kind: t.kind, id: t.id, old: r.touched[t], new: now})
+		edits[i] = edit{kind: t.kind, id: t.id, old: r.touched[t], new: now}
 	}
 	return edits, nil
 }

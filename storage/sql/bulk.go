@@ -222,7 +222,9 @@ func (b *bulk) write() error {
 		refs, labels = append(refs, itsRefs...), append(labels, itsLabels...)
 		delete(b.deleted, m.ID)
 	}
-	b.writes += len(rows)
+	for _, row := range rows {
+		b.wrote(row.Kind)
+	}
 	if err := b.clear(replaced); err != nil {
 		return err
 	}
@@ -285,8 +287,11 @@ func (t *tx) DeleteAll(kind sbc.Kind, ids []string) (map[int]error, error) {
 		}
 		for _, id := range gone {
 			t.deleted[id] = kind
+			t.wrote(kind)
 		}
-		t.writes += len(gone)
+		if err := t.deletedListed(kind, gone); err != nil {
+			return nil, translate(err)
+		}
 	}
 	return refused, nil
 }

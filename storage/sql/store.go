@@ -155,8 +155,9 @@ func (s *Store) Revision(ctx context.Context) (revision int64, err error) {
 
 // The counters.
 const (
-	counterRevision = "revision"
-	counterCDR      = "cdr"
+	counterRevision   = "revision"
+	counterConfigured = "configured" // the revision of the last write of what is not of a listed kind
+	counterCDR        = "cdr"
 )
 
 // counterValue reads a counter; lock is the dialect's clause where it is about to be raised.

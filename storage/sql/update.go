@@ -31,6 +31,11 @@ func (s *Store) Update(ctx context.Context, change func(tx sbc.Tx) error) error 
 			if t.writes == 0 {
 				return nil
 			}
+			if t.configured {
+				if err := setCounter(db, counterConfigured, t.revision); err != nil {
+					return err
+				}
+			}
 			return setCounter(db, counterRevision, t.revision)
 		})
 		if refused != nil {
@@ -55,6 +60,8 @@ type tx struct {
 	// writes counts Puts and Deletes; deleted are the ids of the latter.
 	writes  int
 	deleted map[string]sbc.Kind
+	// configured tells whether one of them was not of a listed kind.
+	configured bool
 	// view is what All saw last, when viewed writes had been made.
 	view   *view
 	viewed int
@@ -109,7 +116,7 @@ func (t *tx) Put(r sbc.Resource) error {
 		return translate(err)
 	}
 	delete(t.deleted, m.ID)
-	t.writes++
+	t.wrote(r.Kind())
 	return nil
 }
 
@@ -308,8 +315,8 @@ func (t *tx) Delete(kind sbc.Kind, id string) error {
 		return translate(err)
 	}
 	t.deleted[id] = kind
-	t.writes++
-	return nil
+	t.wrote(kind)
+	return translate(t.deletedListed(kind, []string{id}))
 }
 
 // Remember keeps a reply, for 24 hours from its CreatedAt (now, if that is zero).

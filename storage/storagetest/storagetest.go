@@ -24,6 +24,7 @@ func Run(t *testing.T, fresh Fresh) {
 	t.Run("bulk", func(t *testing.T) { bulk(t, fresh) })
 	t.Run("lists", func(t *testing.T) { lists(t, fresh) })
 	t.Run("transactions", func(t *testing.T) { transactions(t, fresh) })
+	t.Run("directory", func(t *testing.T) { directory(t, fresh) })
 	t.Run("nodes", func(t *testing.T) { nodes(t, fresh) })
 	t.Run("audit", func(t *testing.T) { audit(t, fresh) })
 	t.Run("replies", func(t *testing.T) { replies(t, fresh) })

@@ -1,0 +1,141 @@
+package directory
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/sallyport/sallyport/sbc"
+)
+
+// pool holds so many items; beyond, one goes that was not asked for since the hand last passed it (the clock of Corbató).
+type pool struct {
+	size  int
+	items map[key]*item
+	ring  []*item
+	hand  int
+}
+
+// item is an answer of the store; entry nil is nobody.
+type item struct {
+	key   key
+	entry *sbc.Entry
+	until time.Time
+	used  atomic.Bool
+	at    int // in the ring
+}
+
+func newPool(size int) pool { return pool{size: size, items: map[key]*item{}} }
+
+// get finds an item, good or not; it may be called by several at a time.
+func (p *pool) get(k key) *item {
+	it := p.items[k]
+	if it != nil && !it.used.Load() {
+		it.used.Store(true)
+	}
+	return it
+}
+
+// put adds an item whose key is not there, or replaces it, and gives what had to go.
+func (p *pool) put(it *item) (gone *item) {
+	if old := p.items[it.key]; old != nil {
+		p.remove(old)
+	} else if len(p.ring) >= p.size {
+		gone = p.victim()
+		p.remove(gone)
+	}
+	it.at = len(p.ring)
+	p.ring = append(p.ring, it)
+	p.items[it.key] = it
+	return gone
+}
+
+// victim turns the hand to the first item that was not used since the hand passed it.
+func (p *pool) victim() *item {
+	for {
+		p.hand++
+		if p.hand >= len(p.ring) {
+			p.hand = 0
+		}
+		if it := p.ring[p.hand]; !it.used.Swap(false) {
+			return it
+		}
+	}
+}
+
+func (p *pool) remove(it *item) {
+	last := len(p.ring) - 1
+	p.ring[it.at] = p.ring[last]
+	p.ring[it.at].at = it.at
+	p.ring[last] = nil
+	p.ring = p.ring[:last]
+	delete(p.items, it.key)
+}
+
+// keep remembers an entry under a key and under all its ids; the lock is held.
+func (c *Cache) keep(k key, e *sbc.Entry, until time.Time) {
+	c.drop(k)
+	if old := c.absent.items[k]; old != nil {
+		c.absent.remove(old)
+	}
+	if gone := c.known.put(&item{key: k, entry: e, until: until}); gone != nil {
+		c.unlink(gone)
+	}
+	for _, id := range idsOf(e) {
+		c.ids[id] = append(c.ids[id], k)
+	}
+}
+
+// drop forgets what is known under a key; the lock is held.
+func (c *Cache) drop(k key) {
+	if it := c.known.items[k]; it != nil {
+		c.known.remove(it)
+		c.unlink(it)
+	}
+}
+
+// unlink takes a key away from the ids of its entry.
+func (c *Cache) unlink(it *item) {
+	for _, id := range idsOf(it.entry) {
+		keys := slices.DeleteFunc(c.ids[id], func(k key) bool { return k == it.key })
+		if len(keys) == 0 {
+			delete(c.ids, id)
+			continue
+		}
+		c.ids[id] = keys
+	}
+}
+
+// idsOf are the ids whose writes change an entry.
+func idsOf(e *sbc.Entry) []string {
+	ids := make([]string, 0, 1+len(e.Aliases))
+	ids = append(ids, e.Subscriber.ID)
+	for i := range e.Aliases {
+		ids = append(ids, e.Aliases[i].ID)
+	}
+	return ids
+}
+
+// Changed forgets what was written or deleted; nil is that anything may have been.
+func (c *Cache) Changed(list []sbc.ListedChange) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changes++
+	if list == nil {
+		c.clear()
+		return
+	}
+	for _, x := range list {
+		for _, id := range []string{x.ID, x.SubscriberID} {
+			for _, k := range slices.Clone(c.ids[id]) {
+				c.drop(k)
+			}
+		}
+		for _, k := range []key{{x.DomainID, x.Name}, {"", x.ID}} {
+			c.drop(k)
+			if it := c.absent.items[k]; it != nil {
+				c.absent.remove(it)
+			}
+		}
+	}
+}

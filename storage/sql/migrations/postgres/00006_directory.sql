@@ -1,0 +1,26 @@
+-- +goose Up
+
+-- Subscribers and aliases are found by domain and name, and share one name space.
+CREATE UNIQUE INDEX resources_directory ON resources (parent_id, name) WHERE kind IN ('subscriber', 'alias');
+
+-- The revision of the last write to what every node holds: a rise of the other counter alone concerns subscribers only.
+INSERT INTO counters (name, value) SELECT 'configured', value FROM counters WHERE name = 'revision';
+
+-- Subscribers and aliases that were deleted of late, so that nodes forget them.
+CREATE TABLE listed_deletions (
+    revision bigint NOT NULL,
+    id       text COLLATE "C" NOT NULL,
+    PRIMARY KEY (revision, id)
+);
+
+-- What the nodes of an installation share and nobody else knows.
+CREATE TABLE secrets (
+    name  text NOT NULL PRIMARY KEY,
+    value bytea NOT NULL
+);
+
+-- +goose Down
+DROP TABLE secrets;
+DROP TABLE listed_deletions;
+DELETE FROM counters WHERE name = 'configured';
+DROP INDEX resources_directory;
