@@ -26,7 +26,7 @@ type Options struct {
 	DNSServers []string
 	// CallPersistence says how calls in progress survive the process; empty is PersistSnapshot.
 	CallPersistence CallPersistence
-	// PersistInterval is how often changed calls are written by PersistSnapshot; 0 is 1 s.
+	// PersistInterval is how often changed calls are written by PersistSnapshot, and forced to the disk by either; 0 is 1 s.
 	PersistInterval time.Duration
 	// MaxCalls bounds the calls in progress; 0 is 20,000. Beyond it new calls get 503.
 	MaxCalls int
@@ -42,12 +42,11 @@ type Options struct {
 // CallPersistence says how calls in progress survive the process: in a journal on the local disk, whatever the store is.
 type CallPersistence string
 
-// The ways. What is written survives kill -9 at once, and a loss of power once it was forced to the disk: by a snapshot with it, else
-// within PersistInterval.
+// The ways. What is written survives kill -9 at once, and a loss of power once it was forced to the disk, every PersistInterval.
 const (
 	PersistNone         CallPersistence = "none"          // calls end with the process
 	PersistSnapshot     CallPersistence = "snapshot"      // calls that changed are written every PersistInterval
-	PersistWriteThrough CallPersistence = "write_through" // calls are written whenever they change
+	PersistWriteThrough CallPersistence = "write_through" // calls are written as soon as they change, beside their work
 )
 
 // fill sets defaults and makes the data directory.

@@ -137,10 +137,13 @@ func fate(number string) string {
 // heard is what the caller does with a message of the border.
 func (c *crowd) heard(m *msg.Message) {
 	number := m.To.URI.User
-	if m.IsRequest() || m.Status < 180 {
+	if m.IsRequest() { // it is let go
+		l := &line{p: &peer{wire: c.caller}, callID: m.CallID, local: m.To.String()}
+		l.say(m, 200, "", "")
 		return
 	}
 	switch {
+	case m.Status < 180:
 	case m.CSeq.Method == msg.BYE:
 		c.note(func() { c.ended[number] = time.Now() })
 	case m.Status < 200:

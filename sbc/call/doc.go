@@ -32,7 +32,8 @@
 // With a LiveJournal a call that is up is kept on the local disk (kept.go, keeper.go) and goes on in a later process (restore.go): its
 // dialogs, its ports, who was latched, timers, places on trunks and the record so far. Not kept are the ladder, subscriptions within the
 // dialogs, what is being played, and a transfer or session change under way: the call is then as it was before. Our sequence numbers
-// jump by 1,000, because requests may have been sent after the last snapshot. A call that cannot go on is released with BYE and one
+// jump by 1,000, because requests may have been sent after the last snapshot. Packets are counted on from the last time that the call was
+// written: those between it and the crash are missing in the figures. A call that cannot go on is released with BYE and one
 // record, which ends with the process that had it.
 //
 // # Limits

@@ -27,9 +27,8 @@ const (
 	keepLooks = 5
 )
 
-// keeper writes what must survive the process. In snapshots a call that changed is only noted; one goroutine asks it for its state a
-// moment later, so that a call that is over by then costs nothing. Written through, a call writes its state itself at the end of the
-// job that changed it, and the goroutine only forces it to the disk.
+// keeper writes what must survive the process. A call that changed is only noted, because its jobs wait for no disk; one goroutine asks
+// it for its state: with the next snapshot, so that a call that is over by then costs nothing, or, written through, at once.
 type keeper struct {
 	m       *Manager
 	journal LiveJournal
@@ -40,6 +39,7 @@ type keeper struct {
 	mu    sync.Mutex
 	calls []*Call  // changed since they were written
 	gone  []string // calls that were written and are over
+	later []*Call  // calls whose media have not settled: they wait for the next tick
 }
 
 func newKeeper(m *Manager) *keeper {
@@ -65,26 +65,31 @@ func (m *Manager) Keep(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			k.flush()
+			k.sync()
 			return
 		case <-ticker.C:
+			k.tick()
+			k.flush()
+			k.sync()
 		case <-k.hurried:
+			k.flush()
 		}
-		k.flush()
 	}
 }
 
-// touch notes that the call may have changed, if it is one that is kept: one with both sides up, or with one side up and the other
-// yet to come. It belongs to the call's queue.
+// touch notes that the call may have changed, if it is one that is kept: one with both sides up, the caller's ACK still on its way
+// perhaps, or with one side up and the other yet to come. It belongs to the call's queue.
 func (c *Call) touch() {
 	k := c.m.keeper
 	switch {
 	case k == nil, c.noted, c.st.ended:
-	case !c.stored && (c.st.b != calleeUp || c.st.a != callerUp && c.st.a != callerAway):
-	case k.through:
-		k.writeThrough(c)
+	case !c.stored && (c.st.b != calleeUp || c.st.a != callerUp && c.st.a != callerAnswered && c.st.a != callerAway):
 	default:
 		c.noted = true
 		k.note(c)
+		if k.through {
+			k.hurry()
+		}
 	}
 }
 
@@ -111,12 +116,12 @@ func (k *keeper) over(c *Call) {
 	if k == nil || !c.stored {
 		return
 	}
-	if k.through && k.write([]sbc.LiveChange{{ID: c.id}}) {
-		return
-	}
 	k.mu.Lock()
 	k.gone = append(k.gone, c.id)
 	k.mu.Unlock()
+	if k.through {
+		k.hurry()
+	}
 }
 
 // state is what is written of a call now; nil if nothing is. It belongs to the call's queue.
@@ -135,17 +140,11 @@ func (k *keeper) state(c *Call) (text []byte) {
 		c.looks = 0
 	} else if c.looks++; c.looks <= keepLooks {
 		c.noted = true
-		k.note(c)
+		k.mu.Lock()
+		k.later = append(k.later, c)
+		k.mu.Unlock()
 	}
 	return text
-}
-
-// writeThrough writes a call at once. It belongs to the call's queue.
-func (k *keeper) writeThrough(c *Call) {
-	if text := k.state(c); text != nil && !k.write([]sbc.LiveChange{{ID: c.id, Record: text}}) && !c.noted {
-		c.noted = true
-		k.note(c)
-	}
 }
 
 // write gives changes to the journal; false if it did not take them.
@@ -162,7 +161,21 @@ func (k *keeper) failed(err error) {
 	k.m.o.Log.Error("calls in progress are not kept; a restart would lose them", "error", err)
 }
 
-// flush writes what changed since the last time, and forces it to the disk.
+// tick has the calls written again that waited for it.
+func (k *keeper) tick() {
+	k.mu.Lock()
+	k.calls, k.later = append(k.calls, k.later...), nil
+	k.mu.Unlock()
+}
+
+// sync forces what was written to the disk.
+func (k *keeper) sync() {
+	if err := k.journal.Sync(); err != nil {
+		k.failed(err)
+	}
+}
+
+// flush writes what changed since the last time.
 func (k *keeper) flush() {
 	defer func() {
 		if r := recover(); r != nil {
@@ -188,18 +201,11 @@ func (k *keeper) flush() {
 		calls = calls[len(some):]
 		k.flushSome(some, batch)
 	}
-	if err := k.journal.Sync(); err != nil {
-		k.failed(err)
-	}
 }
 
 // flushSome writes a few calls.
 func (k *keeper) flushSome(calls []*Call, batch []sbc.LiveChange) {
 	for _, c := range calls {
-		if k.through {
-			c.look(func() { k.writeThrough(c) })
-			continue
-		}
 		var text []byte
 		if c.look(func() { text = k.state(c) }); text != nil {
 			batch = append(batch, sbc.LiveChange{ID: c.id, Record: text})

@@ -148,7 +148,8 @@ type Options struct {
 	Registerer prometheus.Registerer
 	// Live keeps the calls in progress for a later process, see Keep and Restore; nil keeps none.
 	Live LiveJournal
-	// WriteThrough writes a call when it changes, and not with the next snapshot; KeepEvery is how often that is taken, 0 is 1 s.
+	// WriteThrough has a call written as soon as it changes, and not with the next snapshot. KeepEvery is how often that is taken, and
+	// what was written forced to the disk; 0 is 1 s.
 	WriteThrough bool
 	KeepEvery    time.Duration
 	// MaxCalls bounds the calls in progress on this node; new ones beyond get 503. 0 is 100,000.

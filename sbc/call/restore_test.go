@@ -389,3 +389,22 @@ func TestFaultWhileRestoring(t *testing.T) {
 		})
 	}
 }
+
+// TestKilledBeforeTheACK: a call that was answered goes on, whether or not the caller's ACK had come.
+func TestKilledBeforeTheACK(t *testing.T) {
+	runKeeping(t, nil, nil, func(w *keeping) {
+		a := w.caller()
+		in := a.invite(sdp(callerIP, 4000))
+		out := w.wire.next(msg.INVITE)
+		out.reply(200, sdp(calleeIP, 5000))
+		a.learn(in.want(200))
+		time.Sleep(2 * time.Second)
+		w.kill()
+		w.restart(time.Now())
+		a.ack(a.lastInviteNumber, "")
+		b := w.callee(out)
+		w.holds(b, true)
+		w.holds(b, false)
+		w.end(a)
+	})
+}
