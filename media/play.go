@@ -221,7 +221,7 @@ func (e *end) change(how func(*relay.Path)) {
 // are what it may send, nil if that is not known.
 func (e *end) listen(formats *relay.Formats, mux bool) {
 	if e.pair.RTP.Path() == nil {
-		e.pair.RTP.Set(&relay.Path{From: e.stream, Digits: e.digits, Formats: formats, Mux: mux})
+		e.pair.RTP.Set(&relay.Path{From: e.stream, Digits: e.digits, Tap: e.tap, Formats: formats, Mux: mux})
 	}
 }
 

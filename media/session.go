@@ -60,9 +60,11 @@ type end struct {
 	// voice is what we say to the party, nil before the first word; digits listens to its telephone-events, nil if nobody asked.
 	voice  *voice
 	digits *relay.Digits
-	dtmf   DTMF
-	kind   string
-	codec  string
+	// tap keeps what the party says; a true nil if nothing does.
+	tap   relay.Tap
+	dtmf  DTMF
+	kind  string
+	codec string
 	// holds counts the open exchanges that need it, used says that the last answer does.
 	holds int
 	used  bool

@@ -114,11 +114,11 @@ func (l *line) path(from, to *end, mux, muxTo bool, m *sdp.PayloadMap) {
 	*path = relay.Path{
 		From: from.stream, Mux: mux, Formats: l.formats, Map: (*relay.PayloadMap)(m), Mask: l.x.s.e.mask,
 		RTP: relay.Egress{Port: to.pair.RTP, To: to.stream}, RTCP: control,
-		Digits: from.digits, NoEvents: l.deaf(to),
+		Digits: from.digits, Tap: from.tap, NoEvents: l.deaf(to),
 	}
 	switch {
 	case l.formats == nil: // nothing that is said, or heard, is among datagrams that are not looked into
-		path.Kind, path.Digits, path.NoEvents = relay.KindOpaque, nil, false
+		path.Kind, path.Digits, path.Tap, path.NoEvents = relay.KindOpaque, nil, nil, false
 	default:
 		path.Out, path.Back = to.outlet(), from.outlet()
 	}

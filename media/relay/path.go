@@ -51,10 +51,18 @@ type Path struct {
 	Out, Back *Outlet
 	// Digits, where it is set, hears the telephone-events.
 	Digits *Digits
+	// Tap, where it is set, hears what is neither telephone-event nor comfort noise; it must not keep the octets.
+	Tap Tap
 	// NoEvents keeps telephone-events from the receiver, which gets the digits in another way.
 	NoEvents bool
 	// Mask is the key under which texts in RTCP are replaced; 0 lets them pass.
 	Mask uint64
+}
+
+// Tap hears the packets of one party: their payload type, timestamp and payload. It is called by the thread that moves packets and
+// must not block.
+type Tap interface {
+	Take(pt uint8, ts uint32, payload []byte)
 }
 
 // outcome is what became of a packet.

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"sync/atomic"
 )
@@ -58,6 +59,11 @@ func (p *Port) receive(b []byte, src netip.AddrPort, now int64, t *tally) {
 	if path.Digits != nil && path.Kind == KindRTP && (result == pass || result == consumed) {
 		f, _ := path.Formats.find(pt)
 		path.Digits.take(b, f.Event, f.rate(), now)
+	}
+	if path.Tap != nil && path.Kind == KindRTP && (result == pass || result == consumed) {
+		if f, _ := path.Formats.find(pt); !f.Event && !f.Noise {
+			path.Tap.Take(pt, binary.BigEndian.Uint32(b[4:]), rtpPayload(b))
+		}
 	}
 	switch result {
 	case pass:

@@ -59,6 +59,7 @@ func (c *Call) answerCaller() {
 	c.limitDuration()
 	c.keep()
 	c.slim()
+	c.serve()
 }
 
 // slim lets go of what an answered call needs no more: the messages of its setup live on as bytes in its ladder.

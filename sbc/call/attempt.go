@@ -250,6 +250,10 @@ const (
 // ackCallee acknowledges the callee's 2xx, again and again if need be.
 func (c *Call) ackCallee() {
 	l := c.b
+	if l.desk != nil {
+		c.serve()
+		return
+	}
 	ack := l.d.Ack(l.inviteSeq)
 	if l.ackBody != nil {
 		ack.SetBody(accepted, l.ackBody)

@@ -60,6 +60,10 @@ func (c *Call) replyOK() {
 
 // bye releases a leg (RFC 3261 15.1.1): with what the other side said, or with our own reason.
 func (c *Call) bye(l *leg) {
+	if l != nil && l.desk != nil { // there is nobody who would answer
+		c.raise(evCalleeGone)
+		return
+	}
 	if l == nil || l.d == nil {
 		return
 	}

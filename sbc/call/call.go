@@ -263,6 +263,8 @@ func (c *Call) timer(k timerKind) {
 	case timerPropose: // run sends what waits
 	case timerKeep:
 		c.tend()
+	case timerDesk:
+		c.deskWaited()
 	}
 }
 
@@ -301,7 +303,7 @@ func stopCode(r sbc.EndReason) int {
 // txFailed is a broken server transaction: a 2xx without ACK, or a caller who cannot be reached.
 func (c *Call) txFailed(tx msg.ServerTx, err error) {
 	switch {
-	case c.up != nil && c.up.tx == tx: // RFC 3261 14.2: without the ACK of a re-INVITE the dialog is terminated
+	case c.up != nil && c.up.tx == tx, c.served() && c.b.desk.tx == tx: // RFC 3261 14.2: without the ACK of a re-INVITE the dialog is terminated
 		c.stop(stopOrder{reason: sbc.EndNoAck})
 	case c.tr != nil && tx == c.tr.tx:
 		c.raise(evTargetFailed)
@@ -348,6 +350,9 @@ func (c *Call) acked(l *leg, ack *msg.Message) {
 	}
 	d.Learn(ack.Hop)
 	l.end.heard(ack.Hop)
+	if c.served() && c.serveAck(ack) {
+		return
+	}
 	if c.up != nil && c.up.from == l && c.up.req.CSeq.Seq == ack.CSeq.Seq && c.up.phase == phaseAck {
 		c.updateAcked(ack)
 		return

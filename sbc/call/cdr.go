@@ -39,6 +39,7 @@ type record struct {
 	egress, sent string
 	links        []string
 	variables    map[string]string
+	free         bool // a service of ours, for which nothing is billed
 }
 
 // begin notes what the INVITE says; caller is the number that its trunk is believed.
@@ -129,6 +130,9 @@ func (c *Call) times(d *sbc.CDR) {
 			if r.reason == sbc.EndMaxDuration && r.lastMedia.IsZero() { // alive, as far as anybody knows
 				d.BillableMS = d.DurationMS
 			}
+		}
+		if r.free {
+			d.BillableMS = 0
 		}
 	}
 	if !r.progressAt.IsZero() {

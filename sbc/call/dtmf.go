@@ -49,6 +49,11 @@ func (c *Call) listenFor(p *sbc.MediaProfile) {
 	if c.listening || c.session == nil || p.DTMF == sbc.DTMFPass && p.DTMFEvents == sbc.DiscloseOff {
 		return
 	}
+	c.listenToAll()
+}
+
+// listenToAll makes the media listen to digits.
+func (c *Call) listenToAll() {
 	c.listening = true
 	c.session.ListenDTMF(func(from *media.Party, digit byte, d time.Duration) {
 		c.post(job{kind: jobOrder, run: func() { c.digitInPackets(from, digit, d) }})
@@ -74,6 +79,10 @@ func (c *Call) digitInPackets(from *media.Party, digit byte, d time.Duration) {
 	}
 	if l.signalled.digit == digit && now().Sub(l.signalled.at) < twice+d { // some devices send both
 		l.signalled = heardDigit{}
+		return
+	}
+	if c.served() {
+		c.keyed(digit)
 		return
 	}
 	c.tellDigit(l, digit, d)

@@ -23,6 +23,7 @@ func (c *Call) finish() {
 	if c.crashed {
 		c.leaveAll()
 	}
+	c.leaveDesk()
 	stats := c.closeMedia()
 	c.writeRecord(stats)
 	c.m.past.add(c.id, c.ladder, stats)

@@ -38,7 +38,7 @@ func (m *Manager) Hold(ctx context.Context, id string, o sbc.HoldOrder) error {
 func (c *Call) pause(o sbc.HoldOrder, agreed chan<- error) {
 	l := c.legAt(o.Side)
 	switch {
-	case c.visible() != sbc.CallConfirmed || l == nil || !c.settled(l):
+	case c.visible() != sbc.CallConfirmed || l == nil || !c.settled(l) || c.served():
 		agreed <- sbc.Errorf(sbc.CodeConflict, "the call is not up")
 		return
 	case o.Held == l.paused && (o.Held || !l.held):

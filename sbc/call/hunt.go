@@ -100,6 +100,9 @@ func (c *Call) try() {
 
 // launch makes one attempt; it gives false if nothing was sent.
 func (c *Call) launch(at *route.Attempt) bool {
+	if at.Agent != "" {
+		return c.launchAgent(at)
+	}
 	trunk := c.snap.Trunk(at.TrunkID)
 	l := c.newLeg(opposite(c.a.side), at.TrunkID, trunk, len(c.hunt.attempts)+1)
 	l.endpointID, l.detour = at.EndpointID, detourOf(c.hunt.detours, c.hunt.next)

@@ -113,7 +113,7 @@ func (c *Call) keptText() (text []byte, settled bool, err error) {
 
 // whole tells whether both sides are up and nothing has ended the call.
 func (c *Call) whole() bool {
-	return c.st.b == calleeUp && (c.st.a == callerUp || c.st.a == callerAnswered) && c.rec.reason == "" && c.session != nil
+	return c.st.b == calleeUp && (c.st.a == callerUp || c.st.a == callerAnswered) && c.rec.reason == "" && c.session != nil && !c.served()
 }
 
 // there tells whether a leg's peer has its dialog still.

@@ -45,7 +45,7 @@ type leg struct {
 	untaken, dismissed uint16
 	// held says that the peer was told not to send, paused that the API wants it so.
 	held, paused bool
-	gone         bool // nobody is there: it goes on in another call, or has not come yet
+	gone         bool // nobody is there: it goes on in another call, has not come yet, or is served by us
 	// updates tells whether the peer takes UPDATE, as far as its Allow and its own requests say.
 	updates answer
 	// assurance says, on the caller's side, what its INVITE said of reliable provisional responses; earlies are, on the callee's,
@@ -75,6 +75,8 @@ type leg struct {
 	rules *header.Profile
 	// detour says which redirections led to the leg's attempt, nil for none.
 	detour *detour
+	// desk is who of ours answers, on a callee's leg without a dialog; nil for most.
+	desk *desk
 }
 
 // newLeg makes a leg and how it is found.
@@ -307,6 +309,9 @@ func (c *Call) request(l *leg, tx msg.ServerTx, req *msg.Message) {
 
 // dispatch gives a request of a leg's dialog to whom it concerns.
 func (c *Call) dispatch(l *leg, tx msg.ServerTx, req *msg.Message) {
+	if c.served() && c.serveRequest(l, tx, req) {
+		return
+	}
 	switch req.Method {
 	case msg.BYE:
 		c.hungUp(l, tx, req)

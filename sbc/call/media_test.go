@@ -70,6 +70,7 @@ type session struct {
 	played   []playedTo
 	dialled  []string
 	listener func(*media.Party, byte, time.Duration)
+	recorded *tape // the last one
 	last     time.Time
 }
 
@@ -294,4 +295,29 @@ func (s *session) Close() []media.StreamStats {
 	s.closed = true
 	s.e.bomb.tick()
 	return s.Stats()
+}
+
+// tape is a recording that the test speaks on: what it says begins when the recording does and ends after spoken.
+type tape struct {
+	began   time.Time
+	longest time.Duration
+	spoken  time.Duration
+	ended   bool
+}
+
+func (s *session) Record(_ *media.Party, longest time.Duration) (Recording, error) {
+	s.e.bomb.tick()
+	if s.mute {
+		return nil, media.ErrNoVoice
+	}
+	s.recorded = &tape{began: now(), longest: longest}
+	return s.recorded, nil
+}
+
+func (r *tape) Length() time.Duration  { return min(now().Sub(r.began), r.longest) }
+func (r *tape) Silence() time.Duration { return now().Sub(r.began) - min(r.spoken, now().Sub(r.began)) }
+func (r *tape) Voiced() bool           { return r.spoken > 0 }
+func (r *tape) End() []byte {
+	r.ended = true
+	return make([]byte, pcmBytes(r.Length()))
 }

@@ -64,7 +64,7 @@ func (c *Call) askTarget(t *transfer) {
 
 // handOver gives the leg that was asked for to another call, and ends this one. It gives false if that cannot be.
 func (c *Call) handOver(a *askedLeg, to *Call, s Session) bool {
-	if c == to || !ready(c.st) {
+	if c == to || !c.ready() {
 		return false
 	}
 	l := a.beside(c)

@@ -40,7 +40,7 @@ func (c *Call) referred(l *leg, tx msg.ServerTx, req *msg.Message) {
 	case mode == sbc.ReferPass:
 		c.passRefer(l, tx, req, u, to)
 		return
-	case !ready(c.st):
+	case !c.ready():
 		code = 500
 	case l.untaken >= maxUntaken:
 		code = 500

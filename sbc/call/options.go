@@ -61,6 +61,8 @@ type Session interface {
 	// has sent any.
 	ListenDTMF(to func(from *media.Party, digit byte, d time.Duration))
 	SentDigits(p *media.Party) bool
+	// Record keeps what a party says from now on, no longer than longest.
+	Record(p *media.Party, longest time.Duration) (Recording, error)
 	Drop(p *media.Party)
 	// Keep and KeepParty give what must survive the process, RestoreParty and Rejoin make a session of a later one go on with it.
 	Keep() media.SessionState
@@ -104,6 +106,14 @@ func (s mediaSession) Renew(to *media.Party, d media.Direction) (Exchange, error
 	return exchanged(s.Session.Renew(to, d))
 }
 
+func (s mediaSession) Record(p *media.Party, longest time.Duration) (Recording, error) {
+	r, err := s.Session.Record(p, longest)
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
 func (s mediaSession) Move(to *media.Party) (Exchange, error) {
 	return exchanged(s.Session.Move(to))
 }
@@ -135,6 +145,8 @@ type Options struct {
 	// Blob gives the content of a blob that the configuration names, from this node's disk or memory: it is asked on the call's
 	// queue and must not wait for a network. false says that it is not there yet. nil: there are none.
 	Blob func(b sbc.Blob) (io.ReaderAt, bool)
+	// Mailboxes keeps messages; nil: there are no mailboxes.
+	Mailboxes Mailboxes
 	// Node names this node in records.
 	Node string
 	// ServerName is what User-Agent and Server say; "" is sbc.ServerName.

@@ -14,7 +14,7 @@ import (
 func (c *Call) passRefer(l *leg, tx msg.ServerTx, req *msg.Message, u msg.URI, number string) {
 	to := c.other(l)
 	switch {
-	case !ready(c.st) || to == nil || !c.present(to):
+	case !c.ready() || to == nil || !c.present(to):
 		c.send(tx, c.reply(l, req, 500, msg.Header{Name: "Retry-After", Value: "2"}))
 		return
 	case len(c.relays) >= maxRelays:

@@ -101,7 +101,7 @@ func checkSides(sides []sbc.Side) error {
 // sideOf finds the leg of a side that has media; nil if there is none.
 func (c *Call) sideOf(side sbc.Side) *leg {
 	l := c.legAt(side)
-	if l == nil || l.party == nil || c.session == nil || c.st.ended {
+	if l == nil || l.party == nil || c.session == nil || c.st.ended || c.served() { // whom we serve hears that alone
 		return nil
 	}
 	return l

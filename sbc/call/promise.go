@@ -46,7 +46,7 @@ func (c *Call) promiseLeg(p *promise) bool {
 func (c *Call) keepPromise() {
 	p := c.promised
 	switch {
-	case ready(c.st):
+	case c.ready():
 		c.promised = nil
 		if !c.handOver(p.asked, p.to, p.media) {
 			p.to.notComing(p.t, 481)

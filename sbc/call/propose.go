@@ -78,7 +78,7 @@ func (c *Call) settled(l *leg) bool {
 	case c.a:
 		return c.st.a == callerUp
 	case c.b:
-		return c.st.b == calleeUp
+		return c.st.b == calleeUp && l.desk == nil
 	}
 	return false
 }

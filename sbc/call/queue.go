@@ -185,6 +185,7 @@ const (
 	timerKeep                     // refresh or expiry of a session timer, whichever is first
 	timerAssure                   // a reliable provisional response without its PRACK (RFC 3262 3)
 	timerDigit                    // a digit sent by INFO, and the gap after it
+	timerDesk                     // what serves the caller waits for
 	timerCount
 )
 

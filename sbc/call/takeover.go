@@ -134,7 +134,7 @@ func (c *Call) replaceable(e *endpoint, r replaces) (code int, hs []msg.Header) 
 		return 0, nil
 	case r.early && !rings: // it is confirmed
 		return 486, nil
-	case !ready(c.st):
+	case !c.ready():
 		return 500, []msg.Header{{Name: "Retry-After", Value: "2"}}
 	}
 	return 0, nil

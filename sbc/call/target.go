@@ -32,7 +32,10 @@ func (c *Call) launchTarget(t *transfer, at *route.Attempt) bool {
 	c.hunt.attempts = append(c.hunt.attempts, sbc.CDRAttempt{
 		Number: l.attempt, TrunkID: at.TrunkID, EndpointID: at.EndpointID, Callee: at.Number, StartedAt: now(),
 	})
-	if trunk == nil {
+	switch {
+	case at.Agent != "": // whoever transfers must not leave the other side alone with a machine of ours
+		return c.targetLost(t, l, 0, string(at.Agent), 480)
+	case trunk == nil:
 		return c.targetLost(t, l, 0, "out of service", 503)
 	}
 	if v := c.takePlace(l, admit.Out); !v.OK {
@@ -218,7 +221,7 @@ func (c *Call) updatedEarly(l *leg, d *dialog.Dialog, tx msg.ServerTx, req *msg.
 // slim lets go of what an answered leg needs no more of its INVITE.
 func (l *leg) slim() {
 	r := l.invite
-	if r.req == nil {
+	if r == nil || r.req == nil {
 		return
 	}
 	uri := r.req.RequestURI

@@ -33,7 +33,7 @@ func (c *Call) transferBy(o sbc.TransferOrder, other *Call) error {
 	switch {
 	case c.st.ended:
 		return sbc.Errorf(sbc.CodeNotFound, "there is no call %s in progress", c.id)
-	case !ready(c.st):
+	case !c.ready():
 		return sbc.Errorf(sbc.CodeConflict, "the call is not up, or is being transferred already")
 	case c.transfers >= maxTransfers:
 		return sbc.Errorf(sbc.CodeConflict, "the call was transferred %d times, as often as it may", c.transfers)

@@ -70,6 +70,27 @@ type Attempt struct {
 	Address   string
 	Port      int
 	Transport sbc.Transport
+	// Agent, where it is set, answers inside the border: nothing is sent, and TrunkID is the domain of the subscriber with the id
+	// Mailbox, whose mailbox it is about.
+	Agent   Agent
+	Mailbox string
+}
+
+// Agent names somebody of ours who answers a call.
+type Agent string
+
+// The agents.
+const (
+	AgentVoicemail Agent = "voicemail" // takes a message for Mailbox
+	AgentMessages  Agent = "messages"  // plays the messages of Mailbox
+	AgentConfirm   Agent = "confirm"   // says by a tone that something was done, and hangs up
+	AgentDecline   Agent = "decline"   // says by a tone that something was not done, and hangs up
+)
+
+// Voicemail is the attempt that leaves a message for a subscriber; domainID is its domain, number what the record shows as called.
+// The other agents are had by setting Agent.
+func Voicemail(domainID, subscriberID, number string) Attempt {
+	return Attempt{TrunkID: domainID, Mailbox: subscriberID, Number: number, Agent: AgentVoicemail}
 }
 
 // The verdicts of steps.

@@ -1,0 +1,185 @@
+package call
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/sallyport/sallyport/media"
+	"github.com/sallyport/sallyport/media/tone"
+	"github.com/sallyport/sallyport/sbc"
+)
+
+// Mailboxes keeps messages; voicemail.Service is one. No method blocks: then is called once, within seconds, from any goroutine.
+type Mailboxes interface {
+	// Open looks whether a subscriber's mailbox takes a message now. Errors: CodeNotFound, CodeConflict if it is full, CodeUnavailable.
+	Open(subscriberID string, then func(Mailbox, error))
+	// Deliver keeps a message: 16-bit linear samples of 8 kHz, little endian. It sets the id.
+	Deliver(m sbc.VoicemailMessage, pcm []byte)
+	// Messages lists those of a mailbox, the unheard ones first, then by age. Errors: CodeNotFound, CodeUnavailable.
+	Messages(subscriberID string, then func([]sbc.VoicemailMessage, error))
+	// Sound gives a message's samples. Errors: CodeNotFound, CodeUnavailable.
+	Sound(subscriberID, messageID string, then func(pcm []byte, err error))
+	// Heard notes that a message was heard, Erase deletes one.
+	Heard(subscriberID, messageID string)
+	Erase(subscriberID, messageID string)
+}
+
+// Mailbox is where a message is left.
+type Mailbox struct {
+	TenantID, DomainID, SubscriberID string
+	// GreetingID is the announcement that callers hear first; "" is a tone.
+	GreetingID string
+	// Longest is how long a message may be.
+	Longest time.Duration
+}
+
+const (
+	// silenceEnds is how long a caller may say nothing.
+	silenceEnds = 10 * time.Second
+	// leastMessage is what is not kept because it is shorter.
+	leastMessage = time.Second
+	// keptSilence is what is left of the silence at the end of a message.
+	keptSilence = time.Second
+)
+
+// Recording is what a party says, kept; media.Recording is one.
+type Recording interface {
+	// Length is how long it is so far, Silence how long nothing was heard since.
+	Length() time.Duration
+	Silence() time.Duration
+	// Voiced says whether anything was heard at all.
+	Voiced() bool
+	// End gives the samples, 16-bit linear of 8 kHz, little endian; nothing more is kept then.
+	End() []byte
+}
+
+// taker takes a message: greeting, tone, then what the caller says, until it hangs up, presses #, is silent or has said enough.
+type taker struct {
+	boxes Mailboxes
+	id    string
+	box   Mailbox
+	rec   Recording // while it records
+	done  bool
+}
+
+func (t *taker) open(then func(error)) {
+	t.boxes.Open(t.id, func(b Mailbox, err error) {
+		t.box = b
+		then(err)
+	})
+}
+
+func (t *taker) free() bool { return false }
+
+func (t *taker) begin(c *Call) {
+	greeting := c.m.sound(c.snap.Announcement(t.box.GreetingID))
+	if greeting == nil {
+		greeting = greetingTone()
+	}
+	c.say(greeting, func() { t.beep(c) })
+}
+
+func (t *taker) beep(c *Call) {
+	c.say(beep(), func() { t.record(c) })
+}
+
+func (t *taker) record(c *Call) {
+	rec, err := c.session.Record(c.a.party, t.box.Longest)
+	if err != nil {
+		c.m.o.Log.Warn("a message cannot be recorded", "call_id", c.id, "error", err)
+		c.dismissCaller()
+		return
+	}
+	t.rec = rec
+	c.deskWait(min(silenceEnds, t.box.Longest))
+}
+
+func (t *taker) key(c *Call, digit byte) {
+	switch {
+	case digit != '#' || t.done:
+	case t.rec == nil: // whoever knows the greeting may pass it over
+		t.beep(c)
+	default:
+		t.stop(c)
+	}
+}
+
+func (t *taker) waited(c *Call) {
+	if t.rec == nil {
+		return
+	}
+	quiet, left := t.rec.Silence(), t.box.Longest-t.rec.Length()
+	if quiet >= silenceEnds || left <= 0 {
+		t.stop(c)
+		return
+	}
+	c.deskWait(min(silenceEnds-quiet, left))
+}
+
+// stop ends the message from our side.
+func (t *taker) stop(c *Call) {
+	t.keep(c)
+	c.disarm(timerDesk)
+	c.say(confirmation(), c.dismissCaller)
+}
+
+func (t *taker) end(c *Call) { t.keep(c) }
+
+// keep delivers what was said, if anything was.
+func (t *taker) keep(c *Call) {
+	rec := t.rec
+	t.rec = nil
+	if rec == nil || t.done {
+		return
+	}
+	t.done = true
+	voiced, quiet := rec.Voiced(), rec.Silence()
+	pcm := rec.End()
+	if cut := pcmBytes(quiet - keptSilence); cut > 0 {
+		pcm = pcm[:max(0, len(pcm)-cut)]
+	}
+	if !voiced || len(pcm) < pcmBytes(leastMessage) {
+		return
+	}
+	m := sbc.VoicemailMessage{
+		TenantID: t.box.TenantID, DomainID: t.box.DomainID, SubscriberID: t.box.SubscriberID, CallID: c.id,
+		Caller: c.rec.caller, CallerName: c.rec.display, ReceivedAt: now().UTC(),
+		DurationMS: len(pcm) * 1000 / (2 * tone.Rate),
+	}
+	if c.rec.privacy != "" || c.rec.hidden { // the subscriber is not told either
+		m.Caller, m.CallerName = anonymousUser, ""
+	}
+	t.boxes.Deliver(m, pcm)
+}
+
+// pcmBytes is how many octets of samples a time has.
+func pcmBytes(d time.Duration) int { return int(d*tone.Rate/time.Second) * 2 }
+
+// teller plays one sound and hangs up.
+type teller struct{ sound *media.Audio }
+
+func (t *teller) open(then func(error))   { then(nil) }
+func (t *teller) free() bool              { return true }
+func (t *teller) begin(c *Call)           { c.say(t.sound, c.dismissCaller) }
+func (t *teller) key(c *Call, digit byte) {}
+func (t *teller) waited(c *Call)          {}
+func (t *teller) end(c *Call)             {}
+
+// The sounds of the border's own: two notes upwards invite, one long one is the tone after which to speak, two short high ones
+// confirm, three low ones refuse.
+func greetingTone() *media.Audio {
+	return sounds(tone.Note{Hertz: 440, MS: 200}, tone.Note{Hertz: 660, MS: 300}, tone.Note{MS: 300})
+}
+func beep() *media.Audio { return sounds(tone.Note{Hertz: 1000, MS: 400}) }
+func confirmation() *media.Audio {
+	return sounds(tone.Note{MS: 100}, tone.Note{Hertz: 880, MS: 120}, tone.Note{MS: 80}, tone.Note{Hertz: 880, MS: 120}, tone.Note{MS: 100})
+}
+func refusalTone() *media.Audio {
+	low := tone.Note{Hertz: 330, MS: 200}
+	return sounds(tone.Note{MS: 100}, low, tone.Note{MS: 100}, low, tone.Note{MS: 100}, low, tone.Note{MS: 100})
+}
+
+func sounds(notes ...tone.Note) *media.Audio {
+	pcm := tone.Melody(notes...)
+	return media.NewAudio(bytes.NewReader(pcm), int64(len(pcm)))
+}
