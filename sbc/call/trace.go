@@ -95,7 +95,7 @@ func (l *ladder) messages() []sbc.TraceMessage {
 		line, _, _ := bytes.Cut(e.raw, []byte("\n"))
 		ms[i] = sbc.TraceMessage{
 			At: time.Unix(0, e.at), Side: sbc.SideCaller, Direction: "in", Transport: e.transport, LocalAddress: addr(e.local), RemoteAddress: addr(e.remote),
-			Summary: string(bytes.TrimRight(line, "\r")), Attempt: int(e.attempt), Raw: string(e.raw),
+			Summary: string(bytes.TrimRight(line, "\r")), Attempt: int(e.attempt), Raw: string(redacted(e.raw)),
 		}
 		if e.callee {
 			ms[i].Side = sbc.SideCallee
