@@ -25,8 +25,10 @@ import (
 	"github.com/sallyport/sallyport/sbc/edge"
 	"github.com/sallyport/sallyport/sbc/eventlog"
 	"github.com/sallyport/sallyport/sbc/guard"
+	"github.com/sallyport/sallyport/sbc/register"
 	"github.com/sallyport/sallyport/sbc/subscription"
 	"github.com/sallyport/sallyport/storage"
+	"github.com/sallyport/sallyport/webhook"
 )
 
 // App is a running border. Its methods may be called from anywhere.
@@ -42,6 +44,8 @@ type App struct {
 	edge      *edge.Edge
 	border    border
 	parts     *parts // of the border, once requests are let in
+	registrar *register.Registrar
+	hooks     *webhook.Client
 	calls     *call.Manager
 	events    *eventlog.Log
 	guard     *guard.Guard
@@ -68,7 +72,7 @@ func Start(ctx context.Context, o Options) (*App, error) {
 		open func(context.Context) error
 	}{
 		{"store", a.openStore}, {"live calls", a.openLive}, {"journal", a.openJournal}, {"records", a.deliverRecords},
-		{"media", a.openMedia}, {"blobs", a.openBlobs}, {"guard", a.openGuard}, {"signalling", a.openSignalling}, {"configuration", a.openConfig},
+		{"media", a.openMedia}, {"blobs", a.openBlobs}, {"guard", a.openGuard}, {"signalling", a.openSignalling}, {"registrar", a.openRegistrar}, {"door", a.openDoor}, {"configuration", a.openConfig},
 		{"api", a.openAPI}, {"calls", a.restoreCalls}, {"serving", a.serveAPI},
 	} {
 		if err := part.open(ctx); err != nil {
@@ -163,7 +167,7 @@ func (a *App) openSignalling(context.Context) error {
 		Parties: []config.Party{party{a.prepareGuard}, party{a.prepareEdge}, party{a.prepareMedia}},
 	})
 	a.edge = edge.New(edge.Options{
-		Admit: a.border.admit, Handle: a.border.handle, Ack: a.border.ack, Guard: a.guard, Egress: a.guard.Leave, Resolver: resolver, ServerName: sbc.ServerName,
+		Admit: a.border.admit, Handle: a.border.handle, Ack: a.border.ack, Closed: a.border.closed, Guard: a.guard, Egress: a.guard.Leave, Resolver: resolver, ServerName: sbc.ServerName,
 		Log: a.o.Log, Registerer: a.metrics,
 	})
 	a.life.onStop("edge", func(context.Context) error { return a.edge.Close() })

@@ -28,6 +28,8 @@ type Options struct {
 	CallPersistence CallPersistence
 	// PersistInterval is how often changed calls are written by PersistSnapshot, and forced to the disk by either; 0 is 1 s.
 	PersistInterval time.Duration
+	// AllowLocalWebhooks lets the URLs of webhooks lead to this machine and to link-local addresses.
+	AllowLocalWebhooks bool
 	// MaxCalls bounds the calls in progress; 0 is 20,000. Beyond it new calls get 503.
 	MaxCalls int
 	// DrainTimeout bounds how long Stop waits for what is under way; 0 is 5 s.

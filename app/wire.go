@@ -9,11 +9,13 @@ import (
 	"github.com/sallyport/sallyport/api"
 	"github.com/sallyport/sallyport/media"
 	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/access"
 	"github.com/sallyport/sallyport/sbc/call"
 	"github.com/sallyport/sallyport/sbc/config"
 	"github.com/sallyport/sallyport/sbc/edge"
 	"github.com/sallyport/sallyport/sbc/header"
 	"github.com/sallyport/sallyport/sbc/msg"
+	"github.com/sallyport/sallyport/sbc/register"
 	"github.com/sallyport/sallyport/sbc/subscription"
 )
 
@@ -23,6 +25,8 @@ type border struct{ parts atomic.Pointer[parts] }
 type parts struct {
 	calls         *call.Manager
 	subscriptions *subscription.Manager
+	door          *access.Door
+	registrar     *register.Registrar
 }
 
 func (b *border) admit(m *msg.Message) msg.Decision {
@@ -30,14 +34,28 @@ func (b *border) admit(m *msg.Message) msg.Decision {
 	if p == nil {
 		return msg.Decision{Action: msg.Silence}
 	}
+	if d, ok := p.door.Admit(m); ok {
+		return d
+	}
 	if d, ok := p.subscriptions.Admit(m); ok {
 		return d
 	}
-	return p.calls.Admit(m)
+	return p.door.Gone(m, p.calls.Admit(m))
 }
 
 func (b *border) handle(tx msg.ServerTx, m *msg.Message) {
-	if p := b.parts.Load(); p != nil && !p.subscriptions.Handle(tx, m) {
+	switch p := b.parts.Load(); {
+	case p == nil:
+	case p.door.Guards(m):
+		p.door.Identify(tx, m, func(c access.Caller) { p.enter(tx, m, c) })
+	default:
+		p.serve(tx, m)
+	}
+}
+
+// serve takes a request of a trunk, or one within a dialog.
+func (p *parts) serve(tx msg.ServerTx, m *msg.Message) {
+	if !p.subscriptions.Handle(tx, m) {
 		p.calls.Handle(tx, m)
 	}
 }
@@ -45,6 +63,13 @@ func (b *border) handle(tx msg.ServerTx, m *msg.Message) {
 func (b *border) ack(m *msg.Message) {
 	if p := b.parts.Load(); p != nil {
 		p.calls.Ack(m)
+	}
+}
+
+// closed tells the registrar of a connection that is gone.
+func (b *border) closed(h msg.Hop) {
+	if p := b.parts.Load(); p != nil {
+		p.registrar.Closed(h)
 	}
 }
 

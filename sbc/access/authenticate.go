@@ -203,7 +203,7 @@ func (v *visit) enter(e *sbc.Entry, how string) {
 		v.respond(refuse(403))
 		return
 	}
-	if !v.d.o.Guard.Allowed(s.ID, v.req.Method) {
+	if !v.d.o.Guard.Allowed(v.req.Hop, s.ID, v.req.Method) {
 		v.d.metrics.refused.WithLabelValues("budget").Inc()
 		v.respond(refuse(503, msg.Header{Name: "Retry-After", Value: "2"}))
 		return

@@ -33,16 +33,16 @@ type Guard interface {
 	// Barred tells whether an account cannot be used from a source for now.
 	Barred(h msg.Hop, domainID, username string) bool
 	// Allowed takes one request from the budget of an account, and tells whether there was one left.
-	Allowed(subscriberID string, method msg.Method) bool
+	Allowed(h msg.Hop, subscriberID string, method msg.Method) bool
 }
 
 // unguarded is the Guard of a door that has none.
 type unguarded struct{}
 
-func (unguarded) Authenticated(msg.Hop, string)        {}
-func (unguarded) Failed(msg.Hop, string, string, bool) {}
-func (unguarded) Barred(msg.Hop, string, string) bool  { return false }
-func (unguarded) Allowed(string, msg.Method) bool      { return true }
+func (unguarded) Authenticated(msg.Hop, string)            {}
+func (unguarded) Failed(msg.Hop, string, string, bool)     {}
+func (unguarded) Barred(msg.Hop, string, string) bool      { return false }
+func (unguarded) Allowed(msg.Hop, string, msg.Method) bool { return true }
 
 // Options are what a Door needs. Snapshot, Directory, Nonces and Capabilities must be set.
 type Options struct {

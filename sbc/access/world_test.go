@@ -163,7 +163,7 @@ func (g *guard) Failed(_ msg.Hop, _, _ string, ours bool) {
 
 func (g *guard) Barred(_ msg.Hop, _, username string) bool { return username == g.barred }
 
-func (g *guard) Allowed(string, msg.Method) bool { return !g.exhausted }
+func (g *guard) Allowed(msg.Hop, string, msg.Method) bool { return !g.exhausted }
 
 // request makes a request from a phone's address.
 func request(t *testing.T, method msg.Method, uri, from string, headers ...string) *msg.Message {

@@ -210,7 +210,7 @@ func (e *Edge) fresh(m *msg.Message, k key, l link) {
 	case msg.Serve:
 	case msg.Refuse:
 		budget := e.refusal
-		if d.Status == 403 || d.Status == 401 || d.Status == 407 { // what strangers get
+		if d.Status == 403 { // what strangers get; challenges are for phones, of which there may be many behind one address
 			budget = e.answers
 		}
 		e.refuse(m, l, d, budget)
