@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 )
 
 // Subscriber is an account of a domain: a person or a device that registers, calls and is called. Its Name is its Username.
@@ -93,6 +94,8 @@ var (
 // Validate checks names, credentials and forwarding.
 func (s *Subscriber) Validate() []Fault {
 	f := faults(s.Meta.validate())
+	// The name is a copy: what is wrong with it is said of the username.
+	f = slices.DeleteFunc(f, func(x Fault) bool { return x.Pointer == "#/name" })
 	f.need("#/domain_id", s.DomainID)
 	f.user("#/username", s.Username)
 	if s.Name != s.Username {
