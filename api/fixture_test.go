@@ -32,13 +32,14 @@ const (
 
 // fixture is a running API over memory, with one resource of every kind under the id of the specification's examples.
 type fixture struct {
-	t     testing.TB
-	h     http.Handler
-	m     *memory
-	calls *live
-	node  *node
-	logs  *lockedBuffer
-	ids   map[sbc.Kind]string
+	t        testing.TB
+	h        http.Handler
+	m        *memory
+	calls    *live
+	contacts *contacts
+	node     *node
+	logs     *lockedBuffer
+	ids      map[sbc.Kind]string
 
 	events []sbc.Event
 	usage  []sbc.LimitUsage
@@ -151,11 +152,11 @@ func parsed(t testing.TB) *openapi3.T {
 // start builds the fixture; responses are validated unless fast.
 func start(t testing.TB, fast ...bool) *fixture {
 	t.Helper()
-	f := &fixture{t: t, m: newMemory(), calls: &live{}, logs: &lockedBuffer{}, jail: &jail{}}
+	f := &fixture{t: t, m: newMemory(), calls: &live{}, contacts: &contacts{}, logs: &lockedBuffer{}, jail: &jail{}}
 	f.node = &node{m: f.m, ready: []sbc.Condition{{Type: "store", OK: true}}}
 	registry := prometheus.NewRegistry()
 	h, err := New(Options{
-		Store: f.m, Config: manager{f.m}, Records: f.m, Blobs: f.m, Calls: f.calls, Status: f.node,
+		Store: f.m, Config: manager{f.m}, Records: f.m, Blobs: f.m, Calls: f.calls, Registrations: f.contacts, Status: f.node,
 		Gatherer: registry, Registerer: registry, Version: "0.1.0-test",
 		Explain:           f.explain,
 		Events:            f.happened,
@@ -244,6 +245,7 @@ func (f *fixture) seed(doc *openapi3.T) {
 	call.ID = exampleID(doc, "CallID")
 	other := call
 	other.ID, other.TenantID = "call_zz", f.ids[sbc.KindTenant]
+	f.contacts.fill(f.ids[sbc.KindTenant])
 	f.calls.mu.Lock()
 	f.calls.calls, f.calls.hungUp, f.calls.orders = []sbc.CallInfo{call, other}, nil, nil
 	f.calls.mu.Unlock()

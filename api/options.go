@@ -51,8 +51,10 @@ type Options struct {
 	Records sbc.Records
 	Blobs   Blobs
 	Calls   Calls
-	Explain func(ctx context.Context, r sbc.ExplainRequest) (sbc.Explanation, error)
-	Status  Status
+	// Registrations are the contacts of subscribers.
+	Registrations sbc.Registrations
+	Explain       func(ctx context.Context, r sbc.ExplainRequest) (sbc.Explanation, error)
+	Status        Status
 	// Events selects events of this node, oldest first; missed says that some after q.After are gone already.
 	Events func(q sbc.EventQuery) (events []sbc.Event, missed bool)
 	// Follow begins to read events as they happen, after q.After or from now on if that is empty. CodeUnavailable: too many do.
@@ -84,8 +86,9 @@ type Options struct {
 
 // complete tells whether everything required is there.
 func (o Options) complete() error {
-	if o.Store == nil || o.Config == nil || o.Records == nil || o.Blobs == nil || o.Calls == nil || o.Explain == nil || o.Status == nil ||
-		o.Events == nil || o.Follow == nil || o.LimitUsage == nil || o.Bans == nil || o.DecodeAudio == nil || o.EncodeAudio == nil || o.TestHeaders == nil {
+	if o.Store == nil || o.Config == nil || o.Records == nil || o.Blobs == nil || o.Calls == nil || o.Registrations == nil ||
+		o.Explain == nil || o.Status == nil || o.Events == nil || o.Follow == nil || o.LimitUsage == nil || o.Bans == nil ||
+		o.DecodeAudio == nil || o.EncodeAudio == nil || o.TestHeaders == nil {
 		return errors.New("api: an option that is required is missing")
 	}
 	return nil

@@ -85,7 +85,7 @@ func overStore(t *testing.T, f *fixture) *fixture {
 	g := *f
 	g.t = t
 	g.h, err = New(Options{
-		Store: store, Config: realManager{store}, Records: store, Blobs: store, Calls: f.calls, Status: realNode{f.node, store},
+		Store: store, Config: realManager{store}, Records: store, Blobs: store, Calls: f.calls, Status: realNode{f.node, store}, Registrations: f.contacts,
 		Explain: f.explain, ValidateResponses: true, Events: f.happened, Follow: f.follow, DecodeAudio: decoded, TestHeaders: tried,
 		EncodeAudio: func(audio []byte) []byte { return []byte(wav(string(audio))) },
 		Bans:        &jail{bans: []sbc.Ban{seededBan(parsed(t))}},

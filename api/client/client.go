@@ -715,6 +715,30 @@ func (e ListVerdict) Valid() bool {
 	}
 }
 
+// Defines values for NATKind.
+const (
+	NATKindAddress NATKind = "address"
+	NATKindMoving  NATKind = "moving"
+	NATKindNone    NATKind = "none"
+	NATKindPort    NATKind = "port"
+)
+
+// Valid indicates whether the value is a known member of the NATKind enum.
+func (e NATKind) Valid() bool {
+	switch e {
+	case NATKindAddress:
+		return true
+	case NATKindMoving:
+		return true
+	case NATKindNone:
+		return true
+	case NATKindPort:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for NumberClass.
 const (
 	NumberClassEmergency     NumberClass = "emergency"
@@ -907,6 +931,54 @@ func (e Refresher) Valid() bool {
 	case RefresherPeer:
 		return true
 	case RefresherUs:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RegistrationNatTests.
+const (
+	RegistrationNatTestsContactAddress RegistrationNatTests = "contact_address"
+	RegistrationNatTestsContactPort    RegistrationNatTests = "contact_port"
+	RegistrationNatTestsContactPrivate RegistrationNatTests = "contact_private"
+	RegistrationNatTestsViaAddress     RegistrationNatTests = "via_address"
+	RegistrationNatTestsViaPort        RegistrationNatTests = "via_port"
+	RegistrationNatTestsViaPrivate     RegistrationNatTests = "via_private"
+)
+
+// Valid indicates whether the value is a known member of the RegistrationNatTests enum.
+func (e RegistrationNatTests) Valid() bool {
+	switch e {
+	case RegistrationNatTestsContactAddress:
+		return true
+	case RegistrationNatTestsContactPort:
+		return true
+	case RegistrationNatTestsContactPrivate:
+		return true
+	case RegistrationNatTestsViaAddress:
+		return true
+	case RegistrationNatTestsViaPort:
+		return true
+	case RegistrationNatTestsViaPrivate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RegistrationUpstream.
+const (
+	RegistrationUpstreamFailed     RegistrationUpstream = "failed"
+	RegistrationUpstreamRegistered RegistrationUpstream = "registered"
+)
+
+// Valid indicates whether the value is a known member of the RegistrationUpstream enum.
+func (e RegistrationUpstream) Valid() bool {
+	switch e {
+	case RegistrationUpstreamFailed:
+		return true
+	case RegistrationUpstreamRegistered:
 		return true
 	default:
 		return false
@@ -6663,6 +6735,11 @@ type MediaStreams struct {
 	Items []MediaStream `json:"items"`
 }
 
+// NATKind What the way of a REGISTER tells of the phone's network: nothing (`none`), the source has another address than the contact (`address`), or only another port (`port`), or its port changes from one REGISTER to the next (`moving`), as with a symmetric NAT.
+//
+// Example: address
+type NATKind string
+
 // NumberClass A class of dialled numbers.
 //
 // Example: national
@@ -7234,10 +7311,159 @@ type Referrer struct {
 // Example: auto
 type Refresher string
 
+// Registration A contact of a subscriber: a phone, or one flow of it.
+type Registration struct {
+	// Aor The address of record, `user@domain`.
+	//
+	// Example: 4940@pbx.example
+	Aor string `json:"aor"`
+
+	// Connected Whether the connection is still open; always so on UDP.
+	//
+	// Example: true
+	Connected bool `json:"connected"`
+
+	// Contact The URI as the phone wrote it.
+	//
+	// Example: sip:4940@192.168.1.20:5060;ob
+	Contact string `json:"contact"`
+
+	// DomainID The domain.
+	//
+	// Example: dom_06bq4v701d2f4h6k8m0p2r4t6w
+	DomainID string `json:"domain_id"`
+
+	// ExpiresAt When it ends if it is not refreshed.
+	//
+	// Example: 2026-11-22T10:12:00Z
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// ID The registration; it stays while the phone refreshes it, and sorts by time of the first one.
+	//
+	// Example: reg_06bq4v700r2e4g6i8k0m2p4q6s
+	ID string `json:"id"`
+
+	// InstanceID What the phone calls itself (RFC 5626 4.1).
+	//
+	// Example: urn:uuid:00000000-0000-1000-8000-000a95a0e128
+	InstanceID *string `json:"instance_id,omitempty"`
+
+	// Misses Keep-alives without an answer since the last one.
+	//
+	// Example: 0
+	Misses int `json:"misses"`
+
+	// Nat The network it is in.
+	Nat NATKind `json:"nat"`
+
+	// NatTests What said so: the contact or the Via names a private address, or another address or port than the source.
+	NatTests []RegistrationNatTests `json:"nat_tests"`
+
+	// Path The way back by RFC 3327, the first hop first.
+	Path *[]string `json:"path,omitempty"`
+
+	// PingedAt When it was last asked.
+	//
+	// Example: 2026-11-22T09:41:02.5Z
+	PingedAt *time.Time `json:"pinged_at,omitempty"`
+
+	// PublicGruu The address of the phone itself (RFC 5627).
+	//
+	// Example: sip:4940@pbx.example;gr=ab2k5x7q
+	PublicGruu *string `json:"public_gruu,omitempty"`
+
+	// Push Whether it can be woken (RFC 8599).
+	//
+	// Example: false
+	Push bool `json:"push"`
+
+	// Q Its preference, from 0 to 1.
+	//
+	// Example: 1
+	Q float32 `json:"q"`
+
+	// Reachable False after too many keep-alives without an answer, or when its connection closed: it is not called then.
+	//
+	// Example: true
+	Reachable bool `json:"reachable"`
+
+	// RefreshedAt When it last registered.
+	//
+	// Example: 2026-11-22T09:12:00Z
+	RefreshedAt time.Time `json:"refreshed_at"`
+
+	// RegID The flow of the phone (RFC 5626 4.2).
+	//
+	// Example: 1
+	RegID *int `json:"reg_id,omitempty"`
+
+	// RegisteredAt When it first registered.
+	//
+	// Example: 2026-11-22T08:12:00Z
+	RegisteredAt time.Time `json:"registered_at"`
+
+	// RoundTripMs How long the last keep-alive took, in milliseconds; 0 if none was answered.
+	//
+	// Example: 18.4
+	RoundTripMs float32 `json:"round_trip_ms"`
+
+	// SIPInterfaceID The SIP interface by which it came and by which it is reached.
+	//
+	// Example: sif_06bq4v7000m2w6mt1ve0pyx1sa
+	SIPInterfaceID string `json:"sip_interface_id"`
+
+	// Source Where the REGISTER really came from.
+	//
+	// Example: 203.0.113.7:1024
+	Source string `json:"source"`
+
+	// SubscriberID The subscriber.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	SubscriberID string `json:"subscriber_id"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// Transport The transport of the flow.
+	Transport Transport `json:"transport"`
+
+	// Upstream The state at the upstream registrar, where the domain has one.
+	//
+	// Example: registered
+	Upstream *RegistrationUpstream `json:"upstream,omitempty"`
+
+	// UserAgent What the phone says it is.
+	//
+	// Example: Phone 4.2
+	UserAgent *string `json:"user_agent,omitempty"`
+}
+
+// RegistrationNatTests defines model for Registration.NatTests.
+type RegistrationNatTests string
+
+// RegistrationUpstream The state at the upstream registrar, where the domain has one.
+//
+// Example: registered
+type RegistrationUpstream string
+
 // RegistrationMode Who keeps the contacts: `local` the border alone; `mirror` each REGISTER goes to the upstream registrar, whose answer decides; `throttle_contact` and `throttle_aor` one upstream registration, refreshed by us, for each contact or for each address of record.
 //
 // Example: local
 type RegistrationMode string
+
+// RegistrationPage A page of registrations.
+type RegistrationPage struct {
+	// Items The registrations, by rising id.
+	Items []Registration `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
 
 // RegistrationPolicy Bounds registrations (RFC 3261 10.3).
 type RegistrationPolicy struct {
@@ -10074,6 +10300,9 @@ type NumberListID = string
 // RealmID defines model for RealmID.
 type RealmID = string
 
+// RegistrationID defines model for RegistrationID.
+type RegistrationID = string
+
 // RouteListID defines model for RouteListID.
 type RouteListID = string
 
@@ -11431,6 +11660,63 @@ type ReplaceRealmParams struct {
 
 	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListRegistrationsParams defines parameters for ListRegistrations.
+type ListRegistrationsParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// DomainID Only those of this domain.
+	DomainID *string `form:"domain_id,omitempty" json:"domain_id,omitempty"`
+
+	// SubscriberID Only those of this subscriber.
+	SubscriberID *string `form:"subscriber_id,omitempty" json:"subscriber_id,omitempty"`
+
+	// Aor Only those of this address of record, `user@domain`.
+	Aor *string `form:"aor,omitempty" json:"aor,omitempty"`
+
+	// Source Only those that came from this address, or from this network: `192.0.2.0/28`.
+	Source *string `form:"source,omitempty" json:"source,omitempty"`
+
+	// UserAgent Only those whose User-Agent holds this, in capitals or not.
+	UserAgent *string `form:"user_agent,omitempty" json:"user_agent,omitempty"`
+
+	// Transport Only those that came by this transport.
+	Transport *Transport `form:"transport,omitempty" json:"transport,omitempty"`
+
+	// Nat Only those behind such a NAT.
+	Nat *NATKind `form:"nat,omitempty" json:"nat,omitempty"`
+
+	// Reachable Only those that can be called now, or only those that cannot.
+	Reachable *bool `form:"reachable,omitempty" json:"reachable,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// DeleteRegistrationParams defines parameters for DeleteRegistration.
+type DeleteRegistrationParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+}
+
+// GetRegistrationParams defines parameters for GetRegistration.
+type GetRegistrationParams struct {
+	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// RefreshRegistrationParams defines parameters for RefreshRegistration.
+type RefreshRegistrationParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListRouteListsParams defines parameters for ListRouteLists.
@@ -14176,6 +14462,32 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/realms/{realm_id} (the `ReplaceRealm` operationId).
 	ReplaceRealm(ctx context.Context, realmID RealmID, params *ReplaceRealmParams, body ReplaceRealmJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRegistrations List registrations
+	//
+	// The contacts that subscribers registered at this node.
+	//
+	// Corresponds with GET /v1/registrations (the `ListRegistrations` operationId).
+	ListRegistrations(ctx context.Context, params *ListRegistrationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteRegistration Take a registration away
+	//
+	// The phone does not hear of it: it is back when it registers again.
+	//
+	// Corresponds with DELETE /v1/registrations/{registration_id} (the `DeleteRegistration` operationId).
+	DeleteRegistration(ctx context.Context, registrationID RegistrationID, params *DeleteRegistrationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetRegistration Read a registration
+	//
+	// Corresponds with GET /v1/registrations/{registration_id} (the `GetRegistration` operationId).
+	GetRegistration(ctx context.Context, registrationID RegistrationID, params *GetRegistrationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RefreshRegistration Ask a phone whether it is there
+	//
+	// It gets OPTIONS by the way it registered, whatever the domain says of keep-alives, and has three seconds to answer. The answer is the registration as it is then: `misses` and `round_trip_ms` say what came of it. With `dry_run` nobody is asked.
+	//
+	// Corresponds with POST /v1/registrations/{registration_id}/refresh (the `RefreshRegistration` operationId).
+	RefreshRegistration(ctx context.Context, registrationID RegistrationID, params *RefreshRegistrationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListRouteLists List route lists
 	//
@@ -18446,6 +18758,72 @@ func (c *Client) ReplaceRealmWithBody(ctx context.Context, realmID RealmID, para
 // Corresponds with PUT /v1/realms/{realm_id} (the `ReplaceRealm` operationId).
 func (c *Client) ReplaceRealm(ctx context.Context, realmID RealmID, params *ReplaceRealmParams, body ReplaceRealmJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReplaceRealmRequest(c.Server, realmID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRegistrations List registrations
+//
+// The contacts that subscribers registered at this node.
+//
+// Corresponds with GET /v1/registrations (the `ListRegistrations` operationId).
+func (c *Client) ListRegistrations(ctx context.Context, params *ListRegistrationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRegistrationsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteRegistration Take a registration away
+//
+// The phone does not hear of it: it is back when it registers again.
+//
+// Corresponds with DELETE /v1/registrations/{registration_id} (the `DeleteRegistration` operationId).
+func (c *Client) DeleteRegistration(ctx context.Context, registrationID RegistrationID, params *DeleteRegistrationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteRegistrationRequest(c.Server, registrationID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetRegistration Read a registration
+//
+// Corresponds with GET /v1/registrations/{registration_id} (the `GetRegistration` operationId).
+func (c *Client) GetRegistration(ctx context.Context, registrationID RegistrationID, params *GetRegistrationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetRegistrationRequest(c.Server, registrationID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RefreshRegistration Ask a phone whether it is there
+//
+// It gets OPTIONS by the way it registered, whatever the domain says of keep-alives, and has three seconds to answer. The answer is the registration as it is then: `misses` and `round_trip_ms` say what came of it. With `dry_run` nobody is asked.
+//
+// Corresponds with POST /v1/registrations/{registration_id}/refresh (the `RefreshRegistration` operationId).
+func (c *Client) RefreshRegistration(ctx context.Context, registrationID RegistrationID, params *RefreshRegistrationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRefreshRegistrationRequest(c.Server, registrationID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -30982,6 +31360,366 @@ func NewReplaceRealmRequestWithBody(server string, realmID RealmID, params *Repl
 	return req, nil
 }
 
+// NewListRegistrationsRequest constructs an http.Request for the ListRegistrations method
+func NewListRegistrationsRequest(server string, params *ListRegistrationsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/registrations")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.DomainID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "domain_id", *params.DomainID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SubscriberID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "subscriber_id", *params.SubscriberID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Aor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "aor", *params.Aor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Source != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "source", *params.Source, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.UserAgent != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "user_agent", *params.UserAgent, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Transport != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "transport", *params.Transport, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Nat != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "nat", *params.Nat, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Reachable != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reachable", *params.Reachable, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDeleteRegistrationRequest constructs an http.Request for the DeleteRegistration method
+func NewDeleteRegistrationRequest(server string, registrationID RegistrationID, params *DeleteRegistrationParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "registration_id", registrationID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/registrations/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetRegistrationRequest constructs an http.Request for the GetRegistration method
+func NewGetRegistrationRequest(server string, registrationID RegistrationID, params *GetRegistrationParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "registration_id", registrationID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/registrations/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewRefreshRegistrationRequest constructs an http.Request for the RefreshRegistration method
+func NewRefreshRegistrationRequest(server string, registrationID RegistrationID, params *RefreshRegistrationParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "registration_id", registrationID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/registrations/%s/refresh", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewListRouteListsRequest constructs an http.Request for the ListRouteLists method
 func NewListRouteListsRequest(server string, params *ListRouteListsParams) (*http.Request, error) {
 	var err error
@@ -39970,6 +40708,40 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /v1/realms/{realm_id} (the `ReplaceRealm` operationId).
 	ReplaceRealmWithResponse(ctx context.Context, realmID RealmID, params *ReplaceRealmParams, body ReplaceRealmJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceRealmResponse, error)
 
+	// ListRegistrationsWithResponse List registrations
+	//
+	// The contacts that subscribers registered at this node.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/registrations (the `ListRegistrations` operationId).
+	ListRegistrationsWithResponse(ctx context.Context, params *ListRegistrationsParams, reqEditors ...RequestEditorFn) (*ListRegistrationsResponse, error)
+
+	// DeleteRegistrationWithResponse Take a registration away
+	//
+	// The phone does not hear of it: it is back when it registers again.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/registrations/{registration_id} (the `DeleteRegistration` operationId).
+	DeleteRegistrationWithResponse(ctx context.Context, registrationID RegistrationID, params *DeleteRegistrationParams, reqEditors ...RequestEditorFn) (*DeleteRegistrationResponse, error)
+
+	// GetRegistrationWithResponse Read a registration
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/registrations/{registration_id} (the `GetRegistration` operationId).
+	GetRegistrationWithResponse(ctx context.Context, registrationID RegistrationID, params *GetRegistrationParams, reqEditors ...RequestEditorFn) (*GetRegistrationResponse, error)
+
+	// RefreshRegistrationWithResponse Ask a phone whether it is there
+	//
+	// It gets OPTIONS by the way it registered, whatever the domain says of keep-alives, and has three seconds to answer. The answer is the registration as it is then: `misses` and `round_trip_ms` say what came of it. With `dry_run` nobody is asked.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/registrations/{registration_id}/refresh (the `RefreshRegistration` operationId).
+	RefreshRegistrationWithResponse(ctx context.Context, registrationID RegistrationID, params *RefreshRegistrationParams, reqEditors ...RequestEditorFn) (*RefreshRegistrationResponse, error)
+
 	// ListRouteListsWithResponse List route lists
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -47552,6 +48324,212 @@ func (r ReplaceRealmResponse) ContentType() string {
 	return ""
 }
 
+type ListRegistrationsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RegistrationPage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListRegistrationsResponse) GetJSON200() *RegistrationPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListRegistrationsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListRegistrationsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRegistrationsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRegistrationsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListRegistrationsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteRegistrationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteRegistrationResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteRegistrationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteRegistrationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteRegistrationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteRegistrationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetRegistrationResponse200Headers the declared response headers of an HTTP 200 response for GetRegistration
+type GetRegistrationResponse200Headers struct {
+	ETag string
+}
+
+// GetRegistrationResponse304Headers the declared response headers of an HTTP 304 response for GetRegistration
+type GetRegistrationResponse304Headers struct {
+	ETag string
+}
+
+type GetRegistrationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Registration
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetRegistrationResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetRegistrationResponse304Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetRegistrationResponse) GetJSON200() *Registration {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetRegistrationResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetRegistrationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetRegistrationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetRegistrationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetRegistrationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RefreshRegistrationResponse200Headers the declared response headers of an HTTP 200 response for RefreshRegistration
+type RefreshRegistrationResponse200Headers struct {
+	IdempotencyReplayed *string
+}
+
+type RefreshRegistrationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Registration
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RefreshRegistrationResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RefreshRegistrationResponse) GetJSON200() *Registration {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RefreshRegistrationResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RefreshRegistrationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RefreshRegistrationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RefreshRegistrationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RefreshRegistrationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListRouteListsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -54844,6 +55822,64 @@ func (c *ClientWithResponses) ReplaceRealmWithResponse(ctx context.Context, real
 		return nil, err
 	}
 	return ParseReplaceRealmResponse(rsp)
+}
+
+// ListRegistrationsWithResponse List registrations
+//
+// The contacts that subscribers registered at this node.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/registrations (the `ListRegistrations` operationId).
+func (c *ClientWithResponses) ListRegistrationsWithResponse(ctx context.Context, params *ListRegistrationsParams, reqEditors ...RequestEditorFn) (*ListRegistrationsResponse, error) {
+	rsp, err := c.ListRegistrations(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRegistrationsResponse(rsp)
+}
+
+// DeleteRegistrationWithResponse Take a registration away
+//
+// The phone does not hear of it: it is back when it registers again.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/registrations/{registration_id} (the `DeleteRegistration` operationId).
+func (c *ClientWithResponses) DeleteRegistrationWithResponse(ctx context.Context, registrationID RegistrationID, params *DeleteRegistrationParams, reqEditors ...RequestEditorFn) (*DeleteRegistrationResponse, error) {
+	rsp, err := c.DeleteRegistration(ctx, registrationID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteRegistrationResponse(rsp)
+}
+
+// GetRegistrationWithResponse Read a registration
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/registrations/{registration_id} (the `GetRegistration` operationId).
+func (c *ClientWithResponses) GetRegistrationWithResponse(ctx context.Context, registrationID RegistrationID, params *GetRegistrationParams, reqEditors ...RequestEditorFn) (*GetRegistrationResponse, error) {
+	rsp, err := c.GetRegistration(ctx, registrationID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetRegistrationResponse(rsp)
+}
+
+// RefreshRegistrationWithResponse Ask a phone whether it is there
+//
+// It gets OPTIONS by the way it registered, whatever the domain says of keep-alives, and has three seconds to answer. The answer is the registration as it is then: `misses` and `round_trip_ms` say what came of it. With `dry_run` nobody is asked.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/registrations/{registration_id}/refresh (the `RefreshRegistration` operationId).
+func (c *ClientWithResponses) RefreshRegistrationWithResponse(ctx context.Context, registrationID RegistrationID, params *RefreshRegistrationParams, reqEditors ...RequestEditorFn) (*RefreshRegistrationResponse, error) {
+	rsp, err := c.RefreshRegistration(ctx, registrationID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRefreshRegistrationResponse(rsp)
 }
 
 // ListRouteListsWithResponse List route lists
@@ -62324,6 +63360,173 @@ func ParseReplaceRealmResponse(rsp *http.Response) (*ReplaceRealmResponse, error
 				return nil, err
 			}
 			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListRegistrationsResponse parses an HTTP response from a ListRegistrationsWithResponse call
+func ParseListRegistrationsResponse(rsp *http.Response) (*ListRegistrationsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRegistrationsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RegistrationPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeleteRegistrationResponse parses an HTTP response from a DeleteRegistrationWithResponse call
+func ParseDeleteRegistrationResponse(rsp *http.Response) (*DeleteRegistrationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteRegistrationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetRegistrationResponse parses an HTTP response from a GetRegistrationWithResponse call
+func ParseGetRegistrationResponse(rsp *http.Response) (*GetRegistrationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetRegistrationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Registration
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetRegistrationResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetRegistrationResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRefreshRegistrationResponse parses an HTTP response from a RefreshRegistrationWithResponse call
+func ParseRefreshRegistrationResponse(rsp *http.Response) (*RefreshRegistrationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RefreshRegistrationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Registration
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RefreshRegistrationResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
 	}

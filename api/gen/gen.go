@@ -714,6 +714,30 @@ func (e ListVerdict) Valid() bool {
 	}
 }
 
+// Defines values for NATKind.
+const (
+	NATKindAddress NATKind = "address"
+	NATKindMoving  NATKind = "moving"
+	NATKindNone    NATKind = "none"
+	NATKindPort    NATKind = "port"
+)
+
+// Valid indicates whether the value is a known member of the NATKind enum.
+func (e NATKind) Valid() bool {
+	switch e {
+	case NATKindAddress:
+		return true
+	case NATKindMoving:
+		return true
+	case NATKindNone:
+		return true
+	case NATKindPort:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for NumberClass.
 const (
 	NumberClassEmergency     NumberClass = "emergency"
@@ -906,6 +930,54 @@ func (e Refresher) Valid() bool {
 	case RefresherPeer:
 		return true
 	case RefresherUs:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RegistrationNatTests.
+const (
+	RegistrationNatTestsContactAddress RegistrationNatTests = "contact_address"
+	RegistrationNatTestsContactPort    RegistrationNatTests = "contact_port"
+	RegistrationNatTestsContactPrivate RegistrationNatTests = "contact_private"
+	RegistrationNatTestsViaAddress     RegistrationNatTests = "via_address"
+	RegistrationNatTestsViaPort        RegistrationNatTests = "via_port"
+	RegistrationNatTestsViaPrivate     RegistrationNatTests = "via_private"
+)
+
+// Valid indicates whether the value is a known member of the RegistrationNatTests enum.
+func (e RegistrationNatTests) Valid() bool {
+	switch e {
+	case RegistrationNatTestsContactAddress:
+		return true
+	case RegistrationNatTestsContactPort:
+		return true
+	case RegistrationNatTestsContactPrivate:
+		return true
+	case RegistrationNatTestsViaAddress:
+		return true
+	case RegistrationNatTestsViaPort:
+		return true
+	case RegistrationNatTestsViaPrivate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RegistrationUpstream.
+const (
+	RegistrationUpstreamFailed     RegistrationUpstream = "failed"
+	RegistrationUpstreamRegistered RegistrationUpstream = "registered"
+)
+
+// Valid indicates whether the value is a known member of the RegistrationUpstream enum.
+func (e RegistrationUpstream) Valid() bool {
+	switch e {
+	case RegistrationUpstreamFailed:
+		return true
+	case RegistrationUpstreamRegistered:
 		return true
 	default:
 		return false
@@ -6662,6 +6734,11 @@ type MediaStreams struct {
 	Items []MediaStream `json:"items"`
 }
 
+// NATKind What the way of a REGISTER tells of the phone's network: nothing (`none`), the source has another address than the contact (`address`), or only another port (`port`), or its port changes from one REGISTER to the next (`moving`), as with a symmetric NAT.
+//
+// Example: address
+type NATKind string
+
 // NumberClass A class of dialled numbers.
 //
 // Example: national
@@ -7233,10 +7310,159 @@ type Referrer struct {
 // Example: auto
 type Refresher string
 
+// Registration A contact of a subscriber: a phone, or one flow of it.
+type Registration struct {
+	// Aor The address of record, `user@domain`.
+	//
+	// Example: 4940@pbx.example
+	Aor string `json:"aor"`
+
+	// Connected Whether the connection is still open; always so on UDP.
+	//
+	// Example: true
+	Connected bool `json:"connected"`
+
+	// Contact The URI as the phone wrote it.
+	//
+	// Example: sip:4940@192.168.1.20:5060;ob
+	Contact string `json:"contact"`
+
+	// DomainID The domain.
+	//
+	// Example: dom_06bq4v701d2f4h6k8m0p2r4t6w
+	DomainID string `json:"domain_id"`
+
+	// ExpiresAt When it ends if it is not refreshed.
+	//
+	// Example: 2026-11-22T10:12:00Z
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// ID The registration; it stays while the phone refreshes it, and sorts by time of the first one.
+	//
+	// Example: reg_06bq4v700r2e4g6i8k0m2p4q6s
+	ID string `json:"id"`
+
+	// InstanceID What the phone calls itself (RFC 5626 4.1).
+	//
+	// Example: urn:uuid:00000000-0000-1000-8000-000a95a0e128
+	InstanceID *string `json:"instance_id,omitempty"`
+
+	// Misses Keep-alives without an answer since the last one.
+	//
+	// Example: 0
+	Misses int `json:"misses"`
+
+	// Nat The network it is in.
+	Nat NATKind `json:"nat"`
+
+	// NatTests What said so: the contact or the Via names a private address, or another address or port than the source.
+	NatTests []RegistrationNatTests `json:"nat_tests"`
+
+	// Path The way back by RFC 3327, the first hop first.
+	Path *[]string `json:"path,omitempty"`
+
+	// PingedAt When it was last asked.
+	//
+	// Example: 2026-11-22T09:41:02.5Z
+	PingedAt *time.Time `json:"pinged_at,omitempty"`
+
+	// PublicGruu The address of the phone itself (RFC 5627).
+	//
+	// Example: sip:4940@pbx.example;gr=ab2k5x7q
+	PublicGruu *string `json:"public_gruu,omitempty"`
+
+	// Push Whether it can be woken (RFC 8599).
+	//
+	// Example: false
+	Push bool `json:"push"`
+
+	// Q Its preference, from 0 to 1.
+	//
+	// Example: 1
+	Q float32 `json:"q"`
+
+	// Reachable False after too many keep-alives without an answer, or when its connection closed: it is not called then.
+	//
+	// Example: true
+	Reachable bool `json:"reachable"`
+
+	// RefreshedAt When it last registered.
+	//
+	// Example: 2026-11-22T09:12:00Z
+	RefreshedAt time.Time `json:"refreshed_at"`
+
+	// RegID The flow of the phone (RFC 5626 4.2).
+	//
+	// Example: 1
+	RegID *int `json:"reg_id,omitempty"`
+
+	// RegisteredAt When it first registered.
+	//
+	// Example: 2026-11-22T08:12:00Z
+	RegisteredAt time.Time `json:"registered_at"`
+
+	// RoundTripMs How long the last keep-alive took, in milliseconds; 0 if none was answered.
+	//
+	// Example: 18.4
+	RoundTripMs float32 `json:"round_trip_ms"`
+
+	// SIPInterfaceID The SIP interface by which it came and by which it is reached.
+	//
+	// Example: sif_06bq4v7000m2w6mt1ve0pyx1sa
+	SIPInterfaceID string `json:"sip_interface_id"`
+
+	// Source Where the REGISTER really came from.
+	//
+	// Example: 203.0.113.7:1024
+	Source string `json:"source"`
+
+	// SubscriberID The subscriber.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	SubscriberID string `json:"subscriber_id"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// Transport The transport of the flow.
+	Transport Transport `json:"transport"`
+
+	// Upstream The state at the upstream registrar, where the domain has one.
+	//
+	// Example: registered
+	Upstream *RegistrationUpstream `json:"upstream,omitempty"`
+
+	// UserAgent What the phone says it is.
+	//
+	// Example: Phone 4.2
+	UserAgent *string `json:"user_agent,omitempty"`
+}
+
+// RegistrationNatTests defines model for Registration.NatTests.
+type RegistrationNatTests string
+
+// RegistrationUpstream The state at the upstream registrar, where the domain has one.
+//
+// Example: registered
+type RegistrationUpstream string
+
 // RegistrationMode Who keeps the contacts: `local` the border alone; `mirror` each REGISTER goes to the upstream registrar, whose answer decides; `throttle_contact` and `throttle_aor` one upstream registration, refreshed by us, for each contact or for each address of record.
 //
 // Example: local
 type RegistrationMode string
+
+// RegistrationPage A page of registrations.
+type RegistrationPage struct {
+	// Items The registrations, by rising id.
+	Items []Registration `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
 
 // RegistrationPolicy Bounds registrations (RFC 3261 10.3).
 type RegistrationPolicy struct {
@@ -10073,6 +10299,9 @@ type NumberListID = string
 // RealmID defines model for RealmID.
 type RealmID = string
 
+// RegistrationID defines model for RegistrationID.
+type RegistrationID = string
+
 // RouteListID defines model for RouteListID.
 type RouteListID = string
 
@@ -10388,6 +10617,63 @@ type ListLimitUsageParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListRegistrationsParams defines parameters for ListRegistrations.
+type ListRegistrationsParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// DomainID Only those of this domain.
+	DomainID *string `form:"domain_id,omitempty" json:"domain_id,omitempty"`
+
+	// SubscriberID Only those of this subscriber.
+	SubscriberID *string `form:"subscriber_id,omitempty" json:"subscriber_id,omitempty"`
+
+	// Aor Only those of this address of record, `user@domain`.
+	Aor *string `form:"aor,omitempty" json:"aor,omitempty"`
+
+	// Source Only those that came from this address, or from this network: `192.0.2.0/28`.
+	Source *string `form:"source,omitempty" json:"source,omitempty"`
+
+	// UserAgent Only those whose User-Agent holds this, in capitals or not.
+	UserAgent *string `form:"user_agent,omitempty" json:"user_agent,omitempty"`
+
+	// Transport Only those that came by this transport.
+	Transport *Transport `form:"transport,omitempty" json:"transport,omitempty"`
+
+	// Nat Only those behind such a NAT.
+	Nat *NATKind `form:"nat,omitempty" json:"nat,omitempty"`
+
+	// Reachable Only those that can be called now, or only those that cannot.
+	Reachable *bool `form:"reachable,omitempty" json:"reachable,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// DeleteRegistrationParams defines parameters for DeleteRegistration.
+type DeleteRegistrationParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+}
+
+// GetRegistrationParams defines parameters for GetRegistration.
+type GetRegistrationParams struct {
+	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// RefreshRegistrationParams defines parameters for RefreshRegistration.
+type RefreshRegistrationParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListBansParams defines parameters for ListBans.
 type ListBansParams struct {
 	// Limit The most items in the answer.
@@ -10567,6 +10853,18 @@ type ServerInterface interface {
 	// ListLimitUsage Read what a limit profile counts
 	// (GET /v1/limit-profiles/{limit_profile_id}/usage)
 	ListLimitUsage(ctx echo.Context, limitProfileID LimitProfileID, params ListLimitUsageParams) error
+	// ListRegistrations List registrations
+	// (GET /v1/registrations)
+	ListRegistrations(ctx echo.Context, params ListRegistrationsParams) error
+	// DeleteRegistration Take a registration away
+	// (DELETE /v1/registrations/{registration_id})
+	DeleteRegistration(ctx echo.Context, registrationID RegistrationID, params DeleteRegistrationParams) error
+	// GetRegistration Read a registration
+	// (GET /v1/registrations/{registration_id})
+	GetRegistration(ctx echo.Context, registrationID RegistrationID, params GetRegistrationParams) error
+	// RefreshRegistration Ask a phone whether it is there
+	// (POST /v1/registrations/{registration_id}/refresh)
+	RefreshRegistration(ctx echo.Context, registrationID RegistrationID, params RefreshRegistrationParams) error
 	// ExplainRouting Ask what would happen to a call
 	// (POST /v1/routing/explain)
 	ExplainRouting(ctx echo.Context) error
@@ -11599,6 +11897,197 @@ func (w *ServerInterfaceWrapper) ListLimitUsage(ctx echo.Context) error {
 	return err
 }
 
+// ListRegistrations converts echo context to params.
+func (w *ServerInterfaceWrapper) ListRegistrations(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRegistrationsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "domain_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "domain_id", ctx.QueryParams(), &params.DomainID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter domain_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "subscriber_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "subscriber_id", ctx.QueryParams(), &params.SubscriberID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter subscriber_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "aor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "aor", ctx.QueryParams(), &params.Aor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter aor: %s", err))
+	}
+
+	// ------------- Optional query parameter "source" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "source", ctx.QueryParams(), &params.Source, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter source: %s", err))
+	}
+
+	// ------------- Optional query parameter "user_agent" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "user_agent", ctx.QueryParams(), &params.UserAgent, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user_agent: %s", err))
+	}
+
+	// ------------- Optional query parameter "transport" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "transport", ctx.QueryParams(), &params.Transport, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter transport: %s", err))
+	}
+
+	// ------------- Optional query parameter "nat" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "nat", ctx.QueryParams(), &params.Nat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter nat: %s", err))
+	}
+
+	// ------------- Optional query parameter "reachable" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "reachable", ctx.QueryParams(), &params.Reachable, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reachable: %s", err))
+	}
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", ctx.QueryParams(), &params.TenantID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tenant_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListRegistrations(ctx, params)
+	return err
+}
+
+// DeleteRegistration converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteRegistration(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "registration_id" -------------
+	var registrationID RegistrationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "registration_id", ctx.Param("registration_id"), &registrationID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter registration_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteRegistrationParams
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteRegistration(ctx, registrationID, params)
+	return err
+}
+
+// GetRegistration converts echo context to params.
+func (w *ServerInterfaceWrapper) GetRegistration(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "registration_id" -------------
+	var registrationID RegistrationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "registration_id", ctx.Param("registration_id"), &registrationID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter registration_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetRegistrationParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetRegistration(ctx, registrationID, params)
+	return err
+}
+
+// RefreshRegistration converts echo context to params.
+func (w *ServerInterfaceWrapper) RefreshRegistration(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "registration_id" -------------
+	var registrationID RegistrationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "registration_id", ctx.Param("registration_id"), &registrationID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter registration_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RefreshRegistrationParams
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RefreshRegistration(ctx, registrationID, params)
+	return err
+}
+
 // ExplainRouting converts echo context to params.
 func (w *ServerInterfaceWrapper) ExplainRouting(ctx echo.Context) error {
 	var err error
@@ -11851,6 +12340,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/events/stream", wrapper.FollowEvents, options.OperationMiddlewares["followEvents"]...)
 	router.POST(options.BaseURL+"/v1/header-profiles/test", wrapper.TestHeaderProfile, options.OperationMiddlewares["testHeaderProfile"]...)
 	router.GET(options.BaseURL+"/v1/limit-profiles/:limit_profile_id/usage", wrapper.ListLimitUsage, options.OperationMiddlewares["listLimitUsage"]...)
+	router.GET(options.BaseURL+"/v1/registrations", wrapper.ListRegistrations, options.OperationMiddlewares["listRegistrations"]...)
+	router.DELETE(options.BaseURL+"/v1/registrations/:registration_id", wrapper.DeleteRegistration, options.OperationMiddlewares["deleteRegistration"]...)
+	router.GET(options.BaseURL+"/v1/registrations/:registration_id", wrapper.GetRegistration, options.OperationMiddlewares["getRegistration"]...)
+	router.POST(options.BaseURL+"/v1/registrations/:registration_id/refresh", wrapper.RefreshRegistration, options.OperationMiddlewares["refreshRegistration"]...)
 	router.POST(options.BaseURL+"/v1/routing/explain", wrapper.ExplainRouting, options.OperationMiddlewares["explainRouting"]...)
 	router.GET(options.BaseURL+"/v1/security/bans", wrapper.ListBans, options.OperationMiddlewares["listBans"]...)
 	router.POST(options.BaseURL+"/v1/security/bans", wrapper.CreateBan, options.OperationMiddlewares["createBan"]...)
@@ -12722,6 +13215,109 @@ func (response ListLimitUsage200JSONResponse) VisitListLimitUsageResponse(w http
 	return err
 }
 
+type ListRegistrationsRequestObject struct {
+	Params ListRegistrationsParams
+}
+
+type ListRegistrationsResponseObject interface {
+	VisitListRegistrationsResponse(w http.ResponseWriter) error
+}
+
+type ListRegistrations200JSONResponse RegistrationPage
+
+func (response ListRegistrations200JSONResponse) VisitListRegistrationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteRegistrationRequestObject struct {
+	RegistrationID RegistrationID `json:"registration_id"`
+	Params         DeleteRegistrationParams
+}
+
+type DeleteRegistrationResponseObject interface {
+	VisitDeleteRegistrationResponse(w http.ResponseWriter) error
+}
+
+type DeleteRegistration204Response struct {
+}
+
+func (response DeleteRegistration204Response) VisitDeleteRegistrationResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type GetRegistrationRequestObject struct {
+	RegistrationID RegistrationID `json:"registration_id"`
+	Params         GetRegistrationParams
+}
+
+type GetRegistrationResponseObject interface {
+	VisitGetRegistrationResponse(w http.ResponseWriter) error
+}
+
+type GetRegistration200ResponseHeaders struct {
+	ETag string
+}
+
+type GetRegistration200JSONResponse struct {
+	Body    Registration
+	Headers GetRegistration200ResponseHeaders
+}
+
+func (response GetRegistration200JSONResponse) VisitGetRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefreshRegistrationRequestObject struct {
+	RegistrationID RegistrationID `json:"registration_id"`
+	Params         RefreshRegistrationParams
+}
+
+type RefreshRegistrationResponseObject interface {
+	VisitRefreshRegistrationResponse(w http.ResponseWriter) error
+}
+
+type RefreshRegistration200ResponseHeaders struct {
+	IdempotencyReplayed *string
+}
+
+type RefreshRegistration200JSONResponse struct {
+	Body    Registration
+	Headers RefreshRegistration200ResponseHeaders
+}
+
+func (response RefreshRegistration200JSONResponse) VisitRefreshRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ExplainRoutingRequestObject struct {
 	Body *ExplainRoutingJSONRequestBody
 }
@@ -13018,6 +13614,18 @@ type StrictServerInterface interface {
 	// ListLimitUsage Read what a limit profile counts
 	// (GET /v1/limit-profiles/{limit_profile_id}/usage)
 	ListLimitUsage(ctx context.Context, request ListLimitUsageRequestObject) (ListLimitUsageResponseObject, error)
+	// ListRegistrations List registrations
+	// (GET /v1/registrations)
+	ListRegistrations(ctx context.Context, request ListRegistrationsRequestObject) (ListRegistrationsResponseObject, error)
+	// DeleteRegistration Take a registration away
+	// (DELETE /v1/registrations/{registration_id})
+	DeleteRegistration(ctx context.Context, request DeleteRegistrationRequestObject) (DeleteRegistrationResponseObject, error)
+	// GetRegistration Read a registration
+	// (GET /v1/registrations/{registration_id})
+	GetRegistration(ctx context.Context, request GetRegistrationRequestObject) (GetRegistrationResponseObject, error)
+	// RefreshRegistration Ask a phone whether it is there
+	// (POST /v1/registrations/{registration_id}/refresh)
+	RefreshRegistration(ctx context.Context, request RefreshRegistrationRequestObject) (RefreshRegistrationResponseObject, error)
 	// ExplainRouting Ask what would happen to a call
 	// (POST /v1/routing/explain)
 	ExplainRouting(ctx context.Context, request ExplainRoutingRequestObject) (ExplainRoutingResponseObject, error)
@@ -14075,6 +14683,109 @@ func (sh *strictHandler) ListLimitUsage(ctx echo.Context, limitProfileID LimitPr
 		return err
 	} else if validResponse, ok := response.(ListLimitUsageResponseObject); ok {
 		return validResponse.VisitListLimitUsageResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListRegistrations operation middleware
+func (sh *strictHandler) ListRegistrations(ctx echo.Context, params ListRegistrationsParams) error {
+	var request ListRegistrationsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListRegistrations(ctx.Request().Context(), request.(ListRegistrationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListRegistrations")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListRegistrationsResponseObject); ok {
+		return validResponse.VisitListRegistrationsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteRegistration operation middleware
+func (sh *strictHandler) DeleteRegistration(ctx echo.Context, registrationID RegistrationID, params DeleteRegistrationParams) error {
+	var request DeleteRegistrationRequestObject
+
+	request.RegistrationID = registrationID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteRegistration(ctx.Request().Context(), request.(DeleteRegistrationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteRegistration")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteRegistrationResponseObject); ok {
+		return validResponse.VisitDeleteRegistrationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetRegistration operation middleware
+func (sh *strictHandler) GetRegistration(ctx echo.Context, registrationID RegistrationID, params GetRegistrationParams) error {
+	var request GetRegistrationRequestObject
+
+	request.RegistrationID = registrationID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetRegistration(ctx.Request().Context(), request.(GetRegistrationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetRegistration")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetRegistrationResponseObject); ok {
+		return validResponse.VisitGetRegistrationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RefreshRegistration operation middleware
+func (sh *strictHandler) RefreshRegistration(ctx echo.Context, registrationID RegistrationID, params RefreshRegistrationParams) error {
+	var request RefreshRegistrationRequestObject
+
+	request.RegistrationID = registrationID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RefreshRegistration(ctx.Request().Context(), request.(RefreshRegistrationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RefreshRegistration")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RefreshRegistrationResponseObject); ok {
+		return validResponse.VisitRefreshRegistrationResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
