@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"runtime/debug"
 	"time"
 
@@ -25,12 +26,14 @@ const (
 func (r *Registrar) Run(ctx context.Context) {
 	sync := time.NewTicker(syncEvery)
 	defer sync.Stop()
+	r.follow()
 	for {
 		wait := r.beat()
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
+			r.over.Store(true)
 			r.pages.close()
 			return
 		case <-timer.C:
@@ -39,6 +42,7 @@ func (r *Registrar) Run(ctx context.Context) {
 		case <-sync.C:
 			timer.Stop()
 			r.pages.sync()
+			r.follow()
 		}
 	}
 }
@@ -59,7 +63,11 @@ func (r *Registrar) hurry(due time.Duration) {
 // Each binding has its own moment in the interval, by its id: so the pings of all are spread evenly whenever they registered.
 func (r *Registrar) schedule(b *binding, now time.Duration) {
 	b.due = b.expires
-	if d := r.o.Domain(b.owner.domain); d != nil && pinged(b, &d.KeepAlive) {
+	d := r.o.Domain(b.owner.domain)
+	switch {
+	case d == nil:
+		b.due = now
+	case pinged(b, &d.KeepAlive):
 		every := time.Duration(d.KeepAlive.IntervalS) * time.Second
 		phase := time.Duration(maphash.String(r.table.seed, b.id) % uint64(every))
 		b.due = min(b.due, now+every-(now+every-phase)%every)
@@ -96,7 +104,7 @@ func (r *Registrar) beat() (wait time.Duration) {
 
 // sweep does what is due in one shard, and gives when the next thing is; 0 is never.
 func (r *Registrar) sweep(s *shard) (at time.Duration) {
-	u := &update{r: r, now: r.now()}
+	u, configured := &update{r: r, now: r.now()}, r.o.Snapshot().Revision > 0
 	var pings []ping
 	s.mu.Lock()
 	for range batch {
@@ -107,11 +115,14 @@ func (r *Registrar) sweep(s *shard) (at time.Duration) {
 		at = u.now
 		d := r.o.Domain(b.owner.domain)
 		switch {
-		case d == nil:
-			u.remove(s, b, goneAccount)
 		case b.expires <= u.now:
 			u.remove(s, b, goneExpired)
-		case d.KeepAlive.RemoveUnreachable && b.lost && b.misses >= uint8(d.KeepAlive.MaxMisses):
+		case d == nil && !configured: // nobody knows whether it is out of service
+			b.due = min(u.now+longestRest, b.expires)
+			s.reschedule(b)
+		case d == nil:
+			u.remove(s, b, goneAccount)
+		case d.KeepAlive.RemoveUnreachable && b.lost && int(b.misses) >= d.KeepAlive.MaxMisses && !b.wakes():
 			u.remove(s, b, goneUnreachable)
 		default:
 			if pinged(b, &d.KeepAlive) {
@@ -126,6 +137,37 @@ func (r *Registrar) sweep(s *shard) (at time.Duration) {
 		r.ping(&pings[i])
 	}
 	return at
+}
+
+// follow looks whether the configuration says something else of keep-alives, or of domains, than it did. Then the moments of all
+// contacts are set anew.
+func (r *Registrar) follow() {
+	snap := r.o.Snapshot()
+	if snap == r.seen {
+		return
+	}
+	r.seen = snap
+	policies := make(map[string]sbc.KeepAlivePolicy, len(snap.Rows.Domains))
+	for _, x := range snap.Rows.Domains {
+		if d := r.o.Domain(x.ID); d != nil {
+			policies[d.ID] = d.KeepAlive
+		}
+	}
+	if r.policies != nil && maps.Equal(policies, r.policies) {
+		return
+	}
+	r.policies = policies
+	for i := range r.table.shards {
+		s := &r.table.shards[i]
+		s.mu.Lock()
+		now := r.now()
+		for _, o := range s.owners {
+			for _, b := range o.bindings {
+				r.schedule(b, now)
+			}
+		}
+		s.mu.Unlock()
+	}
 }
 
 // recovered is deferred around what must not take the process with it.

@@ -83,6 +83,9 @@ func (r *Registrar) contacts(subscriberID string, lost bool) []Contact {
 	return found
 }
 
+// wakes tells whether a phone can be woken: it may sleep between calls.
+func (b *binding) wakes() bool { return b.describe().Push.Provider != "" }
+
 // describe copies what calls need. It is called with the lock held.
 func (b *binding) describe() Contact {
 	u, err := msg.ParseURI(b.contact)

@@ -82,6 +82,11 @@ type Registrar struct {
 	kick chan struct{}
 	// wakes is what Run sleeps until, in nanoseconds of the table's clock.
 	wakes atomic.Int64
+	// over is set when Run has ended.
+	over atomic.Bool
+	// seen is the configuration that Run saw last, with its policies by domain; both are Run's.
+	seen     *config.Snapshot
+	policies map[string]sbc.KeepAlivePolicy
 }
 
 // New makes a registrar with the contacts that the journal held. Run begins keep-alives and expiry.

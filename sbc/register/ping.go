@@ -129,6 +129,9 @@ func (r *Registrar) heard(p *ping, answered bool) {
 // Closed hears that a connection is gone: the contacts that came by it are not reached any more, unless they can be called at an
 // address of their own.
 func (r *Registrar) Closed(h msg.Hop) {
+	if r.over.Load() { // all connections close: that says nothing of phones
+		return
+	}
 	for _, b := range r.flows.take(h.Conn) {
 		u := &update{r: r, now: r.now()}
 		b.shard.mu.Lock()
@@ -139,7 +142,7 @@ func (r *Registrar) Closed(h msg.Hop) {
 				b.lost = true
 				u.event(sbc.EventRegistrationUnreachable, b, "misses", itoa(int(b.misses)), "reason", "connection closed")
 			}
-			if d := r.o.Domain(b.owner.domain); d != nil && d.KeepAlive.RemoveUnreachable && b.lost && b.describe().Push.Provider == "" {
+			if d := r.o.Domain(b.owner.domain); d != nil && d.KeepAlive.RemoveUnreachable && b.lost && !b.wakes() {
 				u.remove(b.shard, b, goneUnreachable)
 			} else {
 				r.schedule(b, u.now)

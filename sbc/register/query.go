@@ -234,7 +234,7 @@ func (r *Registrar) show(b *binding) sbc.Registration {
 	if b.gruu && b.instance != "" {
 		x.PublicGRUU = r.gruus.public(b.owner, b.instance)
 	}
-	x.Push = b.describe().Push.Provider != ""
+	x.Push = b.wakes()
 	hop := b.hop()
 	s.mu.Unlock()
 	x.Connected = hop.Transport == sbc.TransportUDP || hop.Conn != 0 && r.o.Wire.Connected(hop)

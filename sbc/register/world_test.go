@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -139,6 +140,7 @@ type world struct {
 	wire    *wire
 	journal *memory
 	rows    []sbc.Resource
+	snap    atomic.Pointer[config.Snapshot]
 	mu      sync.Mutex
 	events  []sbc.Event
 	cseq    int
@@ -157,7 +159,9 @@ func newWorld(t *testing.T) *world {
 	w.domain = sbc.New(sbc.KindDomain).(*sbc.Domain)
 	w.domain.ID, w.domain.TenantID, w.domain.Name = "dom_1", sbc.DefaultTenantID, "example.com"
 	w.domain.Registration.JitterPercent = 0
-	w.rows = rows()
+	w.domain.RealmID, w.domain.Revision = "rlm_a", 1
+	w.rows = append(rows(), w.domain)
+	w.configure(1)
 	w.start()
 	return w
 }
@@ -184,18 +188,29 @@ func rows() []sbc.Resource {
 	return list
 }
 
+// configure puts the configuration in service; revision 0 is a store that was away when the node started.
+func (w *world) configure(revision int64) {
+	w.t.Helper()
+	snap := &config.Snapshot{}
+	if revision > 0 {
+		var err error
+		if snap, err = config.Compile(w.rows, revision); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	w.snap.Store(snap)
+}
+
 // start makes a registrar of what the journal holds, as a restart does.
 func (w *world) start() {
 	w.t.Helper()
-	snap, err := config.Compile(w.rows, 1)
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	w.Registrar = New(Options{
-		Snapshot: func() *config.Snapshot { return snap },
+		Snapshot: w.snap.Load,
 		Domain: func(id string) *sbc.Domain {
-			if w.domain != nil && id == w.domain.ID {
-				return w.domain
+			for _, d := range w.snap.Load().Rows.Domains {
+				if d.ID == id {
+					return d
+				}
 			}
 			return nil
 		},

@@ -1,10 +1,11 @@
-// Package live keeps soft state that must survive a process: a record of each call in progress, on the local disk.
+// Package live keeps soft state that must survive a process: a record of each call in progress, and of each registration, on the
+// local disk.
 //
 // # The file
 //
-// A Journal is one append-only file, calls.log, of lines: a checksum, an id, and the record, or "-" for one that is gone. The newest
-// line of an id counts. When most of the file is of the past it is written anew beside itself and renamed, so that it stays in
-// proportion to what is alive. A line cut short by a crash is passed over.
+// A Journal is one append-only file, calls.log where nothing else is said, of lines: a checksum, an id, and the record, or "-" for
+// one that is gone. The newest line of an id counts. When most of the file is of the past it is written anew beside itself and
+// renamed, so that it stays in proportion to what is alive. A line cut short by a crash is passed over.
 //
 // # What is safe when
 //

@@ -3,6 +3,7 @@ package live
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -43,6 +44,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type Options struct {
 	// Dir holds the file; it is made if it does not exist.
 	Dir string
+	// Name is the file's; "" is calls.log.
+	Name string
 	// MaxBytes bounds the records that are alive; 0 is 512 MiB.
 	MaxBytes int64
 	Log      *slog.Logger
@@ -54,6 +57,7 @@ type place struct{ offset, length int64 }
 // Journal keeps records by id. It is safe for concurrent use.
 type Journal struct {
 	dir  string
+	name string
 	max  int64
 	log  *slog.Logger
 	lock *os.File
@@ -78,7 +82,7 @@ func Open(o Options) (*Journal, []sbc.LiveChange, error) {
 	if o.MaxBytes <= 0 {
 		o.MaxBytes = defaultMax
 	}
-	j := &Journal{dir: o.Dir, max: o.MaxBytes, log: o.Log, at: map[string]place{}}
+	j := &Journal{dir: o.Dir, name: cmp.Or(o.Name, fileName), max: o.MaxBytes, log: o.Log, at: map[string]place{}}
 	records, err := j.open()
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("live: open the journal: %w", err), j.close())
@@ -110,7 +114,7 @@ func (j *Journal) open() (records []sbc.LiveChange, err error) {
 	return records, nil
 }
 
-func (j *Journal) path() string { return filepath.Join(j.dir, fileName) }
+func (j *Journal) path() string { return filepath.Join(j.dir, j.name) }
 
 // scan reads the file. What follows the last whole line is overwritten by what is written next.
 func (j *Journal) scan() (map[string][]byte, error) {
@@ -123,7 +127,7 @@ func (j *Journal) scan() (map[string][]byte, error) {
 				err = nil
 			}
 			if len(line) > 0 || broken > 0 {
-				j.log.Warn("the journal of calls in progress holds broken lines", "lines", broken, "cut_short", len(line))
+				j.log.Warn("a journal holds broken lines", "file", j.path(), "lines", broken, "cut_short", len(line))
 			}
 			return found, errors.Join(err, j.f.Truncate(j.size))
 		}
@@ -218,7 +222,7 @@ func (j *Journal) Write(changes []sbc.LiveChange) error {
 		j.buf = nil
 	}
 	if err := j.compact(); err != nil { // the old file goes on
-		j.log.Error("the journal of calls in progress cannot be written anew", "error", err)
+		j.log.Error("a journal cannot be written anew", "file", j.path(), "error", err)
 	}
 	return full
 }
