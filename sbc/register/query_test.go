@@ -71,12 +71,12 @@ func TestAsked(t *testing.T) {
 		w.domain.KeepAlive.Mode = sbc.KeepAliveOff
 		w.register(phoneAt, phone).want(w, 200)
 		id := w.Contacts("sub_alice")[0].RegistrationID
-		w.wire.answer = 20 * time.Millisecond
+		w.wire.answers(20 * time.Millisecond)
 		x, err := w.RefreshRegistration(w.t.Context(), "", id)
 		if err != nil || x.RoundTripMS != 20 || x.PingedAt == nil || !x.Reachable || x.Misses != 0 {
 			t.Errorf("%+v %v", x, err)
 		}
-		w.wire.answer = 0
+		w.wire.answers(0)
 		if x, err = w.RefreshRegistration(w.t.Context(), "", id); err != nil || x.Misses != 1 || !x.Reachable {
 			t.Errorf("%+v %v", x, err)
 		}

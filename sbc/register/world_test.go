@@ -63,6 +63,13 @@ func (w *wire) Hold(h msg.Hop, d time.Duration) {
 	w.held[h.Conn] = d
 }
 
+// answers sets after how long OPTIONS are answered from now on.
+func (w *wire) answers(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.answer = d
+}
+
 // count tells how often something was sent.
 func (w *wire) count() int {
 	w.mu.Lock()
