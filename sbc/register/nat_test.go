@@ -179,7 +179,7 @@ func TestMisses(t *testing.T) {
 		if got := w.happened(); !slices.Equal(got, want) {
 			t.Errorf("%q", got)
 		}
-		w.domain.KeepAlive.RemoveUnreachable = true
+		w.keepAlive(func(p *sbc.KeepAlivePolicy) { p.RemoveUnreachable = true })
 		time.Sleep(5 * 25 * time.Second)
 		if w.Registered("sub_user0") {
 			t.Error("not taken away")
@@ -198,14 +198,14 @@ func TestKinds(t *testing.T) {
 		if len(w.wire.sent) != 0 || len(w.wire.pings) != 1 || w.wire.pings[0].Conn != 5 {
 			t.Errorf("%d OPTIONS, pings %+v", len(w.wire.sent), w.wire.pings)
 		}
-		w.domain.KeepAlive.NATOnly, w.domain.KeepAlive.Mode = false, sbc.KeepAliveUDP
+		w.keepAlive(func(p *sbc.KeepAlivePolicy) { p.NATOnly, p.Mode = false, sbc.KeepAliveUDP })
 		w.register(phoneAt, phone).want(w, 200)
 		time.Sleep(25 * time.Second)
 		synctest.Wait()
 		if len(w.wire.sent) != 0 || len(w.wire.pings) != 3 {
 			t.Errorf("%d OPTIONS, pings %+v", len(w.wire.sent), w.wire.pings)
 		}
-		w.domain.KeepAlive.Mode = sbc.KeepAliveOff
+		w.keepAlive(func(p *sbc.KeepAlivePolicy) { p.Mode = sbc.KeepAliveOff })
 		time.Sleep(50 * time.Second)
 		if n := len(w.wire.pings); n != 3 {
 			t.Errorf("%d pings though there shall be none", n)
@@ -235,14 +235,13 @@ func TestPing(t *testing.T) {
 func TestPolicyChanges(t *testing.T) {
 	virtual(t, func(w *world) {
 		w.wire.answers(time.Millisecond)
-		w.domain.KeepAlive.Mode = sbc.KeepAliveOff
+		w.keepAlive(func(p *sbc.KeepAlivePolicy) { p.Mode = sbc.KeepAliveOff })
 		w.natted(10)
 		time.Sleep(time.Minute)
 		if n := w.wire.count(); n != 0 {
 			t.Fatalf("%d pings", n)
 		}
-		w.domain.KeepAlive.Mode, w.domain.KeepAlive.IntervalS = sbc.KeepAliveOptions, 5
-		w.configure(2)
+		w.keepAlive(func(p *sbc.KeepAlivePolicy) { p.Mode, p.IntervalS = sbc.KeepAliveOptions, 5 })
 		time.Sleep(6*time.Second + time.Millisecond)
 		if n := w.wire.count(); n < 10 {
 			t.Errorf("%d pings of 10 contacts", n)
@@ -273,7 +272,7 @@ func TestPolicyChanges(t *testing.T) {
 // TestShutdown: that all connections close when the process ends says nothing of the phones.
 func TestShutdown(t *testing.T) {
 	virtual(t, func(w *world) {
-		w.domain.KeepAlive.RemoveUnreachable = true
+		w.keepAlive(func(p *sbc.KeepAlivePolicy) { p.RemoveUnreachable = true })
 		w.by(stream("192.0.2.8:2000", 5), "carol", "c", "Contact: <sip:carol@10.0.0.6:5060;transport=tcp>").want(w, 200)
 		w.stop()
 		w.Closed(stream("192.0.2.8:2000", 5))

@@ -68,7 +68,7 @@ func TestList(t *testing.T) {
 // TestAsked: a contact is pinged at once when it is asked for, and what came of it is shown.
 func TestAsked(t *testing.T) {
 	virtual(t, func(w *world) {
-		w.domain.KeepAlive.Mode = sbc.KeepAliveOff
+		w.keepAlive(func(p *sbc.KeepAlivePolicy) { p.Mode = sbc.KeepAliveOff })
 		w.register(phoneAt, phone).want(w, 200)
 		id := w.Contacts("sub_alice")[0].RegistrationID
 		w.wire.answers(20 * time.Millisecond)

@@ -148,11 +148,13 @@ type world struct {
 	journal *memory
 	rows    []sbc.Resource
 	snap    atomic.Pointer[config.Snapshot]
-	mu      sync.Mutex
-	events  []sbc.Event
-	cseq    int
-	via     string // in place of the source's address
-	stop    func()
+	// revision counts what keepAlive did.
+	revision int64
+	mu       sync.Mutex
+	events   []sbc.Event
+	cseq     int
+	via      string // in place of the source's address
+	stop     func()
 }
 
 const (
@@ -168,6 +170,7 @@ func newWorld(t *testing.T) *world {
 	w.domain.Registration.JitterPercent = 0
 	w.domain.RealmID, w.domain.Revision = "rlm_a", 1
 	w.rows = append(rows(), w.domain)
+	w.revision = 1
 	w.configure(1)
 	w.start()
 	return w
@@ -206,6 +209,16 @@ func (w *world) configure(revision int64) {
 		}
 	}
 	w.snap.Store(snap)
+}
+
+// keepAlive puts another policy in service.
+func (w *world) keepAlive(change func(p *sbc.KeepAlivePolicy)) {
+	w.t.Helper()
+	d := *w.domain
+	change(&d.KeepAlive)
+	w.domain, w.rows[len(w.rows)-1] = &d, &d
+	w.revision++
+	w.configure(w.revision)
 }
 
 // start makes a registrar of what the journal holds, as a restart does.
