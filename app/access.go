@@ -9,25 +9,9 @@ import (
 	"github.com/sallyport/sallyport/sbc/call"
 	"github.com/sallyport/sallyport/sbc/directory"
 	"github.com/sallyport/sallyport/sbc/msg"
-	"github.com/sallyport/sallyport/sbc/register"
 	"github.com/sallyport/sallyport/sbc/subscription"
 	"github.com/sallyport/sallyport/webhook"
 )
-
-// openRegistrar makes the registrar, which learns of connections that are gone.
-func (a *App) openRegistrar(ctx context.Context) error {
-	secret, err := a.store.Secret(ctx, "gruu")
-	if err != nil {
-		return err
-	}
-	a.registrar = register.New(register.Options{
-		Snapshot: a.config.Current, Domain: a.activeDomain, Hosts: a.namesDomain, Wire: a.edge, Secret: secret,
-		ServerName: sbc.ServerName, Events: a.events.Add, Log: a.o.Log, Registerer: a.metrics,
-	})
-	a.parts.registrar = a.registrar
-	a.life.background("registrar", a.registrar.Run)
-	return nil
-}
 
 // activeDomain finds a domain in service, nil if there is none.
 func (a *App) activeDomain(id string) *sbc.Domain {

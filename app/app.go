@@ -38,6 +38,7 @@ type App struct {
 	metrics   *prometheus.Registry
 	store     storage.Store
 	past      past
+	bindings  bindings
 	journal   *account.Journal
 	engine    *media.Engine
 	blobs     *blob.Copies
@@ -71,8 +72,10 @@ func Start(ctx context.Context, o Options) (*App, error) {
 		name string
 		open func(context.Context) error
 	}{
-		{"store", a.openStore}, {"live calls", a.openLive}, {"journal", a.openJournal}, {"records", a.deliverRecords},
-		{"media", a.openMedia}, {"blobs", a.openBlobs}, {"guard", a.openGuard}, {"signalling", a.openSignalling}, {"registrar", a.openRegistrar}, {"door", a.openDoor}, {"configuration", a.openConfig},
+		{"store", a.openStore}, {"live calls", a.openLive}, {"registrations", a.openRegistrations},
+		{"journal", a.openJournal}, {"records", a.deliverRecords},
+		{"media", a.openMedia}, {"blobs", a.openBlobs}, {"guard", a.openGuard}, {"signalling", a.openSignalling},
+		{"registrar", a.openRegistrar}, {"door", a.openDoor}, {"configuration", a.openConfig},
 		{"api", a.openAPI}, {"calls", a.restoreCalls}, {"serving", a.serveAPI},
 	} {
 		if err := part.open(ctx); err != nil {
@@ -163,11 +166,12 @@ func (a *App) openSignalling(context.Context) error {
 	a.directory = directory.New(directory.Options{Source: a.store, Log: a.o.Log})
 	a.config = config.New(config.Options{
 		Store: a.store, Log: a.o.Log, Registerer: a.metrics, CacheFile: filepath.Join(a.o.DataDir, "snapshot.json"),
-		Blobs: a.blobs, Listed: a.directory.Changed,
+		Blobs: a.blobs, Listed: a.listed,
 		Parties: []config.Party{party{a.prepareGuard}, party{a.prepareEdge}, party{a.prepareMedia}},
 	})
 	a.edge = edge.New(edge.Options{
-		Admit: a.border.admit, Handle: a.border.handle, Ack: a.border.ack, Closed: a.border.closed, Guard: a.guard, Egress: a.guard.Leave, Resolver: resolver, ServerName: sbc.ServerName,
+		Admit: a.border.admit, Handle: a.border.handle, Ack: a.border.ack, Closed: a.border.closed, Guard: a.guard,
+		Egress: a.guard.Leave, Resolver: resolver, ServerName: sbc.ServerName,
 		Log: a.o.Log, Registerer: a.metrics,
 	})
 	a.life.onStop("edge", func(context.Context) error { return a.edge.Close() })
@@ -235,7 +239,8 @@ func (a *App) openAPI(ctx context.Context) (err error) {
 	stopping, stop := context.WithCancel(context.Background())
 	a.life.onStop("streams", func(context.Context) error { stop(); return nil })
 	handler, err := api.New(api.Options{
-		Store: a.store, Config: a.config, Records: a.store, Blobs: a.store, Calls: a.calls, Explain: a.explain, Status: a.health,
+		Store: a.store, Config: a.config, Records: a.store, Blobs: a.store, Calls: a.calls, Registrations: a.registrar,
+		Explain: a.explain, Status: a.health,
 		Events: a.events.Query, Follow: a.events.Follow, Stopping: stopping, LimitUsage: a.tally.Usage, Bans: a.guard,
 		DecodeAudio: tone.DecodeWAV, EncodeAudio: tone.EncodeWAV, TestHeaders: testHeaders,
 		Gatherer: a.metrics, Registerer: a.metrics, Version: a.o.Version, Log: a.o.Log, ValidateResponses: a.o.ValidateResponses,

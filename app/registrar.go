@@ -1,0 +1,66 @@
+package app
+
+import (
+	"context"
+	"path/filepath"
+
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/register"
+	"github.com/sallyport/sallyport/storage/live"
+)
+
+// bindings are what an earlier process left of its registrations, and where they are kept.
+type bindings struct {
+	journal *live.Journal
+	found   []sbc.LiveChange
+}
+
+// maxBindings bounds what is kept of registrations, in bytes: several millions of them.
+const maxBindings = 4 << 30
+
+// openRegistrations reads the registrations of an earlier process.
+func (a *App) openRegistrations(context.Context) (err error) {
+	a.bindings.journal, a.bindings.found, err = live.Open(live.Options{
+		Dir: filepath.Join(a.o.DataDir, "registrations"), Name: "registrations.log", MaxBytes: maxBindings, Log: a.o.Log,
+	})
+	if err != nil {
+		return err
+	}
+	a.life.onStop("registrations", func(context.Context) error { return a.bindings.journal.Close() })
+	return nil
+}
+
+// openRegistrar makes the registrar with the contacts of an earlier process.
+func (a *App) openRegistrar(ctx context.Context) error {
+	secret, err := a.store.Secret(ctx, "gruu")
+	if err != nil { // phones get others when they register again
+		a.o.Log.Error("the addresses of phones (GRUU) are good until the next start only", "error", err)
+	}
+	a.registrar = register.New(register.Options{
+		Snapshot: a.config.Current, Domain: a.activeDomain, Hosts: a.namesDomain, Wire: a.edge,
+		Journal: a.bindings.journal, Restored: a.bindings.found, Secret: secret, ServerName: sbc.ServerName, Events: a.events.Add, Log: a.o.Log, Registerer: a.metrics,
+	})
+	a.parts.registrar = a.registrar
+	a.bindings.found = nil
+	a.life.background("registrar", a.registrar.Run)
+	return nil
+}
+
+// listed hears of writes of subscribers and aliases: the directory forgets what it knew, and who is gone or disabled is not registered
+// any more.
+func (a *App) listed(changes []sbc.ListedChange) {
+	a.directory.Changed(changes)
+	for _, c := range changes {
+		switch id := c.ID; {
+		case c.Kind != sbc.KindSubscriber || a.registrar == nil:
+		case c.DomainID == "":
+			a.registrar.Forget("", id)
+		case a.registrar.Registered(id):
+			a.directory.AskID(id, func(e *sbc.Entry, err error) {
+				if err == nil && !e.Subscriber.Enabled {
+					a.registrar.Forget("", id)
+				}
+			})
+		}
+	}
+}
