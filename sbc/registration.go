@@ -125,22 +125,6 @@ type Bans interface {
 	Unban(id string) error
 }
 
-// VoicemailMessage is a message in a subscriber's mailbox. Its audio is a binary object of its own.
-type VoicemailMessage struct {
-	ID           string    `json:"id"`
-	TenantID     string    `json:"tenant_id"`
-	DomainID     string    `json:"domain_id"`
-	SubscriberID string    `json:"subscriber_id"`
-	CallID       string    `json:"call_id,omitempty"`
-	Caller       string    `json:"caller"`
-	CallerName   string    `json:"caller_name,omitempty"`
-	ReceivedAt   time.Time `json:"received_at"`
-	DurationMS   int       `json:"duration_ms"`
-	Bytes        int       `json:"bytes"`
-	// Heard is set by the phone, or through the API.
-	Heard bool `json:"heard"`
-}
-
 // Entry is a subscriber as calls find it: with its other names.
 type Entry struct {
 	Subscriber *Subscriber

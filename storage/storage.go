@@ -28,6 +28,7 @@ type Store interface {
 	sbc.Directory
 	sbc.Secrets
 	sbc.Blobs
+	sbc.Voicemails
 	// Ping asks the database whether it is there: nil, or an sbc.Error with CodeUnavailable.
 	Ping(ctx context.Context) error
 	// Version tells which schema version the database has, and which one this program wants.

@@ -29,6 +29,7 @@ func Run(t *testing.T, fresh Fresh) {
 	t.Run("audit", func(t *testing.T) { audit(t, fresh) })
 	t.Run("replies", func(t *testing.T) { replies(t, fresh) })
 	t.Run("blobs", func(t *testing.T) { blobs(t, fresh) })
+	t.Run("voicemail", func(t *testing.T) { voicemail(t, fresh) })
 	t.Run("records", func(t *testing.T) { records(t, fresh) })
 	t.Run("feed", func(t *testing.T) { feed(t, fresh) })
 	t.Run("schema", func(t *testing.T) { schema(t, fresh) })
