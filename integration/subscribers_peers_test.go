@@ -1,0 +1,144 @@
+package integration
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/app"
+	"github.com/sallyport/sallyport/auth/digest"
+	"github.com/sallyport/sallyport/integration/rest"
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/msg"
+	"github.com/sallyport/sallyport/webhook"
+)
+
+// TestSIPpSubscribers has SIPp register, and call, with its own answers to challenges.
+func TestSIPpSubscribers(t *testing.T) {
+	needs(t, "sipp")
+	for _, transport := range []struct{ ours, sipp string }{{"udp", "u1"}, {"tcp", "t1"}} {
+		t.Run(transport.ours, func(t *testing.T) {
+			t.Parallel()
+			b := startBorder(t, app.Options{})
+			w := b.connect(newSides(t), wish{transport: transport.ours, westRealm: rest.Object{"trust": "access"}})
+			domain := b.create("/domains", rest.Object{"name": "phones.example", "realm_id": w.westRealm, "routing_plan_id": w.plan,
+				"digest": rest.Object{"algorithms": []string{"MD5"}}}) // what SIPp 3.6 knows
+			id := b.create("/subscribers", rest.Object{"domain_id": domain, "username": "alice", "password": "secret"})
+			sippServer(t, "callee.xml", w.eastPeer, "-t", transport.sipp)
+			addr := w.phoneAddr().String()
+			if err := sipp(patience(t, 30*time.Second), t, "subscriber.xml", "-i", addr, "-p", "5060", "-mi", addr, "-s", "4930123456", "-m", "3",
+				"-r", "5", "-recv_timeout", "10000", "-t", transport.sipp, "-au", "alice", "-ap", "secret", "-key", "domain", "phones.example",
+				w.west.String()+":5060"); err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range b.cdrs(3) {
+				if r.CallerSubscriberID != id || r.EndReason != sbc.EndCallerBye {
+					t.Errorf("record %+v", r)
+				}
+			}
+			b.quiet()
+		})
+	}
+}
+
+// TestKnownByItsAddress has a PBX call without any password, by an access rule.
+func TestKnownByItsAddress(t *testing.T) {
+	h := newHousehold(t, "udp", nil)
+	id := h.subscriber("pbx", "unused-password", rest.Object{"caller_identities": []string{"+4930111"}})
+	h.create("/access-rules", rest.Object{
+		"name": "pbx", "domain_id": h.domain, "subscriber_id": id, "cidr": h.w.phoneAddr().String() + "/32",
+	})
+	l := h.line("+4930111", "4930123").start(h.phone.sdp())
+	callee := h.east.ring()
+	if callee.invite.From.URI.User != "+4930111" {
+		t.Errorf("From %s", callee.invite.From)
+	}
+	callee.say(callee.invite, 486, "", "")
+	l.final(486)
+	callee.hear(msg.ACK)
+	if r := h.cdrs(1)[0]; r.CallerSubscriberID != id || r.FinalCode != 486 {
+		t.Errorf("record %+v", r)
+	}
+	h.line("boss", "4930123").start(h.phone.sdp()).final(403)
+}
+
+// TestAuthorizedElsewhere asks another system about each call: it may refuse it, bound it, or stay silent.
+func TestAuthorizedElsewhere(t *testing.T) {
+	answers := map[string]string{
+		"4930001": `{"allow":true,"max_duration_s":77,"variables":{"account":"k7"}}`, "4930002": `{"allow":false,"code":402,"reason":"No Credit"}`,
+	}
+	release := make(chan struct{})
+	asked := make(chan string, 10)
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		var q struct{ Callee, Username, Type string }
+		if err := json.Unmarshal(body, &q); err != nil || q.Username != "alice" || q.Type != "call.authorization" {
+			t.Errorf("asked %s: %v", body, err)
+		}
+		if want := webhook.Signature("whsecret", r.Header.Get(webhook.HeaderID), r.Header.Get(webhook.HeaderTimestamp), body); r.Header.Get(webhook.HeaderSignature) != want {
+			t.Errorf("signed %s, want %s", r.Header.Get(webhook.HeaderSignature), want)
+		}
+		asked <- q.Callee
+		if answers[q.Callee] == "" {
+			<-release
+		}
+		_, _ = io.WriteString(w, answers[q.Callee])
+	}))
+	defer other.Close()
+	defer close(release)
+	h := newHousehold(t, "udp", rest.Object{"authorization": rest.Object{"url": other.URL, "secret": "whsecret", "timeout_ms": 200, "fail": "closed"}})
+	h.subscriber("alice", "secret", nil)
+	l, _ := h.dial("alice", "secret", "4930001", digest.SHA256)
+	callee := h.east.ring()
+	var live rest.Page[sbc.CallInfo]
+	if err := h.Get(t.Context(), "/v1/calls", &live); err != nil || len(live.Items) != 1 || live.Items[0].MaxDurationS != 77 {
+		t.Errorf("%+v, %v", live, err)
+	}
+	callee.say(callee.invite, 486, "", "")
+	l.final(486)
+	callee.hear(msg.ACK)
+	l, _ = h.dial("alice", "secret", "4930002", digest.SHA256)
+	if res := l.final(402); res.Reason != "No Credit" {
+		t.Errorf("reason %q", res.Reason)
+	}
+	l, _ = h.dial("alice", "secret", "4930003", digest.SHA256)
+	l.final(503)
+	for _, r := range h.cdrs(3) {
+		if want := map[string]int{"4930001": 486, "4930002": 402, "4930003": 503}[r.Callee]; r.FinalCode != want ||
+			r.Callee == "4930001" && r.Variables["account"] != "k7" {
+			t.Errorf("record %+v", r)
+		}
+	}
+	if len(asked) != 3 {
+		t.Errorf("%d questions", len(asked))
+	}
+}
+
+// TestMessagesOfSubscribers: what is no call comes in through the same door, and shows the same identity.
+func TestMessagesOfSubscribers(t *testing.T) {
+	h := newHousehold(t, "udp", nil)
+	profile := h.create("/signalling-profiles", rest.Object{"name": "texts", "pass_messages": true})
+	for _, path := range []string{"/v1/domains/" + h.domain, "/v1/trunks/" + h.w.eastTrunk} {
+		if err := h.Do(t.Context(), http.MethodPatch, path, rest.Object{"signalling_profile_id": profile}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.subscriber("alice", "leak-west-password", rest.Object{"caller_id": "+4930111"})
+	send := func(headers ...string) (*line, int) {
+		l := h.line("alice", "4930123")
+		return l, l.request("MESSAGE", "hello", append(headers, "Content-Type: text/plain")...)
+	}
+	l, seq := send()
+	res := l.answer(seq, 407)
+	l, seq = send(answerTo(t, res, "alice", "leak-west-password", "MESSAGE", "sip:4930123@"+h.name, digest.SHA256))
+	got := h.east.asked(msg.MESSAGE)
+	if got.invite.From.URI.User != "+4930111" || string(got.invite.Body) != "hello" || strings.Contains(string(got.invite.Raw), "leakwest") {
+		t.Errorf("the other side got\n%s", got.invite.Raw)
+	}
+	got.say(got.invite, 200, "", "")
+	l.answer(seq, 200)
+}
