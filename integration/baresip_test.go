@@ -21,13 +21,19 @@ import (
 // startBaresip runs a baresip on a host: it sends a tone and writes what it hears into its folder.
 func startBaresip(t testing.TB, h *host, name string, tone int, commands ...string) (folder string, output *safeBuffer) {
 	t.Helper()
+	account := fmt.Sprintf("<sip:%s@%s>;regint=0;answermode=auto;outbound=\"sip:%s:5060\"\n", name, h.peer, h.border)
+	return startBaresipAs(t, h, name, account, tone, commands...)
+}
+
+// startBaresipAs is startBaresip with a line of its file of accounts.
+func startBaresipAs(t testing.TB, h *host, name, account string, tone int, commands ...string) (folder string, output *safeBuffer) {
+	t.Helper()
 	folder = t.TempDir()
 	modules := "/usr/lib/baresip/modules"
 	config := fmt.Sprintf("poll_method epoll\nsip_listen %s:5060\ncall_max_calls 4\naudio_player alsa,null\naudio_source aufile,%s\n"+
 		"audio_channels 1\nausrc_channels 1\nauplay_channels 1\nrtp_ports 20000-20100\nsnd_path %s\nmodule_path %s\nmodule g711.so\nmodule aufile.so\nmodule alsa.so\n"+
 		"module sndfile.so\nmodule_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen 0.0.0.0:4444\n",
 		h.peer, filepath.Join(folder, "tone.wav"), folder, modules)
-	account := fmt.Sprintf("<sip:%s@%s>;regint=0;answermode=auto;outbound=\"sip:%s:5060\"\n", name, h.peer, h.border)
 	for file, content := range map[string]string{"config": config, "accounts": account, "contacts": "", "tone.wav": wave(tone)} {
 		if err := os.WriteFile(filepath.Join(folder, file), []byte(content), 0o600); err != nil {
 			t.Fatal(err)

@@ -148,11 +148,15 @@ func (d *Door) Gone(req *msg.Message, decision msg.Decision) msg.Decision {
 // Identify finds out whose a request is that Admit let in. It answers the request itself, or goes on with then: at once, or later from
 // another goroutine. It does not block.
 func (d *Door) Identify(tx msg.ServerTx, req *msg.Message, then func(Caller)) {
-	v := d.visit(req)
+	look := d.visit(req)
+	if look.trunk {
+		then(Caller{})
+		return
+	}
+	v := new(visit) // it may have to wait
+	*v = look
 	v.tx, v.then = tx, then
 	switch {
-	case v.trunk:
-		then(Caller{})
 	case v.subscriberID != "":
 		d.o.Directory.AskID(v.subscriberID, v.guarded(v.known))
 	default:
@@ -177,8 +181,8 @@ type visit struct {
 }
 
 // visit looks at where a request came from.
-func (d *Door) visit(req *msg.Message) *visit {
-	v := &visit{d: d, req: req, snap: d.o.Snapshot(), began: time.Now()}
+func (d *Door) visit(req *msg.Message) visit {
+	v := visit{d: d, req: req, snap: d.o.Snapshot(), began: time.Now()}
 	if i := v.snap.Interface(req.Hop.Interface); i != nil {
 		v.realm = i.RealmID
 	}

@@ -165,11 +165,13 @@ func TestForeignDomains(t *testing.T) {
 	}
 }
 
+func trunkAddress() netip.AddrPort { return netip.MustParseAddrPort("198.51.100.3:5060") }
+
 // TestTrunksPass: what an identity of a trunk claims is not the door's.
 func TestTrunksPass(t *testing.T) {
 	w := newWorld(t)
 	m := request(t, msg.INVITE, "sip:x@example.net", "sip:y@example.net")
-	m.Hop.Remote = netip.MustParseAddrPort("198.51.100.3:5060")
+	m.Hop.Remote = trunkAddress()
 	if o := w.ask(m); o.caller == nil || o.caller.Entry != nil {
 		t.Errorf("%+v", o)
 	}
