@@ -139,6 +139,14 @@ func changesAfter(db *gorm.DB, after int64) (c sbc.Changes, err error) {
 	if err != nil {
 		return c, err
 	}
+	noted, err := counterValue(db, counterNoted, "")
+	if err != nil {
+		return c, err
+	}
+	if noted != c.Revision { // the last write was of a node of an older version
+		c.Configured = true
+		return c, nil
+	}
 	c.Configured = configured > after
 	if after < c.Revision-deletionLife {
 		return c, nil
@@ -171,6 +179,21 @@ func changesAfter(db *gorm.DB, after int64) (c sbc.Changes, err error) {
 func (t *tx) wrote(kind sbc.Kind) {
 	t.writes++
 	t.configured = t.configured || !kind.Listed()
+}
+
+// noteRevision raises the counters that tell what a revision concerns. What a node of an older version wrote before this one may
+// concern everybody.
+func (t *tx) noteRevision(before int64) error {
+	noted, err := counterValue(t.db, counterNoted, "")
+	if err != nil {
+		return err
+	}
+	if t.configured || noted != before {
+		if err := setCounter(t.db, counterConfigured, t.revision); err != nil {
+			return err
+		}
+	}
+	return setCounter(t.db, counterNoted, t.revision)
 }
 
 // deletedListed keeps in mind for a while what is gone of a listed kind.

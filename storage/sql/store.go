@@ -157,6 +157,7 @@ func (s *Store) Revision(ctx context.Context) (revision int64, err error) {
 const (
 	counterRevision   = "revision"
 	counterConfigured = "configured" // the revision of the last write of what is not of a listed kind
+	counterNoted      = "noted"      // the last revision whose writer raised that counter: nodes of an older version do not
 	counterCDR        = "cdr"
 )
 

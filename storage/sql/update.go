@@ -31,10 +31,8 @@ func (s *Store) Update(ctx context.Context, change func(tx sbc.Tx) error) error 
 			if t.writes == 0 {
 				return nil
 			}
-			if t.configured {
-				if err := setCounter(db, counterConfigured, t.revision); err != nil {
-					return err
-				}
+			if err := t.noteRevision(current); err != nil {
+				return err
 			}
 			return setCounter(db, counterRevision, t.revision)
 		})
