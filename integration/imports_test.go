@@ -36,7 +36,7 @@ var closed = map[string][]string{
 	"/sbc/msg":          {"/sbc"},
 	"/sbc/edge":         {"/sbc", "/sbc/msg"},
 	"/sbc/identify":     {"/sbc", "/sbc/msg", "/auth/digest"},
-	"/sbc/route":        {"/sbc"},
+	"/sbc/route":        {"/sbc", "/sbc/msg"},
 	"/sbc/admit":        {"/sbc"},
 	"/sbc/header":       {"/sbc", "/sbc/msg"},
 	"/sbc/dialog":       {"/sbc", "/sbc/msg"},

@@ -49,7 +49,7 @@ func (c *Call) announce() bool {
 		return false
 	}
 	if c.b != nil && c.b.invite != nil {
-		c.b.invite.detached = true // what still comes from the last attempt is a stray
+		c.b.detach() // what still comes from the last attempt is a stray
 	}
 	if sound, _ := c.session.Speaks(c.a.party); !sound && !c.answerEarly() {
 		return false

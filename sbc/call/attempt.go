@@ -12,6 +12,7 @@ import (
 // inviteResponse is a response to the INVITE of an attempt.
 func (c *Call) inviteResponse(r *request, res *msg.Message) {
 	l := r.leg
+	l.turn(r)
 	switch {
 	case c.tr != nil && l == c.tr.target:
 		c.targetResponse(r, res)
@@ -91,6 +92,7 @@ func (c *Call) first(r *request, res *msg.Message, again eventKind) bool {
 	c.disarm(timerRing)
 	c.disarm(timerGuard)
 	l.choose(l.fork(res))
+	c.won(r)
 	l.hears(res)
 	l.agent = cmp.Or(res.Get("Server"), res.Get("User-Agent"))
 	return true
@@ -130,9 +132,10 @@ func (c *Call) negotiate(l *leg, res *msg.Message) (kind eventKind, ok bool) {
 
 // refused is a final failure of the attempt.
 func (c *Call) refused(r *request, res *msg.Message) {
-	c.disarm(timerRing)
-	c.disarm(timerGuard)
 	l := r.leg
+	if res.Status == 430 && c.nextFlow(r, 430, msg.StatusText(430)) {
+		return
+	}
 	a := &c.hunt.attempts[l.attempt-1]
 	a.RemoteAddress = addr(res.Hop.Remote)
 	answered := res.Status
@@ -140,15 +143,14 @@ func (c *Call) refused(r *request, res *msg.Message) {
 	switch waited := a.EndedAt == nil && (c.st.b == calleeCalling || c.st.b == calleeRinging); {
 	case waited && c.redirected(l, res):
 	case waited:
-		c.hunt.failed(l, answered, msg.StatusText(answered), res.Status, endOf(res.Status))
+		c.hunt.failed(l, answered, msg.StatusText(answered), l.counts(res.Status), endOf(l.counts(res.Status)))
 		if c.hunt.leg == l && !c.hunt.fixed && c.hunt.code == translate(res.Status) {
 			c.hunt.res, c.hunt.cause = res, q850(res)
 		}
 	default:
 		c.hunt.failed(l, answered, msg.StatusText(answered), 0, "")
 	}
-	c.release(l)
-	c.raise(evFailed)
+	c.attemptOver(l, res.Status)
 }
 
 // inviteFailed is an attempt without a final answer.
@@ -161,17 +163,18 @@ func (c *Call) inviteFailed(r *request, err error) {
 		return
 	}
 	// The transaction is over for edge, not for the callee: what still comes is a stray.
-	r.done, r.detached = true, true
-	c.disarm(timerRing)
-	c.disarm(timerGuard)
+	r.leg.turn(r)
 	code, word := failureCode(err)
+	if c.nextFlow(r, 0, word) {
+		return
+	}
+	r.done, r.detached = true, true
 	end := sbc.EndNoAnswer
-	if code == 503 {
+	if code = r.leg.counts(code); code == 503 {
 		end = sbc.EndNoRoute
 	}
 	c.hunt.failed(r.leg, 0, word, code, end)
-	c.release(r.leg)
-	c.raise(evFailed)
+	c.attemptOver(r.leg, 0)
 }
 
 // stray is a response for an attempt that nobody waits for: it is put in order and changes nothing (RFC 3261 13.2.2.4, RFC 5407
@@ -196,7 +199,7 @@ func (c *Call) dismiss(r *request, res *msg.Message) {
 		}
 		known := d.Confirmed()
 		d.Answered(res)
-		c.ack(l, d.Ack(l.inviteSeq), d.Target())
+		c.ack(l, d.Ack(r.sequence()), d.Target())
 		if !known {
 			c.byeFork(l, d.Request(msg.BYE), d.Target())
 		}
@@ -206,7 +209,7 @@ func (c *Call) dismiss(r *request, res *msg.Message) {
 	if len(l.forks) < maxForks {
 		l.forks = append(l.forks, d)
 	}
-	c.ack(l, d.Ack(l.inviteSeq), d.Target())
+	c.ack(l, d.Ack(r.sequence()), d.Target())
 	if l.dismissed++; l.dismissed <= maxDismissed {
 		c.byeFork(l, d.Request(msg.BYE), d.Target())
 	}
@@ -237,7 +240,7 @@ func (c *Call) cancelCallee() {
 	case c.rec.stop.reason != "":
 		hs = []msg.Header{reasonHeader(stopCause(c.rec.stop))}
 	}
-	c.b.invite.tx.Cancel(c.ruledHeaders(c.b, hs)...)
+	c.b.cancel(c.ruledHeaders(c.b, hs)...)
 }
 
 const (

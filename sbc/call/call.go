@@ -217,15 +217,17 @@ func (c *Call) start() {
 	if c.decision.trunk != nil {
 		c.m.metrics.attempts.WithLabelValues(c.decision.trunk.ID, string(admit.In)).Inc()
 	}
-	if !c.acceptable() {
+	switch {
+	case !c.acceptable():
 		c.admittedToHear()
-	} else if c.admitted() {
+	case !c.admitted():
+	case c.decision.ask != nil:
+		c.seek()
+		return
+	default:
 		c.openMedia()
 	}
-	if c.hunt.code != 0 {
-		c.hunt.plan = nil
-	}
-	c.raise(evStart)
+	c.startHunt()
 }
 
 // timer is a timer of ours that ran out.
@@ -236,12 +238,12 @@ func (c *Call) timer(k timerKind) {
 	}
 	switch k {
 	case timerRing:
-		c.hunt.failed(c.b, 0, "timeout", c.hunt.rungOut(), sbc.EndNoAnswer)
+		c.b.eachRinging(func() { c.hunt.failed(c.b, 0, "timeout", c.hunt.rungOut(c.b), sbc.EndNoAnswer) })
 		c.raise(evRungOut)
 	case timerGuard: // no final answer to a CANCEL: whatever still comes is dealt with as a stray
 		if c.b != nil && c.b.invite != nil {
-			c.hunt.failed(c.b, 0, "cancelled", 408, sbc.EndNoAnswer)
-			c.b.invite.detached = true
+			c.b.eachRinging(func() { c.hunt.failed(c.b, 0, "cancelled", c.b.counts(408), sbc.EndNoAnswer) })
+			c.b.detach()
 			c.disarm(timerRing)
 			c.release(c.b)
 			c.raise(evFailed)

@@ -18,7 +18,7 @@ type record struct {
 	local, remote               string
 	transport                   sbc.Transport
 	sipCallID                   string
-	subscriber                  string // who calls
+	subscriber, sought          string // who calls, and who was called first
 	progressAt, answeredAt      time.Time
 	refusedAt, endAt, lastMedia time.Time
 	reason                      sbc.EndReason
@@ -32,14 +32,14 @@ type record struct {
 	// display and said are the caller's name and number in From; hidden, privacy and unnamed are its wish to be nobody.
 	display, said, privacy string
 	hidden, unnamed        bool
-	// legs and media are those of legs that left before the end; egress and sent are the trunk and the number of the first callee,
-	// set when somebody came in its place; links are the calls that this one was joined with.
-	legs         []sbc.CDRLeg
-	media        []sbc.StreamStats
-	egress, sent string
-	links        []string
-	variables    map[string]string
-	free         bool // a service of ours, for which nothing is billed
+	// legs and media are those of legs that left before the end; egress, sent and reached are the trunk, the number and the
+	// subscriber of the first callee, set when somebody came in its place; links are the calls that this one was joined with.
+	legs                  []sbc.CDRLeg
+	media                 []sbc.StreamStats
+	egress, sent, reached string
+	links                 []string
+	variables             map[string]string
+	free                  bool // a service of ours, for which nothing is billed
 }
 
 // begin notes what the INVITE says; caller is the number that its trunk is believed.
@@ -55,7 +55,7 @@ func (r *record) begin(req *msg.Message, d decision, caller string) {
 // settle keeps what the record says of the first callee.
 func (r *record) settle(c *Call) {
 	if n := len(c.hunt.attempts); r.egress == "" && c.b != nil {
-		r.egress = c.b.end.trunkID
+		r.egress, r.reached = c.b.end.trunkID, c.b.who.subscriberID()
 		for _, a := range c.hunt.attempts[:n] {
 			if a.Number == c.b.attempt {
 				r.sent = a.Callee
@@ -105,6 +105,7 @@ func (c *Call) cdr() *sbc.CDR {
 	if r.egress != "" {
 		d.EgressTrunkID, d.CalleeSent = r.egress, r.sent
 	}
+	d.CalleeSubscriberID = c.calleeSubscriber()
 	d.LinkedCallIDs = r.links
 	c.times(d)
 	return d

@@ -17,6 +17,9 @@ type decision struct {
 	// who is the subscriber that calls, nil for a call of a trunk.
 	who  *Origin
 	plan route.Plan
+	// ask is what must be asked about the callee first, dest the subscriber that is called; nil for most.
+	ask  *question
+	dest *destination
 	// code is the answer where there is no attempt to be made, end the reason for the record.
 	code   int
 	reason string

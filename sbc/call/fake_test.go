@@ -150,7 +150,12 @@ func run(t *testing.T, edit func(id string, r sbc.Resource), play func(w *world)
 }
 
 func newWorld(t testing.TB, edit func(id string, r sbc.Resource)) *world {
-	snap, err := config.Compile(resources(edit), 7)
+	return newWorldOf(t, resources(edit))
+}
+
+// newWorldOf is newWorld with other resources.
+func newWorldOf(t testing.TB, rows []sbc.Resource) *world {
+	snap, err := config.Compile(rows, 7)
 	if err != nil {
 		t.Fatal(err)
 	}

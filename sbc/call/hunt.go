@@ -66,18 +66,18 @@ func (h *hunt) failed(l *leg, answered int, word string, code int, end sbc.EndRe
 	if code == 0 {
 		return
 	}
-	h.stop = l.trunk != nil && !l.trunk.Advances(code)
-	if told := translate(code); !h.fixed && better(told, h.code) {
+	h.stop = l.stops(code, h.stop)
+	if told := translate(code); !h.fixed && better(told, h.code) && !l.lesser(told, h.code) {
 		h.code, h.reason, h.end, h.res, h.leg, h.cause, h.headers = told, "", end, nil, l, 0, nil
 	}
 }
 
 // rungOut is what an attempt counts as that rang too long: 480 if the callee was alerted, 408 if only a 100 came.
-func (h *hunt) rungOut() int {
-	if n := len(h.attempts); n > 0 && h.attempts[n-1].ProgressAt != nil {
+func (h *hunt) rungOut(l *leg) int {
+	if h.attempts[l.attempt-1].ProgressAt != nil {
 		return 480
 	}
-	return 408
+	return l.counts(408)
 }
 
 // try makes the next attempt. Those that cannot even be sent are passed over.
@@ -105,9 +105,11 @@ func (c *Call) launch(at *route.Attempt) bool {
 	}
 	trunk := c.snap.Trunk(at.TrunkID)
 	l := c.newLeg(opposite(c.a.side), at.TrunkID, trunk, len(c.hunt.attempts)+1)
+	l.who = c.origin(at)
 	l.endpointID, l.detour = at.EndpointID, detourOf(c.hunt.detours, c.hunt.next)
 	c.hunt.attempts = append(c.hunt.attempts, sbc.CDRAttempt{
 		Number: l.attempt, TrunkID: at.TrunkID, EndpointID: at.EndpointID, Callee: at.Number, StartedAt: now(),
+		SubscriberID: at.Callee.ID(),
 	})
 	if trunk == nil {
 		c.hunt.failed(l, 0, "out of service", 503, sbc.EndNoRoute)
@@ -131,7 +133,11 @@ func (c *Call) launch(at *route.Attempt) bool {
 	c.hunt.attempts[l.attempt-1].SIPCallID = r.req.CallID
 	c.hunt.tags = append(c.hunt.tags, l.tag)
 	c.m.calls.addTag(l.tag, l.end)
-	c.sendInvite(r, at)
+	if at.Callee != nil {
+		c.ringPhones(r, at)
+	} else {
+		c.sendInvite(r, at)
+	}
 	return true
 }
 
@@ -202,10 +208,13 @@ func (c *Call) buildInvite(l *leg, at *route.Attempt) *request {
 
 // inviteFor is buildInvite for any INVITE that stands for one from a leg.
 func (c *Call) inviteFor(l *leg, at *route.Attempt, in *msg.Message, caller *leg) *request {
-	shown := introduced(in, caller)
+	shown := introduced(in, caller, l)
 	from := c.callerTo(l, shown, caller)
 	if caller.who != nil && caller.who.Anonymous {
 		from = anonymous()
+	}
+	if at.Callee != nil && from.URI.Host == "" { // so that its phone can call back
+		from.URI.Host = at.Address
 	}
 	req := inviteTo(at, from, l.trunk != nil && l.trunk.CallerIdentity.UserPhone)
 	l.tag, l.inviteSeq = req.From.Tag(), req.CSeq.Seq

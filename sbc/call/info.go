@@ -113,7 +113,7 @@ func (c *Call) info() (i sbc.CallInfo) {
 func (c *Call) shows() sbc.CallInfo {
 	i := sbc.CallInfo{
 		ID: c.id, TenantID: c.tenant, State: c.visible(), IngressTrunkID: c.decision.caller.TrunkID,
-		Caller: c.rec.caller, Callee: c.rec.callee, CallerSubscriberID: c.rec.subscriber,
+		Caller: c.rec.caller, Callee: c.rec.callee, CallerSubscriberID: c.rec.subscriber, CalleeSubscriberID: c.calleeSubscriber(),
 		StartedAt: c.started.UTC(), AnsweredAt: when(c.rec.answeredAt), ConfigRevision: c.snap.Revision,
 		Legs: make([]sbc.LegInfo, 0, 2),
 	}

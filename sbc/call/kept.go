@@ -83,7 +83,7 @@ type keptRecord struct {
 	Hidden, Unnamed                            bool              `json:",omitempty"`
 	Legs                                       []sbc.CDRLeg      `json:",omitempty"`
 	Media                                      []sbc.StreamStats `json:",omitempty"`
-	Egress, Sent                               string            `json:",omitempty"`
+	Egress, Sent, Reached                      string            `json:",omitempty"`
 	Links                                      []string          `json:",omitempty"`
 	Variables                                  map[string]string `json:",omitempty"`
 }
@@ -161,7 +161,7 @@ func (r *record) keep() keptRecord {
 		ProgressAt: r.progressAt, AnsweredAt: r.answeredAt, RefusedAt: r.refusedAt, EndAt: r.endAt,
 		Reason: r.reason, By: r.by, Cause: r.cause, FinalCode: r.finalCode, Text: r.text, FinalReason: r.finalReason,
 		Display: r.display, Said: r.said, Privacy: r.privacy, Hidden: r.hidden, Unnamed: r.unnamed,
-		Legs: r.legs, Media: r.media, Egress: r.egress, Sent: r.sent, Links: r.links, Variables: r.variables,
+		Legs: r.legs, Media: r.media, Egress: r.egress, Sent: r.sent, Reached: r.reached, Links: r.links, Variables: r.variables,
 	}
 }
 
@@ -173,6 +173,6 @@ func (k *keptRecord) record() record {
 		progressAt: k.ProgressAt, answeredAt: k.AnsweredAt, refusedAt: k.RefusedAt, endAt: k.EndAt,
 		reason: k.Reason, by: k.By, cause: k.Cause, finalCode: k.FinalCode, text: k.Text, finalReason: k.FinalReason,
 		display: k.Display, said: k.Said, privacy: k.Privacy, hidden: k.Hidden, unnamed: k.Unnamed,
-		legs: k.Legs, media: k.Media, egress: k.Egress, sent: k.Sent, links: k.Links, variables: k.Variables,
+		legs: k.Legs, media: k.Media, egress: k.Egress, sent: k.Sent, reached: k.Reached, links: k.Links, variables: k.Variables,
 	}
 }

@@ -34,9 +34,12 @@ type leg struct {
 	invite  *request
 	uri     *msg.URI
 	ackBody []byte
-	agent   string
-	timer   sessionTimer
-	ping    ping
+	// branches are the INVITEs to the phones of a subscriber until one of them has answered, nil for others (branch.go); invite is the
+	// one that was heard last then.
+	branches []*request
+	agent    string
+	timer    sessionTimer
+	ping     ping
 	// inviteSeq is the CSeq number of the INVITE that made the leg; acked tells that the 2xx to ours was acknowledged.
 	inviteSeq uint32
 	acked     bool

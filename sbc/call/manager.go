@@ -99,9 +99,10 @@ func (m *Manager) newCall(tx msg.ServerTx, req *msg.Message, from *Origin) {
 	var d decision
 	ok := true
 	if from != nil {
-		d = decideFrom(snap, from, number(req.RequestURI), false)
+		d = m.decideFrom(snap, from, req.RequestURI, false)
 	} else {
 		d, ok = decide(snap, source(req.Hop), number(req.RequestURI), false)
+		d.asks()
 	}
 	if !ok { // the configuration changed since Admit
 		m.respond(tx, m.response(req, 403))

@@ -147,6 +147,9 @@ type Options struct {
 	Blob func(b sbc.Blob) (io.ReaderAt, bool)
 	// Mailboxes keeps messages; nil: there are no mailboxes.
 	Mailboxes Mailboxes
+	// Directory and Location find subscribers and their phones; nil where there are none.
+	Directory Directory
+	Location  Location
 	// Node names this node in records.
 	Node string
 	// ServerName is what User-Agent and Server say; "" is sbc.ServerName.

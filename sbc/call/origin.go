@@ -58,15 +58,19 @@ func (o *Origin) subscriberID() string {
 }
 
 // decideFrom is decide for a call of a subscriber: its domain's plan routes it, if whom the domain asks and its groups permit.
-func decideFrom(snap *config.Snapshot, from *Origin, dialled string, trace bool) decision {
-	d := decision{caller: from.caller(dialled), trunk: snap.Trunk(from.Domain.ID), who: from}
+// Who has the number in the domain itself is asked before.
+func (m *Manager) decideFrom(snap *config.Snapshot, from *Origin, uri msg.URI, trace bool) decision {
+	d := decision{caller: from.caller(number(uri)), trunk: snap.Trunk(from.Domain.ID), who: from}
 	d.step(trace, "identify", from.subscriberID(), "taken", d.caller.Reason)
 	if from.Code != 0 {
 		d.refuse(from.Code, from.Reason, sbc.EndRejected)
 		d.step(trace, "admit", from.Domain.ID, "refused", "the call was not authorised")
 		return d
 	}
-	d.route(snap, trace)
+	if d.ask = m.questionOf(snap, &d, &uri); d.ask == nil {
+		d.route(snap, trace)
+		d.asks()
+	}
 	return d
 }
 
@@ -98,13 +102,18 @@ func (o *Origin) bound(dir admit.Direction) []admit.Bound {
 	return []admit.Bound{{Profile: p, Key: s.ID}}
 }
 
-// introduced is an INVITE as its sender is known to others: a subscriber by the number that is its own, whatever else its phone claims. The
+// introduced is an INVITE as its sender is known to others: a subscriber by the name or number that is its own, whatever else its phone claims. The
 // message of a trunk stays as it is.
-func introduced(in *msg.Message, caller *leg) *msg.Message {
-	if o := caller.who; o != nil {
-		return header.Introduce(in, o.Outside, o.Display, o.Anonymous)
+func introduced(in *msg.Message, caller, to *leg) *msg.Message {
+	o := caller.who
+	if o == nil {
+		return in
 	}
-	return in
+	name := o.Outside
+	if to.who != nil && to.end.trunkID == caller.end.trunkID { // one domain
+		name = o.Inside
+	}
+	return header.Introduce(in, name, o.Display, o.Anonymous)
 }
 
 // keep is what of the origin survives the process: what its later calls need, and no secret. The domain is the leg's trunk.

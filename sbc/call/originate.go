@@ -124,7 +124,7 @@ func (c *Call) connectTo() *transfer {
 
 // connected is the moment in which a call of ours is answered: To has.
 func (c *Call) connected(to *leg) {
-	c.rec.egress, c.rec.sent = to.end.trunkID, c.hunt.attempts[to.attempt-1].Callee
+	c.rec.egress, c.rec.sent, c.rec.reached = to.end.trunkID, c.hunt.attempts[to.attempt-1].Callee, to.who.subscriberID()
 	c.rec.answeredAt, c.rec.finalCode, c.rec.finalReason = now(), 200, msg.StatusText(200)
 	c.final = true
 	c.session.StopPlaying(c.b.party) // what was played to From meanwhile

@@ -106,6 +106,8 @@ type peer struct {
 	// port and transport are whence the peer sends; 0 and "" are 5060 and UDP.
 	port      uint16
 	transport sbc.Transport
+	// from is the subscriber that the peer is, nil for a trunk's.
+	from *Origin
 }
 
 // caller is a new caller.
@@ -153,7 +155,7 @@ func (p *peer) try(method msg.Method, body string, extra ...string) (*server, ms
 		return nil, d
 	}
 	s := &server{t: p.w.t, req: req, bomb: &p.w.bomb}
-	p.w.m.Handle(s, req)
+	p.w.m.HandleFrom(s, req, p.from)
 	synctest.Wait()
 	return s, d
 }

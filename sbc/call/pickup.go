@@ -36,9 +36,9 @@ func (c *Call) pickUp(t *transfer) {
 	c.disarm(timerRing)
 	c.disarm(timerGuard)
 	c.dropUpdates()
-	c.hunt.failed(l, 0, "picked up elsewhere", 0, "")
-	l.invite.tx.Cancel(c.ruledHeaders(l, []msg.Header{{Name: "Reason", Value: `SIP;cause=200;text="Call completed elsewhere"`}})...)
-	l.invite.detached = true
+	l.eachRinging(func() { c.hunt.failed(l, 0, "picked up elsewhere", 0, "") })
+	l.cancel(c.ruledHeaders(l, []msg.Header{{Name: "Reason", Value: completedElsewhere}})...)
+	l.detach()
 	l.leave()
 	c.session.Drop(l.party)
 	l.party = nil

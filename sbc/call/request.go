@@ -5,6 +5,7 @@ import (
 	"github.com/sallyport/sallyport/sbc/dialog"
 	"github.com/sallyport/sallyport/sbc/header"
 	"github.com/sallyport/sallyport/sbc/msg"
+	"github.com/sallyport/sallyport/sbc/route"
 )
 
 // requestKind says what a request of ours is for.
@@ -56,6 +57,8 @@ type request struct {
 	done     bool
 	// again counts how often the same request was sent anew, with other words.
 	again int
+	// flows are further ways to the same phone, for an INVITE to a subscriber.
+	flows []route.Phone
 	// untold requests and their answers are left out of the ladder.
 	untold bool
 }
@@ -103,6 +106,14 @@ func (r *request) Sent(raw []byte, hop msg.Hop) {
 	r.c.ladder.add(r.side, true, r.attempt, raw, hop)
 }
 
+// sequence is the CSeq number of an INVITE, whose message is gone once it was answered.
+func (r *request) sequence() uint32 {
+	if r.req == nil {
+		return r.leg.inviteSeq
+	}
+	return r.req.CSeq.Seq
+}
+
 // opens makes the dialog that a response to an INVITE opens, whose message is gone once it was answered.
 func (r *request) opens(res *msg.Message) *dialog.Dialog {
 	if r.req == nil {
@@ -114,7 +125,11 @@ func (r *request) opens(res *msg.Message) *dialog.Dialog {
 // response is a response to a request of ours.
 func (c *Call) response(r *request, res *msg.Message) {
 	if !r.untold {
-		c.ladder.add(r.leg.side, false, r.leg.attempt, res.Raw, res.Hop)
+		attempt := r.leg.attempt
+		if r.kind == reqInvite { // of a subscriber's phones, the one that answers
+			attempt = r.attempt
+		}
+		c.ladder.add(r.leg.side, false, attempt, res.Raw, res.Hop)
 	}
 	res = c.received(r.leg, res)
 	r.leg.end.heard(res.Hop)

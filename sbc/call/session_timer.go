@@ -284,6 +284,9 @@ func (c *Call) askAgain(r *request, res *msg.Message) bool {
 	c.askTimer(l, &req)
 	c.offerReliable(&req, l)
 	l.invite, l.inviteSeq = again, req.CSeq.Seq
+	if i := slices.Index(l.branches, r); i >= 0 {
+		l.branches[i] = again
+	}
 	hop := r.tx.Hop() // of the servers that the endpoint's name stands for, the one that refused
 	c.sendInviteTo(again, msg.Target{
 		Host: hop.Remote.Addr().String(), Port: int(hop.Remote.Port()), Transport: hop.Transport, Flow: &hop,

@@ -28,9 +28,11 @@ func (c *Call) callTarget(t *transfer) {
 func (c *Call) launchTarget(t *transfer, at *route.Attempt) bool {
 	trunk := c.snap.Trunk(at.TrunkID)
 	l := c.newLeg(t.old.side, at.TrunkID, trunk, len(c.hunt.attempts)+1)
+	l.who = c.origin(at)
 	l.endpointID, l.number, l.detour = at.EndpointID, t.number, detourOf(t.detours, t.next)
 	c.hunt.attempts = append(c.hunt.attempts, sbc.CDRAttempt{
 		Number: l.attempt, TrunkID: at.TrunkID, EndpointID: at.EndpointID, Callee: at.Number, StartedAt: now(),
+		SubscriberID: at.Callee.ID(),
 	})
 	switch {
 	case at.Agent != "": // whoever transfers must not leave the other side alone with a machine of ours
@@ -55,7 +57,11 @@ func (c *Call) launchTarget(t *transfer, at *route.Attempt) bool {
 	c.hunt.attempts[l.attempt-1].SIPCallID = r.req.CallID
 	c.hunt.tags = append(c.hunt.tags, l.tag)
 	c.m.calls.addTag(l.tag, l.end)
-	c.sendInvite(r, at)
+	if at.Callee != nil {
+		c.ringPhones(r, at)
+	} else {
+		c.sendInvite(r, at)
+	}
 	return true
 }
 
@@ -64,7 +70,7 @@ func (c *Call) targetLost(t *transfer, l *leg, answered int, word string, code i
 	if c.targetEnded(l, answered, word) {
 		t.code = translate(code)
 	}
-	if l.trunk != nil && !l.trunk.Advances(code) {
+	if l.stops(code, false) {
 		t.next = len(t.plan)
 	}
 	return false
@@ -108,16 +114,14 @@ func (c *Call) targetResponse(r *request, res *msg.Message) {
 		c.targetAccepted(t, r, res)
 	case r.done:
 	case res.Status >= 300:
-		if r.done = true; c.askAgain(r, res) {
+		if r.done = true; c.askAgain(r, res) || res.Status == 430 && c.nextFlow(r, 430, msg.StatusText(430)) {
 			return
 		}
-		c.disarm(timerRing)
-		c.disarm(timerGuard)
 		c.hunt.attempts[l.attempt-1].RemoteAddress = addr(res.Hop.Remote)
 		if counts := c.mapped(l, res); !c.targetRedirected(t, l, counts) {
-			c.targetLost(t, l, res.Status, msg.StatusText(res.Status), counts.Status)
+			c.targetLost(t, l, res.Status, msg.StatusText(res.Status), l.counts(counts.Status))
 		}
-		c.raise(evTargetFailed)
+		c.targetOver(l, res.Status)
 	default:
 		if c.timers.t[timerRing] == nil && c.st.t == targetCalling {
 			c.arm(timerRing, time.Duration(l.trunk.RingTimeoutS)*time.Second)
@@ -233,22 +237,24 @@ func (c *Call) targetFailed(r *request, err error) {
 	if r.detached || r.done || c.st.ended {
 		return
 	}
-	r.done, r.detached = true, true
-	c.disarm(timerRing)
-	c.disarm(timerGuard)
+	r.leg.turn(r)
 	code, word := failureCode(err)
-	c.targetLost(c.tr, r.leg, 0, word, code)
-	c.raise(evTargetFailed)
+	if c.nextFlow(r, 0, word) {
+		return
+	}
+	r.done, r.detached = true, true
+	c.targetLost(c.tr, r.leg, 0, word, r.leg.counts(code))
+	c.targetOver(r.leg, 0)
 }
 
 // targetTimer is the ring timer, or the guard of a CANCEL, while a target is called.
 func (c *Call) targetTimer(k timerKind) {
 	t := c.tr
 	if k == timerRing {
-		c.targetLost(t, t.target, 0, "timeout", 480)
+		t.target.eachRinging(func() { c.targetLost(t, t.target, 0, "timeout", 480) })
 		c.raise(evTargetRungOut)
 		return
 	}
-	t.target.invite.detached = true
+	t.target.detach()
 	c.raise(evTargetFailed)
 }

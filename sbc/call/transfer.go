@@ -202,7 +202,7 @@ func (c *Call) carryTransfer(a action) {
 	case doCancelTarget:
 		c.disarm(timerRing)
 		c.arm(timerGuard, cancelAlone)
-		t.target.invite.tx.Cancel()
+		t.target.cancel()
 	case doByeTarget:
 		c.bye(t.target)
 	case doPickUp:

@@ -70,6 +70,8 @@ type Attempt struct {
 	Address   string
 	Port      int
 	Transport sbc.Transport
+	// Callee is set where a subscriber is called: its phones are rung, Address is the name of its domain.
+	Callee *Callee
 	// Agent, where it is set, answers inside the border: nothing is sent, and TrunkID is the domain of the subscriber with the id
 	// Mailbox, whose mailbox it is about.
 	Agent   Agent

@@ -1,0 +1,228 @@
+package call
+
+import (
+	"slices"
+
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/config"
+	"github.com/sallyport/sallyport/sbc/msg"
+	"github.com/sallyport/sallyport/sbc/route"
+)
+
+// Directory finds subscribers without keeping the caller waiting. Entries are shared and not changed.
+type Directory interface {
+	// Ask finds who has a name in a domain, as username or alias, and AskID who has an id. Done is called once: at once where it is known,
+	// else later from another goroutine. Errors: CodeNotFound, CodeUnavailable.
+	Ask(domainID, name string, done func(*sbc.Entry, error))
+	AskID(id string, done func(*sbc.Entry, error))
+	// Peek is Ask for what is in memory.
+	Peek(domainID, name string) (*sbc.Entry, bool)
+}
+
+// Location tells where subscribers are.
+type Location interface {
+	// Contacts are the phones that can be called now, those with the highest q first.
+	Contacts(subscriberID string) []Contact
+	// ByGRUU finds the phone that a GRUU names (RFC 5627); subscriberID is whose its user part is, "" if it is nobody's. owner is whose
+	// phone it is; ok is false for addresses that are no GRUU of ours.
+	ByGRUU(u msg.URI, subscriberID string) (phones []Contact, owner string, ok bool)
+	// Registered tells whether a subscriber has a phone at all, reachable or not.
+	Registered(subscriberID string) bool
+}
+
+// Contact is a phone with the preference of its owner for it, from 0 to 1 (RFC 3261 10.2.1.2).
+type Contact struct {
+	route.Phone
+	Q float64
+}
+
+// question is what the directory is asked about the callee.
+type question struct {
+	// domainID and name are who is looked for; id is it where that is known already.
+	domainID, name, id string
+	// uri is the Request-URI, which may name one phone; nil for a number that a rule made.
+	uri *msg.URI
+	// plan says that the domain's plan has a say where nobody is found.
+	plan bool
+}
+
+// destination is a subscriber that is called.
+type destination struct {
+	domain *sbc.Domain
+	entry  *sbc.Entry
+	// number is the name or number by which it was called.
+	number string
+	// uri is as in question.
+	uri *msg.URI
+}
+
+// ask puts a question; then is called once, at once or later.
+func (m *Manager) ask(q *question, then func(*sbc.Entry, error)) {
+	switch {
+	case m.o.Directory == nil:
+		then(nil, sbc.Errorf(sbc.CodeNotFound, "there are no subscribers"))
+	case q.id != "":
+		m.o.Directory.AskID(q.id, then)
+	default:
+		if e, ok := m.o.Directory.Peek(q.domainID, q.name); ok {
+			then(e, nil)
+			return
+		}
+		m.o.Directory.Ask(q.domainID, q.name, then)
+	}
+}
+
+// questionOf is what is to be asked about the callee of a subscriber's call before its domain's plan routes it: nil for emergency numbers,
+// which are nobody's name, and for what is no name.
+func (m *Manager) questionOf(snap *config.Snapshot, d *decision, uri *msg.URI) *question {
+	if m.o.Directory == nil || d.code != 0 || d.who == nil || d.caller.Number == "" ||
+		snap.Class(d.who.Domain, d.caller.Number) == sbc.ClassEmergency {
+		return nil
+	}
+	q := &question{domainID: d.who.Domain.ID, name: d.caller.Number, uri: uri, plan: true}
+	if _, there := uri.Param("gr"); there && m.o.Location != nil {
+		if _, owner, ok := m.o.Location.ByGRUU(*uri, ""); ok { // a temporary one: its user part names nobody
+			q.id, q.plan = owner, false
+		}
+	}
+	return q
+}
+
+// asks takes over the question that a rule leads to whose number is a subscriber's.
+func (d *decision) asks() {
+	if d.plan.DomainID != "" {
+		d.ask = &question{domainID: d.plan.DomainID, name: d.plan.Number}
+		d.code, d.reason, d.end = 0, "", ""
+	}
+}
+
+// answered goes on with what the directory said: with attempts, with a refusal, or with another question in d.ask.
+func (m *Manager) answered(snap *config.Snapshot, d *decision, q *question, e *sbc.Entry, err error, trace bool) {
+	d.ask = nil
+	if err == nil && (e.Subscriber.DomainID != q.domainID || !e.Subscriber.Enabled) {
+		d.step(trace, "subscriber", e.Subscriber.ID, "refused", "the subscriber is disabled")
+		d.refuse(404, "", sbc.EndNoRoute)
+		return
+	}
+	switch {
+	case err == nil:
+		d.plan.Reject, d.code, d.reason, d.end = nil, 0, "", ""
+		d.dest = &destination{domain: snap.Domain(q.domainID), entry: e, number: q.name, uri: q.uri}
+		d.step(trace, "subscriber", e.Subscriber.ID, "taken", "the number "+q.name+" is the subscriber's")
+		m.reach(snap, d, trace)
+	case q.plan:
+		d.step(trace, "subscriber", q.domainID, "skipped", "no subscriber of the domain has the number "+q.name)
+		d.route(snap, trace)
+		if d.asks(); d.ask != nil {
+			return
+		}
+		if d.code != 0 && sbc.CodeOf(err) != sbc.CodeNotFound { // it may well be somebody's
+			d.refuse(503, "", sbc.EndError)
+		}
+	case sbc.CodeOf(err) == sbc.CodeNotFound:
+		d.step(trace, "subscriber", q.domainID, "refused", "no subscriber of the domain has the number "+q.name)
+		d.refuse(404, "", sbc.EndNoRoute)
+	default:
+		d.step(trace, "subscriber", q.domainID, "refused", "the subscriber cannot be looked up now")
+		d.refuse(503, "", sbc.EndError)
+	}
+}
+
+// reach finds the attempts that lead to the subscriber of the decision.
+func (m *Manager) reach(snap *config.Snapshot, d *decision, trace bool) {
+	t := d.dest
+	s := t.entry.Subscriber
+	if t.domain == nil || !snap.ActiveTrunk(t.domain.ID) || m.o.Location == nil {
+		d.refuse(480, "", sbc.EndNoRoute)
+		d.step(trace, "location", s.DomainID, "refused", "the domain is out of service")
+		return
+	}
+	phones := m.phones(t)
+	if len(phones) == 0 {
+		why := "none of its phones can be reached"
+		if !m.o.Location.Registered(s.ID) {
+			why = "it is not registered"
+		}
+		d.refuse(480, "", sbc.EndNoAnswer)
+		d.step(trace, "location", s.ID, "refused", why)
+		return
+	}
+	d.plan.Attempts = t.attempts(phones)
+	if trace {
+		for i := range phones {
+			d.step(trace, "location", phones[i].RegistrationID, "taken", "a phone of the subscriber")
+		}
+	}
+}
+
+// phones are those that the call is for: all of the subscriber's, or the one that a GRUU names (RFC 5627 5.1).
+func (m *Manager) phones(t *destination) []Contact {
+	if t.uri != nil {
+		if _, there := t.uri.Param("gr"); there {
+			if phones, owner, ok := m.o.Location.ByGRUU(*t.uri, t.entry.Subscriber.ID); ok && owner == t.entry.Subscriber.ID {
+				return phones
+			}
+		}
+	}
+	return m.o.Location.Contacts(t.entry.Subscriber.ID)
+}
+
+// attempts lays the phones out: those of the same q at once, then those of the next, or one after the other where the domain wants that
+// (RFC 3261 16.6 step 1).
+func (t *destination) attempts(phones []Contact) []route.Attempt {
+	var list []route.Attempt
+	for len(phones) > 0 && len(list) < route.MaxAttempts {
+		n := 1
+		for !t.domain.Registration.Serial && n < len(phones) && n < maxPhones && phones[n].Q == phones[0].Q {
+			n++
+		}
+		at := t.attempt()
+		for _, p := range phones[:n] {
+			at.Callee.Phones = append(at.Callee.Phones, p.Phone)
+		}
+		list, phones = append(list, at), phones[n:]
+	}
+	return list
+}
+
+// attempt is one to reach the subscriber, without phones.
+func (t *destination) attempt() route.Attempt {
+	return route.Attempt{
+		TrunkID: t.domain.ID, RealmID: t.domain.RealmID, Number: t.number, Address: t.domain.Name,
+		Callee: &route.Callee{Entry: t.entry},
+	}
+}
+
+// origin is the subscriber that an attempt is for, as the one at the end of its leg.
+func (c *Call) origin(at *route.Attempt) *Origin {
+	d := c.snap.Domain(at.TrunkID)
+	if at.Callee == nil || d == nil {
+		return nil
+	}
+	s := at.Callee.Entry.Subscriber
+	return &Origin{
+		Domain: d, Entry: at.Callee.Entry, How: "registration", Inside: s.Username, Outside: outside(at.Callee.Entry), Display: s.DisplayName,
+	}
+}
+
+// outside is the number that a subscriber shows where its domain ends.
+func outside(e *sbc.Entry) string {
+	if e.Subscriber.CallerID != "" {
+		return e.Subscriber.CallerID
+	}
+	if i := slices.IndexFunc(e.Aliases, func(a sbc.Alias) bool { return a.CallerID }); i >= 0 {
+		return e.Aliases[i].Name
+	}
+	return e.Subscriber.Username
+}
+
+// calleeSubscriber is the subscriber that was reached, or else the one that was called.
+func (c *Call) calleeSubscriber() string {
+	switch {
+	case c.rec.egress != "": // somebody came in the place of the first callee
+		return c.rec.reached
+	case c.b != nil:
+		return c.b.who.subscriberID()
+	}
+	return c.rec.sought
+}
