@@ -23,7 +23,9 @@ func (l location) ByGRUU(u msg.URI, subscriberID string) (phones []call.Contact,
 	return contacts(found), owner, ok
 }
 
-func (l location) Registered(subscriberID string) bool { return l.app.registrar.Registered(subscriberID) }
+func (l location) Registered(subscriberID string) bool {
+	return l.app.registrar.Registered(subscriberID)
+}
 
 // contacts are phones in the words of calls.
 func contacts(found []register.Contact) []call.Contact {
