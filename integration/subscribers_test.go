@@ -25,7 +25,14 @@ type household struct {
 // newHousehold opens a household; more changes the domain.
 func newHousehold(t *testing.T, transport string, more rest.Object) *household {
 	t.Helper()
-	h := &household{border: startBorder(t, app.Options{AllowLocalWebhooks: true}), name: "phones.leak-west.example"}
+	return furnish(startBorder(t, app.Options{AllowLocalWebhooks: true}), transport, more)
+}
+
+// furnish makes a household of a border.
+func furnish(b *border, transport string, more rest.Object) *household {
+	t := b.t
+	t.Helper()
+	h := &household{border: b, name: "phones.leak-west.example"}
 	h.w = h.connect(newSides(t), wish{transport: transport, westRealm: rest.Object{"trust": "access"}, eastTrunk: rest.Object{
 		"caller_identity": rest.Object{"send": []string{"pai"}},
 	}})
@@ -84,7 +91,7 @@ func answerTo(t testing.TB, res *msg.Message, user, password, method, uri string
 			a := c.Answer(digest.Request{
 				Username: user, HA1: digest.HA1(alg, user, c.Realm, password), Method: method, URI: uri, CNonce: "leakwestcnonce", Count: 1,
 			})
-			return strings.Replace(name, "enticate", "orization", 1) + ": " + a.String()
+			return strings.TrimPrefix(strings.Replace(name, "enticate", "orization", 1), "WWW-") + ": " + a.String()
 		}
 	}
 	t.Fatalf("no challenge in %s:\n%s", alg, res.Raw)

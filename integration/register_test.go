@@ -1,0 +1,240 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/app"
+	"github.com/sallyport/sallyport/auth/digest"
+	"github.com/sallyport/sallyport/auth/token"
+	"github.com/sallyport/sallyport/integration/rest"
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/msg"
+)
+
+// register sends a REGISTER of a user's, answers the challenge, and gives the final answer.
+func (h *household) register(user, password string, headers ...string) *msg.Message {
+	h.t.Helper()
+	once := func(more ...string) *msg.Message {
+		l := h.line(user, user)
+		l.target = "sip:" + h.name
+		return l.answer(l.request("REGISTER", "", append(slices.Clone(headers), more...)...), 0)
+	}
+	res := once()
+	if res.Status != 401 {
+		h.t.Fatalf("a REGISTER without a digest was answered with %s", res.StartLine())
+	}
+	return once(answerTo(h.t, res, user, password, "REGISTER", "sip:"+h.name, digest.SHA256))
+}
+
+// want checks the status of an answer.
+func (h *household) want(res *msg.Message, status int) *msg.Message {
+	h.t.Helper()
+	if res.Status != status {
+		h.t.Fatalf("got %s, want %d", res.StartLine(), status)
+	}
+	return res
+}
+
+// registrations waits until there are so many, and gives them.
+func (b *border) registrations(n int, query string) []sbc.Registration {
+	b.t.Helper()
+	page, err := rest.Until(patience(b.t, 10*time.Second), b.Client, "/v1/registrations?limit=1000&"+query,
+		func(p rest.Page[sbc.Registration]) bool { return len(p.Items) == n })
+	if err != nil {
+		b.t.Fatalf("%d registrations (%s): %v", n, query, err)
+	}
+	return page.Items
+}
+
+// TestPhonesRegister: a phone proves who it is, is bound to where it came from, is asked for by the API and taken away; what it may not
+// ask for is refused and told of.
+func TestPhonesRegister(t *testing.T) {
+	for _, transport := range []string{"udp", "tcp"} {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			h := newHousehold(t, transport, nil)
+			id := h.subscriber("alice", "secret", nil)
+			h.subscriber("bob", "secret", nil)
+			here := h.phone.addr.String()
+			contact := "Contact: <sip:alice@10.9.8.7:5062;transport=" + transport + ">"
+			res := h.want(h.register("alice", "secret", contact, "Expires: 600"), 200)
+			if c := res.Get("Contact"); !strings.Contains(c, "sip:alice@10.9.8.7:5062") || !strings.Contains(c, ";expires=") {
+				t.Errorf("Contact %q", c)
+			}
+			r := h.registrations(1, "aor=alice@"+h.name)[0]
+			if r.SubscriberID != id || r.NAT != sbc.NATAddress || !r.Reachable || !r.Connected || string(r.Transport) != transport ||
+				!strings.HasPrefix(r.Source, h.phone.addr.Addr().String()+":") || transport == "udp" && r.Source != here {
+				t.Errorf("%+v", r)
+			}
+			h.asked(r.ID)
+			h.want(h.register("alice", "secret", contact, "Expires: 5"), 423)
+			h.want(h.register("alice", "secret", "Contact: <sip:alice@"+h.w.westPeer.String()+">"), 403) // a gateway
+			if _, err := rest.Until(patience(t, 5*time.Second), h.Client, "/v1/events?type=security.contact",
+				func(p rest.Page[sbc.Event]) bool { return len(p.Items) == 1 }); err != nil {
+				t.Error(err)
+			}
+			h.want(h.register("bob", "secret", "Contact: *", "Expires: 0"), 200)
+			h.registrations(1, "")
+			if transport == "tcp" {
+				h.hangsUp(r)
+				return
+			}
+			if err := h.Do(t.Context(), "DELETE", "/v1/registrations/"+r.ID, nil, nil); err != nil {
+				t.Fatal(err)
+			}
+			if res = h.want(h.register("alice", "secret"), 200); res.Get("Contact") != "" {
+				t.Errorf("a contact that was taken away is there: %s", res.Get("Contact"))
+			}
+		})
+	}
+}
+
+// asked lets the API ask the phone whether it is there.
+func (h *household) asked(id string) {
+	h.t.Helper()
+	type outcome struct {
+		r   sbc.Registration
+		err error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		var o outcome
+		o.err = h.Do(h.t.Context(), "POST", "/v1/registrations/"+id+"/refresh", nil, &o.r)
+		done <- o
+	}()
+	l := h.phone.asked(msg.OPTIONS)
+	if l.invite.RequestURI.Host != "10.9.8.7" || l.invite.From.URI.Host != h.name {
+		h.t.Errorf("OPTIONS %s from %s", l.invite.RequestURI, l.invite.From)
+	}
+	l.say(l.invite, 486, "", "")
+	if o := <-done; o.err != nil || o.r.RoundTripMS <= 0 || o.r.Misses != 0 {
+		h.t.Errorf("%+v %v", o.r, o.err)
+	}
+}
+
+// hangsUp lets the phone close its connection: it cannot be called then, and can when it is back by another one.
+func (h *household) hangsUp(was sbc.Registration) {
+	h.t.Helper()
+	h.phone.mu.Lock()
+	for _, c := range h.phone.conns {
+		c.Close()
+	}
+	h.phone.mu.Unlock()
+	if r := h.registrations(1, "reachable=false")[0]; r.ID != was.ID || r.Connected {
+		h.t.Errorf("%+v", r)
+	}
+	h.want(h.register("alice", "secret", "Contact: <sip:alice@10.9.8.7:5062;transport=tcp>"), 200)
+	if r := h.registrations(1, "reachable=true")[0]; r.ID != was.ID || r.Source == was.Source {
+		h.t.Errorf("%+v was %+v", r, was)
+	}
+}
+
+// TestKeptAlive: a phone behind NAT is pinged by itself; one that does not answer is unreachable after the misses that the domain says.
+func TestKeptAlive(t *testing.T) {
+	h := newHousehold(t, "udp", rest.Object{"keep_alive": rest.Object{"mode": "options", "interval_s": 5, "max_misses": 1}})
+	h.subscriber("alice", "secret", nil)
+	h.want(h.register("alice", "secret", "Contact: <sip:alice@10.9.8.7:5062>"), 200)
+	h.phone.asked(msg.OPTIONS) // no answer
+	h.registrations(1, "reachable=false&nat=address")
+	again := h.phone.asked(msg.OPTIONS)
+	again.say(again.invite, 404, "", "")
+	h.registrations(1, "reachable=true")
+}
+
+// TestRegistrationsSurviveKill: what was answered with 200 is there after kill -9, and what was taken away is not.
+func TestRegistrationsSurviveKill(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the program")
+	}
+	p := &child{t: t, bin: buildBinary(t), key: token.New(), args: []string{
+		"serve", "-data-dir", t.TempDir(), "-api-address", "127.0.0.1:0", "-log-level", "warn", "-node", "crash"}}
+	p.start()
+	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
+	h := furnish(&border{t: t, Client: p.api}, "udp", rest.Object{"registration": rest.Object{"max_contacts": 100}})
+	h.subscriber("alice", "secret", nil)
+	h.subscriber("bob", "secret", nil)
+	for i := range 3 {
+		h.want(h.register("alice", "secret", fmt.Sprintf("Contact: <sip:alice@10.9.8.7:%d>", 6000+i)), 200)
+	}
+	h.want(h.register("bob", "secret", "Contact: <sip:bob@10.9.8.7:7000>"), 200)
+	h.want(h.register("bob", "secret", "Contact: *", "Expires: 0"), 200)
+	before := h.registrations(3, "")
+	p.kill()
+	p.start()
+	h.Client = p.api
+	after := h.registrations(3, "")
+	for i := range after {
+		x, y := before[i], after[i]
+		if x.ID != y.ID || x.Contact != y.Contact || x.Source != y.Source || !y.Reachable || x.ExpiresAt.Sub(y.ExpiresAt).Abs() > time.Second {
+			t.Errorf("%+v\nwas %+v", y, x)
+		}
+	}
+}
+
+// TestSIPpRegisters lets SIPp register contacts and register them again: each twice answered, none lost, none doubled.
+// SALLYPORT_REGISTRATIONS says how many; 10,000 take a minute on a busy machine.
+func TestSIPpRegisters(t *testing.T) {
+	needs(t, "sipp")
+	contacts, each := 500, 100
+	if _, err := fmt.Sscan(os.Getenv("SALLYPORT_REGISTRATIONS"), &contacts); err != nil {
+		contacts = 500
+	}
+	b := startBorder(t, app.Options{})
+	h := furnish(b, "udp", rest.Object{
+		"registration": rest.Object{"max_contacts": each}, "digest": rest.Object{"algorithms": []string{"MD5"}},
+		"keep_alive": rest.Object{"mode": "off"},
+	})
+	if err := b.Do(t.Context(), "PATCH", "/v1/realms/"+h.w.westRealm, rest.Object{"trust": "core"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	var rows strings.Builder
+	rows.WriteString("SEQUENTIAL\n")
+	for i := range contacts {
+		user := fmt.Sprintf("user%d", i/each)
+		if i%each == 0 {
+			h.subscriber(user, "secret", nil)
+		}
+		fmt.Fprintf(&rows, "%s;[authentication username=%s password=secret];%d\n", user, user, 10_000+i%each)
+	}
+	file := filepath.Join(t.TempDir(), "users.csv")
+	if err := os.WriteFile(file, []byte(rows.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.phone.close()
+	for round := range 2 {
+		began := time.Now()
+		args := []string{"-i", h.phone.addr.Addr().String(), "-p", "5060", "-inf", file, "-m", fmt.Sprint(contacts), "-r", "500", "-l", "200",
+			"-recv_timeout", "15000", "-t", "u1", h.w.west.String() + ":5060"}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		if err := sipp(ctx, t, "register.xml", args...); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		t.Logf("round %d: %d REGISTERs with digest in %v", round+1, contacts, time.Since(began))
+		if n := b.count(); n != contacts {
+			t.Errorf("%d registrations of %d", n, contacts)
+		}
+	}
+}
+
+// count counts the registrations, page by page.
+func (b *border) count() (n int) {
+	b.t.Helper()
+	for cursor := ""; ; {
+		var p rest.Page[sbc.Registration]
+		if err := b.Get(b.t.Context(), "/v1/registrations?limit=1000"+cursor, &p); err != nil {
+			b.t.Fatal(err)
+		}
+		if n += len(p.Items); p.NextCursor == "" {
+			return n
+		}
+		cursor = "&cursor=" + p.NextCursor
+	}
+}
