@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"strings"
 
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/config"
@@ -66,7 +67,7 @@ func (a *App) prepareGuard(_, s *config.Snapshot) (config.Change, error) {
 	c := guardChange{guard: a.guard}
 	for _, r := range s.Rows.Realms {
 		c.realms = append(c.realms, guard.Realm{
-			ID: r.ID, Interfaces: s.InterfacesOf(r.ID), Profile: floodOf(s, r), Exempt: peers[r.ID], Egress: a.egressOf(s, r),
+			ID: r.ID, Interfaces: s.InterfacesOf(r.ID), Profile: s.Flood(r.ID), Exempt: peers[r.ID], Egress: a.egressOf(s, r),
 		})
 	}
 	return c, nil
@@ -111,17 +112,30 @@ func (a *App) egressOf(s *config.Snapshot, r *sbc.Realm) *guard.Egress {
 	return e
 }
 
-// floodOf is the profile of a realm: its own, or the usual one where strangers come.
-func floodOf(s *config.Snapshot, r *sbc.Realm) *sbc.FloodProfile {
-	for _, p := range s.Rows.Floods {
-		if p.ID == r.FloodProfileID {
-			return p
+// emergency tells calls for help: by the numbers of the domain they are made in, else by the usual ones.
+func (a *App) emergency() func(m *msg.Message) bool {
+	usual := map[string]bool{}
+	for _, c := range sbc.DefaultNumberClasses() {
+		if number, whole := strings.CutSuffix(c.Prefix, "$"); whole && c.Class == sbc.ClassEmergency {
+			usual[number] = true
 		}
 	}
-	if r.Trust != sbc.TrustAccess {
-		return nil
+	return func(m *msg.Message) bool {
+		s, number := a.config.Current(), m.RequestURI.Number()
+		if r := s.RealmOf(m.Hop.Interface); r != nil {
+			if d := s.DomainOf(r.ID, m.RequestURI.Host); d != nil {
+				return s.Class(d, number) == sbc.ClassEmergency
+			}
+		}
+		return usual[number]
 	}
-	p := &sbc.FloodProfile{}
-	p.Defaults()
-	return p
+}
+
+// overloaded tells that requests begin to be refused for overload, or that this is over.
+func (a *App) overloaded(begins bool) {
+	data := map[string]string{"state": "end", "reason": "the queues of the SIP interfaces are short again"}
+	if begins {
+		data = map[string]string{"state": "begin", "reason": "more waits at the SIP interfaces than can be served"}
+	}
+	a.events.Add(sbc.Event{Type: sbc.EventOverload, Data: data})
 }

@@ -36,6 +36,10 @@ type Options struct {
 	// Egress tells whether a request may go from an interface to an address that a caller supplied (msg.Target.Supplied), as
 	// target or behind that name. Its error wraps msg.ErrForbidden. Nil lets it go anywhere.
 	Egress func(iface string, to netip.AddrPort, target string) error
+	// Emergency tells whether an INVITE is a call for help, which is served while others are refused for overload; nil knows none.
+	Emergency func(m *msg.Message) bool
+	// Overload hears when requests begin to be refused for overload, and when that is over; nil hears nothing. It must not block.
+	Overload func(begins bool)
 	// Resolver finds addresses of names; nil is NewResolver with the machine's files.
 	Resolver Resolver
 	// MaxTransactions bounds the transactions kept, finished ones included (200,000). Beyond it new INVITEs get 503, other
@@ -95,6 +99,8 @@ type Edge struct {
 	streams  *streams
 	answers  *limiter // refusals of strangers
 	refusal  *limiter // refusals of others
+	shed     *limiter // refusals for overload
+	overload overload
 	bindings *limiter // answers to STUN
 	mtu      *lapses  // peers that did not take TCP when a request was too large for UDP
 	seed     maphash.Seed
@@ -130,6 +136,8 @@ func newEdge(o Options, n network) *Edge {
 	e.streams = newStreams()
 	e.answers = newLimiter(4, 10)
 	e.refusal = newLimiter(500, 500)
+	e.shed = newLimiter(shedding, shedding)
+	e.overload.edge = e
 	e.bindings = newLimiter(20, 40)
 	e.mtu = newLapses(10*time.Minute, 4096)
 	e.ifaces.Store(&map[string]*iface{})
@@ -152,6 +160,9 @@ func (e *Edge) defaults() {
 	}
 	if e.o.Ack == nil {
 		e.o.Ack = func(*msg.Message) {}
+	}
+	if e.o.Emergency == nil {
+		e.o.Emergency = func(*msg.Message) bool { return false }
 	}
 	if e.o.Guard == nil {
 		e.o.Guard = nobody{}
@@ -226,6 +237,7 @@ func (e *Edge) Close() error {
 		s.close()
 	}
 	e.stuns.Store(&map[netip.AddrPort]*stunSocket{})
+	e.overload.close()
 	e.streams.closeAll()
 	e.txs.closeAll()
 	e.running.Wait()

@@ -25,6 +25,9 @@ func (e *Edge) datagram(s *socket, b []byte, from netip.AddrPort) {
 	case i.STUN && isSTUN(b):
 		e.stun(s.packets, b, from)
 		return
+	case e.overload.unread(b):
+		e.metrics.drops.WithLabelValues("overload").Inc()
+		return
 	case !plausible(b):
 		e.metrics.parseErrors.WithLabelValues("udp", "garbage").Inc()
 		return
@@ -217,6 +220,10 @@ func (e *Edge) fresh(m *msg.Message, k key, l link) {
 		return
 	default:
 		e.metrics.drops.WithLabelValues("stranger").Inc()
+		return
+	}
+	if d, sheds := e.overload.sheds(m); sheds {
+		e.refuse(m, l, d, e.shed)
 		return
 	}
 	if c, ok := l.(*conn); ok {

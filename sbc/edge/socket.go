@@ -35,6 +35,8 @@ type socket struct {
 	open      atomic.Int64 // connections, both ways
 	down      atomic.Pointer[downfall]
 	closed    atomic.Bool
+	reads     int     // datagrams, by the reader alone; and so behind
+	behind    bool    // more waits than is good
 	claimed   *Change // taken by the change being prepared; guarded by Edge.changing
 }
 
@@ -49,7 +51,7 @@ func (e *Edge) bind(l Listener) (*socket, error) {
 	var err error
 	if l.Transport == sbc.TransportUDP {
 		if s.packets, err = e.net.listenPacket(l.Bind); err == nil {
-			s.packets = e.unpolled(s.packets)
+			s.packets = measured(e.unpolled(s.packets))
 			s.bound = addrPort(s.packets.LocalAddr())
 		}
 	} else {
@@ -115,11 +117,13 @@ const maxDatagram = 65536
 func (s *socket) readPackets() {
 	buf := make([]byte, maxDatagram)
 	failures := 0
+	defer s.caughtUp()
 	for {
 		n, from, err := s.packets.ReadFromUDPAddrPort(buf)
 		switch {
 		case err == nil:
 			failures = 0
+			s.look()
 			s.edge.datagram(s, buf[:n], unmap(from))
 		case errors.Is(err, net.ErrClosed):
 			s.ended(err)
