@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -93,11 +94,12 @@ type memPacket struct {
 }
 
 type memPackets struct {
-	net  *memNet
-	addr netip.AddrPort
-	in   chan memPacket
-	gone chan struct{}
-	once sync.Once
+	waiting atomic.Int64 // what seems to wait, in octets
+	net     *memNet
+	addr    netip.AddrPort
+	in      chan memPacket
+	gone    chan struct{}
+	once    sync.Once
 }
 
 func (p *memPackets) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {
@@ -121,6 +123,8 @@ func (p *memPackets) WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error
 	}
 	return len(b), nil
 }
+
+func (p *memPackets) backlog() (waiting, room int) { return int(p.waiting.Load()), 8 << 20 }
 
 func (p *memPackets) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(p.addr) }
 

@@ -14,22 +14,12 @@ import (
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
-// full is a socket in which as much waits as the test says.
-type full struct {
-	*memPackets
-	waiting *atomic.Int64
-}
-
-func (f full) backlog() (waiting, room int) { return int(f.waiting.Load()), 8 << 20 }
-
 // TestOverload: while a socket is behind, what begins something is refused at once, and everything that belongs to what is
 // carried is served; so are calls for help.
 func TestOverload(t *testing.T) {
-	var waiting atomic.Int64
 	var told []bool
 	virtual(t, func(w *world) {
-		s := w.edge.iface("a").sock
-		s.packets = full{s.packets.(*memPackets), &waiting} // its reader is in the old one until the next datagram
+		waiting := &w.edge.iface("a").sock.packets.(*memPackets).waiting
 		calls := 0
 		fresh := func(method string) call {
 			calls++
