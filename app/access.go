@@ -22,8 +22,8 @@ func (a *App) activeDomain(id string) *sbc.Domain {
 	return s.Domain(id)
 }
 
-// namesDomain tells whether a host means a domain for requests that come by an interface: by a name of it, or by an address of ours where
-// no other domain is meant.
+// namesDomain tells whether a host means a domain for requests that come by an interface: by a name of it, or by an address of
+// ours where no other domain is meant.
 func (a *App) namesDomain(d *sbc.Domain, interfaceID, host string) bool {
 	s := a.config.Current()
 	of := s.DomainOf(d.RealmID, host)

@@ -19,7 +19,8 @@ import (
 	"github.com/sallyport/sallyport/sbc/subscription"
 )
 
-// border hands messages from the edge to the calls and the subscriptions; it breaks the circle that each needs the other to be made.
+// border hands messages from the edge to the calls and the subscriptions; it breaks the circle that each needs the other to be
+// made.
 type border struct{ parts atomic.Pointer[parts] }
 
 type parts struct {

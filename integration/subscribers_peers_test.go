@@ -32,7 +32,8 @@ func TestSIPpSubscribers(t *testing.T) {
 			id := b.create("/subscribers", rest.Object{"domain_id": domain, "username": "alice", "password": "secret"})
 			sippServer(t, "callee.xml", w.eastPeer, "-t", transport.sipp)
 			addr := w.phoneAddr().String()
-			if err := sipp(patience(t, 30*time.Second), t, "subscriber.xml", "-i", addr, "-p", "5060", "-mi", addr, "-s", "4930123456", "-m", "3",
+			if err := sipp(patience(t, 30*time.Second), t, "subscriber.xml", "-i", addr, "-p", "5060", "-mi", addr, "-s", "4930123456",
+				"-m", "3",
 				"-r", "5", "-recv_timeout", "10000", "-t", transport.sipp, "-au", "alice", "-ap", "secret", "-key", "domain", "phones.example",
 				w.west.String()+":5060"); err != nil {
 				t.Fatal(err)
@@ -81,7 +82,8 @@ func TestAuthorizedElsewhere(t *testing.T) {
 		if err := json.Unmarshal(body, &q); err != nil || q.Username != "alice" || q.Type != "call.authorization" {
 			t.Errorf("asked %s: %v", body, err)
 		}
-		if want := webhook.Signature("whsecret", r.Header.Get(webhook.HeaderID), r.Header.Get(webhook.HeaderTimestamp), body); r.Header.Get(webhook.HeaderSignature) != want {
+		if want := webhook.Signature("whsecret", r.Header.Get(webhook.HeaderID), r.Header.Get(webhook.HeaderTimestamp),
+			body); r.Header.Get(webhook.HeaderSignature) != want {
 			t.Errorf("signed %s, want %s", r.Header.Get(webhook.HeaderSignature), want)
 		}
 		asked <- q.Callee
@@ -92,7 +94,8 @@ func TestAuthorizedElsewhere(t *testing.T) {
 	}))
 	defer other.Close()
 	defer close(release)
-	h := newHousehold(t, "udp", rest.Object{"authorization": rest.Object{"url": other.URL, "secret": "whsecret", "timeout_ms": 200, "fail": "closed"}})
+	h := newHousehold(t, "udp", rest.Object{"authorization": rest.Object{"url": other.URL, "secret": "whsecret", "timeout_ms": 200,
+		"fail": "closed"}})
 	h.subscriber("alice", "secret", nil)
 	l, _ := h.dial("alice", "secret", "4930001", digest.SHA256)
 	callee := h.east.ring()
@@ -138,15 +141,17 @@ func TestMessagesOfSubscribers(t *testing.T) {
 	res := l.answer(seq, 407)
 	l, seq = send(answerTo(t, res, "alice", "leak-west-password", "MESSAGE", "sip:4930123@"+h.name, digest.SHA256))
 	got := h.east.asked(msg.MESSAGE)
-	if got.invite.From.URI.User != "+4930111" || string(got.invite.Body) != "hello" || strings.Contains(string(got.invite.Raw), "leakwest") {
+	if got.invite.From.URI.User != "+4930111" || string(got.invite.Body) != "hello" || strings.Contains(string(got.invite.Raw),
+		"leakwest") {
 		t.Errorf("the other side got\n%s", got.invite.Raw)
 	}
 	got.say(got.invite, 200, "", "")
 	l.answer(seq, 200)
 }
 
-// TestBaresipRegisters has baresip register and call with its own answers to challenges, from a network of its own. The version that Debian has
-// knows MD5 only, and gives up (ENOSYS) where any challenge is offered that it does not know, though RFC 7616 3.3 has it ignore those.
+// TestBaresipRegisters has baresip register and call with its own answers to challenges, from a network of its own. The version
+// that Debian has knows MD5 only, and gives up (ENOSYS) where any challenge is offered that it does not know, though RFC 7616
+// 3.3 has it ignore those.
 func TestBaresipRegisters(t *testing.T) {
 	needs(t, "baresip")
 	for _, transport := range []string{"udp", "tcp"} {

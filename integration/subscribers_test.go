@@ -65,7 +65,8 @@ func (h *household) line(user, number string) *line {
 }
 
 // dial calls a number with the answer to a challenge that is asked for before; with no password it does not answer it.
-func (h *household) dial(user, password, number string, alg digest.Algorithm, headers ...string) (l *line, challenged *msg.Message) {
+func (h *household) dial(user, password, number string, alg digest.Algorithm, headers ...string) (l *line,
+	challenged *msg.Message) {
 	h.t.Helper()
 	l = h.line(user, number).start(h.phone.sdp(), headers...)
 	challenged = l.final(407)
@@ -98,8 +99,8 @@ func answerTo(t testing.TB, res *msg.Message, user, password, method, uri string
 	return ""
 }
 
-// TestSubscribersCall has a phone call through the domain's plan, in each algorithm and over each transport. What it proved itself by, and
-// everything else of its side, stays there; the record names it.
+// TestSubscribersCall has a phone call through the domain's plan, in each algorithm and over each transport. What it proved
+// itself by, and everything else of its side, stays there; the record names it.
 func TestSubscribersCall(t *testing.T) {
 	for _, transport := range []string{"udp", "tcp"} {
 		t.Run(transport, func(t *testing.T) {
@@ -139,7 +140,8 @@ func TestSubscribersCall(t *testing.T) {
 // TestSubscribersRefused: what is refused at the door makes no call; what is refused to a subscriber has a record.
 func TestSubscribersRefused(t *testing.T) {
 	h := newHousehold(t, "udp", rest.Object{
-		"number_classes": []rest.Object{{"prefix": "00", "class": "international"}}, "digest": rest.Object{"algorithms": []string{"MD5"}},
+		"number_classes": []rest.Object{{"prefix": "00",
+			"class": "international"}}, "digest": rest.Object{"algorithms": []string{"MD5"}},
 	})
 	local := h.create("/groups", rest.Object{"name": "local", "classes": []string{"local"}})
 	h.subscriber("alice", "secret", rest.Object{"group_ids": []string{local}})
@@ -167,7 +169,8 @@ func TestSubscribersRefused(t *testing.T) {
 	}
 	ctx := patience(t, 5*time.Second)
 	for _, kind := range []sbc.EventType{sbc.EventSecurityIdentity, sbc.EventSecurityAuth} {
-		if _, err := rest.Until(ctx, h.Client, "/v1/events?type="+string(kind), func(p rest.Page[event]) bool { return len(p.Items) > 0 }); err != nil {
+		if _, err := rest.Until(ctx, h.Client, "/v1/events?type="+string(kind),
+			func(p rest.Page[event]) bool { return len(p.Items) > 0 }); err != nil {
 			t.Errorf("%s: %v", kind, err)
 		}
 	}

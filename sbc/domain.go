@@ -108,7 +108,8 @@ type DigestPolicy struct {
 	// Realm stands in challenges and in the hashes of secrets; "" is the domain's name. Secrets of which only hashes are kept do not
 	// survive a change, so it cannot change while the domain has subscribers.
 	Realm string `json:"realm,omitempty"`
-	// Algorithms are offered in this order, one challenge each; an answer in any of them is taken that the subscriber's hashes serve.
+	// Algorithms are offered in this order, one challenge each; an answer in any of them is taken that the subscriber's hashes serve. Some
+	// old phones (baresip 1.0) give up where any challenge is offered that they do not know: their domain offers MD5 alone.
 	Algorithms []DigestAlgorithm `json:"algorithms"`
 	// AuthInt offers the quality of protection that covers the body (auth-int) beside auth.
 	AuthInt bool `json:"auth_int"`

@@ -33,7 +33,10 @@ func (w *Webhook) validate(f *faults, at string) {
 	f.text(at+"/secret", w.Secret, 0, 256)
 }
 
-// Authorization asks another system before a call is routed: POST of who calls whom, answered with a decision.
+// Authorization asks another system before a subscriber's call is routed: POST of who calls whom, answered with a decision. The body is
+// {"type": "call.authorization", "at", "tenant_id", "domain_id", "domain", "subscriber_id", "username", "caller", "callee", "sip_call_id",
+// "source", "transport", "authenticated_by"}; the answer {"allow": true or false, "code": 400 to 699 and "reason" of a refusal,
+// "max_duration_s" from the answer of the call, "variables" of the call}, of which only allow has to be there.
 type Authorization struct {
 	Webhook
 	// TimeoutMS is the time there is; Fail says what a late, broken or missing answer counts as.

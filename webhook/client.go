@@ -67,7 +67,8 @@ func New(o Options) *Client {
 	}
 	c.http = &http.Client{
 		Transport: &http.Transport{
-			DialContext: dialer.DialContext, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 8, MaxIdleConns: 256, MaxConnsPerHost: maxAtOnce,
+			DialContext: dialer.DialContext, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 8,
+			MaxIdleConns: 256, MaxConnsPerHost: maxAtOnce,
 			IdleConnTimeout: idleTimeout, TLSHandshakeTimeout: dialTimeout, MaxResponseHeaderBytes: maxAnswer,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -90,8 +91,8 @@ type Post struct {
 	Body, Answer any
 }
 
-// Do makes the request within the context's time. A 2xx is success; 204 and an empty body leave Answer as it is. Errors: ErrForbidden,
-// ErrResting, ErrCrowded, ErrTooLong, StatusError, or what the network or the JSON says.
+// Do makes the request within the context's time. A 2xx is success; 204 and an empty body leave Answer as it is. Errors:
+// ErrForbidden, ErrResting, ErrCrowded, ErrTooLong, StatusError, or what the network or the JSON says.
 func (c *Client) Do(ctx context.Context, p Post) error {
 	began := time.Now()
 	err := c.do(ctx, p)

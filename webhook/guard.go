@@ -18,8 +18,8 @@ func refuseLocal(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// forbidden tells whether an address is never called: what leads nowhere but to this machine or its link, and services that tell a cloud's
-// machines their secrets.
+// forbidden tells whether an address is never called: what leads nowhere but to this machine or its link, and services that
+// tell a cloud's machines their secrets.
 func forbidden(a netip.Addr, own []net.Addr) bool {
 	a = plain(a)
 	switch {
@@ -40,8 +40,8 @@ func forbidden(a netip.Addr, own []net.Addr) bool {
 	return false
 }
 
-// plain takes IPv4 out of the forms in which IPv6 may hold it: mapped (RFC 4291 2.5.5.2), compatible (2.5.5.1), translated (RFC 6052),
-// 6to4 (RFC 3056).
+// plain takes IPv4 out of the forms in which IPv6 may hold it: mapped (RFC 4291 2.5.5.2), compatible (2.5.5.1), translated (RFC
+// 6052), 6to4 (RFC 3056).
 func plain(a netip.Addr) netip.Addr {
 	a = a.Unmap().WithZone("")
 	if !a.Is6() {

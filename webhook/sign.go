@@ -27,8 +27,8 @@ func sign(h http.Header, secret, id string, now time.Time, body []byte) {
 	}
 }
 
-// Signature is "v1," and the HMAC-SHA256 of "id.timestamp.body" in base64. A secret of the form whsec_<base64> stands for the octets in
-// base64, any other for itself.
+// Signature is "v1," and the HMAC-SHA256 of "id.timestamp.body" in base64. A secret of the form whsec_<base64> stands for the
+// octets in base64, any other for itself.
 func Signature(secret, id, timestamp string, body []byte) string {
 	key := []byte(secret)
 	if rest, ok := strings.CutPrefix(secret, "whsec_"); ok {

@@ -71,7 +71,8 @@ func (a Algorithm) hash(data []byte) (s sum) {
 	return s
 }
 
-// HA1 is the hash of a secret, H(username:realm:password), in lower-case hexadecimal (RFC 7616 3.4.2); "" for an unknown algorithm.
+// HA1 is the hash of a secret, H(username:realm:password), in lower-case hexadecimal (RFC 7616 3.4.2); "" for an unknown
+// algorithm.
 func HA1(a Algorithm, username, realm, password string) string {
 	s := a.hash([]byte(username + ":" + realm + ":" + password))
 	return string(s.bytes())

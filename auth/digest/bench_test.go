@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// BenchmarkVerify is what a server does for one REGISTER with credentials: read the header, know the nonce, check the response, take
-// the count.
+// BenchmarkVerify is what a server does for one REGISTER with credentials: read the header, know the nonce, check the response,
+// take the count.
 func BenchmarkVerify(b *testing.B) {
 	for _, alg := range []Algorithm{MD5, SHA256, SHA512256} {
 		b.Run(string(alg), func(b *testing.B) {
@@ -16,7 +16,8 @@ func BenchmarkVerify(b *testing.B) {
 			asked := Challenge{Realm: "example.com", Nonce: n.Make(here, "example.com"), Algorithm: alg, QOP: []QOP{Auth}}
 			values := make([]string, b.N)
 			for i := range values {
-				values[i] = asked.Answer(Request{Username: "alice", HA1: ha1, Method: "REGISTER", URI: "sip:example.com", CNonce: "3f2a9c71", Count: uint32(i + 1)}).String()
+				values[i] = asked.Answer(Request{Username: "alice", HA1: ha1, Method: "REGISTER", URI: "sip:example.com",
+					CNonce: "3f2a9c71", Count: uint32(i + 1)}).String()
 			}
 			b.ReportAllocs()
 			b.ResetTimer()
@@ -61,7 +62,8 @@ func TestVerifyDoesNotAllocate(t *testing.T) {
 	asked := Challenge{Realm: "example.com", Nonce: n.Make(here, "example.com"), Algorithm: SHA256, QOP: []QOP{Auth}}
 	values := make([]string, 201)
 	for i := range values {
-		values[i] = asked.Answer(Request{Username: "alice", HA1: ha1, Method: "REGISTER", URI: "sip:x", CNonce: "c", Count: uint32(i + 1)}).String()
+		values[i] = asked.Answer(Request{Username: "alice", HA1: ha1, Method: "REGISTER", URI: "sip:x", CNonce: "c", Count: uint32(i +
+			1)}).String()
 	}
 	next := 0
 	if got := testing.AllocsPerRun(len(values)-1, func() {

@@ -55,8 +55,8 @@ func (c *Challenge) AppendTo(b []byte) []byte {
 // String is the challenge as a header's value.
 func (c *Challenge) String() string { return string(c.AppendTo(make([]byte, 0, 160))) }
 
-// ParseChallenge reads the value of WWW-Authenticate or Proxy-Authenticate. Qualities that are unknown are left out. Errors: ErrScheme,
-// ErrAlgorithm (ignore the challenge), ErrSyntax, ErrDouble, ErrLong, ErrMissing.
+// ParseChallenge reads the value of WWW-Authenticate or Proxy-Authenticate. Qualities that are unknown are left out. Errors:
+// ErrScheme, ErrAlgorithm (ignore the challenge), ErrSyntax, ErrDouble, ErrLong, ErrMissing.
 func ParseChallenge(value string) (c Challenge, err error) {
 	rest, err := scheme(value)
 	if err != nil {

@@ -128,16 +128,17 @@ func (c *Credentials) AppendTo(b []byte) []byte {
 // String is the credentials as a header's value.
 func (c *Credentials) String() string { return string(c.AppendTo(make([]byte, 0, 256))) }
 
-// Check tells whether the response was made with a secret of which ha1 is the hash (HA1) in the credentials' algorithm, for a request of
-// this method and body. It takes the same time whether the response is right or wrong, and allocates nothing. A hash of another length
-// than the algorithm's is checked all the same, and is wrong.
+// Check tells whether the response was made with a secret of which ha1 is the hash (HA1) in the credentials' algorithm, for a
+// request of this method and body. It takes the same time whether the response is right or wrong, and allocates nothing. A hash
+// of another length than the algorithm's is checked all the same, and is wrong.
 func (c *Credentials) Check(ha1, method string, body []byte) bool {
 	want := c.response(ha1, method, body)
 	var given [2 * 64]byte
 	n, err := hex.Decode(given[:], []byte(c.Response[:min(len(c.Response), len(given))]))
 	var right [64]byte
 	m, _ := hex.Decode(right[:], want.bytes()) // of our own making
-	return subtle.ConstantTimeCompare(given[:n], right[:m])&equal(err == nil)&equal(len(ha1) == 2*c.Algorithm.Size())&equal(m > 0) == 1
+	return subtle.ConstantTimeCompare(given[:n],
+		right[:m])&equal(err == nil)&equal(len(ha1) == 2*c.Algorithm.Size())&equal(m > 0) == 1
 }
 
 func equal(b bool) int {

@@ -18,7 +18,8 @@ func TestAnswers(t *testing.T) {
 					t.Fatalf("%s became %s: %v", asked.String(), c.String(), err)
 				}
 				ha1 := HA1(alg, "alice", c.Realm, "secret")
-				sent := c.Answer(Request{Username: "alice", HA1: ha1, Method: "INVITE", URI: "sip:bob@example.com", Body: body, CNonce: "c", Count: 0x1a})
+				sent := c.Answer(Request{Username: "alice", HA1: ha1, Method: "INVITE", URI: "sip:bob@example.com", Body: body, CNonce: "c",
+					Count: 0x1a})
 				got, err := ParseCredentials(sent.String())
 				if err != nil || got != *sent {
 					t.Fatalf("%s became %+v: %v", sent.String(), got, err)

@@ -18,7 +18,8 @@ const FirstUse = 30 * time.Second
 // ahead is how far the clock of another node may be before ours.
 const ahead = 5 * time.Second
 
-// The octets of a nonce: 5 of time in ms, 6 of chance, 13 of the HMAC. Time begins anew every 35 years, which no nonce lives to see.
+// The octets of a nonce: 5 of time in ms, 6 of chance, 13 of the HMAC. Time begins anew every 35 years, which no nonce lives to
+// see.
 const (
 	timeSize  = 5
 	plainSize = timeSize + 6
@@ -109,8 +110,8 @@ type Nonce struct {
 	life time.Duration
 }
 
-// Read tells what a nonce is worth that a client sent. Life is how long nonces may be used with rising counts in the realm. It changes
-// nothing: only who used the nonce rightly shall Use it.
+// Read tells what a nonce is worth that a client sent. Life is how long nonces may be used with rising counts in the realm. It
+// changes nothing: only who used the nonce rightly shall Use it.
 func (n *Nonces) Read(nonce string, client netip.Addr, realm string, life time.Duration) (Nonce, Freshness) {
 	var raw, right [nonceSize]byte
 	if len(nonce) != base64.RawURLEncoding.EncodedLen(nonceSize) {
@@ -148,8 +149,8 @@ func (n *Nonces) young(v Nonce, used bool) bool {
 	return age <= FirstUse && v.made >= n.began && !n.uses.lost(v)
 }
 
-// Use takes a count of a nonce, once and for all: false if it was taken before, lies too far below the highest taken, or the nonce has
-// become too old. A count of 0 stands for an answer without qop: it takes the whole nonce.
+// Use takes a count of a nonce, once and for all: false if it was taken before, lies too far below the highest taken, or the
+// nonce has become too old. A count of 0 stands for an answer without qop: it takes the whole nonce.
 func (n *Nonces) Use(v Nonce, count uint32) bool {
 	return n.uses.take(v, count, n.now(), func(used bool) bool { return n.young(v, used) })
 }

@@ -19,8 +19,8 @@ type useShard struct {
 	// order is a ring of ids, the oldest at head.
 	order []uint64
 	head  int
-	// floor is when the youngest nonce was made that fell out before it was too old to be used first: those made until then are not told
-	// from it. Unix time in ms.
+	// floor is when the youngest nonce was made that fell out before it was too old to be used first: those made until then are
+	// not told from it. Unix time in ms.
 	floor atomic.Int64
 }
 

@@ -36,8 +36,8 @@ func (v *visit) authenticate() {
 	v.lookUp()
 }
 
-// lookUp asks for the account of the name in the answer, and for that of the address of record, whose own name for answers may be another. Both
-// are asked for whoever exists, so that the time tells nothing.
+// lookUp asks for the account of the name in the answer, and for that of the address of record, whose own name for answers may
+// be another. Both are asked for whoever exists, so that the time tells nothing.
 func (v *visit) lookUp() {
 	names := []string{v.answer.user}
 	if of := v.record(); of != "" && of != v.answer.user {
@@ -147,8 +147,8 @@ func (v *visit) hash(c *sbc.Credentials) string {
 // nobodysHash is checked where there is no account, so that it takes as long.
 func nobodysHash(a digest.Algorithm) string { return strings.Repeat("f", 2*a.Size()) }
 
-// wrong refuses an answer. The next challenge leaves out the algorithm that was answered and those before it, so that accounts of which only
-// a weaker hash is kept can answer in that: for everybody alike, until none is left and all are offered anew.
+// wrong refuses an answer. The next challenge leaves out the algorithm that was answered and those before it, so that accounts
+// of which only a weaker hash is kept can answer in that: for everybody alike, until none is left and all are offered anew.
 func (v *visit) wrong(failed string) {
 	if failed != failedAlgorithm { // it may have been the right password
 		v.d.o.Guard.Failed(v.req.Hop, v.domain.ID, v.answer.user, true)

@@ -127,7 +127,8 @@ func (v *visit) authorized(c Caller, a verdict, err error) {
 			c.Permit.Code = a.Code
 		}
 	default:
-		v.d.o.Log.Warn("a call was not authorised in time", "domain_id", c.Domain.ID, "policy", c.Domain.Authorization.Fail, "error", err)
+		v.d.o.Log.Warn("a call was not authorised in time", "domain_id", c.Domain.ID, "policy", c.Domain.Authorization.Fail, "error",
+			err)
 		if c.Domain.Authorization.Fail != sbc.FailOpen {
 			c.Permit.Code = 503
 		}

@@ -7,8 +7,8 @@ import (
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
-// findDomain finds the domain whose subscriber the request says to be from; false if there is none, or if the request is for somebody else's
-// domain: the border relays for nobody who is not its own (features.md 5.9).
+// findDomain finds the domain whose subscriber the request says to be from; false if there is none, or if the request is for
+// somebody else's domain: the border relays for nobody who is not its own (features.md 5.9).
 func (v *visit) findDomain() bool {
 	from, to := v.req.From.URI, v.req.RequestURI
 	if v.req.Method == msg.REGISTER { // RFC 3261 10.3: whose contacts these are
@@ -42,8 +42,8 @@ func (v *visit) ours(host string) bool {
 	return i != nil && host != "" && (strings.EqualFold(host, i.AdvertisedAddress) || strings.EqualFold(host, i.BindAddress))
 }
 
-// routedToUs tells whether every Route of the request names us: what leads on from here is not for a phone to say (RFC 3261 16.4 would have it
-// followed; features.md 5.9).
+// routedToUs tells whether every Route of the request names us: what leads on from here is not for a phone to say (RFC 3261
+// 16.4 would have it followed; features.md 5.9).
 func (v *visit) routedToUs() bool {
 	if !v.req.Has("Route") {
 		return true

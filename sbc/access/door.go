@@ -18,8 +18,8 @@ import (
 
 // Directory finds subscribers without ever keeping the caller waiting; directory.Cache is one.
 type Directory interface {
-	// Ask finds who has a name in a domain, as username or as alias, and AskID who has an id. Done is called once: at once where it is known, else
-	// later from another goroutine. Errors: CodeNotFound, CodeUnavailable.
+	// Ask finds who has a name in a domain, as username or as alias, and AskID who has an id. Done is called once: at once where
+	// it is known, else later from another goroutine. Errors: CodeNotFound, CodeUnavailable.
 	Ask(domainID, name string, done func(*sbc.Entry, error))
 	AskID(id string, done func(*sbc.Entry, error))
 }
@@ -119,8 +119,8 @@ func (d *Door) Guards(req *msg.Message) bool {
 	return i != nil && len(snap.DomainsOf(i.RealmID)) > 0
 }
 
-// Admit decides on a request before a transaction exists for it. ok is false for those that are not the door's: of trunks, within dialogs,
-// and of realms without domains.
+// Admit decides on a request before a transaction exists for it. ok is false for those that are not the door's: of trunks,
+// within dialogs, and of realms without domains.
 func (d *Door) Admit(req *msg.Message) (decision msg.Decision, ok bool) {
 	if !d.Guards(req) {
 		return decision, false
@@ -132,8 +132,8 @@ func (d *Door) Admit(req *msg.Message) (decision msg.Decision, ok bool) {
 	return v.admit(), true
 }
 
-// Gone mends the decision about a request within a dialog that is not served: where subscribers are, who holds on to a dialog that is gone
-// is told so (RFC 3261 12.2.2), as one who never had it.
+// Gone mends the decision about a request within a dialog that is not served: where subscribers are, who holds on to a dialog
+// that is gone is told so (RFC 3261 12.2.2), as one who never had it.
 func (d *Door) Gone(req *msg.Message, decision msg.Decision) msg.Decision {
 	if decision.Action == msg.Serve || req.Method == msg.ACK || req.To.Tag() == "" {
 		return decision
@@ -145,8 +145,8 @@ func (d *Door) Gone(req *msg.Message, decision msg.Decision) msg.Decision {
 	return msg.Decision{Action: msg.Refuse, Status: 481}
 }
 
-// Identify finds out whose a request is that Admit let in. It answers the request itself, or goes on with then: at once, or later from
-// another goroutine. It does not block.
+// Identify finds out whose a request is that Admit let in. It answers the request itself, or goes on with then: at once, or
+// later from another goroutine. It does not block.
 func (d *Door) Identify(tx msg.ServerTx, req *msg.Message, then func(Caller)) {
 	look := d.visit(req)
 	if look.trunk {

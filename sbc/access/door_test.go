@@ -29,14 +29,16 @@ func TestEveryMethodIsChallenged(t *testing.T) {
 		}
 		o := w.ask(request(t, method, uri, alice))
 		all := o.challenges(t)
-		if o.status != want || o.answer != nil || len(all) != 3 || all[0].Algorithm != digest.SHA512256 || all[2].Algorithm != digest.MD5 {
+		if o.status != want || o.answer != nil || len(all) != 3 || all[0].Algorithm != digest.SHA512256 ||
+			all[2].Algorithm != digest.MD5 {
 			t.Fatalf("%s: %d, %+v", method, o.status, all)
 		}
 		if all[0].Realm != "example.com" || all[0].Stale || len(all[0].QOP) != 1 {
 			t.Errorf("%s: %+v", method, all[0])
 		}
 		for i, alg := range []digest.Algorithm{digest.MD5, digest.SHA256, digest.SHA512256} {
-			in := w.ask(w.prove(request(t, method, uri, alice), o, proof{user: "alice", password: "secret", algorithm: alg, count: uint32(i + 1)}))
+			in := w.ask(w.prove(request(t, method, uri, alice), o, proof{user: "alice", password: "secret", algorithm: alg,
+				count: uint32(i + 1)}))
 			if in.caller == nil || in.caller.Entry == nil || in.caller.Entry.Subscriber.ID != "sub_a" || in.caller.How != ByDigest {
 				t.Errorf("%s in %s: %+v", method, alg, in)
 			}
@@ -54,7 +56,8 @@ func TestDomainsAreApart(t *testing.T) {
 		for _, tt := range []struct {
 			domain, password string
 			want             string
-		}{{"example.com", "secret", "sub_a"}, {"example.org", "other", "sub_b"}, {"example.com", "other", ""}, {"example.org", "secret", ""}} {
+		}{{"example.com", "secret", "sub_a"}, {"example.org", "other", "sub_b"}, {"example.com", "other", ""}, {"example.org",
+			"secret", ""}} {
 			m := func() *msg.Message { return request(t, msg.REGISTER, "sip:"+tt.domain, "sip:alice@"+tt.domain) }
 			o := w.ask(w.prove(m(), w.ask(m()), proof{user: "alice", password: tt.password}))
 			if got := o.caller != nil; got != (tt.want != "") || got && o.caller.Entry.Subscriber.ID != tt.want {
@@ -70,8 +73,8 @@ func TestDomainsAreApart(t *testing.T) {
 	})
 }
 
-// TestNobodyLearnsWhoExists compares what unknown users, wrong passwords and barred accounts get: every octet that does not come from the
-// request or is chance, and the time.
+// TestNobodyLearnsWhoExists compares what unknown users, wrong passwords and barred accounts get: every octet that does not
+// come from the request or is chance, and the time.
 func TestNobodyLearnsWhoExists(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -79,7 +82,7 @@ func TestNobodyLearnsWhoExists(t *testing.T) {
 		old := w.dir.byName["dom_acarol"].Subscriber
 		old.HA1SHA256, old.HA1SHA512256 = "", ""
 		w.dir.add(subscriber("dom_a", "sub_d", "barry", "example.com", "wrong"))
-		w.seen.barred = "barry"
+		w.seen.barred, w.dir.slow = "barry", 7*time.Millisecond
 		off := subscriber("dom_a", "sub_e", "erika", "example.com", "right")
 		off.Enabled = false
 		w.dir.add(off)

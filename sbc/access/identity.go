@@ -7,8 +7,8 @@ import (
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
-// Identity is who calls, in two versions: a subscriber is known within its domain by the name that it is called by there, and elsewhere by a
-// number.
+// Identity is who calls, in two versions: a subscriber is known within its domain by the name that it is called by there, and
+// elsewhere by a number.
 type Identity struct {
 	Inside, Outside string
 	Display         string

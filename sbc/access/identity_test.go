@@ -139,7 +139,8 @@ func TestAuthorization(t *testing.T) {
 			if string(got) != string(want) {
 				t.Errorf("%s, want %s", got, want)
 			}
-			if q, ok := tt.asked.post.Body.(question); !ok || q.SubscriberID != "sub_a" || q.Callee != "+4930222" || q.Domain != "example.com" {
+			if q, ok := tt.asked.post.Body.(question); !ok || q.SubscriberID != "sub_a" || q.Callee != "+4930222" ||
+				q.Domain != "example.com" {
 				t.Errorf("asked %+v", tt.asked.post)
 			}
 		})

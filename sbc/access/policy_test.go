@@ -52,7 +52,8 @@ func TestQualitiesOfProtection(t *testing.T) {
 	})
 }
 
-// TestHashesThatAreKept has accounts of which one hash is kept: they get in by the algorithm of it, after a second challenge at most.
+// TestHashesThatAreKept has accounts of which one hash is kept: they get in by the algorithm of it, after a second challenge at
+// most.
 func TestHashesThatAreKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(d *sbc.Domain) {
@@ -94,7 +95,8 @@ func TestNamesInAnswers(t *testing.T) {
 		s := w.dir.byName["dom_aalice"].Subscriber
 		s.AuthUsername, s.Password = "x7", "secret"
 		s.Seal(&sbc.Domain{Meta: sbc.Meta{Name: "example.com"}})
-		for name, want := range map[string]bool{"x7": true, "x7@example.com": true, "alice": false, "x7@example.org": false, "": false} {
+		for name, want := range map[string]bool{"x7": true, "x7@example.com": true, "alice": false, "x7@example.org": false,
+			"": false} {
 			if name == "" {
 				continue
 			}

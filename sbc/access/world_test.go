@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sallyport/sallyport/auth/digest"
 	"github.com/sallyport/sallyport/sbc"
@@ -103,6 +104,8 @@ type directory struct {
 	byName map[string]*sbc.Entry
 	asked  []string
 	fails  error
+	// slow is how long it takes to find that there is nobody, as in a store; who is there is in memory.
+	slow time.Duration
 }
 
 func (d *directory) add(s *sbc.Subscriber, aliases ...string) {
@@ -123,6 +126,10 @@ func (d *directory) Ask(domainID, name string, done func(*sbc.Entry, error)) {
 	d.mu.Unlock()
 	if err == nil && e == nil {
 		err = sbc.Errorf(sbc.CodeNotFound, "no %s", name)
+	}
+	if e == nil && d.slow > 0 {
+		time.AfterFunc(d.slow, func() { done(e, err) })
+		return
 	}
 	done(e, err)
 }

@@ -108,20 +108,6 @@ func resources(edit func(id string, r sbc.Resource)) []sbc.Resource {
 	return rs
 }
 
-// subscribers is a domain on the caller's side, local the group of those who may not call abroad; nobody is in it.
-func subscribers() *sbc.Domain {
-	d := &sbc.Domain{Meta: meta("dom_1")}
-	d.Defaults()
-	d.Name, d.RealmID, d.RoutingPlanID = "phones.example", "rlm_a", "rpl_1"
-	return d
-}
-
-func local() *sbc.Group {
-	g := &sbc.Group{Meta: meta("grp_1")}
-	g.Defaults()
-	return g
-}
-
 // world is a border between two fake networks.
 type world struct {
 	t      testing.TB

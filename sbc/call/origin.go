@@ -9,7 +9,8 @@ import (
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
-// Origin is who sends a request, where that was found out by more than its source: a subscriber. It is not changed once it was given.
+// Origin is who sends a request, where that was found out by more than its source: a subscriber. It is not changed once it was
+// given.
 type Origin struct {
 	Domain *sbc.Domain
 	Entry  *sbc.Entry
@@ -47,7 +48,8 @@ func (m *Manager) identified(snap *config.Snapshot, req *msg.Message, from *Orig
 
 // caller is the origin in the words of identify: its trunk is the domain.
 func (o *Origin) caller(dialled string) identify.Caller {
-	return identify.Caller{TrunkID: o.Domain.ID, SubscriberID: o.subscriberID(), Number: dialled, Reason: "a subscriber, known by " + o.How}
+	return identify.Caller{TrunkID: o.Domain.ID, SubscriberID: o.subscriberID(), Number: dialled,
+		Reason: "a subscriber, known by " + o.How}
 }
 
 func (o *Origin) subscriberID() string {
@@ -102,8 +104,8 @@ func (o *Origin) bound(dir admit.Direction) []admit.Bound {
 	return []admit.Bound{{Profile: p, Key: s.ID}}
 }
 
-// introduced is an INVITE as its sender is known to others: a subscriber by the name or number that is its own, whatever else its phone claims. The
-// message of a trunk stays as it is.
+// introduced is an INVITE as its sender is known to others: a subscriber by the name or number that is its own, whatever else
+// its phone claims. The message of a trunk stays as it is.
 func introduced(in *msg.Message, caller, to *leg) *msg.Message {
 	o := caller.who
 	if o == nil {
@@ -124,6 +126,7 @@ func (o *Origin) keep() *Origin {
 	kept := *o
 	subscriber := *o.Entry.Subscriber.Shown()
 	subscriber.Custom = nil
-	kept.Domain, kept.Entry = &sbc.Domain{Meta: sbc.Meta{ID: o.Domain.ID, TenantID: o.Domain.TenantID}}, &sbc.Entry{Subscriber: &subscriber}
+	kept.Domain, kept.Entry = &sbc.Domain{Meta: sbc.Meta{ID: o.Domain.ID,
+		TenantID: o.Domain.TenantID}}, &sbc.Entry{Subscriber: &subscriber}
 	return &kept
 }

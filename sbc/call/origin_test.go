@@ -11,6 +11,20 @@ import (
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
+// subscribers is a domain on the caller's side, local the group of those who may not call abroad; nobody is in it.
+func subscribers() *sbc.Domain {
+	d := &sbc.Domain{Meta: meta("dom_1")}
+	d.Defaults()
+	d.Name, d.RealmID, d.RoutingPlanID = "phones.example", "rlm_a", "rpl_1"
+	return d
+}
+
+func local() *sbc.Group {
+	g := &sbc.Group{Meta: meta("grp_1")}
+	g.Defaults()
+	return g
+}
+
 // origin is alice as she passed the door.
 func (w *world) origin(edit func(o *Origin)) *Origin {
 	s := &sbc.Subscriber{Meta: meta("sub_1"), DomainID: "dom_1", Username: "alice"}
@@ -41,8 +55,8 @@ func (w *world) invites(o *Origin, extra ...string) (*peer, *server) {
 	return p, s
 }
 
-// TestCallOfASubscriber: its domain's plan routes it, it is shown as who it is, and nothing of its credentials or its phone is at the other
-// side; the record and the API name it.
+// TestCallOfASubscriber: its domain's plan routes it, it is shown as who it is, and nothing of its credentials or its phone is
+// at the other side; the record and the API name it.
 func TestCallOfASubscriber(t *testing.T) {
 	run(t, trusted, func(w *world) {
 		secrets := []string{
@@ -50,7 +64,8 @@ func TestCallOfASubscriber(t *testing.T) {
 			`Authorization: Digest username="alice", realm="other.example", nonce="77", uri="sip:x", response="beef0000"`,
 			"P-Asserted-Identity: <sip:boss@phones.example>", "P-Preferred-Identity: <sip:alice@phones.example>",
 		}
-		a, in := w.invites(w.origin(func(o *Origin) { o.MaxDurationS, o.Variables = 60, map[string]string{"account": "7"} }), secrets...)
+		a, in := w.invites(w.origin(func(o *Origin) { o.MaxDurationS, o.Variables = 60, map[string]string{"account": "7"} }),
+			secrets...)
 		out := w.wire.next(msg.INVITE)
 		raw := string(out.req.AppendTo(nil))
 		if got, want := out.req.From.WithTag("").String(), `"Alice A." <sip:+4940555@`+borderB+`>`; got != want {
@@ -59,7 +74,8 @@ func TestCallOfASubscriber(t *testing.T) {
 		if got := out.req.Get("P-Asserted-Identity"); !strings.Contains(got, "+4940555@"+borderB) {
 			t.Errorf("P-Asserted-Identity %s in\n%s", got, raw)
 		}
-		for _, secret := range []string{"uthorization", "Digest", "c0ffee00", "beef0000", "0a4f113b", "dead", "phones.example", "other.example", "boss",
+		for _, secret := range []string{"uthorization", "Digest", "c0ffee00", "beef0000", "0a4f113b", "dead", "phones.example",
+			"other.example", "boss",
 			"ptag", "SecretPBX", "alice@", "Al\""} {
 			if strings.Contains(raw, secret) {
 				t.Errorf("%q went to the other side:\n%s", secret, raw)
@@ -85,7 +101,8 @@ func TestCallOfASubscriber(t *testing.T) {
 		one.reply(200)
 		other.reply(200)
 		d := w.cdr()
-		if d.CallerSubscriberID != "sub_1" || d.Caller != "+4940555" || d.EndReason != sbc.EndMaxDuration || d.IngressTrunkID != "dom_1" ||
+		if d.CallerSubscriberID != "sub_1" || d.Caller != "+4940555" || d.EndReason != sbc.EndMaxDuration ||
+			d.IngressTrunkID != "dom_1" ||
 			d.Variables["account"] != "7" || d.TenantID != sbc.DefaultTenantID || !strings.Contains(d.FromURI, "alice@phones.example") {
 			t.Errorf("%+v", d)
 		}
@@ -191,7 +208,8 @@ func TestKeptOrigin(t *testing.T) {
 		})
 		kept := o.keep()
 		s := kept.Entry.Subscriber
-		if s.HA1 != "" || s.Custom != nil || s.GroupIDs[0] != "grp_1" || s.ID != "sub_1" || kept.Domain.ID != "dom_1" || kept.Outside != o.Outside {
+		if s.HA1 != "" || s.Custom != nil || s.GroupIDs[0] != "grp_1" || s.ID != "sub_1" || kept.Domain.ID != "dom_1" ||
+			kept.Outside != o.Outside {
 			t.Errorf("%+v", kept)
 		}
 		if o.Entry.Subscriber.HA1 == "" || o.Domain.Name != "phones.example" || (*Origin)(nil).keep() != nil {

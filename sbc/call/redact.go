@@ -2,8 +2,8 @@ package call
 
 import "bytes"
 
-// redacted is a message as others than its peers may see it: of the answers to challenges, from which a weak password can be guessed, the response
-// is left out. Every other octet stays. A message without credentials is the one given.
+// redacted is a message as others than its peers may see it: of the answers to challenges, from which a weak password can be
+// guessed, the response is left out. Every other octet stays. A message without credentials is the one given.
 func redacted(raw []byte) []byte {
 	head, _, _ := bytes.Cut(raw, []byte("\r\n\r\n"))
 	if !bytes.Contains(head, []byte("uthorization")) && !bytes.Contains(bytes.ToLower(head), []byte("authorization")) {
