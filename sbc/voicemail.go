@@ -29,6 +29,17 @@ type VoicemailMessage struct {
 	Heard bool `json:"heard"`
 }
 
+// Mailbox is where a message is left now.
+type Mailbox struct {
+	TenantID, DomainID, SubscriberID string
+	// GreetingID is the announcement that callers hear first; "" is a tone.
+	GreetingID string
+	// Longest is how long a message may be.
+	Longest time.Duration
+	// Close says that nothing more is recorded; it is called once. nil: nobody needs to know.
+	Close func()
+}
+
 // VoicemailQuery selects the messages of a mailbox, by rising id, which is by age.
 type VoicemailQuery struct {
 	SubscriberID string

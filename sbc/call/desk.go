@@ -12,14 +12,16 @@ import (
 	"github.com/sallyport/sallyport/sbc/route"
 )
 
-// A callee that is ourselves is a leg without a dialog and, mostly, without media of its own: the caller's offer is answered by the
-// border, and an agent plays to the caller and hears it. The machine does not know it from others: whatever a peer would send
-// is raised at once. It is calling while the agent looks whether it can serve, then it answers; its BYE is evCalleeBye, and ours to it
-// is answered in the moment it is sent. It never rings, so nobody cancels it or takes its place, and it is not transferred.
+// A callee that is ourselves is a leg without a dialog and, mostly, without media of its own: the caller's offer is answered by
+// the border, and an agent plays to the caller and hears it. The machine does not know it from others: whatever a peer would send
+// is raised at once. It is calling while the agent looks whether it can serve, then it answers; its BYE is evCalleeBye, and ours
+// to it is answered in the moment it is sent. It never rings, so nobody cancels it or takes its place, and it is not transferred.
 
 // desk is where an agent serves the caller.
 type desk struct {
 	agent agent
+	// open says that the agent is ready to serve, and has to be told the end.
+	open bool
 	// serving says that the caller was answered and is being served.
 	serving bool
 	// said counts what was played: the end of something earlier means nothing any more.
@@ -89,10 +91,13 @@ func (c *Call) launchAgent(at *route.Attempt) bool {
 
 // opened answers in the agent's name, or goes on to the next attempt.
 func (c *Call) opened(l *leg, err error) {
+	l.desk.open = err == nil
 	if c.b != l || c.st.ended {
+		c.close(l)
 		return
 	}
 	if c.st.b != calleeCalling { // the caller gave up meanwhile
+		c.close(l)
 		c.hunt.failed(l, 0, "cancelled", 0, "")
 		c.raise(evFailed)
 		return
@@ -103,6 +108,7 @@ func (c *Call) opened(l *leg, err error) {
 	}
 	if err != nil {
 		c.m.o.Log.Debug("the caller cannot be served", "call_id", c.id, "error", err)
+		c.close(l)
 		c.hunt.failed(l, 0, "unavailable", deskCode(err), sbc.EndNoAnswer)
 		c.raise(evFailed)
 		return
@@ -197,10 +203,18 @@ func (c *Call) deskWaited() {
 	}
 }
 
+// close tells the agent that it serves no more.
+func (c *Call) close(l *leg) {
+	if l.desk.open {
+		l.desk.open = false
+		l.desk.agent.end(c)
+	}
+}
+
 // leaveDesk is the end of the call.
 func (c *Call) leaveDesk() {
-	if c.served() && c.b.desk.serving {
-		c.b.desk.agent.end(c)
+	if c.served() {
+		c.close(c.b)
 	}
 }
 

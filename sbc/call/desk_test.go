@@ -14,21 +14,30 @@ import (
 // boxes are mailboxes in memory; the test opens them.
 type boxes struct {
 	mu      sync.Mutex
-	opens   []func(Mailbox, error)
+	opens   []func(sbc.Mailbox, error)
 	kept    []sbc.VoicemailMessage
 	octets  []int
 	list    []sbc.VoicemailMessage
 	heard   []string
 	erased  []string
 	blocked bool
+	open    int
 }
 
-func (b *boxes) Open(id string, then func(Mailbox, error)) {
+func (b *boxes) Open(id string, then func(sbc.Mailbox, error)) {
 	b.mu.Lock()
 	b.opens = append(b.opens, then)
 	b.mu.Unlock()
 	if !b.blocked {
-		then(Mailbox{TenantID: "ten", DomainID: "trk_b", SubscriberID: id, GreetingID: "ann_1", Longest: 60 * time.Second}, nil)
+		then(b.box(id), nil)
+	}
+}
+
+// box is one that takes messages; open counts those that were not closed.
+func (b *boxes) box(id string) sbc.Mailbox {
+	b.open++
+	return sbc.Mailbox{
+		TenantID: "ten", DomainID: "trk_b", SubscriberID: id, GreetingID: "ann_1", Longest: time.Minute, Close: func() { b.open-- },
 	}
 }
 
@@ -40,7 +49,8 @@ func (b *boxes) Sound(_, _ string, then func([]byte, error))                 { t
 func (b *boxes) Heard(_, id string)                                          { b.heard = append(b.heard, id) }
 func (b *boxes) Erase(_, id string)                                          { b.erased = append(b.erased, id) }
 
-// serveCall makes a call whose first callee is busy and whose next attempt is an agent of ours; body "" is an INVITE without an offer.
+// serveCall makes a call whose first callee is busy and whose next attempt is an agent of ours; body "" is an INVITE without an
+// offer.
 func (w *world) serveCall(b *boxes, who route.Agent, body string, extra ...string) (*peer, *server) {
 	w.t.Helper()
 	w.m.o.Mailboxes = b
@@ -97,10 +107,14 @@ func TestMessageUntilTheCallerHangsUp(t *testing.T) {
 		a.send(msg.BYE, "").want(200)
 		w.wire.none(msg.BYE)
 		d := w.cdr()
-		if len(b.kept) != 1 || b.octets[0] != 80_000 || b.kept[0].DurationMS != 5000 || b.kept[0].Caller != "+441234" || b.kept[0].CallerName != "Alice" {
-			t.Errorf("kept %+v of %d octets", b.kept, b.octets)
+		if len(b.kept) != 1 || b.octets[0] != 80_000 || b.kept[0].DurationMS != 5000 {
+			t.Fatalf("kept %+v of %d octets", b.kept, b.octets)
 		}
-		if d.EgressTrunkID != "trk_b" || len(d.Attempts) != 2 || d.Attempts[1].Code != 200 || d.EndReason != sbc.EndCallerBye || len(d.Legs) != 1 || d.BillableMS == 0 {
+		if m := b.kept[0]; m.Caller != "+441234" || m.CallerName != "Alice" || m.SubscriberID != "sub_1" || b.open != 0 {
+			t.Errorf("kept %+v, %d boxes are open", m, b.open)
+		}
+		if d.EgressTrunkID != "trk_b" || len(d.Attempts) != 2 || d.Attempts[1].Code != 200 || d.EndReason != sbc.EndCallerBye ||
+			len(d.Legs) != 1 || d.BillableMS == 0 {
 			t.Errorf("record %+v", d)
 		}
 	})
@@ -188,7 +202,7 @@ func TestMailboxThatTakesNone(t *testing.T) {
 	run(t, nil, func(w *world) {
 		b := &boxes{blocked: true}
 		_, in := w.serveCall(b, route.AgentVoicemail, sdp(callerIP, 4000))
-		b.opens[0](Mailbox{}, sbc.Errorf(sbc.CodeConflict, "full"))
+		b.opens[0](sbc.Mailbox{}, sbc.Errorf(sbc.CodeConflict, "full"))
 		in.want(480)
 		if d := w.cdr(); d.FinalCode != 480 || d.Attempts[1].Reason != "unavailable" {
 			t.Errorf("record %+v", d)
@@ -201,8 +215,11 @@ func TestMailboxOfACallerWeDoNotUnderstand(t *testing.T) {
 		b := &boxes{blocked: true}
 		_, in := w.serveCall(b, route.AgentVoicemail, sdp(callerIP, 4000))
 		w.engine.last().mute = true
-		b.opens[0](Mailbox{}, nil)
+		b.opens[0](b.box("sub_1"), nil)
 		in.want(488)
+		if b.open != 0 {
+			t.Error("the mailbox is open still")
+		}
 		w.cdr()
 	})
 }
@@ -214,8 +231,8 @@ func TestCancelledBeforeTheMailboxIsOpen(t *testing.T) {
 		a, in := w.serveCall(b, route.AgentVoicemail, sdp(callerIP, 4000))
 		in.onCancel(a.build(msg.CANCEL, a.cseq, ""))
 		in.want(487)
-		b.opens[0](Mailbox{Longest: time.Minute}, nil)
-		if d := w.cdr(); d.EndReason != sbc.EndCallerCancel {
+		b.opens[0](b.box("sub_1"), nil)
+		if d := w.cdr(); d.EndReason != sbc.EndCallerCancel || b.open != 0 {
 			t.Errorf("record %+v", d)
 		}
 	})

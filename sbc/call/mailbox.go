@@ -9,10 +9,12 @@ import (
 	"github.com/sallyport/sallyport/sbc"
 )
 
-// Mailboxes keeps messages; voicemail.Service is one. No method blocks: then is called once, within seconds, from any goroutine.
+// Mailboxes keeps messages; voicemail.Service is one. No method blocks: then is called once, within seconds, from any
+// goroutine.
 type Mailboxes interface {
-	// Open looks whether a subscriber's mailbox takes a message now. Errors: CodeNotFound, CodeConflict if it is full, CodeUnavailable.
-	Open(subscriberID string, then func(Mailbox, error))
+	// Open looks whether a subscriber's mailbox takes a message now. Errors: CodeNotFound, CodeConflict if it is full, CodeUnavailable
+	// if too many messages are being recorded or the store does not answer.
+	Open(subscriberID string, then func(sbc.Mailbox, error))
 	// Deliver keeps a message: 16-bit linear samples of 8 kHz, little endian. It sets the id.
 	Deliver(m sbc.VoicemailMessage, pcm []byte)
 	// Messages lists those of a mailbox, the unheard ones first, then by age. Errors: CodeNotFound, CodeUnavailable.
@@ -22,15 +24,6 @@ type Mailboxes interface {
 	// Heard notes that a message was heard, Erase deletes one.
 	Heard(subscriberID, messageID string)
 	Erase(subscriberID, messageID string)
-}
-
-// Mailbox is where a message is left.
-type Mailbox struct {
-	TenantID, DomainID, SubscriberID string
-	// GreetingID is the announcement that callers hear first; "" is a tone.
-	GreetingID string
-	// Longest is how long a message may be.
-	Longest time.Duration
 }
 
 const (
@@ -57,13 +50,13 @@ type Recording interface {
 type taker struct {
 	boxes Mailboxes
 	id    string
-	box   Mailbox
+	box   sbc.Mailbox
 	rec   Recording // while it records
 	done  bool
 }
 
 func (t *taker) open(then func(error)) {
-	t.boxes.Open(t.id, func(b Mailbox, err error) {
+	t.boxes.Open(t.id, func(b sbc.Mailbox, err error) {
 		t.box = b
 		then(err)
 	})
@@ -123,7 +116,12 @@ func (t *taker) stop(c *Call) {
 	c.say(confirmation(), c.dismissCaller)
 }
 
-func (t *taker) end(c *Call) { t.keep(c) }
+func (t *taker) end(c *Call) {
+	t.keep(c)
+	if t.box.Close != nil {
+		t.box.Close()
+	}
+}
 
 // keep delivers what was said, if anything was.
 func (t *taker) keep(c *Call) {
@@ -172,7 +170,8 @@ func greetingTone() *media.Audio {
 }
 func beep() *media.Audio { return sounds(tone.Note{Hertz: 1000, MS: 400}) }
 func confirmation() *media.Audio {
-	return sounds(tone.Note{MS: 100}, tone.Note{Hertz: 880, MS: 120}, tone.Note{MS: 80}, tone.Note{Hertz: 880, MS: 120}, tone.Note{MS: 100})
+	high := tone.Note{Hertz: 880, MS: 120}
+	return sounds(tone.Note{MS: 100}, high, tone.Note{MS: 80}, high, tone.Note{MS: 100})
 }
 func refusalTone() *media.Audio {
 	low := tone.Note{Hertz: 330, MS: 200}

@@ -55,6 +55,7 @@ func (c *Call) salvage() {
 		}
 	})
 	c.guarded("giving places back", c.leaveAll)
+	c.guarded("closing a mailbox", c.leaveDesk)
 	c.guarded("closing the media", func() {
 		if s := c.session; s != nil {
 			c.session = nil

@@ -89,8 +89,8 @@ const (
 	AgentDecline   Agent = "decline"   // says by a tone that something was not done, and hangs up
 )
 
-// Voicemail is the attempt that leaves a message for a subscriber; domainID is its domain, number what the record shows as called.
-// The other agents are had by setting Agent.
+// Voicemail is the attempt that leaves a message for a subscriber; domainID is its domain, number what the record shows as
+// called. The other agents are had by setting Agent.
 func Voicemail(domainID, subscriberID, number string) Attempt {
 	return Attempt{TrunkID: domainID, Mailbox: subscriberID, Number: number, Agent: AgentVoicemail}
 }
