@@ -44,6 +44,7 @@ type fixture struct {
 	events []sbc.Event
 	usage  []sbc.LimitUsage
 	jail   *jail
+	box    *box
 }
 
 // wav stands for a WAV file: the decoder of the tests takes what begins like one, and the rest is audio.
@@ -152,7 +153,7 @@ func parsed(t testing.TB) *openapi3.T {
 // start builds the fixture; responses are validated unless fast.
 func start(t testing.TB, fast ...bool) *fixture {
 	t.Helper()
-	f := &fixture{t: t, m: newMemory(), calls: &live{}, contacts: &contacts{}, logs: &lockedBuffer{}, jail: &jail{}}
+	f := &fixture{t: t, m: newMemory(), calls: &live{}, contacts: &contacts{}, logs: &lockedBuffer{}, jail: &jail{}, box: &box{}}
 	f.node = &node{m: f.m, ready: []sbc.Condition{{Type: "store", OK: true}}}
 	registry := prometheus.NewRegistry()
 	h, err := New(Options{
@@ -162,6 +163,7 @@ func start(t testing.TB, fast ...bool) *fixture {
 		Events:            f.happened,
 		Follow:            f.follow,
 		Bans:              f.jail,
+		Voicemail:         f.box,
 		LimitUsage:        func(string) []sbc.LimitUsage { return slices.Clone(f.usage) },
 		DecodeAudio:       decoded,
 		EncodeAudio:       func(audio []byte) []byte { return []byte(wav(string(audio))) },
@@ -195,6 +197,7 @@ func (f *fixture) seed(doc *openapi3.T) {
 	f.m.mu.Lock()
 	f.m.state, f.m.cdrs, f.m.fail = fresh.state, nil, nil
 	f.jail.bans = []sbc.Ban{seededBan(doc)}
+	f.box.seed(doc)
 	f.m.mu.Unlock()
 	err := f.m.update(false, func(tx sbc.Tx) error {
 		def := sbc.New(sbc.KindTenant)

@@ -59,7 +59,8 @@ func following(t *testing.T) (f *fixture, feed *newsFeed, asked *sbc.EventQuery,
 	h, err := New(Options{
 		Store: f.m, Config: manager{f.m}, Records: f.m, Blobs: f.m, Calls: f.calls, Registrations: f.contacts, Status: f.node, Explain: f.explain,
 		Events: f.happened, EncodeAudio: func(audio []byte) []byte { return []byte(wav(string(audio))) },
-		Bans: &jail{}, LimitUsage: func(string) []sbc.LimitUsage { return nil }, DecodeAudio: decoded, TestHeaders: tried, ValidateResponses: true,
+		Voicemail: f.box,
+		Bans:      &jail{}, LimitUsage: func(string) []sbc.LimitUsage { return nil }, DecodeAudio: decoded, TestHeaders: tried, ValidateResponses: true,
 		Stopping: ctx, Follow: func(q sbc.EventQuery) (sbc.EventFeed, error) { *asked = q; return feed, nil },
 	})
 	if err != nil {

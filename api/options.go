@@ -30,6 +30,16 @@ type Calls interface {
 	Media(id string) ([]sbc.StreamStats, bool)
 }
 
+// Voicemail is the mailboxes of subscribers; voicemail.Service is one. Errors: CodeNotFound.
+type Voicemail interface {
+	Voicemail(ctx context.Context, subscriberID, id string) (*sbc.VoicemailMessage, error)
+	ListVoicemail(ctx context.Context, q sbc.VoicemailQuery) (page []sbc.VoicemailMessage, next string, err error)
+	// Audio gives the samples of a message, as sbc.VoicemailContentType says.
+	Audio(ctx context.Context, subscriberID, id string) ([]byte, error)
+	SetVoicemailHeard(ctx context.Context, subscriberID, id string, heard bool) (changed bool, err error)
+	DeleteVoicemail(ctx context.Context, subscriberID, id string) error
+}
+
 // Blobs gives the audio of announcements. sbc.Blobs is one.
 type Blobs interface {
 	Blob(ctx context.Context, ownerID, name string) (sbc.Blob, []byte, error)
@@ -61,6 +71,8 @@ type Options struct {
 	Follow func(q sbc.EventQuery) (sbc.EventFeed, error)
 	// Stopping ends when the API is to stop: answers without an end, which Follow feeds, end then. nil never does.
 	Stopping context.Context
+	// Voicemail is the mailboxes of subscribers.
+	Voicemail Voicemail
 	// Bans are those of this node.
 	Bans sbc.Bans
 	// LimitUsage gives the counts of a limit profile on this node.
@@ -87,7 +99,7 @@ type Options struct {
 // complete tells whether everything required is there.
 func (o Options) complete() error {
 	if o.Store == nil || o.Config == nil || o.Records == nil || o.Blobs == nil || o.Calls == nil || o.Registrations == nil ||
-		o.Explain == nil || o.Status == nil || o.Events == nil || o.Follow == nil || o.LimitUsage == nil || o.Bans == nil ||
+		o.Explain == nil || o.Status == nil || o.Events == nil || o.Follow == nil || o.LimitUsage == nil || o.Bans == nil || o.Voicemail == nil ||
 		o.DecodeAudio == nil || o.EncodeAudio == nil || o.TestHeaders == nil {
 		return errors.New("api: an option that is required is missing")
 	}

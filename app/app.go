@@ -27,6 +27,7 @@ import (
 	"github.com/sallyport/sallyport/sbc/guard"
 	"github.com/sallyport/sallyport/sbc/register"
 	"github.com/sallyport/sallyport/sbc/subscription"
+	"github.com/sallyport/sallyport/sbc/voicemail"
 	"github.com/sallyport/sallyport/storage"
 	"github.com/sallyport/sallyport/webhook"
 )
@@ -47,6 +48,7 @@ type App struct {
 	parts     *parts // of the border, once requests are let in
 	registrar *register.Registrar
 	hooks     *webhook.Client
+	voicemail *voicemail.Service
 	calls     *call.Manager
 	events    *eventlog.Log
 	guard     *guard.Guard
@@ -74,7 +76,7 @@ func Start(ctx context.Context, o Options) (*App, error) {
 	}{
 		{"store", a.openStore}, {"live calls", a.openLive}, {"registrations", a.openRegistrations},
 		{"journal", a.openJournal}, {"records", a.deliverRecords},
-		{"media", a.openMedia}, {"blobs", a.openBlobs}, {"guard", a.openGuard}, {"signalling", a.openSignalling},
+		{"media", a.openMedia}, {"blobs", a.openBlobs}, {"guard", a.openGuard}, {"voicemail", a.openVoicemail}, {"signalling", a.openSignalling},
 		{"registrar", a.openRegistrar}, {"door", a.openDoor}, {"configuration", a.openConfig},
 		{"api", a.openAPI}, {"calls", a.restoreCalls}, {"serving", a.serveAPI},
 	} {
@@ -179,7 +181,7 @@ func (a *App) openSignalling(context.Context) error {
 	o := call.Options{
 		Snapshot: a.config.Current, Wire: a.edge, Engine: call.Media(a.engine), Ledger: a.journal,
 		Tally: a.tally, Node: a.o.Node, Log: a.o.Log, Registerer: a.metrics, MaxCalls: a.o.MaxCalls,
-		Events: a.events.Add, Wants: a.events.Wants, Blob: a.blobs.Open,
+		Events: a.events.Add, Wants: a.events.Wants, Blob: a.blobs.Open, Mailboxes: a.voicemail,
 		Directory: accounts{a.directory}, Location: location{a},
 	}
 	a.keepCalls(&o)
@@ -242,7 +244,7 @@ func (a *App) openAPI(ctx context.Context) (err error) {
 	handler, err := api.New(api.Options{
 		Store: a.store, Config: a.config, Records: a.store, Blobs: a.store, Calls: a.calls, Registrations: a.registrar,
 		Explain: a.explain, Status: a.health,
-		Events: a.events.Query, Follow: a.events.Follow, Stopping: stopping, LimitUsage: a.tally.Usage, Bans: a.guard,
+		Events: a.events.Query, Follow: a.events.Follow, Stopping: stopping, LimitUsage: a.tally.Usage, Voicemail: a.voicemail, Bans: a.guard,
 		DecodeAudio: tone.DecodeWAV, EncodeAudio: tone.EncodeWAV, TestHeaders: testHeaders,
 		Gatherer: a.metrics, Registerer: a.metrics, Version: a.o.Version, Log: a.o.Log, ValidateResponses: a.o.ValidateResponses,
 	})

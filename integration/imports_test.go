@@ -48,6 +48,7 @@ var closed = map[string][]string{
 	"/sbc/subscription": {"/sbc", "/sbc/config", "/sbc/dialog", "/sbc/notify", "/sbc/msg", "/sbc/route", "/sbc/identify", "/sbc/header"},
 	"/sbc/register":     {"/sbc", "/sbc/config", "/sbc/identify", "/sbc/msg"},
 	"/sbc/guard":        {"/sbc", "/sbc/msg"},
+	"/sbc/voicemail":    {"/sbc", "/webhook"},
 	"/sbc/eventlog":     {"/sbc"},
 	"/sbc/directory":    {"/sbc"},
 	"/sbc/service":      {"/sbc"},

@@ -10140,6 +10140,88 @@ type VoicemailBoxWrite struct {
 	Webhook *WebhookTargetWrite `json:"webhook,omitempty"`
 }
 
+// VoicemailMessage A message in a subscriber's mailbox.
+type VoicemailMessage struct {
+	// Bytes The length of its samples in bytes.
+	//
+	// Example: 227200
+	Bytes int `json:"bytes"`
+
+	// CallID The call in which it was left.
+	//
+	// Example: call_06bq4v700g1717mqckeca89sap
+	CallID *string `json:"call_id,omitempty"`
+
+	// Caller The number that called, `anonymous` where it was withheld.
+	//
+	// Example: +4930111
+	Caller string `json:"caller"`
+
+	// CallerName The name that the caller showed.
+	//
+	// Example: Alice
+	CallerName *string `json:"caller_name,omitempty"`
+
+	// DomainID The domain of the subscriber.
+	//
+	// Example: dom_06bq4v701d2f4h6k8m0p2r4t6w
+	DomainID string `json:"domain_id"`
+
+	// DurationMs How long it is in milliseconds.
+	//
+	// Example: 14200
+	DurationMs int `json:"duration_ms"`
+
+	// ExpiresAt When it is deleted.
+	//
+	// Example: 2027-02-20T09:41:12.25Z
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Heard Whether it was heard: by the subscriber, or because the API says so.
+	//
+	// Example: false
+	Heard bool `json:"heard"`
+
+	// ID The id.
+	//
+	// Example: vmm_06bq4v701m2x4k6h8f0d2b4n6v
+	ID string `json:"id"`
+
+	// ReceivedAt When it was left.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	ReceivedAt time.Time `json:"received_at"`
+
+	// SubscriberID Whose mailbox it is in.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	SubscriberID string `json:"subscriber_id"`
+
+	// TenantID The tenant.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+}
+
+// VoicemailMessagePage A page of messages.
+type VoicemailMessagePage struct {
+	// Items The messages.
+	Items []VoicemailMessage `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent at the end.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// VoicemailMessagePatch What can be changed of a message.
+type VoicemailMessagePatch struct {
+	// Heard Whether it was heard.
+	//
+	// Example: true
+	Heard bool `json:"heard"`
+}
+
 // WebhookTarget An address of another system.
 type WebhookTarget struct {
 	// URL An http or https URL; without one nothing is called.
@@ -10293,6 +10375,9 @@ type MediaPoolID = string
 
 // MediaProfileID defines model for MediaProfileID.
 type MediaProfileID = string
+
+// MessageID defines model for MessageID.
+type MessageID = string
 
 // NumberListID defines model for NumberListID.
 type NumberListID = string
@@ -12310,6 +12395,36 @@ type ReplaceSubscriberParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListVoicemailParams defines parameters for ListVoicemail.
+type ListVoicemailParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Heard Only those that were heard, or only those that were not.
+	Heard *bool `form:"heard,omitempty" json:"heard,omitempty"`
+}
+
+// DeleteVoicemailParams defines parameters for DeleteVoicemail.
+type DeleteVoicemailParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+}
+
+// GetVoicemailParams defines parameters for GetVoicemail.
+type GetVoicemailParams struct {
+	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// UpdateVoicemailParams defines parameters for UpdateVoicemail.
+type UpdateVoicemailParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+}
+
 // ListTenantsParams defines parameters for ListTenants.
 type ListTenantsParams struct {
 	// Limit The most items in the answer.
@@ -12909,6 +13024,9 @@ type UpdateSubscriberApplicationMergePatchPlusJSONRequestBody = SubscriberPatch
 
 // ReplaceSubscriberJSONRequestBody defines body for ReplaceSubscriber for application/json ContentType.
 type ReplaceSubscriberJSONRequestBody = SubscriberWrite
+
+// UpdateVoicemailApplicationMergePatchPlusJSONRequestBody defines body for UpdateVoicemail for application/merge-patch+json ContentType.
+type UpdateVoicemailApplicationMergePatchPlusJSONRequestBody = VoicemailMessagePatch
 
 // CreateTenantJSONRequestBody defines body for CreateTenant for application/json ContentType.
 type CreateTenantJSONRequestBody = TenantWrite
@@ -15149,6 +15267,50 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/subscribers/{subscriber_id} (the `ReplaceSubscriber` operationId).
 	ReplaceSubscriber(ctx context.Context, subscriberID SubscriberID, params *ReplaceSubscriberParams, body ReplaceSubscriberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListVoicemail List the messages of a mailbox
+	//
+	// By age, the oldest first. A mailbox's greeting is the announcement that the subscriber, or else its domain, names in `greeting_announcement_id`.
+	//
+	// Corresponds with GET /v1/subscribers/{subscriber_id}/voicemail (the `ListVoicemail` operationId).
+	ListVoicemail(ctx context.Context, subscriberID SubscriberID, params *ListVoicemailParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteVoicemail Delete a message
+	//
+	// Its audio goes with it.
+	//
+	// Corresponds with DELETE /v1/subscribers/{subscriber_id}/voicemail/{message_id} (the `DeleteVoicemail` operationId).
+	DeleteVoicemail(ctx context.Context, subscriberID SubscriberID, messageID MessageID, params *DeleteVoicemailParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetVoicemail Read a message
+	//
+	// Corresponds with GET /v1/subscribers/{subscriber_id}/voicemail/{message_id} (the `GetVoicemail` operationId).
+	GetVoicemail(ctx context.Context, subscriberID SubscriberID, messageID MessageID, params *GetVoicemailParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateVoicemailWithBody Say whether a message was heard
+	//
+	// The subscriber's phones are told how many messages wait.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/subscribers/{subscriber_id}/voicemail/{message_id} (the `UpdateVoicemail` operationId).
+	UpdateVoicemailWithBody(ctx context.Context, subscriberID SubscriberID, messageID MessageID, params *UpdateVoicemailParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateVoicemailWithApplicationMergePatchPlusJSONBody Say whether a message was heard
+	//
+	// The subscriber's phones are told how many messages wait.
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/subscribers/{subscriber_id}/voicemail/{message_id} (the `UpdateVoicemail` operationId).
+	UpdateVoicemailWithApplicationMergePatchPlusJSONBody(ctx context.Context, subscriberID SubscriberID, messageID MessageID, params *UpdateVoicemailParams, body UpdateVoicemailApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DownloadVoicemail Read the audio of a message
+	//
+	// A WAV file: linear PCM of 16 bits, 8 kHz, one channel. The message does not count as heard by it.
+	//
+	// Corresponds with GET /v1/subscribers/{subscriber_id}/voicemail/{message_id}/audio (the `DownloadVoicemail` operationId).
+	DownloadVoicemail(ctx context.Context, subscriberID SubscriberID, messageID MessageID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListTenants List tenants
 	//
@@ -20335,6 +20497,110 @@ func (c *Client) ReplaceSubscriberWithBody(ctx context.Context, subscriberID Sub
 // Corresponds with PUT /v1/subscribers/{subscriber_id} (the `ReplaceSubscriber` operationId).
 func (c *Client) ReplaceSubscriber(ctx context.Context, subscriberID SubscriberID, params *ReplaceSubscriberParams, body ReplaceSubscriberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReplaceSubscriberRequest(c.Server, subscriberID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListVoicemail List the messages of a mailbox
+//
+// By age, the oldest first. A mailbox's greeting is the announcement that the subscriber, or else its domain, names in `greeting_announcement_id`.
+//
+// Corresponds with GET /v1/subscribers/{subscriber_id}/voicemail (the `ListVoicemail` operationId).
+func (c *Client) ListVoicemail(ctx context.Context, subscriberID SubscriberID, params *ListVoicemailParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListVoicemailRequest(c.Server, subscriberID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteVoicemail Delete a message
+//
+// Its audio goes with it.
+//
+// Corresponds with DELETE /v1/subscribers/{subscriber_id}/voicemail/{message_id} (the `DeleteVoicemail` operationId).
+func (c *Client) DeleteVoicemail(ctx context.Context, subscriberID SubscriberID, messageID MessageID, params *DeleteVoicemailParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteVoicemailRequest(c.Server, subscriberID, messageID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetVoicemail Read a message
+//
+// Corresponds with GET /v1/subscribers/{subscriber_id}/voicemail/{message_id} (the `GetVoicemail` operationId).
+func (c *Client) GetVoicemail(ctx context.Context, subscriberID SubscriberID, messageID MessageID, params *GetVoicemailParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetVoicemailRequest(c.Server, subscriberID, messageID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateVoicemailWithBody Say whether a message was heard
+//
+// The subscriber's phones are told how many messages wait.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/subscribers/{subscriber_id}/voicemail/{message_id} (the `UpdateVoicemail` operationId).
+func (c *Client) UpdateVoicemailWithBody(ctx context.Context, subscriberID SubscriberID, messageID MessageID, params *UpdateVoicemailParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateVoicemailRequestWithBody(c.Server, subscriberID, messageID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateVoicemailWithApplicationMergePatchPlusJSONBody Say whether a message was heard
+//
+// The subscriber's phones are told how many messages wait.
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/subscribers/{subscriber_id}/voicemail/{message_id} (the `UpdateVoicemail` operationId).
+func (c *Client) UpdateVoicemailWithApplicationMergePatchPlusJSONBody(ctx context.Context, subscriberID SubscriberID, messageID MessageID, params *UpdateVoicemailParams, body UpdateVoicemailApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateVoicemailRequestWithApplicationMergePatchPlusJSONBody(c.Server, subscriberID, messageID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DownloadVoicemail Read the audio of a message
+//
+// A WAV file: linear PCM of 16 bits, 8 kHz, one channel. The message does not count as heard by it.
+//
+// Corresponds with GET /v1/subscribers/{subscriber_id}/voicemail/{message_id}/audio (the `DownloadVoicemail` operationId).
+func (c *Client) DownloadVoicemail(ctx context.Context, subscriberID SubscriberID, messageID MessageID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDownloadVoicemailRequest(c.Server, subscriberID, messageID)
 	if err != nil {
 		return nil, err
 	}
@@ -36489,6 +36755,337 @@ func NewReplaceSubscriberRequestWithBody(server string, subscriberID SubscriberI
 	return req, nil
 }
 
+// NewListVoicemailRequest constructs an http.Request for the ListVoicemail method
+func NewListVoicemailRequest(server string, subscriberID SubscriberID, params *ListVoicemailParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "subscriber_id", subscriberID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscribers/%s/voicemail", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Heard != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "heard", *params.Heard, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDeleteVoicemailRequest constructs an http.Request for the DeleteVoicemail method
+func NewDeleteVoicemailRequest(server string, subscriberID SubscriberID, messageID MessageID, params *DeleteVoicemailParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "subscriber_id", subscriberID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "message_id", messageID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscribers/%s/voicemail/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetVoicemailRequest constructs an http.Request for the GetVoicemail method
+func NewGetVoicemailRequest(server string, subscriberID SubscriberID, messageID MessageID, params *GetVoicemailParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "subscriber_id", subscriberID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "message_id", messageID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscribers/%s/voicemail/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpdateVoicemailRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateVoicemail builder with application/merge-patch+json body
+func NewUpdateVoicemailRequestWithApplicationMergePatchPlusJSONBody(server string, subscriberID SubscriberID, messageID MessageID, params *UpdateVoicemailParams, body UpdateVoicemailApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateVoicemailRequestWithBody(server, subscriberID, messageID, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewUpdateVoicemailRequestWithBody constructs an http.Request for the UpdateVoicemail method, with any body, and a specified content type
+func NewUpdateVoicemailRequestWithBody(server string, subscriberID SubscriberID, messageID MessageID, params *UpdateVoicemailParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "subscriber_id", subscriberID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "message_id", messageID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscribers/%s/voicemail/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDownloadVoicemailRequest constructs an http.Request for the DownloadVoicemail method
+func NewDownloadVoicemailRequest(server string, subscriberID SubscriberID, messageID MessageID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "subscriber_id", subscriberID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "message_id", messageID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscribers/%s/voicemail/%s/audio", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListTenantsRequest constructs an http.Request for the ListTenants method
 func NewListTenantsRequest(server string, params *ListTenantsParams) (*http.Request, error) {
 	var err error
@@ -41452,6 +42049,58 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /v1/subscribers/{subscriber_id} (the `ReplaceSubscriber` operationId).
 	ReplaceSubscriberWithResponse(ctx context.Context, subscriberID SubscriberID, params *ReplaceSubscriberParams, body ReplaceSubscriberJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceSubscriberResponse, error)
+
+	// ListVoicemailWithResponse List the messages of a mailbox
+	//
+	// By age, the oldest first. A mailbox's greeting is the announcement that the subscriber, or else its domain, names in `greeting_announcement_id`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/subscribers/{subscriber_id}/voicemail (the `ListVoicemail` operationId).
+	ListVoicemailWithResponse(ctx context.Context, subscriberID SubscriberID, params *ListVoicemailParams, reqEditors ...RequestEditorFn) (*ListVoicemailResponse, error)
+
+	// DeleteVoicemailWithResponse Delete a message
+	//
+	// Its audio goes with it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/subscribers/{subscriber_id}/voicemail/{message_id} (the `DeleteVoicemail` operationId).
+	DeleteVoicemailWithResponse(ctx context.Context, subscriberID SubscriberID, messageID MessageID, params *DeleteVoicemailParams, reqEditors ...RequestEditorFn) (*DeleteVoicemailResponse, error)
+
+	// GetVoicemailWithResponse Read a message
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/subscribers/{subscriber_id}/voicemail/{message_id} (the `GetVoicemail` operationId).
+	GetVoicemailWithResponse(ctx context.Context, subscriberID SubscriberID, messageID MessageID, params *GetVoicemailParams, reqEditors ...RequestEditorFn) (*GetVoicemailResponse, error)
+
+	// UpdateVoicemailWithBodyWithResponse Say whether a message was heard
+	//
+	// The subscriber's phones are told how many messages wait.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/subscribers/{subscriber_id}/voicemail/{message_id} (the `UpdateVoicemail` operationId).
+	UpdateVoicemailWithBodyWithResponse(ctx context.Context, subscriberID SubscriberID, messageID MessageID, params *UpdateVoicemailParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateVoicemailResponse, error)
+
+	// UpdateVoicemailWithApplicationMergePatchPlusJSONBodyWithResponse Say whether a message was heard
+	//
+	// The subscriber's phones are told how many messages wait.
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/subscribers/{subscriber_id}/voicemail/{message_id} (the `UpdateVoicemail` operationId).
+	UpdateVoicemailWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, subscriberID SubscriberID, messageID MessageID, params *UpdateVoicemailParams, body UpdateVoicemailApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateVoicemailResponse, error)
+
+	// DownloadVoicemailWithResponse Read the audio of a message
+	//
+	// A WAV file: linear PCM of 16 bits, 8 kHz, one channel. The message does not count as heard by it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/subscribers/{subscriber_id}/voicemail/{message_id}/audio (the `DownloadVoicemail` operationId).
+	DownloadVoicemailWithResponse(ctx context.Context, subscriberID SubscriberID, messageID MessageID, reqEditors ...RequestEditorFn) (*DownloadVoicemailResponse, error)
 
 	// ListTenantsWithResponse List tenants
 	//
@@ -51528,6 +52177,253 @@ func (r ReplaceSubscriberResponse) ContentType() string {
 	return ""
 }
 
+type ListVoicemailResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *VoicemailMessagePage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListVoicemailResponse) GetJSON200() *VoicemailMessagePage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListVoicemailResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListVoicemailResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListVoicemailResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListVoicemailResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListVoicemailResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteVoicemailResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteVoicemailResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteVoicemailResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteVoicemailResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteVoicemailResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteVoicemailResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetVoicemailResponse200Headers the declared response headers of an HTTP 200 response for GetVoicemail
+type GetVoicemailResponse200Headers struct {
+	ETag string
+}
+
+// GetVoicemailResponse304Headers the declared response headers of an HTTP 304 response for GetVoicemail
+type GetVoicemailResponse304Headers struct {
+	ETag string
+}
+
+type GetVoicemailResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *VoicemailMessage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetVoicemailResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetVoicemailResponse304Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetVoicemailResponse) GetJSON200() *VoicemailMessage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetVoicemailResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetVoicemailResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetVoicemailResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetVoicemailResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetVoicemailResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateVoicemailResponse200Headers the declared response headers of an HTTP 200 response for UpdateVoicemail
+type UpdateVoicemailResponse200Headers struct {
+	ETag string
+}
+
+type UpdateVoicemailResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *VoicemailMessage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateVoicemailResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateVoicemailResponse) GetJSON200() *VoicemailMessage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateVoicemailResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateVoicemailResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateVoicemailResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateVoicemailResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateVoicemailResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DownloadVoicemailResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DownloadVoicemailResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DownloadVoicemailResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DownloadVoicemailResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DownloadVoicemailResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DownloadVoicemailResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListTenantsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -57101,6 +57997,94 @@ func (c *ClientWithResponses) ReplaceSubscriberWithResponse(ctx context.Context,
 		return nil, err
 	}
 	return ParseReplaceSubscriberResponse(rsp)
+}
+
+// ListVoicemailWithResponse List the messages of a mailbox
+//
+// By age, the oldest first. A mailbox's greeting is the announcement that the subscriber, or else its domain, names in `greeting_announcement_id`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/subscribers/{subscriber_id}/voicemail (the `ListVoicemail` operationId).
+func (c *ClientWithResponses) ListVoicemailWithResponse(ctx context.Context, subscriberID SubscriberID, params *ListVoicemailParams, reqEditors ...RequestEditorFn) (*ListVoicemailResponse, error) {
+	rsp, err := c.ListVoicemail(ctx, subscriberID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListVoicemailResponse(rsp)
+}
+
+// DeleteVoicemailWithResponse Delete a message
+//
+// Its audio goes with it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/subscribers/{subscriber_id}/voicemail/{message_id} (the `DeleteVoicemail` operationId).
+func (c *ClientWithResponses) DeleteVoicemailWithResponse(ctx context.Context, subscriberID SubscriberID, messageID MessageID, params *DeleteVoicemailParams, reqEditors ...RequestEditorFn) (*DeleteVoicemailResponse, error) {
+	rsp, err := c.DeleteVoicemail(ctx, subscriberID, messageID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteVoicemailResponse(rsp)
+}
+
+// GetVoicemailWithResponse Read a message
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/subscribers/{subscriber_id}/voicemail/{message_id} (the `GetVoicemail` operationId).
+func (c *ClientWithResponses) GetVoicemailWithResponse(ctx context.Context, subscriberID SubscriberID, messageID MessageID, params *GetVoicemailParams, reqEditors ...RequestEditorFn) (*GetVoicemailResponse, error) {
+	rsp, err := c.GetVoicemail(ctx, subscriberID, messageID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetVoicemailResponse(rsp)
+}
+
+// UpdateVoicemailWithBodyWithResponse Say whether a message was heard
+//
+// The subscriber's phones are told how many messages wait.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/subscribers/{subscriber_id}/voicemail/{message_id} (the `UpdateVoicemail` operationId).
+func (c *ClientWithResponses) UpdateVoicemailWithBodyWithResponse(ctx context.Context, subscriberID SubscriberID, messageID MessageID, params *UpdateVoicemailParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateVoicemailResponse, error) {
+	rsp, err := c.UpdateVoicemailWithBody(ctx, subscriberID, messageID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateVoicemailResponse(rsp)
+}
+
+// UpdateVoicemailWithApplicationMergePatchPlusJSONBodyWithResponse Say whether a message was heard
+//
+// The subscriber's phones are told how many messages wait.
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/subscribers/{subscriber_id}/voicemail/{message_id} (the `UpdateVoicemail` operationId).
+func (c *ClientWithResponses) UpdateVoicemailWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, subscriberID SubscriberID, messageID MessageID, params *UpdateVoicemailParams, body UpdateVoicemailApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateVoicemailResponse, error) {
+	rsp, err := c.UpdateVoicemailWithApplicationMergePatchPlusJSONBody(ctx, subscriberID, messageID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateVoicemailResponse(rsp)
+}
+
+// DownloadVoicemailWithResponse Read the audio of a message
+//
+// A WAV file: linear PCM of 16 bits, 8 kHz, one channel. The message does not count as heard by it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/subscribers/{subscriber_id}/voicemail/{message_id}/audio (the `DownloadVoicemail` operationId).
+func (c *ClientWithResponses) DownloadVoicemailWithResponse(ctx context.Context, subscriberID SubscriberID, messageID MessageID, reqEditors ...RequestEditorFn) (*DownloadVoicemailResponse, error) {
+	rsp, err := c.DownloadVoicemail(ctx, subscriberID, messageID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDownloadVoicemailResponse(rsp)
 }
 
 // ListTenantsWithResponse List tenants
@@ -66134,6 +67118,199 @@ func ParseReplaceSubscriberResponse(rsp *http.Response) (*ReplaceSubscriberRespo
 			headers.ETag = value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListVoicemailResponse parses an HTTP response from a ListVoicemailWithResponse call
+func ParseListVoicemailResponse(rsp *http.Response) (*ListVoicemailResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListVoicemailResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest VoicemailMessagePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeleteVoicemailResponse parses an HTTP response from a DeleteVoicemailWithResponse call
+func ParseDeleteVoicemailResponse(rsp *http.Response) (*DeleteVoicemailResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteVoicemailResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetVoicemailResponse parses an HTTP response from a GetVoicemailWithResponse call
+func ParseGetVoicemailResponse(rsp *http.Response) (*GetVoicemailResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetVoicemailResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest VoicemailMessage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetVoicemailResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetVoicemailResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateVoicemailResponse parses an HTTP response from a UpdateVoicemailWithResponse call
+func ParseUpdateVoicemailResponse(rsp *http.Response) (*UpdateVoicemailResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateVoicemailResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest VoicemailMessage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateVoicemailResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDownloadVoicemailResponse parses an HTTP response from a DownloadVoicemailWithResponse call
+func ParseDownloadVoicemailResponse(rsp *http.Response) (*DownloadVoicemailResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DownloadVoicemailResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
 	}
 
 	return response, nil

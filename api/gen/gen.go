@@ -10139,6 +10139,88 @@ type VoicemailBoxWrite struct {
 	Webhook *WebhookTargetWrite `json:"webhook,omitempty"`
 }
 
+// VoicemailMessage A message in a subscriber's mailbox.
+type VoicemailMessage struct {
+	// Bytes The length of its samples in bytes.
+	//
+	// Example: 227200
+	Bytes int `json:"bytes"`
+
+	// CallID The call in which it was left.
+	//
+	// Example: call_06bq4v700g1717mqckeca89sap
+	CallID *string `json:"call_id,omitempty"`
+
+	// Caller The number that called, `anonymous` where it was withheld.
+	//
+	// Example: +4930111
+	Caller string `json:"caller"`
+
+	// CallerName The name that the caller showed.
+	//
+	// Example: Alice
+	CallerName *string `json:"caller_name,omitempty"`
+
+	// DomainID The domain of the subscriber.
+	//
+	// Example: dom_06bq4v701d2f4h6k8m0p2r4t6w
+	DomainID string `json:"domain_id"`
+
+	// DurationMs How long it is in milliseconds.
+	//
+	// Example: 14200
+	DurationMs int `json:"duration_ms"`
+
+	// ExpiresAt When it is deleted.
+	//
+	// Example: 2027-02-20T09:41:12.25Z
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Heard Whether it was heard: by the subscriber, or because the API says so.
+	//
+	// Example: false
+	Heard bool `json:"heard"`
+
+	// ID The id.
+	//
+	// Example: vmm_06bq4v701m2x4k6h8f0d2b4n6v
+	ID string `json:"id"`
+
+	// ReceivedAt When it was left.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	ReceivedAt time.Time `json:"received_at"`
+
+	// SubscriberID Whose mailbox it is in.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	SubscriberID string `json:"subscriber_id"`
+
+	// TenantID The tenant.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+}
+
+// VoicemailMessagePage A page of messages.
+type VoicemailMessagePage struct {
+	// Items The messages.
+	Items []VoicemailMessage `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent at the end.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// VoicemailMessagePatch What can be changed of a message.
+type VoicemailMessagePatch struct {
+	// Heard Whether it was heard.
+	//
+	// Example: true
+	Heard bool `json:"heard"`
+}
+
 // WebhookTarget An address of another system.
 type WebhookTarget struct {
 	// URL An http or https URL; without one nothing is called.
@@ -10292,6 +10374,9 @@ type MediaPoolID = string
 
 // MediaProfileID defines model for MediaProfileID.
 type MediaProfileID = string
+
+// MessageID defines model for MessageID.
+type MessageID = string
 
 // NumberListID defines model for NumberListID.
 type NumberListID = string
@@ -10719,6 +10804,36 @@ type GetCallStatisticsParams struct {
 	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
 }
 
+// ListVoicemailParams defines parameters for ListVoicemail.
+type ListVoicemailParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Heard Only those that were heard, or only those that were not.
+	Heard *bool `form:"heard,omitempty" json:"heard,omitempty"`
+}
+
+// DeleteVoicemailParams defines parameters for DeleteVoicemail.
+type DeleteVoicemailParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+}
+
+// GetVoicemailParams defines parameters for GetVoicemail.
+type GetVoicemailParams struct {
+	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// UpdateVoicemailParams defines parameters for UpdateVoicemail.
+type UpdateVoicemailParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+}
+
 // OriginateCallJSONRequestBody defines body for OriginateCall for application/json ContentType.
 type OriginateCallJSONRequestBody = OriginateOrder
 
@@ -10757,6 +10872,9 @@ type ExplainRoutingJSONRequestBody = ExplainRequest
 
 // CreateBanJSONRequestBody defines body for CreateBan for application/json ContentType.
 type CreateBanJSONRequestBody = BanWrite
+
+// UpdateVoicemailApplicationMergePatchPlusJSONRequestBody defines body for UpdateVoicemail for application/merge-patch+json ContentType.
+type UpdateVoicemailApplicationMergePatchPlusJSONRequestBody = VoicemailMessagePatch
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -10883,6 +11001,21 @@ type ServerInterface interface {
 	// GetCallStatistics Count the calls
 	// (GET /v1/statistics/calls)
 	GetCallStatistics(ctx echo.Context, params GetCallStatisticsParams) error
+	// ListVoicemail List the messages of a mailbox
+	// (GET /v1/subscribers/{subscriber_id}/voicemail)
+	ListVoicemail(ctx echo.Context, subscriberID SubscriberID, params ListVoicemailParams) error
+	// DeleteVoicemail Delete a message
+	// (DELETE /v1/subscribers/{subscriber_id}/voicemail/{message_id})
+	DeleteVoicemail(ctx echo.Context, subscriberID SubscriberID, messageID MessageID, params DeleteVoicemailParams) error
+	// GetVoicemail Read a message
+	// (GET /v1/subscribers/{subscriber_id}/voicemail/{message_id})
+	GetVoicemail(ctx echo.Context, subscriberID SubscriberID, messageID MessageID, params GetVoicemailParams) error
+	// UpdateVoicemail Say whether a message was heard
+	// (PATCH /v1/subscribers/{subscriber_id}/voicemail/{message_id})
+	UpdateVoicemail(ctx echo.Context, subscriberID SubscriberID, messageID MessageID, params UpdateVoicemailParams) error
+	// DownloadVoicemail Read the audio of a message
+	// (GET /v1/subscribers/{subscriber_id}/voicemail/{message_id}/audio)
+	DownloadVoicemail(ctx echo.Context, subscriberID SubscriberID, messageID MessageID) error
 	// WhoAmI Ask who the key is
 	// (GET /v1/whoami)
 	WhoAmI(ctx echo.Context) error
@@ -12244,6 +12377,179 @@ func (w *ServerInterfaceWrapper) GetCallStatistics(ctx echo.Context) error {
 	return err
 }
 
+// ListVoicemail converts echo context to params.
+func (w *ServerInterfaceWrapper) ListVoicemail(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "subscriber_id" -------------
+	var subscriberID SubscriberID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "subscriber_id", ctx.Param("subscriber_id"), &subscriberID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter subscriber_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListVoicemailParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "heard" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "heard", ctx.QueryParams(), &params.Heard, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter heard: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListVoicemail(ctx, subscriberID, params)
+	return err
+}
+
+// DeleteVoicemail converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteVoicemail(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "subscriber_id" -------------
+	var subscriberID SubscriberID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "subscriber_id", ctx.Param("subscriber_id"), &subscriberID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter subscriber_id: %s", err))
+	}
+
+	// ------------- Path parameter "message_id" -------------
+	var messageID MessageID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "message_id", ctx.Param("message_id"), &messageID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter message_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteVoicemailParams
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteVoicemail(ctx, subscriberID, messageID, params)
+	return err
+}
+
+// GetVoicemail converts echo context to params.
+func (w *ServerInterfaceWrapper) GetVoicemail(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "subscriber_id" -------------
+	var subscriberID SubscriberID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "subscriber_id", ctx.Param("subscriber_id"), &subscriberID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter subscriber_id: %s", err))
+	}
+
+	// ------------- Path parameter "message_id" -------------
+	var messageID MessageID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "message_id", ctx.Param("message_id"), &messageID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter message_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetVoicemailParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetVoicemail(ctx, subscriberID, messageID, params)
+	return err
+}
+
+// UpdateVoicemail converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateVoicemail(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "subscriber_id" -------------
+	var subscriberID SubscriberID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "subscriber_id", ctx.Param("subscriber_id"), &subscriberID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter subscriber_id: %s", err))
+	}
+
+	// ------------- Path parameter "message_id" -------------
+	var messageID MessageID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "message_id", ctx.Param("message_id"), &messageID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter message_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateVoicemailParams
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateVoicemail(ctx, subscriberID, messageID, params)
+	return err
+}
+
+// DownloadVoicemail converts echo context to params.
+func (w *ServerInterfaceWrapper) DownloadVoicemail(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "subscriber_id" -------------
+	var subscriberID SubscriberID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "subscriber_id", ctx.Param("subscriber_id"), &subscriberID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter subscriber_id: %s", err))
+	}
+
+	// ------------- Path parameter "message_id" -------------
+	var messageID MessageID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "message_id", ctx.Param("message_id"), &messageID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter message_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DownloadVoicemail(ctx, subscriberID, messageID)
+	return err
+}
+
 // WhoAmI converts echo context to params.
 func (w *ServerInterfaceWrapper) WhoAmI(ctx echo.Context) error {
 	var err error
@@ -12350,6 +12656,11 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/v1/security/bans/:ban_id", wrapper.DeleteBan, options.OperationMiddlewares["deleteBan"]...)
 	router.GET(options.BaseURL+"/v1/security/bans/:ban_id", wrapper.GetBan, options.OperationMiddlewares["getBan"]...)
 	router.GET(options.BaseURL+"/v1/statistics/calls", wrapper.GetCallStatistics, options.OperationMiddlewares["getCallStatistics"]...)
+	router.GET(options.BaseURL+"/v1/subscribers/:subscriber_id/voicemail", wrapper.ListVoicemail, options.OperationMiddlewares["listVoicemail"]...)
+	router.DELETE(options.BaseURL+"/v1/subscribers/:subscriber_id/voicemail/:message_id", wrapper.DeleteVoicemail, options.OperationMiddlewares["deleteVoicemail"]...)
+	router.GET(options.BaseURL+"/v1/subscribers/:subscriber_id/voicemail/:message_id", wrapper.GetVoicemail, options.OperationMiddlewares["getVoicemail"]...)
+	router.PATCH(options.BaseURL+"/v1/subscribers/:subscriber_id/voicemail/:message_id", wrapper.UpdateVoicemail, options.OperationMiddlewares["updateVoicemail"]...)
+	router.GET(options.BaseURL+"/v1/subscribers/:subscriber_id/voicemail/:message_id/audio", wrapper.DownloadVoicemail, options.OperationMiddlewares["downloadVoicemail"]...)
 	router.GET(options.BaseURL+"/v1/whoami", wrapper.WhoAmI, options.OperationMiddlewares["whoAmI"]...)
 	router.GET(options.BaseURL+"/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
 
@@ -13469,6 +13780,141 @@ func (response GetCallStatistics200JSONResponse) VisitGetCallStatisticsResponse(
 	return err
 }
 
+type ListVoicemailRequestObject struct {
+	SubscriberID SubscriberID `json:"subscriber_id"`
+	Params       ListVoicemailParams
+}
+
+type ListVoicemailResponseObject interface {
+	VisitListVoicemailResponse(w http.ResponseWriter) error
+}
+
+type ListVoicemail200JSONResponse VoicemailMessagePage
+
+func (response ListVoicemail200JSONResponse) VisitListVoicemailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteVoicemailRequestObject struct {
+	SubscriberID SubscriberID `json:"subscriber_id"`
+	MessageID    MessageID    `json:"message_id"`
+	Params       DeleteVoicemailParams
+}
+
+type DeleteVoicemailResponseObject interface {
+	VisitDeleteVoicemailResponse(w http.ResponseWriter) error
+}
+
+type DeleteVoicemail204Response struct {
+}
+
+func (response DeleteVoicemail204Response) VisitDeleteVoicemailResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type GetVoicemailRequestObject struct {
+	SubscriberID SubscriberID `json:"subscriber_id"`
+	MessageID    MessageID    `json:"message_id"`
+	Params       GetVoicemailParams
+}
+
+type GetVoicemailResponseObject interface {
+	VisitGetVoicemailResponse(w http.ResponseWriter) error
+}
+
+type GetVoicemail200ResponseHeaders struct {
+	ETag string
+}
+
+type GetVoicemail200JSONResponse struct {
+	Body    VoicemailMessage
+	Headers GetVoicemail200ResponseHeaders
+}
+
+func (response GetVoicemail200JSONResponse) VisitGetVoicemailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateVoicemailRequestObject struct {
+	SubscriberID SubscriberID `json:"subscriber_id"`
+	MessageID    MessageID    `json:"message_id"`
+	Params       UpdateVoicemailParams
+	Body         *UpdateVoicemailApplicationMergePatchPlusJSONRequestBody
+}
+
+type UpdateVoicemailResponseObject interface {
+	VisitUpdateVoicemailResponse(w http.ResponseWriter) error
+}
+
+type UpdateVoicemail200ResponseHeaders struct {
+	ETag string
+}
+
+type UpdateVoicemail200JSONResponse struct {
+	Body    VoicemailMessage
+	Headers UpdateVoicemail200ResponseHeaders
+}
+
+func (response UpdateVoicemail200JSONResponse) VisitUpdateVoicemailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DownloadVoicemailRequestObject struct {
+	SubscriberID SubscriberID `json:"subscriber_id"`
+	MessageID    MessageID    `json:"message_id"`
+}
+
+type DownloadVoicemailResponseObject interface {
+	VisitDownloadVoicemailResponse(w http.ResponseWriter) error
+}
+
+type DownloadVoicemail200AudioWavResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response DownloadVoicemail200AudioWavResponse) VisitDownloadVoicemailResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "audio/wav")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
 type WhoAmIRequestObject struct {
 }
 
@@ -13644,6 +14090,21 @@ type StrictServerInterface interface {
 	// GetCallStatistics Count the calls
 	// (GET /v1/statistics/calls)
 	GetCallStatistics(ctx context.Context, request GetCallStatisticsRequestObject) (GetCallStatisticsResponseObject, error)
+	// ListVoicemail List the messages of a mailbox
+	// (GET /v1/subscribers/{subscriber_id}/voicemail)
+	ListVoicemail(ctx context.Context, request ListVoicemailRequestObject) (ListVoicemailResponseObject, error)
+	// DeleteVoicemail Delete a message
+	// (DELETE /v1/subscribers/{subscriber_id}/voicemail/{message_id})
+	DeleteVoicemail(ctx context.Context, request DeleteVoicemailRequestObject) (DeleteVoicemailResponseObject, error)
+	// GetVoicemail Read a message
+	// (GET /v1/subscribers/{subscriber_id}/voicemail/{message_id})
+	GetVoicemail(ctx context.Context, request GetVoicemailRequestObject) (GetVoicemailResponseObject, error)
+	// UpdateVoicemail Say whether a message was heard
+	// (PATCH /v1/subscribers/{subscriber_id}/voicemail/{message_id})
+	UpdateVoicemail(ctx context.Context, request UpdateVoicemailRequestObject) (UpdateVoicemailResponseObject, error)
+	// DownloadVoicemail Read the audio of a message
+	// (GET /v1/subscribers/{subscriber_id}/voicemail/{message_id}/audio)
+	DownloadVoicemail(ctx context.Context, request DownloadVoicemailRequestObject) (DownloadVoicemailResponseObject, error)
 	// WhoAmI Ask who the key is
 	// (GET /v1/whoami)
 	WhoAmI(ctx context.Context, request WhoAmIRequestObject) (WhoAmIResponseObject, error)
@@ -14981,6 +15442,162 @@ func (sh *strictHandler) GetCallStatistics(ctx echo.Context, params GetCallStati
 		return err
 	} else if validResponse, ok := response.(GetCallStatisticsResponseObject); ok {
 		return validResponse.VisitGetCallStatisticsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListVoicemail operation middleware
+func (sh *strictHandler) ListVoicemail(ctx echo.Context, subscriberID SubscriberID, params ListVoicemailParams) error {
+	var request ListVoicemailRequestObject
+
+	request.SubscriberID = subscriberID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListVoicemail(ctx.Request().Context(), request.(ListVoicemailRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListVoicemail")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListVoicemailResponseObject); ok {
+		return validResponse.VisitListVoicemailResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteVoicemail operation middleware
+func (sh *strictHandler) DeleteVoicemail(ctx echo.Context, subscriberID SubscriberID, messageID MessageID, params DeleteVoicemailParams) error {
+	var request DeleteVoicemailRequestObject
+
+	request.SubscriberID = subscriberID
+	request.MessageID = messageID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteVoicemail(ctx.Request().Context(), request.(DeleteVoicemailRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteVoicemail")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteVoicemailResponseObject); ok {
+		return validResponse.VisitDeleteVoicemailResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetVoicemail operation middleware
+func (sh *strictHandler) GetVoicemail(ctx echo.Context, subscriberID SubscriberID, messageID MessageID, params GetVoicemailParams) error {
+	var request GetVoicemailRequestObject
+
+	request.SubscriberID = subscriberID
+	request.MessageID = messageID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetVoicemail(ctx.Request().Context(), request.(GetVoicemailRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetVoicemail")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetVoicemailResponseObject); ok {
+		return validResponse.VisitGetVoicemailResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateVoicemail operation middleware
+func (sh *strictHandler) UpdateVoicemail(ctx echo.Context, subscriberID SubscriberID, messageID MessageID, params UpdateVoicemailParams) error {
+	var request UpdateVoicemailRequestObject
+
+	request.SubscriberID = subscriberID
+	request.MessageID = messageID
+	request.Params = params
+
+	var body UpdateVoicemailApplicationMergePatchPlusJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateVoicemail(ctx.Request().Context(), request.(UpdateVoicemailRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateVoicemail")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateVoicemailResponseObject); ok {
+		return validResponse.VisitUpdateVoicemailResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DownloadVoicemail operation middleware
+func (sh *strictHandler) DownloadVoicemail(ctx echo.Context, subscriberID SubscriberID, messageID MessageID) error {
+	var request DownloadVoicemailRequestObject
+
+	request.SubscriberID = subscriberID
+	request.MessageID = messageID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DownloadVoicemail(ctx.Request().Context(), request.(DownloadVoicemailRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DownloadVoicemail")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DownloadVoicemailResponseObject); ok {
+		return validResponse.VisitDownloadVoicemailResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
