@@ -61,7 +61,9 @@
 // Subscriptions that share the dialogs of a call (watch.go) end with it: the border keeps no dialog for them alone. PUBLISH has no
 // place in a dialog (RFC 3903 4).
 //
-// Parallel forking is left to the targets: their forks are taken, the first 2xx wins and the others are released. What a 3xx
+// Subscribers (destination.go) are looked up before the search begins, without anyone else waiting (seek.go). Their phones are rung at
+// once (branch.go): several INVITEs of one leg, which are forks as those that others make: the first 2xx wins and the others are
+// released. Trunks are tried one after the other; forking there is left to the targets. What a 3xx
 // does is the trunk's choice; 401 and 407 are failures: nobody's credentials travel. At most one session change at a time per
 // call; one more may wait.
 package call
