@@ -38,7 +38,8 @@ func (a *App) openRegistrar(ctx context.Context) error {
 	}
 	a.registrar = register.New(register.Options{
 		Snapshot: a.config.Current, Domain: a.activeDomain, Hosts: a.namesDomain, Wire: a.edge,
-		Journal: a.bindings.journal, Restored: a.bindings.found, Secret: secret, ServerName: sbc.ServerName, Events: a.events.Add, Log: a.o.Log, Registerer: a.metrics,
+		Journal: a.bindings.journal, Restored: a.bindings.found, Secret: secret, ServerName: sbc.ServerName,
+		Events: a.events.Add, Log: a.o.Log, Registerer: a.metrics,
 	})
 	a.parts.registrar = a.registrar
 	a.bindings.found = nil
@@ -46,8 +47,8 @@ func (a *App) openRegistrar(ctx context.Context) error {
 	return nil
 }
 
-// listed hears of writes of subscribers and aliases: the directory forgets what it knew, and who is gone or disabled is not registered
-// any more.
+// listed hears of writes of subscribers and aliases: the directory forgets what it knew, and who is gone or disabled is not
+// registered any more.
 func (a *App) listed(changes []sbc.ListedChange) {
 	a.directory.Changed(changes)
 	for _, c := range changes {

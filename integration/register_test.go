@@ -53,8 +53,8 @@ func (b *border) registrations(n int, query string) []sbc.Registration {
 	return page.Items
 }
 
-// TestPhonesRegister: a phone proves who it is, is bound to where it came from, is asked for by the API and taken away; what it may not
-// ask for is refused and told of.
+// TestPhonesRegister: a phone proves who it is, is bound to where it came from, is asked for by the API and taken away; what it
+// may not ask for is refused and told of.
 func TestPhonesRegister(t *testing.T) {
 	for _, transport := range []string{"udp", "tcp"} {
 		t.Run(transport, func(t *testing.T) {
@@ -136,7 +136,8 @@ func (h *household) hangsUp(was sbc.Registration) {
 	}
 }
 
-// TestKeptAlive: a phone behind NAT is pinged by itself; one that does not answer is unreachable after the misses that the domain says.
+// TestKeptAlive: a phone behind NAT is pinged by itself; one that does not answer is unreachable after the misses that the domain
+// says.
 func TestKeptAlive(t *testing.T) {
 	h := newHousehold(t, "udp", rest.Object{"keep_alive": rest.Object{"mode": "options", "interval_s": 5, "max_misses": 1}})
 	h.subscriber("alice", "secret", nil)
@@ -172,7 +173,8 @@ func TestRegistrationsSurviveKill(t *testing.T) {
 	after := h.registrations(3, "")
 	for i := range after {
 		x, y := before[i], after[i]
-		if x.ID != y.ID || x.Contact != y.Contact || x.Source != y.Source || !y.Reachable || x.ExpiresAt.Sub(y.ExpiresAt).Abs() > time.Second {
+		if x.ID != y.ID || x.Contact != y.Contact || x.Source != y.Source || !y.Reachable ||
+			x.ExpiresAt.Sub(y.ExpiresAt).Abs() > time.Second {
 			t.Errorf("%+v\nwas %+v", y, x)
 		}
 	}
@@ -210,7 +212,8 @@ func TestSIPpRegisters(t *testing.T) {
 	h.phone.close()
 	for round := range 2 {
 		began := time.Now()
-		args := []string{"-i", h.phone.addr.Addr().String(), "-p", "5060", "-inf", file, "-m", fmt.Sprint(contacts), "-r", "500", "-l", "200",
+		args := []string{"-i", h.phone.addr.Addr().String(), "-p", "5060", "-inf", file, "-m",
+			fmt.Sprint(contacts), "-r", "500", "-l", "200",
 			"-recv_timeout", "15000", "-t", "u1", h.w.west.String() + ":5060"}
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		if err := sipp(ctx, t, "register.xml", args...); err != nil {

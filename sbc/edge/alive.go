@@ -9,9 +9,9 @@ import (
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
-// KeepAlive sends what keeps a NAT binding or a connection open: CRLF twice on a stream, which its peer answers with one (RFC 5626
-// 4.4.1), four octets of zero on UDP, which nobody answers. It does not block. msg.ErrClosed says that the connection, or the
-// interface, is gone.
+// KeepAlive sends what keeps a NAT binding or a connection open: CRLF twice on a stream, which its peer answers with one (RFC
+// 5626 4.4.1), four octets of zero on UDP, which nobody answers. It does not block. msg.ErrClosed says that the connection, or
+// the interface, is gone.
 func (e *Edge) KeepAlive(h msg.Hop) error {
 	if h.Conn != 0 {
 		c := e.streams.flow(&h)
@@ -35,8 +35,8 @@ func (e *Edge) Connected(h msg.Hop) bool {
 	return e.streams.flow(&h) != nil
 }
 
-// Hold keeps the connection that a message came by from being closed for its silence for so long: a phone is reached by it. What was
-// granted before is not taken back.
+// Hold keeps the connection that a message came by from being closed for its silence for so long: a phone is reached by it. What
+// was granted before is not taken back.
 func (e *Edge) Hold(h msg.Hop, d time.Duration) {
 	c := e.streams.flow(&h)
 	if c == nil {

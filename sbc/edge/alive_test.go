@@ -9,7 +9,8 @@ import (
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
-// TestHeldConnection: a phone that registered stays connected though it says nothing, can be kept alive, and its end is told once.
+// TestHeldConnection: a phone that registered stays connected though it says nothing, can be kept alive, and its end is told
+// once.
 func TestHeldConnection(t *testing.T) {
 	var closed []msg.Hop
 	virtual(t, func(w *world) {

@@ -58,7 +58,8 @@ func (r *Registrar) hurry(due time.Duration) {
 	}
 }
 
-// schedule sets when something has to be done about a binding: its keep-alive or its end. It is called with the shard's lock held.
+// schedule sets when something has to be done about a binding: its keep-alive or its end. It is called with the shard's lock
+// held.
 //
 // Each binding has its own moment in the interval, by its id: so the pings of all are spread evenly whenever they registered.
 func (r *Registrar) schedule(b *binding, now time.Duration) {

@@ -34,7 +34,8 @@ func newCrowd(t testing.TB) *crowd {
 	c.domain.ID, c.domain.TenantID, c.domain.Name = "dom_06bq4v700b8m2k4x6c0t3w5r7n", sbc.DefaultTenantID, "example.com"
 	c.Registrar = New(Options{
 		Snapshot: func() *config.Snapshot { return snap }, Domain: func(string) *sbc.Domain { return c.domain },
-		Wire: &wire{closed: map[uint64]bool{}, held: map[uint64]time.Duration{}}, Journal: journal, Restored: found, Secret: []byte("s"),
+		Wire: &wire{closed: map[uint64]bool{}, held: map[uint64]time.Duration{}}, Journal: journal, Restored: found,
+		Secret: []byte("s"),
 	})
 	return c
 }
@@ -50,7 +51,8 @@ func (c *crowd) register(t testing.TB, i, cseq int, done chan struct{}) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.Hop = msg.Hop{Interface: "sif_a", Transport: sbc.TransportUDP, Remote: netip.AddrPortFrom(netip.AddrFrom4([4]byte{81, byte(i >> 16), byte(i >> 8), byte(i)}), 1024)}
+	m.Hop = msg.Hop{Interface: "sif_a", Transport: sbc.TransportUDP,
+		Remote: netip.AddrPortFrom(netip.AddrFrom4([4]byte{81, byte(i >> 16), byte(i >> 8), byte(i)}), 1024)}
 	c.Handle(&waiter{tx{req: m}, done}, m, c.domain, entry(user))
 }
 
@@ -103,7 +105,8 @@ func TestMemory(t *testing.T) {
 	runtime.KeepAlive(c)
 }
 
-// BenchmarkRefresh is a REGISTER of a phone that is known, parsing left out and writing to disk included; memory at 100,000 beside it.
+// BenchmarkRefresh is a REGISTER of a phone that is known, parsing left out and writing to disk included; memory at 100,000
+// beside it.
 func BenchmarkRefresh(b *testing.B) {
 	const phones = 100_000
 	c := newCrowd(b)

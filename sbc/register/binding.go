@@ -117,7 +117,8 @@ func (r *Registrar) encode(b *binding) []byte {
 	ms := func(d time.Duration) int64 { return r.at(d).UnixMilli() }
 	raw, err := json.Marshal(record{
 		Tenant: b.owner.tenant, Domain: b.owner.domain, Subscriber: b.owner.subscriber, AOR: b.owner.aor, Contact: b.contact,
-		Instance: b.instance, RegID: b.regID, Agent: b.agent, Path: b.path, Q: b.q, CallID: hex.EncodeToString(b.callID[:]), CSeq: b.cseq,
+		Instance: b.instance, RegID: b.regID, Agent: b.agent, Path: b.path, Q: b.q,
+		CallID: hex.EncodeToString(b.callID[:]), CSeq: b.cseq,
 		Interface: b.iface, Transport: b.transport, Source: b.source.String(), Moves: b.moves, Tests: b.tests, Direct: b.direct,
 		GRUU: b.gruu, Outbound: b.outbound, Registered: ms(b.registered), Refreshed: ms(b.refreshed), Expires: ms(b.expires),
 	})
@@ -127,7 +128,8 @@ func (r *Registrar) encode(b *binding) []byte {
 	return raw
 }
 
-// restore takes in what the journal held. What has expired meanwhile, or cannot be read, is left out; Run takes it out of the journal.
+// restore takes in what the journal held. What has expired meanwhile, or cannot be read, is left out; Run takes it out of the
+// journal.
 func (r *Registrar) restore(list []sbc.LiveChange) {
 	now, wall := r.now(), time.Now()
 	for _, c := range list {

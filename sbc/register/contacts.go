@@ -73,7 +73,8 @@ func (r *Registrar) contacts(subscriberID string, lost bool) []Contact {
 	found := make([]Contact, 0, len(list))
 	for _, b := range list {
 		c := b.describe()
-		if i := slices.IndexFunc(found, func(x Contact) bool { return b.regID > 0 && x.RegID > 0 && x.InstanceID == b.instance }); i >= 0 {
+		same := func(x Contact) bool { return b.regID > 0 && x.RegID > 0 && x.InstanceID == b.instance }
+		if i := slices.IndexFunc(found, same); i >= 0 {
 			found[i].Others = append(found[i].Others, c)
 			continue
 		}
@@ -106,8 +107,8 @@ func (b *binding) describe() Contact {
 	}
 }
 
-// target is where requests for the contact go. A phone behind a NAT is reached over its own connection or not at all; with a Path the
-// way begins where the REGISTER came from, which is the proxy that wrote the topmost value.
+// target is where requests for the contact go. A phone behind a NAT is reached over its own connection or not at all; with a Path
+// the way begins where the REGISTER came from, which is the proxy that wrote the topmost value.
 func (b *binding) target(u msg.URI) msg.Target {
 	t := msg.Target{
 		Host: b.source.Addr().String(), Port: int(b.source.Port()), Transport: b.transport, Interfaces: []string{b.iface},

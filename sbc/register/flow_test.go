@@ -11,8 +11,8 @@ import (
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
-// TestConnection: a contact is bound to the connection it came by: it is held for as long as the contact, and when it closes the phone
-// is not called any more, unless it can be called at its own address.
+// TestConnection: a contact is bound to the connection it came by: it is held for as long as the contact, and when it closes the
+// phone is not called any more, unless it can be called at its own address.
 func TestConnection(t *testing.T) {
 	virtual(t, func(w *world) {
 		h := stream("192.0.2.8:2000", 5)

@@ -12,8 +12,8 @@ import (
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
-// gruus makes and reads addresses of phones (RFC 5627). A public one is the address of record with a name of the phone that only we
-// can make; a temporary one hides also whose it is, and is good until the phone registers with another Call-ID (3.4.1).
+// gruus makes and reads addresses of phones (RFC 5627). A public one is the address of record with a name of the phone that only
+// we can make; a temporary one hides also whose it is, and is good until the phone registers with another Call-ID (3.4.1).
 type gruus struct{ secret []byte }
 
 func newGRUUs(secret []byte) gruus {
@@ -89,8 +89,8 @@ func (g gruus) registration(user string) (id string, sealed func(callID digest) 
 	return sbc.PrefixRegistration + "_" + string(body[chanceLen:]), sealed, true
 }
 
-// ByGRUU finds the phone that a GRUU of a domain names. ok is false for addresses that are no GRUU of ours; no contact means that the
-// phone is not there now (RFC 5627 5.4: 480).
+// ByGRUU finds the phone that a GRUU of a domain names. ok is false for addresses that are no GRUU of ours; no contact means that
+// the phone is not there now (RFC 5627 5.4: 480).
 func (r *Registrar) ByGRUU(u msg.URI, subscriberID string) (contacts []Contact, owner string, ok bool) {
 	name, there := u.Param("gr")
 	if !there {

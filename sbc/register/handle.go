@@ -9,8 +9,8 @@ import (
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
-// Handle answers a REGISTER of a subscriber that the door has recognised. It does not block; the answer follows when what changed is
-// written down.
+// Handle answers a REGISTER of a subscriber that the door has recognised. It does not block; the answer follows when what changed
+// is written down.
 func (r *Registrar) Handle(tx msg.ServerTx, m *msg.Message, d *sbc.Domain, e *sbc.Entry) {
 	no := r.belongs(m, d, e)
 	var a *ask
@@ -66,8 +66,8 @@ type update struct {
 
 	now    time.Duration
 	answer *msg.Message
-	// changed are to be written; fresh and gone are entered and taken out of the other tables, moved those whose connection is another;
-	// soonest is when the first one is due.
+	// changed are to be written; fresh and gone are entered and taken out of the other tables, moved those whose connection is
+	// another; soonest is when the first one is due.
 	changed, fresh, gone []*binding
 	moved                []move
 	soonest              time.Duration
@@ -159,8 +159,8 @@ func (r *Registrar) verify(m move) {
 	}
 }
 
-// hold keeps the connection open for as long as contacts have come by it (RFC 5626 5.4). One that closed before the flows knew it is
-// told of here.
+// hold keeps the connection open for as long as contacts have come by it (RFC 5626 5.4). One that closed before the flows knew it
+// is told of here.
 func (r *Registrar) hold(a *ask) {
 	h := a.m.Hop
 	if h.Conn == 0 {

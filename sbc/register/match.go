@@ -57,7 +57,8 @@ func (b *binding) is(a *ask, w *wish) bool {
 	if w.instance != "" && b.instance != "" && w.instance != b.instance {
 		return false
 	}
-	return !b.tests.private() || b.callID == a.callID || b.source.Addr() == a.m.Hop.Remote.Addr() || w.instance != "" && w.instance == b.instance
+	return !b.tests.private() || b.callID == a.callID || b.source.Addr() == a.m.Hop.Remote.Addr() ||
+		w.instance != "" && w.instance == b.instance
 }
 
 // leftover tells whether a binding is what a phone left behind that registers anew with another contact: an instance is one phone

@@ -46,8 +46,8 @@ func (b *binding) kind() sbc.NATKind {
 	return sbc.NATNone
 }
 
-// test holds what a REGISTER says of its sender's address against the one it came from. On a stream the port that is called from is
-// never the one that is listened on: there ports tell nothing.
+// test holds what a REGISTER says of its sender's address against the one it came from. On a stream the port that is called from
+// is never the one that is listened on: there ports tell nothing.
 func test(m *msg.Message, contact msg.URI) natTests {
 	var t natTests
 	source := m.Hop.Remote
@@ -91,7 +91,8 @@ func portOf(port int) uint16 {
 	return uint16(port)
 }
 
-// isPrivate tells an address that is no use outside its own network (RFC 1918, 4193), shared ones of carriers included (RFC 6598).
+// isPrivate tells an address that is no use outside its own network (RFC 1918, 4193), shared ones of carriers included (RFC
+// 6598).
 func isPrivate(a netip.Addr) bool {
 	return a.IsPrivate() || a.Is4() && a.As4()[0] == 100 && a.As4()[1]&0xc0 == 64
 }

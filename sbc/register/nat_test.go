@@ -66,8 +66,8 @@ func TestMovingNAT(t *testing.T) {
 	})
 }
 
-// TestSamePrivateAddress: two phones with the same private address, in two homes, are two contacts; one phone that gets another port
-// of its NAT stays one.
+// TestSamePrivateAddress: two phones with the same private address, in two homes, are two contacts; one phone that gets another
+// port of its NAT stays one.
 func TestSamePrivateAddress(t *testing.T) {
 	virtual(t, func(w *world) {
 		const contact = "Contact: <sip:alice@192.168.1.5:5060>"
@@ -230,8 +230,8 @@ func TestPing(t *testing.T) {
 	})
 }
 
-// TestPolicyChanges: another policy holds from the next second on, for those that are registered, too; contacts of a domain that is
-// gone go; those of one that nobody can ask for stay.
+// TestPolicyChanges: another policy holds from the next second on, for those that are registered, too; contacts of a domain that
+// is gone go; those of one that nobody can ask for stay.
 func TestPolicyChanges(t *testing.T) {
 	virtual(t, func(w *world) {
 		w.wire.answers(time.Millisecond)

@@ -16,8 +16,8 @@ import (
 // Wire is what the registrar needs of the edge.
 type Wire interface {
 	Send(o msg.Outbound) msg.ClientTx
-	// KeepAlive sends what keeps a NAT binding open: CRLF twice on a stream (RFC 5626 4.4.1), four octets on UDP. Nobody answers to it
-	// but a stream's peer. msg.ErrClosed says that the connection or the interface is gone.
+	// KeepAlive sends what keeps a NAT binding open: CRLF twice on a stream (RFC 5626 4.4.1), four octets on UDP. Nobody answers
+	// to it but a stream's peer. msg.ErrClosed says that the connection or the interface is gone.
 	KeepAlive(h msg.Hop) error
 	// Connected tells whether the connection a message came by is still open; UDP always is.
 	Connected(h msg.Hop) bool
@@ -93,7 +93,8 @@ type Registrar struct {
 func New(o Options) *Registrar {
 	o.defaults()
 	r := &Registrar{
-		o: o, table: newTable(), flows: newFlows(), gruus: newGRUUs(o.Secret), began: time.Now().Add(-time.Second), kick: make(chan struct{}, 1),
+		o: o, table: newTable(), flows: newFlows(), gruus: newGRUUs(o.Secret), began: time.Now().Add(-time.Second),
+		kick: make(chan struct{}, 1),
 	}
 	r.metrics = newMetrics(o.Registerer, r)
 	r.pages = newPages(r)

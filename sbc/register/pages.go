@@ -6,8 +6,8 @@ import (
 	"github.com/sallyport/sallyport/sbc"
 )
 
-// pages writes changed bindings to the journal: what they are when it comes to them, so that the newest state is the one that stays.
-// A goroutine does it that exists while there is something to write; what came meanwhile is written together.
+// pages writes changed bindings to the journal: what they are when it comes to them, so that the newest state is the one that
+// stays. A goroutine does it that exists while there is something to write; what came meanwhile is written together.
 type pages struct {
 	r *Registrar
 
@@ -82,8 +82,8 @@ func (p *pages) work() {
 	}
 }
 
-// write writes and tells. A disk that does not take what changed does not keep phones from registering: they would be unreachable now
-// instead of after a crash.
+// write writes and tells. A disk that does not take what changed does not keep phones from registering: they would be unreachable
+// now instead of after a crash.
 func (p *pages) write(list []page) {
 	defer p.r.recovered("writing contacts", nil)
 	changes := make([]sbc.LiveChange, 0, len(list))

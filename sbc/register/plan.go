@@ -24,8 +24,8 @@ type step struct {
 	gone string   // why it goes
 }
 
-// plan says what a REGISTER does to the bindings that a subscriber has (RFC 3261 10.3 steps 6 and 7). It changes nothing: either all
-// steps are made or, with a refusal, none.
+// plan says what a REGISTER does to the bindings that a subscriber has (RFC 3261 10.3 steps 6 and 7). It changes nothing: either
+// all steps are made or, with a refusal, none.
 func plan(have []*binding, a *ask, most int, overflow sbc.ContactOverflow, now time.Duration) ([]step, *refusal) {
 	if a.wildcard {
 		steps := make([]step, 0, len(have))

@@ -119,7 +119,8 @@ func (r *Registrar) anyOurs(no *denied, a netip.Addr, port uint16) bool {
 // unusable tells addresses that mean something on one machine or link only, and those that are nobody's: the metadata services of
 // clouds are among them (169.254.169.254).
 func unusable(a netip.Addr) bool {
-	return a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsUnspecified() || a.IsMulticast() || a.Is4() && (a.As4()[0] == 0 || a.As4()[0] >= 240)
+	return a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsUnspecified() || a.IsMulticast() ||
+		a.Is4() && (a.As4()[0] == 0 || a.As4()[0] >= 240)
 }
 
 // trunkAt tells whether an address is one that a trunk of the realm is known by.
@@ -130,8 +131,9 @@ func (r *Registrar) trunkAt(h msg.Hop, a netip.Addr, port uint16) bool {
 	return known && r.o.Domain(c.TrunkID) == nil
 }
 
-// direct tells whether a contact's own host is where requests go: on a stream without NAT, whose connection may close and be opened
-// by us; and, where the policy believes whatever a phone says, a host that is not the phone's own mistake about its address.
+// direct tells whether a contact's own host is where requests go: on a stream without NAT, whose connection may close and be
+// opened by us; and, where the policy believes whatever a phone says, a host that is not the phone's own mistake about its
+// address.
 func direct(m *msg.Message, w *wish, rule sbc.ContactSource) bool {
 	if m.Hop.Transport != sbc.TransportUDP && w.tests&(contactAddress|viaAddress) == 0 {
 		_, literal := address(w.addr.URI.Host)

@@ -154,7 +154,9 @@ func (f *filter) readSource() error {
 	}
 	p, err := netip.ParsePrefix(f.q.Source)
 	if err != nil {
-		return sbc.Invalid([]sbc.Fault{{Parameter: "source", Code: "cidr", Detail: "must be an address or a network such as 192.0.2.0/28"}})
+		return sbc.Invalid([]sbc.Fault{{
+			Parameter: "source", Code: "cidr", Detail: "must be an address or a network such as 192.0.2.0/28",
+		}})
 	}
 	f.source = p.Masked()
 	return nil
@@ -177,7 +179,8 @@ func (f *filter) collect(o *owner, to *least) {
 func (f *filter) wants(b *binding) bool {
 	q := &f.q
 	switch {
-	case q.Transport != "" && q.Transport != b.transport, q.NAT != "" && q.NAT != b.kind(), q.Reachable != nil && *q.Reachable == b.lost:
+	case q.Transport != "" && q.Transport != b.transport, q.NAT != "" && q.NAT != b.kind(),
+		q.Reachable != nil && *q.Reachable == b.lost:
 		return false
 	case f.source.IsValid() && !f.source.Contains(b.source.Addr()):
 		return false

@@ -138,7 +138,8 @@ func TestWildcard(t *testing.T) {
 	})
 }
 
-// TestOrder: a REGISTER that is older than the binding does not change it; another Call-ID has its own numbers, and one may be repeated.
+// TestOrder: a REGISTER that is older than the binding does not change it; another Call-ID has its own numbers, and one may be
+// repeated.
 func TestOrder(t *testing.T) {
 	virtual(t, func(w *world) {
 		w.cseq = 10

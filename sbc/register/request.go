@@ -250,7 +250,9 @@ func (r *Registrar) belongs(m *msg.Message, d *sbc.Domain, e *sbc.Entry) *refusa
 	case !to.IsSIP():
 		return refuse(404, "")
 	case !isName(e, to.Number()):
-		return &refusal{code: 403, reason: "Not Your Address", contact: clip(to.String(), maxContact), why: "another subscriber's address"}
+		return &refusal{
+			code: 403, reason: "Not Your Address", contact: clip(to.String(), maxContact), why: "another subscriber's address",
+		}
 	case r.o.Hosts != nil && !r.o.Hosts(d, m.Hop.Interface, to.Host):
 		return refuse(404, "")
 	}

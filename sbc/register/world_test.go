@@ -164,7 +164,8 @@ const (
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, wire: &wire{closed: map[uint64]bool{}, held: map[uint64]time.Duration{}}, journal: &memory{records: map[string][]byte{}}}
+	w := &world{t: t, wire: &wire{closed: map[uint64]bool{}, held: map[uint64]time.Duration{}},
+		journal: &memory{records: map[string][]byte{}}}
 	w.domain = sbc.New(sbc.KindDomain).(*sbc.Domain)
 	w.domain.ID, w.domain.TenantID, w.domain.Name = "dom_1", sbc.DefaultTenantID, "example.com"
 	w.domain.Registration.JitterPercent = 0
