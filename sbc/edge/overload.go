@@ -61,6 +61,10 @@ type backlogged interface {
 
 // look notes whether the socket is behind. It is called by its reader.
 func (s *socket) look() {
+	if s.junk > 0.5 { // what waits is a flood, which is dropped as fast as can be: no call is to suffer for it
+		s.caughtUp()
+		return
+	}
 	b, ok := s.packets.(backlogged)
 	if s.reads++; !ok || !s.behind && s.reads%lookEvery != 0 {
 		return
@@ -73,6 +77,14 @@ func (s *socket) look() {
 		s.edge.overload.behind.Add(1)
 	case s.behind && waiting <= limit/8:
 		s.caughtUp()
+	}
+}
+
+// sift notes whether a datagram passed the guard. It is called by the reader.
+func (s *socket) sift(passed bool) {
+	s.junk -= s.junk / 64
+	if !passed {
+		s.junk += 1.0 / 64
 	}
 }
 

@@ -19,8 +19,10 @@ func (e *Edge) datagram(s *socket, b []byte, from netip.AddrPort) {
 		return
 	}
 	hop := msg.Hop{Interface: i.ID, Transport: sbc.TransportUDP, Local: s.bound, Remote: from, At: time.Now()}
+	passes := e.passes(hop, b, s)
+	s.sift(passes)
 	switch {
-	case !e.passes(hop, b, s):
+	case !passes:
 		return
 	case i.STUN && isSTUN(b):
 		e.stun(s.packets, b, from)

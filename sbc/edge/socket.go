@@ -36,6 +36,7 @@ type socket struct {
 	down      atomic.Pointer[downfall]
 	closed    atomic.Bool
 	reads     int     // datagrams, by the reader alone; and so behind
+	junk      float64 // the share of datagrams that the guard dropped, of late
 	behind    bool    // more waits than is good
 	claimed   *Change // taken by the change being prepared; guarded by Edge.changing
 }
