@@ -43,7 +43,7 @@ var closed = map[string][]string{
 	"/sbc/blob":         {"/sbc"},
 	"/sbc/config":       {"/sbc", "/sbc/route", "/sbc/identify", "/sbc/admit", "/sbc/header"},
 	"/sbc/notify":       {"/sbc", "/sbc/msg", "/sbc/header"},
-	"/sbc/call":         {"/sbc", "/sbc/config", "/sbc/dialog", "/sbc/notify", "/sbc/msg", "/sbc/route", "/sbc/identify", "/sbc/admit", "/sbc/header", "/sbc/service", "/media"},
+	"/sbc/call":         {"/sbc", "/sbc/config", "/sbc/dialog", "/sbc/notify", "/sbc/msg", "/sbc/route", "/sbc/identify", "/sbc/admit", "/sbc/header", "/sbc/service", "/media", "/media/tone"},
 	"/sbc/account":      {"/sbc"},
 	"/sbc/subscription": {"/sbc", "/sbc/config", "/sbc/dialog", "/sbc/notify", "/sbc/msg", "/sbc/route", "/sbc/identify", "/sbc/header"},
 	"/sbc/register":     {"/sbc", "/sbc/config", "/sbc/identify", "/sbc/msg"},
