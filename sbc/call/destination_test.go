@@ -497,3 +497,62 @@ func TestCalleeLimit(t *testing.T) {
 		v.end(a)
 	})
 }
+
+// TestReferToSubscriber: alice talks to bob and sends him to carol, whose two phones ring at once.
+func TestReferToSubscriber(t *testing.T) {
+	runVillage(t, nil, func(v *village) {
+		v.person("sub_carol", "carol")
+		v.book.phones["sub_bob"] = []Contact{phone("reg_1", bobIP, 1)}
+		v.book.phones["sub_carol"] = []Contact{phone("reg_2", bobIP2, 1), phone("reg_3", bobIP3, 1)}
+		a, in := v.call("bob")
+		bob := v.invites(1)[0]
+		bob.reply(200, sdp(bobIP, 5000))
+		a.learn(in.want(200))
+		a.ack(a.lastInviteNumber, "")
+		a.send(msg.REFER, "", "Refer-To: <sip:carol@example.com>").want(202)
+		ring := v.invites(2)
+		for _, s := range ring {
+			if s.req.RequestURI.User != "secret-reg_2" && s.req.RequestURI.User != "secret-reg_3" {
+				t.Errorf("%s rings", s.req.RequestURI)
+			}
+		}
+		v.notified("100", "active")
+		ring[0].reply(180)
+		v.notified("180", "active")
+		ring[1].reply(200, sdp(bobIP3, 5000))
+		if !ring[0].isCancelled() {
+			t.Error("the other phone rings on")
+		}
+		ring[0].reply(487)
+		v.notified("200", "terminated")
+		v.wire.next(msg.INVITE).reply(200, sdp(bobIP, 5000)) // bob is told of carol
+		v.wire.next(msg.BYE).reply(200)                      // alice is released
+		carol := v.callee(ring[1])
+		carol.send(msg.BYE, "").want(200)
+		v.wire.next(msg.BYE).reply(200)
+		if d := v.cdr(); len(d.Attempts) != 3 || d.Attempts[2].SubscriberID != "sub_carol" || d.CalleeSubscriberID != "sub_bob" {
+			t.Errorf("%+v", d)
+		}
+	})
+}
+
+// TestReferToNobody: what becomes of a transfer to a subscriber who is not there is told, and the call goes on.
+func TestReferToNobody(t *testing.T) {
+	runVillage(t, nil, func(v *village) {
+		v.person("sub_carol", "carol")
+		v.book.phones["sub_bob"] = []Contact{phone("reg_1", bobIP, 1)}
+		a, in := v.call("bob")
+		v.invites(1)[0].reply(200, sdp(bobIP, 5000))
+		a.learn(in.want(200))
+		a.ack(a.lastInviteNumber, "")
+		a.send(msg.REFER, "", "Refer-To: <sip:carol@example.com>").want(202)
+		v.wire.next(msg.NOTIFY).reply(200)
+		last := v.wire.next(msg.NOTIFY)
+		if !strings.Contains(string(last.req.Body), "480") {
+			t.Errorf("%s", last.req.Body)
+		}
+		last.reply(200)
+		v.wire.none(msg.INVITE)
+		v.end(a)
+	})
+}

@@ -80,9 +80,10 @@ func (c *Call) referred(l *leg, tx msg.ServerTx, req *msg.Message) {
 // neverBegun is a transfer that did not even begin.
 func (c *Call) neverBegun(t *transfer, code int) {
 	c.notify(t.refer, code, true)
+	before := c.tr
 	c.tr = t
 	c.tellTransfer("failed", code)
-	c.tr = nil
+	c.tr = before
 }
 
 // notify tells who sent a REFER what became of it so far (RFC 3515 2.4.5); it gives false if nobody wants to know.

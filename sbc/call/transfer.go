@@ -72,13 +72,12 @@ func (c *Call) present(l *leg) bool {
 	return l == c.a && c.st.a != callerAway || l == c.b && c.st.b != calleeAway
 }
 
-// transferCall begins a transfer to a number in the name of the side that is to be replaced: its trunk's plan and limits count, as if
-// it had made a new call.
-func (c *Call) transferCall(t *transfer) (code int) {
-	d := decision{trunk: t.old.trunk, who: t.old.who}
-	d.caller.TrunkID, d.caller.Number = t.old.end.trunkID, t.number
-	d.route(c.snap, false)
-	if d.code != 0 {
+// transferDecided begins a transfer to a number that was routed. Where a subscriber was found, its failure is told as it is.
+func (c *Call) transferDecided(t *transfer, d *decision) (code int) {
+	switch {
+	case d.code != 0 && d.dest != nil:
+		return d.code
+	case d.code != 0:
 		return 603
 	}
 	if c.transfers >= c.forwards { // RFC 3261 16.3 step 3
