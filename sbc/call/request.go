@@ -132,7 +132,9 @@ func (c *Call) response(r *request, res *msg.Message) {
 		c.ladder.add(r.leg.side, false, attempt, res.Raw, res.Hop)
 	}
 	res = c.received(r.leg, res)
-	r.leg.end.heard(res.Hop)
+	if !r.detached { // a phone that lost may be elsewhere
+		r.leg.end.heard(res.Hop)
+	}
 	switch r.kind {
 	case reqInvite:
 		c.inviteResponse(r, res)
