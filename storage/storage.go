@@ -5,7 +5,7 @@
 //	postgres://user:password@host/database     PostgreSQL 13 or newer, with the parameters of libpq
 //
 // What a store has to do is said by the packages that use it: sbc.Provisioning by config and api, sbc.Records by account and
-// api, sbc.Blobs by whoever has binary data. storagetest holds the contract that every backend's test runs. Today there is one
+// api, sbc.Blobs by whoever has binary data, sbc.Jobs by imports. storagetest holds the contract that every backend's test runs. Today there is one
 // implementation, storage/sql, for both databases.
 package storage
 
@@ -29,6 +29,7 @@ type Store interface {
 	sbc.Secrets
 	sbc.Blobs
 	sbc.Voicemails
+	sbc.Jobs
 	// Ping asks the database whether it is there: nil, or an sbc.Error with CodeUnavailable.
 	Ping(ctx context.Context) error
 	// Version tells which schema version the database has, and which one this program wants.

@@ -22,6 +22,7 @@ const Lonely = "sqlite::memory:"
 func Run(t *testing.T, fresh Fresh) {
 	t.Run("resources", func(t *testing.T) { resources(t, fresh) })
 	t.Run("bulk", func(t *testing.T) { bulk(t, fresh) })
+	t.Run("jobs", func(t *testing.T) { jobs(t, fresh) })
 	t.Run("lists", func(t *testing.T) { lists(t, fresh) })
 	t.Run("transactions", func(t *testing.T) { transactions(t, fresh) })
 	t.Run("directory", func(t *testing.T) { directory(t, fresh) })
