@@ -12,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/bulk"
 )
 
 // answer holds a response back until it was checked against the specification. Without Options.ValidateResponses it is nil and
@@ -127,7 +128,7 @@ func (op *operation) undocumented(status int, header http.Header, body []byte) s
 	if err != nil || media == nil {
 		return "the type " + given + " is not in the specification"
 	}
-	if !strings.HasSuffix(given, "json") {
+	if !strings.HasSuffix(given, "json") || given == bulk.NDJSON {
 		return ""
 	}
 	value, err := decodeJSON(body)

@@ -38,6 +38,8 @@ type fixture struct {
 	calls    *live
 	contacts *contacts
 	node     *node
+	jobs     *memoryJobs
+	real     sbc.Provisioning // the store, where it is a real one
 	logs     *lockedBuffer
 	ids      map[sbc.Kind]string
 
@@ -156,8 +158,10 @@ func start(t testing.TB, fast ...bool) *fixture {
 	f := &fixture{t: t, m: newMemory(), calls: &live{}, contacts: &contacts{}, logs: &lockedBuffer{}, jail: &jail{}, box: &box{}}
 	f.node = &node{m: f.m, ready: []sbc.Condition{{Type: "store", OK: true}}}
 	registry := prometheus.NewRegistry()
+	f.jobs = &memoryJobs{jobs: map[string]sbc.Job{}, faults: map[string][]sbc.JobError{}, cancelled: map[string]bool{}}
 	h, err := New(Options{
-		Store: f.m, Config: manager{f.m}, Records: f.m, Blobs: f.m, Calls: f.calls, Registrations: f.contacts, Status: f.node,
+		Store: f.m, Config: manager{f.m}, Records: f.m, Blobs: f.m, Jobs: f.jobs, Imports: imports(t, f.jobs, f.m),
+		Calls: f.calls, Registrations: f.contacts, Status: f.node,
 		Gatherer: registry, Registerer: registry, Version: "0.1.0-test",
 		Explain:           f.explain,
 		Events:            f.happened,
@@ -242,6 +246,8 @@ func (f *fixture) seed(doc *openapi3.T) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
+	f.jobs.seed(sbc.Job{ID: exampleID(doc, "JobID"), TenantID: sbc.DefaultTenantID, Kind: sbc.KindSubscriber, Mode: sbc.ImportInsert,
+		MatchOn: sbc.LookupName, ContentType: "text/csv", State: sbc.JobRunning, CreatedAt: f.m.now})
 	call := sbc.CallInfo{TenantID: sbc.DefaultTenantID, State: sbc.CallConfirmed, OpenSIPSState: 4,
 		IngressTrunkID: f.ids[sbc.KindTrunk],
 		Caller:         "+4930111", Callee: "+4989222", StartedAt: f.m.now, ConfigRevision: 1}

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/bulk"
 )
 
 // Provisioner changes the configuration. config.Manager is one.
@@ -60,6 +61,8 @@ type Options struct {
 	Config  Provisioner      // writes
 	Records sbc.Records
 	Blobs   Blobs
+	Jobs    sbc.Jobs
+	Imports *bulk.Runner
 	Calls   Calls
 	// Registrations are the contacts of subscribers.
 	Registrations sbc.Registrations
@@ -98,8 +101,8 @@ type Options struct {
 
 // complete tells whether everything required is there.
 func (o Options) complete() error {
-	if o.Store == nil || o.Config == nil || o.Records == nil || o.Blobs == nil || o.Calls == nil || o.Registrations == nil ||
-		o.Explain == nil || o.Status == nil || o.Events == nil || o.Follow == nil || o.LimitUsage == nil || o.Bans == nil || o.Voicemail == nil ||
+	if o.Store == nil || o.Config == nil || o.Records == nil || o.Blobs == nil || o.Jobs == nil || o.Imports == nil || o.Calls == nil || o.Registrations == nil || o.Explain == nil || o.Status == nil || o.Events == nil || o.Follow == nil || o.LimitUsage == nil ||
+		o.Bans == nil || o.Voicemail == nil ||
 		o.DecodeAudio == nil || o.EncodeAudio == nil || o.TestHeaders == nil {
 		return errors.New("api: an option that is required is missing")
 	}

@@ -92,6 +92,12 @@ func (s *server) resourceRoutes(e *echo.Echo) error {
 		"download": s.downloadAudio,
 	}
 	for at, op := range s.ops {
+		if op.streams {
+			if err := s.streamRoute(e, at, op); err != nil {
+				return err
+			}
+			continue
+		}
 		if op.kind == "" {
 			continue
 		}
@@ -103,6 +109,19 @@ func (s *server) resourceRoutes(e *echo.Echo) error {
 		method, path, _ := strings.Cut(at, " ")
 		e.Add(method, path, func(c echo.Context) error { return serve(c, callerOf(c.Request().Context())) })
 	}
+	return nil
+}
+
+// streamRoute adds an operation whose body or answer is read or written piece by piece.
+func (s *server) streamRoute(e *echo.Echo, at string, op *operation) error {
+	serve, known := map[string]resourceHandler{
+		"importResources": s.importResources, "exportSubscribers": s.export(sbc.KindSubscriber), "exportAliases": s.export(sbc.KindAlias),
+	}[op.id]
+	if !known {
+		return fmt.Errorf("openapi.yaml: nothing serves %s", op.id)
+	}
+	method, path, _ := strings.Cut(at, " ")
+	e.Add(method, path, func(c echo.Context) error { return serve(c, callerOf(c.Request().Context())) })
 	return nil
 }
 

@@ -148,6 +148,9 @@ func (s *server) admitted(c echo.Context, who *caller, next echo.HandlerFunc) er
 		return err
 	}
 	who.scope = scopeOf(c, who)
+	if op.streams {
+		return next(c)
+	}
 	var raw []byte
 	if op.body != nil {
 		var err error

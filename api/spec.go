@@ -29,6 +29,7 @@ type operation struct {
 	permission string
 	systemWide bool
 	kind       sbc.Kind // of resources, "" elsewhere
+	streams    bool     // its body or its answer is too long for one value in memory
 	path       []*parameter
 	query      map[string]*parameter
 	known      string // names of the query parameters, for people
@@ -126,6 +127,7 @@ func compileOperation(item *openapi3.PathItem, o *openapi3.Operation) (*operatio
 	op.systemWide, _ = o.Extensions["x-system-wide"].(bool)
 	kind, _ := o.Extensions["x-kind"].(string)
 	op.kind = sbc.Kind(kind)
+	op.streams, _ = o.Extensions["x-streams"].(bool)
 	if op.id == "" || op.permission == "" {
 		return nil, fmt.Errorf("operationId and x-permission are needed")
 	}

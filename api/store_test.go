@@ -83,9 +83,10 @@ func overStore(t *testing.T, f *fixture) *fixture {
 		t.Fatal(err)
 	}
 	g := *f
-	g.t = t
+	g.t, g.real = t, store
 	g.h, err = New(Options{
-		Store: store, Config: realManager{store}, Records: store, Blobs: store, Calls: f.calls, Status: realNode{f.node, store}, Registrations: f.contacts,
+		Store: store, Config: realManager{store}, Records: store, Blobs: store,
+		Jobs: f.jobs, Imports: imports(t, f.jobs, store), Calls: f.calls, Status: realNode{f.node, store}, Registrations: f.contacts,
 		Explain: f.explain, ValidateResponses: true, Events: f.happened, Follow: f.follow, DecodeAudio: decoded, TestHeaders: tried,
 		EncodeAudio: func(audio []byte) []byte { return []byte(wav(string(audio))) },
 		Voicemail:   f.box,
@@ -113,7 +114,7 @@ func TestExamplesWorkOverTheRealStore(t *testing.T) {
 				f.rename()
 			}
 			body, contentType := exampleBody(t, o)
-			r := overStore(t, f).do(method, examplePath(path, item), body, "Content-Type", contentType)
+			r := overStore(t, f).do(method, examplePath(path, item)+exampleQuery(o), body, "Content-Type", contentType)
 			if r.status >= 400 {
 				t.Errorf("%s %s: %d %s", method, path, r.status, r.body)
 			}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -74,7 +75,7 @@ func TestExamplesOfTheSpecificationWork(t *testing.T) {
 				f.rename()
 			}
 			body, contentType := exampleBody(t, o)
-			if r := f.do(method, examplePath(path, item), body, "Content-Type", contentType); r.status >= 400 {
+			if r := f.do(method, examplePath(path, item)+exampleQuery(o), body, "Content-Type", contentType); r.status >= 400 {
 				t.Errorf("%s %s: %d %s", method, path, r.status, r.body)
 			}
 		})
@@ -91,6 +92,20 @@ func examplePath(path string, item *openapi3.PathItem) string {
 	return path
 }
 
+// exampleQuery gives the required query parameters their examples.
+func exampleQuery(o *openapi3.Operation) string {
+	q := url.Values{}
+	for _, p := range o.Parameters {
+		if p.Value.In == openapi3.ParameterInQuery && p.Value.Required {
+			q.Set(p.Value.Name, fmt.Sprint(p.Value.Example))
+		}
+	}
+	if len(q) == 0 {
+		return ""
+	}
+	return "?" + q.Encode()
+}
+
 func exampleBody(t *testing.T, o *openapi3.Operation) (body, contentType string) {
 	t.Helper()
 	if o.RequestBody == nil {
@@ -99,6 +114,9 @@ func exampleBody(t *testing.T, o *openapi3.Operation) (body, contentType string)
 	for contentType, media := range o.RequestBody.Value.Content {
 		if contentType == "audio/wav" {
 			return wav("beep"), contentType
+		}
+		if text, ok := exampleOf(media).(string); ok {
+			return text, contentType
 		}
 		raw, err := json.Marshal(exampleOf(media))
 		if err != nil {

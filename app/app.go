@@ -19,6 +19,7 @@ import (
 	"github.com/sallyport/sallyport/sbc/account"
 	"github.com/sallyport/sallyport/sbc/admit"
 	"github.com/sallyport/sallyport/sbc/blob"
+	"github.com/sallyport/sallyport/sbc/bulk"
 	"github.com/sallyport/sallyport/sbc/call"
 	"github.com/sallyport/sallyport/sbc/config"
 	"github.com/sallyport/sallyport/sbc/directory"
@@ -241,8 +242,16 @@ func (a *App) openAPI(ctx context.Context) (err error) {
 	a.health = &health{app: a}
 	stopping, stop := context.WithCancel(context.Background())
 	a.life.onStop("streams", func(context.Context) error { stop(); return nil })
+	imports, err := bulk.New(bulk.Options{
+		Jobs: a.store, Update: a.store.Update, Dir: filepath.Join(a.o.DataDir, "imports"), Node: a.o.Node, Log: a.o.Log,
+	})
+	if err != nil {
+		return err
+	}
+	a.life.background("imports", imports.Run)
 	handler, err := api.New(api.Options{
-		Store: a.store, Config: a.config, Records: a.store, Blobs: a.store, Calls: a.calls, Registrations: a.registrar,
+		Store: a.store, Config: a.config, Records: a.store, Blobs: a.store, Jobs: a.store, Imports: imports,
+		Calls: a.calls, Registrations: a.registrar,
 		Explain: a.explain, Status: a.health,
 		Events: a.events.Query, Follow: a.events.Follow, Stopping: stopping, LimitUsage: a.tally.Usage, Voicemail: a.voicemail, Bans: a.guard,
 		DecodeAudio: tone.DecodeWAV, EncodeAudio: tone.EncodeWAV, TestHeaders: testHeaders,

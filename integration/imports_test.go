@@ -41,6 +41,7 @@ var closed = map[string][]string{
 	"/sbc/header":       {"/sbc", "/sbc/msg"},
 	"/sbc/dialog":       {"/sbc", "/sbc/msg"},
 	"/sbc/blob":         {"/sbc"},
+	"/sbc/bulk":         {"/sbc"},
 	"/sbc/config":       {"/sbc", "/sbc/route", "/sbc/identify", "/sbc/admit", "/sbc/header"},
 	"/sbc/notify":       {"/sbc", "/sbc/msg", "/sbc/header"},
 	"/sbc/call":         {"/sbc", "/sbc/config", "/sbc/dialog", "/sbc/notify", "/sbc/msg", "/sbc/route", "/sbc/identify", "/sbc/admit", "/sbc/header", "/sbc/service", "/media", "/media/tone"},
@@ -63,7 +64,7 @@ var closed = map[string][]string{
 	"/webhook":          {},
 	"/sbc/access":       {"/sbc", "/sbc/msg", "/sbc/config", "/sbc/identify", "/auth/digest", "/webhook"},
 	"/storage/sql":      {"/sbc"},
-	"/api":              {"/sbc", "/auth/token", "/api/gen", ""},
+	"/api":              {"/sbc", "/sbc/bulk", "/auth/token", "/api/gen", ""},
 	"/api/gen":          {},
 	"/api/client":       {},
 }

@@ -118,7 +118,9 @@ type Jobs interface {
 	AppendJobErrors(ctx context.Context, id string, faults []JobError) error
 	// JobErrors gives faults in their order, after so many; next is 0 on the last page.
 	JobErrors(ctx context.Context, id string, after, limit int) (page []JobError, next int, err error)
-	// LostJobs gives jobs that are not over and of this node, or that no node has written since before.
+	// TouchJobs is a sign of life of a node for all its jobs that are not over.
+	TouchJobs(ctx context.Context, node string) error
+	// LostJobs gives jobs that are not over and of this node, or that have had no sign of life since before.
 	LostJobs(ctx context.Context, node string, before time.Time) ([]Job, error)
 	// ForgetJobs deletes jobs that were made before a time, and their faults.
 	ForgetJobs(ctx context.Context, before time.Time) error

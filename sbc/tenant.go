@@ -34,13 +34,14 @@ type Scope string
 // ScopeAdmin covers every operation.
 const ScopeAdmin Scope = "admin"
 
-// Scopes lists every scope that openapi.yaml names in x-permission.
+// Scopes lists every scope: those that openapi.yaml names in x-permission, and that of exporting the hashes of secrets.
 func Scopes() []Scope {
 	return []Scope{
 		ScopeAdmin, "tenants:read", "tenants:write", "api-keys:read", "api-keys:write", "realms:read", "realms:write",
 		"sip-interfaces:read", "sip-interfaces:write", "media-pools:read", "media-pools:write", "trunks:read", "trunks:write",
 		"routing:read", "routing:write", "profiles:read", "profiles:write", "announcements:read", "announcements:write", "calls:read",
-		"subscribers:read", "subscribers:write", "registrations:read", "registrations:write", "security:read", "security:write",
+		"subscribers:read", "subscribers:write", "subscribers:secrets", "registrations:read", "registrations:write",
+		"security:read", "security:write",
 		"voicemail:read", "voicemail:write", "jobs:read", "calls:control", "cdrs:read", "events:read", "audit:read", "metrics:read",
 	}
 }

@@ -634,6 +634,117 @@ func (e IdentityField) Valid() bool {
 	}
 }
 
+// Defines values for JobContentType.
+const (
+	JobContentTypeApplicationXNdjson JobContentType = "application/x-ndjson"
+	JobContentTypeTextCsv            JobContentType = "text/csv"
+)
+
+// Valid indicates whether the value is a known member of the JobContentType enum.
+func (e JobContentType) Valid() bool {
+	switch e {
+	case JobContentTypeApplicationXNdjson:
+		return true
+	case JobContentTypeTextCsv:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for JobMatchOn.
+const (
+	JobMatchOnExternalID JobMatchOn = "external_id"
+	JobMatchOnName       JobMatchOn = "name"
+)
+
+// Valid indicates whether the value is a known member of the JobMatchOn enum.
+func (e JobMatchOn) Valid() bool {
+	switch e {
+	case JobMatchOnExternalID:
+		return true
+	case JobMatchOnName:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for JobMode.
+const (
+	JobModeInsert JobMode = "insert"
+	JobModeSync   JobMode = "sync"
+	JobModeUpsert JobMode = "upsert"
+)
+
+// Valid indicates whether the value is a known member of the JobMode enum.
+func (e JobMode) Valid() bool {
+	switch e {
+	case JobModeInsert:
+		return true
+	case JobModeSync:
+		return true
+	case JobModeUpsert:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for JobReason.
+const (
+	JobReasonInternal    JobReason = "internal"
+	JobReasonInterrupted JobReason = "interrupted"
+	JobReasonUnavailable JobReason = "unavailable"
+	JobReasonUnreadable  JobReason = "unreadable"
+)
+
+// Valid indicates whether the value is a known member of the JobReason enum.
+func (e JobReason) Valid() bool {
+	switch e {
+	case JobReasonInternal:
+		return true
+	case JobReasonInterrupted:
+		return true
+	case JobReasonUnavailable:
+		return true
+	case JobReasonUnreadable:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for JobState.
+const (
+	JobStateCancelled JobState = "cancelled"
+	JobStateFailed    JobState = "failed"
+	JobStatePartial   JobState = "partial"
+	JobStateRunning   JobState = "running"
+	JobStateSucceeded JobState = "succeeded"
+	JobStateWaiting   JobState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the JobState enum.
+func (e JobState) Valid() bool {
+	switch e {
+	case JobStateCancelled:
+		return true
+	case JobStateFailed:
+		return true
+	case JobStatePartial:
+		return true
+	case JobStateRunning:
+		return true
+	case JobStateSucceeded:
+		return true
+	case JobStateWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for KeepAliveMode.
 const (
 	KeepAliveModeOff     KeepAliveMode = "off"
@@ -1209,6 +1320,7 @@ const (
 	ScopeSecurityRead       Scope = "security:read"
 	ScopeSecurityWrite      Scope = "security:write"
 	ScopeSubscribersRead    Scope = "subscribers:read"
+	ScopeSubscribersSecrets Scope = "subscribers:secrets"
 	ScopeSubscribersWrite   Scope = "subscribers:write"
 	ScopeTenantsRead        Scope = "tenants:read"
 	ScopeTenantsWrite       Scope = "tenants:write"
@@ -1274,6 +1386,8 @@ func (e Scope) Valid() bool {
 	case ScopeSecurityWrite:
 		return true
 	case ScopeSubscribersRead:
+		return true
+	case ScopeSubscribersSecrets:
 		return true
 	case ScopeSubscribersWrite:
 		return true
@@ -1432,6 +1546,129 @@ func (e UnknownSource) Valid() bool {
 	}
 }
 
+// Defines values for ExportAliasesParamsFormat.
+const (
+	ExportAliasesParamsFormatCsv    ExportAliasesParamsFormat = "csv"
+	ExportAliasesParamsFormatNdjson ExportAliasesParamsFormat = "ndjson"
+)
+
+// Valid indicates whether the value is a known member of the ExportAliasesParamsFormat enum.
+func (e ExportAliasesParamsFormat) Valid() bool {
+	switch e {
+	case ExportAliasesParamsFormatCsv:
+		return true
+	case ExportAliasesParamsFormatNdjson:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportAliasesParamsReferences.
+const (
+	ExportAliasesParamsReferencesID   ExportAliasesParamsReferences = "id"
+	ExportAliasesParamsReferencesName ExportAliasesParamsReferences = "name"
+)
+
+// Valid indicates whether the value is a known member of the ExportAliasesParamsReferences enum.
+func (e ExportAliasesParamsReferences) Valid() bool {
+	switch e {
+	case ExportAliasesParamsReferencesID:
+		return true
+	case ExportAliasesParamsReferencesName:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ImportResourcesParamsKind.
+const (
+	ImportResourcesParamsKindAccessRules ImportResourcesParamsKind = "access-rules"
+	ImportResourcesParamsKindAliases     ImportResourcesParamsKind = "aliases"
+	ImportResourcesParamsKindGroups      ImportResourcesParamsKind = "groups"
+	ImportResourcesParamsKindNumberLists ImportResourcesParamsKind = "number-lists"
+	ImportResourcesParamsKindSubscribers ImportResourcesParamsKind = "subscribers"
+)
+
+// Valid indicates whether the value is a known member of the ImportResourcesParamsKind enum.
+func (e ImportResourcesParamsKind) Valid() bool {
+	switch e {
+	case ImportResourcesParamsKindAccessRules:
+		return true
+	case ImportResourcesParamsKindAliases:
+		return true
+	case ImportResourcesParamsKindGroups:
+		return true
+	case ImportResourcesParamsKindNumberLists:
+		return true
+	case ImportResourcesParamsKindSubscribers:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ImportResourcesParamsMode.
+const (
+	ImportResourcesParamsModeInsert ImportResourcesParamsMode = "insert"
+	ImportResourcesParamsModeSync   ImportResourcesParamsMode = "sync"
+	ImportResourcesParamsModeUpsert ImportResourcesParamsMode = "upsert"
+)
+
+// Valid indicates whether the value is a known member of the ImportResourcesParamsMode enum.
+func (e ImportResourcesParamsMode) Valid() bool {
+	switch e {
+	case ImportResourcesParamsModeInsert:
+		return true
+	case ImportResourcesParamsModeSync:
+		return true
+	case ImportResourcesParamsModeUpsert:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ImportResourcesParamsMatchOn.
+const (
+	ImportResourcesParamsMatchOnExternalID ImportResourcesParamsMatchOn = "external_id"
+	ImportResourcesParamsMatchOnName       ImportResourcesParamsMatchOn = "name"
+	ImportResourcesParamsMatchOnUsername   ImportResourcesParamsMatchOn = "username"
+)
+
+// Valid indicates whether the value is a known member of the ImportResourcesParamsMatchOn enum.
+func (e ImportResourcesParamsMatchOn) Valid() bool {
+	switch e {
+	case ImportResourcesParamsMatchOnExternalID:
+		return true
+	case ImportResourcesParamsMatchOnName:
+		return true
+	case ImportResourcesParamsMatchOnUsername:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListJobErrorsParamsFormat.
+const (
+	ListJobErrorsParamsFormatCsv  ListJobErrorsParamsFormat = "csv"
+	ListJobErrorsParamsFormatJSON ListJobErrorsParamsFormat = "json"
+)
+
+// Valid indicates whether the value is a known member of the ListJobErrorsParamsFormat enum.
+func (e ListJobErrorsParamsFormat) Valid() bool {
+	switch e {
+	case ListJobErrorsParamsFormatCsv:
+		return true
+	case ListJobErrorsParamsFormatJSON:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListBansParamsFormat.
 const (
 	ListBansParamsFormatJSON ListBansParamsFormat = "json"
@@ -1444,6 +1681,42 @@ func (e ListBansParamsFormat) Valid() bool {
 	case ListBansParamsFormatJSON:
 		return true
 	case ListBansParamsFormatNft:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportSubscribersParamsFormat.
+const (
+	ExportSubscribersParamsFormatCsv    ExportSubscribersParamsFormat = "csv"
+	ExportSubscribersParamsFormatNdjson ExportSubscribersParamsFormat = "ndjson"
+)
+
+// Valid indicates whether the value is a known member of the ExportSubscribersParamsFormat enum.
+func (e ExportSubscribersParamsFormat) Valid() bool {
+	switch e {
+	case ExportSubscribersParamsFormatCsv:
+		return true
+	case ExportSubscribersParamsFormatNdjson:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportSubscribersParamsReferences.
+const (
+	ExportSubscribersParamsReferencesID   ExportSubscribersParamsReferences = "id"
+	ExportSubscribersParamsReferencesName ExportSubscribersParamsReferences = "name"
+)
+
+// Valid indicates whether the value is a known member of the ExportSubscribersParamsReferences enum.
+func (e ExportSubscribersParamsReferences) Valid() bool {
+	switch e {
+	case ExportSubscribersParamsReferencesID:
+		return true
+	case ExportSubscribersParamsReferencesName:
 		return true
 	default:
 		return false
@@ -5731,6 +6004,215 @@ type InfoOrder struct {
 	// Side The side.
 	Side CallSide `json:"side"`
 }
+
+// Job An import.
+type Job struct {
+	// Actor The API key that began it.
+	//
+	// Example: key_06bq4v700s5t7v9x1z3b5d7f9h
+	Actor string `json:"actor"`
+
+	// Bytes The length of the body.
+	//
+	// Example: 4200000
+	Bytes int64 `json:"bytes"`
+
+	// BytesRead How much of the body has been worked on.
+	//
+	// Example: 4200000
+	BytesRead int64 `json:"bytes_read"`
+
+	// ContentType The type of its body.
+	//
+	// Example: text/csv
+	ContentType JobContentType `json:"content_type"`
+
+	// Counts What became of its rows.
+	Counts JobCounts `json:"counts"`
+
+	// CreatedAt When it was asked for.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Detail More of it, for people.
+	//
+	// Example: the node was stopped
+	Detail *string `json:"detail,omitempty"`
+
+	// DryRun It keeps nothing.
+	//
+	// Example: false
+	DryRun bool `json:"dry_run"`
+
+	// EndedAt When it was over.
+	//
+	// Example: 2026-11-22T09:30:19Z
+	EndedAt *time.Time `json:"ended_at,omitempty"`
+
+	// ID Its id.
+	//
+	// Example: job_06bq4v701z4d6f8h0k2n4q6s8v
+	ID string `json:"id"`
+
+	// Kind A kind of configured resource.
+	//
+	// Example: trunk
+	Kind ResourceKind `json:"kind"`
+
+	// MatchOn By what the resource of a row is found.
+	//
+	// Example: name
+	MatchOn JobMatchOn `json:"match_on"`
+
+	// Mode What it does with what is there.
+	//
+	// Example: upsert
+	Mode JobMode `json:"mode"`
+
+	// Node The node that works on it.
+	//
+	// Example: sbc-1
+	Node string `json:"node"`
+
+	// Reason Why it failed: its node was stopped (up to 1,000 rows beyond those counted may have been written), the store could not be had, the body cannot be read any further, or a fault of ours.
+	//
+	// Example: interrupted
+	Reason *JobReason `json:"reason,omitempty"`
+
+	// RequestID The request.
+	//
+	// Example: req_06bq4v700s5t7v9x1z3b5d7f9j
+	RequestID *string `json:"request_id,omitempty"`
+
+	// SourceIP Where the request came from.
+	//
+	// Example: 192.0.2.7
+	SourceIP *string `json:"source_ip,omitempty"`
+
+	// StartedAt When its turn came.
+	//
+	// Example: 2026-11-22T09:30:01Z
+	StartedAt *time.Time `json:"started_at,omitempty"`
+
+	// State How far a job is. Over are those that `succeeded` (every row was good), are `partial` (some rows were refused), `failed` (it did not come to its end, `reason` says why) or `cancelled`.
+	//
+	// Example: succeeded
+	State JobState `json:"state"`
+
+	// TenantID The tenant of its rows.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+}
+
+// JobContentType The type of its body.
+//
+// Example: text/csv
+type JobContentType string
+
+// JobMatchOn By what the resource of a row is found.
+//
+// Example: name
+type JobMatchOn string
+
+// JobMode What it does with what is there.
+//
+// Example: upsert
+type JobMode string
+
+// JobReason Why it failed: its node was stopped (up to 1,000 rows beyond those counted may have been written), the store could not be had, the body cannot be read any further, or a fault of ours.
+//
+// Example: interrupted
+type JobReason string
+
+// JobCounts What became of the rows.
+type JobCounts struct {
+	// Created Rows that made a resource.
+	//
+	// Example: 99990
+	Created int `json:"created"`
+
+	// Deleted Resources that no row named and that are gone.
+	//
+	// Example: 0
+	Deleted int `json:"deleted"`
+
+	// Failed Rows that were refused.
+	//
+	// Example: 1
+	Failed int `json:"failed"`
+
+	// Rows Rows that have been worked on.
+	//
+	// Example: 100000
+	Rows int `json:"rows"`
+
+	// Unchanged Rows whose resource was as they say.
+	//
+	// Example: 2
+	Unchanged int `json:"unchanged"`
+
+	// Updated Rows that changed a resource.
+	//
+	// Example: 7
+	Updated int `json:"updated"`
+}
+
+// JobError One fault of one row.
+type JobError struct {
+	// Code What is wrong, for programs.
+	//
+	// Example: taken
+	Code string `json:"code"`
+
+	// Detail What is wrong, for people.
+	//
+	// Example: the name is taken
+	Detail string `json:"detail"`
+
+	// Key What the row names: its external id or name.
+	//
+	// Example: alice
+	Key *string `json:"key,omitempty"`
+
+	// Pointer The field, as the row calls it.
+	//
+	// Example: #/username
+	Pointer *string `json:"pointer,omitempty"`
+
+	// Row The row, from 1, the head of a CSV table left out; 0 for a resource that could not be deleted.
+	//
+	// Example: 17
+	Row int `json:"row"`
+}
+
+// JobErrorPage A page of faults.
+type JobErrorPage struct {
+	// Items The faults.
+	Items []JobError `json:"items"`
+
+	// NextCursor Where the next page begins; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// JobPage A page of jobs.
+type JobPage struct {
+	// Items The jobs.
+	Items []Job `json:"items"`
+
+	// NextCursor Where the next page begins; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// JobState How far a job is. Over are those that `succeeded` (every row was good), are `partial` (some rows were refused), `failed` (it did not come to its end, `reason` says why) or `cancelled`.
+//
+// Example: succeeded
+type JobState string
 
 // KeepAliveMode What keeps a NAT binding open: `off` nothing, `options` an OPTIONS request, `udp` four octets. On streams it is always CRLF.
 //
@@ -10364,6 +10846,9 @@ type IfNoneMatch = string
 // IfNoneMatchCreate defines model for IfNoneMatchCreate.
 type IfNoneMatchCreate = string
 
+// JobID defines model for JobID.
+type JobID = string
+
 // Limit defines model for Limit.
 type Limit = int
 
@@ -10588,6 +11073,27 @@ type UpsertAliasParams struct {
 	// IfNoneMatch `*`: only make, never change (412 if it exists).
 	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
 }
+
+// ExportAliasesParams defines parameters for ExportAliases.
+type ExportAliasesParams struct {
+	// Format A table with a head and a line for each, or a JSON object a line.
+	Format *ExportAliasesParamsFormat `form:"format,omitempty" json:"format,omitempty"`
+
+	// References How other resources are named: by their ids, or by their names, which another installation can find its own resources by.
+	References *ExportAliasesParamsReferences `form:"references,omitempty" json:"references,omitempty"`
+
+	// DomainID Only those of this domain.
+	DomainID *string `form:"domain_id,omitempty" json:"domain_id,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// ExportAliasesParamsFormat defines parameters for ExportAliases.
+type ExportAliasesParamsFormat string
+
+// ExportAliasesParamsReferences defines parameters for ExportAliases.
+type ExportAliasesParamsReferences string
 
 // DeleteAliasParams defines parameters for DeleteAlias.
 type DeleteAliasParams struct {
@@ -11350,6 +11856,78 @@ type ReplaceHeaderProfileParams struct {
 	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
+
+// ImportResourcesParams defines parameters for ImportResources.
+type ImportResourcesParams struct {
+	// Kind What the rows are.
+	Kind ImportResourcesParamsKind `form:"kind" json:"kind"`
+
+	// Mode `insert` refuses a row whose resource is there, `upsert` changes the fields that the row has, `sync` also deletes what no row names (of the domain in `domain_id`, which must be given for what belongs to a domain), if every row was good.
+	Mode *ImportResourcesParamsMode `form:"mode,omitempty" json:"mode,omitempty"`
+
+	// MatchOn By what the resource of a row is found; the name of a subscriber is its username.
+	MatchOn *ImportResourcesParamsMatchOn `form:"match_on,omitempty" json:"match_on,omitempty"`
+
+	// DomainID The domain of all rows, by id or name: they need not say it.
+	DomainID *string `form:"domain_id,omitempty" json:"domain_id,omitempty"`
+
+	// TenantID The tenant of all rows. For system-wide keys; another key writes into its own tenant anyway.
+	TenantID *string `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ImportResourcesParamsKind defines parameters for ImportResources.
+type ImportResourcesParamsKind string
+
+// ImportResourcesParamsMode defines parameters for ImportResources.
+type ImportResourcesParamsMode string
+
+// ImportResourcesParamsMatchOn defines parameters for ImportResources.
+type ImportResourcesParamsMatchOn string
+
+// ListJobsParams defines parameters for ListJobs.
+type ListJobsParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// State Only jobs in this state.
+	State *JobState `form:"state,omitempty" json:"state,omitempty"`
+}
+
+// CancelJobParams defines parameters for CancelJob.
+type CancelJobParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListJobErrorsParams defines parameters for ListJobErrors.
+type ListJobErrorsParams struct {
+	// Limit The size of the page.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Format `csv` is a table with the columns row, key, pointer, code and detail; its pages have no cursor.
+	Format *ListJobErrorsParamsFormat `form:"format,omitempty" json:"format,omitempty"`
+}
+
+// ListJobErrorsParamsFormat defines parameters for ListJobErrors.
+type ListJobErrorsParamsFormat string
 
 // ListLimitProfilesParams defines parameters for ListLimitProfiles.
 type ListLimitProfilesParams struct {
@@ -12362,6 +12940,30 @@ type UpsertSubscriberParams struct {
 	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
 }
 
+// ExportSubscribersParams defines parameters for ExportSubscribers.
+type ExportSubscribersParams struct {
+	// Format A table with a head and a line for each, or a JSON object a line.
+	Format *ExportSubscribersParamsFormat `form:"format,omitempty" json:"format,omitempty"`
+
+	// References How other resources are named: by their ids, or by their names, which another installation can find its own resources by.
+	References *ExportSubscribersParamsReferences `form:"references,omitempty" json:"references,omitempty"`
+
+	// DomainID Only those of this domain.
+	DomainID *string `form:"domain_id,omitempty" json:"domain_id,omitempty"`
+
+	// Secrets The hashes of the secrets as well, which open the door to whoever has them. Needs `subscribers:secrets`.
+	Secrets *bool `form:"secrets,omitempty" json:"secrets,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// ExportSubscribersParamsFormat defines parameters for ExportSubscribers.
+type ExportSubscribersParamsFormat string
+
+// ExportSubscribersParamsReferences defines parameters for ExportSubscribers.
+type ExportSubscribersParamsReferences string
+
 // DeleteSubscriberParams defines parameters for DeleteSubscriber.
 type DeleteSubscriberParams struct {
 	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
@@ -13293,6 +13895,13 @@ type ClientInterface interface {
 	// Corresponds with PUT /v1/aliases/by-external-id/{external_id} (the `UpsertAlias` operationId).
 	UpsertAlias(ctx context.Context, externalID ExternalID, params *UpsertAliasParams, body UpsertAliasJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ExportAliases Export aliases
+	//
+	// All aliases, by rising id, as a table that `POST /v1/imports` takes. The table is written while it is sent and is not one state of all aliases: what is changed meanwhile may be in it or not.
+	//
+	// Corresponds with GET /v1/aliases/export (the `ExportAliases` operationId).
+	ExportAliases(ctx context.Context, params *ExportAliasesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// DeleteAlias Delete an alias
 	//
 	// 409 with `referrers` while others need it.
@@ -14146,6 +14755,41 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/header-profiles/{header_profile_id} (the `ReplaceHeaderProfile` operationId).
 	ReplaceHeaderProfile(ctx context.Context, headerProfileID HeaderProfileID, params *ReplaceHeaderProfileParams, body ReplaceHeaderProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ImportResourcesWithBody Import many resources
+	//
+	// Takes a table of resources of one kind: CSV with a head (`text/csv`, RFC 4180; commas, semicolons or tabs) or a JSON object a line (`application/x-ndjson`), at most 256 MiB and 1,000,000 rows. The answer comes when the body is there; a job then works on it, a thousand rows in a transaction. Columns and fields are those of the API; a dot leads into an object (`forwarding.busy.target`, `custom.segment`, `labels.region`), a list has `;` between its words or is a JSON array, an empty cell says nothing and `\N`, as `null` in JSON, is the default. Domains, groups, number lists, announcements, SIP interfaces and subscribers are named by id or by name. `domain`, `groups`, `subscriber` and the columns of OpenSIPS' tables `subscriber` and `dbaliases` (`ha1_sha512t256`, `alias_username`, `alias_domain`) are taken as well. Fields that only the server sets are ignored, so that an export can be imported. Each row is checked as the same write by itself would be; a row with a fault is left out and listed in the job's errors, the others are written. `If-Match` is not asked for, whatever the tenant demands.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/imports (the `ImportResources` operationId).
+	ImportResourcesWithBody(ctx context.Context, params *ImportResourcesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListJobs List imports
+	//
+	// The newest first. They are kept for seven days.
+	//
+	// Corresponds with GET /v1/jobs (the `ListJobs` operationId).
+	ListJobs(ctx context.Context, params *ListJobsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetJob Read how far an import is
+	//
+	// Corresponds with GET /v1/jobs/{job_id} (the `GetJob` operationId).
+	GetJob(ctx context.Context, jobID JobID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CancelJob End an import early
+	//
+	// It ends before its next thousand rows; what is written stays. A job that is over stays as it is.
+	//
+	// Corresponds with POST /v1/jobs/{job_id}/cancel (the `CancelJob` operationId).
+	CancelJob(ctx context.Context, jobID JobID, params *CancelJobParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListJobErrors Read what was wrong with the rows of an import
+	//
+	// In the order of rows; the first 10,000 faults of a job are kept.
+	//
+	// Corresponds with GET /v1/jobs/{job_id}/errors (the `ListJobErrors` operationId).
+	ListJobErrors(ctx context.Context, jobID JobID, params *ListJobErrorsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListLimitProfiles List limit profiles
 	//
@@ -15220,6 +15864,13 @@ type ClientInterface interface {
 	// Corresponds with PUT /v1/subscribers/by-external-id/{external_id} (the `UpsertSubscriber` operationId).
 	UpsertSubscriber(ctx context.Context, externalID ExternalID, params *UpsertSubscriberParams, body UpsertSubscriberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ExportSubscribers Export subscribers
+	//
+	// All subscribers, by rising id, as a table that `POST /v1/imports` takes. The table is written while it is sent and is not one state of all subscribers: what is changed meanwhile may be in it or not. Secrets are left out unless they are asked for.
+	//
+	// Corresponds with GET /v1/subscribers/export (the `ExportSubscribers` operationId).
+	ExportSubscribers(ctx context.Context, params *ExportSubscribersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// DeleteSubscriber Delete a subscriber
 	//
 	// 409 with `referrers` while others need it.
@@ -15992,6 +16643,23 @@ func (c *Client) UpsertAliasWithBody(ctx context.Context, externalID ExternalID,
 // Corresponds with PUT /v1/aliases/by-external-id/{external_id} (the `UpsertAlias` operationId).
 func (c *Client) UpsertAlias(ctx context.Context, externalID ExternalID, params *UpsertAliasParams, body UpsertAliasJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpsertAliasRequest(c.Server, externalID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportAliases Export aliases
+//
+// All aliases, by rising id, as a table that `POST /v1/imports` takes. The table is written while it is sent and is not one state of all aliases: what is changed meanwhile may be in it or not.
+//
+// Corresponds with GET /v1/aliases/export (the `ExportAliases` operationId).
+func (c *Client) ExportAliases(ctx context.Context, params *ExportAliasesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportAliasesRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -17926,6 +18594,91 @@ func (c *Client) ReplaceHeaderProfileWithBody(ctx context.Context, headerProfile
 // Corresponds with PUT /v1/header-profiles/{header_profile_id} (the `ReplaceHeaderProfile` operationId).
 func (c *Client) ReplaceHeaderProfile(ctx context.Context, headerProfileID HeaderProfileID, params *ReplaceHeaderProfileParams, body ReplaceHeaderProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReplaceHeaderProfileRequest(c.Server, headerProfileID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ImportResourcesWithBody Import many resources
+//
+// Takes a table of resources of one kind: CSV with a head (`text/csv`, RFC 4180; commas, semicolons or tabs) or a JSON object a line (`application/x-ndjson`), at most 256 MiB and 1,000,000 rows. The answer comes when the body is there; a job then works on it, a thousand rows in a transaction. Columns and fields are those of the API; a dot leads into an object (`forwarding.busy.target`, `custom.segment`, `labels.region`), a list has `;` between its words or is a JSON array, an empty cell says nothing and `\N`, as `null` in JSON, is the default. Domains, groups, number lists, announcements, SIP interfaces and subscribers are named by id or by name. `domain`, `groups`, `subscriber` and the columns of OpenSIPS' tables `subscriber` and `dbaliases` (`ha1_sha512t256`, `alias_username`, `alias_domain`) are taken as well. Fields that only the server sets are ignored, so that an export can be imported. Each row is checked as the same write by itself would be; a row with a fault is left out and listed in the job's errors, the others are written. `If-Match` is not asked for, whatever the tenant demands.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/imports (the `ImportResources` operationId).
+func (c *Client) ImportResourcesWithBody(ctx context.Context, params *ImportResourcesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewImportResourcesRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListJobs List imports
+//
+// The newest first. They are kept for seven days.
+//
+// Corresponds with GET /v1/jobs (the `ListJobs` operationId).
+func (c *Client) ListJobs(ctx context.Context, params *ListJobsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListJobsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetJob Read how far an import is
+//
+// Corresponds with GET /v1/jobs/{job_id} (the `GetJob` operationId).
+func (c *Client) GetJob(ctx context.Context, jobID JobID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetJobRequest(c.Server, jobID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CancelJob End an import early
+//
+// It ends before its next thousand rows; what is written stays. A job that is over stays as it is.
+//
+// Corresponds with POST /v1/jobs/{job_id}/cancel (the `CancelJob` operationId).
+func (c *Client) CancelJob(ctx context.Context, jobID JobID, params *CancelJobParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCancelJobRequest(c.Server, jobID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListJobErrors Read what was wrong with the rows of an import
+//
+// In the order of rows; the first 10,000 faults of a job are kept.
+//
+// Corresponds with GET /v1/jobs/{job_id}/errors (the `ListJobErrors` operationId).
+func (c *Client) ListJobErrors(ctx context.Context, jobID JobID, params *ListJobErrorsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListJobErrorsRequest(c.Server, jobID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -20399,6 +21152,23 @@ func (c *Client) UpsertSubscriber(ctx context.Context, externalID ExternalID, pa
 	return c.Client.Do(req)
 }
 
+// ExportSubscribers Export subscribers
+//
+// All subscribers, by rising id, as a table that `POST /v1/imports` takes. The table is written while it is sent and is not one state of all subscribers: what is changed meanwhile may be in it or not. Secrets are left out unless they are asked for.
+//
+// Corresponds with GET /v1/subscribers/export (the `ExportSubscribers` operationId).
+func (c *Client) ExportSubscribers(ctx context.Context, params *ExportSubscribersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportSubscribersRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // DeleteSubscriber Delete a subscriber
 //
 // 409 with `referrers` while others need it.
@@ -22482,6 +23252,96 @@ func NewUpsertAliasRequestWithBody(server string, externalID ExternalID, params 
 			req.Header.Set("If-None-Match", headerParam1)
 		}
 
+	}
+
+	return req, nil
+}
+
+// NewExportAliasesRequest constructs an http.Request for the ExportAliases method
+func NewExportAliasesRequest(server string, params *ExportAliasesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/aliases/export")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Format != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "format", *params.Format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.References != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "references", *params.References, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.DomainID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "domain_id", *params.DomainID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -28496,6 +29356,418 @@ func NewReplaceHeaderProfileRequestWithBody(server string, headerProfileID Heade
 			req.Header.Set("If-Match", headerParam0)
 		}
 
+	}
+
+	return req, nil
+}
+
+// NewImportResourcesRequestWithBody constructs an http.Request for the ImportResources method, with any body, and a specified content type
+func NewImportResourcesRequestWithBody(server string, params *ImportResourcesParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/imports")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "kind", params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.Mode != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "mode", *params.Mode, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MatchOn != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "match_on", *params.MatchOn, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.DomainID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "domain_id", *params.DomainID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListJobsRequest constructs an http.Request for the ListJobs method
+func NewListJobsRequest(server string, params *ListJobsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/jobs")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetJobRequest constructs an http.Request for the GetJob method
+func NewGetJobRequest(server string, jobID JobID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "job_id", jobID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/jobs/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCancelJobRequest constructs an http.Request for the CancelJob method
+func NewCancelJobRequest(server string, jobID JobID, params *CancelJobParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "job_id", jobID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/jobs/%s/cancel", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListJobErrorsRequest constructs an http.Request for the ListJobErrors method
+func NewListJobErrorsRequest(server string, jobID JobID, params *ListJobErrorsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "job_id", jobID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/jobs/%s/errors", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Format != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "format", *params.Format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -36452,6 +37724,108 @@ func NewUpsertSubscriberRequestWithBody(server string, externalID ExternalID, pa
 	return req, nil
 }
 
+// NewExportSubscribersRequest constructs an http.Request for the ExportSubscribers method
+func NewExportSubscribersRequest(server string, params *ExportSubscribersParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscribers/export")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Format != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "format", *params.Format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.References != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "references", *params.References, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.DomainID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "domain_id", *params.DomainID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Secrets != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "secrets", *params.Secrets, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewDeleteSubscriberRequest constructs an http.Request for the DeleteSubscriber method
 func NewDeleteSubscriberRequest(server string, subscriberID SubscriberID, params *DeleteSubscriberParams) (*http.Request, error) {
 	var err error
@@ -39919,6 +41293,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /v1/aliases/by-external-id/{external_id} (the `UpsertAlias` operationId).
 	UpsertAliasWithResponse(ctx context.Context, externalID ExternalID, params *UpsertAliasParams, body UpsertAliasJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertAliasResponse, error)
 
+	// ExportAliasesWithResponse Export aliases
+	//
+	// All aliases, by rising id, as a table that `POST /v1/imports` takes. The table is written while it is sent and is not one state of all aliases: what is changed meanwhile may be in it or not.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/aliases/export (the `ExportAliases` operationId).
+	ExportAliasesWithResponse(ctx context.Context, params *ExportAliasesParams, reqEditors ...RequestEditorFn) (*ExportAliasesResponse, error)
+
 	// DeleteAliasWithResponse Delete an alias
 	//
 	// 409 with `referrers` while others need it.
@@ -40838,6 +42221,49 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /v1/header-profiles/{header_profile_id} (the `ReplaceHeaderProfile` operationId).
 	ReplaceHeaderProfileWithResponse(ctx context.Context, headerProfileID HeaderProfileID, params *ReplaceHeaderProfileParams, body ReplaceHeaderProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceHeaderProfileResponse, error)
+
+	// ImportResourcesWithBodyWithResponse Import many resources
+	//
+	// Takes a table of resources of one kind: CSV with a head (`text/csv`, RFC 4180; commas, semicolons or tabs) or a JSON object a line (`application/x-ndjson`), at most 256 MiB and 1,000,000 rows. The answer comes when the body is there; a job then works on it, a thousand rows in a transaction. Columns and fields are those of the API; a dot leads into an object (`forwarding.busy.target`, `custom.segment`, `labels.region`), a list has `;` between its words or is a JSON array, an empty cell says nothing and `\N`, as `null` in JSON, is the default. Domains, groups, number lists, announcements, SIP interfaces and subscribers are named by id or by name. `domain`, `groups`, `subscriber` and the columns of OpenSIPS' tables `subscriber` and `dbaliases` (`ha1_sha512t256`, `alias_username`, `alias_domain`) are taken as well. Fields that only the server sets are ignored, so that an export can be imported. Each row is checked as the same write by itself would be; a row with a fault is left out and listed in the job's errors, the others are written. `If-Match` is not asked for, whatever the tenant demands.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/imports (the `ImportResources` operationId).
+	ImportResourcesWithBodyWithResponse(ctx context.Context, params *ImportResourcesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ImportResourcesResponse, error)
+
+	// ListJobsWithResponse List imports
+	//
+	// The newest first. They are kept for seven days.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/jobs (the `ListJobs` operationId).
+	ListJobsWithResponse(ctx context.Context, params *ListJobsParams, reqEditors ...RequestEditorFn) (*ListJobsResponse, error)
+
+	// GetJobWithResponse Read how far an import is
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/jobs/{job_id} (the `GetJob` operationId).
+	GetJobWithResponse(ctx context.Context, jobID JobID, reqEditors ...RequestEditorFn) (*GetJobResponse, error)
+
+	// CancelJobWithResponse End an import early
+	//
+	// It ends before its next thousand rows; what is written stays. A job that is over stays as it is.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/jobs/{job_id}/cancel (the `CancelJob` operationId).
+	CancelJobWithResponse(ctx context.Context, jobID JobID, params *CancelJobParams, reqEditors ...RequestEditorFn) (*CancelJobResponse, error)
+
+	// ListJobErrorsWithResponse Read what was wrong with the rows of an import
+	//
+	// In the order of rows; the first 10,000 faults of a job are kept.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/jobs/{job_id}/errors (the `ListJobErrors` operationId).
+	ListJobErrorsWithResponse(ctx context.Context, jobID JobID, params *ListJobErrorsParams, reqEditors ...RequestEditorFn) (*ListJobErrorsResponse, error)
 
 	// ListLimitProfilesWithResponse List limit profiles
 	//
@@ -41997,6 +43423,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /v1/subscribers/by-external-id/{external_id} (the `UpsertSubscriber` operationId).
 	UpsertSubscriberWithResponse(ctx context.Context, externalID ExternalID, params *UpsertSubscriberParams, body UpsertSubscriberJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertSubscriberResponse, error)
+
+	// ExportSubscribersWithResponse Export subscribers
+	//
+	// All subscribers, by rising id, as a table that `POST /v1/imports` takes. The table is written while it is sent and is not one state of all subscribers: what is changed meanwhile may be in it or not. Secrets are left out unless they are asked for.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/subscribers/export (the `ExportSubscribers` operationId).
+	ExportSubscribersWithResponse(ctx context.Context, params *ExportSubscribersParams, reqEditors ...RequestEditorFn) (*ExportSubscribersResponse, error)
 
 	// DeleteSubscriberWithResponse Delete a subscriber
 	//
@@ -43181,6 +44616,47 @@ func (r UpsertAliasResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r UpsertAliasResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ExportAliasesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportAliasesResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportAliasesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportAliasesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportAliasesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportAliasesResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -46986,6 +48462,254 @@ func (r ReplaceHeaderProfileResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ReplaceHeaderProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ImportResourcesResponse202Headers the declared response headers of an HTTP 202 response for ImportResources
+type ImportResourcesResponse202Headers struct {
+	IdempotencyReplayed *string
+	Location            string
+}
+
+type ImportResourcesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Job
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *ImportResourcesResponse202Headers
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r ImportResourcesResponse) GetJSON202() *Job {
+	return r.JSON202
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ImportResourcesResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ImportResourcesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ImportResourcesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ImportResourcesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ImportResourcesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListJobsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *JobPage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListJobsResponse) GetJSON200() *JobPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListJobsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListJobsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListJobsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListJobsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListJobsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetJobResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Job
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetJobResponse) GetJSON200() *Job {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetJobResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetJobResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetJobResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetJobResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetJobResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CancelJobResponse204Headers the declared response headers of an HTTP 204 response for CancelJob
+type CancelJobResponse204Headers struct {
+	IdempotencyReplayed *string
+}
+
+type CancelJobResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers204 the parsed response headers for an HTTP 204 response
+	Headers204 *CancelJobResponse204Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CancelJobResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CancelJobResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CancelJobResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CancelJobResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CancelJobResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListJobErrorsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *JobErrorPage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListJobErrorsResponse) GetJSON200() *JobErrorPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListJobErrorsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListJobErrorsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListJobErrorsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListJobErrorsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListJobErrorsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -51964,6 +53688,47 @@ func (r UpsertSubscriberResponse) ContentType() string {
 	return ""
 }
 
+type ExportSubscribersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportSubscribersResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportSubscribersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportSubscribersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportSubscribersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportSubscribersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type DeleteSubscriberResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -54350,6 +56115,21 @@ func (c *ClientWithResponses) UpsertAliasWithResponse(ctx context.Context, exter
 	return ParseUpsertAliasResponse(rsp)
 }
 
+// ExportAliasesWithResponse Export aliases
+//
+// All aliases, by rising id, as a table that `POST /v1/imports` takes. The table is written while it is sent and is not one state of all aliases: what is changed meanwhile may be in it or not.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/aliases/export (the `ExportAliases` operationId).
+func (c *ClientWithResponses) ExportAliasesWithResponse(ctx context.Context, params *ExportAliasesParams, reqEditors ...RequestEditorFn) (*ExportAliasesResponse, error) {
+	rsp, err := c.ExportAliases(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportAliasesResponse(rsp)
+}
+
 // DeleteAliasWithResponse Delete an alias
 //
 // 409 with `referrers` while others need it.
@@ -55916,6 +57696,79 @@ func (c *ClientWithResponses) ReplaceHeaderProfileWithResponse(ctx context.Conte
 		return nil, err
 	}
 	return ParseReplaceHeaderProfileResponse(rsp)
+}
+
+// ImportResourcesWithBodyWithResponse Import many resources
+//
+// Takes a table of resources of one kind: CSV with a head (`text/csv`, RFC 4180; commas, semicolons or tabs) or a JSON object a line (`application/x-ndjson`), at most 256 MiB and 1,000,000 rows. The answer comes when the body is there; a job then works on it, a thousand rows in a transaction. Columns and fields are those of the API; a dot leads into an object (`forwarding.busy.target`, `custom.segment`, `labels.region`), a list has `;` between its words or is a JSON array, an empty cell says nothing and `\N`, as `null` in JSON, is the default. Domains, groups, number lists, announcements, SIP interfaces and subscribers are named by id or by name. `domain`, `groups`, `subscriber` and the columns of OpenSIPS' tables `subscriber` and `dbaliases` (`ha1_sha512t256`, `alias_username`, `alias_domain`) are taken as well. Fields that only the server sets are ignored, so that an export can be imported. Each row is checked as the same write by itself would be; a row with a fault is left out and listed in the job's errors, the others are written. `If-Match` is not asked for, whatever the tenant demands.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/imports (the `ImportResources` operationId).
+func (c *ClientWithResponses) ImportResourcesWithBodyWithResponse(ctx context.Context, params *ImportResourcesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ImportResourcesResponse, error) {
+	rsp, err := c.ImportResourcesWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseImportResourcesResponse(rsp)
+}
+
+// ListJobsWithResponse List imports
+//
+// The newest first. They are kept for seven days.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/jobs (the `ListJobs` operationId).
+func (c *ClientWithResponses) ListJobsWithResponse(ctx context.Context, params *ListJobsParams, reqEditors ...RequestEditorFn) (*ListJobsResponse, error) {
+	rsp, err := c.ListJobs(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListJobsResponse(rsp)
+}
+
+// GetJobWithResponse Read how far an import is
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/jobs/{job_id} (the `GetJob` operationId).
+func (c *ClientWithResponses) GetJobWithResponse(ctx context.Context, jobID JobID, reqEditors ...RequestEditorFn) (*GetJobResponse, error) {
+	rsp, err := c.GetJob(ctx, jobID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetJobResponse(rsp)
+}
+
+// CancelJobWithResponse End an import early
+//
+// It ends before its next thousand rows; what is written stays. A job that is over stays as it is.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/jobs/{job_id}/cancel (the `CancelJob` operationId).
+func (c *ClientWithResponses) CancelJobWithResponse(ctx context.Context, jobID JobID, params *CancelJobParams, reqEditors ...RequestEditorFn) (*CancelJobResponse, error) {
+	rsp, err := c.CancelJob(ctx, jobID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCancelJobResponse(rsp)
+}
+
+// ListJobErrorsWithResponse Read what was wrong with the rows of an import
+//
+// In the order of rows; the first 10,000 faults of a job are kept.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/jobs/{job_id}/errors (the `ListJobErrors` operationId).
+func (c *ClientWithResponses) ListJobErrorsWithResponse(ctx context.Context, jobID JobID, params *ListJobErrorsParams, reqEditors ...RequestEditorFn) (*ListJobErrorsResponse, error) {
+	rsp, err := c.ListJobErrors(ctx, jobID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListJobErrorsResponse(rsp)
 }
 
 // ListLimitProfilesWithResponse List limit profiles
@@ -57911,6 +59764,21 @@ func (c *ClientWithResponses) UpsertSubscriberWithResponse(ctx context.Context, 
 	return ParseUpsertSubscriberResponse(rsp)
 }
 
+// ExportSubscribersWithResponse Export subscribers
+//
+// All subscribers, by rising id, as a table that `POST /v1/imports` takes. The table is written while it is sent and is not one state of all subscribers: what is changed meanwhile may be in it or not. Secrets are left out unless they are asked for.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/subscribers/export (the `ExportSubscribers` operationId).
+func (c *ClientWithResponses) ExportSubscribersWithResponse(ctx context.Context, params *ExportSubscribersParams, reqEditors ...RequestEditorFn) (*ExportSubscribersResponse, error) {
+	rsp, err := c.ExportSubscribers(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportSubscribersResponse(rsp)
+}
+
 // DeleteSubscriberWithResponse Delete a subscriber
 //
 // 409 with `referrers` while others need it.
@@ -59340,6 +61208,32 @@ func ParseUpsertAliasResponse(rsp *http.Response) (*UpsertAliasResponse, error) 
 			headers.Location = value
 		}
 		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExportAliasesResponse parses an HTTP response from a ExportAliasesWithResponse call
+func ParseExportAliasesResponse(rsp *http.Response) (*ExportAliasesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportAliasesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
 	}
 
 	return response, nil
@@ -62611,6 +64505,203 @@ func ParseReplaceHeaderProfileResponse(rsp *http.Response) (*ReplaceHeaderProfil
 			headers.ETag = value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseImportResourcesResponse parses an HTTP response from a ImportResourcesWithResponse call
+func ParseImportResourcesResponse(rsp *http.Response) (*ImportResourcesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ImportResourcesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Job
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		var headers ImportResourcesResponse202Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers202 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListJobsResponse parses an HTTP response from a ListJobsWithResponse call
+func ParseListJobsResponse(rsp *http.Response) (*ListJobsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListJobsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest JobPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetJobResponse parses an HTTP response from a GetJobWithResponse call
+func ParseGetJobResponse(rsp *http.Response) (*GetJobResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetJobResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Job
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCancelJobResponse parses an HTTP response from a CancelJobWithResponse call
+func ParseCancelJobResponse(rsp *http.Response) (*CancelJobResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CancelJobResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		var headers CancelJobResponse204Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers204 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListJobErrorsResponse parses an HTTP response from a ListJobErrorsWithResponse call
+func ParseListJobErrorsResponse(rsp *http.Response) (*ListJobErrorsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListJobErrorsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest JobErrorPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	case rsp.StatusCode == 200:
+		// Content-type (text/csv) unsupported
+
 	}
 
 	return response, nil
@@ -66938,6 +69029,32 @@ func ParseUpsertSubscriberResponse(rsp *http.Response) (*UpsertSubscriberRespons
 			headers.Location = value
 		}
 		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExportSubscribersResponse parses an HTTP response from a ExportSubscribersWithResponse call
+func ParseExportSubscribersResponse(rsp *http.Response) (*ExportSubscribersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportSubscribersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
 	}
 
 	return response, nil

@@ -633,6 +633,117 @@ func (e IdentityField) Valid() bool {
 	}
 }
 
+// Defines values for JobContentType.
+const (
+	JobContentTypeApplicationXNdjson JobContentType = "application/x-ndjson"
+	JobContentTypeTextCsv            JobContentType = "text/csv"
+)
+
+// Valid indicates whether the value is a known member of the JobContentType enum.
+func (e JobContentType) Valid() bool {
+	switch e {
+	case JobContentTypeApplicationXNdjson:
+		return true
+	case JobContentTypeTextCsv:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for JobMatchOn.
+const (
+	JobMatchOnExternalID JobMatchOn = "external_id"
+	JobMatchOnName       JobMatchOn = "name"
+)
+
+// Valid indicates whether the value is a known member of the JobMatchOn enum.
+func (e JobMatchOn) Valid() bool {
+	switch e {
+	case JobMatchOnExternalID:
+		return true
+	case JobMatchOnName:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for JobMode.
+const (
+	JobModeInsert JobMode = "insert"
+	JobModeSync   JobMode = "sync"
+	JobModeUpsert JobMode = "upsert"
+)
+
+// Valid indicates whether the value is a known member of the JobMode enum.
+func (e JobMode) Valid() bool {
+	switch e {
+	case JobModeInsert:
+		return true
+	case JobModeSync:
+		return true
+	case JobModeUpsert:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for JobReason.
+const (
+	JobReasonInternal    JobReason = "internal"
+	JobReasonInterrupted JobReason = "interrupted"
+	JobReasonUnavailable JobReason = "unavailable"
+	JobReasonUnreadable  JobReason = "unreadable"
+)
+
+// Valid indicates whether the value is a known member of the JobReason enum.
+func (e JobReason) Valid() bool {
+	switch e {
+	case JobReasonInternal:
+		return true
+	case JobReasonInterrupted:
+		return true
+	case JobReasonUnavailable:
+		return true
+	case JobReasonUnreadable:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for JobState.
+const (
+	JobStateCancelled JobState = "cancelled"
+	JobStateFailed    JobState = "failed"
+	JobStatePartial   JobState = "partial"
+	JobStateRunning   JobState = "running"
+	JobStateSucceeded JobState = "succeeded"
+	JobStateWaiting   JobState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the JobState enum.
+func (e JobState) Valid() bool {
+	switch e {
+	case JobStateCancelled:
+		return true
+	case JobStateFailed:
+		return true
+	case JobStatePartial:
+		return true
+	case JobStateRunning:
+		return true
+	case JobStateSucceeded:
+		return true
+	case JobStateWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for KeepAliveMode.
 const (
 	KeepAliveModeOff     KeepAliveMode = "off"
@@ -1208,6 +1319,7 @@ const (
 	ScopeSecurityRead       Scope = "security:read"
 	ScopeSecurityWrite      Scope = "security:write"
 	ScopeSubscribersRead    Scope = "subscribers:read"
+	ScopeSubscribersSecrets Scope = "subscribers:secrets"
 	ScopeSubscribersWrite   Scope = "subscribers:write"
 	ScopeTenantsRead        Scope = "tenants:read"
 	ScopeTenantsWrite       Scope = "tenants:write"
@@ -1273,6 +1385,8 @@ func (e Scope) Valid() bool {
 	case ScopeSecurityWrite:
 		return true
 	case ScopeSubscribersRead:
+		return true
+	case ScopeSubscribersSecrets:
 		return true
 	case ScopeSubscribersWrite:
 		return true
@@ -1425,6 +1539,24 @@ func (e UnknownSource) Valid() bool {
 	case UnknownSourceDrop:
 		return true
 	case UnknownSourceReject:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListJobErrorsParamsFormat.
+const (
+	ListJobErrorsParamsFormatCsv  ListJobErrorsParamsFormat = "csv"
+	ListJobErrorsParamsFormatJSON ListJobErrorsParamsFormat = "json"
+)
+
+// Valid indicates whether the value is a known member of the ListJobErrorsParamsFormat enum.
+func (e ListJobErrorsParamsFormat) Valid() bool {
+	switch e {
+	case ListJobErrorsParamsFormatCsv:
+		return true
+	case ListJobErrorsParamsFormatJSON:
 		return true
 	default:
 		return false
@@ -5730,6 +5862,215 @@ type InfoOrder struct {
 	// Side The side.
 	Side CallSide `json:"side"`
 }
+
+// Job An import.
+type Job struct {
+	// Actor The API key that began it.
+	//
+	// Example: key_06bq4v700s5t7v9x1z3b5d7f9h
+	Actor string `json:"actor"`
+
+	// Bytes The length of the body.
+	//
+	// Example: 4200000
+	Bytes int64 `json:"bytes"`
+
+	// BytesRead How much of the body has been worked on.
+	//
+	// Example: 4200000
+	BytesRead int64 `json:"bytes_read"`
+
+	// ContentType The type of its body.
+	//
+	// Example: text/csv
+	ContentType JobContentType `json:"content_type"`
+
+	// Counts What became of its rows.
+	Counts JobCounts `json:"counts"`
+
+	// CreatedAt When it was asked for.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Detail More of it, for people.
+	//
+	// Example: the node was stopped
+	Detail *string `json:"detail,omitempty"`
+
+	// DryRun It keeps nothing.
+	//
+	// Example: false
+	DryRun bool `json:"dry_run"`
+
+	// EndedAt When it was over.
+	//
+	// Example: 2026-11-22T09:30:19Z
+	EndedAt *time.Time `json:"ended_at,omitempty"`
+
+	// ID Its id.
+	//
+	// Example: job_06bq4v701z4d6f8h0k2n4q6s8v
+	ID string `json:"id"`
+
+	// Kind A kind of configured resource.
+	//
+	// Example: trunk
+	Kind ResourceKind `json:"kind"`
+
+	// MatchOn By what the resource of a row is found.
+	//
+	// Example: name
+	MatchOn JobMatchOn `json:"match_on"`
+
+	// Mode What it does with what is there.
+	//
+	// Example: upsert
+	Mode JobMode `json:"mode"`
+
+	// Node The node that works on it.
+	//
+	// Example: sbc-1
+	Node string `json:"node"`
+
+	// Reason Why it failed: its node was stopped (up to 1,000 rows beyond those counted may have been written), the store could not be had, the body cannot be read any further, or a fault of ours.
+	//
+	// Example: interrupted
+	Reason *JobReason `json:"reason,omitempty"`
+
+	// RequestID The request.
+	//
+	// Example: req_06bq4v700s5t7v9x1z3b5d7f9j
+	RequestID *string `json:"request_id,omitempty"`
+
+	// SourceIP Where the request came from.
+	//
+	// Example: 192.0.2.7
+	SourceIP *string `json:"source_ip,omitempty"`
+
+	// StartedAt When its turn came.
+	//
+	// Example: 2026-11-22T09:30:01Z
+	StartedAt *time.Time `json:"started_at,omitempty"`
+
+	// State How far a job is. Over are those that `succeeded` (every row was good), are `partial` (some rows were refused), `failed` (it did not come to its end, `reason` says why) or `cancelled`.
+	//
+	// Example: succeeded
+	State JobState `json:"state"`
+
+	// TenantID The tenant of its rows.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+}
+
+// JobContentType The type of its body.
+//
+// Example: text/csv
+type JobContentType string
+
+// JobMatchOn By what the resource of a row is found.
+//
+// Example: name
+type JobMatchOn string
+
+// JobMode What it does with what is there.
+//
+// Example: upsert
+type JobMode string
+
+// JobReason Why it failed: its node was stopped (up to 1,000 rows beyond those counted may have been written), the store could not be had, the body cannot be read any further, or a fault of ours.
+//
+// Example: interrupted
+type JobReason string
+
+// JobCounts What became of the rows.
+type JobCounts struct {
+	// Created Rows that made a resource.
+	//
+	// Example: 99990
+	Created int `json:"created"`
+
+	// Deleted Resources that no row named and that are gone.
+	//
+	// Example: 0
+	Deleted int `json:"deleted"`
+
+	// Failed Rows that were refused.
+	//
+	// Example: 1
+	Failed int `json:"failed"`
+
+	// Rows Rows that have been worked on.
+	//
+	// Example: 100000
+	Rows int `json:"rows"`
+
+	// Unchanged Rows whose resource was as they say.
+	//
+	// Example: 2
+	Unchanged int `json:"unchanged"`
+
+	// Updated Rows that changed a resource.
+	//
+	// Example: 7
+	Updated int `json:"updated"`
+}
+
+// JobError One fault of one row.
+type JobError struct {
+	// Code What is wrong, for programs.
+	//
+	// Example: taken
+	Code string `json:"code"`
+
+	// Detail What is wrong, for people.
+	//
+	// Example: the name is taken
+	Detail string `json:"detail"`
+
+	// Key What the row names: its external id or name.
+	//
+	// Example: alice
+	Key *string `json:"key,omitempty"`
+
+	// Pointer The field, as the row calls it.
+	//
+	// Example: #/username
+	Pointer *string `json:"pointer,omitempty"`
+
+	// Row The row, from 1, the head of a CSV table left out; 0 for a resource that could not be deleted.
+	//
+	// Example: 17
+	Row int `json:"row"`
+}
+
+// JobErrorPage A page of faults.
+type JobErrorPage struct {
+	// Items The faults.
+	Items []JobError `json:"items"`
+
+	// NextCursor Where the next page begins; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// JobPage A page of jobs.
+type JobPage struct {
+	// Items The jobs.
+	Items []Job `json:"items"`
+
+	// NextCursor Where the next page begins; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// JobState How far a job is. Over are those that `succeeded` (every row was good), are `partial` (some rows were refused), `failed` (it did not come to its end, `reason` says why) or `cancelled`.
+//
+// Example: succeeded
+type JobState string
 
 // KeepAliveMode What keeps a NAT binding open: `off` nothing, `options` an OPTIONS request, `udp` four octets. On streams it is always CRLF.
 //
@@ -10363,6 +10704,9 @@ type IfNoneMatch = string
 // IfNoneMatchCreate defines model for IfNoneMatchCreate.
 type IfNoneMatchCreate = string
 
+// JobID defines model for JobID.
+type JobID = string
+
 // Limit defines model for Limit.
 type Limit = int
 
@@ -10693,6 +11037,45 @@ type FollowEventsParams struct {
 	LastEventID *string `json:"Last-Event-ID,omitempty"`
 }
 
+// ListJobsParams defines parameters for ListJobs.
+type ListJobsParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// State Only jobs in this state.
+	State *JobState `form:"state,omitempty" json:"state,omitempty"`
+}
+
+// CancelJobParams defines parameters for CancelJob.
+type CancelJobParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListJobErrorsParams defines parameters for ListJobErrors.
+type ListJobErrorsParams struct {
+	// Limit The size of the page.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Format `csv` is a table with the columns row, key, pointer, code and detail; its pages have no cursor.
+	Format *ListJobErrorsParamsFormat `form:"format,omitempty" json:"format,omitempty"`
+}
+
+// ListJobErrorsParamsFormat defines parameters for ListJobErrors.
+type ListJobErrorsParamsFormat string
+
 // ListLimitUsageParams defines parameters for ListLimitUsage.
 type ListLimitUsageParams struct {
 	// Limit The most items in the answer.
@@ -10968,6 +11351,18 @@ type ServerInterface interface {
 	// TestHeaderProfile Try header rules on a message
 	// (POST /v1/header-profiles/test)
 	TestHeaderProfile(ctx echo.Context) error
+	// ListJobs List imports
+	// (GET /v1/jobs)
+	ListJobs(ctx echo.Context, params ListJobsParams) error
+	// GetJob Read how far an import is
+	// (GET /v1/jobs/{job_id})
+	GetJob(ctx echo.Context, jobID JobID) error
+	// CancelJob End an import early
+	// (POST /v1/jobs/{job_id}/cancel)
+	CancelJob(ctx echo.Context, jobID JobID, params CancelJobParams) error
+	// ListJobErrors Read what was wrong with the rows of an import
+	// (GET /v1/jobs/{job_id}/errors)
+	ListJobErrors(ctx echo.Context, jobID JobID, params ListJobErrorsParams) error
 	// ListLimitUsage Read what a limit profile counts
 	// (GET /v1/limit-profiles/{limit_profile_id}/usage)
 	ListLimitUsage(ctx echo.Context, limitProfileID LimitProfileID, params ListLimitUsageParams) error
@@ -11998,6 +12393,142 @@ func (w *ServerInterfaceWrapper) TestHeaderProfile(ctx echo.Context) error {
 	return err
 }
 
+// ListJobs converts echo context to params.
+func (w *ServerInterfaceWrapper) ListJobs(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListJobsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", ctx.QueryParams(), &params.TenantID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tenant_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListJobs(ctx, params)
+	return err
+}
+
+// GetJob converts echo context to params.
+func (w *ServerInterfaceWrapper) GetJob(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "job_id" -------------
+	var jobID JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "job_id", ctx.Param("job_id"), &jobID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter job_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetJob(ctx, jobID)
+	return err
+}
+
+// CancelJob converts echo context to params.
+func (w *ServerInterfaceWrapper) CancelJob(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "job_id" -------------
+	var jobID JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "job_id", ctx.Param("job_id"), &jobID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter job_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CancelJobParams
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CancelJob(ctx, jobID, params)
+	return err
+}
+
+// ListJobErrors converts echo context to params.
+func (w *ServerInterfaceWrapper) ListJobErrors(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "job_id" -------------
+	var jobID JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "job_id", ctx.Param("job_id"), &jobID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter job_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListJobErrorsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "format", ctx.QueryParams(), &params.Format, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter format: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListJobErrors(ctx, jobID, params)
+	return err
+}
+
 // ListLimitUsage converts echo context to params.
 func (w *ServerInterfaceWrapper) ListLimitUsage(ctx echo.Context) error {
 	var err error
@@ -12645,6 +13176,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/events", wrapper.ListEvents, options.OperationMiddlewares["listEvents"]...)
 	router.GET(options.BaseURL+"/v1/events/stream", wrapper.FollowEvents, options.OperationMiddlewares["followEvents"]...)
 	router.POST(options.BaseURL+"/v1/header-profiles/test", wrapper.TestHeaderProfile, options.OperationMiddlewares["testHeaderProfile"]...)
+	router.GET(options.BaseURL+"/v1/jobs", wrapper.ListJobs, options.OperationMiddlewares["listJobs"]...)
+	router.GET(options.BaseURL+"/v1/jobs/:job_id", wrapper.GetJob, options.OperationMiddlewares["getJob"]...)
+	router.POST(options.BaseURL+"/v1/jobs/:job_id/cancel", wrapper.CancelJob, options.OperationMiddlewares["cancelJob"]...)
+	router.GET(options.BaseURL+"/v1/jobs/:job_id/errors", wrapper.ListJobErrors, options.OperationMiddlewares["listJobErrors"]...)
 	router.GET(options.BaseURL+"/v1/limit-profiles/:limit_profile_id/usage", wrapper.ListLimitUsage, options.OperationMiddlewares["listLimitUsage"]...)
 	router.GET(options.BaseURL+"/v1/registrations", wrapper.ListRegistrations, options.OperationMiddlewares["listRegistrations"]...)
 	router.DELETE(options.BaseURL+"/v1/registrations/:registration_id", wrapper.DeleteRegistration, options.OperationMiddlewares["deleteRegistration"]...)
@@ -13503,6 +14038,118 @@ func (response TestHeaderProfile200JSONResponse) VisitTestHeaderProfileResponse(
 	return err
 }
 
+type ListJobsRequestObject struct {
+	Params ListJobsParams
+}
+
+type ListJobsResponseObject interface {
+	VisitListJobsResponse(w http.ResponseWriter) error
+}
+
+type ListJobs200JSONResponse JobPage
+
+func (response ListJobs200JSONResponse) VisitListJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobRequestObject struct {
+	JobID JobID `json:"job_id"`
+}
+
+type GetJobResponseObject interface {
+	VisitGetJobResponse(w http.ResponseWriter) error
+}
+
+type GetJob200JSONResponse Job
+
+func (response GetJob200JSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelJobRequestObject struct {
+	JobID  JobID `json:"job_id"`
+	Params CancelJobParams
+}
+
+type CancelJobResponseObject interface {
+	VisitCancelJobResponse(w http.ResponseWriter) error
+}
+
+type CancelJob204ResponseHeaders struct {
+	IdempotencyReplayed *string
+}
+
+type CancelJob204Response struct {
+	Headers CancelJob204ResponseHeaders
+}
+
+func (response CancelJob204Response) VisitCancelJobResponse(w http.ResponseWriter) error {
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(204)
+	return nil
+}
+
+type ListJobErrorsRequestObject struct {
+	JobID  JobID `json:"job_id"`
+	Params ListJobErrorsParams
+}
+
+type ListJobErrorsResponseObject interface {
+	VisitListJobErrorsResponse(w http.ResponseWriter) error
+}
+
+type ListJobErrors200JSONResponse JobErrorPage
+
+func (response ListJobErrors200JSONResponse) VisitListJobErrorsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListJobErrors200TextCsvResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ListJobErrors200TextCsvResponse) VisitListJobErrorsResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
 type ListLimitUsageRequestObject struct {
 	LimitProfileID LimitProfileID `json:"limit_profile_id"`
 	Params         ListLimitUsageParams
@@ -14057,6 +14704,18 @@ type StrictServerInterface interface {
 	// TestHeaderProfile Try header rules on a message
 	// (POST /v1/header-profiles/test)
 	TestHeaderProfile(ctx context.Context, request TestHeaderProfileRequestObject) (TestHeaderProfileResponseObject, error)
+	// ListJobs List imports
+	// (GET /v1/jobs)
+	ListJobs(ctx context.Context, request ListJobsRequestObject) (ListJobsResponseObject, error)
+	// GetJob Read how far an import is
+	// (GET /v1/jobs/{job_id})
+	GetJob(ctx context.Context, request GetJobRequestObject) (GetJobResponseObject, error)
+	// CancelJob End an import early
+	// (POST /v1/jobs/{job_id}/cancel)
+	CancelJob(ctx context.Context, request CancelJobRequestObject) (CancelJobResponseObject, error)
+	// ListJobErrors Read what was wrong with the rows of an import
+	// (GET /v1/jobs/{job_id}/errors)
+	ListJobErrors(ctx context.Context, request ListJobErrorsRequestObject) (ListJobErrorsResponseObject, error)
 	// ListLimitUsage Read what a limit profile counts
 	// (GET /v1/limit-profiles/{limit_profile_id}/usage)
 	ListLimitUsage(ctx context.Context, request ListLimitUsageRequestObject) (ListLimitUsageResponseObject, error)
@@ -15118,6 +15777,108 @@ func (sh *strictHandler) TestHeaderProfile(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(TestHeaderProfileResponseObject); ok {
 		return validResponse.VisitTestHeaderProfileResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListJobs operation middleware
+func (sh *strictHandler) ListJobs(ctx echo.Context, params ListJobsParams) error {
+	var request ListJobsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListJobs(ctx.Request().Context(), request.(ListJobsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListJobs")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListJobsResponseObject); ok {
+		return validResponse.VisitListJobsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetJob operation middleware
+func (sh *strictHandler) GetJob(ctx echo.Context, jobID JobID) error {
+	var request GetJobRequestObject
+
+	request.JobID = jobID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetJob(ctx.Request().Context(), request.(GetJobRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetJob")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetJobResponseObject); ok {
+		return validResponse.VisitGetJobResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CancelJob operation middleware
+func (sh *strictHandler) CancelJob(ctx echo.Context, jobID JobID, params CancelJobParams) error {
+	var request CancelJobRequestObject
+
+	request.JobID = jobID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelJob(ctx.Request().Context(), request.(CancelJobRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelJob")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CancelJobResponseObject); ok {
+		return validResponse.VisitCancelJobResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListJobErrors operation middleware
+func (sh *strictHandler) ListJobErrors(ctx echo.Context, jobID JobID, params ListJobErrorsParams) error {
+	var request ListJobErrorsRequestObject
+
+	request.JobID = jobID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListJobErrors(ctx.Request().Context(), request.(ListJobErrorsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListJobErrors")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListJobErrorsResponseObject); ok {
+		return validResponse.VisitListJobErrorsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

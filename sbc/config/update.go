@@ -157,11 +157,11 @@ func (r *recorder) Put(res sbc.Resource) error {
 	return nil
 }
 
-// PutAll notes and writes many.
+// PutAll writes many and notes those that were written. Rules are noted before: of them it matters what they were.
 func (r *recorder) PutAll(list []sbc.Resource) (map[int]error, error) {
 	for _, res := range list {
-		if res.Base().ID == "" {
-			res.Base().ID = sbc.NewID(res.Kind().Prefix())
+		if res.Kind() != sbc.KindRule {
+			break
 		}
 		if err := r.note(res.Kind(), res.Base().ID); err != nil {
 			return nil, err
@@ -169,10 +169,16 @@ func (r *recorder) PutAll(list []sbc.Resource) (map[int]error, error) {
 	}
 	refused, err := r.Tx.PutAll(list)
 	if err != nil {
-		return refused, err
+		return nil, err
 	}
 	for i, res := range list {
-		if refused[i] == nil && res.Kind().Listed() {
+		if refused[i] != nil {
+			continue
+		}
+		if err := r.note(res.Kind(), res.Base().ID); err != nil {
+			return nil, err
+		}
+		if res.Kind().Listed() {
 			r.lists(sbc.ListedChangeOf(res))
 		}
 	}

@@ -177,6 +177,13 @@ func (s *Store) JobErrors(ctx context.Context, id string, after, most int) (page
 	return page, next, nil
 }
 
+// TouchJobs writes the time into the jobs of a node.
+func (s *Store) TouchJobs(ctx context.Context, node string) error {
+	return s.run(ctx, "touch_jobs", recordTimeout, func(ctx context.Context) error {
+		return s.write.WithContext(ctx).Model(&jobRow{}).Where("node = ? AND ended = ?", node, false).Update("written_at", micros(now())).Error
+	})
+}
+
 // LostJobs gives jobs that nobody works on.
 func (s *Store) LostJobs(ctx context.Context, node string, before time.Time) ([]sbc.Job, error) {
 	var rows []jobRow

@@ -81,6 +81,13 @@ func jobsLost(f *fixture, a, b *sbc.Job) {
 	if got := lost("three", time.Now().Add(time.Hour)); !slices.Equal(got, []string{a.ID, b.ID}) {
 		f.t.Errorf("lost by all: %v", got)
 	}
+	written := time.Now()
+	if err := f.TouchJobs(f.ctx, "two"); err != nil {
+		f.t.Fatal(err)
+	}
+	if got := lost("three", written); !slices.Equal(got, []string{a.ID}) {
+		f.t.Errorf("lost although its node lives: %v", got)
+	}
 	a.State = sbc.JobCancelled
 	if _, err := f.PutJob(f.ctx, a); err != nil {
 		f.t.Fatal(err)
