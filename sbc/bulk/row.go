@@ -70,12 +70,13 @@ type Reader struct {
 	source  *counted
 	next    func(*Row) error
 	number  int
+	most    int // rows
 	synonym map[string]string
 }
 
 // NewReader begins to read a table of a kind. Its errors are about the head of the table (sbc.CodeInvalid).
 func NewReader(source io.Reader, contentType string, kind sbc.Kind) (*Reader, error) {
-	r := &Reader{source: &counted{Reader: source}, synonym: synonyms(kind)}
+	r := &Reader{source: &counted{Reader: source}, synonym: synonyms(kind), most: MaxRows}
 	known := columnsOf(kind)
 	for given, name := range r.synonym {
 		if !has(known, name) || has(known, given) && kind != sbc.KindAlias {
@@ -102,11 +103,11 @@ func has(columns []column, name string) bool {
 func (r *Reader) Next() (Row, error) {
 	r.number++
 	row := Row{Number: r.number, Fields: map[string]any{}}
-	if r.number > MaxRows {
+	if r.number > r.most {
 		if err := r.next(&Row{Fields: map[string]any{}}); err == io.EOF {
 			return row, io.EOF
 		}
-		return row, fmt.Errorf("there are more than %d rows; send several imports", MaxRows)
+		return row, fmt.Errorf("there are more than %d rows; send several imports", r.most)
 	}
 	err := r.next(&row)
 	row.End = r.source.read

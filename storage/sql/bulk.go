@@ -21,12 +21,22 @@ const (
 // PutAll writes many resources of one kind in few statements.
 func (t *tx) PutAll(list []sbc.Resource) (map[int]error, error) {
 	b := &bulk{tx: t, list: list, refused: map[int]error{}}
-	for _, step := range []func() error{b.look, b.namesakes, b.write} {
+	for _, step := range []func() error{t.many, b.look, b.namesakes, b.write} {
 		if err := step(); err != nil {
 			return nil, translate(err)
 		}
 	}
 	return b.refused, nil
+}
+
+// many makes the transaction fit for statements on many rows. PostgreSQL would go on with the plan that it made for a statement when the
+// table was small, and walk through all of it each time.
+func (t *tx) many() error {
+	if t.isMany || t.store.dialect.many == "" {
+		return nil
+	}
+	t.isMany = true
+	return t.db.Exec(t.store.dialect.many).Error
 }
 
 // bulk is one PutAll.
@@ -268,6 +278,9 @@ func (t *tx) DeleteAll(kind sbc.Kind, ids []string) (map[int]error, error) {
 	for i, id := range ids {
 		at[id] = i
 	}
+	if err := t.many(); err != nil {
+		return nil, translate(err)
+	}
 	for part := range slices.Chunk(ids, bulkValues) {
 		known, err := t.rowsOf(part)
 		if err != nil {
@@ -328,6 +341,9 @@ func (t *tx) Find(l sbc.Lookup) ([]sbc.Resource, error) {
 	column := map[sbc.LookupField]string{sbc.LookupID: "id", sbc.LookupName: "name", sbc.LookupExternalID: "external_id"}[l.By]
 	if column == "" {
 		return nil, sbc.Errorf(sbc.CodeInternal, "there is no lookup by %q", l.By)
+	}
+	if err := t.many(); err != nil {
+		return nil, translate(err)
 	}
 	var found []sbc.Resource
 	for part := range slices.Chunk(l.Values, bulkValues) {

@@ -51,6 +51,7 @@ func OpenPostgres(ctx context.Context, url string, o Options) (*Store, error) {
 			name:        "postgres",
 			snapshot:    &stdsql.TxOptions{Isolation: stdsql.LevelRepeatableRead, ReadOnly: true},
 			lock:        " FOR UPDATE",
+			many:        "SET LOCAL plan_cache_mode = force_custom_plan",
 			placeholder: func(n int) string { return "$" + strconv.Itoa(n) },
 		},
 		pools: []*stdsql.DB{pool},

@@ -58,6 +58,8 @@ type dialect struct {
 	local bool
 	// lock is appended to the statement that reads a counter in order to raise it.
 	lock string
+	// many prepares a transaction for statements on many rows; "" where it needs none of that.
+	many string
 }
 
 // Store implements storage.Store. All methods may be called from any goroutine; Update must not be called within Update.

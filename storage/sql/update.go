@@ -63,6 +63,8 @@ type tx struct {
 	// view is what All saw last, when viewed writes had been made.
 	view   *view
 	viewed int
+	// isMany says that it is prepared for statements on many rows.
+	isMany bool
 }
 
 // Revision is the number this transaction will have.
