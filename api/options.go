@@ -101,9 +101,9 @@ type Options struct {
 
 // complete tells whether everything required is there.
 func (o Options) complete() error {
-	if o.Store == nil || o.Config == nil || o.Records == nil || o.Blobs == nil || o.Jobs == nil || o.Imports == nil || o.Calls == nil || o.Registrations == nil || o.Explain == nil || o.Status == nil || o.Events == nil || o.Follow == nil || o.LimitUsage == nil ||
-		o.Bans == nil || o.Voicemail == nil ||
-		o.DecodeAudio == nil || o.EncodeAudio == nil || o.TestHeaders == nil {
+	if o.Store == nil || o.Config == nil || o.Records == nil || o.Blobs == nil || o.Jobs == nil || o.Imports == nil || o.Calls == nil ||
+		o.Registrations == nil || o.Explain == nil || o.Status == nil || o.Events == nil || o.Follow == nil || o.LimitUsage == nil ||
+		o.Bans == nil || o.Voicemail == nil || o.DecodeAudio == nil || o.EncodeAudio == nil || o.TestHeaders == nil {
 		return errors.New("api: an option that is required is missing")
 	}
 	return nil
