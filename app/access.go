@@ -68,7 +68,7 @@ func (p *parts) enter(tx msg.ServerTx, m *msg.Message, c access.Caller) {
 	case msg.REGISTER:
 		p.registrar.Handle(tx, m, c.Domain, c.Entry)
 	case msg.MESSAGE, msg.SUBSCRIBE, msg.PUBLISH:
-		if p.subscriptions.HandleFrom(tx, m, &subscription.Sender{
+		if p.mwi.Subscribe(tx, m, c.Domain, c.Entry) || p.subscriptions.HandleFrom(tx, m, &subscription.Sender{
 			Domain: c.Domain, Subscriber: c.Entry.Subscriber, Number: c.Identity.Outside, Display: c.Identity.Display,
 			Anonymous: c.Identity.Anonymous,
 		}) {

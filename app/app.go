@@ -78,7 +78,7 @@ func Start(ctx context.Context, o Options) (*App, error) {
 		{"store", a.openStore}, {"live calls", a.openLive}, {"registrations", a.openRegistrations},
 		{"journal", a.openJournal}, {"records", a.deliverRecords},
 		{"media", a.openMedia}, {"blobs", a.openBlobs}, {"guard", a.openGuard}, {"voicemail", a.openVoicemail}, {"signalling", a.openSignalling},
-		{"registrar", a.openRegistrar}, {"door", a.openDoor}, {"configuration", a.openConfig},
+		{"registrar", a.openRegistrar}, {"mwi", a.openMWI}, {"door", a.openDoor}, {"configuration", a.openConfig},
 		{"api", a.openAPI}, {"calls", a.restoreCalls}, {"serving", a.serveAPI},
 	} {
 		if err := part.open(ctx); err != nil {

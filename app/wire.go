@@ -15,6 +15,7 @@ import (
 	"github.com/sallyport/sallyport/sbc/edge"
 	"github.com/sallyport/sallyport/sbc/header"
 	"github.com/sallyport/sallyport/sbc/msg"
+	"github.com/sallyport/sallyport/sbc/mwi"
 	"github.com/sallyport/sallyport/sbc/register"
 	"github.com/sallyport/sallyport/sbc/subscription"
 )
@@ -28,6 +29,7 @@ type parts struct {
 	subscriptions *subscription.Manager
 	door          *access.Door
 	registrar     *register.Registrar
+	mwi           *mwi.Service
 }
 
 func (b *border) admit(m *msg.Message) msg.Decision {
@@ -36,6 +38,9 @@ func (b *border) admit(m *msg.Message) msg.Decision {
 		return msg.Decision{Action: msg.Silence}
 	}
 	if d, ok := p.door.Admit(m); ok {
+		return d
+	}
+	if d, ok := p.mwi.Admit(m); ok {
 		return d
 	}
 	if d, ok := p.subscriptions.Admit(m); ok {
@@ -56,7 +61,7 @@ func (b *border) handle(tx msg.ServerTx, m *msg.Message) {
 
 // serve takes a request of a trunk, or one within a dialog.
 func (p *parts) serve(tx msg.ServerTx, m *msg.Message) {
-	if !p.subscriptions.Handle(tx, m) {
+	if !p.mwi.Handle(tx, m) && !p.subscriptions.Handle(tx, m) {
 		p.calls.Handle(tx, m)
 	}
 }

@@ -50,6 +50,7 @@ var closed = map[string][]string{
 	"/sbc/register":     {"/sbc", "/sbc/config", "/sbc/identify", "/sbc/msg"},
 	"/sbc/guard":        {"/sbc", "/sbc/msg"},
 	"/sbc/voicemail":    {"/sbc", "/webhook"},
+	"/sbc/mwi":          {"/sbc", "/sbc/msg", "/sbc/dialog", "/sbc/notify"},
 	"/sbc/eventlog":     {"/sbc"},
 	"/sbc/directory":    {"/sbc"},
 	"/sbc/service":      {"/sbc"},

@@ -1,10 +1,23 @@
 package media
 
 import (
+	"bytes"
 	"io"
 
 	"github.com/sallyport/sallyport/media/tone"
 )
+
+// Rate is the number of samples a second of all audio.
+const Rate = tone.Rate
+
+// Note is a sine of Hertz, or silence if that is 0, for MS milliseconds.
+type Note = tone.Note
+
+// Melody is the sound of notes one after the other.
+func Melody(notes ...Note) *Audio {
+	pcm := tone.Melody(notes...)
+	return NewAudio(bytes.NewReader(pcm), int64(len(pcm)))
+}
 
 // frameSamples is the number of samples in a packet of ours.
 const frameSamples = tone.Rate / 50

@@ -1,11 +1,9 @@
 package call
 
 import (
-	"bytes"
 	"time"
 
 	"github.com/sallyport/sallyport/media"
-	"github.com/sallyport/sallyport/media/tone"
 	"github.com/sallyport/sallyport/sbc"
 )
 
@@ -142,7 +140,7 @@ func (t *taker) keep(c *Call) {
 	m := sbc.VoicemailMessage{
 		TenantID: t.box.TenantID, DomainID: t.box.DomainID, SubscriberID: t.box.SubscriberID, CallID: c.id,
 		Caller: c.rec.caller, CallerName: c.rec.display, ReceivedAt: now().UTC(),
-		DurationMS: len(pcm) * 1000 / (2 * tone.Rate),
+		DurationMS: len(pcm) * 1000 / (2 * media.Rate),
 	}
 	if c.rec.privacy != "" || c.rec.hidden { // the subscriber is not told either
 		m.Caller, m.CallerName = anonymousUser, ""
@@ -151,7 +149,7 @@ func (t *taker) keep(c *Call) {
 }
 
 // pcmBytes is how many octets of samples a time has.
-func pcmBytes(d time.Duration) int { return int(d*tone.Rate/time.Second) * 2 }
+func pcmBytes(d time.Duration) int { return int(d*media.Rate/time.Second) * 2 }
 
 // teller plays one sound and hangs up.
 type teller struct{ sound *media.Audio }
@@ -166,19 +164,17 @@ func (t *teller) end(c *Call)             {}
 // The sounds of the border's own: two notes upwards invite, one long one is the tone after which to speak, two short high ones
 // confirm, three low ones refuse.
 func greetingTone() *media.Audio {
-	return sounds(tone.Note{Hertz: 440, MS: 200}, tone.Note{Hertz: 660, MS: 300}, tone.Note{MS: 300})
-}
-func beep() *media.Audio { return sounds(tone.Note{Hertz: 1000, MS: 400}) }
-func confirmation() *media.Audio {
-	high := tone.Note{Hertz: 880, MS: 120}
-	return sounds(tone.Note{MS: 100}, high, tone.Note{MS: 80}, high, tone.Note{MS: 100})
-}
-func refusalTone() *media.Audio {
-	low := tone.Note{Hertz: 330, MS: 200}
-	return sounds(tone.Note{MS: 100}, low, tone.Note{MS: 100}, low, tone.Note{MS: 100}, low, tone.Note{MS: 100})
+	return media.Melody(media.Note{Hertz: 440, MS: 200}, media.Note{Hertz: 660, MS: 300}, media.Note{MS: 300})
 }
 
-func sounds(notes ...tone.Note) *media.Audio {
-	pcm := tone.Melody(notes...)
-	return media.NewAudio(bytes.NewReader(pcm), int64(len(pcm)))
+func beep() *media.Audio { return media.Melody(media.Note{Hertz: 1000, MS: 400}) }
+
+func confirmation() *media.Audio {
+	high := media.Note{Hertz: 880, MS: 120}
+	return media.Melody(media.Note{MS: 100}, high, media.Note{MS: 80}, high, media.Note{MS: 100})
+}
+
+func refusalTone() *media.Audio {
+	low, gap := media.Note{Hertz: 330, MS: 200}, media.Note{MS: 100}
+	return media.Melody(gap, low, gap, low, gap, low, gap)
 }

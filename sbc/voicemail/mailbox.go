@@ -36,6 +36,13 @@ func (s *Service) Sound(subscriberID, messageID string, then func(pcm []byte, er
 	})
 }
 
+// Count counts a mailbox's messages without waiting.
+func (s *Service) Count(subscriberID string, then func(sbc.VoicemailCount, error)) {
+	s.ask("count", func(err error) { then(sbc.VoicemailCount{}, err) }, func(ctx context.Context) {
+		then(s.o.Store.CountVoicemail(ctx, subscriberID))
+	})
+}
+
 // Heard notes that a message was heard.
 func (s *Service) Heard(subscriberID, messageID string) {
 	s.ask("heard", s.missed("heard", messageID), func(ctx context.Context) {
