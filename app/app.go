@@ -183,7 +183,7 @@ func (a *App) openSignalling(context.Context) error {
 		Snapshot: a.config.Current, Wire: a.edge, Engine: call.Media(a.engine), Ledger: a.journal,
 		Tally: a.tally, Node: a.o.Node, Log: a.o.Log, Registerer: a.metrics, MaxCalls: a.o.MaxCalls,
 		Events: a.events.Add, Wants: a.events.Wants, Blob: a.blobs.Open, Mailboxes: a.voicemail,
-		Directory: accounts{a.directory}, Location: location{a},
+		Directory: accounts{a.directory}, Location: location{a}, Features: newFeatures(a),
 	}
 	a.keepCalls(&o)
 	a.calls = call.New(o)

@@ -147,7 +147,7 @@ func (c *Call) raise(kind eventKind) {
 
 // raiseAt notes an event that concerns one side's place.
 func (c *Call) raiseAt(kind eventKind, p place) {
-	c.events = append(c.events, event{kind: kind, next: c.hunt.more() || c.tr.more() || c.announces(), place: p})
+	c.events = append(c.events, event{kind: kind, next: c.hunt.more() || c.tr.more() || c.announces() || c.leadsOn(), place: p})
 }
 
 // run steps the events that were raised and carries the actions out; actions may raise others.
@@ -221,7 +221,11 @@ func (c *Call) start() {
 	case !c.acceptable():
 		c.admittedToHear()
 	case !c.admitted():
+	case c.decision.feature != nil:
+		c.switchFeature()
+		return
 	case c.decision.ask != nil:
+		c.decision.calling = c.askedBy()
 		c.seek()
 		return
 	default:
@@ -239,6 +243,7 @@ func (c *Call) timer(k timerKind) {
 	switch k {
 	case timerRing:
 		c.b.eachRinging(func() { c.hunt.failed(c.b, 0, "timeout", c.hunt.rungOut(c.b), sbc.EndNoAnswer) })
+		c.rangOut()
 		c.raise(evRungOut)
 	case timerGuard: // no final answer to a CANCEL: whatever still comes is dealt with as a stray
 		if c.b != nil && c.b.invite != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/sallyport/sallyport/sbc/identify"
 	"github.com/sallyport/sallyport/sbc/msg"
 	"github.com/sallyport/sallyport/sbc/route"
+	"github.com/sallyport/sallyport/sbc/service"
 )
 
 // decision is what is to be done with a new call: made by decide, carried out by Call, shown by Explain.
@@ -20,6 +21,11 @@ type decision struct {
 	// ask is what must be asked about the callee first, dest the subscriber that is called; nil for most.
 	ask  *question
 	dest *destination
+	// calling is the caller in the words of services, with the subscribers that had the call forwarded; way is the last of them. feature
+	// is what a code was dialled for.
+	calling service.Call
+	way     *detour
+	feature *featureOrder
 	// code is the answer where there is no attempt to be made, end the reason for the record.
 	code   int
 	reason string
@@ -53,6 +59,9 @@ func decide(snap *config.Snapshot, src identify.Source, dialled string, trace bo
 // route finds the attempts of a call of the trunk that was found.
 func (d *decision) route(snap *config.Snapshot, trace bool) {
 	switch {
+	case d.way != nil:
+		d.routeForwarded(snap, trace)
+		return
 	case d.trunk == nil || !snap.ActiveTrunk(d.caller.TrunkID):
 		d.refuse(403, "", sbc.EndRejected)
 		d.step(trace, "admit", d.caller.TrunkID, "refused", "the trunk is out of service")

@@ -76,6 +76,7 @@ func (c *Call) launchAgent(at *route.Attempt) bool {
 	c.hunt.attempts = append(c.hunt.attempts, sbc.CDRAttempt{
 		Number: l.attempt, TrunkID: at.TrunkID, Callee: at.Number, StartedAt: now(),
 	})
+	c.forwarded(l)
 	who := c.hire(at)
 	if who == nil || c.st.a != callerInviting { // in a call of ours nobody would hear it
 		c.hunt.failed(l, 0, string(at.Agent), 480, sbc.EndNoAnswer)

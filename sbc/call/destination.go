@@ -2,6 +2,7 @@ package call
 
 import (
 	"slices"
+	"time"
 
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/config"
@@ -54,6 +55,8 @@ type destination struct {
 	number string
 	// uri is as in question.
 	uri *msg.URI
+	// ringFor is how long its phones ring before it is forwarded, 0 as long as the domain says.
+	ringFor time.Duration
 }
 
 // ask puts a question; then is called once, at once or later.
@@ -138,13 +141,7 @@ func (m *Manager) reach(snap *config.Snapshot, d *decision, trace bool) {
 		return
 	}
 	phones := m.phones(t)
-	if len(phones) == 0 {
-		why := "none of its phones can be reached"
-		if !m.o.Location.Registered(s.ID) {
-			why = "it is not registered"
-		}
-		d.refuse(480, "", sbc.EndNoAnswer)
-		d.step(trace, "location", s.ID, "refused", why)
+	if !m.arrive(snap, d, len(phones), trace) {
 		return
 	}
 	d.plan.Attempts = t.attempts(phones)
@@ -199,9 +196,14 @@ func (c *Call) origin(at *route.Attempt) *Origin {
 	if at.Callee == nil || d == nil {
 		return nil
 	}
-	s := at.Callee.Entry.Subscriber
+	return (&destination{domain: d, entry: at.Callee.Entry}).origin("registration")
+}
+
+// origin is the subscriber as one that calls, or is at the end of a leg.
+func (t *destination) origin(how string) *Origin {
+	s := t.entry.Subscriber
 	return &Origin{
-		Domain: d, Entry: at.Callee.Entry, How: "registration", Inside: s.Username, Outside: outside(at.Callee.Entry), Display: s.DisplayName,
+		Domain: t.domain, Entry: t.entry, How: how, Inside: s.Username, Outside: outside(t.entry), Display: s.DisplayName,
 	}
 }
 

@@ -108,7 +108,7 @@ func runVillage(t *testing.T, edit func(d *sbc.Domain), play func(v *village)) {
 	})
 }
 
-func newVillage(t testing.TB, edit func(d *sbc.Domain)) *village {
+func newVillage(t testing.TB, edit func(d *sbc.Domain), more ...sbc.Resource) *village {
 	d := &sbc.Domain{Meta: meta("dom_1")}
 	d.Defaults()
 	d.Name, d.RealmID, d.RoutingPlanID, d.FailoverCodes = "example.com", "rlm_a", "rpl_1", []string{"5xx"}
@@ -118,9 +118,9 @@ func newVillage(t testing.TB, edit func(d *sbc.Domain)) *village {
 	rule := &sbc.Rule{Meta: meta("rul_9")}
 	rule.Defaults()
 	rule.RoutingPlanID, rule.Prefix, rule.Action, rule.DomainID = "rpl_1", "4977", sbc.ActionSubscriber, "dom_1"
-	v := &village{world: newWorldOf(t, append(slices.DeleteFunc(resources(nil), func(r sbc.Resource) bool {
+	v := &village{world: newWorldOf(t, append(append(slices.DeleteFunc(resources(nil), func(r sbc.Resource) bool {
 		return r.Base().ID == d.ID
-	}), d, rule)), book: &book{
+	}), d, rule), more...)), book: &book{
 		entries: map[string]*sbc.Entry{}, phones: map[string][]Contact{}, lost: map[string]bool{}, gruus: map[string]string{},
 	}}
 	v.m.o.Directory, v.m.o.Location = v.book, v.book

@@ -35,6 +35,9 @@ type hunt struct {
 	detours   []*detour
 	followed  []string
 	redirects int
+	// since is how many attempts were made before the subscriber that is called now; lapsed says that it rang as long as that one wanted.
+	since  int
+	lapsed bool
 	// attempts are those made, for the record; tags are ours in their dialogs.
 	attempts []sbc.CDRAttempt
 	tags     []string
@@ -90,6 +93,9 @@ func (c *Call) try() {
 			return
 		}
 	}
+	if c.forwardOn() {
+		return
+	}
 	if c.hunt.code == 0 {
 		c.hunt.code, c.hunt.end = 503, sbc.EndNoRoute
 	}
@@ -111,6 +117,7 @@ func (c *Call) launch(at *route.Attempt) bool {
 		Number: l.attempt, TrunkID: at.TrunkID, EndpointID: at.EndpointID, Callee: at.Number, StartedAt: now(),
 		SubscriberID: at.Callee.ID(),
 	})
+	c.forwarded(l)
 	if trunk == nil {
 		c.hunt.failed(l, 0, "out of service", 503, sbc.EndNoRoute)
 		return false

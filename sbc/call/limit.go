@@ -24,6 +24,9 @@ func (c *Call) takePlace(l *leg, dir admit.Direction) admit.Verdict {
 	if l.who != nil {
 		claim.Bounds = append(claim.Bounds, l.who.bound(dir)...)
 	}
+	if by, _ := l.detour.forwarder(); by != nil { // the call goes on by its doing
+		claim.Bounds = append(claim.Bounds, by.bound(dir)...)
+	}
 	place, v := c.m.o.Tally.Take(claim)
 	l.place = place
 	return v

@@ -150,6 +150,8 @@ type Options struct {
 	// Directory and Location find subscribers and their phones; nil where there are none.
 	Directory Directory
 	Location  Location
+	// Features switches what subscribers dial codes for; nil: codes are numbers like others.
+	Features Features
 	// Node names this node in records.
 	Node string
 	// ServerName is what User-Agent and Server say; "" is sbc.ServerName.

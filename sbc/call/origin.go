@@ -69,6 +69,9 @@ func (m *Manager) decideFrom(snap *config.Snapshot, from *Origin, uri msg.URI, t
 		d.step(trace, "admit", from.Domain.ID, "refused", "the call was not authorised")
 		return d
 	}
+	if m.dialsFeature(snap, &d, trace) || !d.screened(snap, from, d.caller.Number, trace) {
+		return d
+	}
 	if d.ask = m.questionOf(snap, &d, &uri); d.ask == nil {
 		d.route(snap, trace)
 		d.asks()

@@ -26,6 +26,9 @@ type detour struct {
 	number string
 	header.Detour
 	before *detour
+	// by is the subscriber that had the call forwarded, and reason why; nil for a redirection.
+	by     *Origin
+	reason string
 }
 
 // redirection is a number to which a callee sent the call, with the weight that it has for the callee (RFC 3261 20.10).

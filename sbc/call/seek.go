@@ -2,7 +2,8 @@ package call
 
 import "github.com/sallyport/sallyport/sbc"
 
-// seek looks up who is called. The call waits for the answer and nobody else does; a CANCEL meanwhile ends it as ever.
+// seek looks up who is called, or to whom the call is forwarded. The call waits for the answer and nobody else does; a CANCEL meanwhile
+// ends it as ever.
 func (c *Call) seek() {
 	q := c.decision.ask
 	c.m.ask(q, func(e *sbc.Entry, err error) {
@@ -12,22 +13,33 @@ func (c *Call) seek() {
 
 // found goes on with what was found.
 func (c *Call) found(q *question, e *sbc.Entry, err error) {
-	if c.st.ended || c.st.a != callerInviting || c.st.b != calleeNone || c.decision.ask != q {
+	d := &c.decision
+	switch {
+	case c.st.ended || d.ask != q:
+		return
+	case c.st.b == calleeUnwanted: // of an attempt that a forward was to make
+		d.ask = nil
+		c.raise(evFailed)
+		return
+	case c.st.a != callerInviting || c.st.b != calleeNone && c.st.b != calleeCalling:
 		return
 	}
-	d := &c.decision
 	c.m.answered(c.snap, d, q, e, err, false)
-	if d.ask != nil {
+	if e != nil && err == nil && c.rec.sought == "" {
+		c.rec.sought = e.Subscriber.ID
+	}
+	switch {
+	case d.ask != nil:
 		c.seek()
 		return
-	}
-	if d.dest != nil {
-		c.rec.sought = d.dest.entry.Subscriber.ID
+	case c.st.b == calleeCalling:
+		c.goOn()
+		return
 	}
 	if d.code != 0 {
 		c.hunt.final(d.code, d.reason, d.end)
 	}
-	if c.hunt.plan = d.plan.Attempts; d.code == 0 || c.announcement() != nil {
+	if c.lead(d.plan.Attempts); d.code == 0 || c.announcement() != nil {
 		c.openMedia()
 	}
 	c.startHunt()

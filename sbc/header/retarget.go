@@ -22,6 +22,8 @@ type Detour struct {
 	Number, Display string
 	// Cause is why it left, as a SIP code (RFC 4458, RFC 7544 7): 302 unconditional, 486 busy, 408 no answer. 0 says nothing.
 	Cause int
+	// Reason is the word of RFC 5806 for it, where that says more than Cause.
+	Reason string
 	// Private asks that the number be shown in trusted realms only.
 	Private bool
 	// Times is how often it was diverted there, at least 1 (the counter of RFC 5806).
@@ -128,7 +130,7 @@ func (c *collector) diversion(ds []Detour) {
 		if d.Private {
 			private = "full"
 		}
-		c.addMany(hdrDiversion, c.addr(d, "")+";reason="+reasonOf(d.Cause)+";counter="+strconv.Itoa(max(1,
+		c.addMany(hdrDiversion, c.addr(d, "")+";reason="+cmp.Or(d.Reason, reasonOf(d.Cause))+";counter="+strconv.Itoa(max(1,
 			d.Times))+";privacy="+private)
 	}
 }
