@@ -23,9 +23,11 @@ type plan struct {
 	runs    int
 	held    int // calls held in memory
 	streams int // calls with RTP in rtp
-	profile string
-	binary  string // of Sallyport
-	dir     string // scratch: binaries, logs, databases
+	// phones register in registrar, refreshes of them a second
+	phones, refreshes int
+	profile           string
+	binary            string // of Sallyport
+	dir               string // scratch: binaries, logs, databases
 }
 
 func main() {
@@ -46,14 +48,16 @@ func parse(args []string) (*plan, error) {
 	set := flag.NewFlagSet("bench", flag.ContinueOnError)
 	p := &plan{}
 	servers := set.String("servers", "sallyport,kamailio", "comma-separated: sallyport, kamailio (with rtpengine)")
-	phases := set.String("phases", "calls,delay,memory,rtp,parser", "comma-separated: calls, delay, memory, rtp, parser")
+	phases := set.String("phases", "calls,delay,memory,rtp,registrar,parser", "comma-separated: calls, delay, memory, rtp, registrar, parser")
 	set.IntVar(&p.rate, "rate", 500, "calls a second in the phases calls and delay")
 	set.DurationVar(&p.warmUp, "warm-up", 35*time.Second, "of load before calls and delay; less than 32s leaves the end of transactions out")
-	set.IntVar(&p.seconds, "seconds", 10, "seconds measured in calls, delay and rtp")
+	set.IntVar(&p.seconds, "seconds", 10, "seconds measured in calls, delay and rtp, and of refreshes in registrar")
 	set.IntVar(&p.runs, "runs", 3, "runs; servers alternate within each")
 	set.IntVar(&p.held, "held", 5000, "calls held in the memory phase; fewer if ulimit -n does not allow it")
 	set.IntVar(&p.streams, "streams", 500, "calls with RTP both ways in the rtp phase")
-	set.StringVar(&p.profile, "profile", "", "in the phases calls and rtp, write perf's samples of Sallyport here (needs perf)")
+	set.IntVar(&p.phones, "phones", 100_000, "phones that register in the phase registrar")
+	set.IntVar(&p.refreshes, "registers", 4000, "of them that register in a second, challenge and answer")
+	set.StringVar(&p.profile, "profile", "", "in the phases calls, rtp and registrar, write perf's samples of Sallyport here (needs perf)")
 	set.StringVar(&p.binary, "sallyport", "", "binary to measure (default: built from this checkout)")
 	if err := set.Parse(args); err != nil {
 		return nil, err
@@ -64,6 +68,8 @@ func parse(args []string) (*plan, error) {
 		return nil, fmt.Errorf("%q is not understood; see -h", set.Arg(0))
 	case p.rate < 1 || p.seconds < 1 || p.runs < 1 || p.held < 1 || p.streams < 1:
 		return nil, errors.New("-rate, -seconds, -runs, -held and -streams must be at least 1")
+	case p.phones < 1 || p.phones > 4<<20 || p.refreshes < 1:
+		return nil, errors.New("-phones must be 1 to 4194304, and -registers at least 1")
 	}
 	return p, p.absolute()
 }
@@ -127,11 +133,11 @@ func (p *plan) run(ctx context.Context, all *results) error {
 				r.phase, r.server, r.others = phase, name, noise.others()
 				if err != nil {
 					faults = append(faults, fmt.Errorf("run %d, %s, %s: %w", run, phase, name, err))
-					fmt.Printf("run %d  %-6s  %-10s  no figure: %v\n", run, phase, name, firstLine(err))
+					fmt.Printf("run %d  %-9s  %-10s  no figure: %v\n", run, phase, name, firstLine(err))
 					continue
 				}
-				*all = append(*all, r)
-				fmt.Printf("run %d  %-6s  %-10s  %s; others used %.0f %% of the machine\n", run, phase, name, r.text, r.others)
+				all.add(r)
+				fmt.Printf("run %d  %-9s  %-10s  %s; others used %.0f %% of the machine\n", run, phase, name, r.text, r.others)
 			}
 		}
 	}
@@ -154,12 +160,12 @@ func (p *plan) one(ctx context.Context, phase, name string) (result, error) {
 		return p.parser(ctx)
 	}
 	measure, ok := map[string]func(context.Context, *server) (result, error){
-		"calls": p.calls, "delay": p.delay, "memory": p.memory, "rtp": p.rtp,
+		"calls": p.calls, "delay": p.delay, "memory": p.memory, "rtp": p.rtp, "registrar": p.registrar,
 	}[phase]
 	if !ok {
 		return result{}, fmt.Errorf("unknown phase %q", phase)
 	}
-	s, err := p.startServer(ctx, name)
+	s, err := p.startServer(ctx, phase, name)
 	if err != nil {
 		return result{}, err
 	}

@@ -15,10 +15,21 @@ type result struct {
 	unit          string
 	text          string  // everything that was measured
 	others        float64 // share of the machine that other programs used meanwhile, per cent
+	// more are figures taken beside it; they have a row of their own in the summary.
+	more []result
 }
 
 // results are those of all runs.
 type results []result
+
+// add appends a result and what was taken beside it.
+func (rs *results) add(r result) {
+	*rs = append(*rs, r)
+	for _, beside := range r.more {
+		beside.phase, beside.server, beside.others = r.phase+", "+beside.unit, r.server, r.others
+		*rs = append(*rs, beside)
+	}
+}
 
 // of picks the figures of a phase and server, sorted.
 func (rs results) of(phase, server string) []float64 {

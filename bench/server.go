@@ -86,9 +86,13 @@ func (p *plan) testdata(name string) (string, error) {
 	return path, os.WriteFile(path, content, 0o600)
 }
 
-// startServer starts a border by name and waits until it answers.
-func (p *plan) startServer(ctx context.Context, name string) (*server, error) {
-	begin, ok := map[string]func(context.Context, *server) error{"sallyport": p.startSallyport, "kamailio": p.startKamailio}[name]
+// startServer starts a server by name, as a phase needs it, and waits until it answers.
+func (p *plan) startServer(ctx context.Context, phase, name string) (*server, error) {
+	starts := map[string]func(context.Context, *server) error{"sallyport": p.startSallyport, "kamailio": p.startKamailio}
+	if phase == "registrar" {
+		starts = map[string]func(context.Context, *server) error{"sallyport": p.startRegistrar, "kamailio": p.startKamailioRegistrar}
+	}
+	begin, ok := starts[name]
 	if !ok {
 		return nil, fmt.Errorf("unknown server %q", name)
 	}
@@ -113,20 +117,26 @@ func (s *server) run(dir, name string, args ...string) error {
 	return err
 }
 
-// startSallyport starts the binary with an empty directory and provisions it through REST.
-func (p *plan) startSallyport(ctx context.Context, s *server) error {
-	data, err := os.MkdirTemp(p.dir, "data")
+// startBinary starts the binary with an empty directory, and gives that and the API.
+func (p *plan) startBinary(ctx context.Context, s *server) (data string, client rest.Client, err error) {
+	data, err = os.MkdirTemp(p.dir, "data")
 	if err != nil {
-		return err
+		return "", client, err
 	}
 	if err := s.run(p.dir, p.binary, "serve", "-data-dir", data, "-api-address", apiAddress, "-log-level", "warn"); err != nil {
-		return err
+		return "", client, err
 	}
 	key, err := s.firstKey(ctx)
+	return data, rest.Client{URL: "http://" + apiAddress, Key: key}, err
+}
+
+// startSallyport starts the binary and provisions it through REST.
+func (p *plan) startSallyport(ctx context.Context, s *server) error {
+	_, client, err := p.startBinary(ctx, s)
 	if err != nil {
 		return err
 	}
-	if err := provision(ctx, rest.Client{URL: "http://" + apiAddress, Key: key}); err != nil {
+	if err := provision(ctx, client); err != nil {
 		return fmt.Errorf("provisioning: %w", err)
 	}
 	return nil

@@ -18,7 +18,7 @@ type rule struct {
 }
 
 var rules = []rule{
-	{module + "/storage", []string{"/app", "/storage", "/storage/", "/integration", "/api"}, "only app chooses a store (api's tests open one)"},
+	{module + "/storage", []string{"/app", "/storage", "/storage/", "/integration", "/api", "/bench"}, "only app chooses a store (api's tests and the bench open one)"},
 	{module + "/api", []string{"/app", "/api", "/api/", "/cmd/sallyport", "/integration", "/bench"}, "only app serves the API; clients use api/client"},
 	{module + "/app", []string{"/cmd/sallyport", "/integration"}, "nobody below app knows app"},
 	{"gorm.io/", []string{"/storage/sql"}, "rows are a matter of storage/sql"},

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// afterwards is how long a registrar has to write down and tidy up before its memory is looked at.
+const afterwards = 3 * time.Second
+
+// registrar measures processor time per authenticated REGISTER, challenge and answer together, and memory per registration: first
+// all phones register, then some register again while all are registered. The latter is the figure: registrations come once, but are
+// refreshed for ever.
+func (p *plan) registrar(ctx context.Context, s *server) (result, error) {
+	ps, err := newPhones(p.phones)
+	if err != nil {
+		return result{}, err
+	}
+	defer ps.close()
+	idle := s.idle(2 * time.Second)
+	empty := s.resident()
+	first, err := p.registered(ctx, s, ps, p.phones, idle)
+	if err != nil {
+		return result{}, err
+	}
+	time.Sleep(afterwards)
+	full := s.resident()
+	stop := p.sample(s, "registrar")
+	again, err := p.registered(ctx, s, ps, min(p.phones, p.refreshes*p.seconds), idle)
+	profile := stop(ctx)
+	if err != nil {
+		return result{}, err
+	}
+	time.Sleep(afterwards)
+	later := s.resident()
+	each := func(bytes int64) float64 { return float64(bytes-empty) / 1024 / float64(p.phones) }
+	r := result{value: us(again), unit: "µs of CPU per REGISTER, challenge and answer"}
+	r.more = []result{{value: each(full), unit: "KB resident per registration"}}
+	r.text = fmt.Sprintf("%.1f µs of CPU per REGISTER refreshed, %.1f µs when new; %.1f MB empty, %.1f MB with %d registered: %.2f KB each, "+
+		"%.2f KB after the refreshes; %d requests repeated", us(again), us(first), mb(empty), mb(full), p.phones, each(full), each(later),
+		ps.repeated) + profile
+	return r, nil
+}
+
+// registered has the first so many phones register, and gives the processor time of each, less what the server uses anyhow.
+func (p *plan) registered(ctx context.Context, s *server, ps *phones, n int, idle []time.Duration) (time.Duration, error) {
+	before, begun := s.cpu(), time.Now()
+	if err := ps.register(ctx, 0, n, p.refreshes); err != nil {
+		return 0, err
+	}
+	used, lasted := s.cpu(), time.Since(begun)
+	var total time.Duration
+	for i := range used {
+		total += used[i] - before[i] - time.Duration(float64(idle[i])*lasted.Seconds())
+	}
+	return total / time.Duration(n), nil
+}
