@@ -56,7 +56,7 @@ func parse(args []string) (*plan, error) {
 	set.IntVar(&p.held, "held", 5000, "calls held in the memory phase; fewer if ulimit -n does not allow it")
 	set.IntVar(&p.streams, "streams", 500, "calls with RTP both ways in the rtp phase")
 	set.IntVar(&p.phones, "phones", 100_000, "phones that register in the phase registrar")
-	set.IntVar(&p.refreshes, "registers", 4000, "of them that register in a second, challenge and answer")
+	set.IntVar(&p.refreshes, "registers", 2000, "of them that register in a second, challenge and answer")
 	set.StringVar(&p.profile, "profile", "", "in the phases calls, rtp and registrar, write perf's samples of Sallyport here (needs perf)")
 	set.StringVar(&p.binary, "sallyport", "", "binary to measure (default: built from this checkout)")
 	if err := set.Parse(args); err != nil {

@@ -37,6 +37,7 @@ type phones struct {
 	all      []phone
 	open     map[int]struct{} // phones that wait for an answer
 	repeated int
+	refused  int      // answers of 503: the phone tries again a little later, as phones do
 	faults   []string // the first answers that were neither 401 nor 200
 	failed   int
 }
@@ -47,7 +48,7 @@ type phone struct {
 	cseq    int
 	request []byte // the last one
 	sent    time.Time
-	round   int
+	round   int // 1: it waits for a challenge, 2: for the 200, 0: to begin anew
 }
 
 func newPhones(n int) (*phones, error) {
@@ -135,7 +136,12 @@ func (ps *phones) repeat(now time.Time) int {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	for i := range ps.open {
-		if now.Sub(ps.all[i].sent) > phoneRepeats {
+		switch {
+		case now.Sub(ps.all[i].sent) < phoneRepeats:
+		case ps.all[i].round == 0:
+			ps.all[i].round = 1
+			ps.send(i, "")
+		default:
 			ps.repeated++
 			ps.write(i)
 		}
@@ -203,6 +209,11 @@ func (ps *phones) answer(m []byte) {
 			ps.send(i, ps.all[i].response(username(i), challenge))
 			return
 		}
+	}
+	if bytes.HasPrefix(m, []byte("SIP/2.0 503 ")) {
+		ps.refused++
+		ps.all[i].round = 0
+		return
 	}
 	delete(ps.open, i)
 	if bytes.HasPrefix(m, []byte("SIP/2.0 200 ")) && ps.all[i].round == 2 && header(m, "Contact") != "" {
