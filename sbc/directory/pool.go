@@ -2,6 +2,7 @@ package directory
 
 import (
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -16,13 +17,30 @@ type pool struct {
 	hand  int
 }
 
-// item is an answer of the store; entry nil is nobody.
+// item is an answer of the store, whole or packed; neither is nobody.
 type item struct {
 	key   key
-	entry *sbc.Entry
+	whole *sbc.Entry
+	plain *packed
 	until time.Time
 	used  atomic.Bool
 	at    int // in the ring
+}
+
+// entry is whose the item is.
+func (it *item) entry() *sbc.Entry {
+	if it.plain != nil {
+		return it.plain.entry()
+	}
+	return it.whole
+}
+
+// ids are those whose writes change the entry.
+func (it *item) ids() []string {
+	if it.plain != nil {
+		return []string{it.plain.id}
+	}
+	return idsOf(it.whole)
 }
 
 func newPool(size int) pool { return pool{size: size, items: map[key]*item{}} }
@@ -75,13 +93,18 @@ func (p *pool) remove(it *item) {
 // keep remembers an entry under a key and under all its ids; the lock is held.
 func (c *Cache) keep(k key, e *sbc.Entry, until time.Time) {
 	c.drop(k)
+	k.name = strings.Clone(k.name) // it may be a piece of a whole message
 	if old := c.absent.items[k]; old != nil {
 		c.absent.remove(old)
 	}
-	if gone := c.known.put(&item{key: k, entry: e, until: until}); gone != nil {
+	it := &item{key: k, plain: pack(k, e), until: until}
+	if it.plain == nil {
+		it.whole = e
+	}
+	if gone := c.known.put(it); gone != nil {
 		c.unlink(gone)
 	}
-	for _, id := range idsOf(e) {
+	for _, id := range it.ids() {
 		c.ids[id] = append(c.ids[id], k)
 	}
 }
@@ -96,7 +119,7 @@ func (c *Cache) drop(k key) {
 
 // unlink takes a key away from the ids of its entry.
 func (c *Cache) unlink(it *item) {
-	for _, id := range idsOf(it.entry) {
+	for _, id := range it.ids() {
 		keys := slices.DeleteFunc(c.ids[id], func(k key) bool { return k == it.key })
 		if len(keys) == 0 {
 			delete(c.ids, id)
