@@ -84,7 +84,7 @@ func (d *decision) permitted(snap *config.Snapshot, trace bool) bool {
 	if d.who == nil {
 		return true
 	}
-	ok, class, reason := snap.Permitted(d.who.Domain, d.who.Entry.Subscriber, d.caller.Number)
+	ok, class, reason := d.who.may(snap, d.caller.Number)
 	verdict := "taken"
 	if !ok {
 		verdict = "refused"
@@ -92,6 +92,19 @@ func (d *decision) permitted(snap *config.Snapshot, trace bool) bool {
 	}
 	d.step(trace, "permit", d.who.subscriberID(), verdict, string(class)+": "+reason)
 	return ok
+}
+
+// may tells whether the subscriber's groups, or else those of its domain as the configuration has it, let it dial a number; who is
+// no subscriber is bound by its plan only. The domain of a call that survived its process is an id.
+func (o *Origin) may(snap *config.Snapshot, number string) (ok bool, class sbc.NumberClass, reason string) {
+	if o == nil {
+		return true, "", ""
+	}
+	d := snap.Domain(o.Domain.ID)
+	if d == nil {
+		return false, "", "the domain is gone"
+	}
+	return snap.Permitted(d, o.Entry.Subscriber, number)
 }
 
 // bound is the subscriber's own limit of calls in progress, as a limit profile of its id.

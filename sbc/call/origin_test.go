@@ -217,3 +217,40 @@ func TestKeptOrigin(t *testing.T) {
 		}
 	})
 }
+
+// TestRedirectedAbroad: a redirection does not lead a subscriber where its groups do not let it dial, and does lead elsewhere.
+func TestRedirectedAbroad(t *testing.T) {
+	run(t, func(id string, r sbc.Resource) {
+		profiled(follows)(id, r)
+		if d, ok := r.(*sbc.Domain); ok {
+			d.DefaultGroupIDs = []string{"grp_1"}
+			d.NumberClasses = []sbc.ClassPrefix{{Prefix: "49900", Class: sbc.ClassInternational}}
+		}
+	}, func(w *world) {
+		_, in := w.invites(w.origin(nil))
+		w.wire.next(msg.INVITE).reply(302, "Contact: <sip:4990012345@x.example>, <sip:49200@x.example>;q=0.1")
+		out := w.wire.next(msg.INVITE)
+		if got := out.req.RequestURI.User; got != "49200" {
+			t.Errorf("called %s", got)
+		}
+		out.reply(600)
+		in.want(600)
+	})
+}
+
+// TestPermissionSurvives: what a subscriber may dial by its domain's groups holds for a call of an earlier process, too.
+func TestPermissionSurvives(t *testing.T) {
+	run(t, func(id string, r sbc.Resource) {
+		if d, ok := r.(*sbc.Domain); ok {
+			d.DefaultGroupIDs = []string{"grp_1"}
+			d.NumberClasses = []sbc.ClassPrefix{{Prefix: "49", Class: sbc.ClassInternational}}
+		}
+	}, func(w *world) {
+		o := w.origin(nil).keep()
+		d := decision{trunk: w.snap.Trunk("dom_1"), who: o}
+		d.caller.TrunkID, d.caller.Number = "dom_1", "4930123"
+		if d.route(w.snap, false); d.code != 403 {
+			t.Errorf("refused with %d, want 403", d.code)
+		}
+	})
+}
