@@ -113,7 +113,8 @@ func alias(e *sbc.Entry, name string) *sbc.Alias {
 	return nil
 }
 
-// alike compares two names; that one of two numbers has a plus makes no difference.
+// alike compares two names; that one of two numbers has a plus makes no difference. No name is like none, nor is a plus alone.
 func alike(a, b string) bool {
-	return a != "" && strings.TrimPrefix(a, "+") == strings.TrimPrefix(b, "+")
+	a = strings.TrimPrefix(a, "+")
+	return a != "" && a == strings.TrimPrefix(b, "+")
 }

@@ -40,6 +40,7 @@ func TestIdentities(t *testing.T) {
 		{"sip:reception@example.com", "", "reception", "reception"},
 		{"sip:sales@example.com", "", "sales", "sales"},
 		{"sip:boss@example.com", "", "", ""},
+		{"sip:+@example.com", "", "", ""},
 		{"sip:alice@example.org", "", "", ""},
 		{"sip:alice@example.net", "", "", ""},
 		{"tel:+49301", "", "+49301", "+49301"},

@@ -254,3 +254,19 @@ func TestPermissionSurvives(t *testing.T) {
 		}
 	})
 }
+
+// TestReplacesUnauthorised: who may not call by what the domain was told takes nobody's place either.
+func TestReplacesUnauthorised(t *testing.T) {
+	run(t, bothCall, func(w *world) {
+		a, in := w.invites(w.origin(nil))
+		w.wire.next(msg.INVITE).reply(200, sdp(calleeIP, 5000))
+		a.learn(in.want(200))
+		a.ack(a.lastInviteNumber, "")
+		_, again := w.invites(w.origin(func(o *Origin) { o.Code, o.Reason = 402, "No Credit" }), "Replaces: "+a.named())
+		if res := again.want(402); res.Reason != "No Credit" {
+			t.Errorf("reason %q", res.Reason)
+		}
+		w.wire.none(msg.INVITE)
+		w.end(a)
+	})
+}

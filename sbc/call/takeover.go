@@ -83,8 +83,16 @@ func (m *Manager) replace(tx msg.ServerTx, req *msg.Message, from *Origin) {
 	case who.TrunkID != e.trunkID && !e.knows(r):
 		code = 403
 	}
+	reason := ""
+	if from != nil && from.Code != 0 { // whom the domain asks has said no to any call of it
+		code, reason = from.Code, from.Reason
+	}
 	if code != 0 {
-		m.respond(tx, m.response(req, code))
+		res := m.response(req, code)
+		if reason != "" {
+			res.Reason = reason
+		}
+		m.respond(tx, res)
 		return
 	}
 	e.owner().postReplace(e, who, from, tx, req, r)

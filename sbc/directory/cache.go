@@ -28,6 +28,8 @@ const (
 	maxFlights = 1024
 	atOnce     = 8
 	maxWaiting = 256
+	// maxName is more than any name or id has, in octets: what is longer is nobody's, and is not kept.
+	maxName = 128
 )
 
 // Options are what a Cache needs.
@@ -132,6 +134,9 @@ func (c *Cache) look(k key) (e *sbc.Entry, found bool, spare *sbc.Entry) {
 func (c *Cache) ask(k key, done Done) {
 	e, found, spare := c.look(k)
 	switch {
+	case len(k.name) > maxName:
+		done(nil, nobody())
+		return
 	case found && e != nil:
 		done(e, nil)
 		return
@@ -159,6 +164,7 @@ func (c *Cache) join(k key, spare *sbc.Entry, done Done) bool {
 		return false
 	}
 	c.flying++
+	k.name = strings.Clone(k.name) // it may be a piece of a message, all of which would be kept with it
 	f := &flight{waiting: []Done{done}, changes: c.changes}
 	c.flights[k] = f
 	go c.fly(k, f, spare)

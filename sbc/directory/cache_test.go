@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/sallyport/sallyport/sbc"
 )
@@ -322,4 +324,32 @@ func BenchmarkPeek(b *testing.B) {
 	for b.Loop() {
 		c.Peek("dom_1", "a")
 	}
+}
+
+// TestNamesOfStrangers: a name that was asked for is kept without the message that it was a piece of, and one that nobody can have is
+// neither asked for nor kept.
+func TestNamesOfStrangers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &source{names: map[string]bool{"alice": true}}
+		c := New(Options{Source: src})
+		for _, name := range []string{"alice", "mallory"} {
+			message := strings.Repeat("x", 1000) + name
+			c.Ask("dom_1", message[1000:], func(*sbc.Entry, error) {})
+			synctest.Wait()
+			for _, p := range []*pool{&c.known, &c.absent} {
+				for k := range p.items {
+					if k.name == name && unsafe.StringData(k.name) == unsafe.StringData(message[1000:]) {
+						t.Errorf("%s keeps its message", name)
+					}
+				}
+			}
+		}
+		if c.known.items[key{"dom_1", "alice"}] == nil || c.absent.items[key{"dom_1", "mallory"}] == nil {
+			t.Error("not kept")
+		}
+		asked := src.count()
+		if got := ask(c, strings.Repeat("a", 1000)); got != string(sbc.CodeNotFound) || src.count() != asked || len(c.absent.items) != 1 {
+			t.Errorf("a name of a thousand letters: %s, %d asked, %d kept", got, src.count()-asked, len(c.absent.items))
+		}
+	})
 }

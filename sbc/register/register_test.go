@@ -85,6 +85,7 @@ func TestRefusals(t *testing.T) {
 		{"maddr", []string{"Contact: <sip:alice@203.0.113.7:5062;maddr=198.51.100.10>"}, 403, ""},
 		{"one of two", []string{phone, "Contact: <sip:alice@198.51.100.10>"}, 403, ""},
 		{"quality", []string{phone + ";q=2"}, 400, ""},
+		{"quality that is no number", []string{phone + ";q=NaN"}, 400, ""},
 		{"long", []string{"Contact: <sip:" + strings.Repeat("a", 600) + "@203.0.113.7>"}, 400, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

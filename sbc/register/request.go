@@ -189,7 +189,7 @@ func (a *ask) wish(p *sbc.RegistrationPolicy, c msg.NameAddr) (w wish, no *refus
 	}
 	if text, given = msg.Param(c.Params, "q"); given {
 		q, err := strconv.ParseFloat(text, 64)
-		if err != nil || q < 0 || q > 1 || len(text) > 5 { // RFC 3261 25.1: three digits
+		if err != nil || !(q >= 0 && q <= 1) || len(text) > 5 { // RFC 3261 25.1: three digits
 			return w, refuse(400, "Malformed q")
 		}
 		w.q = uint16(q*1000 + .5)
