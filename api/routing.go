@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/netip"
+	"strings"
 
 	"github.com/sallyport/sallyport/api/gen"
 	"github.com/sallyport/sallyport/sbc"
@@ -18,6 +19,7 @@ func (s *server) ExplainRouting(
 		SourceAddress: r.Body.SourceAddress, SourcePort: 5060, SIPInterfaceID: r.Body.SIPInterfaceID,
 		Transport: cmp.Or(sbc.Transport(value(r.Body.Transport)),
 			sbc.TransportUDP), Caller: value(r.Body.Caller), Callee: r.Body.Callee,
+		CallerSubscriberID: value(r.Body.CallerSubscriberID),
 	}
 	if r.Body.SourcePort != nil {
 		q.SourcePort = *r.Body.SourcePort
@@ -54,7 +56,11 @@ func (s *server) ownCall(ctx context.Context, tenant, trunkID string) error {
 	if tenant == "" || trunkID == "" {
 		return nil
 	}
-	_, err := s.o.Store.Get(ctx, sbc.KindTrunk, tenant, trunkID)
+	kind := sbc.KindTrunk
+	if strings.HasPrefix(trunkID, sbc.PrefixDomain) { // the counterparty of a subscriber's call is its domain
+		kind = sbc.KindDomain
+	}
+	_, err := s.o.Store.Get(ctx, kind, tenant, trunkID)
 	if err != nil && sbc.CodeOf(err) == sbc.CodeNotFound {
 		return sbc.Errorf(sbc.CodeForbidden, "such a call would not be one of this tenant")
 	}

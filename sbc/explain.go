@@ -8,6 +8,8 @@ type ExplainRequest struct {
 	Transport      Transport `json:"transport"`
 	Caller         string    `json:"caller"`
 	Callee         string    `json:"callee"`
+	// CallerSubscriberID is who calls, as if it had proved that; "" is a call of a trunk.
+	CallerSubscriberID string `json:"caller_subscriber_id,omitempty"`
 }
 
 // Outcome says what a decision comes to.
@@ -49,11 +51,16 @@ type DecisionStep struct {
 
 // DecisionAttempt is one address that would be tried.
 type DecisionAttempt struct {
-	TrunkID    string    `json:"trunk_id"`
-	TargetID   string    `json:"target_id,omitempty"`
-	EndpointID string    `json:"endpoint_id"`
-	Number     string    `json:"number"`
-	Address    string    `json:"address"`
-	Port       int       `json:"port"`
-	Transport  Transport `json:"transport"`
+	TrunkID    string `json:"trunk_id"`
+	TargetID   string `json:"target_id,omitempty"`
+	EndpointID string `json:"endpoint_id"`
+	// SubscriberID and RegistrationID are whom and which phone it would ring. Attempts of the same number Together, which is not 0, are
+	// made at once.
+	SubscriberID   string    `json:"subscriber_id,omitempty"`
+	RegistrationID string    `json:"registration_id,omitempty"`
+	Together       int       `json:"together,omitempty"`
+	Number         string    `json:"number"`
+	Address        string    `json:"address"`
+	Port           int       `json:"port"`
+	Transport      Transport `json:"transport"`
 }

@@ -3439,10 +3439,25 @@ type DecisionAttempt struct {
 	// Example: 5060
 	Port int `json:"port"`
 
+	// RegistrationID The phone of the subscriber.
+	//
+	// Example: reg_06bq4v700h6thqyqqw80n6pgs1
+	RegistrationID *string `json:"registration_id,omitempty"`
+
+	// SubscriberID The subscriber that would be rung, where it is one.
+	//
+	// Example: sub_06bq4v700h6thqyqqw80n6pgs1
+	SubscriberID *string `json:"subscriber_id,omitempty"`
+
 	// TargetID The target of the route list.
 	//
 	// Example: tgt_06bq4v700p7hcp3tc2z8zwq6va
 	TargetID *string `json:"target_id,omitempty"`
+
+	// Together Attempts of the same number are made at once: the phones of a subscriber. 0 is one that is made alone.
+	//
+	// Example: 1
+	Together *int `json:"together,omitempty"`
 
 	// Transport How it would be sent.
 	Transport Transport `json:"transport"`
@@ -4435,6 +4450,11 @@ type ExplainRequest struct {
 	//
 	// Example: +4930111
 	Caller *string `json:"caller,omitempty"`
+
+	// CallerSubscriberID The subscriber that calls, as if it had proved who it is. Its domain's plan and its permissions decide.
+	//
+	// Example: sub_06bq4v700h6thqyqqw80n6pgs1
+	CallerSubscriberID *string `json:"caller_subscriber_id,omitempty"`
 
 	// SIPInterfaceID The SIP interface it would come in on.
 	//

@@ -50,15 +50,10 @@ func (c *Call) invitePhone(base *request, p *route.Phone) {
 	l := base.leg
 	req := *base.req
 	req.Headers = slices.Clone(req.Headers)
-	req.Remove("Via")
-	req.Remove("Route")
-	req.RequestURI = p.URI
-	for _, r := range p.Routes {
-		req.Append("Route", r)
-	}
 	r := &request{
 		c: c, leg: l, kind: reqInvite, req: &req, contact: true, from: base.from, open: slices.Clone(base.open), flows: p.Others,
 	}
+	r.toPhone(p)
 	if base.settled != nil { // the rules were applied to it
 		r.settled = r.req
 	}
@@ -66,6 +61,16 @@ func (c *Call) invitePhone(base *request, p *route.Phone) {
 	a.RegistrationID, a.SIPCallID = p.RegistrationID, req.CallID
 	l.branches = append(l.branches, r)
 	c.sendInviteTo(r, p.Target)
+}
+
+// toPhone makes an INVITE one for a phone.
+func (r *request) toPhone(p *route.Phone) {
+	r.req.Remove("Via")
+	r.req.Remove("Route")
+	r.req.RequestURI = p.URI
+	for _, by := range p.Routes {
+		r.req.Append("Route", by)
+	}
 }
 
 // turn makes the branch that was just heard the one that the leg is about.

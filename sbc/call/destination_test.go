@@ -556,3 +556,36 @@ func TestReferToNobody(t *testing.T) {
 		v.end(a)
 	})
 }
+
+// TestExplainSubscriber: the decision on a call of a subscriber is shown with every step, phone by phone, and so is its INVITE.
+func TestExplainSubscriber(t *testing.T) {
+	runVillage(t, nil, func(v *village) {
+		v.book.phones["sub_bob"] = []Contact{phone("reg_1", bobIP, 1), phone("reg_2", bobIP2, 1), phone("reg_3", bobIP3, 0.5)}
+		ask := sbc.ExplainRequest{SourceAddress: "192.0.2.77", SIPInterfaceID: "sif_a", Callee: "49772", CallerSubscriberID: "sub_alice"}
+		e, err := v.m.Explain(ask)
+		if err != nil || e.Outcome != sbc.OutcomeRoute || e.TrunkID != "dom_1" || len(e.Attempts) != 3 {
+			t.Fatalf("%+v %v", e, err)
+		}
+		if a := e.Attempts; a[0].Together != 1 || a[1].Together != 1 || a[2].Together != 2 || a[1].RegistrationID != "reg_2" ||
+			a[1].SubscriberID != "sub_bob" || a[1].Address != bobIP2 || a[1].Port != 5062 {
+			t.Errorf("%+v", a)
+		}
+		if !strings.HasPrefix(e.Message, "INVITE sip:secret-reg_1@") || !strings.Contains(e.Message, "<sip:alice@example.com>") {
+			t.Errorf("%s", e.Message)
+		}
+		for callee, want := range map[string]int{"carol": 404, "alice": 480} {
+			ask.Callee = callee
+			if e, err := v.m.Explain(ask); err != nil || e.RejectCode != want || len(e.Steps) < 2 {
+				t.Errorf("%s: %+v %v", callee, e, err)
+			}
+		}
+		ask.CallerSubscriberID = "sub_nobody"
+		if _, err := v.m.Explain(ask); sbc.CodeOf(err) != sbc.CodeInvalid {
+			t.Errorf("%v", err)
+		}
+		ask = sbc.ExplainRequest{SourceAddress: callerIP, SIPInterfaceID: "sif_a", Callee: "49772"} // of a trunk
+		if e, err := v.m.Explain(ask); err != nil || len(e.Attempts) != 3 {
+			t.Errorf("%+v %v", e, err)
+		}
+	})
+}

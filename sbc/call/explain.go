@@ -21,7 +21,10 @@ func (m *Manager) Explain(req sbc.ExplainRequest) (sbc.Explanation, error) {
 		return sbc.Explanation{}, err
 	}
 	in := explainInvite(snap, req, src)
-	d, known := decide(snap, src, number(in.RequestURI), true)
+	d, known, err := m.explainDecision(snap, req, src, in)
+	if err != nil {
+		return sbc.Explanation{}, err
+	}
 	e := sbc.Explanation{
 		TrunkID: d.caller.TrunkID, IdentityID: d.caller.IdentityID, Number: d.caller.Number, RoutingPlanID: d.plan.RoutingPlanID,
 		RuleID: d.plan.RuleID, Steps: d.steps, Attempts: []sbc.DecisionAttempt{}, Outcome: sbc.OutcomeRoute,
@@ -42,13 +45,12 @@ func (m *Manager) Explain(req sbc.ExplainRequest) (sbc.Explanation, error) {
 		return e, nil
 	}
 	e.Steps = append(e.Steps, m.limitSteps(snap, d.trunk, req.Caller, d.caller.Number)...)
-	for _, a := range d.plan.Attempts {
-		e.Attempts = append(e.Attempts, sbc.DecisionAttempt{
-			TrunkID: a.TrunkID, TargetID: a.TargetID, EndpointID: a.EndpointID, Number: a.Number, Address: a.Address, Port: a.Port,
-			Transport: a.Transport,
-		})
+	for i := range d.plan.Attempts {
+		e.Attempts = append(e.Attempts, explainAttempt(&d.plan.Attempts[i], i+1)...)
 	}
-	e.Message = m.explainMessage(snap, in, d, &d.plan.Attempts[0])
+	if at := &d.plan.Attempts[0]; at.Agent == "" {
+		e.Message = m.explainMessage(snap, in, d, at)
+	}
 	return e, nil
 }
 
@@ -112,9 +114,17 @@ func (m *Manager) explainMessage(snap *config.Snapshot, in *msg.Message, d decis
 	c := &Call{m: m, snap: snap, invite: in, decision: d}
 	c.a = c.newLeg(sbc.SideCaller, d.caller.TrunkID, d.trunk, 0)
 	c.invite = c.received(c.a, in)
-	c.rec.begin(in, d, header.CallerOf(c.invite, d.trunk, c.trust(c.a)).Number)
+	if c.a.who = d.who; d.who != nil {
+		c.rec.begin(in, d, d.who.Outside)
+	} else {
+		c.rec.begin(in, d, header.CallerOf(c.invite, d.trunk, c.trust(c.a)).Number)
+	}
 	l := c.newLeg(sbc.SideCallee, at.TrunkID, snap.Trunk(at.TrunkID), 1)
+	l.who = c.origin(at)
 	r := c.buildInvite(l, at)
+	if at.Callee != nil {
+		r.toPhone(&at.Callee.Phones[0])
+	}
 	r.settle()
 	local := msg.Local{Transport: at.Transport, Host: "sbc.invalid", Port: 5060}
 	for _, id := range snap.InterfacesOf(at.RealmID) {
