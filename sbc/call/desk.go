@@ -20,6 +20,8 @@ import (
 // desk is where an agent serves the caller.
 type desk struct {
 	agent agent
+	// mailbox is the subscriber whose mailbox it is about.
+	mailbox string
 	// open says that the agent is ready to serve, and has to be told the end.
 	open bool
 	// serving says that the caller was answered and is being served.
@@ -74,7 +76,7 @@ func (c *Call) launchAgent(at *route.Attempt) bool {
 	l := c.newLeg(opposite(c.a.side), at.TrunkID, c.snap.Trunk(at.TrunkID), len(c.hunt.attempts)+1)
 	l.detour, l.gone = detourOf(c.hunt.detours, c.hunt.next), true
 	c.hunt.attempts = append(c.hunt.attempts, sbc.CDRAttempt{
-		Number: l.attempt, TrunkID: at.TrunkID, Callee: at.Number, StartedAt: now(),
+		Number: l.attempt, TrunkID: at.TrunkID, SubscriberID: at.Mailbox, Callee: at.Number, StartedAt: now(),
 	})
 	c.forwarded(l)
 	who := c.hire(at)
@@ -82,7 +84,7 @@ func (c *Call) launchAgent(at *route.Attempt) bool {
 		c.hunt.failed(l, 0, string(at.Agent), 480, sbc.EndNoAnswer)
 		return false
 	}
-	l.desk = &desk{agent: who}
+	l.desk = &desk{agent: who, mailbox: at.Mailbox}
 	c.b = l
 	who.open(func(err error) {
 		c.post(job{kind: jobOrder, run: func() { c.opened(l, err) }})

@@ -223,6 +223,8 @@ func (c *Call) calleeSubscriber() string {
 	switch {
 	case c.rec.egress != "": // somebody came in the place of the first callee
 		return c.rec.reached
+	case c.served():
+		return c.b.desk.mailbox
 	case c.b != nil:
 		return c.b.who.subscriberID()
 	}
