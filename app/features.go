@@ -85,9 +85,8 @@ func (f *features) change(id string, feature sbc.Feature, argument string) (err 
 	if err != nil {
 		return err
 	}
-	f.app.events.Add(sbc.Event{Type: sbc.EventSubscriberChanged, At: time.Now().UTC(), TenantID: changed.TenantID, Data: map[string]string{
-		"subscriber_id": id, "feature": string(feature), "target": targetOf(changed, feature),
-	}})
+	data := map[string]string{"subscriber_id": id, "feature": string(feature), "target": targetOf(changed, feature)}
+	f.app.events.Add(sbc.Event{Type: sbc.EventSubscriberChanged, At: time.Now().UTC(), TenantID: changed.TenantID, Data: data})
 	return nil
 }
 

@@ -9,8 +9,8 @@ import (
 
 // Features switches what subscribers dial codes for.
 type Features interface {
-	// Switch changes a subscriber as a feature and what follows its code say. It does not block: then is called once, within seconds, from
-	// any goroutine. Errors: CodeInvalid for what cannot be, CodeNotFound, CodeUnavailable.
+	// Switch changes a subscriber as a feature and what follows its code say. It does not block: then is called once, within seconds,
+	// from any goroutine. Errors: CodeInvalid for what cannot be, CodeNotFound, CodeUnavailable.
 	Switch(subscriberID string, f sbc.Feature, argument string, then func(error))
 }
 

@@ -12,8 +12,9 @@ import (
 	"github.com/sallyport/sallyport/sbc/service"
 )
 
-// A call that a subscriber has forwarded is looked up and routed anew, as if the forwarder had dialled: by the plan of its domain, with
-// its permissions and within its limit of calls. The caller stays who it is. Package service decides; here its decisions are carried out.
+// A call that a subscriber has forwarded is looked up and routed anew, as if the forwarder had dialled: by the plan of its domain,
+// with its permissions and within its limit of calls. The caller stays who it is. Package service decides; here its decisions are
+// carried out.
 
 // emergency tells whether a number must be reachable whatever a subscriber's services say.
 func (o *Origin) emergency(snap *config.Snapshot, number string) bool {
@@ -61,8 +62,8 @@ func (m *Manager) arrive(snap *config.Snapshot, d *decision, phones int, trace b
 	return false
 }
 
-// forward turns the decision to where the subscriber that is called has the call forwarded: to attempts, to a refusal, or to another
-// question in d.ask.
+// forward turns the decision to where the subscriber that is called has the call forwarded: to attempts, to a refusal, or to
+// another question in d.ask.
 func (m *Manager) forward(snap *config.Snapshot, d *decision, v service.Verdict, trace bool) {
 	t := d.dest
 	by := t.origin("forwarding")
@@ -148,8 +149,8 @@ func (c *Call) leadsOn() bool {
 	return ok
 }
 
-// forwardOn goes on to where the subscriber that did not answer forwards; false if nowhere. What still comes from its phones is put in
-// order as of strangers: a 2xx gets its ACK and a BYE (RFC 3261 13.2.2.4).
+// forwardOn goes on to where the subscriber that did not answer forwards; false if nowhere. What still comes from its phones is
+// put in order as of strangers: a 2xx gets its ACK and a BYE (RFC 3261 13.2.2.4).
 func (c *Call) forwardOn() bool {
 	v, ok := c.unanswered()
 	if !ok {
@@ -196,8 +197,8 @@ func (c *Call) lead(attempts []route.Attempt) {
 	}
 }
 
-// ringing is how long an attempt may ring: as long as its trunk says, or until the subscriber wants the call forwarded. That time runs
-// from the first alert on any of its phones.
+// ringing is how long an attempt may ring: as long as its trunk says, or until the subscriber wants the call forwarded. That time
+// runs from the first alert on any of its phones.
 func (c *Call) ringing(l *leg) time.Duration {
 	longest := time.Duration(l.trunk.RingTimeoutS) * time.Second
 	if c.decision.dest == nil || c.decision.dest.ringFor == 0 {
