@@ -20,6 +20,7 @@ var (
 	ErrForbidden = errors.New("webhook: the URL leads to an address of this machine, or one that is never called")
 	ErrResting   = errors.New("webhook: left alone for a while after several failures")
 	ErrCrowded   = errors.New("webhook: too many requests to the host are waiting")
+	errURL       = errors.New("webhook: this is no http or https URL")
 	ErrTooLong   = errors.New("webhook: the answer is longer than 64 KiB")
 )
 
@@ -103,7 +104,7 @@ func (c *Client) Do(ctx context.Context, p Post) error {
 func (c *Client) do(ctx context.Context, p Post) error {
 	u, err := url.Parse(p.URL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return fmt.Errorf("webhook: %q is no http or https URL", p.URL)
+		return errURL
 	}
 	body, err := json.Marshal(p.Body)
 	if err != nil {
@@ -121,7 +122,7 @@ func (c *Client) do(ctx context.Context, p Post) error {
 func (c *Client) send(ctx context.Context, p Post, body []byte) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.URL, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("webhook: %w", err)
+		return errURL
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
@@ -129,7 +130,10 @@ func (c *Client) send(ctx context.Context, p Post, body []byte) error {
 	sign(req.Header, p.Secret, p.ID, time.Now(), body)
 	res, err := c.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("webhook: %w", err)
+		if told := (*url.Error)(nil); errors.As(err, &told) { // it tells the whole URL, in which there may be a secret
+			err = told.Err
+		}
+		return fmt.Errorf("webhook: %s: %w", req.URL.Host, err)
 	}
 	defer func() { _ = res.Body.Close() }() // all that is wanted of it was read
 	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))

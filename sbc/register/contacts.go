@@ -115,6 +115,8 @@ func (b *binding) target(u msg.URI) msg.Target {
 	}
 	if b.direct {
 		t.Host, t.Port = u.Host, u.Port
+		a, literal := address(u.Host)
+		t.Supplied = !literal || a != b.source.Addr() // it may lead anywhere by now, whatever was there when it registered
 	}
 	if b.transport != sbc.TransportUDP {
 		h := b.hop()

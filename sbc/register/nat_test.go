@@ -99,9 +99,11 @@ func TestContactRules(t *testing.T) {
 			w.domain.Registration.ContactSource = c.rule
 			w.register(phoneAt, "Contact: <sip:alice@"+c.contact+">").want(w, c.status)
 			if c.contact == "203.0.113.8" && c.status == 200 {
-				if to := w.Contacts("sub_alice")[0].Target; to.Host != "203.0.113.8" {
-					w.t.Errorf("believed, and called at %s", to.Host)
+				if to := w.Contacts("sub_alice")[0].Target; to.Host != "203.0.113.8" || !to.Supplied {
+					w.t.Errorf("believed, and called at %s, guarded: %v", to.Host, to.Supplied)
 				}
+			} else if c.status == 200 && w.Contacts("sub_alice")[0].Target.Supplied {
+				w.t.Errorf("%s leads to its source, and is guarded", c.contact)
 			}
 		})
 	}
