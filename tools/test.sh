@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # command:package — what is called, and where it comes from.
-peers="sipp:sip-tester baresip:baresip-core tshark:tshark ip:iproute2 nft:nftables sox:sox"
+peers="sipp:sip-tester baresip:baresip-core tshark:tshark ip:iproute2 nft:nftables sox:sox sipsak:sipsak turnutils_stunclient:coturn"
 missing=""
 for peer in $peers; do
 	command -v "${peer%%:*}" >/dev/null 2>&1 || missing="$missing ${peer##*:}"
