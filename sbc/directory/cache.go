@@ -12,7 +12,7 @@ import (
 
 // The bounds, where Options say nothing.
 const (
-	// DefaultSize is how many subscribers are kept: about 0.6 KB each with names and hashes only, 2 KB with more.
+	// DefaultSize is how many subscribers are kept: by reckoning 0.6 KB each with names and hashes only, 2 KB with more.
 	DefaultSize = 150_000
 	// DefaultLife is how long an entry is good without being asked for anew. Writes are noticed at once, so this only bounds the
 	// harm of a fault of ours. Phones register twice an hour: most find themselves known.
