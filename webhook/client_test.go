@@ -86,7 +86,9 @@ func TestAnswersThatAreNone(t *testing.T) {
 
 // TestErrorsTellNoSecrets: an error goes to the log, and what a URL holds besides its host may be a secret.
 func TestErrorsTellNoSecrets(t *testing.T) {
-	for _, url := range []string{"http://127.0.0.1:1/hook?token=c0ffee", "http://bob:c0ffee@127.0.0.1:1/", "ftp://x/c0ffee", "http://x/c0ffee%"} {
+	for _, url := range []string{
+		"http://127.0.0.1:1/hook?token=c0ffee", "http://bob:c0ffee@127.0.0.1:1/", "ftp://x/c0ffee", "http://x/c0ffee%",
+	} {
 		if err := New(Options{}).Do(t.Context(), Post{URL: url}); err == nil || strings.Contains(err.Error(), "c0ffee") {
 			t.Error(err)
 		}

@@ -94,8 +94,8 @@ func (d *decision) permitted(snap *config.Snapshot, trace bool) bool {
 	return ok
 }
 
-// may tells whether the subscriber's groups, or else those of its domain as the configuration has it, let it dial a number; who is
-// no subscriber is bound by its plan only. The domain of a call that survived its process is an id.
+// may tells whether the subscriber's groups, or else those of its domain as the configuration has it, let it dial a number; who
+// is no subscriber is bound by its plan only. The domain of a call that survived its process is an id.
 func (o *Origin) may(snap *config.Snapshot, number string) (ok bool, class sbc.NumberClass, reason string) {
 	if o == nil {
 		return true, "", ""

@@ -87,8 +87,8 @@ func (c *Call) follow(l *leg, res *msg.Message, most int) bool {
 }
 
 // around finds the attempts that lead to the contacts: new numbers of who d is about, whose plan routes them. here is the number that
-// the leg was called for; followed are those that were tried after redirections. Neither does a redirection lead where the caller may
-// not dial, nor where the subscriber may not that redirects.
+// the leg was called for; followed are those that were tried after redirections. A redirection leads neither where
+// the caller may not dial nor where the subscriber may not that redirects.
 func (c *Call) around(l *leg, res *msg.Message, here string, d decision, followed *[]string) (attempts []route.Attempt, ways []*detour) {
 	for _, r := range redirections(res) {
 		if r.number == d.caller.Number || slices.Contains(*followed, r.number) {

@@ -326,8 +326,8 @@ func BenchmarkPeek(b *testing.B) {
 	}
 }
 
-// TestNamesOfStrangers: a name that was asked for is kept without the message that it was a piece of, and one that nobody can have is
-// neither asked for nor kept.
+// TestNamesOfStrangers: a name that was asked for is kept without the message that it was a piece of, and one that nobody can
+// have is neither asked for nor kept.
 func TestNamesOfStrangers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &source{names: map[string]bool{"alice": true}}
@@ -348,7 +348,8 @@ func TestNamesOfStrangers(t *testing.T) {
 			t.Error("not kept")
 		}
 		asked := src.count()
-		if got := ask(c, strings.Repeat("a", 1000)); got != string(sbc.CodeNotFound) || src.count() != asked || len(c.absent.items) != 1 {
+		got := ask(c, strings.Repeat("a", 1000))
+		if got != string(sbc.CodeNotFound) || src.count() != asked || len(c.absent.items) != 1 {
 			t.Errorf("a name of a thousand letters: %s, %d asked, %d kept", got, src.count()-asked, len(c.absent.items))
 		}
 	})
