@@ -13,9 +13,9 @@ import (
 func (a *App) openVoicemail(context.Context) error {
 	a.voicemail = voicemail.New(voicemail.Options{
 		Store: a.store, Domain: a.activeDomain, Log: a.o.Log, Events: a.events.Add,
-		Find: func(id string, done func(*sbc.Entry, error)) { a.directory.AskID(id, done) },
+		Find:    func(id string, done func(*sbc.Entry, error)) { a.directory.AskID(id, done) },
 		Changed: func(id string) { a.parts.mwi.Changed(id) },
-		Tell: func(ctx context.Context, p webhook.Post) error { return a.hooks.Do(ctx, p) },
+		Tell:    func(ctx context.Context, p webhook.Post) error { return a.hooks.Do(ctx, p) },
 	})
 	a.life.onStop("voicemail", a.voicemail.Close)
 	a.life.background("old messages", a.voicemail.Run)
