@@ -25,8 +25,8 @@ const (
 	phoneReports = 5
 )
 
-// phones are so many phones on one socket. Each has an address of its own in 127.64.0.0/10, so that a border sees as many sources as there
-// are phones; what they send is the same for every server.
+// phones are so many phones on one socket. Each has an address of its own in 127.64.0.0/10, so that a border sees as many sources as
+// there are phones; what they send is the same for every server.
 type phones struct {
 	conn  *ipv4.PacketConn
 	raw   *net.UDPConn

@@ -39,8 +39,8 @@ func (p *plan) registrar(ctx context.Context, s *server) (result, error) {
 	r := result{value: us(again), unit: "µs of CPU per REGISTER, challenge and answer"}
 	r.more = []result{{value: each(later), unit: "KB resident per registration"}}
 	r.text = fmt.Sprintf("%.1f µs of CPU per REGISTER refreshed, %.1f µs when new; %.1f MB empty, %.1f MB with %d registered: %.2f KB each, "+
-		"%.2f KB after the refreshes; %d requests repeated, %d refused with 503 for a while", us(again), us(first), mb(empty), mb(full), p.phones, each(full), each(later),
-		ps.repeated, ps.refused) + profile
+		"%.2f KB after the refreshes; %d requests repeated, %d refused with 503 for a while", us(again), us(first), mb(empty), mb(full), p.phones,
+		each(full), each(later), ps.repeated, ps.refused) + profile
 	return r, nil
 }
 

@@ -35,8 +35,8 @@ func pack(k key, e *sbc.Entry) *packed {
 		return nil
 	}
 	p := &packed{
-		id: s.ID, tenant: unique.Make(s.TenantID).Value(), domain: s.DomainID, username: s.Username, display: s.DisplayName, revision: s.Revision,
-		created: s.CreatedAt.UnixNano(), updated: s.UpdatedAt.UnixNano(),
+		id: s.ID, tenant: unique.Make(s.TenantID).Value(), domain: s.DomainID, username: s.Username,
+		display: s.DisplayName, revision: s.Revision, created: s.CreatedAt.UnixNano(), updated: s.UpdatedAt.UnixNano(),
 	}
 	if k.domain == s.DomainID {
 		p.domain = k.domain
