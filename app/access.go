@@ -34,14 +34,19 @@ func (a *App) namesDomain(d *sbc.Domain, interfaceID, host string) bool {
 	return i != nil && (host == i.BindAddress || host == i.AdvertisedAddress)
 }
 
+// openHooks makes the client of other systems.
+func (a *App) openHooks(context.Context) error {
+	a.hooks = webhook.New(webhook.Options{AllowLocal: a.o.AllowLocalWebhooks, Registerer: a.metrics})
+	a.life.onStop("webhooks", func(context.Context) error { a.hooks.Close(); return nil })
+	return nil
+}
+
 // openDoor makes the door of realms with domains, and what it needs. The nonces of all nodes are of one secret.
 func (a *App) openDoor(ctx context.Context) error {
 	secret, err := a.store.Secret(ctx, "nonce")
 	if err != nil {
 		return err
 	}
-	a.hooks = webhook.New(webhook.Options{AllowLocal: a.o.AllowLocalWebhooks, Registerer: a.metrics})
-	a.life.onStop("webhooks", func(context.Context) error { a.hooks.Close(); return nil })
 	a.parts.door = access.New(access.Options{
 		Snapshot: a.config.Current, Directory: accounts{a.directory}, Guard: a.guard,
 		Nonces: digest.NewNonces(digest.NoncesOptions{Secret: secret}), Asks: a.hooks, Capabilities: a.calls.Capabilities,

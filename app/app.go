@@ -77,8 +77,9 @@ func Start(ctx context.Context, o Options) (*App, error) {
 	}{
 		{"store", a.openStore}, {"live calls", a.openLive}, {"registrations", a.openRegistrations},
 		{"journal", a.openJournal}, {"records", a.deliverRecords},
-		{"media", a.openMedia}, {"blobs", a.openBlobs}, {"guard", a.openGuard}, {"voicemail", a.openVoicemail}, {"signalling", a.openSignalling},
-		{"registrar", a.openRegistrar}, {"mwi", a.openMWI}, {"door", a.openDoor}, {"configuration", a.openConfig},
+		{"media", a.openMedia}, {"blobs", a.openBlobs}, {"guard", a.openGuard}, {"webhooks", a.openHooks}, {"voicemail", a.openVoicemail},
+		{"signalling", a.openSignalling}, {"registrar", a.openRegistrar}, {"mwi", a.openMWI}, {"door", a.openDoor},
+		{"configuration", a.openConfig},
 		{"api", a.openAPI}, {"calls", a.restoreCalls}, {"serving", a.serveAPI},
 	} {
 		if err := part.open(ctx); err != nil {

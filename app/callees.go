@@ -43,3 +43,11 @@ func phone(c *register.Contact) route.Phone {
 	}
 	return p
 }
+
+func (l location) Asleep(d *sbc.Domain, subscriberID string) bool {
+	return l.app.registrar.Asleep(d, subscriberID)
+}
+
+func (l location) Wake(d *sbc.Domain, s *sbc.Subscriber, callID, caller string, then func()) {
+	l.app.registrar.Wake(register.Waking{Domain: d, Subscriber: s, CallID: callID, Caller: caller}, then)
+}

@@ -37,7 +37,7 @@ func (a *App) openRegistrar(ctx context.Context) error {
 		a.o.Log.Error("the addresses of phones (GRUU) are good until the next start only", "error", err)
 	}
 	a.registrar = register.New(register.Options{
-		Snapshot: a.config.Current, Domain: a.activeDomain, Hosts: a.namesDomain, Wire: a.edge,
+		Snapshot: a.config.Current, Domain: a.activeDomain, Hosts: a.namesDomain, Wire: a.edge, Asks: a.hooks,
 		Journal: a.bindings.journal, Restored: a.bindings.found, Secret: secret, ServerName: sbc.ServerName,
 		Events: a.events.Add, Log: a.o.Log, Registerer: a.metrics,
 	})

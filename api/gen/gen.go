@@ -7398,7 +7398,7 @@ type Problem struct {
 	Type string `json:"type"`
 }
 
-// PushPolicy Wakes phones that sleep (RFC 8599).
+// PushPolicy Wakes phones that sleep (RFC 8599): a call to a subscriber whose contact has push parameters makes a signed POST of `{"type":"push.wake", "at", "tenant_id", "domain_id", "domain", "subscriber_id", "username", "registration_id", "pn_provider", "pn_prid", "pn_param", "call_id", "caller"}`, and waits until the phone has registered anew.
 type PushPolicy struct {
 	// URL An http or https URL; without one nobody is woken.
 	//

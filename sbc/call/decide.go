@@ -21,6 +21,8 @@ type decision struct {
 	// ask is what must be asked about the callee first, dest the subscriber that is called; nil for most.
 	ask  *question
 	dest *destination
+	// wakes says that the call can wait until phones of the callee are awake.
+	wakes bool
 	// calling is the caller in the words of services, with the subscribers that had the call forwarded; way is the last of them. feature
 	// is what a code was dialled for.
 	calling service.Call

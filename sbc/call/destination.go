@@ -29,6 +29,10 @@ type Location interface {
 	ByGRUU(u msg.URI, subscriberID string) (phones []Contact, owner string, ok bool)
 	// Registered tells whether a subscriber has a phone at all, reachable or not.
 	Registered(subscriberID string) bool
+	// Asleep tells whether a subscriber has phones that must be woken before they are called (RFC 8599), and Wake has them woken: then is
+	// called once, from another goroutine, when they are awake or it is no use to wait. caller is who calls, as the callee may see it.
+	Asleep(d *sbc.Domain, subscriberID string) bool
+	Wake(d *sbc.Domain, s *sbc.Subscriber, callID, caller string, then func())
 }
 
 // Contact is a phone with the preference of its owner for it, from 0 to 1 (RFC 3261 10.2.1.2).
@@ -57,6 +61,8 @@ type destination struct {
 	uri *msg.URI
 	// ringFor is how long its phones ring before it is forwarded, 0 as long as the domain says.
 	ringFor time.Duration
+	// asleep says that phones must be woken before it is known where the attempts lead, woken that they were.
+	asleep, woken bool
 }
 
 // ask puts a question; then is called once, at once or later.
@@ -138,6 +144,9 @@ func (m *Manager) reach(snap *config.Snapshot, d *decision, trace bool) {
 	if t.domain == nil || !snap.ActiveTrunk(t.domain.ID) || m.o.Location == nil {
 		d.refuse(480, "", sbc.EndNoRoute)
 		d.step(trace, "location", s.DomainID, "refused", "the domain is out of service")
+		return
+	}
+	if m.asleep(snap, d, trace) {
 		return
 	}
 	phones := m.phones(t)

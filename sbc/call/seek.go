@@ -6,6 +6,7 @@ import "github.com/sallyport/sallyport/sbc"
 // ends it as ever.
 func (c *Call) seek() {
 	q := c.decision.ask
+	c.decision.wakes = true
 	c.m.ask(q, func(e *sbc.Entry, err error) {
 		c.post(job{kind: jobOrder, run: func() { c.found(q, e, err) }})
 	})
@@ -14,28 +15,49 @@ func (c *Call) seek() {
 // found goes on with what was found.
 func (c *Call) found(q *question, e *sbc.Entry, err error) {
 	d := &c.decision
-	switch {
-	case c.st.ended || d.ask != q:
+	if d.ask != q {
 		return
-	case c.st.b == calleeUnwanted: // of an attempt that a forward was to make
-		d.ask = nil
-		c.raise(evFailed)
-		return
-	case c.st.a != callerInviting || c.st.b != calleeNone && c.st.b != calleeCalling:
+	}
+	if d.ask = nil; !c.waits() {
 		return
 	}
 	c.m.answered(c.snap, d, q, e, err, false)
 	if e != nil && err == nil && c.rec.sought == "" {
 		c.rec.sought = e.Subscriber.ID
 	}
+	c.proceed()
+}
+
+// waits tells whether the call still wants to know whom it leads to.
+func (c *Call) waits() bool {
+	switch {
+	case c.st.ended:
+		return false
+	case c.st.b == calleeUnwanted: // of an attempt that a forward was to make
+		c.raise(evFailed)
+		return false
+	}
+	return c.st.a == callerInviting && (c.st.b == calleeNone || c.st.b == calleeCalling)
+}
+
+// proceed goes on with the decision as far as it is made.
+func (c *Call) proceed() {
+	d := &c.decision
 	switch {
 	case d.ask != nil:
 		c.seek()
-		return
+	case d.dest != nil && d.dest.asleep:
+		c.wake()
 	case c.st.b == calleeCalling:
 		c.goOn()
-		return
+	default:
+		c.sought()
 	}
+}
+
+// sought starts the search for whom the decision leads to.
+func (c *Call) sought() {
+	d := &c.decision
 	if d.code != 0 {
 		c.hunt.final(d.code, d.reason, d.end)
 	}

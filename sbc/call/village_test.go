@@ -23,6 +23,10 @@ type book struct {
 	err     error
 	// slow keeps answers back until it is closed.
 	slow chan struct{}
+	// sleeps says that phones must be woken; waker goes on when they are awake, caller is who is said to call.
+	sleeps bool
+	waker  func()
+	caller string
 }
 
 func (b *book) Ask(domainID, name string, done func(*sbc.Entry, error)) {
@@ -79,6 +83,10 @@ func (b *book) ByGRUU(u msg.URI, id string) ([]Contact, string, bool) {
 }
 
 func (b *book) Registered(id string) bool { return len(b.phones[id]) > 0 || b.lost[id] }
+
+func (b *book) Asleep(d *sbc.Domain, _ string) bool { return d.Push.URL != "" && b.sleeps }
+
+func (b *book) Wake(_ *sbc.Domain, _ *sbc.Subscriber, _, caller string, then func()) { b.waker, b.caller = then, caller }
 
 // phone makes a contact of bob's.
 func phone(reg, host string, q float64) Contact {

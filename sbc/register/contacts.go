@@ -93,10 +93,7 @@ func (b *binding) describe() Contact {
 	if err != nil { // it was read when it came
 		u = msg.URI{}
 	}
-	push := Push{}
-	push.Provider, _ = u.Param("pn-provider")
-	push.PRID, _ = u.Param("pn-prid")
-	push.Param, _ = u.Param("pn-param")
+	push := pushOf(u)
 	u.Headers = nil // RFC 3261 19.1.1: not in a Request-URI
 	if _, there := u.Param("method"); there {
 		u.UriParams = msg.RemoveParam(u.UriParams, "method")

@@ -29,7 +29,10 @@ func (r *Registrar) Handle(tx msg.ServerTx, m *msg.Message, d *sbc.Domain, e *sb
 		r.refuse(tx, m, d, e, no)
 		return
 	}
-	r.settle(u, func() { r.respond(tx, u.answer) })
+	r.settle(u, func() {
+		r.respond(tx, u.answer)
+		r.woke(e.Subscriber.ID, a)
+	})
 }
 
 // refuse answers with a failure.

@@ -41,6 +41,8 @@ type Options struct {
 	// Hosts tells whether a host in an address names a domain for requests that come by an interface.
 	Hosts func(d *sbc.Domain, interfaceID, host string) bool
 	Wire  Wire
+	// Asks makes the requests that wake phones; nil wakes none.
+	Asks Poster
 	// Journal may be nil: then nothing survives the process. Restored is what it held.
 	Journal  Journal
 	Restored []sbc.LiveChange
@@ -75,6 +77,7 @@ type Registrar struct {
 	flows   *flows
 	pages   *pages
 	gruus   gruus
+	wakers  wakers
 	denied  atomic.Pointer[denied]
 	// began is when the clock of the table stood at 0, a second ago: 0 means never.
 	began time.Time
@@ -96,6 +99,7 @@ func New(o Options) *Registrar {
 		o: o, table: newTable(), flows: newFlows(), gruus: newGRUUs(o.Secret), began: time.Now().Add(-time.Second),
 		kick: make(chan struct{}, 1),
 	}
+	r.wakers.by = map[string][]*waker{}
 	r.metrics = newMetrics(o.Registerer, r)
 	r.pages = newPages(r)
 	r.restore(o.Restored)

@@ -29,6 +29,9 @@ func (u *update) reply(o *owner) *msg.Message {
 	if tags := extensions(&u.d.Registration); len(tags) > 0 {
 		res.Append("Supported", strings.Join(tags, ", "))
 	}
+	for _, s := range u.services() {
+		res.Append("Feature-Caps", s)
+	}
 	res.Append("Date", time.Now().UTC().Format("Mon, 02 Jan 2006 15:04:05")+" GMT") // RFC 3261 20.17
 	return res
 }
