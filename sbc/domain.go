@@ -150,10 +150,7 @@ type RegistrationMode string
 
 // The modes. In all but the first an upstream registrar hears of the contacts; it knows ours in their place.
 const (
-	RegistrationLocal           RegistrationMode = "local"            // the border is the registrar
-	RegistrationMirror          RegistrationMode = "mirror"           // each REGISTER goes upstream; its answer decides
-	RegistrationThrottleContact RegistrationMode = "throttle_contact" // one upstream registration for each contact, refreshed by us
-	RegistrationThrottleAOR     RegistrationMode = "throttle_aor"     // one upstream registration for each address of record
+	RegistrationLocal RegistrationMode = "local" // the border is the registrar
 )
 
 // ContactOverflow says what happens to a contact too many.
@@ -219,10 +216,7 @@ func (p *RegistrationPolicy) defaults() {
 }
 
 func (p *RegistrationPolicy) validate(f *faults, at string) {
-	oneOf(f, at+"/mode", p.Mode, RegistrationLocal, RegistrationMirror, RegistrationThrottleContact, RegistrationThrottleAOR)
-	if p.Mode != RegistrationLocal {
-		f.need(at+"/upstream_trunk_id", p.UpstreamTrunkID)
-	}
+	oneOf(f, at+"/mode", p.Mode, RegistrationLocal)
 	f.between(at+"/upstream_expires_s", p.UpstreamExpiresS, 60, 86_400)
 	f.between(at+"/min_expires_s", p.MinExpiresS, 10, 86_400)
 	f.between(at+"/max_expires_s", p.MaxExpiresS, p.MinExpiresS, 604_800)

@@ -1097,22 +1097,13 @@ func (e RegistrationUpstream) Valid() bool {
 
 // Defines values for RegistrationMode.
 const (
-	RegistrationModeLocal           RegistrationMode = "local"
-	RegistrationModeMirror          RegistrationMode = "mirror"
-	RegistrationModeThrottleAor     RegistrationMode = "throttle_aor"
-	RegistrationModeThrottleContact RegistrationMode = "throttle_contact"
+	RegistrationModeLocal RegistrationMode = "local"
 )
 
 // Valid indicates whether the value is a known member of the RegistrationMode enum.
 func (e RegistrationMode) Valid() bool {
 	switch e {
 	case RegistrationModeLocal:
-		return true
-	case RegistrationModeMirror:
-		return true
-	case RegistrationModeThrottleAor:
-		return true
-	case RegistrationModeThrottleContact:
 		return true
 	default:
 		return false
@@ -7809,7 +7800,7 @@ type RegistrationNatTests string
 // Example: registered
 type RegistrationUpstream string
 
-// RegistrationMode Who keeps the contacts: `local` the border alone; `mirror` each REGISTER goes to the upstream registrar, whose answer decides; `throttle_contact` and `throttle_aor` one upstream registration, refreshed by us, for each contact or for each address of record.
+// RegistrationMode Who keeps the contacts: `local` the border alone.
 //
 // Example: local
 type RegistrationMode string
