@@ -8,7 +8,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/webhook"
 )
 
@@ -105,7 +104,6 @@ func TestAsleep(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			virtual(t, func(w *world) {
 				w.domain.Push.URL, w.o.Asks = "http://push.example", &pusher{err: tt.err}
-				w.domain.KeepAlive.Mode = sbc.KeepAliveOff
 				w.register(phoneAt, sleeper, "Expires: 600").want(w, 200)
 				w.register(phoneAt, another, "Expires: 600").want(w, 200)
 				f := w.wakes()
