@@ -15,7 +15,6 @@ func TestValidateAccess(t *testing.T) {
 			"#/digest/algorithms required, #/digest/nonce_lifetime_s out_of_range"},
 		{KindDomain, `{"name":"a","realm_id":"r","digest":{"algorithms":["MD5","MD5","SHA-1"],"realm":"a\r\nb"}}`,
 			"#/digest/algorithms/1 duplicate, #/digest/algorithms/2 enum, #/digest/realm control_character"},
-		{KindDomain, `{"name":"a","realm_id":"r","registration":{"mode":"mirror"}}`, "#/registration/mode enum"},
 		{KindDomain, `{"name":"a","realm_id":"r","registration":{"min_expires_s":600,"max_expires_s":300,"default_expires_s":300}}`,
 			"#/registration/default_expires_s out_of_range, #/registration/max_expires_s out_of_range"},
 		{KindDomain, `{"name":"a","realm_id":"r","registration":{"contact_source":"all","path":"yes","max_contacts_policy":"x"}}`,

@@ -84,7 +84,6 @@ func (d *Domain) References() []Reference {
 	list := append([]Reference{
 		{Pointer: "#/tenant_id", Kind: KindTenant, ID: d.TenantID},
 		{Pointer: "#/realm_id", Kind: KindRealm, ID: d.RealmID},
-		{Pointer: "#/registration/upstream_trunk_id", Kind: KindTrunk, ID: d.Registration.UpstreamTrunkID},
 		{Pointer: "#/voicemail/greeting_announcement_id", Kind: KindAnnouncement, ID: d.Voicemail.GreetingAnnouncementID},
 	}, d.Terms.references()...)
 	return refs(append(list, groups("#/default_group_ids", d.DefaultGroupIDs)...)...)
@@ -145,14 +144,6 @@ func (d *Domain) DigestRealm() string {
 	return d.Name
 }
 
-// RegistrationMode says who keeps the contacts of a domain.
-type RegistrationMode string
-
-// The modes. In all but the first an upstream registrar hears of the contacts; it knows ours in their place.
-const (
-	RegistrationLocal RegistrationMode = "local" // the border is the registrar
-)
-
 // ContactOverflow says what happens to a contact too many.
 type ContactOverflow string
 
@@ -185,10 +176,6 @@ const (
 
 // RegistrationPolicy bounds registrations (RFC 3261 10.3).
 type RegistrationPolicy struct {
-	Mode RegistrationMode `json:"mode"`
-	// UpstreamTrunkID is the registrar of every mode but local; UpstreamExpiresS is what is asked of it when throttling.
-	UpstreamTrunkID  string `json:"upstream_trunk_id,omitempty"`
-	UpstreamExpiresS int    `json:"upstream_expires_s"`
 	// DefaultExpiresS is for contacts that name none; less than MinExpiresS gets 423, more than MaxExpiresS is cut.
 	DefaultExpiresS int `json:"default_expires_s"`
 	MinExpiresS     int `json:"min_expires_s"`
@@ -209,15 +196,12 @@ type RegistrationPolicy struct {
 }
 
 func (p *RegistrationPolicy) defaults() {
-	p.Mode, p.UpstreamExpiresS = RegistrationLocal, 3600
 	p.DefaultExpiresS, p.MinExpiresS, p.MaxExpiresS, p.JitterPercent = 3600, 60, 7200, 5
 	p.MaxContacts, p.MaxContactsPolicy, p.ContactSource = 10, OverflowReject, ContactPrivate
 	p.GRUU, p.Outbound, p.Path = true, true, PathOff
 }
 
 func (p *RegistrationPolicy) validate(f *faults, at string) {
-	oneOf(f, at+"/mode", p.Mode, RegistrationLocal)
-	f.between(at+"/upstream_expires_s", p.UpstreamExpiresS, 60, 86_400)
 	f.between(at+"/min_expires_s", p.MinExpiresS, 10, 86_400)
 	f.between(at+"/max_expires_s", p.MaxExpiresS, p.MinExpiresS, 604_800)
 	f.between(at+"/default_expires_s", p.DefaultExpiresS, p.MinExpiresS, p.MaxExpiresS)

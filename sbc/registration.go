@@ -49,9 +49,7 @@ type Registration struct {
 	PingedAt    *time.Time `json:"pinged_at,omitempty"`
 	Misses      int        `json:"misses"`
 	// Push tells whether it can be woken (RFC 8599).
-	Push bool `json:"push"`
-	// Upstream is the state at the upstream registrar: "", registered, failed.
-	Upstream     string    `json:"upstream,omitempty"`
+	Push         bool      `json:"push"`
 	RegisteredAt time.Time `json:"registered_at"`
 	RefreshedAt  time.Time `json:"refreshed_at"`
 	ExpiresAt    time.Time `json:"expires_at"`

@@ -1078,39 +1078,6 @@ func (e RegistrationNatTests) Valid() bool {
 	}
 }
 
-// Defines values for RegistrationUpstream.
-const (
-	RegistrationUpstreamFailed     RegistrationUpstream = "failed"
-	RegistrationUpstreamRegistered RegistrationUpstream = "registered"
-)
-
-// Valid indicates whether the value is a known member of the RegistrationUpstream enum.
-func (e RegistrationUpstream) Valid() bool {
-	switch e {
-	case RegistrationUpstreamFailed:
-		return true
-	case RegistrationUpstreamRegistered:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for RegistrationMode.
-const (
-	RegistrationModeLocal RegistrationMode = "local"
-)
-
-// Valid indicates whether the value is a known member of the RegistrationMode enum.
-func (e RegistrationMode) Valid() bool {
-	switch e {
-	case RegistrationModeLocal:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for ReinviteOrderMedia.
 const (
 	ReinviteOrderMediaNewPort ReinviteOrderMedia = "new_port"
@@ -7923,11 +7890,6 @@ type Registration struct {
 	// Transport The transport of the flow.
 	Transport Transport `json:"transport"`
 
-	// Upstream The state at the upstream registrar, where the domain has one.
-	//
-	// Example: registered
-	Upstream *RegistrationUpstream `json:"upstream,omitempty"`
-
 	// UserAgent What the phone says it is.
 	//
 	// Example: Phone 4.2
@@ -7936,16 +7898,6 @@ type Registration struct {
 
 // RegistrationNatTests defines model for Registration.NatTests.
 type RegistrationNatTests string
-
-// RegistrationUpstream The state at the upstream registrar, where the domain has one.
-//
-// Example: registered
-type RegistrationUpstream string
-
-// RegistrationMode Who keeps the contacts: `local` the border alone.
-//
-// Example: local
-type RegistrationMode string
 
 // RegistrationPage A page of registrations.
 type RegistrationPage struct {
@@ -7996,9 +7948,6 @@ type RegistrationPolicy struct {
 	// Example: 60
 	MinExpiresS int `json:"min_expires_s"`
 
-	// Mode Who keeps the contacts.
-	Mode RegistrationMode `json:"mode"`
-
 	// Outbound Keeps several flows of one phone (RFC 5626).
 	//
 	// Example: true
@@ -8011,16 +7960,6 @@ type RegistrationPolicy struct {
 	//
 	// Example: false
 	Serial bool `json:"serial"`
-
-	// UpstreamExpiresS What is asked of it when throttling, in seconds.
-	//
-	// Example: 3600
-	UpstreamExpiresS int `json:"upstream_expires_s"`
-
-	// UpstreamTrunkID The registrar of every mode but `local`.
-	//
-	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
-	UpstreamTrunkID *string `json:"upstream_trunk_id,omitempty"`
 }
 
 // RegistrationPolicyPatch Bounds registrations (RFC 3261 10.3).
@@ -8061,9 +8000,6 @@ type RegistrationPolicyPatch struct {
 	// Example: 60
 	MinExpiresS nullable.Nullable[int] `json:"min_expires_s,omitempty"`
 
-	// Mode Who keeps the contacts.
-	Mode *RegistrationMode `json:"mode,omitempty"`
-
 	// Outbound Keeps several flows of one phone (RFC 5626).
 	//
 	// Example: true
@@ -8076,16 +8012,6 @@ type RegistrationPolicyPatch struct {
 	//
 	// Example: false
 	Serial nullable.Nullable[bool] `json:"serial,omitempty"`
-
-	// UpstreamExpiresS What is asked of it when throttling, in seconds.
-	//
-	// Example: 3600
-	UpstreamExpiresS nullable.Nullable[int] `json:"upstream_expires_s,omitempty"`
-
-	// UpstreamTrunkID The registrar of every mode but `local`.
-	//
-	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
-	UpstreamTrunkID nullable.Nullable[string] `json:"upstream_trunk_id,omitempty"`
 }
 
 // RegistrationPolicyWrite Bounds registrations (RFC 3261 10.3).
@@ -8126,9 +8052,6 @@ type RegistrationPolicyWrite struct {
 	// Example: 60
 	MinExpiresS *int `json:"min_expires_s,omitempty"`
 
-	// Mode Who keeps the contacts.
-	Mode *RegistrationMode `json:"mode,omitempty"`
-
 	// Outbound Keeps several flows of one phone (RFC 5626).
 	//
 	// Example: true
@@ -8141,16 +8064,6 @@ type RegistrationPolicyWrite struct {
 	//
 	// Example: false
 	Serial *bool `json:"serial,omitempty"`
-
-	// UpstreamExpiresS What is asked of it when throttling, in seconds.
-	//
-	// Example: 3600
-	UpstreamExpiresS *int `json:"upstream_expires_s,omitempty"`
-
-	// UpstreamTrunkID The registrar of every mode but `local`.
-	//
-	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
-	UpstreamTrunkID *string `json:"upstream_trunk_id,omitempty"`
 }
 
 // ReinviteOrder With whom media is negotiated anew.

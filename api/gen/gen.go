@@ -1077,39 +1077,6 @@ func (e RegistrationNatTests) Valid() bool {
 	}
 }
 
-// Defines values for RegistrationUpstream.
-const (
-	RegistrationUpstreamFailed     RegistrationUpstream = "failed"
-	RegistrationUpstreamRegistered RegistrationUpstream = "registered"
-)
-
-// Valid indicates whether the value is a known member of the RegistrationUpstream enum.
-func (e RegistrationUpstream) Valid() bool {
-	switch e {
-	case RegistrationUpstreamFailed:
-		return true
-	case RegistrationUpstreamRegistered:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for RegistrationMode.
-const (
-	RegistrationModeLocal RegistrationMode = "local"
-)
-
-// Valid indicates whether the value is a known member of the RegistrationMode enum.
-func (e RegistrationMode) Valid() bool {
-	switch e {
-	case RegistrationModeLocal:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for ReinviteOrderMedia.
 const (
 	ReinviteOrderMediaNewPort ReinviteOrderMedia = "new_port"
@@ -7781,11 +7748,6 @@ type Registration struct {
 	// Transport The transport of the flow.
 	Transport Transport `json:"transport"`
 
-	// Upstream The state at the upstream registrar, where the domain has one.
-	//
-	// Example: registered
-	Upstream *RegistrationUpstream `json:"upstream,omitempty"`
-
 	// UserAgent What the phone says it is.
 	//
 	// Example: Phone 4.2
@@ -7794,16 +7756,6 @@ type Registration struct {
 
 // RegistrationNatTests defines model for Registration.NatTests.
 type RegistrationNatTests string
-
-// RegistrationUpstream The state at the upstream registrar, where the domain has one.
-//
-// Example: registered
-type RegistrationUpstream string
-
-// RegistrationMode Who keeps the contacts: `local` the border alone.
-//
-// Example: local
-type RegistrationMode string
 
 // RegistrationPage A page of registrations.
 type RegistrationPage struct {
@@ -7854,9 +7806,6 @@ type RegistrationPolicy struct {
 	// Example: 60
 	MinExpiresS int `json:"min_expires_s"`
 
-	// Mode Who keeps the contacts.
-	Mode RegistrationMode `json:"mode"`
-
 	// Outbound Keeps several flows of one phone (RFC 5626).
 	//
 	// Example: true
@@ -7869,16 +7818,6 @@ type RegistrationPolicy struct {
 	//
 	// Example: false
 	Serial bool `json:"serial"`
-
-	// UpstreamExpiresS What is asked of it when throttling, in seconds.
-	//
-	// Example: 3600
-	UpstreamExpiresS int `json:"upstream_expires_s"`
-
-	// UpstreamTrunkID The registrar of every mode but `local`.
-	//
-	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
-	UpstreamTrunkID *string `json:"upstream_trunk_id,omitempty"`
 }
 
 // RegistrationPolicyPatch Bounds registrations (RFC 3261 10.3).
@@ -7919,9 +7858,6 @@ type RegistrationPolicyPatch struct {
 	// Example: 60
 	MinExpiresS nullable.Nullable[int] `json:"min_expires_s,omitempty"`
 
-	// Mode Who keeps the contacts.
-	Mode *RegistrationMode `json:"mode,omitempty"`
-
 	// Outbound Keeps several flows of one phone (RFC 5626).
 	//
 	// Example: true
@@ -7934,16 +7870,6 @@ type RegistrationPolicyPatch struct {
 	//
 	// Example: false
 	Serial nullable.Nullable[bool] `json:"serial,omitempty"`
-
-	// UpstreamExpiresS What is asked of it when throttling, in seconds.
-	//
-	// Example: 3600
-	UpstreamExpiresS nullable.Nullable[int] `json:"upstream_expires_s,omitempty"`
-
-	// UpstreamTrunkID The registrar of every mode but `local`.
-	//
-	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
-	UpstreamTrunkID nullable.Nullable[string] `json:"upstream_trunk_id,omitempty"`
 }
 
 // RegistrationPolicyWrite Bounds registrations (RFC 3261 10.3).
@@ -7984,9 +7910,6 @@ type RegistrationPolicyWrite struct {
 	// Example: 60
 	MinExpiresS *int `json:"min_expires_s,omitempty"`
 
-	// Mode Who keeps the contacts.
-	Mode *RegistrationMode `json:"mode,omitempty"`
-
 	// Outbound Keeps several flows of one phone (RFC 5626).
 	//
 	// Example: true
@@ -7999,16 +7922,6 @@ type RegistrationPolicyWrite struct {
 	//
 	// Example: false
 	Serial *bool `json:"serial,omitempty"`
-
-	// UpstreamExpiresS What is asked of it when throttling, in seconds.
-	//
-	// Example: 3600
-	UpstreamExpiresS *int `json:"upstream_expires_s,omitempty"`
-
-	// UpstreamTrunkID The registrar of every mode but `local`.
-	//
-	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
-	UpstreamTrunkID *string `json:"upstream_trunk_id,omitempty"`
 }
 
 // ReinviteOrder With whom media is negotiated anew.
