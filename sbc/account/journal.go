@@ -144,6 +144,7 @@ type Journal struct {
 	metrics *metrics
 	lock    *os.File
 	beat    *slots
+	beating sync.Mutex // held by who writes beat
 	wake    chan struct{}
 	stop    chan struct{}
 	tended  sync.WaitGroup

@@ -50,6 +50,8 @@ func (j *Journal) heartbeat() error {
 	if waits {
 		return nil
 	}
+	j.beating.Lock()
+	defer j.beating.Unlock()
 	if err := j.beat.write(strconv.FormatInt(time.Now().UnixMicro(), 10)); err != nil || calls == 0 || j.o.volatile {
 		return err
 	}

@@ -69,14 +69,23 @@ func (w *world) serveCall(b *boxes, who route.Agent, body string, extra ...strin
 // hears plays what is being said to the caller to its end.
 func (w *world) hears() {
 	w.t.Helper()
-	s := w.engine.last()
-	if len(s.played) == 0 {
+	var said []playedTo
+	w.within(func(s *session) { said, s.played = s.played, nil })
+	if len(said) == 0 {
 		w.t.Fatal("nothing is said")
 	}
-	p := s.played[len(s.played)-1]
-	s.played = nil
-	p.done()
+	said[len(said)-1].done()
 	synctest.Wait()
+}
+
+// within looks at the media of the newest call as its queue does.
+func (w *world) within(look func(*session)) {
+	w.t.Helper()
+	calls := w.m.calls.all("")
+	if len(calls) == 0 {
+		w.t.Fatal("no call is there")
+	}
+	calls[len(calls)-1].look(func() { look(w.engine.last()) })
 }
 
 // answeredBy lets the caller of a served call confirm the 200.
@@ -91,10 +100,15 @@ func (w *world) recording(spoken time.Duration) {
 	w.t.Helper()
 	w.hears() // the greeting
 	w.hears() // the tone
-	if w.engine.last().recorded == nil {
+	recorded := false
+	w.within(func(s *session) {
+		if recorded = s.recorded != nil; recorded {
+			s.recorded.spoken = spoken
+		}
+	})
+	if !recorded {
 		w.t.Fatal("nothing is recorded")
 	}
-	w.engine.last().recorded.spoken = spoken
 }
 
 func TestMessageUntilTheCallerHangsUp(t *testing.T) {

@@ -86,7 +86,9 @@ func (b *book) Registered(id string) bool { return len(b.phones[id]) > 0 || b.lo
 
 func (b *book) Asleep(d *sbc.Domain, _ string) bool { return d.Push.URL != "" && b.sleeps }
 
-func (b *book) Wake(_ *sbc.Domain, _ *sbc.Subscriber, _, caller string, then func()) { b.waker, b.caller = then, caller }
+func (b *book) Wake(_ *sbc.Domain, _ *sbc.Subscriber, _, caller string, then func()) {
+	b.waker, b.caller = then, caller
+}
 
 // phone makes a contact of bob's.
 func phone(reg, host string, q float64) Contact {

@@ -42,15 +42,20 @@ func (m *memory) AddVoicemail(_ context.Context, v *sbc.VoicemailMessage, pcm []
 }
 
 func (m *memory) Voicemail(_ context.Context, _, id string) (*sbc.VoicemailMessage, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for i := range m.all {
 		if m.all[i].ID == id {
-			return &m.all[i], nil
+			found := m.all[i]
+			return &found, nil
 		}
 	}
 	return nil, sbc.Errorf(sbc.CodeNotFound, "none")
 }
 
 func (m *memory) ListVoicemail(context.Context, sbc.VoicemailQuery) ([]sbc.VoicemailMessage, string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	return append([]sbc.VoicemailMessage{}, m.all...), "", nil
 }
 
@@ -68,6 +73,8 @@ func (m *memory) CountVoicemail(context.Context, string) (n sbc.VoicemailCount, 
 }
 
 func (m *memory) SetVoicemailHeard(_ context.Context, _, id string, heard bool) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for i := range m.all {
 		if m.all[i].ID == id {
 			changed := m.all[i].Heard != heard
@@ -79,6 +86,8 @@ func (m *memory) SetVoicemailHeard(_ context.Context, _, id string, heard bool) 
 }
 
 func (m *memory) DeleteVoicemail(_ context.Context, _, id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for i := range m.all {
 		if m.all[i].ID == id {
 			m.all = append(m.all[:i:i], m.all[i+1:]...)
