@@ -30,6 +30,8 @@ type Options struct {
 	PersistInterval time.Duration
 	// AllowLocalWebhooks lets the URLs of webhooks lead to this machine and to link-local addresses.
 	AllowLocalWebhooks bool
+	// NoShedding serves new requests however many wait, where otherwise some get 503 so that the rest is served well.
+	NoShedding bool
 	// MaxCalls bounds the calls in progress; 0 is 20,000. Beyond it new calls get 503.
 	MaxCalls int
 	// DrainTimeout bounds how long Stop waits for what is under way; 0 is 5 s.

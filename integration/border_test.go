@@ -34,6 +34,7 @@ func startBorder(t testing.TB, o app.Options) *border {
 		o.DataDir = t.TempDir()
 	}
 	o.APIAddress, o.ValidateResponses, o.Node = "127.0.0.1:0", true, "test"
+	o.NoShedding = o.NoShedding || raceEnabled // what a burst costs under the race detector is no measure of overload
 	if testing.Verbose() {
 		o.Log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
 	}

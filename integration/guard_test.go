@@ -86,6 +86,9 @@ func (f *forger) send(from netip.AddrPort, payload []byte) error {
 // machine makes them, a call in progress loses no packet, calls of exempt peers are answered within a second, memory stays flat,
 // and nobody is banned who was only forged.
 func TestJunkFromForgedSources(t *testing.T) {
+	if raceEnabled {
+		t.Skip("measures wall-clock time")
+	}
 	o := strangers()
 	o.ports = 30000
 	st := newStage(t, o)

@@ -41,3 +41,6 @@ go test -race -shuffle=on -timeout 14m ./...
 
 echo "== allocations, memory and delays, without the race detector"
 SALLYPORT_MIXED_CALLS=100000 go test -run 'Alloc|Memory|ListMany' -timeout 5m ./sbc/... ./media/...
+
+echo "== floods and overload, without the race detector"
+go test -run 'TestGoodput|TestJunkFromForgedSources' -timeout 3m ./sbc/edge ./integration

@@ -37,6 +37,7 @@ func (s *settings) flags(name string, out io.Writer) *flag.FlagSet {
 	set.Func("call-persistence", `how calls in progress survive the process: none, snapshot or write_through (default "snapshot")`,
 		func(v string) error { o.CallPersistence = app.CallPersistence(v); return nil })
 	set.DurationVar(&o.PersistInterval, "call-persistence-interval", time.Second, "how often a snapshot writes the calls that changed")
+	set.BoolVar(&o.NoShedding, "no-shedding", false, "refuse nothing for overload: new requests are served however many wait")
 	set.BoolVar(&o.AllowLocalWebhooks, "allow-local-webhooks", false, "let webhooks lead to addresses of this machine and to link-local ones")
 	set.IntVar(&o.MaxCalls, "max-calls", 20_000, "calls in progress; beyond it new ones get 503")
 	set.DurationVar(&o.DrainTimeout, "drain-timeout", 5*time.Second, "how long a stop waits for what is under way")

@@ -38,6 +38,8 @@ type Options struct {
 	Egress func(iface string, to netip.AddrPort, target string) error
 	// Emergency tells whether an INVITE is a call for help, which is served while others are refused for overload; nil knows none.
 	Emergency func(m *msg.Message) bool
+	// NoShedding begins whatever comes, however much waits: refusals for overload are left to MaxTransactions and the calls.
+	NoShedding bool
 	// Overload hears when requests begin to be refused for overload, and when that is over; nil hears nothing. It must not block.
 	Overload func(begins bool)
 	// Resolver finds addresses of names; nil is NewResolver with the machine's files.

@@ -61,6 +61,9 @@ type backlogged interface {
 
 // look notes whether the socket is behind. It is called by its reader.
 func (s *socket) look() {
+	if s.edge.o.NoShedding {
+		return
+	}
 	if s.junk > 0.5 { // what waits is a flood, which is dropped as fast as can be: no call is to suffer for it
 		s.caughtUp()
 		return

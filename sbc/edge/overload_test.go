@@ -91,8 +91,8 @@ func TestOverload(t *testing.T) {
 // TestGoodput offers ten times what can be served, over real sockets: requests of which each costs half a millisecond of a
 // processor. The figure is in the log; what it may be at least leaves room for machines that have others to serve, too.
 func TestGoodput(t *testing.T) {
-	if testing.Short() || runtime.GOOS != "linux" {
-		t.Skip("needs the figures of Linux, and seconds")
+	if testing.Short() || runtime.GOOS != "linux" || raceEnabled {
+		t.Skip("needs the figures of Linux, and seconds, and code as fast as it is")
 	}
 	data := make([]byte, 1<<19)
 	run := func(rate int, d time.Duration) (served int) {
