@@ -159,6 +159,9 @@ func TestJunkFromForgedSources(t *testing.T) {
 
 // TestSipsakFlood has sipsak flood while a peer is answered; sipsak hears no more than its budget.
 func TestSipsakFlood(t *testing.T) {
+	if raceEnabled {
+		t.Skip("measures wall-clock time, of a peer whose messages a flood can displace")
+	}
 	needs(t, "sipsak")
 	t.Parallel()
 	b := startBorder(t, app.Options{})

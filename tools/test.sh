@@ -43,4 +43,4 @@ echo "== allocations, memory and delays, without the race detector"
 SALLYPORT_MIXED_CALLS=100000 go test -run 'Alloc|Memory|ListMany' -timeout 5m ./sbc/... ./media/...
 
 echo "== floods and overload, without the race detector"
-go test -run 'TestGoodput|TestJunkFromForgedSources' -timeout 3m ./sbc/edge ./integration
+go test -run 'TestGoodput|TestJunkFromForgedSources|TestSipsakFlood' -timeout 3m ./sbc/edge ./integration
