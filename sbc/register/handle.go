@@ -20,6 +20,9 @@ func (r *Registrar) Handle(tx msg.ServerTx, m *msg.Message, d *sbc.Domain, e *sb
 	if no == nil {
 		no = r.screen(a, d)
 	}
+	if no == nil && r.pages.full() { // the disk hangs: what waits is bounded
+		no = refuse(503, "", msg.Header{Name: "Retry-After", Value: "60"})
+	}
 	if no != nil {
 		r.refuse(tx, m, d, e, no)
 		return

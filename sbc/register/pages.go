@@ -25,8 +25,11 @@ type page struct {
 	then     func()
 }
 
-// most bounds the pages written together.
-const most = 512
+// most bounds the pages written together; mostWaiting those that wait for a disk before REGISTERs are told to come back.
+const (
+	most        = 512
+	mostWaiting = 10_000
+)
 
 func newPages(r *Registrar) *pages {
 	p := &pages{r: r}
@@ -60,6 +63,13 @@ func (p *pages) add(x page) {
 		p.busy = true
 		go p.work()
 	}
+}
+
+// full tells whether as many wait as may.
+func (p *pages) full() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.queue) >= mostWaiting
 }
 
 func (p *pages) work() {

@@ -82,9 +82,16 @@ type memory struct {
 	mu      sync.Mutex
 	records map[string][]byte
 	fail    error
+	hang    chan struct{} // while it is open, nothing is written
 }
 
 func (j *memory) Write(list []sbc.LiveChange) error {
+	j.mu.Lock()
+	hang := j.hang
+	j.mu.Unlock()
+	if hang != nil {
+		<-hang
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.fail != nil {
