@@ -48,6 +48,7 @@ type App struct {
 	border    border
 	parts     *parts // of the border, once requests are let in
 	registrar *register.Registrar
+	sweep     chan struct{} // asks for a look at whose contacts are kept
 	hooks     *webhook.Client
 	voicemail *voicemail.Service
 	calls     *call.Manager
@@ -69,7 +70,7 @@ func Start(ctx context.Context, o Options) (*App, error) {
 	if err := o.fill(); err != nil {
 		return nil, err
 	}
-	a := &App{o: o, metrics: prometheus.NewRegistry(), life: lifecycle{log: o.Log}}
+	a := &App{o: o, metrics: prometheus.NewRegistry(), life: lifecycle{log: o.Log}, sweep: make(chan struct{}, 1)}
 	a.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, part := range []struct {
 		name string

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"path/filepath"
+	"time"
 
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/register"
@@ -44,24 +45,66 @@ func (a *App) openRegistrar(ctx context.Context) error {
 	a.parts.registrar = a.registrar
 	a.bindings.found = nil
 	a.life.background("registrar", a.registrar.Run)
+	a.life.background("registrations of subscribers that are gone", a.sweepRegistrations)
+	a.wantSweep() // who was deleted while this node was down
 	return nil
+}
+
+// sweepEvery is the pace at which a sweep asks the store for subscribers: REGISTERs and calls are not to wait for it.
+const sweepEvery = 2 * time.Millisecond
+
+// wantSweep asks for a sweep.
+func (a *App) wantSweep() {
+	select {
+	case a.sweep <- struct{}{}:
+	default: // one is due already
+	}
+}
+
+// sweepRegistrations looks, whenever it is asked to, whether those that have contacts are still there and enabled.
+func (a *App) sweepRegistrations(ctx context.Context) {
+	pace := time.NewTicker(sweepEvery)
+	defer pace.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.sweep:
+		}
+		for _, id := range a.registrar.Subscribers() {
+			select {
+			case <-ctx.Done():
+				return
+			case <-pace.C:
+			}
+			a.forgetIfGone(id)
+		}
+	}
+}
+
+// forgetIfGone takes away the contacts of a subscriber that is deleted or disabled. Where the store cannot say, they stay.
+func (a *App) forgetIfGone(id string) {
+	a.directory.AskID(id, func(e *sbc.Entry, err error) {
+		if err == nil && !e.Subscriber.Enabled || sbc.CodeOf(err) == sbc.CodeNotFound {
+			a.registrar.Forget("", id)
+		}
+	})
 }
 
 // listed hears of writes of subscribers and aliases: the directory forgets what it knew, and who is gone or disabled is not
 // registered any more.
 func (a *App) listed(changes []sbc.ListedChange) {
 	a.directory.Changed(changes)
+	if changes == nil { // any of them may have
+		a.wantSweep()
+	}
 	for _, c := range changes {
 		switch id := c.ID; {
 		case c.Kind != sbc.KindSubscriber || a.registrar == nil:
 		case c.DomainID == "":
 			a.registrar.Forget("", id)
 		case a.registrar.Registered(id):
-			a.directory.AskID(id, func(e *sbc.Entry, err error) {
-				if err == nil && !e.Subscriber.Enabled {
-					a.registrar.Forget("", id)
-				}
-			})
+			a.forgetIfGone(id)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"github.com/sallyport/sallyport/integration/rest"
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/msg"
+	"github.com/sallyport/sallyport/storage"
 )
 
 // register sends a REGISTER of a user's, answers the challenge, and gives the final answer.
@@ -182,6 +184,46 @@ func TestRegistrationsSurviveKill(t *testing.T) {
 
 // TestSIPpRegisters lets SIPp register contacts and register them again: each twice answered, none lost, none doubled.
 // SALLYPORT_REGISTRATIONS says how many; 10,000 take a minute on a busy machine.
+// TestDeletedWhileDown: who is deleted or disabled while no node runs is not registered at the next start; the others are.
+func TestDeletedWhileDown(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the program")
+	}
+	dir := t.TempDir()
+	p := &child{t: t, bin: buildBinary(t), key: token.New(), args: []string{
+		"serve", "-data-dir", dir, "-api-address", "127.0.0.1:0", "-log-level", "warn", "-node", "down"}}
+	p.start()
+	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
+	h := furnish(&border{t: t, Client: p.api}, "udp", nil)
+	gone := map[string]string{}
+	for _, who := range []string{"alice", "bob", "carol"} {
+		gone[who] = h.subscriber(who, "secret", nil)
+		h.want(h.register(who, "secret", "Contact: <sip:"+who+"@10.9.8.7:6000>"), 200)
+	}
+	h.registrations(3, "")
+	p.kill()
+	store, err := storage.Open(t.Context(), "sqlite://"+filepath.Join(dir, "sallyport.db"), storage.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = store.Update(t.Context(), func(tx sbc.Tx) error {
+		r, err := tx.Get(sbc.KindSubscriber, "", gone["bob"])
+		if err != nil {
+			return err
+		}
+		r.Base().Enabled = false
+		return errors.Join(tx.Put(r), tx.Delete(sbc.KindSubscriber, gone["carol"]))
+	})
+	if err := errors.Join(err, store.Close()); err != nil {
+		t.Fatal(err)
+	}
+	p.start()
+	h.Client = p.api
+	if left := h.registrations(1, ""); left[0].SubscriberID != gone["alice"] {
+		t.Errorf("%+v is registered", left)
+	}
+}
+
 func TestSIPpRegisters(t *testing.T) {
 	needs(t, "sipp")
 	contacts, each := 500, 100

@@ -105,6 +105,19 @@ func (r *Registrar) Forget(domainID, subscriberID string) {
 	}
 }
 
+// Subscribers gives the ids of those that have contacts, in no order.
+func (r *Registrar) Subscribers() (ids []string) {
+	for i := range r.table.shards {
+		s := &r.table.shards[i]
+		s.mu.Lock()
+		for id := range s.owners {
+			ids = append(ids, id)
+		}
+		s.mu.Unlock()
+	}
+	return ids
+}
+
 // RefreshRegistration pings a contact at once, whatever the domain's policy says, and gives what came of it.
 func (r *Registrar) RefreshRegistration(ctx context.Context, tenantID, id string) (*sbc.Registration, error) {
 	b, err := r.of(tenantID, id)
