@@ -63,21 +63,9 @@ func ParseChallenge(value string) (c Challenge, err error) {
 		return c, err
 	}
 	c.Algorithm = MD5
-	var seen doubles
-	for {
-		var name, v string
-		if name, v, rest, err = field(rest); err != nil {
-			return c, err
-		}
-		if name == "" {
-			break
-		}
-		if seen.add(name) {
-			return c, ErrDouble
-		}
-		if err = c.set(name, v); err != nil {
-			return c, err
-		}
+	seen, err := fields(rest, c.set)
+	if err != nil {
+		return c, err
 	}
 	if c.Nonce == "" || !seen.has("realm") {
 		return c, ErrMissing

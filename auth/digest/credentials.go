@@ -33,21 +33,9 @@ func ParseCredentials(value string) (c Credentials, err error) {
 		return c, err
 	}
 	c.Algorithm = MD5
-	var seen doubles
-	for {
-		var name, v string
-		if name, v, rest, err = field(rest); err != nil {
-			return c, err
-		}
-		if name == "" {
-			break
-		}
-		if seen.add(name) {
-			return c, ErrDouble
-		}
-		if err = c.set(name, v); err != nil {
-			return c, err
-		}
+	seen, err := fields(rest, c.set)
+	if err != nil {
+		return c, err
 	}
 	if c.QOP == None { // RFC 7616 3.4: a count means nothing without it
 		c.NC, c.Count = "", 0

@@ -128,3 +128,23 @@ func appendQuoted(b []byte, name, value string) []byte {
 	}
 	return append(b, '"')
 }
+
+// fields gives set every name=value of a list, as field takes them, and tells which of those that matter were there. Errors: those of
+// field and set, ErrDouble.
+func fields(list string, set func(name, value string) error) (seen doubles, err error) {
+	for {
+		name, value, rest, err := field(list)
+		switch {
+		case err != nil:
+			return seen, err
+		case name == "":
+			return seen, nil
+		case seen.add(name):
+			return seen, ErrDouble
+		}
+		if err := set(name, value); err != nil {
+			return seen, err
+		}
+		list = rest
+	}
+}
