@@ -35,7 +35,12 @@ func (f *features) Switch(subscriberID string, feature sbc.Feature, argument str
 		return
 	}
 	go func() {
-		defer func() { <-f.busy }()
+		defer func() {
+			<-f.busy
+			if p := recover(); p != nil { // of then: change has its own
+				f.app.o.Log.Error("the end of a feature code panicked", "subscriber_id", subscriberID, "panic", p)
+			}
+		}()
 		then(f.change(subscriberID, feature, argument))
 	}()
 }
