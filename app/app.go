@@ -210,6 +210,7 @@ func (a *App) openConfig(ctx context.Context) error {
 		a.o.Log.Error("the configuration is not served", "error", err)
 	}
 	a.life.background("listeners", a.rebind)
+	a.life.background("subscribers", a.directory.Run)
 	a.life.onStop("configuration", func(context.Context) error { a.config.Close(); return nil })
 	return nil
 }

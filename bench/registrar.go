@@ -6,18 +6,26 @@ import (
 	"time"
 )
 
-// afterwards is how long a registrar has to write down and tidy up before its memory is looked at.
-const afterwards = 3 * time.Second
+const (
+	// afterwards is how long a registrar has to write down and tidy up before its memory is looked at while it is busy.
+	afterwards = 3 * time.Second
+	// quiet is the share of a processor below which a server has nothing to do, and readyIn how long it may take until then.
+	quiet   = 0.05
+	readyIn = time.Minute
+)
 
 // registrar measures processor time per authenticated REGISTER, challenge and answer together, and memory per registration: first
 // all phones register, then, when the transactions of that are forgotten, some register again. The latter gives the figures:
-// registrations come once, but are refreshed for ever.
+// registrations come once, but are refreshed for ever. Memory is looked at when the server has had nothing to do for longer than it
+// remembers transactions, before the first and after the last of them, and, told beside it, at once after each.
 func (p *plan) registrar(ctx context.Context, s *server) (result, error) {
 	ps, err := newPhones(p.phones)
 	if err != nil {
 		return result{}, err
 	}
 	defer ps.close()
+	s.ready()
+	time.Sleep(forgotten)
 	idle := s.idle(2 * time.Second)
 	empty := s.resident()
 	first, err := p.registered(ctx, s, ps, p.phones, idle)
@@ -25,8 +33,9 @@ func (p *plan) registrar(ctx context.Context, s *server) (result, error) {
 		return result{}, err
 	}
 	time.Sleep(afterwards)
-	full := s.resident()
+	rushed := s.resident()
 	time.Sleep(forgotten) // phones do not come at this rate: the transactions of so many are no part of a registration
+	full := s.resident()
 	stop := p.sample(s, "registrar")
 	again, err := p.registered(ctx, s, ps, min(p.phones, p.refreshes*p.seconds), idle)
 	profile := stop(ctx)
@@ -34,14 +43,30 @@ func (p *plan) registrar(ctx context.Context, s *server) (result, error) {
 		return result{}, err
 	}
 	time.Sleep(afterwards)
+	busy := s.resident()
+	time.Sleep(forgotten)
 	later := s.resident()
 	each := func(bytes int64) float64 { return float64(bytes-empty) / 1024 / float64(p.phones) }
 	r := result{value: us(again), unit: "µs of CPU per REGISTER, challenge and answer"}
 	r.more = []result{{value: each(later), unit: "KB resident per registration"}}
-	r.text = fmt.Sprintf("%.1f µs of CPU per REGISTER refreshed, %.1f µs when new; %.1f MB empty, %.1f MB with %d registered: %.2f KB each, "+
-		"%.2f KB after the refreshes; %d requests repeated, %d refused with 503 for a while", us(again), us(first), mb(empty), mb(full), p.phones,
-		each(full), each(later), ps.repeated, ps.refused) + profile
+	r.text = fmt.Sprintf("%.1f µs of CPU per REGISTER refreshed, %.1f µs when new; %.1f MB empty, %.1f MB with %d registered at %d/s, "+
+		"%.1f MB %v later: %.2f KB each at once, %.2f KB later; after refreshes %.1f MB at once, %.1f MB %v later: %.2f and %.2f KB each; "+
+		"%d requests repeated, %d refused with 503 for a while", us(again), us(first), mb(empty), mb(rushed), p.phones, p.refreshes, mb(full),
+		forgotten, each(rushed), each(full), mb(busy), mb(later), forgotten, each(busy), each(later), ps.repeated, ps.refused) + profile
 	return r, nil
+}
+
+// ready waits until the server has done what its start and its provisioning left it to do.
+func (s *server) ready() {
+	for begun := time.Now(); time.Since(begun) < readyIn; {
+		var used time.Duration
+		for _, part := range s.idle(time.Second) {
+			used += part
+		}
+		if used < time.Duration(quiet*float64(time.Second)) {
+			return
+		}
+	}
 }
 
 // registered has the first so many phones register, and gives the processor time of each, less what the server uses anyhow.

@@ -132,10 +132,12 @@ type Entry struct {
 	Via *Alias
 }
 
-// Directory finds subscribers in the store, one at a time. They are not part of the configuration that every node holds.
+// Directory finds subscribers in the store. They are not part of the configuration that every node holds.
 type Directory interface {
 	// FindSubscriber finds who has a name in a domain, as username or as alias. Errors: CodeNotFound.
 	FindSubscriber(ctx context.Context, domainID, name string) (*Entry, error)
 	// SubscriberByID is the same for an id.
 	SubscriberByID(ctx context.Context, id string) (*Entry, error)
+	// Subscribers gives a page of all of them by rising id, those after an id; next is where the following page begins, "" at the end.
+	Subscribers(ctx context.Context, after string, limit int) (page []*Entry, next string, err error)
 }

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/sallyport/sallyport/app"
@@ -73,15 +72,9 @@ func run(ctx context.Context, args, environ []string, out io.Writer) error {
 	}
 }
 
-// garbagePercent lets the heap grow to three times what is in use before it is collected: it halves what collecting costs a call,
-// and 5,000 held calls stay under 200 MB. GOGC overrides it.
-const garbagePercent = 200
-
 // serve runs the product until the context ends.
 func serve(ctx context.Context, o app.Options, out io.Writer) error {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(garbagePercent)
-	}
+	go keepRoom(ctx)
 	a, err := app.Start(ctx, o)
 	if err != nil {
 		return err

@@ -63,6 +63,9 @@ type Cache struct {
 	flying int
 	// changes counts the calls of Changed: what was asked before one is not kept after it.
 	changes uint64
+	// missing counts what was forgotten since all were read, wanted asks Run to read all anew.
+	missing int
+	wanted  chan struct{}
 }
 
 // key is a question: a name in a domain, or an id without a domain.
@@ -91,7 +94,7 @@ func New(o Options) *Cache {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	c := &Cache{o: o, slot: make(chan struct{}, atOnce), flights: map[key]*flight{}}
+	c := &Cache{o: o, slot: make(chan struct{}, atOnce), flights: map[key]*flight{}, wanted: make(chan struct{}, 1)}
 	c.clear()
 	return c
 }
@@ -119,7 +122,11 @@ func (c *Cache) look(k key) (e *sbc.Entry, found bool, spare *sbc.Entry) {
 	now := c.o.Now()
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if it := c.known.get(k); it != nil {
+	it := c.known.get(k)
+	if it == nil && k.domain == "" {
+		it = c.byID(k.name)
+	}
+	if it != nil {
 		if now.Before(it.until) {
 			return it.entry(), true, nil
 		}
@@ -219,9 +226,9 @@ func (c *Cache) land(k key, f *flight, e *sbc.Entry, err error, spare bool) []Do
 	switch {
 	case f.changes != c.changes:
 	case err == nil && spare:
-		c.keep(k, e, now.Add(spareLife))
+		c.keep(newItem(k, e, now.Add(spareLife)))
 	case err == nil:
-		c.keep(k, e, now.Add(c.o.Life))
+		c.keep(newItem(k, e, now.Add(c.o.Life)))
 	case sbc.CodeOf(err) == sbc.CodeNotFound:
 		c.drop(k)
 		k.name = strings.Clone(k.name)

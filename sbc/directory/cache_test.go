@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +24,8 @@ type source struct {
 	fail  error
 	gate  chan struct{} // where set, an answer waits for it, or for the end of the context
 	crash bool
+	pages int    // that were read
+	last  func() // where set, it is called before the last page is given
 }
 
 func (s *source) find(ctx context.Context, name string) (*sbc.Entry, error) {
@@ -52,6 +56,30 @@ func (s *source) find(ctx context.Context, name string) (*sbc.Entry, error) {
 
 func (s *source) FindSubscriber(ctx context.Context, _, name string) (*sbc.Entry, error) {
 	return s.find(ctx, name)
+}
+
+func (s *source) Subscribers(_ context.Context, after string, limit int) (page []*sbc.Entry, next string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pages++; s.fail != nil {
+		return nil, "", s.fail
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.names)) {
+		if !s.names[name] || name <= after {
+			continue
+		}
+		if len(page) == limit {
+			return page, page[limit-1].Subscriber.Username, nil
+		}
+		page = append(page, &sbc.Entry{
+			Subscriber: &sbc.Subscriber{Meta: sbc.Meta{ID: "sub_" + name}, DomainID: "dom", Username: name},
+			Aliases:    []sbc.Alias{{Meta: sbc.Meta{ID: "als_" + name}}},
+		})
+	}
+	if f := s.last; f != nil {
+		f()
+	}
+	return page, "", nil
 }
 
 func (s *source) SubscriberByID(ctx context.Context, id string) (*sbc.Entry, error) {

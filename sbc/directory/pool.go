@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unique"
 
 	"github.com/sallyport/sallyport/sbc"
 )
@@ -90,16 +91,23 @@ func (p *pool) remove(it *item) {
 	delete(p.items, it.key)
 }
 
-// keep remembers an entry under a key and under all its ids; the lock is held.
-func (c *Cache) keep(k key, e *sbc.Entry, until time.Time) {
-	c.drop(k)
-	k.name = strings.Clone(k.name) // it may be a piece of a whole message
-	if old := c.absent.items[k]; old != nil {
-		c.absent.remove(old)
-	}
+// newItem makes an item of an entry.
+func newItem(k key, e *sbc.Entry, until time.Time) *item {
+	// The name may be a piece of a whole message, and the domain is the same for many.
+	k = key{unique.Make(k.domain).Value(), strings.Clone(k.name)}
 	it := &item{key: k, plain: pack(k, e), until: until}
 	if it.plain == nil {
 		it.whole = e
+	}
+	return it
+}
+
+// keep remembers an item under its key and under all its ids; the lock is held.
+func (c *Cache) keep(it *item) {
+	k := it.key
+	c.drop(k)
+	if old := c.absent.items[k]; old != nil {
+		c.absent.remove(old)
 	}
 	if gone := c.known.put(it); gone != nil {
 		c.unlink(gone)
@@ -107,6 +115,24 @@ func (c *Cache) keep(k key, e *sbc.Entry, until time.Time) {
 	for _, id := range it.ids() {
 		c.ids[id] = append(c.ids[id], k)
 	}
+}
+
+// byID finds the item of a subscriber's id among those that were asked for by name; the lock is held.
+func (c *Cache) byID(id string) *item {
+	for _, k := range c.ids[id] {
+		if it := c.known.get(k); it.is(id) {
+			return it
+		}
+	}
+	return nil
+}
+
+// is tells whether the item is of the subscriber with an id, found by nothing but its own name.
+func (it *item) is(id string) bool {
+	if it.plain != nil {
+		return it.plain.id == id
+	}
+	return it.whole.Via == nil && it.whole.Subscriber.ID == id
 }
 
 // drop forgets what is known under a key; the lock is held.
@@ -146,8 +172,10 @@ func (c *Cache) Changed(list []sbc.ListedChange) {
 	c.changes++
 	if list == nil {
 		c.clear()
+		c.want(warmMissing)
 		return
 	}
+	c.want(len(list))
 	for _, x := range list {
 		for _, id := range []string{x.ID, x.SubscriberID} {
 			for _, k := range slices.Clone(c.ids[id]) {

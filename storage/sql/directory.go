@@ -3,6 +3,7 @@ package sql
 import (
 	"context"
 	"crypto/rand"
+	stdsql "database/sql"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -32,92 +33,145 @@ const (
 	deletionLife = 1000
 )
 
+// The statement that finds subscribers with their aliases: a row for each alias, and for each other resource that refers to one (then
+// without a document). A statement sees one state of the database, so it needs no transaction around it. The kinds stand in it as
+// they do in the partial index, else PostgreSQL would not use that.
+const (
+	selectEntries = `SELECT f.kind, f.document, a.document FROM resources f
+		LEFT JOIN resource_refs x ON x.to_id = f.id AND f.kind = 'subscriber'
+		LEFT JOIN resources a ON a.id = x.from_id AND a.kind = 'alias' AND a.enabled `
+	entryByName = selectEntries + `WHERE f.kind IN ('subscriber', 'alias') AND f.parent_id = ? AND f.name = ? ORDER BY a.id LIMIT ?`
+	entryByID   = selectEntries + `WHERE f.kind = 'subscriber' AND f.id = ? ORDER BY a.id LIMIT ?`
+)
+
 // FindSubscriber finds who has a name in a domain, as username or as alias. Aliases that are disabled count as if they were not there.
 func (s *Store) FindSubscriber(ctx context.Context, domainID, name string) (e *sbc.Entry, err error) {
 	err = s.run(ctx, "find_subscriber", readTimeout, func(ctx context.Context) error {
-		return s.read.WithContext(ctx).Transaction(func(db *gorm.DB) error {
-			e, err = findEntry(db, domainID, name)
+		db := s.read.WithContext(ctx)
+		e, err = oneEntry(db.Raw(entryByName, domainID, name, maxLimit), name)
+		if err != nil || e.Via == nil {
+			return err
+		}
+		return db.Transaction(func(db *gorm.DB) error { // the alias is looked at again, in the state that its subscriber is in
+			if e, err = oneEntry(db.Raw(entryByName, domainID, name, maxLimit), name); err != nil || e.Via == nil {
+				return err
+			}
+			via := e.Via
+			if e, err = oneEntry(db.Raw(entryByID, via.SubscriberID, maxLimit), via.SubscriberID); err == nil {
+				e.Via = via
+			}
 			return err
 		}, s.dialect.snapshot)
 	})
 	return e, err
-}
-
-func findEntry(db *gorm.DB, domainID, name string) (*sbc.Entry, error) {
-	var rows []resourceRow
-	// The kinds stand in the statement as they do in the partial index, else PostgreSQL would not use it.
-	err := db.Select("kind", "document").
-		Where("kind IN ('subscriber', 'alias') AND parent_id = ? AND name = ?", domainID, name).Find(&rows).Error
-	if err != nil {
-		return nil, err
-	}
-	if len(rows) == 0 {
-		return nil, notFound(sbc.KindSubscriber, name)
-	}
-	r, err := decodeResource(rows[0].Kind, rows[0].Document)
-	if err != nil {
-		return nil, err
-	}
-	switch r := r.(type) {
-	case *sbc.Subscriber:
-		return entryOf(db, r)
-	case *sbc.Alias:
-		if !r.Enabled {
-			return nil, notFound(sbc.KindSubscriber, name)
-		}
-		e, err := entryByID(db, r.SubscriberID)
-		if err != nil {
-			return nil, err
-		}
-		e.Via = r
-		return e, nil
-	}
-	return nil, notFound(sbc.KindSubscriber, name)
 }
 
 // SubscriberByID finds a subscriber by its id.
 func (s *Store) SubscriberByID(ctx context.Context, id string) (e *sbc.Entry, err error) {
 	err = s.run(ctx, "subscriber_by_id", readTimeout, func(ctx context.Context) error {
-		return s.read.WithContext(ctx).Transaction(func(db *gorm.DB) error {
-			e, err = entryByID(db, id)
-			return err
-		}, s.dialect.snapshot)
+		e, err = oneEntry(s.read.WithContext(ctx).Raw(entryByID, id, maxLimit), id)
+		return err
 	})
 	return e, err
 }
 
-func entryByID(db *gorm.DB, id string) (*sbc.Entry, error) {
-	r, err := getResource(db, sbc.KindSubscriber, "", "id", id)
+// oneEntry reads what a statement of the above finds: a subscriber with its aliases, or an alias that is enabled as Via alone.
+func oneEntry(found *gorm.DB, name string) (*sbc.Entry, error) {
+	rows, err := found.Rows()
 	if err != nil {
 		return nil, err
 	}
-	sub, ok := r.(*sbc.Subscriber)
-	if !ok {
-		return nil, notFound(sbc.KindSubscriber, id)
-	}
-	return entryOf(db, sub)
-}
-
-// entryOf adds the aliases that are enabled.
-func entryOf(db *gorm.DB, sub *sbc.Subscriber) (*sbc.Entry, error) {
-	e := &sbc.Entry{Subscriber: sub}
-	var documents []string
-	err := db.Model(&resourceRow{}).Order("id").Limit(maxLimit).
-		Where("kind = ? AND enabled = ? AND id IN (SELECT from_id FROM resource_refs WHERE to_id = ?)", sbc.KindAlias, true, sub.ID).
-		Pluck("document", &documents).Error
-	if err != nil {
-		return nil, err
-	}
-	for _, d := range documents {
-		r, err := decodeResource(sbc.KindAlias, d)
-		if err != nil {
+	defer func() { _ = rows.Close() }() // rows.Err below says what went wrong
+	var e *sbc.Entry
+	for rows.Next() {
+		var kind sbc.Kind
+		var document string
+		var alias stdsql.NullString
+		if err := rows.Scan(&kind, &document, &alias); err != nil {
 			return nil, err
 		}
-		if a, ok := r.(*sbc.Alias); ok {
-			e.Aliases = append(e.Aliases, *a)
+		if e == nil {
+			if e, err = newEntry(kind, document); err != nil {
+				return nil, err
+			}
+		}
+		if alias.Valid {
+			if err := addAlias(e, alias.String); err != nil {
+				return nil, err
+			}
 		}
 	}
+	switch {
+	case rows.Err() != nil:
+		return nil, rows.Err()
+	case e == nil, e.Via != nil && !e.Via.Enabled:
+		return nil, notFound(sbc.KindSubscriber, name)
+	}
 	return e, nil
+}
+
+// newEntry makes an entry of a row of resources.
+func newEntry(kind sbc.Kind, document string) (*sbc.Entry, error) {
+	r, err := decodeResource(kind, document)
+	switch r := r.(type) {
+	case *sbc.Subscriber:
+		return &sbc.Entry{Subscriber: r}, err
+	case *sbc.Alias:
+		return &sbc.Entry{Via: r}, err
+	}
+	return nil, err
+}
+
+// addAlias gives an entry one of its aliases.
+func addAlias(e *sbc.Entry, document string) error {
+	r, err := decodeResource(sbc.KindAlias, document)
+	if a, ok := r.(*sbc.Alias); ok {
+		e.Aliases = append(e.Aliases, *a)
+	}
+	return err
+}
+
+// Subscribers gives a page of all subscribers with their aliases.
+func (s *Store) Subscribers(ctx context.Context, after string, most int) (page []*sbc.Entry, next string, err error) {
+	err = s.run(ctx, "subscribers", readTimeout, func(ctx context.Context) error {
+		return s.read.WithContext(ctx).Transaction(func(db *gorm.DB) error {
+			page, next, err = entriesAfter(db, after, limit(most))
+			return err
+		}, s.dialect.snapshot)
+	})
+	return page, next, err
+}
+
+func entriesAfter(db *gorm.DB, after string, n int) (page []*sbc.Entry, next string, err error) {
+	var rows []resourceRow
+	err = db.Select("id", "document").Where("kind = ? AND id > ?", sbc.KindSubscriber, after).Order("id").Limit(n + 1).Find(&rows).Error
+	if err != nil || len(rows) == 0 {
+		return nil, "", err
+	}
+	if len(rows) > n {
+		rows, next = rows[:n], rows[n-1].ID
+	}
+	page, at := make([]*sbc.Entry, len(rows)), make(map[string]int, len(rows))
+	for i, row := range rows {
+		at[row.ID] = i
+		if page[i], err = newEntry(sbc.KindSubscriber, row.Document); err != nil {
+			return nil, "", err
+		}
+	}
+	var aliases []struct{ ToID, Document string }
+	err = db.Raw(`SELECT x.to_id, a.document FROM resource_refs x JOIN resources a ON a.id = x.from_id
+		WHERE x.to_id BETWEEN ? AND ? AND a.kind = 'alias' AND a.enabled ORDER BY a.id`, rows[0].ID, rows[len(rows)-1].ID).Scan(&aliases).Error
+	if err != nil {
+		return nil, "", err
+	}
+	for _, a := range aliases {
+		if i, found := at[a.ToID]; found {
+			if err := addAlias(page[i], a.Document); err != nil {
+				return nil, "", err
+			}
+		}
+	}
+	return page, next, nil
 }
 
 // Changes tells what was written after a revision.

@@ -3,6 +3,7 @@ package storagetest
 import (
 	"bytes"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 func directory(t *testing.T, fresh Fresh) {
 	t.Run("all but listed kinds", func(t *testing.T) { allButListed(t, open(t, fresh)) })
 	t.Run("find", func(t *testing.T) { find(t, open(t, fresh)) })
+	t.Run("page by page", func(t *testing.T) { pageByPage(t, open(t, fresh)) })
 	t.Run("one name space", func(t *testing.T) { oneNameSpace(t, open(t, fresh)) })
 	t.Run("within the domain", func(t *testing.T) { withinTheDomain(t, open(t, fresh)) })
 	t.Run("changes", func(t *testing.T) { changes(t, open(t, fresh)) })
@@ -138,6 +140,35 @@ func find(t *testing.T, f *fixture) {
 	}
 	_, err = f.SubscriberByID(f.ctx, a.alias.ID)
 	wantCode(t, err, sbc.CodeNotFound)
+}
+
+// pageByPage: all subscribers are read, each as it is found by its id.
+func pageByPage(t *testing.T, f *fixture) {
+	a, b := newAccessSide(f, "a.example"), newAccessSide(f, "b.example")
+	off := newAlias(a.domain, a.subscriber, "off")
+	off.Enabled = false
+	carol := newSubscriber(b.domain, "carol")
+	f.put(off, newAlias(a.domain, a.subscriber, "+4930222"), carol)
+	for _, limit := range []int{1, 2, 3, 10} {
+		var got []string
+		for after, more := "", true; more; more = after != "" {
+			page, next, err := f.Subscribers(f.ctx, after, limit)
+			if err != nil || len(page) > limit {
+				t.Fatalf("%d entries, %v", len(page), err)
+			}
+			for _, e := range page {
+				got = append(got, e.Subscriber.ID)
+				if want, err := f.SubscriberByID(f.ctx, e.Subscriber.ID); err != nil || !reflect.DeepEqual(e, want) {
+					t.Errorf("by page\n%+v\nby id\n%+v, %v", e, want, err)
+				}
+			}
+			after = next
+		}
+		want := []string{a.subscriber.ID, b.subscriber.ID, carol.ID}
+		if slices.Sort(want); !slices.Equal(got, want) {
+			t.Errorf("in pages of %d: %v, want %v", limit, got, want)
+		}
+	}
 }
 
 // oneNameSpace: a username is not an alias, and the other way round; in another domain it may be.
