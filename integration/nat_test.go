@@ -140,15 +140,20 @@ func (n *natNet) home(kind natKind, side string, host byte, realm string) *natPh
 
 // answer takes a call on the phone's own network.
 func (n *natNet) answer(p *natPhone, c *phone.Call) {
-	p.mu.Lock()
-	p.calls[c.Dialled()] = c
-	p.mu.Unlock()
+	p.took(c)
 	c.Ring()
 	n.lab.inside(p.space, func() {
 		if err := c.Answer(); err != nil {
 			n.t.Error(err)
 		}
 	})
+}
+
+// took remembers a call that came in.
+func (p *natPhone) took(c *phone.Call) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.calls[c.Dialled()] = c
 }
 
 func (p *natPhone) incoming(number string) *phone.Call {
@@ -207,10 +212,13 @@ func hearsEnough(c *phone.Call, tone float64) bool {
 }
 
 // soon looks again and again whether something has become true, without ending the test.
-func soon(ok func() bool) bool {
+func soon(ok func() bool) bool { return soonIn(10*time.Second, ok) }
+
+// soonIn is soon with a limit of its own.
+func soonIn(limit time.Duration, ok func() bool) bool {
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); <-ticker.C {
+	for deadline := time.Now().Add(limit); !ok(); <-ticker.C {
 		if time.Now().After(deadline) {
 			return false
 		}

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net/netip"
 	"os"
@@ -32,24 +33,32 @@ const (
 	insidePhone   = "192.168.77.2"
 )
 
-// rules are those of nftables for a NAT of this kind. Plain masquerading keeps the port and remembers both ends; a cone lets the
-// whole world, or all of a known host, come in by it.
-func (k natKind) rules() string {
+// rules are those of nftables for a NAT of this kind whose bindings last for so many seconds. Plain masquerading keeps the port and
+// remembers both ends; a cone lets the whole world, or all of a known host, come in by it for as long.
+func (k natKind) rules(seconds int) string {
 	how, in, filter := "masquerade", "", ""
 	switch k {
 	case symmetric:
 		how = "masquerade fully-random"
 	case restricted:
-		filter = "oifname \"out\" update @known { ip daddr }\niifname \"out\" ip saddr != @known drop\n"
+		filter = "oifname \"out\" update @known { ip daddr }\niifname \"out\" ct state new ip saddr != @known drop\n"
 		fallthrough
 	case fullCone:
-		in = "iifname \"out\" udp dport 1024-65535 dnat to " + insidePhone + "\n"
+		in = "iifname \"out\" udp dport @open dnat to " + insidePhone + "\n"
 	}
-	return "table ip nat {\nchain post {\ntype nat hook postrouting priority srcnat\noifname \"out\" " + how + "\n}\n" +
+	set := func(name, of string) string {
+		return fmt.Sprintf("set %s {\ntype %s\nflags dynamic,timeout\ntimeout %ds\n}\n", name, of, seconds)
+	}
+	return "table ip nat {\n" + set("open", "inet_service") + "chain out {\ntype filter hook forward priority filter\n" +
+		"iifname \"in\" ip protocol udp update @open { udp sport }\n}\n" +
+		"chain post {\ntype nat hook postrouting priority srcnat\noifname \"out\" " + how + "\n}\n" +
 		"chain pre {\ntype nat hook prerouting priority dstnat\n" + in + "}\n}\n" +
-		"table ip stop {\nset known {\ntype ipv4_addr\nflags dynamic,timeout\ntimeout 1m\n}\n" +
+		"table ip stop {\n" + set("known", "ipv4_addr") +
 		"chain through {\ntype filter hook forward priority filter\n" + filter + "}\n}\n"
 }
+
+// bindingTimeouts are the kernel's names of how long it remembers what nobody uses.
+var bindingTimeouts = [...]string{"udp_timeout", "udp_timeout_stream", "tcp_timeout_established"}
 
 // natLab is a small internet in network namespaces: a switch, with the border behind a router (or a 1:1 NAT) on one side and NATs with
 // a phone behind each on the other.
@@ -65,6 +74,8 @@ type natLab struct {
 	bound, seen [2]netip.Addr
 	boxes       int
 	names       []string
+	// forget is after how many seconds NATs made from now on forget a binding that nobody uses; 0 is as long as any test lasts.
+	forget int
 }
 
 // lastLab keeps the networks of labs apart; the process sets the range, since tests of several may run side by side.
@@ -133,8 +144,22 @@ func (l *natLab) home(kind natKind, host byte) (phone string, known netip.Addr) 
 	l.ip("-n", phone, "addr", "add", insidePhone+"/24", "dev", "eth0")
 	l.ip("-n", phone, "link", "set", "eth0", "up")
 	l.ip("-n", phone, "route", "add", "default", "via", insideGateway)
-	l.nft(box, kind.rules())
+	l.nft(box, kind.rules(cmp.Or(l.forget, 600)))
+	if l.forget > 0 {
+		l.forgets(box)
+	}
 	return phone, known
+}
+
+// forgets sets how long a NAT remembers a binding.
+func (l *natLab) forgets(box string) {
+	l.inside(box, func() {
+		for _, name := range bindingTimeouts {
+			if err := os.WriteFile("/proc/sys/net/netfilter/nf_conntrack_"+name, fmt.Append(nil, l.forget), 0o600); err != nil {
+				l.t.Skip("timeouts of conntrack cannot be set here:", err)
+			}
+		}
+	})
 }
 
 // name gives a name that only this lab has.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
-	"time"
 
 	"github.com/sallyport/sallyport/sbc/msg"
 )
@@ -21,28 +20,11 @@ func (p *Phone) Ping(ctx context.Context, border netip.AddrPort) (seen netip.Add
 		return seen, fmt.Errorf("phone: name %q: %w", p.o.Name, err)
 	}
 	c.remote.URI = c.target
-	answer := make(chan *msg.Message, 1)
-	p.mu.Lock()
-	p.pings[c.callID] = answer
-	p.mu.Unlock()
-	defer func() {
-		p.mu.Lock()
-		delete(p.pings, c.callID)
-		p.mu.Unlock()
-	}()
-	req := c.newRequest(msg.OPTIONS, c.seq, msg.NewBranch())
-	ticker := time.NewTicker(500 * time.Millisecond) // T1 (RFC 3261 17.1.1.1)
-	defer ticker.Stop()
-	for {
-		p.send(req, border)
-		select {
-		case m := <-answer:
-			return seenBy(m, p.addr)
-		case <-ticker.C:
-		case <-ctx.Done():
-			return seen, fmt.Errorf("phone %s: no answer to OPTIONS: %w", p.o.Name, ctx.Err())
-		}
+	m, err := p.ask(ctx, c, c.newRequest(msg.OPTIONS, c.seq, msg.NewBranch()))
+	if err != nil {
+		return seen, err
 	}
+	return seenBy(m, p.addr)
 }
 
 // seenBy reads from the topmost Via of an answer where the request came from.
