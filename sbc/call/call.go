@@ -117,8 +117,15 @@ func (c *Call) handle(j *job) {
 	case jobStart:
 		c.start()
 	case jobRequest:
+		if c.forgotten { // it waited behind what ended the call
+			c.m.late(j.tx, j.msg)
+			return
+		}
 		c.request(j.leg, j.tx, j.msg)
 	case jobAck:
+		if c.forgotten {
+			return
+		}
 		c.acked(j.leg, j.msg)
 	case jobCancel:
 		c.cancelled(j.tx, j.msg)

@@ -74,11 +74,20 @@ func (m *Manager) inDialog(tx msg.ServerTx, req *msg.Message, tag string) {
 			m.respond(tx, res)
 		}
 		return
-	case req.Method == msg.BYE: // the dialog has just ended, or the two BYEs missed each other: there is nothing left to refuse
-		m.respond(tx, m.response(req, 200))
+	case req.Method == msg.BYE:
+		m.late(tx, req)
 		return
 	}
 	m.respond(tx, m.response(req, 481)) // RFC 3261 12.2.2
+}
+
+// late answers a request of a dialog that has just ended: where two BYEs missed each other there is nothing left to refuse.
+func (m *Manager) late(tx msg.ServerTx, req *msg.Message) {
+	code := 481
+	if req.Method == msg.BYE {
+		code = 200
+	}
+	m.respond(tx, m.response(req, code))
 }
 
 // invite makes a call of an INVITE outside a dialog.
