@@ -24,6 +24,7 @@ type watch struct {
 	west, east *peer
 	addresses  map[string][]string // by side: those of peers and of the border there
 	seen       map[string]int      // by side: octets that came before the scene that plays
+	opted      opted               // what may show
 }
 
 // watched opens a peer on each side and watches what they learn.
@@ -48,14 +49,14 @@ func (w *watch) check(t *testing.T) {
 func (w *watch) search(t *testing.T, but map[string]int) {
 	t.Helper()
 	for _, side := range []struct{ to, from *peer }{{w.west, w.east}, {w.east, w.west}} {
-		got := side.to.bytes()[but[side.to.side]:]
+		got := w.opted.blind(side.to.bytes()[but[side.to.side]:], side.from.side)
 		plain := bytes.ToLower(got)
 		decoded, err := url.PathUnescape(strings.ReplaceAll(string(plain), "%\r", ""))
 		if err != nil {
 			decoded = ""
 		}
 		secrets := append([]string{"leak" + side.from.side, "leak-" + side.from.side}, w.addresses[side.from.side]...)
-		for _, s := range append(secrets, identifiers(side.from.bytes()[but[side.from.side]:])...) {
+		for _, s := range append(secrets, identifiers(w.opted.unnamed(side.from.bytes()[but[side.from.side]:]))...) {
 			s = strings.ToLower(s)
 			i := bytes.Index(plain, []byte(s))
 			if i < 0 && !strings.Contains(decoded, s) {

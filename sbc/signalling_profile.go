@@ -119,6 +119,8 @@ type SignallingProfile struct {
 	PassEvents []string `json:"pass_events"`
 	// PassMessages lets MESSAGE (RFC 3428) out of dialogs through, by the trunk's routing plan.
 	PassMessages bool `json:"pass_messages"`
+	// ContactView says what of this trunk's peers shows on the other side of a call, and of others here.
+	ContactView
 	// Announcements are played to callers of this trunk.
 	Announcements []FailureAnnouncement `json:"announcements"`
 }
@@ -138,6 +140,7 @@ func (p *SignallingProfile) Defaults() {
 	p.ReferMode, p.Redirects, p.MaxRedirects = ReferTerminate, RedirectFail, 5
 	p.Retargeting, p.InDialogSource = RetargetDrop, SourceLenient
 	p.ResponseMap, p.PassEvents, p.Announcements = []ResponseMapping{}, []string{}, []FailureAnnouncement{}
+	p.ContactParams = []string{}
 }
 
 var eventPackage = regexp.MustCompile(`^[A-Za-z0-9!%*_+'~-]{1,32}(\.[A-Za-z0-9!%*_+'~-]{1,32}){0,3}$`)
@@ -181,6 +184,7 @@ func (p *SignallingProfile) lists(f *faults) {
 			f.add(fmt.Sprintf("#/pass_events/%d", i), "pattern", fmt.Sprintf("%q is not the name of an event package", e))
 		}
 	}
+	p.ContactView.validate(f)
 	f.entries("#/announcements", len(p.Announcements))
 	for i, a := range p.Announcements {
 		f.entries(fmt.Sprintf("#/announcements/%d/codes", i), len(a.Codes))

@@ -8830,6 +8830,11 @@ type SignallingProfile struct {
 	// Example: [{"announcement_id":"ann_06bq4v700w3k5m8x2t7yq4c9zb","codes":["404"]}]
 	Announcements []FailureAnnouncement `json:"announcements"`
 
+	// ContactParams Parameters of the Contact header and of its URI that show on the other side, by name. Those that route or that belong to a registration or connection, such as `transport`, `maddr` and `ob`, cannot be named; a value that holds an address, a host or an identifier of its side does not pass.
+	//
+	// Example: ["+sip.instance","isfocus"]
+	ContactParams []string `json:"contact_params"`
+
 	// CreatedAt When it was made.
 	//
 	// Example: 2026-11-22T09:30:00Z
@@ -8857,6 +8862,16 @@ type SignallingProfile struct {
 
 	// InDialogSource From where requests within a dialog are believed.
 	InDialogSource SourcePolicy `json:"in_dialog_source"`
+
+	// KeepCallID Uses the Call-ID of the one side on the other, too, where the INVITE is ours. A device that puts its address in it shows that.
+	//
+	// Example: true
+	KeepCallID bool `json:"keep_call_id"`
+
+	// KeepUserInContact Shows the user part of the peer's Contact in the Contact that the other side gets in the same call; else that is a random word. As with `contact_params` and `keep_call_id`, the profiles of both sides must say so, and nothing is shown of a caller who wishes to be unnamed.
+	//
+	// Example: true
+	KeepUserInContact bool `json:"keep_user_in_contact"`
 
 	// Labels Free labels.
 	//
@@ -8960,6 +8975,11 @@ type SignallingProfilePatch struct {
 	// Example: [{"announcement_id":"ann_06bq4v700w3k5m8x2t7yq4c9zb","codes":["404"]}]
 	Announcements nullable.Nullable[[]FailureAnnouncement] `json:"announcements,omitempty"`
 
+	// ContactParams Parameters of the Contact header and of its URI that show on the other side, by name. Those that route or that belong to a registration or connection, such as `transport`, `maddr` and `ob`, cannot be named; a value that holds an address, a host or an identifier of its side does not pass.
+	//
+	// Example: ["+sip.instance","isfocus"]
+	ContactParams nullable.Nullable[[]string] `json:"contact_params,omitempty"`
+
 	// Description Free text.
 	//
 	// Example: Main carrier, contract 2026-17
@@ -8977,6 +8997,16 @@ type SignallingProfilePatch struct {
 
 	// InDialogSource From where requests within a dialog are believed.
 	InDialogSource *SourcePolicy `json:"in_dialog_source,omitempty"`
+
+	// KeepCallID Uses the Call-ID of the one side on the other, too, where the INVITE is ours. A device that puts its address in it shows that.
+	//
+	// Example: true
+	KeepCallID nullable.Nullable[bool] `json:"keep_call_id,omitempty"`
+
+	// KeepUserInContact Shows the user part of the peer's Contact in the Contact that the other side gets in the same call; else that is a random word. As with `contact_params` and `keep_call_id`, the profiles of both sides must say so, and nothing is shown of a caller who wishes to be unnamed.
+	//
+	// Example: true
+	KeepUserInContact nullable.Nullable[bool] `json:"keep_user_in_contact,omitempty"`
 
 	// Labels Labels to set or, with null, to remove; others stay as they are.
 	//
@@ -9054,6 +9084,11 @@ type SignallingProfileWrite struct {
 	// Example: [{"announcement_id":"ann_06bq4v700w3k5m8x2t7yq4c9zb","codes":["404"]}]
 	Announcements *[]FailureAnnouncement `json:"announcements,omitempty"`
 
+	// ContactParams Parameters of the Contact header and of its URI that show on the other side, by name. Those that route or that belong to a registration or connection, such as `transport`, `maddr` and `ob`, cannot be named; a value that holds an address, a host or an identifier of its side does not pass.
+	//
+	// Example: ["+sip.instance","isfocus"]
+	ContactParams *[]string `json:"contact_params,omitempty"`
+
 	// Description Free text.
 	//
 	// Example: Main carrier, contract 2026-17
@@ -9071,6 +9106,16 @@ type SignallingProfileWrite struct {
 
 	// InDialogSource From where requests within a dialog are believed.
 	InDialogSource *SourcePolicy `json:"in_dialog_source,omitempty"`
+
+	// KeepCallID Uses the Call-ID of the one side on the other, too, where the INVITE is ours. A device that puts its address in it shows that.
+	//
+	// Example: true
+	KeepCallID *bool `json:"keep_call_id,omitempty"`
+
+	// KeepUserInContact Shows the user part of the peer's Contact in the Contact that the other side gets in the same call; else that is a random word. As with `contact_params` and `keep_call_id`, the profiles of both sides must say so, and nothing is shown of a caller who wishes to be unnamed.
+	//
+	// Example: true
+	KeepUserInContact *bool `json:"keep_user_in_contact,omitempty"`
 
 	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
 	//

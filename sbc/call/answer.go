@@ -26,7 +26,7 @@ func (c *Call) dialogReply(code int) *msg.Message {
 	for _, rr := range c.invite.GetAll("Record-Route") {
 		out.Append("Record-Route", rr)
 	}
-	out.Append("Contact", c.tx.Local().Contact(c.a.user))
+	out.Append("Contact", c.contact(c.a, c.tx.Local()))
 	out.Append("Allow", c.a.allow)
 	return out
 }

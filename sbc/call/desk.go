@@ -282,7 +282,7 @@ func (c *Call) serveChange(l *leg, tx msg.ServerTx, req *msg.Message) {
 	}
 	l.d.Refresh(req)
 	out := c.reply(l, req, 200)
-	out.Append("Contact", tx.Local().Contact(l.user))
+	out.Append("Contact", c.contact(l, tx.Local()))
 	out.Append("Allow", l.allow)
 	if body != nil {
 		out.SetBody(accepted, body)

@@ -61,6 +61,8 @@
 // Subscriptions that share the dialogs of a call (watch.go) end with it: the border keeps no dialog for them alone. PUBLISH has no
 // place in a dialog (RFC 3903 4).
 //
+// Our Contact and Call-ID tell a peer nothing of the other side, unless the profiles of both say so (contact.go, sbc.ContactView).
+//
 // Subscribers (destination.go) are looked up before the search begins, without anyone else waiting (seek.go). Their phones are rung at
 // once (branch.go): several INVITEs of one leg, which are forks as those that others make: the first 2xx wins and the others are
 // released. Trunks are tried one after the other; forking there is left to the targets. What a 3xx

@@ -225,6 +225,9 @@ func (c *Call) inviteFor(l *leg, at *route.Attempt, in *msg.Message, caller *leg
 	}
 	req := inviteTo(at, from, l.trunk != nil && l.trunk.CallerIdentity.UserPhone)
 	l.tag, l.inviteSeq = req.From.Tag(), req.CSeq.Seq
+	if id := c.callIDFor(l, caller); id != "" {
+		req.SetCallID(id)
+	}
 	forwards := 70
 	if in.MaxForwards >= 0 {
 		forwards = in.MaxForwards - 1 // RFC 3261 16.6 step 3, carried over the border so that loops end

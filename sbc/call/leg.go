@@ -76,6 +76,10 @@ type leg struct {
 	hidden []string
 	// rules are those of the trunk's header profile, nil for none.
 	rules *header.Profile
+	// view is what the trunk's profile shows of the other side to the peer, and of the peer there, nil for nothing; face is what it
+	// was shown last.
+	view *sbc.ContactView
+	face *face
 	// detour says which redirections led to the leg's attempt, nil for none.
 	detour *detour
 	// desk is who of ours answers, on a callee's leg without a dialog; nil for most.
@@ -86,7 +90,11 @@ type leg struct {
 func (c *Call) newLeg(side sbc.Side, trunkID string, trunk *sbc.Trunk, attempt int) *leg {
 	l := &leg{side: side, attempt: attempt, trunk: trunk, tag: msg.NewTag(), user: msg.NewTag(), rules: c.snap.HeaderRules(trunk)}
 	l.allow = allowFor(trunk)
-	l.end = &endpoint{leg: l, trunkID: trunkID, policy: c.snap.Signalling(trunk).InDialogSource}
+	profile := c.snap.Signalling(trunk)
+	if profile.Shows() {
+		l.view = &profile.ContactView
+	}
+	l.end = &endpoint{leg: l, trunkID: trunkID, policy: profile.InDialogSource}
 	l.end.call.Store(c)
 	return l
 }

@@ -57,7 +57,7 @@ func (c *Call) referred(l *leg, tx msg.ServerTx, req *msg.Message) {
 	}
 	rf := &refer{leg: l, local: tx.Local(), id: strconv.FormatUint(uint64(req.CSeq.Seq), 10), silent: strings.EqualFold(req.Get("Refer-Sub"), "false")}
 	res := c.reply(l, req, 202)
-	res.Append("Contact", tx.Local().Contact(l.user))
+	res.Append("Contact", c.contact(l, tx.Local()))
 	if rf.silent { // RFC 4488 4
 		res.Append("Refer-Sub", "false")
 	}

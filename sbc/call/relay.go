@@ -132,7 +132,7 @@ func (c *Call) relayResponse(r *request, res *msg.Message) {
 	if rl.req.Method == msg.UPDATE && res.Status/100 == 2 { // RFC 3311 5.2: it refreshes both targets
 		rl.to.d.Refresh(res)
 		rl.from.d.Refresh(rl.req)
-		out.Append("Contact", rl.tx.Local().Contact(rl.from.user))
+		out.Append("Contact", c.contact(rl.from, rl.tx.Local()))
 		c.timerAgreed(rl.to, r.req, res)
 		c.answerTimer(rl.from, rl.req, out)
 		c.keep()

@@ -36,6 +36,8 @@ type request struct {
 	tx      msg.ClientTx
 	// contact asks for a Contact of ours: the request refreshes the target.
 	contact bool
+	// face is what of the other side's Contact shows in it, nil for nothing.
+	face *face
 	// from is the From of an INVITE, whose host is ours once the interface is known; open are the headers with a place for that
 	// host.
 	from msg.NameAddr
@@ -66,6 +68,9 @@ type request struct {
 // send hands the request to the wire.
 func (r *request) send(t msg.Target, timers msg.Timers) {
 	r.settle()
+	if r.contact && r.leg.view != nil {
+		r.face = r.c.faceFor(r.leg, r.carried())
+	}
 	r.side, r.attempt = r.leg.side, r.leg.attempt
 	r.tx = r.c.m.o.Wire.Send(msg.Outbound{
 		Request: r.req, Target: t, Timers: timers, Owner: r,
@@ -84,7 +89,7 @@ func (r *request) Prepare(req *msg.Message, local msg.Local) {
 		req.SetBody(r.sheet.kind, []byte(fill(r.sheet.body, local.Host)))
 	}
 	if r.contact {
-		req.Set("Contact", local.Contact(r.leg.user))
+		req.Set("Contact", r.face.contact(r.leg, local))
 	}
 }
 

@@ -254,7 +254,7 @@ func (c *Call) refreshed(l *leg, tx msg.ServerTx, req *msg.Message) bool {
 	}
 	l.d.Refresh(req)
 	out := c.reply(l, req, 200)
-	out.Append("Contact", tx.Local().Contact(l.user))
+	out.Append("Contact", c.contact(l, tx.Local()))
 	out.Append("Allow", l.allow)
 	c.answerTimer(l, req, out)
 	c.send(tx, out)

@@ -255,7 +255,7 @@ func (c *Call) answerTarget(t *transfer) {
 	for _, rr := range t.invite.GetAll("Record-Route") {
 		out.Append("Record-Route", rr)
 	}
-	out.Append("Contact", t.tx.Local().Contact(t.target.user))
+	out.Append("Contact", c.contact(t.target, t.tx.Local()))
 	out.Append("Allow", t.target.allow)
 	out.SetBody(accepted, t.answer)
 	c.answerTimer(t.target, t.invite, out)

@@ -217,7 +217,7 @@ func (c *Call) updatedEarly(l *leg, d *dialog.Dialog, tx msg.ServerTx, req *msg.
 		return
 	}
 	d.Refresh(req)
-	out.Append("Contact", tx.Local().Contact(l.user))
+	out.Append("Contact", c.contact(l, tx.Local()))
 	out.Append("Allow", l.allow)
 	c.send(tx, out)
 }

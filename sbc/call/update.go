@@ -275,7 +275,7 @@ func (c *Call) changed(u *update, r *request, res *msg.Message) {
 	out := c.reply(u.from, u.req, 200)
 	if u.req.Method != msg.PRACK {
 		u.from.d.Refresh(u.req)
-		out.Append("Contact", u.tx.Local().Contact(u.from.user))
+		out.Append("Contact", c.contact(u.from, u.tx.Local()))
 	}
 	out.Append("Allow", u.from.allow)
 	c.passTo(out, res, u.to, u.tx)

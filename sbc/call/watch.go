@@ -127,7 +127,7 @@ func (c *Call) resubscribed(l *leg, tx msg.ServerTx, req *msg.Message, e notify.
 		asked = most
 	}
 	res := c.reply(l, req, 200, msg.Header{Name: "Expires", Value: strconv.Itoa(asked)})
-	res.Append("Contact", tx.Local().Contact(l.user))
+	res.Append("Contact", c.contact(l, tx.Local()))
 	c.send(tx, res)
 	code := max(c.tr.code, 100)
 	if asked > 0 {
@@ -175,7 +175,7 @@ func (c *Call) answerWatch(rl *relay, res, out *msg.Message) {
 	case res.Status/100 == 2: // both refresh the targets (RFC 6665 4.1.2.2, 4.2.2)
 		rl.to.d.Refresh(res)
 		rl.from.d.Refresh(rl.req)
-		out.Append("Contact", rl.tx.Local().Contact(rl.from.user))
+		out.Append("Contact", c.contact(rl.from, rl.tx.Local()))
 		if rl.req.Method == msg.SUBSCRIBE {
 			c.grant(rl, res, out)
 		}

@@ -35,6 +35,8 @@ type Dialog struct {
 	confirmed     bool
 	routes        []msg.NameAddr
 	target        msg.URI
+	named         bool       // whether target is a Contact of the peer's
+	params        msg.Params // of that Contact, beside those of its URI
 	peer          msg.Hop
 }
 
@@ -50,7 +52,8 @@ func NewUAS(invite *msg.Message, tag string) (*Dialog, error) {
 	}
 	return &Dialog{
 		callID: invite.CallID, local: invite.To.WithTag(tag), remote: invite.From,
-		remoteSeq: invite.CSeq.Seq, remoteSent: true, routes: routes, target: contact, peer: invite.Hop,
+		remoteSeq: invite.CSeq.Seq, remoteSent: true, routes: routes, target: contact.URI, named: true, params: contact.Params,
+		peer: invite.Hop,
 	}, nil
 }
 
@@ -87,7 +90,7 @@ func NewNotified(subscribe, notify *msg.Message) (*Dialog, error) {
 	}
 	return &Dialog{
 		callID: subscribe.CallID, local: subscribe.From, remote: notify.From, localSeq: subscribe.CSeq.Seq, owner: true,
-		confirmed: true, routes: routes, target: contact, peer: notify.Hop,
+		confirmed: true, routes: routes, target: contact.URI, named: true, params: contact.Params, peer: notify.Hop,
 	}, nil
 }
 
@@ -108,13 +111,13 @@ func (d *Dialog) Answered(res *msg.Message) {
 	d.confirmed = res.Status/100 == 2
 }
 
-// soleContact gives the URI of the one Contact.
-func soleContact(m *msg.Message) (msg.URI, error) {
+// soleContact gives the one Contact.
+func soleContact(m *msg.Message) (msg.NameAddr, error) {
 	contact, ok := m.Contact()
 	if !ok || !contact.URI.IsSIP() || contact.URI.Host == "" {
-		return msg.URI{}, ErrNoContact
+		return msg.NameAddr{}, ErrNoContact
 	}
-	return contact.URI, nil
+	return contact, nil
 }
 
 // Confirm makes the dialog of a UAS confirmed: its 2xx was sent.
@@ -175,6 +178,11 @@ func (d *Dialog) Learn(h msg.Hop) {
 // (RFC 3261 12.2.1.2, 12.2.2, RFC 3311 5.1). A message without a usable Contact leaves the target as it is.
 func (d *Dialog) Refresh(m *msg.Message) {
 	if contact, err := soleContact(m); err == nil {
-		d.target = contact
+		d.target, d.named, d.params = contact.URI, true, contact.Params
 	}
+}
+
+// Contact gives the peer's newest Contact, as Refresh took it; false if it has sent none.
+func (d *Dialog) Contact() (c msg.NameAddr, ok bool) {
+	return msg.NameAddr{URI: d.target, Params: d.params}, d.named
 }

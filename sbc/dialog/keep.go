@@ -15,7 +15,10 @@ type State struct {
 	Confirmed             bool
 	Routes                []string `json:",omitempty"`
 	Target                string
-	Peer                  msg.Hop
+	// Contact is the peer's, where it says more than Target; Unnamed says that Target is no Contact of the peer's.
+	Contact string `json:",omitempty"`
+	Unnamed bool   `json:",omitempty"`
+	Peer    msg.Hop
 }
 
 // State gives what a later process needs to go on. A connection does not survive: it is left out of Peer.
@@ -24,7 +27,10 @@ func (d *Dialog) State() *State {
 		CallID: d.callID, Local: d.local.String(), Remote: d.remote.String(), LocalSeq: d.localSeq, RemoteSeq: d.remoteSeq,
 		RemoteSent: d.remoteSent, Owner: d.owner, Confirmed: d.confirmed, Target: d.target.String(), Peer: d.peer,
 	}
-	s.Peer.Conn = 0
+	s.Peer.Conn, s.Unnamed = 0, !d.named
+	if len(d.params) > 0 {
+		s.Contact = msg.NameAddr{URI: d.target, Params: d.params}.String()
+	}
 	for _, r := range d.routes {
 		s.Routes = append(s.Routes, r.String())
 	}
@@ -52,6 +58,13 @@ func Restore(s *State) (*Dialog, error) {
 	}
 	if d.target, err = msg.ParseURI(s.Target); err != nil {
 		return nil, fmt.Errorf("dialog: restore the target: %w", err)
+	}
+	if d.named = !s.Unnamed; s.Contact != "" {
+		c, err := msg.ParseNameAddr(s.Contact)
+		if err != nil {
+			return nil, fmt.Errorf("dialog: restore the contact: %w", err)
+		}
+		d.params = c.Params
 	}
 	for _, r := range s.Routes {
 		n, err := msg.ParseNameAddr(r)

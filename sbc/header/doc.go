@@ -20,6 +20,8 @@
 // How a trunk hears and tells who calls is its policy (sbc.CallerIdentity, caller.go): a caller who wishes to stay unnamed is
 // Withheld from trunks that are not trusted, or whose policy says so, and then nothing that holds one of its Names passes.
 //
+// What of a Contact or Call-ID shows on the other side, where the signalling profiles of both say so, the call decides (call/contact.go).
+//
 // # Rules
 //
 // A trunk's header profile (CompileProfile) changes its messages as they come, before anything reads them, and as they go, after

@@ -95,6 +95,18 @@ func (l Local) Contact(user string) string {
 	return string(append(b, '>'))
 }
 
+// ContactLike is Contact with the user part of somebody else's and some of its parameters, those of the URI apart. They are as they were
+// written.
+func (l Local) ContactLike(user string, uri, params Params) string {
+	n := NameAddr{Params: params}
+	n.URI.Scheme, n.URI.User, n.URI.Host, n.URI.Port = "sip", user, l.Host, l.Port
+	n.URI.UriParams = uri
+	if l.Transport != "" && l.Transport != sbc.TransportUDP {
+		n.URI.UriParams = SetParam(uri, "transport", string(l.Transport))
+	}
+	return n.String()
+}
+
 // Outbound is a request to be sent, and who hears what becomes of it.
 type Outbound struct {
 	Request *Message
