@@ -26,6 +26,10 @@ type Exchange struct {
 	answered bool
 	over     bool
 	moves    bool // a renewal that tells other ports
+	// direct says that media go without us, steady that a rejoined round leaves directions as they are.
+	direct, steady bool
+	turned         Direction // of a steady one
+	elsewhere      bool      // see Moved
 	// lastIn and lastOut are the last answer and what was made of it.
 	lastIn, lastOut []byte
 }
@@ -58,15 +62,21 @@ func (s *Session) offer(x *Exchange, offer []byte) (*Exchange, error) {
 		return nil, ErrUnsupported
 	}
 	x.offer = d
+	if !x.steady {
+		x.direct = s.goesDirect(from, to)
+	}
 	if err := x.reserve(); err != nil {
 		x.finish()
 		return nil, err
 	}
-	view, err := to.view(d, to.author.Said())
+	view, err := x.view(to, d, to.author.Said())
 	if err == nil {
-		view.Awake, view.Policy, view.Source = x.form == rejoined, to.o.Policy, from.o.Policy
+		view.Awake, view.Policy, view.Source = x.form == rejoined && !x.steady, to.o.Policy, from.o.Policy
 		view.Events, view.Audible = eventRule(from, to), from.o.Audible
 		x.sent, err = sdp.Rewrite(d, view)
+	}
+	if err == nil && x.steady && x.turned != Unchanged {
+		x.sent = sdp.Turn(x.sent, x.turned.sdp())
 	}
 	if err != nil {
 		x.finish()
@@ -117,6 +127,9 @@ func wanted(d *sdp.Description) bool {
 
 // reserve gives both parties ports for every m-line that can be relayed.
 func (x *Exchange) reserve() error {
+	if x.direct {
+		return nil
+	}
 	x.held = make([]*end, 0, 2*len(x.offer.Media))
 	for i := range x.offer.Media {
 		m := &x.offer.Media[i]
@@ -161,6 +174,14 @@ func (x *Exchange) hold(p *Party, i int, wanted netip.Addr) error {
 	return nil
 }
 
+// view is how a description of the other one looks to a party of the round.
+func (x *Exchange) view(p *Party, d, former *sdp.Description) (sdp.View, error) {
+	if x.direct {
+		return p.openly(d, former)
+	}
+	return p.view(d, former)
+}
+
 // view is how a description looks to the party: our address and ports on each m-line.
 func (p *Party) view(d *sdp.Description, former *sdp.Description) (sdp.View, error) {
 	v := sdp.View{Former: former, Streams: make([]sdp.Stream, len(d.Media))}
@@ -179,15 +200,9 @@ func (p *Party) view(d *sdp.Description, former *sdp.Description) (sdp.View, err
 	if v.Address.IsValid() {
 		return v, nil
 	}
-	// Nothing but refused lines: any address of ours in that realm will do.
-	pools := *p.s.e.pools.Load()
-	for _, id := range p.o.Pools {
-		if q := pools[id]; q != nil {
-			v.Address = q.advertised()
-			return v, nil
-		}
-	}
-	return v, ErrNoPorts
+	var err error
+	v.Address, err = p.address() // nothing but refused lines
+	return v, err
 }
 
 // Offer is the SDP for the party that is offered to.
@@ -241,16 +256,28 @@ func (x *Exchange) Answer(answer []byte) ([]byte, error) {
 func (x *Exchange) complete(agreed *sdp.Description) ([]byte, error) {
 	switch x.form {
 	case rejoined:
-		x.connect(agreed, x.from.said)
+		x.s.setDirect(x.from, x.to, x.direct)
+		if x.direct {
+			x.vacate()
+		} else {
+			x.connect(agreed, x.from.said)
+		}
 		return nil, nil
 	case renewed:
 		if x.moves {
 			x.move(agreed)
 		}
+		if len(x.s.direct) > 0 {
+			x.compares(agreed)
+		}
 		x.refresh(agreed)
 		return nil, nil
 	}
-	view, err := x.from.view(x.offer, nil)
+	described := x.offer // our ports are the same for every answer
+	if x.direct {
+		described = agreed
+	}
+	view, err := x.view(x.from, described, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -261,7 +288,11 @@ func (x *Exchange) complete(agreed *sdp.Description) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %w", ErrBadSDP, err)
 	}
 	out := x.from.author.Say(back)
-	x.connect(agreed, back)
+	if x.direct {
+		x.vacate()
+	} else {
+		x.connect(agreed, back)
+	}
 	x.from.last, x.from.said = x.offer.Text(), x.from.author.Said()
 	return out, nil
 }

@@ -4,6 +4,9 @@ package media
 func (s *Session) Held(p *Party) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.isDirect(p) {
+		return p.heldDirectly()
+	}
 	some := false
 	for _, e := range p.ends {
 		if e == nil || e.peer == nil {

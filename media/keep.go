@@ -14,6 +14,8 @@ import (
 // SessionState is what of a session shall survive its process. It is made for encoding/json.
 type SessionState struct {
 	Silence, HoldSilence time.Duration
+	// Direct says that two parties exchange media without us: SetDirect is for those when they are restored, before Rejoin.
+	Direct bool `json:",omitempty"`
 }
 
 // PartyState is what of a party shall survive its process.
@@ -56,7 +58,7 @@ var ErrNotKept = errors.New("media: party not restored")
 func (s *Session) Keep() SessionState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return SessionState{Silence: s.o.Silence, HoldSilence: s.o.HoldSilence}
+	return SessionState{Silence: s.o.Silence, HoldSilence: s.o.HoldSilence, Direct: len(s.direct) > 0}
 }
 
 // KeepParty gives what of a party shall survive; nil if it has not described itself yet, or is gone.
@@ -151,7 +153,7 @@ func (s *Session) Rejoin(a, b *Party, was, wasB *PartyState) (joined bool, err e
 	if err != nil {
 		return false, fmt.Errorf("%w: %w", ErrNotKept, err)
 	}
-	x := &Exchange{s: s, from: a, to: b}
+	x, joined := &Exchange{s: s, from: a, to: b}, s.goesDirect(a, b)
 	for i, e := range a.ends {
 		f := b.end(i)
 		if e == nil || f == nil || !was.Ends[i].Joined || !wasB.Ends[i].Joined {

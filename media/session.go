@@ -21,6 +21,7 @@ type Session struct {
 	mu        sync.Mutex
 	parties   []*Party
 	exchanges []*Exchange
+	direct    [][2]*Party // those whose media go without us
 	hold      bool
 	closed    bool
 	fired     bool
@@ -131,6 +132,7 @@ func (p *Party) release() {
 func (s *Session) leave(p *Party) {
 	s.finish(func(x *Exchange) bool { return x.from == p || x.to == p })
 	s.parties = slices.DeleteFunc(s.parties, func(q *Party) bool { return q == p })
+	s.direct = slices.DeleteFunc(s.direct, func(d [2]*Party) bool { return d[0] == p || d[1] == p })
 }
 
 // Answered arms the supervision of silence, and gives back ports reserved for m-lines that the answer refused. Call it after the
@@ -211,5 +213,5 @@ func (s *Session) forget() {
 		p.author, p.ends, p.past, p.o.Pools, p.said, p.last = nil, nil, nil, nil, nil, ""
 		p.onDTMF.Store(nil)
 	}
-	s.exchanges, s.parties, s.o.OnSilence, s.o.OnDTMF = nil, nil, nil, nil
+	s.exchanges, s.parties, s.direct, s.o.OnSilence, s.o.OnDTMF = nil, nil, nil, nil, nil
 }

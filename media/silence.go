@@ -4,7 +4,7 @@ import "slices"
 
 // deadline is when silence should be looked at next, 0 for never, and who is silent then: nil for everybody. The lock is held.
 func (s *Session) deadline() (at int64, silent *Party) {
-	if s.closed || s.fired || s.answered == 0 || s.o.OnSilence == nil {
+	if s.closed || s.fired || s.answered == 0 || s.o.OnSilence == nil || len(s.direct) > 0 {
 		return 0, nil
 	}
 	from := max(s.answered, s.since)

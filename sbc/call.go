@@ -63,6 +63,8 @@ type CallInfo struct {
 	EndsAt *time.Time `json:"ends_at,omitempty"`
 	// MaxDurationS counts from the answer.
 	MaxDurationS int `json:"max_duration_s"`
+	// MediaMode is the way that media take, as in CDR.
+	MediaMode MediaMode `json:"media_mode,omitempty"`
 	// Variables are set through the API or by rules, and go into the record.
 	Variables map[string]string `json:"variables,omitempty"`
 	// Held are the sides that were put on hold: by the other one, or through the API.

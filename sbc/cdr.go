@@ -88,6 +88,9 @@ type CDR struct {
 	// Recovered marks a record made after a crash; its EndedAt is the node's last sign of life.
 	Recovered bool `json:"recovered"`
 
+	// MediaMode is the way that media took: MediaRelay, MediaDirect or MediaAnchored; "" where no attempt was made. Media has no
+	// figures of what did not pass the border.
+	MediaMode MediaMode `json:"media_mode,omitempty"`
 	// Variables are the call's at its end.
 	Variables map[string]string `json:"variables,omitempty"`
 	// LinkedCallIDs are calls whose legs came together with this one's in an attended transfer.

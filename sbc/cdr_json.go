@@ -48,6 +48,7 @@ func (c *CDR) AppendJSON(b []byte) []byte {
 	}
 	o.key("recovered")
 	o.b = strconv.AppendBool(o.b, c.Recovered)
+	o.optional("media_mode", string(c.MediaMode))
 	if len(c.Variables) > 0 {
 		o.any("variables", c.Variables)
 	}

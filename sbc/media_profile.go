@@ -44,6 +44,17 @@ const (
 	SilenceEither SilenceMode = "either" // one side that should send does not
 )
 
+// MediaMode says which way media take.
+type MediaMode string
+
+// The modes. A profile has one of the first three, a call MediaRelay, MediaDirect or MediaAnchored.
+const (
+	MediaRelay    MediaMode = "relay"    // through the border
+	MediaDirect   MediaMode = "direct"   // between the peers, who are told each other's addresses of media
+	MediaAuto     MediaMode = "auto"     // direct where both peers certainly reach each other, else through the border
+	MediaAnchored MediaMode = "anchored" // direct at first, later through the border
+)
+
 // MediaProfile is what media with a trunk are like. A trunk without one has the defaults.
 type MediaProfile struct {
 	Meta
@@ -62,6 +73,8 @@ type MediaProfile struct {
 	Hold                HoldMedia   `json:"hold"`
 	MusicAnnouncementID string      `json:"music_announcement_id,omitempty"`
 	Silence             SilenceMode `json:"silence"`
+	// MediaMode lets media go directly only together with that of the other leg's profile.
+	MediaMode MediaMode `json:"media_mode"`
 }
 
 // Kind names the kind.
@@ -70,10 +83,12 @@ func (*MediaProfile) Kind() Kind { return KindMediaProfile }
 // Base gives the common fields.
 func (p *MediaProfile) Base() *Meta { return &p.Meta }
 
-// Defaults: every codec, digits and hold as the peers agree, digits not disclosed, a call is dead when both sides are silent.
+// Defaults: every codec, digits and hold as the peers agree, digits not disclosed, a call is dead when both sides are silent, media
+// through the border.
 func (p *MediaProfile) Defaults() {
 	p.CodecsAllow, p.CodecsDeny, p.CodecsOrder, p.StripAttributes = []string{}, []string{}, []string{}, []string{}
 	p.DTMF, p.DTMFEvents, p.Hold, p.Silence = DTMFPass, DiscloseOff, HoldPass, SilenceBoth
+	p.MediaMode = MediaRelay
 }
 
 var (
@@ -95,6 +110,7 @@ func (p *MediaProfile) Validate() []Fault {
 	oneOf(&f, "#/dtmf_events", p.DTMFEvents, DiscloseOff, DiscloseMasked, DiscloseFull)
 	oneOf(&f, "#/hold", p.Hold, HoldPass, HoldSilence, HoldMusic)
 	oneOf(&f, "#/silence", p.Silence, SilenceBoth, SilenceEither)
+	oneOf(&f, "#/media_mode", p.MediaMode, MediaRelay, MediaDirect, MediaAuto)
 	if p.Hold == HoldMusic {
 		f.need("#/music_announcement_id", p.MusicAnnouncementID)
 	}

@@ -825,6 +825,48 @@ func (e ListVerdict) Valid() bool {
 	}
 }
 
+// Defines values for MediaMode.
+const (
+	MediaModeAuto   MediaMode = "auto"
+	MediaModeDirect MediaMode = "direct"
+	MediaModeRelay  MediaMode = "relay"
+)
+
+// Valid indicates whether the value is a known member of the MediaMode enum.
+func (e MediaMode) Valid() bool {
+	switch e {
+	case MediaModeAuto:
+		return true
+	case MediaModeDirect:
+		return true
+	case MediaModeRelay:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MediaPath.
+const (
+	MediaPathAnchored MediaPath = "anchored"
+	MediaPathDirect   MediaPath = "direct"
+	MediaPathRelay    MediaPath = "relay"
+)
+
+// Valid indicates whether the value is a known member of the MediaPath enum.
+func (e MediaPath) Valid() bool {
+	switch e {
+	case MediaPathAnchored:
+		return true
+	case MediaPathDirect:
+		return true
+	case MediaPathRelay:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for NATKind.
 const (
 	NATKindAddress NATKind = "address"
@@ -2723,6 +2765,9 @@ type CDR struct {
 	// Media Its media streams.
 	Media []MediaStream `json:"media"`
 
+	// MediaMode The way that its media took; absent where no attempt was made. `media` has no figures of what went directly.
+	MediaMode *MediaPath `json:"media_mode,omitempty"`
+
 	// Node The node that carried it.
 	//
 	// Example: sbc-1
@@ -3004,6 +3049,9 @@ type Call struct {
 	//
 	// Example: 14400
 	MaxDurationS int `json:"max_duration_s"`
+
+	// MediaMode The way that its media take; absent before the first attempt.
+	MediaMode *MediaPath `json:"media_mode,omitempty"`
 
 	// OpensipsState The state as OpenSIPS numbers those of a dialog: 1 unconfirmed, 2 early, 3 answered without ACK, 4 confirmed, 5 ended, which a call that is being released is already.
 	//
@@ -6479,6 +6527,20 @@ type LimitUsagePage struct {
 // Example: deny
 type ListVerdict string
 
+// MediaMode The way that media take: through the border (`relay`), between the peers without it (`direct`), or `direct` only where both peers certainly reach each other, else `relay` (`auto`).
+//
+// A call is carried directly only if the profiles of both legs allow it, that is if neither says `relay`: it tells each peer the addresses and ports at which the other one receives media, and nothing else of its SDP. Two legs with `direct` are carried directly whatever their networks are like. If one or both say `auto`, both legs must be in the same realm and either (1) neither is behind a NAT: signalling comes from, or goes to, the very address that the SDP or the contact names, and from two different ones; or (2) both are behind the same NAT: signalling of both comes from the same address, and SDP and contact name different private ones (RFC 1918, RFC 4193) of the same /24, or /64. The second holds only where one address is one site: not for a realm whose customers share the addresses of a carrier (RFC 6598). In every other case, also with a name instead of an address, addresses of two families, a contact behind another proxy, or a profile that changes or discloses digits (`dtmf`, `dtmf_events`), the call is relayed.
+//
+// The mode is decided for each attempt when the second leg is offered media and stays for the call. What needs the media of a call in progress (`play`, `dtmf` by packets, music or silence on hold, a party that comes instead of another) has both peers asked by re-INVITE to send through the border from then on; where one refuses, the order gets 409. The border reserves no ports for a direct call, counts no packets, and hears no silence: such a call is found dead by its session timer, OPTIONS pings or the longest duration.
+//
+// Example: relay
+type MediaMode string
+
+// MediaPath The way that media took: through the border (`relay`), between the peers without it (`direct`), or so at first and later through the border (`anchored`), because something needed them there. Of a call that was not answered it is the way of the last attempt.
+//
+// Example: relay
+type MediaPath string
+
 // MediaPool An address of ours with a range of ports for media in a realm. Calls keep the ports they have when a pool is changed or removed.
 type MediaPool struct {
 	// Address The IP address media is received on and sent from.
@@ -6761,6 +6823,9 @@ type MediaProfile struct {
 	// Example: {"region":"eu"}
 	Labels *map[string]string `json:"labels,omitempty"`
 
+	// MediaMode Whether media pass the border; `direct` and `auto` disclose the addresses of media to the other side.
+	MediaMode MediaMode `json:"media_mode"`
+
 	// MusicAnnouncementID The announcement that is played over and over where `hold` is `music`.
 	//
 	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
@@ -6857,6 +6922,9 @@ type MediaProfilePatch struct {
 	// Example: {"region":"eu"}
 	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
 
+	// MediaMode Whether media pass the border; `direct` and `auto` disclose the addresses of media to the other side.
+	MediaMode *MediaMode `json:"media_mode,omitempty"`
+
 	// MusicAnnouncementID The announcement that is played over and over where `hold` is `music`.
 	//
 	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
@@ -6926,6 +6994,9 @@ type MediaProfileWrite struct {
 	//
 	// Example: {"region":"eu"}
 	Labels *map[string]string `json:"labels,omitempty"`
+
+	// MediaMode Whether media pass the border; `direct` and `auto` disclose the addresses of media to the other side.
+	MediaMode *MediaMode `json:"media_mode,omitempty"`
 
 	// MusicAnnouncementID The announcement that is played over and over where `hold` is `music`.
 	//

@@ -182,6 +182,11 @@ func (p *plan) agree(asked, m *Media, w *writer) bool {
 		return len(p.formats) > 0
 	}
 	p.pairs = pairFormats(asked, m)
+	if w.view.Direct {
+		for i := range p.pairs {
+			p.pairs[i].offered = p.pairs[i].answered
+		}
+	}
 	p.answerEvents(asked, w.view.Events)
 	if same(p.pairs) && len(p.pairs) == len(m.Formats) && p.own == nil {
 		p.formats = m.Formats

@@ -5,15 +5,19 @@ import "strings"
 // session writes the session level of d. Times come from another description if this is an answer, which must repeat the
 // offer's (RFC 3264 section 6).
 func (w *writer) session(d, times *Description) {
-	o := originValue(w.address)
+	o := originValue(plain(w.view.origin()))
 	c := o[len(emptyOrigin):]
+	if w.view.Direct {
+		c = connectionValue(w.address)
+	}
 	w.add('v', 0, "0")
 	w.add('o', 0, o)
 	w.add('s', 0, "-")
 	w.add('c', 0, c)
 	w.out.Connection = Connection{Host: c[len("IN IP4 "):], Addr: w.address}
 	w.out.Origin = Origin{
-		Raw: w.lines[1].Value, Username: "-", SessionID: "0", Version: "0", Host: w.out.Connection.Host, Addr: w.address,
+		Raw: w.lines[1].Value, Username: "-", SessionID: "0", Version: "0", Host: o[len(emptyOrigin)+len("IN IP4 "):],
+		Addr: plain(w.view.origin()),
 	}
 	w.bandwidth(d.Lines)
 	w.times(times)

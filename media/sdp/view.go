@@ -7,6 +7,11 @@ type View struct {
 	Address netip.Addr // ours: c= and, at first, o=
 	Streams []Stream   // one per m= line, in order; lines without one are rejected
 
+	// Direct says that the Streams, and Address, are those of the other side, so that media come without us: Origin is ours for o=
+	// then, and an answer keeps the payload types of its author, since nobody translates packets (RFC 3264 section 6.1).
+	Direct bool
+	Origin netip.Addr
+
 	// Former is what we said last to this side, if anything: an offer never has fewer m= lines than the one before
 	// (RFC 3264 section 8). Answer does not look at it.
 	Former *Description
@@ -46,7 +51,7 @@ type Stream struct {
 }
 
 func (v *View) check() error {
-	if !v.Address.IsValid() || v.Address.IsUnspecified() {
+	if a := v.origin(); !a.IsValid() || a.IsUnspecified() || !v.Address.IsValid() {
 		return fault(ErrView, "no address")
 	}
 	for i := range v.Streams {
@@ -56,6 +61,14 @@ func (v *View) check() error {
 		}
 	}
 	return nil
+}
+
+// origin is the address for o=.
+func (v *View) origin() netip.Addr {
+	if v.Direct {
+		return v.Origin
+	}
+	return v.Address
 }
 
 func (v *View) stream(i int) Stream {

@@ -111,6 +111,7 @@ func (c *Call) negotiate(l *leg, res *msg.Message) (kind eventKind, ok bool) {
 	case c.hunt.offer == nil && body == nil: // RFC 3261 13.2.1: the 2xx must carry the offer
 		return 0, false
 	case c.hunt.offer == nil:
+		c.goDirect(l, l, body)
 		x, err := c.session.Offer(l.party, c.a.party, body)
 		if err != nil {
 			c.m.o.Log.Debug("offer not relayed", "call_id", c.id, "error", err)

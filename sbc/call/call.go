@@ -40,6 +40,8 @@ type Call struct {
 
 	up     *update // the session change under way
 	parked *update // the one that waits after a 491, or for a change of ours
+	// anchoring is the way of direct media to us, nil while there is none.
+	anchoring *anchoring
 	// proposals are the changes of ours that wait.
 	proposals []*proposal
 	relays    []*relay

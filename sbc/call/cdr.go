@@ -39,6 +39,7 @@ type record struct {
 	egress, sent, reached string
 	links                 []string
 	variables             map[string]string
+	mode                  sbc.MediaMode
 	free                  bool // a service of ours, for which nothing is billed
 }
 
@@ -87,7 +88,7 @@ func (c *Call) cdr() *sbc.CDR {
 		FinalCode: r.finalCode, FinalReason: r.finalReason, Q850Cause: r.cause,
 		ConfigRevision: c.snap.Revision, RuleID: c.decision.plan.RuleID,
 		Attempts: c.hunt.attempts, ProgressAt: when(r.progressAt), AnsweredAt: when(r.answeredAt), LastMediaAt: when(r.lastMedia),
-		Media: []sbc.StreamStats{}, Variables: r.variables,
+		Media: []sbc.StreamStats{}, Variables: r.variables, MediaMode: r.mode,
 	}
 	if d.Attempts == nil {
 		d.Attempts = []sbc.CDRAttempt{}
@@ -126,7 +127,7 @@ func (c *Call) times(d *sbc.CDR) {
 		until = r.answeredAt
 		d.DurationMS = ms(r.endAt.Sub(r.answeredAt))
 		d.BillableMS = d.DurationMS
-		if detected(r.reason) { // the silent tail is not the caller's
+		if detected(r.reason) && r.mode != sbc.MediaDirect { // the silent tail is not the caller's
 			d.BillableMS = min(d.DurationMS, ms(r.lastMedia.Sub(r.answeredAt)))
 			if r.reason == sbc.EndMaxDuration && r.lastMedia.IsZero() { // alive, as far as anybody knows
 				d.BillableMS = d.DurationMS

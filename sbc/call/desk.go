@@ -140,6 +140,7 @@ func (c *Call) attend(l *leg) (kind eventKind, err error) {
 	if !c.listening {
 		c.listenToAll()
 	}
+	c.rec.mode = sbc.MediaRelay
 	if c.hunt.offer != nil {
 		c.answer, err = c.session.Attend(c.a.party, c.hunt.offer)
 		return evAnswer, err

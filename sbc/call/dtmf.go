@@ -213,7 +213,7 @@ func (c *Call) digitTaken(r *request, status int) {
 
 // SendDTMF sends digits to a side, as its media profile says; it returns when they have begun. Errors: CodeNotFound,
 // CodeInvalid, CodeConflict if the side cannot be told digits.
-func (m *Manager) SendDTMF(_ context.Context, id string, o sbc.DTMFOrder) error {
+func (m *Manager) SendDTMF(ctx context.Context, id string, o sbc.DTMFOrder) error {
 	c := m.calls.call(id)
 	if c == nil {
 		return sbc.Errorf(sbc.CodeNotFound, "there is no call %s in progress", id)
@@ -222,6 +222,9 @@ func (m *Manager) SendDTMF(_ context.Context, id string, o sbc.DTMFOrder) error 
 		return err
 	}
 	o.Duration, o.Gap = cmp.Or(o.Duration, digitLength), cmp.Or(o.Gap, digitGap)
+	if err := m.here(ctx, c); err != nil {
+		return err
+	}
 	var err error
 	c.order(func() { err = c.sendDigits(o) })
 	return err

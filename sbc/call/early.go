@@ -99,6 +99,7 @@ func (c *Call) earlySDP(res *msg.Message, theirs uint32) (sdp []byte, x Exchange
 
 // earlyOffer carries the callee's offer to the caller. One that cannot be carried ends the attempt.
 func (c *Call) earlyOffer(body []byte) ([]byte, Exchange) {
+	c.goDirect(c.b, c.b, body)
 	x, err := c.session.Offer(c.b.party, c.a.party, body)
 	if err != nil {
 		c.m.o.Log.Debug("early offer not relayed", "call_id", c.id, "error", err)

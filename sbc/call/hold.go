@@ -24,6 +24,11 @@ func (m *Manager) Hold(ctx context.Context, id string, o sbc.HoldOrder) error {
 	if o.Side != sbc.SideCaller && o.Side != sbc.SideCallee {
 		return sbc.Invalid([]sbc.Fault{{Pointer: "#/side", Code: "enum", Detail: "must be caller or callee"}})
 	}
+	if o.Held {
+		if err := m.hereToHold(ctx, c, o.Side); err != nil {
+			return err
+		}
+	}
 	agreed := make(chan error, 1)
 	c.order(func() { c.pause(o, agreed) })
 	select {
@@ -94,6 +99,7 @@ func (c *Call) unturn(l *leg) {
 
 // noteHold looks who is on hold after a change of the session, and tells.
 func (c *Call) noteHold() {
+	c.noteMode()
 	for _, l := range [...]*leg{c.a, c.b} {
 		if l == nil || l.party == nil || c.session == nil {
 			continue

@@ -167,6 +167,7 @@ func (c *Call) sendInviteTo(r *request, to msg.Target) {
 func (c *Call) offerTo(l *leg) (body []byte, ok bool) {
 	at := &c.hunt.plan[c.hunt.next-1]
 	l.party = c.session.Party(c.partyOptions(l, literal(at.Address)))
+	c.rec.mode = sbc.MediaRelay
 	switch {
 	case c.unanswerable(l):
 		c.hunt.failed(l, 0, "100rel", 488, sbc.EndError)
@@ -174,6 +175,7 @@ func (c *Call) offerTo(l *leg) (body []byte, ok bool) {
 	case c.hunt.offer == nil:
 		return nil, true
 	}
+	c.goDirect(c.a, l, c.hunt.offer)
 	x, err := c.session.Offer(c.a.party, l.party, c.hunt.offer)
 	if err != nil {
 		code := mediaCode(err)

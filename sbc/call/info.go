@@ -131,7 +131,7 @@ func (c *Call) shows() sbc.CallInfo {
 	}
 	i.LinkedCallIDs = c.rec.links
 	i.MaxDurationS, i.Variables, i.Held = int(c.maxDuration()/time.Second), c.rec.variables, c.heldSides()
-	i.Playing = c.playedTo()
+	i.Playing, i.MediaMode = c.playedTo(), c.rec.mode
 	return i
 }
 

@@ -81,6 +81,7 @@ type keptRecord struct {
 	Cause, FinalCode                           int               `json:",omitempty"`
 	Text, FinalReason, Display, Said, Privacy  string            `json:",omitempty"`
 	Hidden, Unnamed                            bool              `json:",omitempty"`
+	Mode                                       sbc.MediaMode     `json:",omitempty"`
 	Legs                                       []sbc.CDRLeg      `json:",omitempty"`
 	Media                                      []sbc.StreamStats `json:",omitempty"`
 	Egress, Sent, Reached                      string            `json:",omitempty"`
@@ -162,6 +163,7 @@ func (r *record) keep() keptRecord {
 		Reason: r.reason, By: r.by, Cause: r.cause, FinalCode: r.finalCode, Text: r.text, FinalReason: r.finalReason,
 		Display: r.display, Said: r.said, Privacy: r.privacy, Hidden: r.hidden, Unnamed: r.unnamed,
 		Legs: r.legs, Media: r.media, Egress: r.egress, Sent: r.sent, Reached: r.reached, Links: r.links, Variables: r.variables,
+		Mode: r.mode,
 	}
 }
 
@@ -174,5 +176,6 @@ func (k *keptRecord) record() record {
 		reason: k.Reason, by: k.By, cause: k.Cause, finalCode: k.FinalCode, text: k.Text, finalReason: k.FinalReason,
 		display: k.Display, said: k.Said, privacy: k.Privacy, hidden: k.Hidden, unnamed: k.Unnamed,
 		legs: k.Legs, media: k.Media, egress: k.Egress, sent: k.Sent, reached: k.Reached, links: k.Links, variables: k.Variables,
+		mode: k.Mode,
 	}
 }

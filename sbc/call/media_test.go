@@ -65,6 +65,7 @@ type session struct {
 	rejected int
 	pending  int
 	// mute makes every party one that we cannot speak to; packets are those that sent telephone-events.
+	direct   bool
 	mute     bool
 	packets  map[*media.Party]bool
 	played   []playedTo
@@ -177,6 +178,7 @@ func (s *session) Take(p *media.Party, from Session) error {
 }
 
 func (x *exchange) Changed() bool { return !bytes.Equal(x.offer, x.s.told[x.to]) }
+func (x *exchange) Moved() bool   { return false }
 func (x *exchange) Offer() []byte { return x.offer }
 func (x *exchange) Answer(answer []byte) ([]byte, error) {
 	if !bytes.HasPrefix(answer, []byte("v=0")) {
@@ -250,6 +252,13 @@ func (s *session) Held(p *media.Party) bool {
 	i := bytes.LastIndex(told, []byte("a=")) // what is turned has its direction at the end
 	return i >= 0 && (bytes.HasPrefix(told[i:], []byte("a=sendonly")) || bytes.HasPrefix(told[i:], []byte("a=inactive")))
 }
+func (s *session) SetDirect(_, _ *media.Party, direct bool) { s.direct = direct }
+func (s *session) Direct(_, _ *media.Party) bool            { return s.direct }
+func (s *session) Switch(from, to *media.Party, direct bool, _ media.Direction) (Exchange, error) {
+	s.direct = direct
+	return s.Reoffer(from, to)
+}
+
 func (s *session) Drop(p *media.Party) { s.e.bomb.tick(); delete(s.parties, p); s.dropped++ }
 func (s *session) Answered()           { s.e.bomb.tick(); s.answered = true }
 func (s *session) Stats() []media.StreamStats {

@@ -1,6 +1,7 @@
 package call
 
 import (
+	"bytes"
 	"io"
 	"log/slog"
 	"maps"
@@ -63,7 +64,8 @@ func runMedia(t *testing.T, edit func(id string, r sbc.Resource), play func(w *w
 		w.m = New(Options{
 			Snapshot: func() *config.Snapshot { return w.snap }, Wire: w.wire, Engine: Media(e), Ledger: w.ledger, Tally: w.tally,
 			Node: "node-1", Events: w.events.add,
-			Log: slog.New(&complaints{w: w, TextHandler: slog.NewTextHandler(io.Discard, nil)}),
+			Blob: func(sbc.Blob) (io.ReaderAt, bool) { return bytes.NewReader(make([]byte, 320)), true },
+			Log:  slog.New(&complaints{w: w, TextHandler: slog.NewTextHandler(io.Discard, nil)}),
 		})
 		play(w, ports)
 		synctest.Wait()

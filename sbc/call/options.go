@@ -49,6 +49,10 @@ type Session interface {
 	// Move is Renew with other ports of ours.
 	Move(to *media.Party) (Exchange, error)
 	Take(p *media.Party, from Session) error
+	// SetDirect says whether media of two parties go without us, Switch changes it between them later.
+	SetDirect(p, q *media.Party, direct bool)
+	Direct(p, q *media.Party) bool
+	Switch(from, to *media.Party, direct bool, d media.Direction) (Exchange, error)
 	// Held tells whether a party was told not to send on any line.
 	Held(p *media.Party) bool
 	// Play, StopPlaying and SendDTMF speak to a party, as it Speaks; Attend answers its offer when nobody else does.
@@ -79,6 +83,7 @@ type Session interface {
 type Exchange interface {
 	Offer() []byte
 	Changed() bool
+	Moved() bool
 	Answer(answer []byte) ([]byte, error)
 	Reject()
 }
@@ -116,6 +121,10 @@ func (s mediaSession) Record(p *media.Party, longest time.Duration) (Recording, 
 
 func (s mediaSession) Move(to *media.Party) (Exchange, error) {
 	return exchanged(s.Session.Move(to))
+}
+
+func (s mediaSession) Switch(from, to *media.Party, direct bool, d media.Direction) (Exchange, error) {
+	return exchanged(s.Session.Switch(from, to, direct, d))
 }
 
 func (s mediaSession) Take(p *media.Party, from Session) error {

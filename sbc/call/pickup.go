@@ -1,6 +1,9 @@
 package call
 
-import "github.com/sallyport/sallyport/sbc/msg"
+import (
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/msg"
+)
 
 // A callee that rings may be replaced like one that talks (RFC 3891 3, RFC 5359 2.16): its dialog is early, and we began it.
 // Two parties have made an offer then, the caller and whoever picks the call up. The caller is answered at once by ourselves
@@ -41,7 +44,7 @@ func (c *Call) pickUp(t *transfer) {
 	l.detach()
 	l.leave()
 	c.session.Drop(l.party)
-	l.party = nil
+	l.party, c.rec.mode = nil, sbc.MediaRelay
 	if c.rec.progressAt.IsZero() {
 		c.rec.progressAt = now()
 	}

@@ -33,7 +33,7 @@ type playing struct {
 // Play plays an announcement to one or both sides of a call; another one that plays there is ended. It returns when it has
 // begun. Errors: CodeNotFound, CodeInvalid, CodeConflict for an announcement without audio or a side that cannot hear it,
 // CodeUnavailable while the audio is not on this node.
-func (m *Manager) Play(_ context.Context, id string, o sbc.PlayOrder) error {
+func (m *Manager) Play(ctx context.Context, id string, o sbc.PlayOrder) error {
 	c := m.calls.call(id)
 	if c == nil {
 		return sbc.Errorf(sbc.CodeNotFound, "there is no call %s in progress", id)
@@ -53,6 +53,9 @@ func (m *Manager) Play(_ context.Context, id string, o sbc.PlayOrder) error {
 	audio := m.sound(a)
 	if audio == nil {
 		return sbc.Errorf(sbc.CodeUnavailable, "the audio of announcement %s has not come to this node yet", a.ID)
+	}
+	if err := m.here(ctx, c); err != nil {
+		return err
 	}
 	var err error
 	c.order(func() { err = c.play(o, audio) })
@@ -176,6 +179,14 @@ func (c *Call) holdMedia(l *leg) {
 	p := c.snap.Media(l.trunk)
 	if other := c.other(l); !l.paused && other != nil {
 		p = c.snap.Media(other.trunk)
+	}
+	if p.Hold != sbc.HoldPass && c.direct() {
+		c.anchor(func(err error) {
+			if err == nil && l.playing.hold && l.end.owner() == c {
+				c.holdMedia(l)
+			}
+		})
+		return
 	}
 	var a *media.Audio
 	switch p.Hold {

@@ -228,6 +228,9 @@ func (c *Call) agreed(u *update, r *request, res *msg.Message) {
 	c.up = nil
 	if err == nil {
 		c.noteHold()
+		if u.x != nil && u.x.Moved() {
+			c.reroute(u.to, c.other(u.to), true, nil)
+		}
 	}
 	u.own.finish(err)
 	c.keep()

@@ -45,6 +45,10 @@ func (c *Call) reinvite(side sbc.Side, move bool, agreed chan<- error) {
 		return
 	}
 	p := &proposal{leg: l, method: msg.INVITE, done: func(err error) { agreed <- refusal(side, err) }}
+	if move && c.direct() {
+		agreed <- sbc.Errorf(sbc.CodeConflict, "the call has no ports here: its media do not pass the border")
+		return
+	}
 	if move {
 		p.offer = func() (Exchange, error) { return c.session.Move(l.party) }
 	}

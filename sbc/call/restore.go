@@ -275,6 +275,9 @@ func (c *Call) resumeMedia(k *keptCall) (joined bool, err error) {
 			c.rec.lastMedia = c.sign
 		}
 	}
+	if k.Media.Direct {
+		c.session.SetDirect(c.a.party, c.b.party, true)
+	}
 	return c.session.Rejoin(c.a.party, c.b.party, k.A.Party, k.B.Party)
 }
 

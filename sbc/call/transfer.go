@@ -304,6 +304,7 @@ func (c *Call) join(t *transfer) {
 	if t.asked != nil || t.attended != nil { // it was told of somebody else, too
 		c.introduce(t.kept, l)
 	}
+	c.noteMode()
 	c.limitDuration()
 	c.keep()
 	c.m.keeper.hurry()
