@@ -127,7 +127,7 @@ type CDRAttempt struct {
 	SubscriberID   string `json:"subscriber_id,omitempty"`
 	RegistrationID string `json:"registration_id,omitempty"`
 	// ForwardedBy is the subscriber that had the call forwarded, on whose account it is; ForwardReason why: unconditional, busy,
-	// no_answer, unreachable, not_registered, do_not_disturb.
+	// no_answer, unreachable, not_registered, do_not_disturb, or redirected by its phone.
 	ForwardedBy   string     `json:"forwarded_by,omitempty"`
 	ForwardReason string     `json:"forward_reason,omitempty"`
 	Callee        string     `json:"callee"`

@@ -3006,7 +3006,7 @@ type CDRAttempt struct {
 	// Example: end_06bq4v7013z3mbpxenxx73vpy6
 	EndpointID string `json:"endpoint_id"`
 
-	// ForwardReason Why: `unconditional`, `busy`, `no_answer`, `unreachable`, `not_registered` or `do_not_disturb`. More may come.
+	// ForwardReason Why: `unconditional`, `busy`, `no_answer`, `unreachable`, `not_registered`, `do_not_disturb`, or `redirected` by the subscriber's own phone. More may come.
 	//
 	// Example: no_answer
 	ForwardReason *string `json:"forward_reason,omitempty"`

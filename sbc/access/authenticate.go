@@ -122,6 +122,9 @@ func (v *visit) check(found []*sbc.Entry) {
 		return
 	}
 	v.d.o.Guard.Authenticated(v.req.Hop, entry.Subscriber.ID)
+	if n := v.inVain(&entry.Subscriber.Credentials); n > 0 {
+		v.d.o.Guard.Forgiven(v.req.Hop, v.domain.ID, v.answer.user, n)
+	}
 	v.d.metrics.authenticated.WithLabelValues(string(v.answer.Algorithm)).Inc()
 	v.enter(entry, ByDigest)
 }
@@ -129,19 +132,36 @@ func (v *visit) check(found []*sbc.Entry) {
 // digestName is the name in a subscriber's answers.
 func digestName(s *sbc.Subscriber) string { return cmp.Or(s.AuthUsername, s.Username) }
 
-// hash is what is kept of the secret for the answer's algorithm and the form of its name; "" for nothing.
-func (v *visit) hash(c *sbc.Credentials) string {
+// hash is what is kept of the secret for the answer's algorithm.
+func (v *visit) hash(c *sbc.Credentials) string { return v.hashIn(c, v.answer.Algorithm) }
+
+// hashIn is what is kept of the secret for an algorithm and the form of the answer's name; "" for nothing.
+func (v *visit) hashIn(c *sbc.Credentials, a digest.Algorithm) string {
 	switch {
-	case v.answer.long && v.answer.Algorithm == digest.MD5:
+	case v.answer.long && a == digest.MD5:
 		return c.HA1B
 	case v.answer.long:
 		return ""
-	case v.answer.Algorithm == digest.MD5:
+	case a == digest.MD5:
 		return c.HA1
-	case v.answer.Algorithm == digest.SHA256:
+	case a == digest.SHA256:
 		return c.HA1SHA256
 	}
 	return c.HA1SHA512256
+}
+
+// inVain is how many algorithms a phone answered before this one, because they were offered first, of which the account has no hash. Each
+// was counted like a wrong password, so that nobody learns by being counted or not who exists.
+func (v *visit) inVain(c *sbc.Credentials) (n int) {
+	for _, a := range v.domain.Digest.Algorithms {
+		if a == sbc.DigestAlgorithm(v.answer.Algorithm) {
+			break
+		}
+		if v.hashIn(c, digest.Algorithm(a)) == "" {
+			n++
+		}
+	}
+	return n
 }
 
 // nobodysHash is checked where there is no account, so that it takes as long.
@@ -150,8 +170,8 @@ func nobodysHash(a digest.Algorithm) string { return strings.Repeat("f", 2*a.Siz
 // wrong refuses an answer. The next challenge leaves out the algorithm that was answered and those before it, so that accounts
 // of which only a weaker hash is kept can answer in that: for everybody alike, until none is left and all are offered anew.
 func (v *visit) wrong(failed string) {
+	v.d.o.Guard.Failed(v.req.Hop, v.domain.ID, v.answer.user, true)
 	if failed != failedAlgorithm { // it may have been the right password
-		v.d.o.Guard.Failed(v.req.Hop, v.domain.ID, v.answer.user, true)
 		v.event(sbc.EventSecurityAuth, map[string]string{
 			"domain": v.domain.Name, "username": printable(v.answer.user), "method": string(v.req.Method), "reason": failed,
 		})

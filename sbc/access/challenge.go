@@ -25,7 +25,7 @@ type worth int
 
 const (
 	answerNone    worth = iota // there is none for the domain's realm
-	answerBroken               // it cannot be read
+	answerBroken               // it cannot be read, or is one to another question
 	answerForeign              // its nonce was not made here, or for somebody else
 	answerStale                // its nonce is too old
 	answerFresh
@@ -46,6 +46,10 @@ func (v *visit) readAnswer() worth {
 	}
 	if !v.offered(&a) {
 		return answerNone
+	}
+	if !v.about(a.URI) {
+		v.d.metrics.refused.WithLabelValues("uri").Inc()
+		return answerBroken
 	}
 	life := time.Duration(v.domain.Digest.NonceLifetimeS) * time.Second
 	nonce, fresh := v.d.o.Nonces.Read(a.Nonce, v.req.Hop.Remote.Addr(), a.Realm, life)

@@ -30,6 +30,9 @@ type Guard interface {
 	Authenticated(h msg.Hop, subscriberID string)
 	// Failed hears of a wrong one; ourNonce is false for one that proves nothing about its source.
 	Failed(h msg.Hop, domainID, username string, ourNonce bool)
+	// Forgiven takes back the newest n wrong ones for an account from a source, because they were none: the account has no hash of the
+	// algorithms that were answered first.
+	Forgiven(h msg.Hop, domainID, username string, n int)
 	// Barred tells whether an account cannot be used from a source for now.
 	Barred(h msg.Hop, domainID, username string) bool
 	// Allowed takes one request from the budget of an account, and tells whether there was one left.
@@ -41,6 +44,7 @@ type unguarded struct{}
 
 func (unguarded) Authenticated(msg.Hop, string)            {}
 func (unguarded) Failed(msg.Hop, string, string, bool)     {}
+func (unguarded) Forgiven(msg.Hop, string, string, int)    {}
 func (unguarded) Barred(msg.Hop, string, string) bool      { return false }
 func (unguarded) Allowed(msg.Hop, string, msg.Method) bool { return true }
 

@@ -90,7 +90,7 @@ func TestNobodyLearnsWhoExists(t *testing.T) {
 			seen := map[string]string{}
 			for _, user := range []string{"alice", "nobody", "carol", "barry", "erika", "reception"} {
 				for _, alg := range []digest.Algorithm{digest.SHA256, digest.MD5} {
-					w.dir.asked = nil
+					w.dir.asked, w.seen.wrong, w.seen.forgiven = nil, 0, 0
 					uri := bob
 					if method == msg.REGISTER {
 						uri = "sip:example.com"
@@ -102,6 +102,9 @@ func TestNobodyLearnsWhoExists(t *testing.T) {
 					what := string(alg) + " " + time.Since(began).String() + " " + shape(o)
 					if seen[string(alg)] == "" {
 						seen[string(alg)] = what
+					}
+					if w.seen.wrong != 1 || w.seen.forgiven != 0 {
+						t.Errorf("%s of %s: the guard counts %d failures, and takes %d back", method, user, w.seen.wrong, w.seen.forgiven)
 					}
 					if what != seen[string(alg)] || len(w.dir.asked) != 1 {
 						t.Errorf("%s of %s, %d look-ups:\n%s\nwant\n%s", method, user, len(w.dir.asked), what, seen[string(alg)])

@@ -17,7 +17,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		challenges:    counter("challenges_total", "Challenges sent, by what was brought (none, stale).", "answer"),
 		authenticated: counter("authenticated_total", "Requests of subscribers that were proved, by algorithm.", "algorithm"),
 		refused: counter("refused_total", "Requests refused at the door, by reason (foreign, route, unknown_user, wrong_password, "+
-			"no_hash, barred, replay, disabled, identity, budget, unavailable).", "reason"),
+			"no_hash, barred, replay, uri, disabled, identity, budget, unavailable).", "reason"),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "sallyport_access_panics_total", Help: "Panics at the door.",
 		}),

@@ -83,8 +83,11 @@ func TestHashesThatAreKept(t *testing.T) {
 				t.Errorf("%s: in after %d challenges, want %d: %+v", tt.name, n, tt.challenges, o)
 			}
 		}
-		if w.seen.wrong != 0 {
-			t.Errorf("%d right passwords were told to the guard as wrong", w.seen.wrong)
+		if w.seen.wrong == 0 || w.seen.wrong != w.seen.forgiven {
+			t.Errorf("%d right passwords were told to the guard as wrong, %d were taken back", w.seen.wrong, w.seen.forgiven)
+		}
+		if len(w.events) > 0 {
+			t.Errorf("events of right passwords: %+v", w.events)
 		}
 	})
 }

@@ -148,6 +148,7 @@ func (d *directory) AskID(id string, done func(*sbc.Entry, error)) {
 type guard struct {
 	mu                    sync.Mutex
 	right, wrong, foreign int
+	forgiven              int
 	barred                string
 	exhausted             bool
 }
@@ -166,6 +167,12 @@ func (g *guard) Failed(_ msg.Hop, _, _ string, ours bool) {
 	} else {
 		g.foreign++
 	}
+}
+
+func (g *guard) Forgiven(_ msg.Hop, _, _ string, n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.forgiven += n
 }
 
 func (g *guard) Barred(_ msg.Hop, _, username string) bool { return username == g.barred }

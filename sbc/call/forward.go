@@ -23,8 +23,7 @@ func (o *Origin) emergency(snap *config.Snapshot, number string) bool {
 
 // screened tells whether the lists of a subscriber let it call a number; else the decision is 403.
 func (d *decision) screened(snap *config.Snapshot, who *Origin, number string, trace bool) bool {
-	lists := who.Entry.Subscriber.OutgoingListIDs
-	if len(lists) == 0 || who.emergency(snap, number) || snap.Screen(lists, number) {
+	if who.unlisted(snap, number) {
 		return true
 	}
 	d.step(trace, "service", who.subscriberID(), "refused", "a list of the subscriber blocks calls to "+number)
@@ -107,6 +106,8 @@ func causeOfForward(reason string) int {
 		return 486
 	case service.NoAnswer:
 		return 408
+	case service.Redirected:
+		return 480
 	}
 	return 503
 }
@@ -132,8 +133,11 @@ func (c *Call) forwarded(l *leg) {
 // unanswered asks the services of the subscriber whose phones all failed; false if the failure stands.
 func (c *Call) unanswered() (v service.Verdict, ok bool) {
 	h := &c.hunt
-	if c.decision.dest == nil || h.fixed || h.code == 0 || c.st.a != callerInviting || h.more() {
+	if c.decision.dest == nil || h.fixed || c.st.a != callerInviting || h.more() {
 		return v, false
+	}
+	if v, ok = c.diverts(); ok || h.code == 0 {
+		return v, ok
 	}
 	rang := h.lapsed
 	for _, a := range h.attempts[h.since:] {
@@ -161,7 +165,7 @@ func (c *Call) forwardOn() bool {
 	}
 	h := &c.hunt
 	h.stop, h.code, h.reason, h.end, h.cause, h.headers, h.res, h.leg = false, 0, "", "", 0, nil, nil, nil
-	h.since, h.lapsed = len(h.attempts), false
+	h.since, h.lapsed, h.diverted = len(h.attempts), false, ""
 	c.m.forward(c.snap, &c.decision, v, false)
 	if c.decision.ask != nil {
 		c.seek()

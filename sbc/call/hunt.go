@@ -35,6 +35,8 @@ type hunt struct {
 	detours   []*detour
 	followed  []string
 	redirects int
+	// diverted is the number to which a phone of the subscriber that is called now sent the call, "" for none.
+	diverted string
 	// since is how many attempts were made before the subscriber that is called now; lapsed says that it rang as long as that one wanted.
 	since  int
 	lapsed bool

@@ -11,6 +11,7 @@ import (
 	"github.com/sallyport/sallyport/sbc/header"
 	"github.com/sallyport/sallyport/sbc/msg"
 	"github.com/sallyport/sallyport/sbc/route"
+	"github.com/sallyport/sallyport/sbc/service"
 )
 
 const (
@@ -56,6 +57,9 @@ func (c *Call) redirected(l *leg, res *msg.Message) bool {
 	p := c.snap.Signalling(l.trunk)
 	switch p.Redirects {
 	case sbc.RedirectFollow:
+		if l.who != nil {
+			return c.divert(l, res, p.MaxRedirects)
+		}
 		return c.follow(l, res, p.MaxRedirects)
 	case sbc.RedirectPass:
 		return c.passRedirect(l, res)
@@ -63,8 +67,9 @@ func (c *Call) redirected(l *leg, res *msg.Message) bool {
 	return false
 }
 
-// follow makes the contacts the next attempts, before those of the plan that are left. They are new numbers of the same caller:
-// its plan routes them, the hosts they name are never asked. A number that was tried is not tried again.
+// follow makes the contacts the next attempts, before those of the plan that are left. They are new numbers of the same caller, or of the
+// subscriber that had the call forwarded: its plan routes them, the hosts they name are never asked. A number that was tried is not
+// tried again.
 func (c *Call) follow(l *leg, res *msg.Message, most int) bool {
 	h := &c.hunt
 	if h.redirects >= most {
@@ -87,23 +92,31 @@ func (c *Call) follow(l *leg, res *msg.Message, most int) bool {
 }
 
 // around finds the attempts that lead to the contacts: new numbers of who d is about, whose plan routes them. here is the number that
-// the leg was called for; followed are those that were tried after redirections. A redirection leads neither where
-// the caller may not dial nor where the subscriber may not that redirects.
+// the leg was called for; followed are those that were tried after redirections. Where a subscriber had the call come here, or redirects
+// it, the numbers are that subscriber's: its domain's plan routes them, and they lead nowhere that it may not dial.
 func (c *Call) around(l *leg, res *msg.Message, here string, d decision, followed *[]string) (attempts []route.Attempt, ways []*detour) {
+	who, plan := d.who, d.trunk.RoutingPlanID
+	if by := l.payer(); by != nil {
+		t := c.snap.Trunk(by.Domain.ID)
+		if t == nil {
+			return nil, nil
+		}
+		who, plan = by, t.RoutingPlanID
+	}
 	for _, r := range redirections(res) {
-		if r.number == d.caller.Number || slices.Contains(*followed, r.number) {
+		if r.number == d.caller.Number || slices.Contains(*followed, r.number) || !who.calls(c.snap, r.number) {
 			continue
 		}
-		caller, _, _ := d.who.may(c.snap, r.number)
-		if callee, _, _ := l.who.may(c.snap, r.number); !caller || !callee {
-			continue
-		}
-		plan := c.snap.Route.Plan(route.Query{PlanID: d.trunk.RoutingPlanID, Number: r.number, Rand: rand.IntN})
+		plan := c.snap.Route.Plan(route.Query{PlanID: plan, Number: r.number, Rand: rand.IntN})
 		if len(plan.Attempts) == 0 {
 			continue
 		}
 		*followed = append(*followed, r.number)
 		way := &detour{number: r.number, Detour: header.Detour{Number: here, Cause: header.DivertedBy(res)}, before: l.detour}
+		if l.who != nil {
+			way.by, way.reason = l.who, service.Redirected
+			way.Number, way.Reason = l.who.Outside, service.Diversion(way.reason)
+		}
 		for _, at := range plan.Attempts {
 			attempts, ways = append(attempts, at), append(ways, way)
 		}

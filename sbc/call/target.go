@@ -34,6 +34,7 @@ func (c *Call) launchTarget(t *transfer, at *route.Attempt) bool {
 		Number: l.attempt, TrunkID: at.TrunkID, EndpointID: at.EndpointID, Callee: at.Number, StartedAt: now(),
 		SubscriberID: at.Callee.ID(),
 	})
+	c.forwarded(l)
 	switch {
 	case at.Agent != "": // whoever transfers must not leave the other side alone with a machine of ours
 		return c.targetLost(t, l, 0, string(at.Agent), 480)

@@ -92,6 +92,9 @@ func (c *Call) transferDecided(t *transfer, d *decision) (code int) {
 		return 603
 	}
 	t.plan, t.toll = d.plan.Attempts, toll
+	if d.way != nil { // the target has its calls forwarded
+		t.detours = slices.Repeat([]*detour{d.way}, len(t.plan))
+	}
 	t.in = c.inviteFrom(t.kept, t.number)
 	c.begun(t)
 	c.raiseAt(evTransfer, t.place)

@@ -107,6 +107,29 @@ func (g *Guard) Failed(h msg.Hop, domainID, username string, ourNonce bool) {
 	}
 }
 
+// Forgiven takes back the newest n failures of an account from a source, which were none: the account's own phone found out by them in
+// which algorithm it is to answer. A ban or bar that they led to stays.
+func (g *Guard) Forgiven(h msg.Hop, domainID, username string, n int) {
+	r := g.rules.Load().interfaces[h.Interface]
+	if r == nil || r.profile == nil {
+		return
+	}
+	k := failureKey{network: networkOf(h.Remote.Addr(), wide128), realm: r.number}
+	g.failures.mu.Lock()
+	defer g.failures.mu.Unlock()
+	whole := g.failures.rows[k]
+	k.domainID, k.username = domainID, bounded(username)
+	row := g.failures.rows[k]
+	if row == nil {
+		return
+	}
+	n = min(n, len(row.times))
+	row.times = row.times[:len(row.times)-n]
+	if whole != nil {
+		whole.times = whole.times[:max(0, len(whole.times)-n)]
+	}
+}
+
 // Barred tells whether an account cannot be used from a source, because too many wrong passwords came for it from there. Its
 // owner is not locked out anywhere else.
 func (g *Guard) Barred(h msg.Hop, domainID, username string) bool {

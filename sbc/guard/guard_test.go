@@ -234,6 +234,28 @@ func TestBruteForce(t *testing.T) {
 	}
 }
 
+// TestForgiven: phones that answer in an algorithm for which nothing is kept before they answer in another one neither bar their account nor
+// ban their source; others are not forgiven with them.
+func TestForgiven(t *testing.T) {
+	g := guardOf(t, Options{}, profile(nil))
+	h := hop("udp", "192.0.2.1")
+	for n := range 100 {
+		g.Failed(h, "dom_1", "old", true)
+		g.Forgiven(h, "dom_1", "old", 1)
+		g.Forgiven(h, "dom_1", fmt.Sprint("nobody", n), 1)
+	}
+	if bans, _ := g.Bans(sbc.BanQuery{}); len(bans) != 0 || g.Barred(h, "dom_1", "old") {
+		t.Fatalf("barred or banned: %v", bans)
+	}
+	for n := range 19 {
+		g.Failed(h, "dom_1", fmt.Sprint("user", n), true)
+	}
+	g.Failed(h, "dom_1", "old", true)
+	if bans, _ := g.Bans(sbc.BanQuery{}); len(bans) != 1 {
+		t.Fatalf("the bans are %+v", bans)
+	}
+}
+
 // TestBruteForceBehindNAT: where a good user is behind the same address, only the account that is guessed at is barred, and only
 // there.
 func TestBruteForceBehindNAT(t *testing.T) {

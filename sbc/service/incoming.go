@@ -16,6 +16,7 @@ const (
 	Unreachable   = "unreachable"
 	NotRegistered = "not_registered"
 	DoNotDisturb  = "do_not_disturb"
+	Redirected    = "redirected"
 )
 
 // Diversion is a reason as the Diversion header spells it (RFC 5806 6).
@@ -31,6 +32,8 @@ func Diversion(reason string) string {
 		return "do-not-disturb"
 	case Unreachable, NotRegistered:
 		return "unavailable"
+	case Redirected:
+		return "deflection"
 	}
 	return "unknown"
 }
@@ -112,6 +115,12 @@ func Unanswered(s *sbc.Subscriber, c Call, code int, rang bool) Verdict {
 	return refuse(code, "", fmt.Sprintf("its contacts answered %d", code))
 }
 
+// Redirect decides on a call that a phone of the subscriber has sent to another number by itself (RFC 3261 8.1.3.4): that is a forward
+// like those of its settings.
+func Redirect(s *sbc.Subscriber, c Call, number string) Verdict {
+	return c.forward(s, sbc.Forward{Target: number}, Redirected, 480)
+}
+
 // forward sends a call on, or refuses it with code where nowhere is set, or it has gone too far.
 func (c Call) forward(s *sbc.Subscriber, to sbc.Forward, reason string, code int) Verdict {
 	switch {
@@ -142,6 +151,8 @@ func words(reason string) string {
 		return "nobody is registered"
 	case DoNotDisturb:
 		return "the subscriber does not want to be disturbed"
+	case Redirected:
+		return "its phone redirects the call"
 	}
 	return reason
 }
