@@ -28,7 +28,7 @@ func TestSIPpSubscribers(t *testing.T) {
 			b := startBorder(t, app.Options{})
 			w := b.connect(newSides(t), wish{transport: transport.ours, westRealm: rest.Object{"trust": "access"}})
 			domain := b.create("/domains", rest.Object{"name": "phones.example", "realm_id": w.westRealm, "routing_plan_id": w.plan,
-				"digest": rest.Object{"algorithms": []string{"MD5"}}}) // what SIPp 3.6 knows
+				"digest": rest.Object{"algorithms": []string{"MD5"}, "allow_short_uri": true}}) // what SIPp 3.6 knows, and does
 			id := b.create("/subscribers", rest.Object{"domain_id": domain, "username": "alice", "password": "secret"})
 			sippServer(t, "callee.xml", w.eastPeer, "-t", transport.sipp)
 			addr := w.phoneAddr().String()

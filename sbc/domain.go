@@ -114,6 +114,9 @@ type DigestPolicy struct {
 	AuthInt bool `json:"auth_int"`
 	// AllowNoQOP takes answers without qop, as phones of RFC 2069 send them; each nonce of those is good once.
 	AllowNoQOP bool `json:"allow_no_qop"`
+	// AllowShortURI takes answers whose uri names the domain or the border only, whoever is called, as SIPp and some old phones write them.
+	// Otherwise it must be the Request-URI, but for port and parameters (RFC 7616 3.4.6).
+	AllowShortURI bool `json:"allow_short_uri"`
 	// NonceLifetimeS is how long a nonce may be used with rising counts; without qop, or for the first use, 30 s.
 	NonceLifetimeS int `json:"nonce_lifetime_s"`
 }

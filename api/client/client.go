@@ -3656,6 +3656,11 @@ type DigestPolicy struct {
 	// Example: false
 	AllowNoQop bool `json:"allow_no_qop"`
 
+	// AllowShortURI Takes answers whose `uri` names the domain or the border only, whoever is called, as SIPp and some old phones write them. Otherwise it must be the Request-URI, but for port and parameters (RFC 7616 3.4.6), or the answer is 400.
+	//
+	// Example: false
+	AllowShortURI bool `json:"allow_short_uri"`
+
 	// AuthInt Offers the quality of protection that covers the body (`auth-int`) beside `auth`.
 	//
 	// Example: false
@@ -3684,6 +3689,11 @@ type DigestPolicyPatch struct {
 	// Example: false
 	AllowNoQop nullable.Nullable[bool] `json:"allow_no_qop,omitempty"`
 
+	// AllowShortURI Takes answers whose `uri` names the domain or the border only, whoever is called, as SIPp and some old phones write them. Otherwise it must be the Request-URI, but for port and parameters (RFC 7616 3.4.6), or the answer is 400.
+	//
+	// Example: false
+	AllowShortURI nullable.Nullable[bool] `json:"allow_short_uri,omitempty"`
+
 	// AuthInt Offers the quality of protection that covers the body (`auth-int`) beside `auth`.
 	//
 	// Example: false
@@ -3711,6 +3721,11 @@ type DigestPolicyWrite struct {
 	//
 	// Example: false
 	AllowNoQop *bool `json:"allow_no_qop,omitempty"`
+
+	// AllowShortURI Takes answers whose `uri` names the domain or the border only, whoever is called, as SIPp and some old phones write them. Otherwise it must be the Request-URI, but for port and parameters (RFC 7616 3.4.6), or the answer is 400.
+	//
+	// Example: false
+	AllowShortURI *bool `json:"allow_short_uri,omitempty"`
 
 	// AuthInt Offers the quality of protection that covers the body (`auth-int`) beside `auth`.
 	//

@@ -6,8 +6,12 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/sallyport/sallyport/auth/digest"
+	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/msg"
 )
+
+// shortly stands for an INVITE in a domain that lets phones leave out the number.
+const shortly msg.Method = "SHORTLY"
 
 // TestAnswerIsAboutTheRequest holds which uri of an answer is taken for a Request-URI (RFC 7616 3.4.6), and that another one is refused
 // before anybody is looked up.
@@ -17,6 +21,10 @@ func TestAnswerIsAboutTheRequest(t *testing.T) {
 		asked, proof string
 		want         bool
 	}{
+		{shortly, bob, "sip:203.0.113.1:5060", true},
+		{shortly, bob, "sip:example.com", true},
+		{shortly, bob, "sip:example.org", false},
+		{shortly, bob, "sip:+4930223@example.com", false},
 		{msg.INVITE, bob, bob, true},
 		{msg.INVITE, bob, "sip:+4930222@EXAMPLE.com:5060;transport=tcp", true},
 		{msg.INVITE, bob + ";user=phone", bob, true},
@@ -36,7 +44,11 @@ func TestAnswerIsAboutTheRequest(t *testing.T) {
 		{msg.REGISTER, "sip:example.com", "sip:example.org", false},
 		{msg.REGISTER, "sip:example.com", "sip:alice@example.com", false},
 	} {
-		w := newWorld(t)
+		short := tt.method == shortly
+		if short {
+			tt.method = msg.INVITE
+		}
+		w := newWorld(t, func(d *sbc.Domain) { d.Digest.AllowShortURI = short })
 		m := func() *msg.Message { return request(t, tt.method, tt.asked, alice) }
 		o := w.ask(m())
 		c := o.challenges(t)[0]
