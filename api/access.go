@@ -2,6 +2,8 @@ package api
 
 import (
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/sallyport/sallyport/sbc"
 )
@@ -85,8 +87,13 @@ func hashSecret(get getter, r sbc.Resource) error {
 	return nil
 }
 
+// containsFold tells whether a list has a name, in whatever case.
+func containsFold(list []string, name string) bool {
+	return slices.ContainsFunc(list, func(s string) bool { return strings.EqualFold(s, name) })
+}
+
 // guardSecrets is hashSecret for a subscriber that was there before: hashes hold the name that answers challenges, so a new name
-// needs a new secret. Likewise the hashes of a whole domain hold its realm.
+// needs a new secret. Likewise the hashes of a whole domain hold its realm, and those of user@domain its name: that must stay one.
 func guardSecrets(tx sbc.Tx, old, r sbc.Resource) error {
 	switch r := r.(type) {
 	case *sbc.Subscriber:
@@ -98,12 +105,18 @@ func guardSecrets(tx sbc.Tx, old, r sbc.Resource) error {
 		}
 	case *sbc.Domain:
 		before, ok := old.(*sbc.Domain)
-		if !ok || before.DigestRealm() == r.DigestRealm() {
+		lost := ok && !strings.EqualFold(before.Name, r.Name) && !containsFold(r.Aliases, before.Name)
+		if !ok || before.DigestRealm() == r.DigestRealm() && !lost {
 			return nil
 		}
 		some, _, err := tx.List(sbc.Query{Kind: sbc.KindSubscriber, Ref: r.ID, Limit: 1})
 		if err != nil || len(some) == 0 {
 			return err
+		}
+		if before.DigestRealm() == r.DigestRealm() {
+			return &sbc.Error{Code: sbc.CodeConflict, Message: "hashes of the subscribers' secrets (ha1b) hold the name",
+				Faults: []sbc.Fault{{Pointer: "#/aliases", Code: "required",
+					Detail: "must have " + clip(before.Name) + ": phones that answer as user@domain can do so in that name only"}}}
 		}
 		pointer := "#/digest/realm"
 		if before.Digest.Realm == r.Digest.Realm {

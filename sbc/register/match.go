@@ -62,7 +62,24 @@ func (b *binding) is(a *ask, w *wish) bool {
 }
 
 // leftover tells whether a binding is what a phone left behind that registers anew with another contact: an instance is one phone
-// (RFC 5627 3.1), and this flow of it is dead.
+// (RFC 5627 3.1), and this flow of it is dead. A phone that is woken has one contact at a time, for what wakes it leads to its newest
+// (RFC 8599 4.1.2): its old one goes, dead or not, by the instance or by the token.
 func (b *binding) leftover(w *wish) bool {
-	return b.lost && w.instance != "" && b.instance == w.instance && b.regID == 0 && w.regID == 0
+	if b.regID != 0 || w.regID != 0 {
+		return false
+	}
+	same := w.instance != "" && b.instance == w.instance
+	if same && b.lost {
+		return true
+	}
+	p := pushOf(w.addr.URI)
+	if p.Provider == "" {
+		return false
+	}
+	was, err := msg.ParseURI(b.contact)
+	if err != nil {
+		return false
+	}
+	q := pushOf(was)
+	return q.Provider != "" && (same || q.PRID != "" && q.Provider == p.Provider && q.PRID == p.PRID)
 }

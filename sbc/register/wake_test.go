@@ -117,3 +117,37 @@ func TestAsleep(t *testing.T) {
 		})
 	}
 }
+
+// TestWokenWithAnotherContact: a phone that comes back with another address has not become two; by its token or by its instance it is known.
+// Phones that are not woken keep both (RFC 3261 10.3), and so do flows (RFC 5626).
+func TestWokenWithAnotherContact(t *testing.T) {
+	const mine = `;+sip.instance="<urn:uuid:1>"`
+	for _, tt := range []struct {
+		name, first, second string
+		left                int
+	}{
+		{"the same token", "<sip:a@203.0.113.7:1;pn-provider=apns;pn-prid=one;pn-param=x>", "<sip:a@203.0.113.7:2;pn-provider=apns;pn-prid=one>", 1},
+		{"a new token", "<sip:a@203.0.113.7:1;pn-provider=apns;pn-prid=one>" + mine, "<sip:a@203.0.113.7:2;pn-provider=apns;pn-prid=two>" + mine, 1},
+		{"another phone", "<sip:a@203.0.113.7:1;pn-provider=apns;pn-prid=one>", "<sip:a@203.0.113.7:2;pn-provider=apns;pn-prid=two>", 2},
+		{"another service", "<sip:a@203.0.113.7:1;pn-provider=apns;pn-prid=one>", "<sip:a@203.0.113.7:2;pn-provider=fcm;pn-prid=one>", 2},
+		{"no push", "<sip:a@203.0.113.7:1>" + mine, "<sip:a@203.0.113.7:2>" + mine, 2},
+		{"two flows", "<sip:a@203.0.113.7:1;pn-provider=apns;pn-prid=one>;reg-id=1" + mine,
+			"<sip:a@203.0.113.7:2;pn-provider=apns;pn-prid=one>;reg-id=2" + mine, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			virtual(t, func(w *world) {
+				for _, c := range []string{tt.first, tt.second} {
+					w.register(phoneAt, "Contact: "+c, "Expires: 600", "Supported: outbound").want(w, 200)
+				}
+				got := w.Contacts("sub_alice")
+				n := len(got)
+				for i := range got {
+					n += len(got[i].Others)
+				}
+				if n != tt.left {
+					t.Errorf("%d contacts, want %d: %+v", n, tt.left, got)
+				}
+			})
+		})
+	}
+}
