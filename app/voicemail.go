@@ -2,6 +2,9 @@ package app
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/mwi"
@@ -11,7 +14,12 @@ import (
 
 // openVoicemail makes the mailboxes. Calls end before they are closed: what was recorded to the last moment is kept.
 func (a *App) openVoicemail(context.Context) error {
+	dir := filepath.Join(a.o.DataDir, "voicemail")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("app: where messages are recorded: %w", err)
+	}
 	a.voicemail = voicemail.New(voicemail.Options{
+		Dir:   dir,
 		Store: a.store, Domain: a.activeDomain, Log: a.o.Log, Events: a.events.Add,
 		Find:    func(id string, done func(*sbc.Entry, error)) { a.directory.AskID(id, done) },
 		Changed: func(id string) { a.parts.mwi.Changed(id) },

@@ -1,6 +1,7 @@
 package media
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -18,7 +19,8 @@ const (
 	mostAhead = 2 * tone.Rate
 )
 
-// Recording is what a party says, kept in memory as 16-bit linear samples of 8 kHz: where nothing came there is silence.
+// Recording is what a party says, as 16-bit linear samples of 8 kHz: where nothing came there is silence. It is kept in memory until it
+// is drained: whoever does so every second leaves some three of them there.
 type Recording struct {
 	clock   func() int64
 	longest int // samples
@@ -27,6 +29,7 @@ type Recording struct {
 	law    tone.Law // of the payload type agreed on, pt; the static ones have theirs
 	pt     uint8
 	chunks [][]byte
+	gone   int   // chunks that were drained, before those that are there
 	n      int   // samples
 	began  int64 // by the clock
 	loud   int64 // when somebody was heard last
@@ -109,10 +112,14 @@ func (r *Recording) put(at int, v int16) {
 	if at < 0 || at >= r.longest {
 		return
 	}
-	for len(r.chunks)*chunk <= 2*at {
+	i := 2*at/chunk - r.gone
+	if i < 0 {
+		return
+	}
+	for len(r.chunks) <= i {
 		r.chunks = append(r.chunks, make([]byte, chunk))
 	}
-	c := r.chunks[2*at/chunk]
+	c := r.chunks[i]
 	c[2*at%chunk], c[2*at%chunk+1] = byte(v), byte(uint16(v)>>8)
 	r.n = max(r.n, at+1)
 }
@@ -140,18 +147,36 @@ func (r *Recording) Voiced() bool {
 	return r.heard
 }
 
-// End gives the samples, little endian, until now or the longest there may be; nothing more is kept.
-func (r *Recording) End() []byte {
+// Drain gives what no packet can change any more since it was asked last, little endian, and forgets it: whole seconds, nil for none.
+func (r *Recording) Drain() []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.over {
+	n := 2*(min(r.samples(r.clock()-r.began), r.longest)-mostAhead)/chunk - r.gone
+	if r.over || n <= 0 {
 		return nil
 	}
+	pcm := make([]byte, n*chunk)
+	for i, c := range r.chunks[:min(n, len(r.chunks))] {
+		copy(pcm[i*chunk:], c)
+	}
+	r.chunks, r.gone = slices.Clone(r.chunks[min(n, len(r.chunks)):]), r.gone+n
+	return pcm
+}
+
+// End gives the samples that were not drained, little endian, until now or the longest there may be, and how many octets were drained
+// before them; nothing more is kept.
+func (r *Recording) End() (pcm []byte, drained int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	drained = r.gone * chunk
+	if r.over {
+		return nil, drained
+	}
 	r.over = true
-	pcm := make([]byte, 2*min(max(r.n, r.samples(r.clock()-r.began)), r.longest))
+	pcm = make([]byte, 2*min(max(r.n, r.samples(r.clock()-r.began)), r.longest)-drained)
 	for i, c := range r.chunks {
 		copy(pcm[i*chunk:], c)
 	}
 	r.chunks = nil
-	return pcm
+	return pcm, drained
 }

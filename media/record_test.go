@@ -1,6 +1,7 @@
 package media
 
 import (
+	"bytes"
 	"encoding/binary"
 	"testing"
 	"time"
@@ -49,7 +50,8 @@ func TestRecordingInOrder(t *testing.T) {
 		t.Errorf("silent for %s, %s long", r.Silence(), r.Length())
 	}
 	at(60_000, 0, 7+58*8000, spoken(tone.MuLaw)) // too late for so short a recording
-	if pcm := r.End(); len(pcm) != 2*10*tone.Rate || r.End() != nil {
+	pcm, _ := r.End()
+	if again, _ := r.End(); len(pcm) != 2*10*tone.Rate || again != nil {
 		t.Errorf("%d octets", len(pcm))
 	}
 	r.Take(0, 0, spoken(tone.MuLaw))
@@ -112,7 +114,8 @@ func TestRecord(t *testing.T) {
 	say(r.A, 4, answer)
 	until(3)
 	r.s.Close()
-	if got := len(loudAt(rec.End())); got != 3 {
+	said, _ := rec.End()
+	if got := len(loudAt(said)); got != 3 {
 		t.Errorf("%d frames", got)
 	}
 }
@@ -129,5 +132,42 @@ func BenchmarkRecording(b *testing.B) {
 			r.n, r.began, r.based, n = 0, now, false, 0
 		}
 		r.Take(0, n*160, payload)
+	}
+}
+
+// TestRecordingDrained: what is taken out while it goes on and what is left at the end are the same as all of it at the end; little stays in
+// memory, and packets that come late are in time.
+func TestRecordingDrained(t *testing.T) {
+	now := int64(0)
+	clock := func() int64 { return now }
+	whole := &Recording{clock: clock, longest: 30 * tone.Rate, law: tone.MuLaw, pt: 0}
+	r := &Recording{clock: clock, longest: 30 * tone.Rate, law: tone.MuLaw, pt: 0}
+	var got []byte
+	for i := range uint32(45 * 50) { // 45 s
+		now = int64(i) * int64(20*time.Millisecond)
+		if i%7 == 3 || i/50 == 12 { // lost, and a second of nothing
+			continue
+		}
+		late := i
+		if i%50 == 9 { // two packets of the same time change places with some of long ago
+			late = i - min(i, 90)
+		}
+		for _, r := range []*Recording{whole, r} {
+			r.Take(0, 160*late, spoken(tone.MuLaw))
+		}
+		if i%50 == 0 {
+			got = append(got, r.Drain()...)
+			if len(r.chunks) > 4 {
+				t.Fatalf("%d s are in memory after %d s", len(r.chunks), i/50)
+			}
+		}
+	}
+	rest, drained := r.End()
+	if drained != len(got) || drained == 0 || r.Drain() != nil {
+		t.Errorf("%d octets were drained, it says %d", len(got), drained)
+	}
+	all, none := whole.End()
+	if none != 0 || !bytes.Equal(all, append(got, rest...)) {
+		t.Errorf("%d octets in pieces, %d at once", len(got)+len(rest), len(all))
 	}
 }

@@ -32,6 +32,7 @@ const (
 	EventSecurityIdentity        EventType = "security.identity"        // a caller claimed an identity not its own; data: source, subscriber_id, identity
 	EventSubscriberChanged       EventType = "subscriber.changed"       // by a feature code; data: subscriber_id, feature, target
 	EventVoicemailMessage        EventType = "voicemail.message"        // data: subscriber_id, message_id, caller, duration_ms
+	EventVoicemailLost           EventType = "voicemail.lost"           // a recording is no message; data: subscriber_id, message_id, reason
 	EventOverload                EventType = "system.overload"          // data: state (begin, end), reason
 )
 

@@ -357,6 +357,7 @@ const (
 	EventTypeSecurityUnban           EventType = "security.unban"
 	EventTypeSubscriberChanged       EventType = "subscriber.changed"
 	EventTypeSystemOverload          EventType = "system.overload"
+	EventTypeVoicemailLost           EventType = "voicemail.lost"
 	EventTypeVoicemailMessage        EventType = "voicemail.message"
 )
 
@@ -406,6 +407,8 @@ func (e EventType) Valid() bool {
 	case EventTypeSubscriberChanged:
 		return true
 	case EventTypeSystemOverload:
+		return true
+	case EventTypeVoicemailLost:
 		return true
 	case EventTypeVoicemailMessage:
 		return true
@@ -4455,7 +4458,7 @@ type EventPage struct {
 	NextCursor *string `json:"next_cursor,omitempty"`
 }
 
-// EventType What happened: the state of a call changed (`call.state`; told only while somebody follows the events or reads them, and for five minutes after), a digit was sent (`call.dtmf`), a side was put on hold or taken back (`call.hold`), a transfer went on (`call.transfer`), a call without a live leg was found and ended (`call.stale`), a detector ended a call (`call.dead`), a request within a dialog came from where it may not (`security.dialog`). Of registrations: `.new`, `.refreshed` (from another source), `.removed`, `.unreachable`, `.reachable`. Of security: wrong answers to our challenges (`.auth_failed`), too many requests (`.flood`), bans made and taken back (`.ban`, `.unban`), a Contact or a target that is refused (`.contact`, `.egress`), scanners (`.scanner`), an identity that is not the caller's (`.identity`). A subscriber changed a service by a code (`subscriber.changed`), a message was left (`voicemail.message`), the node began or ended to refuse calls (`system.overload`).
+// EventType What happened: the state of a call changed (`call.state`; told only while somebody follows the events or reads them, and for five minutes after), a digit was sent (`call.dtmf`), a side was put on hold or taken back (`call.hold`), a transfer went on (`call.transfer`), a call without a live leg was found and ended (`call.stale`), a detector ended a call (`call.dead`), a request within a dialog came from where it may not (`security.dialog`). Of registrations: `.new`, `.refreshed` (from another source), `.removed`, `.unreachable`, `.reachable`. Of security: wrong answers to our challenges (`.auth_failed`), too many requests (`.flood`), bans made and taken back (`.ban`, `.unban`), a Contact or a target that is refused (`.contact`, `.egress`), scanners (`.scanner`), an identity that is not the caller's (`.identity`). A subscriber changed a service by a code (`subscriber.changed`), a message was left (`voicemail.message`) or could not be kept (`voicemail.lost`), the node began or ended to refuse calls (`system.overload`).
 //
 // Example: call.hold
 type EventType string

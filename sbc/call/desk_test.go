@@ -1,6 +1,7 @@
 package call
 
 import (
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -13,15 +14,18 @@ import (
 
 // boxes are mailboxes in memory; the test opens them.
 type boxes struct {
-	mu      sync.Mutex
-	opens   []func(sbc.Mailbox, error)
-	kept    []sbc.VoicemailMessage
-	octets  []int
-	list    []sbc.VoicemailMessage
-	heard   []string
-	erased  []string
-	blocked bool
-	open    int
+	mu     sync.Mutex
+	opens  []func(sbc.Mailbox, error)
+	kept   []sbc.VoicemailMessage
+	octets []int
+	begun  []sbc.VoicemailMessage
+	// discarded are the ids of those begun that were forgotten.
+	discarded []string
+	list      []sbc.VoicemailMessage
+	heard     []string
+	erased    []string
+	blocked   bool
+	open      int
 }
 
 func (b *boxes) Open(id string, then func(sbc.Mailbox, error)) {
@@ -41,8 +45,13 @@ func (b *boxes) box(id string) sbc.Mailbox {
 	}
 }
 
+func (b *boxes) Begin(m sbc.VoicemailMessage, _ func() []byte) string {
+	b.begun = append(b.begun, m)
+	return fmt.Sprint("msg_", len(b.begun))
+}
+func (b *boxes) Discard(id string) { b.discarded = append(b.discarded, id) }
 func (b *boxes) Deliver(m sbc.VoicemailMessage, pcm []byte) {
-	b.kept, b.octets = append(b.kept, m), append(b.octets, len(pcm))
+	b.kept, b.octets = append(b.kept, m), append(b.octets, m.DurationMS*16)
 }
 func (b *boxes) Messages(_ string, then func([]sbc.VoicemailMessage, error)) { then(b.list, nil) }
 func (b *boxes) Sound(_, _ string, then func([]byte, error))                 { then(make([]byte, 3200), nil) }
@@ -164,8 +173,8 @@ func TestMessageEnds(t *testing.T) {
 					t.Errorf("record %+v", d)
 				}
 				switch {
-				case tt.octets == 0 && len(b.kept) != 0:
-					t.Errorf("kept %+v", b.kept)
+				case tt.octets == 0 && (len(b.kept) != 0 || len(b.begun) != len(b.discarded)):
+					t.Errorf("kept %+v, began %d and forgot %d", b.kept, len(b.begun), len(b.discarded))
 				case tt.octets != 0 && (len(b.kept) != 1 || b.octets[0]/1000 != tt.octets/1000):
 					t.Errorf("kept %+v of %d octets, want %d", b.kept, b.octets, tt.octets)
 				}

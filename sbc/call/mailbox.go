@@ -13,8 +13,13 @@ type Mailboxes interface {
 	// Open looks whether a subscriber's mailbox takes a message now. Errors: CodeNotFound, CodeConflict if it is full, CodeUnavailable
 	// if too many messages are being recorded or the store does not answer.
 	Open(subscriberID string, then func(sbc.Mailbox, error))
-	// Deliver keeps a message: 16-bit linear samples of 8 kHz, little endian. It sets the id.
+	// Begin keeps what is being recorded on disk: it asks for more of it every second, until Deliver or Discard. The id is that of the
+	// message that it becomes.
+	Begin(m sbc.VoicemailMessage, more func() []byte) (id string)
+	// Deliver keeps a message that was begun: what is on disk and pcm after it, 16-bit linear samples of 8 kHz, little endian, as long as
+	// the message says. Discard forgets one.
 	Deliver(m sbc.VoicemailMessage, pcm []byte)
+	Discard(id string)
 	// Messages lists those of a mailbox, the unheard ones first, then by age. Errors: CodeNotFound, CodeUnavailable.
 	Messages(subscriberID string, then func([]sbc.VoicemailMessage, error))
 	// Sound gives a message's samples. Errors: CodeNotFound, CodeUnavailable.
@@ -40,8 +45,10 @@ type Recording interface {
 	Silence() time.Duration
 	// Voiced says whether anything was heard at all.
 	Voiced() bool
-	// End gives the samples, 16-bit linear of 8 kHz, little endian; nothing more is kept then.
-	End() []byte
+	// Drain gives whole seconds that are done, 16-bit linear of 8 kHz, little endian, and forgets them.
+	Drain() []byte
+	// End gives the rest, and how many octets were drained before it; nothing more is kept then.
+	End() (pcm []byte, drained int)
 }
 
 // taker takes a message: greeting, tone, then what the caller says, until it hangs up, presses #, is silent or has said enough.
@@ -50,6 +57,7 @@ type taker struct {
 	id    string
 	box   sbc.Mailbox
 	rec   Recording // while it records
+	kept  sbc.VoicemailMessage
 	done  bool
 }
 
@@ -81,7 +89,8 @@ func (t *taker) record(c *Call) {
 		c.dismissCaller()
 		return
 	}
-	t.rec = rec
+	t.rec, t.kept = rec, t.message(c)
+	t.kept.ID = t.boxes.Begin(t.kept, rec.Drain)
 	c.deskWait(min(silenceEnds, t.box.Longest))
 }
 
@@ -130,22 +139,26 @@ func (t *taker) keep(c *Call) {
 	}
 	t.done = true
 	voiced, quiet := rec.Voiced(), rec.Silence()
-	pcm := rec.End()
-	if cut := pcmBytes(quiet - keptSilence); cut > 0 {
-		pcm = pcm[:max(0, len(pcm)-cut)]
-	}
-	if !voiced || len(pcm) < pcmBytes(leastMessage) {
+	pcm, drained := rec.End()
+	size := drained + len(pcm) - max(0, pcmBytes(quiet-keptSilence))
+	if !voiced || size < pcmBytes(leastMessage) {
+		t.boxes.Discard(t.kept.ID)
 		return
 	}
+	t.kept.DurationMS, t.kept.ReceivedAt = size*1000/(2*media.Rate), now().UTC()
+	t.boxes.Deliver(t.kept, pcm)
+}
+
+// message is what is known of the message when it begins.
+func (t *taker) message(c *Call) sbc.VoicemailMessage {
 	m := sbc.VoicemailMessage{
 		TenantID: t.box.TenantID, DomainID: t.box.DomainID, SubscriberID: t.box.SubscriberID, CallID: c.id,
 		Caller: c.rec.caller, CallerName: c.rec.display, ReceivedAt: now().UTC(),
-		DurationMS: len(pcm) * 1000 / (2 * media.Rate),
 	}
 	if c.rec.privacy != "" || c.rec.hidden { // the subscriber is not told either
 		m.Caller, m.CallerName = anonymousUser, ""
 	}
-	t.boxes.Deliver(m, pcm)
+	return m
 }
 
 // pcmBytes is how many octets of samples a time has.

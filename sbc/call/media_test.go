@@ -326,7 +326,9 @@ func (s *session) Record(_ *media.Party, longest time.Duration) (Recording, erro
 func (r *tape) Length() time.Duration  { return min(now().Sub(r.began), r.longest) }
 func (r *tape) Silence() time.Duration { return now().Sub(r.began) - min(r.spoken, now().Sub(r.began)) }
 func (r *tape) Voiced() bool           { return r.spoken > 0 }
-func (r *tape) End() []byte {
+func (r *tape) Drain() []byte          { return nil }
+func (r *tape) End() ([]byte, int) { // a second was drained
 	r.ended = true
-	return make([]byte, pcmBytes(r.Length()))
+	n := pcmBytes(r.Length())
+	return make([]byte, n-min(n, pcmBytes(time.Second))), min(n, pcmBytes(time.Second))
 }

@@ -116,11 +116,12 @@ const (
 	tidyAtOnce = 100
 )
 
-// Run deletes messages whose time is over, until ctx ends.
+// Run makes messages of what an earlier process was recording, and deletes those whose time is over, until ctx ends.
 func (s *Service) Run(ctx context.Context) {
 	ticker := time.NewTicker(tidyEvery)
 	defer ticker.Stop()
 	for {
+		s.salvage(ctx)
 		s.tidy(ctx)
 		select {
 		case <-ticker.C:

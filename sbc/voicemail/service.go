@@ -33,14 +33,18 @@ type Options struct {
 	Events func(sbc.Event)
 	// Changed hears that the messages of a mailbox changed; it must not block. nil: nobody.
 	Changed func(subscriberID string)
-	// Recordings bounds the messages that are recorded at once; 0 is 500, which may take 500 * 4.8 MB.
+	// Recordings bounds the messages that are recorded at once; 0 is 500.
 	Recordings int
-	Log        *slog.Logger
+	// Dir is where what is being recorded is kept, 4.8 MB at most each; "" keeps it in memory.
+	Dir string
+	Log *slog.Logger
 }
 
 const (
 	// mostRecordings is what Options say nothing of.
 	mostRecordings = 500
+	// mostStoring bounds the messages that are in memory as a whole while the store takes them.
+	mostStoring = 8
 	// mostAsking bounds the questions to the store that are under way.
 	mostAsking = 256
 	// patience is how long one may take.
@@ -55,6 +59,9 @@ type Service struct {
 	o         Options
 	recording atomic.Int64
 	asking    atomic.Int64
+	// storing holds a token for each message whose samples are in memory to be stored.
+	storing chan struct{}
+	tapes   tapes
 
 	ctx  context.Context // ends when what is stored must be stored
 	stop context.CancelFunc
@@ -66,7 +73,7 @@ type Service struct {
 // New makes a Service.
 func New(o Options) *Service {
 	o.Log, o.Recordings = cmp.Or(o.Log, slog.New(slog.DiscardHandler)), cmp.Or(o.Recordings, mostRecordings)
-	s := &Service{o: o}
+	s := &Service{o: o, storing: make(chan struct{}, mostStoring), tapes: tapes{open: map[string]*tape{}}}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
 }
@@ -157,6 +164,8 @@ func (s *Service) Open(subscriberID string, then func(sbc.Mailbox, error)) {
 				fail(err)
 			case n.Unheard+n.Heard >= d.Voicemail.MaxMessages:
 				fail(sbc.Errorf(sbc.CodeConflict, "the mailbox of %s is full", sub.ID))
+			case s.waiting() >= s.o.Recordings: // the store has not taken anything for long
+				fail(sbc.Errorf(sbc.CodeUnavailable, "too many messages wait for the store"))
 			case s.recording.Add(1) > int64(s.o.Recordings):
 				s.recording.Add(-1)
 				fail(sbc.Errorf(sbc.CodeUnavailable, "too many messages are being recorded"))
@@ -172,33 +181,24 @@ func (s *Service) Open(subscriberID string, then func(sbc.Mailbox, error)) {
 	})
 }
 
-// Deliver keeps a message and tells of it. It returns at once.
-func (s *Service) Deliver(m sbc.VoicemailMessage, pcm []byte) {
-	m.ID = sbc.NewID(sbc.PrefixMessage)
-	s.run("deliver", func() {
-		d := s.o.Domain(m.DomainID)
-		if d == nil {
-			s.o.Log.Warn("a message for a domain out of service is lost", "subscriber_id", m.SubscriberID)
-			return
+// store hands a message to the store, as often as it takes. Errors: of kind final, after which another attempt is of no use; any other.
+func (s *Service) store(m *sbc.VoicemailMessage, pcm []byte) error {
+	d := s.o.Domain(m.DomainID)
+	if d == nil {
+		return final{sbc.Errorf(sbc.CodeNotFound, "the domain is out of service")}
+	}
+	m.ExpiresAt = m.ReceivedAt.AddDate(0, 0, d.Voicemail.RetentionDays)
+	return s.insist(func(ctx context.Context) error {
+		err := s.o.Store.AddVoicemail(ctx, m, pcm, d.Voicemail.MaxMessages)
+		if code := sbc.CodeOf(err); code == sbc.CodeConflict || code == sbc.CodeNotFound || code == sbc.CodeInvalid {
+			return final{err}
 		}
-		m.ExpiresAt = m.ReceivedAt.AddDate(0, 0, d.Voicemail.RetentionDays)
-		err := s.insist(func(ctx context.Context) error {
-			err := s.o.Store.AddVoicemail(ctx, &m, pcm, d.Voicemail.MaxMessages)
-			if code := sbc.CodeOf(err); code == sbc.CodeConflict || code == sbc.CodeNotFound || code == sbc.CodeInvalid {
-				return final{err}
-			}
-			return err
-		})
-		if err != nil {
-			s.o.Log.Error("a message is lost", "subscriber_id", m.SubscriberID, "call_id", m.CallID, "error", err)
-			return
-		}
-		s.tell(d, m)
+		return err
 	})
 }
 
 // tell tells of a message that was kept.
-func (s *Service) tell(d *sbc.Domain, m sbc.VoicemailMessage) {
+func (s *Service) tell(m *sbc.VoicemailMessage) {
 	if s.o.Events != nil {
 		s.o.Events(sbc.Event{
 			Type: sbc.EventVoicemailMessage, At: m.ReceivedAt, TenantID: m.TenantID, CallID: m.CallID, TrunkID: m.DomainID,
@@ -208,14 +208,15 @@ func (s *Service) tell(d *sbc.Domain, m sbc.VoicemailMessage) {
 		})
 	}
 	s.changed(m.SubscriberID)
-	hook := d.Voicemail.Webhook
-	if hook.URL == "" || s.o.Tell == nil {
+	d := s.o.Domain(m.DomainID)
+	if d == nil || d.Voicemail.Webhook.URL == "" || s.o.Tell == nil {
 		return
 	}
+	hook := d.Voicemail.Webhook
 	err := s.insist(func(ctx context.Context) error {
 		return s.o.Tell(ctx, webhook.Post{
 			Purpose: "voicemail", URL: hook.URL, Secret: hook.Secret, ID: m.ID,
-			Body: notice{Type: string(sbc.EventVoicemailMessage), Timestamp: m.ReceivedAt, Data: told{m, audioPath(&m)}},
+			Body: notice{Type: string(sbc.EventVoicemailMessage), Timestamp: m.ReceivedAt, Data: told{*m, audioPath(m)}},
 		})
 	})
 	if err != nil {
@@ -254,7 +255,7 @@ func (s *Service) insist(f func(ctx context.Context) error) error {
 		case err == nil:
 			return nil
 		case errors.As(err, &no):
-			return no.error
+			return no
 		case n == attempts:
 			return err
 		}

@@ -135,13 +135,20 @@ type rig struct {
 }
 
 func run(t *testing.T, play func(r *rig)) {
+	t.Helper()
+	runIn(t, "", play)
+}
+
+// runIn is run with tapes in a directory.
+func runIn(t *testing.T, dir string, play func(r *rig)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		r := &rig{store: &memory{pcm: map[string][]byte{}}, sub: &sbc.Subscriber{}, domain: &sbc.Domain{}}
 		r.domain.Defaults()
 		r.domain.ID, r.domain.Voicemail.MaxMessages, r.domain.Voicemail.Webhook.URL = "dom_1", 3, "http://hook.example/"
 		r.sub.ID, r.sub.DomainID, r.sub.Enabled, r.sub.VoicemailEnabled = "sub_1", "dom_1", true, true
 		r.Service = New(Options{
-			Store: r.store, Recordings: 2,
+			Store: r.store, Recordings: 2, Dir: dir,
 			Find: func(id string, done func(*sbc.Entry, error)) {
 				if id != "sub_1" {
 					done(nil, sbc.Errorf(sbc.CodeNotFound, "none"))
@@ -175,6 +182,7 @@ func (r *rig) open(id string) (box sbc.Mailbox, err error) {
 
 func (r *rig) leave() {
 	m := sbc.VoicemailMessage{SubscriberID: "sub_1", DomainID: "dom_1", Caller: "100", ReceivedAt: time.Now(), DurationMS: 5}
+	m.ID = r.Begin(m, nil)
 	r.Deliver(m, []byte("pcm"))
 	synctest.Wait()
 }
