@@ -225,12 +225,12 @@ func TestDeletedWhileDown(t *testing.T) {
 }
 
 // TestSIPpRegisters lets SIPp register phones and register them again: each twice answered, none lost, none doubled. It
-// calls from several addresses, for one is not challenged more than 500 times a second. SALLYPORT_REGISTRATIONS says how many: 2,000
+// calls from several addresses, for one is not challenged more than 500 times a second. SALLYPORT_REGISTRATIONS says how many: 10,000
 // where it does not.
 func TestSIPpRegisters(t *testing.T) {
 	needs(t, "sipp")
 	const addresses = 4
-	phones := 2_000
+	phones := 10_000
 	if raceEnabled {
 		phones = 1_000
 	}

@@ -30,10 +30,16 @@ func newHousehold(t *testing.T, transport string, more rest.Object) *household {
 
 // furnish makes a household of a border.
 func furnish(b *border, transport string, more rest.Object) *household {
+	b.t.Helper()
+	return furnishAt(b, newSides(b.t), transport, more)
+}
+
+// furnishAt is furnish with addresses that were taken before.
+func furnishAt(b *border, s sides, transport string, more rest.Object) *household {
 	t := b.t
 	t.Helper()
 	h := &household{border: b, name: "phones.leak-west.example"}
-	h.w = h.connect(newSides(t), wish{transport: transport, westRealm: rest.Object{"trust": "access"}, eastTrunk: rest.Object{
+	h.w = h.connect(s, wish{transport: transport, westRealm: rest.Object{"trust": "access"}, eastTrunk: rest.Object{
 		"caller_identity": rest.Object{"send": []string{"pai"}},
 	}})
 	h.domain = h.create("/domains", with(rest.Object{"name": h.name, "realm_id": h.w.westRealm, "routing_plan_id": h.w.plan}, more))

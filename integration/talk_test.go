@@ -21,6 +21,8 @@ type peer struct {
 	lines   map[string]bool // Call-IDs known
 	compact bool
 	noRport bool
+	// named is its Contact where that is not its address.
+	named string
 }
 
 // newPeer opens a device of a side that speaks to an address of the border.
@@ -47,6 +49,9 @@ func (p *peer) transport() string {
 func (p *peer) host(kind string) string { return kind + ".leak-" + p.side + ".example" }
 
 func (p *peer) contact() string {
+	if p.named != "" {
+		return "<" + p.named + ">"
+	}
 	return "<sip:leak" + p.side + "contact@" + p.addr.String() + ";x=leak-" + p.side + ">"
 }
 

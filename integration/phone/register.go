@@ -19,7 +19,7 @@ type Account struct {
 	Params string
 }
 
-// Register registers the phone at a border for ten minutes, answers the first challenge that it understands, and gives the final
+// Register registers the phone at a border for an hour, answers the first challenge that it understands, and gives the final
 // answer; more headers are put into both requests. It opens a binding of the NAT in between.
 func (p *Phone) Register(ctx context.Context, border netip.AddrPort, a Account, headers ...msg.Header) (*msg.Message, error) {
 	c := newCall(p, msg.NewCallID()+"@"+p.addr.Addr().String(), border)
@@ -34,7 +34,7 @@ func (p *Phone) Register(ctx context.Context, border netip.AddrPort, a Account, 
 	once := func(more ...msg.Header) (*msg.Message, error) {
 		req := c.newRequest(msg.REGISTER, c.seq, msg.NewBranch())
 		req.Append("Contact", p.contact()+a.Params)
-		req.Append("Expires", "600")
+		req.Append("Expires", "3600")
 		for _, h := range append(headers[:len(headers):len(headers)], more...) {
 			req.Append(h.Name, h.Value)
 		}
