@@ -20,6 +20,8 @@ type chaos struct {
 	in    *server
 	opens []*server // transactions of peers that may still be cancelled, or fail
 	done  map[*sent]bool
+	// phones says that subscribers are called, whose phones are where the caller is.
+	phones bool
 	// refused counts orders of the API that came to nothing.
 	refused atomic.Int32
 }
@@ -197,7 +199,7 @@ func (c *chaos) callee() *peer {
 	c.w.wire.mu.Lock()
 	defer c.w.wire.mu.Unlock()
 	for i := len(c.w.wire.sent) - 1; i >= 0; i-- {
-		if s := c.w.wire.sent[i]; s.req.Method == msg.INVITE && s.req.Hop.Interface == "sif_b" && s.req.To.Tag() == "" {
+		if s := c.w.wire.sent[i]; s.req.Method == msg.INVITE && (s.req.Hop.Interface == "sif_b" || c.phones) && s.req.To.Tag() == "" {
 			p := c.w.callee(s)
 			p.cseq += len(c.opens)
 			return p
@@ -269,9 +271,13 @@ func FuzzCall(f *testing.F) {
 	f.Add([]byte{0, 0x41, 0, 3, 0, 0x43, 5, 0, 3, 0x11, 0, 0x13})
 	f.Add([]byte{254, 3, 0, 0xa3, 5, 0, 13, 180, 0, 0xa3, 12, 0, 0, 3, 3, 1, 0, 3, 13, 255, 2, 1}) // session timers, hold
 	f.Add([]byte{254, 3, 0, 0x84, 0, 0x23, 5, 0, 12, 1, 4, 1, 0, 0x85, 0, 5, 13, 255, 13, 255})
-	f.Add([]byte{0, 3, 5, 0, 4, 7, 0, 1, 0, 3, 0, 3, 0, 3})   // blind transfer
-	f.Add([]byte{0, 3, 5, 0, 14, 3, 0, 3, 0, 3, 15, 0, 0, 3}) // taken over, then transferred by the API
-	f.Add([]byte("0C00800000000000\xfd\xbc\x9da"))            // nobody answers anything any more
+	f.Add([]byte{0, 3, 5, 0, 4, 7, 0, 1, 0, 3, 0, 3, 0, 3})            // blind transfer
+	f.Add([]byte{0, 3, 5, 0, 14, 3, 0, 3, 0, 3, 15, 0, 0, 3})          // taken over, then transferred by the API
+	f.Add([]byte{253, 1, 0, 1, 0, 0x11, 0, 3, 0, 0x13, 5, 0, 3, 0})    // both ring, both answer
+	f.Add([]byte{253, 1, 0, 6, 0, 6, 0, 6, 0, 3, 5, 0, 8, 0})          // all are busy, then the next
+	f.Add([]byte{253, 1, 0, 1, 7, 255, 7, 255, 0, 0x13, 0, 3, 6, 0})   // nobody answers, then all do
+	f.Add([]byte{253, 1, 0, 0x41, 0, 0x11, 6, 0, 0, 3, 0, 0x13, 2, 0}) // CANCEL crosses both answers
+	f.Add([]byte("0C00800000000000\xfd\xbc\x9da"))                     // nobody answers anything any more
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) > 80 {
 			data = data[:80]
@@ -289,8 +295,8 @@ func FuzzCall(f *testing.F) {
 			}
 			bothCall(id, r)
 		}
-		run(t, short, func(w *world) {
-			c := &chaos{w: w, a: w.caller(), done: map[*sent]bool{}}
+		play := func(w *world, a *peer) {
+			c := &chaos{w: w, a: a, done: map[*sent]bool{}, phones: a.from != nil}
 			offer := sdp(callerIP, 4000)
 			if len(data) > 0 && data[0] == 255 {
 				offer = ""
@@ -312,6 +318,18 @@ func FuzzCall(f *testing.F) {
 					t.Errorf("%s was never answered", s.req.Method)
 				}
 			}
-		})
+		}
+		if len(data) > 0 && data[0] == 253 { // to a subscriber with three phones, two of which ring at once, and somebody else when busy
+			runVillage(t, func(d *sbc.Domain) { d.MaxCallDurationS = 60 }, func(v *village) {
+				v.carol()
+				v.book.phones["sub_bob"] = []Contact{phone("reg_1", bobIP, 1), phone("reg_2", bobIP2, 1), phone("reg_4", bobIP3, 0.5)}
+				v.bob.Subscriber.Forwarding.Busy.Target, v.bob.Subscriber.Forwarding.NoAnswer.Target = "carol", "4930123"
+				a := v.caller()
+				a.uri, a.from = "sip:bob@example.com", v.alice
+				play(v.world, a)
+			})
+			return
+		}
+		run(t, short, func(w *world) { play(w, w.caller()) })
 	})
 }
