@@ -3484,7 +3484,7 @@ type DecisionStep struct {
 	// Example: the longest prefix of +4989222 is +49
 	Detail string `json:"detail"`
 
-	// Stage `identify`, `admit`, `route` or `attempt`. More may come.
+	// Stage `identify`, `admit`, `route`, `attempt`, `subscriber`, `service`, `permit` or `location`. More may come.
 	//
 	// Example: route
 	Stage string `json:"stage"`
@@ -3494,7 +3494,7 @@ type DecisionStep struct {
 	// Example: rul_06bq4v700rrv6v7cvcmnf0j4mr
 	Subject *string `json:"subject,omitempty"`
 
-	// Verdict `taken`, `skipped` or `refused`. More may come.
+	// Verdict `taken`, `skipped` or `refused`, or `conditional` for where the call would go on if the phones of a subscriber did not take it. More may come.
 	//
 	// Example: taken
 	Verdict string `json:"verdict"`

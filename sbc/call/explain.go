@@ -44,6 +44,11 @@ func (m *Manager) Explain(req sbc.ExplainRequest) (sbc.Explanation, error) {
 		}
 		return e, nil
 	}
+	forwards, err := m.explainForwards(snap, &d)
+	if err != nil {
+		return sbc.Explanation{}, err
+	}
+	e.Steps = append(e.Steps, forwards...)
 	e.Steps = append(e.Steps, m.limitSteps(snap, d.trunk, req.Caller, d.caller.Number)...)
 	for i := range d.plan.Attempts {
 		e.Attempts = append(e.Attempts, explainAttempt(&d.plan.Attempts[i], i+1)...)
