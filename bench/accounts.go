@@ -39,20 +39,26 @@ func (p *plan) startRegistrar(ctx context.Context, s *server) error {
 	if err != nil {
 		return err
 	}
-	script := rest.Script{Client: client, Ctx: ctx}
-	create := func(path string, body rest.Object) string { return script.Create("/v1"+path, body) }
-	realm := create("/realms", rest.Object{"name": "phones", "trust": "access"})
-	create("/sip-interfaces", rest.Object{"name": "udp", "realm_id": realm, "transport": "udp", "bind_address": borderHost, "port": sipPort})
-	// The peer offers MD5 alone, and has no guard: ours stays as it is, with its windows, bans and budgets.
-	domain := create("/domains", rest.Object{"name": phoneDomain, "realm_id": realm, "digest": rest.Object{"algorithms": []string{"MD5"}}})
-	if script.Err != nil {
-		return fmt.Errorf("provisioning: %w", script.Err)
+	domain, err := provisionDomain(ctx, client)
+	if err != nil {
+		return fmt.Errorf("provisioning: %w", err)
 	}
 	if err := p.subscribe(ctx, data, domain); err != nil {
 		return fmt.Errorf("subscribers: %w", err)
 	}
 	time.Sleep(noticed)
 	return nil
+}
+
+// provisionDomain makes a domain for phones, and gives its id.
+func provisionDomain(ctx context.Context, client rest.Client) (id string, err error) {
+	script := rest.Script{Client: client, Ctx: ctx}
+	create := func(path string, body rest.Object) string { return script.Create("/v1"+path, body) }
+	realm := create("/realms", rest.Object{"name": "phones", "trust": "access"})
+	create("/sip-interfaces", rest.Object{"name": "udp", "realm_id": realm, "transport": "udp", "bind_address": borderHost, "port": sipPort})
+	// The peer offers MD5 alone, and has no guard: ours stays as it is, with its windows, bans and budgets.
+	id = create("/domains", rest.Object{"name": phoneDomain, "realm_id": realm, "digest": rest.Object{"algorithms": []string{"MD5"}}})
+	return id, script.Err
 }
 
 // subscribe writes the subscribers into the store that the server has open, as another node of it would.

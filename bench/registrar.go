@@ -9,6 +9,8 @@ import (
 const (
 	// afterwards is how long a registrar has to write down and tidy up before its memory is looked at while it is busy.
 	afterwards = 3 * time.Second
+	// calm is how long a server is left alone before its memory is looked at for good: transactions end after 32 s.
+	calm = forgotten + 10*time.Second
 	// quiet is the share of a processor below which a server has nothing to do, and readyIn how long it may take until then.
 	quiet   = 0.05
 	readyIn = time.Minute
@@ -25,7 +27,7 @@ func (p *plan) registrar(ctx context.Context, s *server) (result, error) {
 	}
 	defer ps.close()
 	s.ready()
-	time.Sleep(forgotten)
+	time.Sleep(calm)
 	idle := s.idle(2 * time.Second)
 	empty := s.resident()
 	first, err := p.registered(ctx, s, ps, p.phones, idle)
@@ -34,7 +36,7 @@ func (p *plan) registrar(ctx context.Context, s *server) (result, error) {
 	}
 	time.Sleep(afterwards)
 	rushed := s.resident()
-	time.Sleep(forgotten) // phones do not come at this rate: the transactions of so many are no part of a registration
+	time.Sleep(calm) // phones do not come at this rate: the transactions of so many are no part of a registration
 	full := s.resident()
 	stop := p.sample(s, "registrar")
 	again, err := p.registered(ctx, s, ps, min(p.phones, p.refreshes*p.seconds), idle)
@@ -44,7 +46,7 @@ func (p *plan) registrar(ctx context.Context, s *server) (result, error) {
 	}
 	time.Sleep(afterwards)
 	busy := s.resident()
-	time.Sleep(forgotten)
+	time.Sleep(calm)
 	later := s.resident()
 	each := func(bytes int64) float64 { return float64(bytes-empty) / 1024 / float64(p.phones) }
 	r := result{value: us(again), unit: "µs of CPU per REGISTER, challenge and answer"}
@@ -52,7 +54,7 @@ func (p *plan) registrar(ctx context.Context, s *server) (result, error) {
 	r.text = fmt.Sprintf("%.1f µs of CPU per REGISTER refreshed, %.1f µs when new; %.1f MB empty, %.1f MB with %d registered at %d/s, "+
 		"%.1f MB %v later: %.2f KB each at once, %.2f KB later; after refreshes %.1f MB at once, %.1f MB %v later: %.2f and %.2f KB each; "+
 		"%d requests repeated, %d refused with 503 for a while", us(again), us(first), mb(empty), mb(rushed), p.phones, p.refreshes, mb(full),
-		forgotten, each(rushed), each(full), mb(busy), mb(later), forgotten, each(busy), each(later), ps.repeated, ps.refused) + profile
+		calm, each(rushed), each(full), mb(busy), mb(later), calm, each(busy), each(later), ps.repeated, ps.refused) + profile
 	return r, nil
 }
 

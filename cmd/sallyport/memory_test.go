@@ -44,3 +44,30 @@ func TestRoom(t *testing.T) {
 		t.Errorf("4 GB and 40 MB a second: %d %%", p)
 	}
 }
+
+// TestRoomClears: what a rush leaves is cleared away once, when its transactions have ended; a little load is no rush.
+func TestRoomClears(t *testing.T) {
+	var r room
+	now, allocated, cleared := time.Now(), uint64(0), 0
+	load := func(rate uint64, seconds int) {
+		for range seconds {
+			now = now.Add(time.Second)
+			allocated += rate
+			if r.look(allocated, 100<<20, now); r.clear(now) {
+				cleared++
+			}
+		}
+	}
+	if load(2<<20, 300); cleared != 0 {
+		t.Errorf("cleared %d times under a little load", cleared)
+	}
+	if load(40<<20, 100); cleared != 0 {
+		t.Errorf("cleared %d times within a rush", cleared)
+	}
+	if load(1<<20, 34); cleared != 0 {
+		t.Errorf("cleared %d times at once after a rush", cleared)
+	}
+	if load(1<<20, 300); cleared != 1 {
+		t.Errorf("cleared %d times after a rush", cleared)
+	}
+}

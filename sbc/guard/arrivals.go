@@ -63,7 +63,7 @@ func (s *windowShard) push(x int32, l *arrivals, now int64) bool {
 
 // chunk gives an unused chunk, 0 if there is none.
 func (s *windowShard) chunk(x int32) int32 {
-	for s.freeChunk == 0 && int(s.usedChunks) == len(s.chunks)-1 {
+	for s.freeChunk == 0 && s.usedChunks == s.maxChunks {
 		victim := s.oldest
 		if victim == x {
 			return 0
@@ -75,6 +75,7 @@ func (s *windowShard) chunk(x int32) int32 {
 		return c
 	}
 	s.usedChunks++
+	s.chunks = append(s.chunks, chunk{})
 	return s.usedChunks
 }
 

@@ -233,8 +233,11 @@ func (g *Guard) Accept(h msg.Hop) (ok bool, unauthenticated time.Duration) {
 // Authenticated notes that a source has shown a good password of a subscriber: it is exempt for a while.
 func (g *Guard) Authenticated(h msg.Hop, _ string) {
 	if r := g.rules.Load().interfaces[h.Interface]; r != nil && r.profile != nil && r.profile.ExemptAuthenticatedS > 0 {
-		until := g.now() + (time.Duration(r.profile.ExemptAuthenticatedS) * time.Second).Microseconds()
-		g.trusted.note(r.number, h.Remote.Addr(), until, g.now())
+		a, lasts := h.Remote.Addr(), (time.Duration(r.profile.ExemptAuthenticatedS) * time.Second).Microseconds()
+		before := g.trusted.note(r.number, a, g.now()+lasts, g.now())
+		if !before && lasts >= r.window { // what was counted will have left the window when the address is counted again
+			g.windows.forget(r.number, a)
+		}
 	}
 	if g.o.Trusted != nil && h.Conn != 0 {
 		g.o.Trusted(h)

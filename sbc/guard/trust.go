@@ -20,18 +20,22 @@ type trust struct{ shards [trustShards]trustShard }
 
 type trustShard struct {
 	mu    sync.RWMutex
-	until map[trustKey]int64
+	until map[trustKey]uint32 // seconds: there may be very many
 }
 
+// trustKey is an address in a realm.
 type trustKey struct {
-	addr  netip.Addr
+	addr  [16]byte
 	realm uint32
 }
+
+// seconds rounds microseconds up: nobody is counted sooner than was said.
+func seconds(us int64) uint32 { return uint32((us + 999_999) / 1_000_000) }
 
 func newTrust() *trust {
 	t := &trust{}
 	for i := range t.shards {
-		t.shards[i].until = map[trustKey]int64{}
+		t.shards[i].until = map[trustKey]uint32{}
 	}
 	return t
 }
@@ -41,15 +45,18 @@ func (t *trust) shard(a netip.Addr) *trustShard {
 	return &t.shards[(b[15]^b[14]^b[7])%trustShards]
 }
 
-// note trusts an address until a time, both in microseconds. Where the shard is full, any that has run out makes room, else any.
-func (t *trust) note(realm uint32, a netip.Addr, until, now int64) {
-	s, k := t.shard(a), trustKey{a, realm}
+// note trusts an address until a time, both in microseconds, and tells whether it was trusted before. Where the shard is full, any that
+// has run out makes room, else any.
+func (t *trust) note(realm uint32, a netip.Addr, until, now int64) (before bool) {
+	s, k := t.shard(a), trustKey{a.As16(), realm}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, known := s.until[k]; !known && len(s.until) >= trustMax {
+	old, known := s.until[k]
+	if !known && len(s.until) >= trustMax {
 		s.room(now)
 	}
-	s.until[k] = until
+	s.until[k] = seconds(until)
+	return int64(old)*1e6 > now
 }
 
 // room looks at a few and takes away the one that runs out first.
@@ -60,7 +67,7 @@ func (s *trustShard) room(now int64) {
 		if looked == 0 || until < s.until[first] {
 			first = k
 		}
-		if looked++; until <= now || looked == 32 {
+		if looked++; int64(until)*1e6 <= now || looked == 32 {
 			break
 		}
 	}
@@ -71,7 +78,7 @@ func (t *trust) has(realm uint32, a netip.Addr, now int64) bool {
 	s := t.shard(a)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.until[trustKey{a, realm}] > now
+	return int64(s.until[trustKey{a.As16(), realm}])*1e6 > now
 }
 
 // sweep forgets those that have run out.
@@ -80,7 +87,7 @@ func (t *trust) sweep(now int64) {
 		s := &t.shards[i]
 		s.mu.Lock()
 		for k, until := range s.until {
-			if until <= now {
+			if int64(until)*1e6 <= now {
 				delete(s.until, k)
 			}
 		}
@@ -106,7 +113,7 @@ const (
 func (t *tellings) first(realm uint32, a netip.Addr, now int64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	k := trustKey{a, realm}
+	k := trustKey{a.As16(), realm}
 	if t.until[k] > now {
 		return false
 	}

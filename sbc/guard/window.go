@@ -35,8 +35,8 @@ type sourceKey struct {
 	width width
 }
 
-// windows are exact sliding windows of many sources, in memory of a fixed size: a source takes the place of the one that was
-// silent longest. It may be used by several goroutines at once.
+// windows are exact sliding windows of many sources, in memory that is bounded and grows with them: where there is no more, a source
+// takes the place of the one that was silent longest. It may be used by several goroutines at once.
 type windows struct {
 	seed             maphash.Seed
 	sources, buckets int
@@ -54,6 +54,7 @@ type windowShard struct {
 	usedChunks     int32
 	freeSource     int32
 	freeChunk      int32
+	maxChunks      int32
 	newest, oldest int32
 }
 
@@ -184,6 +185,17 @@ func (w *windows) allow(account [16]byte, b bound, now int64) bool {
 	return !over
 }
 
+// forget takes away what is known of an address: what came from it does not count any more.
+func (w *windows) forget(realm uint32, a netip.Addr) {
+	k := keyOf(realm, a, wide128)
+	s := w.shard(&k, a.Is6() && !a.Is4In6())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if x := s.known(w, &k); x != 0 {
+		s.evict(x)
+	}
+}
+
 func (b bound) scaled(factor int) bound {
 	b.limit *= max(1, factor)
 	return b
@@ -194,20 +206,29 @@ func (b bound) scaled(factor int) bound {
 func (s *windowShard) find(w *windows, k *sourceKey) int32 {
 	if s.heads == nil {
 		s.heads = make([]int32, w.buckets)
-		s.sources = make([]source, w.sources+1)
-		s.chunks = make([]chunk, w.chunks+1)
+		s.sources, s.chunks = make([]source, 1), make([]chunk, 1)
+		s.maxChunks = int32(w.chunks)
 	}
-	at := w.bucket(k)
-	for x := s.heads[at]; x != 0; x = s.sources[x].next {
-		if s.sources[x].key == *k {
-			s.touch(x)
-			return x
-		}
+	if x := s.known(w, k); x != 0 {
+		s.touch(x)
+		return x
 	}
-	x := s.room(w)
+	at, x := w.bucket(k), s.room(w)
 	s.sources[x] = source{key: *k, bucket: int32(at), next: s.heads[at]}
 	s.heads[at] = x
 	s.front(x)
+	return x
+}
+
+// known gives the number of a source, 0 if there is none.
+func (s *windowShard) known(w *windows, k *sourceKey) int32 {
+	if s.heads == nil {
+		return 0
+	}
+	x := s.heads[w.bucket(k)]
+	for x != 0 && s.sources[x].key != *k {
+		x = s.sources[x].next
+	}
 	return x
 }
 
@@ -215,6 +236,7 @@ func (s *windowShard) find(w *windows, k *sourceKey) int32 {
 func (s *windowShard) room(w *windows) int32 {
 	if s.freeSource == 0 && int(s.usedSources) < w.sources {
 		s.usedSources++
+		s.sources = append(s.sources, source{})
 		return s.usedSources
 	}
 	if s.freeSource == 0 {

@@ -156,6 +156,22 @@ func TestMemoryIsFlat(t *testing.T) {
 	}
 }
 
+// TestTrustedTakeNoRoom: of sources that are exempt nothing is kept in the windows, and room is taken as it is needed.
+func TestTrustedTakeNoRoom(t *testing.T) {
+	g := guardOf(t, Options{}, profile(nil))
+	for n := range 50_000 {
+		h := hop("udp", "192.0.2.1")
+		h.Remote = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), 5060)
+		send(g, h, request("REGISTER", "phone"), 2)
+		g.Authenticated(h, "sub_1")
+	}
+	for i := range g.windows.shards {
+		if s := &g.windows.shards[i]; s.newest != 0 || len(s.sources) > 2 || len(s.chunks) > 2 {
+			t.Fatalf("shard %d has room for %d sources and %d chunks, the newest is %d", i, len(s.sources)-1, len(s.chunks)-1, s.newest)
+		}
+	}
+}
+
 // TestPacketDoesNotAllocate on any of its ways.
 func TestPacketDoesNotAllocate(t *testing.T) {
 	g := guardOf(t, Options{}, profile(nil))
