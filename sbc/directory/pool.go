@@ -105,6 +105,10 @@ func newItem(k key, e *sbc.Entry, until time.Time) *item {
 // keep remembers an item under its key and under all its ids; the lock is held.
 func (c *Cache) keep(it *item) {
 	k := it.key
+	if old := c.known.items[k]; old != nil && old.plain != nil && it.plain != nil && *old.plain == *it.plain {
+		old.until = it.until // others share its strings
+		return
+	}
 	c.drop(k)
 	if old := c.absent.items[k]; old != nil {
 		c.absent.remove(old)

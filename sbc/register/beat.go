@@ -64,7 +64,7 @@ func (r *Registrar) hurry(due time.Duration) {
 // Each binding has its own moment in the interval, by its id: so the pings of all are spread evenly whenever they registered.
 func (r *Registrar) schedule(b *binding, now time.Duration) {
 	b.due = b.expires
-	d := r.o.Domain(b.owner.domain)
+	d := r.o.Domain(b.owner.home.Value().domain)
 	switch {
 	case d == nil:
 		b.due = now
@@ -78,7 +78,7 @@ func (r *Registrar) schedule(b *binding, now time.Duration) {
 
 // pinged tells whether a binding is kept alive.
 func pinged(b *binding, p *sbc.KeepAlivePolicy) bool {
-	stream := b.transport != sbc.TransportUDP
+	stream := b.way.Value().transport != sbc.TransportUDP
 	switch {
 	case p.Mode == sbc.KeepAliveOff || stream && b.conn == 0:
 		return false
@@ -114,7 +114,7 @@ func (r *Registrar) sweep(s *shard) (at time.Duration) {
 			break
 		}
 		at = u.now
-		d := r.o.Domain(b.owner.domain)
+		d := r.o.Domain(b.owner.home.Value().domain)
 		switch {
 		case b.expires <= u.now:
 			u.remove(s, b, goneExpired)

@@ -7,37 +7,50 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unique"
 
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
-// owner is a subscriber that has bindings.
+// owner is a subscriber that has bindings. Its strings are those of the directory, which has them anyhow.
 type owner struct {
-	tenant, domain, subscriber string
-	aor                        string // user@domain
-	bindings                   []*binding
+	subscriber, user string
+	home             unique.Handle[home]
+	bindings         []*binding
 }
 
-// binding is one contact. Identity and index do not change; everything else belongs to the lock of the owner's shard.
+// home is a domain. Thousands of owners share one; so do bindings their ways.
+type home struct{ tenant, domain, host string }
+
+// way is how a binding is reached.
+type way struct {
+	iface     string
+	transport sbc.Transport
+}
+
+// aor is the address of record, user@domain.
+func (o *owner) aor() string { return o.user + "@" + o.home.Value().host }
+
+// binding is one contact. Identity and index do not change; everything else belongs to the lock of the owner's shard. There may be
+// millions, so it is kept small.
 type binding struct {
 	id    string
 	owner *owner
 	shard *shard
 
-	contact  string // the URI as the phone wrote it
-	instance string // without its quotes and angle brackets
-	agent    string
-	path     string // values of Path, one a line
-	callID   digest
-	cseq     uint32
-	q        uint16 // thousandths
-	regID    uint16
+	// text holds the contact's URI as the phone wrote it, its instance without quotes and angle brackets, and the values of Path, one a
+	// line, in one piece of memory that is nobody else's.
+	text   string
+	agent  unique.Handle[string]
+	callID digest
+	cseq   uint32
+	q      uint16 // thousandths
+	regID  uint16
 
-	iface     string
-	transport sbc.Transport
-	source    netip.AddrPort
-	conn      uint64
+	way    unique.Handle[way]
+	source netip.AddrPort
+	conn   uint64
 
 	registered, refreshed, expires time.Duration
 	due                            time.Duration // the next keep-alive, or the end
@@ -51,38 +64,43 @@ type binding struct {
 	direct                         bool // the contact's own host is the destination
 	gruu, outbound                 bool // what the phone supports
 	lost                           bool // not reachable
+
+	contactLen, instanceLen uint16 // in text
 }
 
 // hop is the way to the phone.
 func (b *binding) hop() msg.Hop {
-	return msg.Hop{Interface: b.iface, Transport: b.transport, Remote: b.source, Conn: b.conn}
+	w := b.way.Value()
+	return msg.Hop{Interface: w.iface, Transport: w.transport, Remote: b.source, Conn: b.conn}
 }
 
 // routes gives the values of Path.
 func (b *binding) routes() []string {
-	if b.path == "" {
+	if b.path() == "" {
 		return nil
 	}
-	return strings.Split(b.path, "\n")
+	return strings.Split(b.path(), "\n")
 }
 
-// pack gives the texts of a binding one piece of memory that is nobody else's; those of a message are windows into it.
-func (b *binding) pack() {
-	var text strings.Builder
-	parts := []*string{&b.contact, &b.instance, &b.agent, &b.path}
-	n := 0
-	for _, p := range parts {
-		n += len(*p)
+func (b *binding) contact() string { return b.text[:b.contactLen] }
+
+func (b *binding) instance() string { return b.text[b.contactLen:][:b.instanceLen] }
+
+func (b *binding) path() string { return b.text[int(b.contactLen)+int(b.instanceLen):] }
+
+// pack sets the texts of a binding, which may be pieces of a message, where they are others than before.
+func (b *binding) pack(contact, instance, path, agent string) {
+	if b.agent == (unique.Handle[string]{}) || b.agent.Value() != agent {
+		b.agent = unique.Make(agent)
 	}
-	text.Grow(n)
-	for _, p := range parts {
-		text.WriteString(*p)
+	if b.text != "" && b.contact() == contact && b.instance() == instance && b.path() == path {
+		return
 	}
-	all := text.String()
-	for _, p := range parts {
-		n = len(*p)
-		*p, all = all[:n], all[n:]
+	b.text = contact + instance + path
+	if len(instance)+len(path) == 0 {
+		b.text = strings.Clone(contact) // nothing was joined
 	}
+	b.contactLen, b.instanceLen = uint16(len(contact)), uint16(len(instance))
 }
 
 // record is a binding as the journal keeps it. Times are in milliseconds since 1970.
@@ -115,11 +133,12 @@ type record struct {
 // encode writes a binding for the journal. It is called with the shard's lock held.
 func (r *Registrar) encode(b *binding) []byte {
 	ms := func(d time.Duration) int64 { return r.at(d).UnixMilli() }
+	at, by := b.owner.home.Value(), b.way.Value()
 	raw, err := json.Marshal(record{
-		Tenant: b.owner.tenant, Domain: b.owner.domain, Subscriber: b.owner.subscriber, AOR: b.owner.aor, Contact: b.contact,
-		Instance: b.instance, RegID: b.regID, Agent: b.agent, Path: b.path, Q: b.q,
+		Tenant: at.tenant, Domain: at.domain, Subscriber: b.owner.subscriber, AOR: b.owner.aor(), Contact: b.contact(),
+		Instance: b.instance(), RegID: b.regID, Agent: b.agent.Value(), Path: b.path(), Q: b.q,
 		CallID: hex.EncodeToString(b.callID[:]), CSeq: b.cseq,
-		Interface: b.iface, Transport: b.transport, Source: b.source.String(), Moves: b.moves, Tests: b.tests, Direct: b.direct,
+		Interface: by.iface, Transport: by.transport, Source: b.source.String(), Moves: b.moves, Tests: b.tests, Direct: b.direct,
 		GRUU: b.gruu, Outbound: b.outbound, Registered: ms(b.registered), Refreshed: ms(b.refreshed), Expires: ms(b.expires),
 	})
 	if err != nil { // there is nothing in it that JSON cannot hold
@@ -147,12 +166,13 @@ func (r *Registrar) restore(list []sbc.LiveChange) {
 			r.pages.drop(c.ID)
 			continue
 		}
-		b.lost = b.transport != sbc.TransportUDP && !b.direct
+		b.lost = b.way.Value().transport != sbc.TransportUDP && !b.direct
 		s := r.table.shard(x.Subscriber)
 		s.mu.Lock()
 		o := s.owner(x.Subscriber)
-		if o.aor == "" {
-			o.tenant, o.domain, o.aor = x.Tenant, x.Domain, x.AOR
+		if o.user == "" {
+			user, host, _ := strings.Cut(x.AOR, "@")
+			o.user, o.home = user, unique.Make(home{x.Tenant, x.Domain, host})
 		}
 		s.add(o, b)
 		r.schedule(b, now)
@@ -169,12 +189,12 @@ func (x *record) binding(id string, at func(ms int64) time.Duration) *binding {
 		return nil
 	}
 	b := &binding{
-		id: id, contact: x.Contact, instance: x.Instance, regID: x.RegID, agent: x.Agent, path: x.Path, q: x.Q, callID: digest(call),
-		cseq: x.CSeq, iface: x.Interface, transport: transportOf(x.Transport), source: source, moves: x.Moves, tests: x.Tests,
+		id: id, regID: x.RegID, q: x.Q, callID: digest(call), cseq: x.CSeq,
+		way: unique.Make(way{x.Interface, transportOf(x.Transport)}), source: source, moves: x.Moves, tests: x.Tests,
 		direct: x.Direct, gruu: x.GRUU, outbound: x.Outbound, registered: at(x.Registered), refreshed: at(x.Refreshed),
 		expires: at(x.Expires), index: -1,
 	}
-	b.pack()
+	b.pack(x.Contact, x.Instance, x.Path, x.Agent)
 	return b
 }
 

@@ -73,7 +73,7 @@ func (r *Registrar) contacts(subscriberID string, lost bool) []Contact {
 	found := make([]Contact, 0, len(list))
 	for _, b := range list {
 		c := b.describe()
-		same := func(x Contact) bool { return b.regID > 0 && x.RegID > 0 && x.InstanceID == b.instance }
+		same := func(x Contact) bool { return b.regID > 0 && x.RegID > 0 && x.InstanceID == b.instance() }
 		if i := slices.IndexFunc(found, same); i >= 0 {
 			found[i].Others = append(found[i].Others, c)
 			continue
@@ -89,7 +89,7 @@ func (b *binding) wakes() bool { return b.describe().Push.Provider != "" }
 
 // describe copies what calls need. It is called with the lock held.
 func (b *binding) describe() Contact {
-	u, err := msg.ParseURI(b.contact)
+	u, err := msg.ParseURI(b.contact())
 	if err != nil { // it was read when it came
 		u = msg.URI{}
 	}
@@ -99,8 +99,8 @@ func (b *binding) describe() Contact {
 		u.UriParams = msg.RemoveParam(u.UriParams, "method")
 	}
 	return Contact{
-		RegistrationID: b.id, SubscriberID: b.owner.subscriber, DomainID: b.owner.domain, URI: u, Path: b.routes(), Target: b.target(u),
-		Q: float64(b.q) / 1000, InstanceID: b.instance, RegID: int(b.regID), Push: push, UserAgent: b.agent,
+		RegistrationID: b.id, SubscriberID: b.owner.subscriber, DomainID: b.owner.home.Value().domain, URI: u, Path: b.routes(), Target: b.target(u),
+		Q: float64(b.q) / 1000, InstanceID: b.instance(), RegID: int(b.regID), Push: push, UserAgent: b.agent.Value(),
 	}
 }
 
@@ -108,14 +108,14 @@ func (b *binding) describe() Contact {
 // the way begins where the REGISTER came from, which is the proxy that wrote the topmost value.
 func (b *binding) target(u msg.URI) msg.Target {
 	t := msg.Target{
-		Host: b.source.Addr().String(), Port: int(b.source.Port()), Transport: b.transport, Interfaces: []string{b.iface},
+		Host: b.source.Addr().String(), Port: int(b.source.Port()), Transport: b.way.Value().transport, Interfaces: []string{b.way.Value().iface},
 	}
 	if b.direct {
 		t.Host, t.Port = u.Host, u.Port
 		a, literal := address(u.Host)
 		t.Supplied = !literal || a != b.source.Addr() // it may lead anywhere by now, whatever was there when it registered
 	}
-	if b.transport != sbc.TransportUDP {
+	if b.way.Value().transport != sbc.TransportUDP {
 		h := b.hop()
 		t.Flow = &h
 		if !b.direct {

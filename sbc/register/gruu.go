@@ -42,7 +42,7 @@ func (g gruus) name(subscriberID, instance string) string {
 }
 
 func (g gruus) public(o *owner, instance string) string {
-	user, host, _ := strings.Cut(o.aor, "@")
+	user, host := o.user, o.home.Value().host
 	return "sip:" + msg.EscapeUser(user) + "@" + host + ";gr=" + g.name(o.subscriber, instance)
 }
 
@@ -60,7 +60,7 @@ func (g gruus) temporary(b *binding) string {
 	raw = append(raw, strings.TrimPrefix(b.id, sbc.PrefixRegistration+"_")...)
 	g.pad(raw)
 	raw = append(raw, g.mac("seal", raw, b.callID[:])[:sealLen]...)
-	_, host, _ := strings.Cut(b.owner.aor, "@")
+	host := b.owner.home.Value().host
 	return "sip:" + tempMark + code.EncodeToString(raw) + "@" + host + ";gr"
 }
 

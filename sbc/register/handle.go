@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"time"
+	"unique"
 
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/msg"
@@ -184,18 +185,15 @@ func (r *Registrar) hold(a *ask) {
 
 func (u *update) add(s *shard, w *wish) {
 	o := s.owner(u.sub.ID)
-	if o.aor == "" {
-		o.tenant, o.domain, o.aor = u.d.TenantID, u.d.ID, u.sub.Username+"@"+u.d.Name
+	if o.user == "" {
+		o.home, o.user = unique.Make(home{u.d.TenantID, u.d.ID, u.d.Name}), u.sub.Username
 	}
-	b := &binding{
-		id: sbc.NewID(sbc.PrefixRegistration), contact: w.addr.URI.Raw, instance: w.instance, agent: u.a.agent, path: u.a.path,
-		regID: w.regID, registered: u.now, index: -1,
-	}
-	b.pack()
+	b := &binding{id: sbc.NewID(sbc.PrefixRegistration), regID: w.regID, registered: u.now, index: -1}
+	b.pack(w.addr.URI.Raw, w.instance, u.a.path, u.a.agent)
 	s.add(o, b)
 	u.fill(s, b, w)
 	u.fresh = append(u.fresh, b)
-	u.event(sbc.EventRegistrationNew, b, "source", b.source.String(), "user_agent", b.agent)
+	u.event(sbc.EventRegistrationNew, b, "source", b.source.String(), "user_agent", b.agent.Value())
 }
 
 func (u *update) refresh(s *shard, b *binding, w *wish) {
@@ -206,10 +204,7 @@ func (u *update) refresh(s *shard, b *binding, w *wish) {
 	case !moved:
 		b.moves = 0
 	}
-	if b.contact != w.addr.URI.Raw || b.instance != w.instance || b.agent != u.a.agent || b.path != u.a.path {
-		b.contact, b.instance, b.agent, b.path = w.addr.URI.Raw, w.instance, u.a.agent, u.a.path
-		b.pack()
-	}
+	b.pack(w.addr.URI.Raw, w.instance, u.a.path, u.a.agent)
 	u.fill(s, b, w)
 	if moved {
 		u.event(sbc.EventRegistrationRefreshed, b, "source", b.source.String())
@@ -224,7 +219,10 @@ func (u *update) fill(s *shard, b *binding, w *wish) {
 	h := u.a.m.Hop
 	u.move(b, h.Conn)
 	b.callID, b.cseq, b.q = u.a.callID, u.a.cseq, w.q
-	b.iface, b.transport, b.source = h.Interface, h.Transport, h.Remote
+	b.source = h.Remote
+	if from := (way{h.Interface, h.Transport}); b.way == (unique.Handle[way]{}) || b.way.Value() != from {
+		b.way = unique.Make(from)
+	}
 	b.tests, b.direct, b.gruu, b.outbound = w.tests, w.direct, u.a.gruu, u.a.outbound
 	b.misses, b.lost = 0, false
 	b.ping++
@@ -270,9 +268,11 @@ func (u *update) event(t sbc.EventType, b *binding, more ...string) {
 }
 
 func (b *binding) event(t sbc.EventType, more ...string) sbc.Event {
-	data := map[string]string{"registration_id": b.id, "aor": b.owner.aor, "contact": b.contact}
+	data := make(map[string]string, 3+len(more)/2)
+	data["registration_id"], data["aor"], data["contact"] = b.id, b.owner.aor(), b.contact()
 	for i := 0; i+1 < len(more); i += 2 {
 		data[more[i]] = more[i+1]
 	}
-	return sbc.Event{Type: t, TenantID: b.owner.tenant, TrunkID: b.owner.domain, Data: data}
+	at := b.owner.home.Value()
+	return sbc.Event{Type: t, TenantID: at.tenant, TrunkID: at.domain, Data: data}
 }

@@ -49,16 +49,16 @@ func steers(name string) bool {
 // private URI is that of many: there it must also come from the same address or be the same series of REGISTERs (Call-ID).
 func (b *binding) is(a *ask, w *wish) bool {
 	if w.regID > 0 || b.regID > 0 {
-		return w.regID == b.regID && w.instance == b.instance
+		return w.regID == b.regID && w.instance == b.instance()
 	}
-	if !sameURI(b.contact, w.addr.URI.Raw) {
+	if !sameURI(b.contact(), w.addr.URI.Raw) {
 		return false
 	}
-	if w.instance != "" && b.instance != "" && w.instance != b.instance {
+	if w.instance != "" && b.instance() != "" && w.instance != b.instance() {
 		return false
 	}
 	return !b.tests.private() || b.callID == a.callID || b.source.Addr() == a.m.Hop.Remote.Addr() ||
-		w.instance != "" && w.instance == b.instance
+		w.instance != "" && w.instance == b.instance()
 }
 
 // leftover tells whether a binding is what a phone left behind that registers anew with another contact: an instance is one phone
@@ -68,7 +68,7 @@ func (b *binding) leftover(w *wish) bool {
 	if b.regID != 0 || w.regID != 0 {
 		return false
 	}
-	same := w.instance != "" && b.instance == w.instance
+	same := w.instance != "" && b.instance() == w.instance
 	if same && b.lost {
 		return true
 	}
@@ -76,7 +76,7 @@ func (b *binding) leftover(w *wish) bool {
 	if p.Provider == "" {
 		return false
 	}
-	was, err := msg.ParseURI(b.contact)
+	was, err := msg.ParseURI(b.contact())
 	if err != nil {
 		return false
 	}

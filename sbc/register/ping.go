@@ -29,7 +29,7 @@ func (b *binding) pingBy(d *sbc.Domain, now time.Duration) ping {
 	b.pinged = now
 	b.ping++
 	p := ping{b: b, count: b.ping, hop: b.hop(), from: d.Name, most: d.KeepAlive.MaxMisses, began: now}
-	if p.options = b.transport == sbc.TransportUDP && d.KeepAlive.Mode == sbc.KeepAliveOptions; p.options {
+	if p.options = b.way.Value().transport == sbc.TransportUDP && d.KeepAlive.Mode == sbc.KeepAliveOptions; p.options {
 		p.to = b.describe()
 	}
 	return p
@@ -142,7 +142,7 @@ func (r *Registrar) Closed(h msg.Hop) {
 				b.lost = true
 				u.event(sbc.EventRegistrationUnreachable, b, "misses", itoa(int(b.misses)), "reason", "connection closed")
 			}
-			if d := r.o.Domain(b.owner.domain); d != nil && d.KeepAlive.RemoveUnreachable && b.lost && !b.wakes() {
+			if d := r.o.Domain(b.owner.home.Value().domain); d != nil && d.KeepAlive.RemoveUnreachable && b.lost && !b.wakes() {
 				u.remove(b.shard, b, goneUnreachable)
 			} else {
 				r.schedule(b, u.now)

@@ -62,7 +62,7 @@ func (r *Registrar) Registration(_ context.Context, tenantID, id string) (*sbc.R
 // of finds a binding that a tenant may see; "" sees all.
 func (r *Registrar) of(tenantID, id string) (*binding, error) {
 	b := r.table.find(id)
-	if b == nil || tenantID != "" && tenantID != b.owner.tenant {
+	if b == nil || tenantID != "" && tenantID != b.owner.home.Value().tenant {
 		return nil, sbc.Errorf(sbc.CodeNotFound, "there is no registration %s", clip(id, 64))
 	}
 	return b, nil
@@ -94,7 +94,7 @@ func (r *Registrar) Forget(domainID, subscriberID string) {
 		u := &update{r: r, now: r.now()}
 		s.mu.Lock()
 		for _, o := range s.owners {
-			if subscriberID == "" && o.domain == domainID || o.subscriber == subscriberID {
+			if subscriberID == "" && o.home.Value().domain == domainID || o.subscriber == subscriberID {
 				for _, b := range slices.Clone(o.bindings) {
 					u.remove(s, b, goneAccount)
 				}
@@ -124,7 +124,7 @@ func (r *Registrar) RefreshRegistration(ctx context.Context, tenantID, id string
 	if err != nil {
 		return nil, err
 	}
-	d := r.o.Domain(b.owner.domain)
+	d := r.o.Domain(b.owner.home.Value().domain)
 	if d == nil {
 		return nil, sbc.Errorf(sbc.CodeUnavailable, "the domain of the registration is out of service")
 	}
@@ -178,8 +178,8 @@ func (f *filter) readSource() error {
 // collect notes the bindings of a subscriber that are selected. It is called with the shard's lock held.
 func (f *filter) collect(o *owner, to *least) {
 	q := &f.q
-	if q.TenantID != "" && q.TenantID != o.tenant || q.DomainID != "" && q.DomainID != o.domain ||
-		q.SubscriberID != "" && q.SubscriberID != o.subscriber || q.AOR != "" && q.AOR != o.aor {
+	if q.TenantID != "" && q.TenantID != o.home.Value().tenant || q.DomainID != "" && q.DomainID != o.home.Value().domain ||
+		q.SubscriberID != "" && q.SubscriberID != o.subscriber || q.AOR != "" && q.AOR != o.aor() {
 		return
 	}
 	for _, b := range o.bindings {
@@ -192,13 +192,13 @@ func (f *filter) collect(o *owner, to *least) {
 func (f *filter) wants(b *binding) bool {
 	q := &f.q
 	switch {
-	case q.Transport != "" && q.Transport != b.transport, q.NAT != "" && q.NAT != b.kind(),
+	case q.Transport != "" && q.Transport != b.way.Value().transport, q.NAT != "" && q.NAT != b.kind(),
 		q.Reachable != nil && *q.Reachable == b.lost:
 		return false
 	case f.source.IsValid() && !f.source.Contains(b.source.Addr()):
 		return false
 	}
-	return f.agent == "" || strings.Contains(strings.ToLower(b.agent), f.agent)
+	return f.agent == "" || strings.Contains(strings.ToLower(b.agent.Value()), f.agent)
 }
 
 // least keeps the lowest ids of many.
@@ -237,9 +237,9 @@ func (r *Registrar) show(b *binding) sbc.Registration {
 	s := b.shard
 	s.mu.Lock()
 	x := sbc.Registration{
-		ID: b.id, TenantID: b.owner.tenant, DomainID: b.owner.domain, SubscriberID: b.owner.subscriber, AOR: b.owner.aor,
-		Contact: b.contact, Q: float64(b.q) / 1000, InstanceID: b.instance, RegID: int(b.regID), Path: b.routes(), UserAgent: b.agent,
-		SIPInterfaceID: b.iface, Transport: b.transport, Source: b.source.String(), NAT: b.kind(), NATTests: b.tests.names(),
+		ID: b.id, TenantID: b.owner.home.Value().tenant, DomainID: b.owner.home.Value().domain, SubscriberID: b.owner.subscriber, AOR: b.owner.aor(),
+		Contact: b.contact(), Q: float64(b.q) / 1000, InstanceID: b.instance(), RegID: int(b.regID), Path: b.routes(), UserAgent: b.agent.Value(),
+		SIPInterfaceID: b.way.Value().iface, Transport: b.way.Value().transport, Source: b.source.String(), NAT: b.kind(), NATTests: b.tests.names(),
 		Reachable: !b.lost, RoundTripMS: float64(b.trip.Microseconds()) / 1000, Misses: int(b.misses),
 		RegisteredAt: r.at(b.registered).UTC(), RefreshedAt: r.at(b.refreshed).UTC(), ExpiresAt: r.at(b.expires).UTC(),
 	}
@@ -247,8 +247,8 @@ func (r *Registrar) show(b *binding) sbc.Registration {
 		at := r.at(b.pinged).UTC()
 		x.PingedAt = &at
 	}
-	if b.gruu && b.instance != "" {
-		x.PublicGRUU = r.gruus.public(b.owner, b.instance)
+	if b.gruu && b.instance() != "" {
+		x.PublicGRUU = r.gruus.public(b.owner, b.instance())
 	}
 	x.Push = b.wakes()
 	hop := b.hop()

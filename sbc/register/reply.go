@@ -39,9 +39,9 @@ func (u *update) reply(o *owner) *msg.Message {
 // contact spells a binding as a value of Contact.
 func (u *update) contact(b *binding) string {
 	var t strings.Builder
-	t.Grow(len(b.contact) + len(b.instance) + 64)
+	t.Grow(len(b.contact()) + len(b.instance()) + 64)
 	t.WriteByte('<')
-	t.WriteString(b.contact)
+	t.WriteString(b.contact())
 	t.WriteString(">;expires=")
 	left := (b.expires - u.now + time.Second - 1) / time.Second
 	t.WriteString(strconv.FormatInt(int64(left), 10))
@@ -49,13 +49,13 @@ func (u *update) contact(b *binding) string {
 		t.WriteString(";q=")
 		t.WriteString(quality(b.q))
 	}
-	if b.instance != "" {
-		t.WriteString(`;+sip.instance="<` + b.instance + `>"`)
+	if b.instance() != "" {
+		t.WriteString(`;+sip.instance="<` + b.instance() + `>"`)
 		if b.regID > 0 {
 			t.WriteString(";reg-id=" + strconv.Itoa(int(b.regID)))
 		}
 		if b.gruu && u.a.gruu && u.d.Registration.GRUU {
-			t.WriteString(`;pub-gruu="` + u.r.gruus.public(b.owner, b.instance) + `"`)
+			t.WriteString(`;pub-gruu="` + u.r.gruus.public(b.owner, b.instance()) + `"`)
 			t.WriteString(`;temp-gruu="` + u.r.gruus.temporary(b) + `"`)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -51,8 +53,18 @@ type Options struct {
 	Log      *slog.Logger
 }
 
-// place is where an id's newest line is.
-type place struct{ offset, length int64 }
+// place is where an id's newest line is, in one word, for there may be millions: its length in the lowest bits, its offset above. 0 is
+// nowhere.
+type place uint64
+
+// lengthBits hold the length of any line: a record of maxRecord with its id and checksum.
+const lengthBits = 20
+
+func placeAt(offset, length int64) place { return place(offset<<lengthBits | length) }
+
+func (p place) offset() int64 { return int64(p >> lengthBits) }
+
+func (p place) length() int64 { return int64(p & (1<<lengthBits - 1)) }
 
 // Journal keeps records by id. It is safe for concurrent use.
 type Journal struct {
@@ -110,7 +122,7 @@ func (j *Journal) open() (records []sbc.LiveChange, err error) {
 	for id, b := range found {
 		records = append(records, sbc.LiveChange{ID: id, Record: b})
 	}
-	slices.SortFunc(records, func(x, y sbc.LiveChange) int { return int(j.at[x.ID].offset - j.at[y.ID].offset) })
+	slices.SortFunc(records, func(x, y sbc.LiveChange) int { return int(j.at[x.ID].offset() - j.at[y.ID].offset()) })
 	return records, nil
 }
 
@@ -131,10 +143,10 @@ func (j *Journal) scan() (map[string][]byte, error) {
 			}
 			return found, errors.Join(err, j.f.Truncate(j.size))
 		}
-		at := place{j.size, int64(len(line))}
-		j.size += at.length
+		at := placeAt(j.size, int64(len(line)))
+		j.size += int64(len(line))
 		id, record, ok := parse(line)
-		if !ok {
+		if !ok || len(line) >= 1<<lengthBits { // none of ours is so long
 			broken++
 			continue
 		}
@@ -147,12 +159,13 @@ func (j *Journal) scan() (map[string][]byte, error) {
 
 // note enters a line into the books.
 func (j *Journal) note(id string, at place, alive bool) {
-	j.alive -= j.at[id].length
-	delete(j.at, id)
-	if alive {
-		j.at[id] = at
-		j.alive += at.length
+	j.alive -= j.at[id].length()
+	if !alive {
+		delete(j.at, id)
+		return
 	}
+	j.at[id] = at
+	j.alive += at.length()
 }
 
 // parse reads a line: "checksum id record\n".
@@ -184,9 +197,11 @@ func (j *Journal) put(id string, record []byte) place {
 		j.buf = append(j.buf, record...)
 	}
 	body := j.buf[begin+sumLen+1:]
-	copy(j.buf[begin:], fmt.Sprintf("%08x", crc32.Checksum(body, castagnoli)))
+	var sum [sumLen / 2]byte
+	binary.BigEndian.PutUint32(sum[:], crc32.Checksum(body, castagnoli))
+	hex.Encode(j.buf[begin:], sum[:])
 	j.buf = append(j.buf, '\n')
-	return place{j.size + int64(begin), int64(len(j.buf) - begin)}
+	return placeAt(j.size+int64(begin), int64(len(j.buf)-begin))
 }
 
 // Write keeps changes, all of them or none: they are with the operating system when it returns. ErrFull says that some were refused
@@ -207,7 +222,7 @@ func (j *Journal) Write(changes []sbc.LiveChange) error {
 		}
 		if at := j.put(c.ID, record); record != nil {
 			places[i] = at
-			alive += at.length
+			alive += at.length()
 		}
 	}
 	if _, err := j.f.WriteAt(j.buf, j.size); err != nil {
@@ -216,7 +231,7 @@ func (j *Journal) Write(changes []sbc.LiveChange) error {
 	j.size += int64(len(j.buf))
 	j.dirty = true
 	for i, c := range changes {
-		j.note(c.ID, places[i], places[i].length > 0)
+		j.note(c.ID, places[i], places[i] != 0)
 	}
 	if cap(j.buf) > 4*leastSize {
 		j.buf = nil
@@ -254,16 +269,16 @@ func (j *Journal) copyTo(next *os.File) (at map[string]place, size int64, err er
 	for id := range j.at {
 		ids = append(ids, id)
 	}
-	slices.SortFunc(ids, func(x, y string) int { return int(j.at[x].offset - j.at[y].offset) })
+	slices.SortFunc(ids, func(x, y string) int { return int(j.at[x].offset() - j.at[y].offset()) })
 	at = make(map[string]place, len(ids))
 	w := bufio.NewWriterSize(next, 256<<10)
 	for _, id := range ids {
 		p := j.at[id]
-		if _, err := io.Copy(w, io.NewSectionReader(j.f, p.offset, p.length)); err != nil {
+		if _, err := io.Copy(w, io.NewSectionReader(j.f, p.offset(), p.length())); err != nil {
 			return nil, 0, err
 		}
-		at[id] = place{size, p.length}
-		size += p.length
+		at[id] = placeAt(size, p.length())
+		size += p.length()
 	}
 	return at, size, w.Flush()
 }
