@@ -10,6 +10,9 @@
 // That there is nobody of a name is remembered too, in a part of its own: a scanner that tries a million names pushes out its own
 // failures and no subscriber.
 //
+// Run reads subscribers ahead, many at a time, as long as there is room: when a network comes back and all its phones register at once,
+// the store is not asked at all. Whoever was asked for stays, rather than who was only read.
+//
 // An entry is forgotten when it is written (Changed): by this node at once, by others when the configuration's poll sees it. An answer
 // that was on its way then is handed on but not kept. Where the store cannot be asked, an entry that was good before stays good.
 package directory
