@@ -53,7 +53,8 @@ func (r *room) look(allocated, live uint64, now time.Time) int {
 	r.allocated, r.at = allocated, now
 	want := max(r.rate*collectEvery.Seconds(), leastGarbage)
 	percent := int(min(max(want/float64(max(live, 1))*100, leastPercent), garbagePercent))
-	if d := percent - r.percent; r.percent == 0 || percent == garbagePercent || max(d, -d) > r.percent/8 { // each change stops the world
+	// Each change stops the world for a moment: a trifle makes none.
+	if d := percent - r.percent; r.percent == 0 || percent == garbagePercent || max(d, -d) > r.percent/8 {
 		r.percent = percent
 	}
 	return r.percent
@@ -68,7 +69,8 @@ func (r *room) clear(now time.Time) bool {
 	return true
 }
 
-// keepRoom sets the garbage collector's percentage, and clears away after rushes, until the context ends; unless GOGC says what is to be.
+// keepRoom sets the garbage collector's percentage, and clears away after rushes, until the context ends; unless GOGC says what is to
+// be.
 func keepRoom(ctx context.Context) {
 	if os.Getenv("GOGC") != "" {
 		return

@@ -99,7 +99,8 @@ func (b *binding) describe() Contact {
 		u.UriParams = msg.RemoveParam(u.UriParams, "method")
 	}
 	return Contact{
-		RegistrationID: b.id, SubscriberID: b.owner.subscriber, DomainID: b.owner.home.Value().domain, URI: u, Path: b.routes(), Target: b.target(u),
+		RegistrationID: b.id, SubscriberID: b.owner.subscriber, DomainID: b.owner.home.Value().domain,
+		URI: u, Path: b.routes(), Target: b.target(u),
 		Q: float64(b.q) / 1000, InstanceID: b.instance(), RegID: int(b.regID), Push: push, UserAgent: b.agent.Value(),
 	}
 }
@@ -108,7 +109,8 @@ func (b *binding) describe() Contact {
 // the way begins where the REGISTER came from, which is the proxy that wrote the topmost value.
 func (b *binding) target(u msg.URI) msg.Target {
 	t := msg.Target{
-		Host: b.source.Addr().String(), Port: int(b.source.Port()), Transport: b.way.Value().transport, Interfaces: []string{b.way.Value().iface},
+		Host: b.source.Addr().String(), Port: int(b.source.Port()),
+		Transport: b.way.Value().transport, Interfaces: []string{b.way.Value().iface},
 	}
 	if b.direct {
 		t.Host, t.Port = u.Host, u.Port

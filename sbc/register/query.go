@@ -237,9 +237,11 @@ func (r *Registrar) show(b *binding) sbc.Registration {
 	s := b.shard
 	s.mu.Lock()
 	x := sbc.Registration{
-		ID: b.id, TenantID: b.owner.home.Value().tenant, DomainID: b.owner.home.Value().domain, SubscriberID: b.owner.subscriber, AOR: b.owner.aor(),
-		Contact: b.contact(), Q: float64(b.q) / 1000, InstanceID: b.instance(), RegID: int(b.regID), Path: b.routes(), UserAgent: b.agent.Value(),
-		SIPInterfaceID: b.way.Value().iface, Transport: b.way.Value().transport, Source: b.source.String(), NAT: b.kind(), NATTests: b.tests.names(),
+		ID: b.id, TenantID: b.owner.home.Value().tenant, DomainID: b.owner.home.Value().domain,
+		SubscriberID: b.owner.subscriber, AOR: b.owner.aor(),
+		Contact: b.contact(), Q: float64(b.q) / 1000, InstanceID: b.instance(), RegID: int(b.regID), Path: b.routes(),
+		UserAgent: b.agent.Value(), SIPInterfaceID: b.way.Value().iface, Transport: b.way.Value().transport,
+		Source: b.source.String(), NAT: b.kind(), NATTests: b.tests.names(),
 		Reachable: !b.lost, RoundTripMS: float64(b.trip.Microseconds()) / 1000, Misses: int(b.misses),
 		RegisteredAt: r.at(b.registered).UTC(), RefreshedAt: r.at(b.refreshed).UTC(), ExpiresAt: r.at(b.expires).UTC(),
 	}
