@@ -48,6 +48,18 @@ func (ch *change) keepAccess(r, old sbc.Resource) error {
 		if before, ok := old.(*sbc.Domain); ok && ch.whole() {
 			r.KeepSecrets(before)
 		}
+	case *sbc.Trunk:
+		if before, ok := old.(*sbc.Trunk); ok && ch.whole() {
+			r.KeepSecrets(before)
+		}
+	case *sbc.Registrant:
+		if before, ok := old.(*sbc.Registrant); ok && ch.whole() {
+			r.KeepSecrets(before)
+		}
+	case *sbc.Rule:
+		if before, ok := old.(*sbc.Rule); ok && ch.whole() {
+			r.KeepSecrets(before)
+		}
 	case *sbc.Subscriber:
 		before, ok := old.(*sbc.Subscriber)
 		if !ok {

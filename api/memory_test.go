@@ -368,6 +368,16 @@ func (n *node) InterfaceStatus(id string) (sbc.InterfaceStatus, bool) {
 		"sif_")
 }
 
+func (n *node) TrunkStatus(string) (sbc.TrunkStatus, bool) {
+	return sbc.TrunkStatus{State: "up", Since: time.Unix(1_700_000_000, 0).UTC()}, true
+}
+
+func (n *node) EndpointStatus(string) (sbc.EndpointStatus, bool) { return sbc.EndpointStatus{}, false }
+
+func (n *node) RegistrantStatus(string) (sbc.RegistrantStatus, bool) {
+	return sbc.RegistrantStatus{}, false
+}
+
 func (n *node) PoolStatus(string) (sbc.PoolStatus, bool) {
 	return sbc.PoolStatus{State: "ready", Total: 5000, InUse: 12, Quarantined: 2}, true
 }

@@ -50,6 +50,10 @@ type Blobs interface {
 type Status interface {
 	InterfaceStatus(id string) (sbc.InterfaceStatus, bool)
 	PoolStatus(id string) (sbc.PoolStatus, bool)
+	// TrunkStatus, EndpointStatus and RegistrantStatus are what is known of where calls go; false where nothing is known yet.
+	TrunkStatus(id string) (sbc.TrunkStatus, bool)
+	EndpointStatus(id string) (sbc.EndpointStatus, bool)
+	RegistrantStatus(id string) (sbc.RegistrantStatus, bool)
 	ConfigStatus() sbc.ConfigStatus
 	// Ready lists what has to be right for the node to be ready; the node is ready when every condition is OK.
 	Ready() []sbc.Condition

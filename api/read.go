@@ -99,6 +99,16 @@ func bare(r sbc.Resource) sbc.Resource {
 		return r.Shown()
 	case *sbc.Subscriber:
 		return r.Shown()
+	case *sbc.Trunk:
+		return r.Shown()
+	case *sbc.Registrant:
+		return r.Shown()
+	case *sbc.Rule:
+		return r.Shown()
+	case *sbc.RateDeck:
+		shown := *r
+		shown.RatesSHA256, shown.Rates = "", nil
+		return &shown
 	}
 	return r
 }
@@ -119,6 +129,14 @@ func (s *server) runtime(r sbc.Resource) []field {
 			status = sbc.PoolStatus{State: idle(m.Enabled)}
 		}
 		return []field{{"status", status}}
+	case sbc.KindTrunk, sbc.KindEndpoint, sbc.KindRegistrant:
+		return []field{{"status", s.reach(r)}}
+	case sbc.KindRateDeck:
+		var status sbc.RateDeckStatus
+		if d, ok := r.(*sbc.RateDeck); ok && d.Rates != nil {
+			status = *d.Rates
+		}
+		return []field{{"status", status}}
 	case sbc.KindAPIKey:
 		status := gen.APIKeyStatus{}
 		if at := s.keys.lastUsed(m.ID); !at.IsZero() {
@@ -127,6 +145,34 @@ func (s *server) runtime(r sbc.Resource) []field {
 		return []field{{"status", status}}
 	}
 	return nil
+}
+
+// reach is the state of what calls go to.
+func (s *server) reach(r sbc.Resource) any {
+	m, state := r.Base(), "unknown"
+	if !m.Enabled {
+		state = "disabled"
+	}
+	switch r.Kind() {
+	case sbc.KindTrunk:
+		if status, ok := s.o.Status.TrunkStatus(m.ID); ok {
+			return status
+		}
+		return sbc.TrunkStatus{State: state, Since: m.UpdatedAt}
+	case sbc.KindEndpoint:
+		if status, ok := s.o.Status.EndpointStatus(m.ID); ok {
+			return status
+		}
+		return sbc.EndpointStatus{State: sbc.EndpointState(state), Since: m.UpdatedAt}
+	}
+	if status, ok := s.o.Status.RegistrantStatus(m.ID); ok {
+		return status
+	}
+	status := sbc.RegistrantStatus{State: sbc.RegistrantRegistering, Since: m.UpdatedAt}
+	if !m.Enabled {
+		status.State = sbc.RegistrantDisabled
+	}
+	return status
 }
 
 // idle is the state of what the engine does not know: it is on its way there, or not wanted.

@@ -51,13 +51,21 @@ func presenters() map[sbc.Kind]presenter {
 		sbc.KindGroup:             presented[gen.Group],
 		sbc.KindNumberList:        presented[gen.NumberList],
 		sbc.KindFloodProfile:      presented[gen.FloodProfile],
+		sbc.KindDialplan:          presented[gen.Dialplan],
+		sbc.KindTimeProfile:       presented[gen.TimeProfile],
+		sbc.KindHolidayCalendar:   presented[gen.HolidayCalendar],
+		sbc.KindNumberPlan:        presented[gen.NumberPlan],
+		sbc.KindNumber:            presented[gen.Number],
+		sbc.KindRateDeck:          presented[gen.RateDeck],
+		sbc.KindQualityProfile:    presented[gen.QualityProfile],
+		sbc.KindRegistrant:        presented[gen.Registrant],
 	}
 }
 
 // partOf says of which kind a kind is a part, and by which field it refers to it; "" for a kind of its own.
 func partOf(kind sbc.Kind) (parent sbc.Kind, field string) {
 	switch kind {
-	case sbc.KindEndpoint, sbc.KindIdentity:
+	case sbc.KindEndpoint, sbc.KindIdentity, sbc.KindRegistrant:
 		return sbc.KindTrunk, "trunk_id"
 	case sbc.KindRule:
 		return sbc.KindRoutingPlan, "routing_plan_id"
@@ -73,6 +81,8 @@ func setParent(r sbc.Resource, id string) {
 	case *sbc.Endpoint:
 		r.TrunkID = id
 	case *sbc.Identity:
+		r.TrunkID = id
+	case *sbc.Registrant:
 		r.TrunkID = id
 	case *sbc.Rule:
 		r.RoutingPlanID = id

@@ -132,7 +132,7 @@ func TestNothingIsLostBetweenSBCAndTheWire(t *testing.T) {
 			}
 			back := sbc.New(kind)
 			raw := wire(t, kind, r)
-			for _, hidden := range append(secretFields(), "hash", "audio_sha256", "audio_bytes", "secret") {
+			for _, hidden := range append(secretFields(), "hash", "audio_sha256", "audio_bytes", "secret", "rates_sha256", "rates") {
 				if strings.Contains(string(raw), `"`+hidden+`"`) {
 					t.Errorf("what nobody may see gets out: %s", hidden)
 				}
@@ -148,6 +148,14 @@ func TestNothingIsLostBetweenSBCAndTheWire(t *testing.T) {
 				back.AudioSHA256, back.AudioBytes = was.AudioSHA256, was.AudioBytes
 			case *sbc.Domain:
 				back.KeepSecrets(r.(*sbc.Domain))
+			case *sbc.Trunk:
+				back.KeepSecrets(r.(*sbc.Trunk))
+			case *sbc.Registrant:
+				back.KeepSecrets(r.(*sbc.Registrant))
+			case *sbc.Rule:
+				back.KeepSecrets(r.(*sbc.Rule))
+			case *sbc.RateDeck:
+				back.RatesSHA256, back.Rates = r.(*sbc.RateDeck).RatesSHA256, r.(*sbc.RateDeck).Rates
 			case *sbc.Subscriber:
 				algorithms := back.Algorithms
 				back.Credentials = r.(*sbc.Subscriber).Credentials
@@ -254,7 +262,7 @@ func TestEveryFieldOfSBCIsInTheSpecification(t *testing.T) {
 	for _, kind := range sbc.Kinds() {
 		want := map[string]bool{}
 		jsonNames(reflect.TypeOf(sbc.New(kind)).Elem(), want)
-		for _, hidden := range append(secretFields(), "hash", "audio_sha256", "audio_bytes") {
+		for _, hidden := range append(secretFields(), "hash", "audio_sha256", "audio_bytes", "rates_sha256", "rates") {
 			delete(want, hidden)
 		}
 		if kind == sbc.KindTenant {

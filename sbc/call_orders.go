@@ -36,14 +36,26 @@ func (c *CallChange) Validate() []Fault {
 	if c.MaxDurationS != nil {
 		f.between("#/max_duration_s", *c.MaxDurationS, 1, 86_400)
 	}
-	f.variables(c.Variables)
+	f.variables("#/variables", c.Variables)
 	return f
 }
 
+// attributes checks variables that are all set.
+func (f *faults) attributes(at string, all map[string]string) {
+	if len(all) == 0 {
+		return
+	}
+	set := make(map[string]*string, len(all))
+	for name, value := range all {
+		set[name] = &value
+	}
+	f.variables(at, set)
+}
+
 // variables checks names and values; nil takes a variable away.
-func (f *faults) variables(all map[string]*string) {
+func (f *faults) variables(at string, all map[string]*string) {
 	if len(all) > MaxVariables {
-		f.add("#/variables", "too_many", fmt.Sprintf("names %d variables; at most %d are allowed", len(all), MaxVariables))
+		f.add(at, "too_many", fmt.Sprintf("names %d variables; at most %d are allowed", len(all), MaxVariables))
 	}
 	names := make([]string, 0, len(all))
 	for name := range all {
@@ -52,12 +64,12 @@ func (f *faults) variables(all map[string]*string) {
 	sort.Strings(names)
 	for _, name := range names {
 		if len(name) > MaxVariableName || !variableName.MatchString(name) {
-			f.add("#/variables", "pattern", fmt.Sprintf("variable %.80q: a name has 1 to %d letters, digits, '_', '.' or '-'", name,
+			f.add(at, "pattern", fmt.Sprintf("variable %.80q: a name has 1 to %d letters, digits, '_', '.' or '-'", name,
 				MaxVariableName))
 			continue
 		}
 		if value := all[name]; value != nil {
-			f.text("#/variables/"+name, *value, 0, MaxVariableLength)
+			f.text(at+"/"+name, *value, 0, MaxVariableLength)
 		}
 	}
 }
@@ -187,6 +199,6 @@ func (o *OriginateOrder) Validate() []Fault {
 	for name, value := range o.Variables {
 		set[name] = &value
 	}
-	f.variables(set)
+	f.variables("#/variables", set)
 	return f
 }

@@ -64,6 +64,52 @@ func (d *Domain) Shown() *Domain {
 	return &shown
 }
 
+// Shown is the trunk without the password of its credentials.
+func (t *Trunk) Shown() *Trunk {
+	shown := *t
+	shown.Credentials.hide()
+	return &shown
+}
+
+// KeepSecrets takes over the password that the trunk does not bring, as long as the name that it belongs to stays.
+func (t *Trunk) KeepSecrets(before *Trunk) { t.Credentials.keep(&before.Credentials) }
+
+// Shown is the registrant without its password.
+func (r *Registrant) Shown() *Registrant {
+	shown := *r
+	shown.Credentials.hide()
+	return &shown
+}
+
+// KeepSecrets takes over the password that the registrant does not bring, as long as the name that it belongs to stays.
+func (r *Registrant) KeepSecrets(before *Registrant) { r.Credentials.keep(&before.Credentials) }
+
+func (c *ClientCredentials) hide() { c.Password = "" }
+
+func (c *ClientCredentials) keep(before *ClientCredentials) {
+	if c.Password == "" && c.Username == before.Username {
+		c.Password = before.Password
+	}
+}
+
+// Shown is the rule without the secret of whom it asks.
+func (r *Rule) Shown() *Rule {
+	if r.HTTP == nil {
+		return r
+	}
+	shown, asked := *r, *r.HTTP
+	asked.Secret = ""
+	shown.HTTP = &asked
+	return &shown
+}
+
+// KeepSecrets takes over the secret that the rule does not bring, as long as the address stays that it is for.
+func (r *Rule) KeepSecrets(before *Rule) {
+	if r.HTTP != nil && before.HTTP != nil && r.HTTP.Secret == "" && r.HTTP.URL == before.HTTP.URL {
+		r.HTTP.Secret = before.HTTP.Secret
+	}
+}
+
 // KeepSecrets takes over the secrets of webhooks that the domain does not bring.
 func (d *Domain) KeepSecrets(before *Domain) {
 	for _, w := range []struct{ now, then *Webhook }{

@@ -45,6 +45,7 @@ type Realm struct {
 	// EgressAllow are networks to which names and addresses that callers supply (Contact, Refer-To, Route) may lead though they are
 	// private, ours or a trunk's (features.md 13.6).
 	EgressAllow []string `json:"egress_allow"`
+	DefaultProfiles
 }
 
 // Kind names the kind.
@@ -71,15 +72,16 @@ func (r *Realm) Validate() []Fault {
 			f.add(fmt.Sprintf("#/egress_allow/%d", i), "cidr", fmt.Sprintf("%q is not a network such as 192.0.2.0/28", c))
 		}
 	}
+	r.DefaultProfiles.validate(&f)
 	return f
 }
 
 // References lists the resources it needs.
 func (r *Realm) References() []Reference {
-	return refs(
+	return refs(append(r.DefaultProfiles.references(),
 		Reference{Pointer: "#/tenant_id", Kind: KindTenant, ID: r.TenantID},
 		Reference{Pointer: "#/flood_profile_id", Kind: KindFloodProfile, ID: r.FloodProfileID},
-	)
+	)...)
 }
 
 // Transport is how SIP travels.

@@ -43,6 +43,15 @@ const (
 	PrefixBan          = "ban"
 	PrefixMessage      = "vmm"
 	PrefixJob          = "job"
+
+	PrefixDialplan        = "dpl"
+	PrefixTimeProfile     = "tpr"
+	PrefixHolidayCalendar = "hol"
+	PrefixNumberPlan      = "npl"
+	PrefixNumber          = "num"
+	PrefixRateDeck        = "rdk"
+	PrefixQualityProfile  = "qpr"
+	PrefixRegistrant      = "rgt"
 )
 
 // crockford is the alphabet of Crockford's base 32: no i, l, o, u, so that an identifier can be read out on the telephone.

@@ -39,14 +39,24 @@ const (
 	KindGroup        Kind = "group"
 	KindNumberList   Kind = "number-list"
 	KindFloodProfile Kind = "flood-profile"
+
+	KindDialplan        Kind = "dialplan"
+	KindTimeProfile     Kind = "time-profile"
+	KindHolidayCalendar Kind = "holiday-calendar"
+	KindNumberPlan      Kind = "number-plan"
+	KindNumber          Kind = "number"
+	KindRateDeck        Kind = "rate-deck"
+	KindQualityProfile  Kind = "quality-profile"
+	KindRegistrant      Kind = "registrant"
 )
 
 // Kinds lists every kind, what is referred to before what refers to it.
 func Kinds() []Kind {
 	return []Kind{
-		KindTenant, KindAPIKey, KindFloodProfile, KindRealm, KindSIPInterface, KindMediaPool, KindRoutingPlan, KindRouteList,
-		KindAnnouncement, KindSignallingProfile, KindMediaProfile, KindHeaderProfile, KindLimitProfile, KindTrunk, KindEndpoint,
-		KindIdentity, KindGroup, KindNumberList, KindDomain, KindRule, KindTarget, KindSubscriber, KindAlias, KindAccessRule,
+		KindTenant, KindAPIKey, KindFloodProfile, KindAnnouncement, KindSignallingProfile, KindMediaProfile, KindHeaderProfile,
+		KindLimitProfile, KindRealm, KindSIPInterface, KindMediaPool, KindHolidayCalendar, KindTimeProfile, KindNumberPlan, KindDialplan,
+		KindRateDeck, KindQualityProfile, KindRoutingPlan, KindRouteList, KindTrunk, KindEndpoint, KindIdentity, KindRegistrant, KindGroup,
+		KindNumberList, KindDomain, KindRule, KindSubscriber, KindAlias, KindAccessRule, KindTarget, KindNumber,
 	}
 }
 
@@ -139,7 +149,10 @@ func New(kind Kind) Resource {
 	case KindAnnouncement:
 		r = &Announcement{}
 	default:
-		if r = newAccess(kind); r == nil {
+		if r = newAccess(kind); r != nil {
+			break
+		}
+		if r = newRouting(kind); r == nil {
 			return nil
 		}
 	}
@@ -169,6 +182,29 @@ func newAccess(kind Kind) Resource {
 	return nil
 }
 
+// newRouting makes the kinds that routing came to have.
+func newRouting(kind Kind) Resource {
+	switch kind {
+	case KindDialplan:
+		return &Dialplan{}
+	case KindTimeProfile:
+		return &TimeProfile{}
+	case KindHolidayCalendar:
+		return &HolidayCalendar{}
+	case KindNumberPlan:
+		return &NumberPlan{}
+	case KindNumber:
+		return &Number{}
+	case KindRateDeck:
+		return &RateDeck{}
+	case KindQualityProfile:
+		return &QualityProfile{}
+	case KindRegistrant:
+		return &Registrant{}
+	}
+	return nil
+}
+
 // Prefix gives the prefix of a kind's identifiers.
 func (k Kind) Prefix() string {
 	return map[Kind]string{
@@ -179,6 +215,9 @@ func (k Kind) Prefix() string {
 		KindHeaderProfile: PrefixHeaderProfile, KindLimitProfile: PrefixLimitProfile, KindAnnouncement: PrefixAnnouncement,
 		KindDomain: PrefixDomain, KindSubscriber: PrefixSubscriber, KindAlias: PrefixAlias, KindAccessRule: PrefixAccessRule,
 		KindGroup: PrefixGroup, KindNumberList: PrefixNumberList, KindFloodProfile: PrefixFloodProfile,
+		KindDialplan: PrefixDialplan, KindTimeProfile: PrefixTimeProfile, KindHolidayCalendar: PrefixHolidayCalendar,
+		KindNumberPlan: PrefixNumberPlan, KindNumber: PrefixNumber, KindRateDeck: PrefixRateDeck,
+		KindQualityProfile: PrefixQualityProfile, KindRegistrant: PrefixRegistrant,
 	}[k]
 }
 

@@ -35,6 +35,8 @@ type Subscriber struct {
 	// VoicemailEnabled gives it a mailbox; GreetingAnnouncementID is its own greeting.
 	VoicemailEnabled       bool   `json:"voicemail_enabled"`
 	GreetingAnnouncementID string `json:"greeting_announcement_id,omitempty"`
+	// RouteGroup is what rules know the subscriber's calls by; "" is that of the domain.
+	RouteGroup string `json:"route_group,omitempty"`
 	// Custom holds what other systems keep with it, at most 32 values of 1024 characters.
 	Custom map[string]any `json:"custom,omitempty"`
 }
@@ -102,6 +104,7 @@ func (s *Subscriber) Validate() []Fault {
 		f.add("#/name", "mismatch", "the name of a subscriber is its username")
 	}
 	f.text("#/display_name", s.DisplayName, 0, 128)
+	f.text("#/route_group", s.RouteGroup, 0, 64)
 	if s.AuthUsername != "" {
 		f.text("#/auth_username", s.AuthUsername, 1, 128)
 	}

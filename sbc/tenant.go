@@ -11,6 +11,7 @@ type Tenant struct {
 	Meta
 	// RequirePreconditions makes If-Match mandatory on PUT, PATCH and DELETE in this tenant (428 without).
 	RequirePreconditions bool `json:"require_preconditions"`
+	DefaultProfiles
 }
 
 // Kind names the kind.
@@ -23,10 +24,14 @@ func (t *Tenant) Base() *Meta { return &t.Meta }
 func (*Tenant) Defaults() {}
 
 // Validate checks the common fields.
-func (t *Tenant) Validate() []Fault { return t.Meta.validate() }
+func (t *Tenant) Validate() []Fault {
+	f := faults(t.Meta.validate())
+	t.DefaultProfiles.validate(&f)
+	return f
+}
 
 // References lists the resources it needs.
-func (*Tenant) References() []Reference { return nil }
+func (t *Tenant) References() []Reference { return refs(t.DefaultProfiles.references()...) }
 
 // Scope is what an API key may do, for example "trunks:write". "admin" covers all.
 type Scope string

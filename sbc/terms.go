@@ -30,13 +30,23 @@ type Terms struct {
 	MediaTimeoutS int `json:"media_timeout_s"`
 	// MediaHoldTimeoutS is the same while the call is on hold.
 	MediaHoldTimeoutS int `json:"media_hold_timeout_s"`
-	// The profiles of the trunk; without one it has the defaults of the profile.
+	// The profiles of the trunk; without one it has that of its realm, else that of its tenant, else the defaults of the kind.
 	SignallingProfileID string `json:"signalling_profile_id,omitempty"`
 	MediaProfileID      string `json:"media_profile_id,omitempty"`
 	HeaderProfileID     string `json:"header_profile_id,omitempty"`
 	// LimitProfileIDs all bound the calls to and from the trunk.
 	LimitProfileIDs []string       `json:"limit_profile_ids"`
 	CallerIdentity  CallerIdentity `json:"caller_identity"`
+	// NumberPlanID brings both numbers of a call that comes from the counterparty to the normal form of E.164, then DialplanID translates
+	// them; EgressDialplanID translates those of a call that goes to it, before the endpoint's strip and prefix.
+	NumberPlanID     string `json:"number_plan_id,omitempty"`
+	DialplanID       string `json:"dialplan_id,omitempty"`
+	EgressDialplanID string `json:"egress_dialplan_id,omitempty"`
+	// RouteGroup is what rules know the callers by.
+	RouteGroup string `json:"route_group,omitempty"`
+	// CostDeckID is what calls to the counterparty cost, PriceDeckID what calls from it are charged.
+	CostDeckID  string `json:"cost_deck_id,omitempty"`
+	PriceDeckID string `json:"price_deck_id,omitempty"`
 }
 
 // defaults: 4 s for a first answer, 120 s of ringing, 4 hours of call, failover on 408 and 5xx, INFO and MESSAGE carried, dead
@@ -86,6 +96,7 @@ func (t *Terms) validate(f *faults) {
 	}
 	f.entries("#/limit_profile_ids", len(t.LimitProfileIDs))
 	t.CallerIdentity.validate(f, "#/caller_identity")
+	f.text("#/route_group", t.RouteGroup, 0, 64)
 	if len(t.PassHeaders) > 64 {
 		f.add("#/pass_headers", "too_many", "at most 64 headers are allowed")
 	}
@@ -106,6 +117,11 @@ func (t *Terms) references() []Reference {
 		{Pointer: "#/signalling_profile_id", Kind: KindSignallingProfile, ID: t.SignallingProfileID},
 		{Pointer: "#/media_profile_id", Kind: KindMediaProfile, ID: t.MediaProfileID},
 		{Pointer: "#/header_profile_id", Kind: KindHeaderProfile, ID: t.HeaderProfileID},
+		{Pointer: "#/number_plan_id", Kind: KindNumberPlan, ID: t.NumberPlanID},
+		{Pointer: "#/dialplan_id", Kind: KindDialplan, ID: t.DialplanID},
+		{Pointer: "#/egress_dialplan_id", Kind: KindDialplan, ID: t.EgressDialplanID},
+		{Pointer: "#/cost_deck_id", Kind: KindRateDeck, ID: t.CostDeckID},
+		{Pointer: "#/price_deck_id", Kind: KindRateDeck, ID: t.PriceDeckID},
 	}
 	return append(list, limits(t.LimitProfileIDs)...)
 }

@@ -11,6 +11,15 @@ type Trunk struct {
 	Meta
 	RealmID string `json:"realm_id"`
 	Terms
+	// Selection is the order in which the endpoints of one priority are tried.
+	Selection Selection `json:"selection"`
+	// OutboundProxy, where set, is where requests for the trunk go, whatever endpoint they are for: host, or host and port.
+	OutboundProxy string `json:"outbound_proxy,omitempty"`
+	// Credentials answer challenges of the trunk to our INVITE, re-INVITE, BYE and the like (RFC 3261 22.2).
+	Credentials ClientCredentials `json:"credentials"`
+	Probe       Probe             `json:"probe"`
+	Outlier     Outlier           `json:"outlier"`
+	Drain
 }
 
 // Kind names the kind.
@@ -19,14 +28,29 @@ func (*Trunk) Kind() Kind { return KindTrunk }
 // Base gives the common fields.
 func (t *Trunk) Base() *Meta { return &t.Meta }
 
-// Defaults are those of the terms: 120 s of ringing.
-func (t *Trunk) Defaults() { t.Terms.defaults() }
+// Defaults are those of the terms: 120 s of ringing; endpoints by weight, not probed.
+func (t *Trunk) Defaults() {
+	t.Terms.defaults()
+	t.Selection = SelectWeighted
+	t.Probe.defaults()
+	t.Outlier.defaults()
+}
 
 // Validate checks realm and terms.
 func (t *Trunk) Validate() []Fault {
 	f := faults(t.Meta.validate())
 	f.need("#/realm_id", t.RealmID)
 	t.Terms.validate(&f)
+	oneOf(&f, "#/selection", t.Selection, SelectWeighted, SelectOrder, SelectRoundRobin, SelectRandom, SelectHashCaller, SelectHashCallee,
+		SelectHashCall, SelectLeastCalls, SelectHeadroom)
+	if p := t.OutboundProxy; p != "" {
+		if _, _, ok := SplitHost(p); !ok {
+			f.add("#/outbound_proxy", "host", fmt.Sprintf("%q is neither a host nor a host and a port", p))
+		}
+	}
+	t.Credentials.validate(&f, "#/credentials")
+	t.Probe.validate(&f, "#/probe")
+	t.Outlier.validate(&f, "#/outlier")
 	return f
 }
 
@@ -55,6 +79,7 @@ type Endpoint struct {
 	Prefix string `json:"prefix,omitempty"`
 	// LimitProfileIDs all bound the calls to the endpoint.
 	LimitProfileIDs []string `json:"limit_profile_ids"`
+	Drain
 }
 
 // Kind names the kind.

@@ -118,6 +118,39 @@ func (e CallState) Valid() bool {
 	}
 }
 
+// Defines values for ConditionField.
+const (
+	ConditionFieldCaller      ConditionField = "caller"
+	ConditionFieldHeader      ConditionField = "header"
+	ConditionFieldNumberClass ConditionField = "number_class"
+	ConditionFieldPercent     ConditionField = "percent"
+	ConditionFieldRouteGroup  ConditionField = "route_group"
+	ConditionFieldTrunk       ConditionField = "trunk"
+	ConditionFieldVariable    ConditionField = "variable"
+)
+
+// Valid indicates whether the value is a known member of the ConditionField enum.
+func (e ConditionField) Valid() bool {
+	switch e {
+	case ConditionFieldCaller:
+		return true
+	case ConditionFieldHeader:
+		return true
+	case ConditionFieldNumberClass:
+		return true
+	case ConditionFieldPercent:
+		return true
+	case ConditionFieldRouteGroup:
+		return true
+	case ConditionFieldTrunk:
+		return true
+	case ConditionFieldVariable:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ContactOverflow.
 const (
 	ContactOverflowReject        ContactOverflow = "reject"
@@ -172,6 +205,24 @@ func (e DTMFMode) Valid() bool {
 	case DTMFModePass:
 		return true
 	case DTMFModeRfc4733:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DialplanField.
+const (
+	DialplanFieldCallee DialplanField = "callee"
+	DialplanFieldCaller DialplanField = "caller"
+)
+
+// Valid indicates whether the value is a known member of the DialplanField enum.
+func (e DialplanField) Valid() bool {
+	switch e {
+	case DialplanFieldCallee:
+		return true
+	case DialplanFieldCaller:
 		return true
 	default:
 		return false
@@ -328,6 +379,75 @@ func (e EndReason) Valid() bool {
 	case EndReasonStale:
 		return true
 	case EndReasonTransferred:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EndpointSelection.
+const (
+	EndpointSelectionHashCallID   EndpointSelection = "hash_call_id"
+	EndpointSelectionHashCallee   EndpointSelection = "hash_callee"
+	EndpointSelectionHashCaller   EndpointSelection = "hash_caller"
+	EndpointSelectionLeastCalls   EndpointSelection = "least_calls"
+	EndpointSelectionMostHeadroom EndpointSelection = "most_headroom"
+	EndpointSelectionOrder        EndpointSelection = "order"
+	EndpointSelectionRandom       EndpointSelection = "random"
+	EndpointSelectionRoundRobin   EndpointSelection = "round_robin"
+	EndpointSelectionWeighted     EndpointSelection = "weighted"
+)
+
+// Valid indicates whether the value is a known member of the EndpointSelection enum.
+func (e EndpointSelection) Valid() bool {
+	switch e {
+	case EndpointSelectionHashCallID:
+		return true
+	case EndpointSelectionHashCallee:
+		return true
+	case EndpointSelectionHashCaller:
+		return true
+	case EndpointSelectionLeastCalls:
+		return true
+	case EndpointSelectionMostHeadroom:
+		return true
+	case EndpointSelectionOrder:
+		return true
+	case EndpointSelectionRandom:
+		return true
+	case EndpointSelectionRoundRobin:
+		return true
+	case EndpointSelectionWeighted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EndpointState.
+const (
+	EndpointStateDisabled EndpointState = "disabled"
+	EndpointStateDown     EndpointState = "down"
+	EndpointStateDraining EndpointState = "draining"
+	EndpointStateEjected  EndpointState = "ejected"
+	EndpointStateUnknown  EndpointState = "unknown"
+	EndpointStateUp       EndpointState = "up"
+)
+
+// Valid indicates whether the value is a known member of the EndpointState enum.
+func (e EndpointState) Valid() bool {
+	switch e {
+	case EndpointStateDisabled:
+		return true
+	case EndpointStateDown:
+		return true
+	case EndpointStateDraining:
+		return true
+	case EndpointStateEjected:
+		return true
+	case EndpointStateUnknown:
+		return true
+	case EndpointStateUp:
 		return true
 	default:
 		return false
@@ -523,6 +643,27 @@ func (e GuardMode) Valid() bool {
 	}
 }
 
+// Defines values for HTTPFailure.
+const (
+	HTTPFailureNext   HTTPFailure = "next"
+	HTTPFailureReject HTTPFailure = "reject"
+	HTTPFailureRoute  HTTPFailure = "route"
+)
+
+// Valid indicates whether the value is a known member of the HTTPFailure enum.
+func (e HTTPFailure) Valid() bool {
+	switch e {
+	case HTTPFailureNext:
+		return true
+	case HTTPFailureReject:
+		return true
+	case HTTPFailureRoute:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for HeaderAction.
 const (
 	HeaderActionAdd     HeaderAction = "add"
@@ -607,6 +748,27 @@ func (e HoldMedia) Valid() bool {
 	case HoldMediaPass:
 		return true
 	case HoldMediaSilence:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for HolidayMode.
+const (
+	HolidayModeExclude HolidayMode = "exclude"
+	HolidayModeInclude HolidayMode = "include"
+	HolidayModeOnly    HolidayMode = "only"
+)
+
+// Valid indicates whether the value is a known member of the HolidayMode enum.
+func (e HolidayMode) Valid() bool {
+	switch e {
+	case HolidayModeExclude:
+		return true
+	case HolidayModeInclude:
+		return true
+	case HolidayModeOnly:
 		return true
 	default:
 		return false
@@ -829,6 +991,30 @@ func (e ListVerdict) Valid() bool {
 	}
 }
 
+// Defines values for MatchKind.
+const (
+	MatchKindExact  MatchKind = "exact"
+	MatchKindPrefix MatchKind = "prefix"
+	MatchKindRange  MatchKind = "range"
+	MatchKindRegex  MatchKind = "regex"
+)
+
+// Valid indicates whether the value is a known member of the MatchKind enum.
+func (e MatchKind) Valid() bool {
+	switch e {
+	case MatchKindExact:
+		return true
+	case MatchKindPrefix:
+		return true
+	case MatchKindRange:
+		return true
+	case MatchKindRegex:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MediaMode.
 const (
 	MediaModeAuto   MediaMode = "auto"
@@ -889,6 +1075,24 @@ func (e NATKind) Valid() bool {
 	case NATKindNone:
 		return true
 	case NATKindPort:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NoMatch.
+const (
+	NoMatchPass   NoMatch = "pass"
+	NoMatchReject NoMatch = "reject"
+)
+
+// Valid indicates whether the value is a known member of the NoMatch enum.
+func (e NoMatch) Valid() bool {
+	switch e {
+	case NoMatchPass:
+		return true
+	case NoMatchReject:
 		return true
 	default:
 		return false
@@ -1030,6 +1234,57 @@ func (e PrivacyMode) Valid() bool {
 	}
 }
 
+// Defines values for QualityAction.
+const (
+	QualityActionPenalty    QualityAction = "penalty"
+	QualityActionQuarantine QualityAction = "quarantine"
+)
+
+// Valid indicates whether the value is a known member of the QualityAction enum.
+func (e QualityAction) Valid() bool {
+	switch e {
+	case QualityActionPenalty:
+		return true
+	case QualityActionQuarantine:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for QualityMetric.
+const (
+	QualityMetricAcd         QualityMetric = "acd"
+	QualityMetricAsr         QualityMetric = "asr"
+	QualityMetricCcr         QualityMetric = "ccr"
+	QualityMetricLoss        QualityMetric = "loss"
+	QualityMetricMos         QualityMetric = "mos"
+	QualityMetricOneWayAudio QualityMetric = "one_way_audio"
+	QualityMetricPdd         QualityMetric = "pdd"
+)
+
+// Valid indicates whether the value is a known member of the QualityMetric enum.
+func (e QualityMetric) Valid() bool {
+	switch e {
+	case QualityMetricAcd:
+		return true
+	case QualityMetricAsr:
+		return true
+	case QualityMetricCcr:
+		return true
+	case QualityMetricLoss:
+		return true
+	case QualityMetricMos:
+		return true
+	case QualityMetricOneWayAudio:
+		return true
+	case QualityMetricPdd:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RedirectMode.
 const (
 	RedirectModeFail   RedirectMode = "fail"
@@ -1087,6 +1342,39 @@ func (e Refresher) Valid() bool {
 	case RefresherPeer:
 		return true
 	case RefresherUs:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RegistrantState.
+const (
+	RegistrantStateDisabled         RegistrantState = "disabled"
+	RegistrantStateRegistered       RegistrantState = "registered"
+	RegistrantStateRegistering      RegistrantState = "registering"
+	RegistrantStateRejected         RegistrantState = "rejected"
+	RegistrantStateUnreachable      RegistrantState = "unreachable"
+	RegistrantStateUnregistering    RegistrantState = "unregistering"
+	RegistrantStateWrongCredentials RegistrantState = "wrong_credentials"
+)
+
+// Valid indicates whether the value is a known member of the RegistrantState enum.
+func (e RegistrantState) Valid() bool {
+	switch e {
+	case RegistrantStateDisabled:
+		return true
+	case RegistrantStateRegistered:
+		return true
+	case RegistrantStateRegistering:
+		return true
+	case RegistrantStateRejected:
+		return true
+	case RegistrantStateUnreachable:
+		return true
+	case RegistrantStateUnregistering:
+		return true
+	case RegistrantStateWrongCredentials:
 		return true
 	default:
 		return false
@@ -1171,17 +1459,24 @@ const (
 	ResourceKindAccessRule        ResourceKind = "access-rule"
 	ResourceKindAlias             ResourceKind = "alias"
 	ResourceKindAnnouncement      ResourceKind = "announcement"
+	ResourceKindDialplan          ResourceKind = "dialplan"
 	ResourceKindDomain            ResourceKind = "domain"
 	ResourceKindEndpoint          ResourceKind = "endpoint"
 	ResourceKindFloodProfile      ResourceKind = "flood-profile"
 	ResourceKindGroup             ResourceKind = "group"
 	ResourceKindHeaderProfile     ResourceKind = "header-profile"
+	ResourceKindHolidayCalendar   ResourceKind = "holiday-calendar"
 	ResourceKindIdentity          ResourceKind = "identity"
 	ResourceKindLimitProfile      ResourceKind = "limit-profile"
 	ResourceKindMediaPool         ResourceKind = "media-pool"
 	ResourceKindMediaProfile      ResourceKind = "media-profile"
+	ResourceKindNumber            ResourceKind = "number"
 	ResourceKindNumberList        ResourceKind = "number-list"
+	ResourceKindNumberPlan        ResourceKind = "number-plan"
+	ResourceKindQualityProfile    ResourceKind = "quality-profile"
+	ResourceKindRateDeck          ResourceKind = "rate-deck"
 	ResourceKindRealm             ResourceKind = "realm"
+	ResourceKindRegistrant        ResourceKind = "registrant"
 	ResourceKindRouteList         ResourceKind = "route-list"
 	ResourceKindRoutingPlan       ResourceKind = "routing-plan"
 	ResourceKindRule              ResourceKind = "rule"
@@ -1190,6 +1485,7 @@ const (
 	ResourceKindSubscriber        ResourceKind = "subscriber"
 	ResourceKindTarget            ResourceKind = "target"
 	ResourceKindTenant            ResourceKind = "tenant"
+	ResourceKindTimeProfile       ResourceKind = "time-profile"
 	ResourceKindTrunk             ResourceKind = "trunk"
 )
 
@@ -1204,6 +1500,8 @@ func (e ResourceKind) Valid() bool {
 		return true
 	case ResourceKindAnnouncement:
 		return true
+	case ResourceKindDialplan:
+		return true
 	case ResourceKindDomain:
 		return true
 	case ResourceKindEndpoint:
@@ -1214,6 +1512,8 @@ func (e ResourceKind) Valid() bool {
 		return true
 	case ResourceKindHeaderProfile:
 		return true
+	case ResourceKindHolidayCalendar:
+		return true
 	case ResourceKindIdentity:
 		return true
 	case ResourceKindLimitProfile:
@@ -1222,9 +1522,19 @@ func (e ResourceKind) Valid() bool {
 		return true
 	case ResourceKindMediaProfile:
 		return true
+	case ResourceKindNumber:
+		return true
 	case ResourceKindNumberList:
 		return true
+	case ResourceKindNumberPlan:
+		return true
+	case ResourceKindQualityProfile:
+		return true
+	case ResourceKindRateDeck:
+		return true
 	case ResourceKindRealm:
+		return true
+	case ResourceKindRegistrant:
 		return true
 	case ResourceKindRouteList:
 		return true
@@ -1241,6 +1551,8 @@ func (e ResourceKind) Valid() bool {
 	case ResourceKindTarget:
 		return true
 	case ResourceKindTenant:
+		return true
+	case ResourceKindTimeProfile:
 		return true
 	case ResourceKindTrunk:
 		return true
@@ -1275,6 +1587,11 @@ func (e Retargeting) Valid() bool {
 
 // Defines values for RuleAction.
 const (
+	RuleActionEnum       RuleAction = "enum"
+	RuleActionHTTP       RuleAction = "http"
+	RuleActionJump       RuleAction = "jump"
+	RuleActionNumber     RuleAction = "number"
+	RuleActionRedirect   RuleAction = "redirect"
 	RuleActionReject     RuleAction = "reject"
 	RuleActionRoute      RuleAction = "route"
 	RuleActionSubscriber RuleAction = "subscriber"
@@ -1283,6 +1600,16 @@ const (
 // Valid indicates whether the value is a known member of the RuleAction enum.
 func (e RuleAction) Valid() bool {
 	switch e {
+	case RuleActionEnum:
+		return true
+	case RuleActionHTTP:
+		return true
+	case RuleActionJump:
+		return true
+	case RuleActionNumber:
+		return true
+	case RuleActionRedirect:
+		return true
 	case RuleActionReject:
 		return true
 	case RuleActionRoute:
@@ -1411,6 +1738,51 @@ func (e Scope) Valid() bool {
 	}
 }
 
+// Defines values for Selection.
+const (
+	SelectionHashCallID   Selection = "hash_call_id"
+	SelectionHashCallee   Selection = "hash_callee"
+	SelectionHashCaller   Selection = "hash_caller"
+	SelectionLeastCalls   Selection = "least_calls"
+	SelectionLeastCost    Selection = "least_cost"
+	SelectionMostHeadroom Selection = "most_headroom"
+	SelectionOrder        Selection = "order"
+	SelectionQuality      Selection = "quality"
+	SelectionRandom       Selection = "random"
+	SelectionRoundRobin   Selection = "round_robin"
+	SelectionWeighted     Selection = "weighted"
+)
+
+// Valid indicates whether the value is a known member of the Selection enum.
+func (e Selection) Valid() bool {
+	switch e {
+	case SelectionHashCallID:
+		return true
+	case SelectionHashCallee:
+		return true
+	case SelectionHashCaller:
+		return true
+	case SelectionLeastCalls:
+		return true
+	case SelectionLeastCost:
+		return true
+	case SelectionMostHeadroom:
+		return true
+	case SelectionOrder:
+		return true
+	case SelectionQuality:
+		return true
+	case SelectionRandom:
+		return true
+	case SelectionRoundRobin:
+		return true
+	case SelectionWeighted:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SessionTimer.
 const (
 	SessionTimerAccept  SessionTimer = "accept"
@@ -1504,6 +1876,36 @@ func (e Transport) Valid() bool {
 	case TransportTCP:
 		return true
 	case TransportUDP:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TrunkState.
+const (
+	TrunkStateDegraded TrunkState = "degraded"
+	TrunkStateDisabled TrunkState = "disabled"
+	TrunkStateDown     TrunkState = "down"
+	TrunkStateDraining TrunkState = "draining"
+	TrunkStateUnknown  TrunkState = "unknown"
+	TrunkStateUp       TrunkState = "up"
+)
+
+// Valid indicates whether the value is a known member of the TrunkState enum.
+func (e TrunkState) Valid() bool {
+	switch e {
+	case TrunkStateDegraded:
+		return true
+	case TrunkStateDisabled:
+		return true
+	case TrunkStateDown:
+		return true
+	case TrunkStateDraining:
+		return true
+	case TrunkStateUnknown:
+		return true
+	case TrunkStateUp:
 		return true
 	default:
 		return false
@@ -3491,6 +3893,55 @@ type ClassPrefix struct {
 	Prefix string `json:"prefix"`
 }
 
+// ClientCredentials What answers digest challenges of another system (RFC 7616, RFC 8760).
+type ClientCredentials struct {
+	// Realm The only realm that is answered; any where there is none.
+	//
+	// Example: carrier.example
+	Realm *string `json:"realm,omitempty"`
+
+	// Username The name that answers; of a registrant that of the address where there is none.
+	//
+	// Example: acme4711
+	Username *string `json:"username,omitempty"`
+}
+
+// ClientCredentialsPatch What answers digest challenges of another system (RFC 7616, RFC 8760).
+type ClientCredentialsPatch struct {
+	// Password The password. It is never shown.
+	//
+	// Example: correct horse
+	Password nullable.Nullable[string] `json:"password,omitempty"`
+
+	// Realm The only realm that is answered; any where there is none.
+	//
+	// Example: carrier.example
+	Realm nullable.Nullable[string] `json:"realm,omitempty"`
+
+	// Username The name that answers; of a registrant that of the address where there is none.
+	//
+	// Example: acme4711
+	Username nullable.Nullable[string] `json:"username,omitempty"`
+}
+
+// ClientCredentialsWrite What answers digest challenges of another system (RFC 7616, RFC 8760).
+type ClientCredentialsWrite struct {
+	// Password The password. It is never shown.
+	//
+	// Example: correct horse
+	Password *string `json:"password,omitempty"`
+
+	// Realm The only realm that is answered; any where there is none.
+	//
+	// Example: carrier.example
+	Realm *string `json:"realm,omitempty"`
+
+	// Username The name that answers; of a registrant that of the address where there is none.
+	//
+	// Example: acme4711
+	Username *string `json:"username,omitempty"`
+}
+
 // Condition One thing that has to be right for the node to be ready.
 type Condition struct {
 	// Detail More about it.
@@ -3508,6 +3959,11 @@ type Condition struct {
 	// Example: store
 	Type string `json:"type"`
 }
+
+// ConditionField What a condition looks at: the `trunk` (or domain) the call comes from, the `route_group` of its caller, the `caller` number, the `number_class` of the number called, a `header` of the INVITE, a `variable` of the call, or chance (`percent`).
+//
+// Example: trunk
+type ConditionField string
 
 // ConfigStatus Which configuration this node serves.
 type ConfigStatus struct {
@@ -3640,6 +4096,293 @@ type DecisionStep struct {
 	//
 	// Example: taken
 	Verdict string `json:"verdict"`
+}
+
+// Dialplan Translates numbers of calls. Rules are tried by rising priority; the first that fits is carried out. A change that breaks one of `tests` is refused and names it.
+type Dialplan struct {
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
+	ID string `json:"id"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: germany
+	Name string `json:"name"`
+
+	// NoMatch What becomes of a call that no rule fits.
+	NoMatch NoMatch `json:"no_match"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// Rules The translations.
+	//
+	// Example: [{"field":"callee","match":"regex","name":"german national","pattern":"^0([1-9][0-9]+)$","set_callee":"+49$1"}]
+	Rules []DialplanRule `json:"rules"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// Tests Calls and what must become of them, tried at every change.
+	//
+	// Example: [{"callee":"030123456","name":"Berlin as people dial it","want_callee":"+4930123456"}]
+	Tests []DialplanTest `json:"tests"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// DialplanField The number of a call that a rule looks at.
+//
+// Example: callee
+type DialplanField string
+
+// DialplanPage A page of dialplans.
+type DialplanPage struct {
+	// Items The resources, by rising id.
+	Items []Dialplan `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// DialplanPatch A JSON Merge Patch (RFC 7396) of a dialplan: fields left out stay as they are, null puts a field back to its default.
+type DialplanPatch struct {
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: germany
+	Name *string `json:"name,omitempty"`
+
+	// NoMatch What becomes of a call that no rule fits.
+	NoMatch *NoMatch `json:"no_match,omitempty"`
+
+	// Rules The translations.
+	//
+	// Example: [{"field":"callee","match":"regex","name":"german national","pattern":"^0([1-9][0-9]+)$","set_callee":"+49$1"}]
+	Rules nullable.Nullable[[]DialplanRule] `json:"rules,omitempty"`
+
+	// Tests Calls and what must become of them, tried at every change.
+	//
+	// Example: [{"callee":"030123456","name":"Berlin as people dial it","want_callee":"+4930123456"}]
+	Tests nullable.Nullable[[]DialplanTest] `json:"tests,omitempty"`
+}
+
+// DialplanRule One translation. Rules are tried by rising priority, then in their order; the first that fits is carried out.
+type DialplanRule struct {
+	// Attributes Become variables of the call.
+	//
+	// Example: {"zone":"de"}
+	Attributes *map[string]string `json:"attributes,omitempty"`
+
+	// Continue Goes on with the rules after this one.
+	//
+	// Example: true
+	Continue *bool `json:"continue,omitempty"`
+
+	// Disabled The rule is passed over.
+	//
+	// Example: false
+	Disabled *bool `json:"disabled,omitempty"`
+
+	// Field The number that is looked at.
+	Field DialplanField `json:"field"`
+
+	// IgnoreCase Whether letters fit in either case.
+	//
+	// Example: true
+	IgnoreCase *bool `json:"ignore_case,omitempty"`
+
+	// Match How `pattern` fits.
+	Match MatchKind `json:"match"`
+
+	// Name A name for people and for tests.
+	//
+	// Example: german national
+	Name string `json:"name"`
+
+	// NumberClass What the number called counts as from here on.
+	NumberClass *NumberClass `json:"number_class,omitempty"`
+
+	// Pattern A number, the beginning of one, the first of a range, or an expression.
+	//
+	// Example: ^0([1-9][0-9]+)$
+	Pattern string `json:"pattern"`
+
+	// Priority Rules with the smallest number come first.
+	//
+	// Example: 10
+	Priority *int `json:"priority,omitempty"`
+
+	// RangeEnd The last number of a range, of the same length.
+	//
+	// Example: 49301299
+	RangeEnd *string `json:"range_end,omitempty"`
+
+	// SetCallee The new number called: `$0` is the number looked at, `$1` to `$9` are groups of the expression (`$1` of a prefix: what follows it), `$$` is a dollar. Empty leaves it.
+	//
+	// Example: +49$1
+	SetCallee *string `json:"set_callee,omitempty"`
+
+	// SetCaller The new calling number, likewise.
+	//
+	// Example: +49$1
+	SetCaller *string `json:"set_caller,omitempty"`
+
+	// TimeProfileID When the rule holds; always where there is none.
+	//
+	// Example: tpr_06bq4v7033b5d7f9h1k3n5q7s9
+	TimeProfileID *string `json:"time_profile_id,omitempty"`
+}
+
+// DialplanTest A call and what the dialplan must make of it; what is left out is not looked at.
+type DialplanTest struct {
+	// At When the call comes; now where there is none.
+	//
+	// Example: 2026-11-23T10:00:00Z
+	At *time.Time `json:"at,omitempty"`
+
+	// Callee The number called.
+	//
+	// Example: 030123456
+	Callee *string `json:"callee,omitempty"`
+
+	// Caller The calling number.
+	//
+	// Example: 0301299
+	Caller *string `json:"caller,omitempty"`
+
+	// Name A name that a refusal shows.
+	//
+	// Example: Berlin as people dial it
+	Name string `json:"name"`
+
+	// WantAttributes Attributes that must be set.
+	//
+	// Example: {"zone":"de"}
+	WantAttributes *map[string]string `json:"want_attributes,omitempty"`
+
+	// WantCallee What the number called must become.
+	//
+	// Example: +4930123456
+	WantCallee *string `json:"want_callee,omitempty"`
+
+	// WantCaller What the calling number must become.
+	//
+	// Example: +49301299
+	WantCaller *string `json:"want_caller,omitempty"`
+
+	// WantClass What the number called must count as.
+	WantClass *NumberClass `json:"want_class,omitempty"`
+
+	// WantNoMatch No rule may fit.
+	//
+	// Example: false
+	WantNoMatch *bool `json:"want_no_match,omitempty"`
+
+	// WantRule The last rule that must be carried out.
+	//
+	// Example: german national
+	WantRule *string `json:"want_rule,omitempty"`
+}
+
+// DialplanWrite What a client writes of a dialplan. Translates numbers of calls. Rules are tried by rising priority; the first that fits is carried out. A change that breaks one of `tests` is refused and names it.
+type DialplanWrite struct {
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: germany
+	Name string `json:"name"`
+
+	// NoMatch What becomes of a call that no rule fits.
+	NoMatch *NoMatch `json:"no_match,omitempty"`
+
+	// Rules The translations.
+	//
+	// Example: [{"field":"callee","match":"regex","name":"german national","pattern":"^0([1-9][0-9]+)$","set_callee":"+49$1"}]
+	Rules *[]DialplanRule `json:"rules,omitempty"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+
+	// Tests Calls and what must become of them, tried at every change.
+	//
+	// Example: [{"callee":"030123456","name":"Berlin as people dial it","want_callee":"+4930123456"}]
+	Tests *[]DialplanTest `json:"tests,omitempty"`
 }
 
 // DigestAlgorithm A hash of RFC 7616, by its name in a challenge (RFC 8760).
@@ -3784,6 +4527,11 @@ type Domain struct {
 	// CallerIdentity How it says and hears who calls.
 	CallerIdentity CallerIdentity `json:"caller_identity"`
 
+	// CostDeckID What calls to it cost.
+	//
+	// Example: rdk_06bq4v7037f9h1k3n5q7s9v1x3
+	CostDeckID *string `json:"cost_deck_id,omitempty"`
+
 	// CreatedAt When it was made.
 	//
 	// Example: 2026-11-22T09:30:00Z
@@ -3799,8 +4547,18 @@ type Domain struct {
 	// Example: Main carrier, contract 2026-17
 	Description *string `json:"description,omitempty"`
 
+	// DialplanID Then translates them.
+	//
+	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
+	DialplanID *string `json:"dialplan_id,omitempty"`
+
 	// Digest How subscribers prove who they are.
 	Digest DigestPolicy `json:"digest"`
+
+	// EgressDialplanID Translates the numbers of calls that go out, before strip and prefix of the endpoint.
+	//
+	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
+	EgressDialplanID *string `json:"egress_dialplan_id,omitempty"`
 
 	// Enabled Whether it is used at all.
 	//
@@ -3895,6 +4653,11 @@ type Domain struct {
 	// Example: [{"class":"premium","prefix":"0900"}]
 	NumberClasses []ClassPrefix `json:"number_classes"`
 
+	// NumberPlanID Brings both numbers of calls that come in to the normal form of E.164.
+	//
+	// Example: npl_06bq4v7035d7f9h1k3n5q7s9v1
+	NumberPlanID *string `json:"number_plan_id,omitempty"`
+
 	// PassHeaders Headers, besides the built-in list, that may pass to and from the subscribers. Headers that belong to one side's dialog (Via, Contact, Call-ID and the like) are refused.
 	//
 	// Example: ["X-Account"]
@@ -3904,6 +4667,11 @@ type Domain struct {
 	//
 	// Example: ["INFO","MESSAGE"]
 	PassMethods []PassMethod `json:"pass_methods"`
+
+	// PriceDeckID What calls from it are charged.
+	//
+	// Example: rdk_06bq4v7037f9h1k3n5q7s9v1x3
+	PriceDeckID *string `json:"price_deck_id,omitempty"`
 
 	// Push Wakes phones that sleep.
 	Push PushPolicy `json:"push"`
@@ -3925,6 +4693,11 @@ type Domain struct {
 	//
 	// Example: 120
 	RingTimeoutS int `json:"ring_timeout_s"`
+
+	// RouteGroup What rules know its callers by.
+	//
+	// Example: retail
+	RouteGroup *string `json:"route_group,omitempty"`
 
 	// RoutingPlanID Routes the calls that come from the subscribers. Without one they get 403.
 	//
@@ -3984,6 +4757,11 @@ type DomainPatch struct {
 	// CallerIdentity How it says and hears who calls.
 	CallerIdentity *CallerIdentityPatch `json:"caller_identity,omitempty"`
 
+	// CostDeckID What calls to it cost.
+	//
+	// Example: rdk_06bq4v7037f9h1k3n5q7s9v1x3
+	CostDeckID nullable.Nullable[string] `json:"cost_deck_id,omitempty"`
+
 	// DefaultGroupIds The permissions of subscribers that are in no group; none at all means that all is permitted.
 	//
 	// Example: ["grp_06bq4v701e7g9j1m3p5r7t9w1y"]
@@ -3994,8 +4772,18 @@ type DomainPatch struct {
 	// Example: Main carrier, contract 2026-17
 	Description nullable.Nullable[string] `json:"description,omitempty"`
 
+	// DialplanID Then translates them.
+	//
+	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
+	DialplanID nullable.Nullable[string] `json:"dialplan_id,omitempty"`
+
 	// Digest How subscribers prove who they are.
 	Digest *DigestPolicyPatch `json:"digest,omitempty"`
+
+	// EgressDialplanID Translates the numbers of calls that go out, before strip and prefix of the endpoint.
+	//
+	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
+	EgressDialplanID nullable.Nullable[string] `json:"egress_dialplan_id,omitempty"`
 
 	// Enabled Whether it is used at all.
 	//
@@ -4085,6 +4873,11 @@ type DomainPatch struct {
 	// Example: [{"class":"premium","prefix":"0900"}]
 	NumberClasses nullable.Nullable[[]ClassPrefix] `json:"number_classes,omitempty"`
 
+	// NumberPlanID Brings both numbers of calls that come in to the normal form of E.164.
+	//
+	// Example: npl_06bq4v7035d7f9h1k3n5q7s9v1
+	NumberPlanID nullable.Nullable[string] `json:"number_plan_id,omitempty"`
+
 	// PassHeaders Headers, besides the built-in list, that may pass to and from the subscribers. Headers that belong to one side's dialog (Via, Contact, Call-ID and the like) are refused.
 	//
 	// Example: ["X-Account"]
@@ -4094,6 +4887,11 @@ type DomainPatch struct {
 	//
 	// Example: ["INFO","MESSAGE"]
 	PassMethods nullable.Nullable[[]PassMethod] `json:"pass_methods,omitempty"`
+
+	// PriceDeckID What calls from it are charged.
+	//
+	// Example: rdk_06bq4v7037f9h1k3n5q7s9v1x3
+	PriceDeckID nullable.Nullable[string] `json:"price_deck_id,omitempty"`
 
 	// Push Wakes phones that sleep.
 	Push *PushPolicyPatch `json:"push,omitempty"`
@@ -4110,6 +4908,11 @@ type DomainPatch struct {
 	//
 	// Example: 120
 	RingTimeoutS nullable.Nullable[int] `json:"ring_timeout_s,omitempty"`
+
+	// RouteGroup What rules know its callers by.
+	//
+	// Example: retail
+	RouteGroup nullable.Nullable[string] `json:"route_group,omitempty"`
 
 	// RoutingPlanID Routes the calls that come from the subscribers. Without one they get 403.
 	//
@@ -4148,6 +4951,11 @@ type DomainWrite struct {
 	// CallerIdentity How it says and hears who calls.
 	CallerIdentity *CallerIdentityWrite `json:"caller_identity,omitempty"`
 
+	// CostDeckID What calls to it cost.
+	//
+	// Example: rdk_06bq4v7037f9h1k3n5q7s9v1x3
+	CostDeckID *string `json:"cost_deck_id,omitempty"`
+
 	// DefaultGroupIds The permissions of subscribers that are in no group; none at all means that all is permitted.
 	//
 	// Example: ["grp_06bq4v701e7g9j1m3p5r7t9w1y"]
@@ -4158,8 +4966,18 @@ type DomainWrite struct {
 	// Example: Main carrier, contract 2026-17
 	Description *string `json:"description,omitempty"`
 
+	// DialplanID Then translates them.
+	//
+	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
+	DialplanID *string `json:"dialplan_id,omitempty"`
+
 	// Digest How subscribers prove who they are.
 	Digest *DigestPolicyWrite `json:"digest,omitempty"`
+
+	// EgressDialplanID Translates the numbers of calls that go out, before strip and prefix of the endpoint.
+	//
+	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
+	EgressDialplanID *string `json:"egress_dialplan_id,omitempty"`
 
 	// Enabled Whether it is used at all.
 	//
@@ -4249,6 +5067,11 @@ type DomainWrite struct {
 	// Example: [{"class":"premium","prefix":"0900"}]
 	NumberClasses *[]ClassPrefix `json:"number_classes,omitempty"`
 
+	// NumberPlanID Brings both numbers of calls that come in to the normal form of E.164.
+	//
+	// Example: npl_06bq4v7035d7f9h1k3n5q7s9v1
+	NumberPlanID *string `json:"number_plan_id,omitempty"`
+
 	// PassHeaders Headers, besides the built-in list, that may pass to and from the subscribers. Headers that belong to one side's dialog (Via, Contact, Call-ID and the like) are refused.
 	//
 	// Example: ["X-Account"]
@@ -4258,6 +5081,11 @@ type DomainWrite struct {
 	//
 	// Example: ["INFO","MESSAGE"]
 	PassMethods *[]PassMethod `json:"pass_methods,omitempty"`
+
+	// PriceDeckID What calls from it are charged.
+	//
+	// Example: rdk_06bq4v7037f9h1k3n5q7s9v1x3
+	PriceDeckID *string `json:"price_deck_id,omitempty"`
 
 	// Push Wakes phones that sleep.
 	Push *PushPolicyWrite `json:"push,omitempty"`
@@ -4274,6 +5102,11 @@ type DomainWrite struct {
 	//
 	// Example: 120
 	RingTimeoutS *int `json:"ring_timeout_s,omitempty"`
+
+	// RouteGroup What rules know its callers by.
+	//
+	// Example: retail
+	RouteGroup *string `json:"route_group,omitempty"`
 
 	// RoutingPlanID Routes the calls that come from the subscribers. Without one they get 403.
 	//
@@ -4315,6 +5148,16 @@ type Endpoint struct {
 	//
 	// Example: Main carrier, contract 2026-17
 	Description *string `json:"description,omitempty"`
+
+	// DrainDeadline While it drains: when the calls in progress are ended.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	DrainDeadline *time.Time `json:"drain_deadline,omitempty"`
+
+	// Draining It gets no new call; those in progress go on.
+	//
+	// Example: true
+	Draining bool `json:"draining"`
 
 	// Enabled Whether it is used at all.
 	//
@@ -4365,6 +5208,9 @@ type Endpoint struct {
 	//
 	// Example: 42
 	Revision int64 `json:"revision"`
+
+	// Status What it is doing now.
+	Status EndpointStatus `json:"status"`
 
 	// Strip Removes so many leading characters of the number, before `prefix` is put in front.
 	//
@@ -4417,6 +5263,16 @@ type EndpointPatch struct {
 	//
 	// Example: Main carrier, contract 2026-17
 	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// DrainDeadline While it drains: when the calls in progress are ended.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	DrainDeadline nullable.Nullable[time.Time] `json:"drain_deadline,omitempty"`
+
+	// Draining It gets no new call; those in progress go on.
+	//
+	// Example: true
+	Draining nullable.Nullable[bool] `json:"draining,omitempty"`
 
 	// Enabled Whether it is used at all.
 	//
@@ -4472,6 +5328,57 @@ type EndpointPatch struct {
 	Weight nullable.Nullable[int] `json:"weight,omitempty"`
 }
 
+// EndpointSelection In which order the endpoints of one priority are tried: as in `Selection`, but those that compare trunks.
+//
+// Example: weighted
+type EndpointSelection string
+
+// EndpointState Whether calls go to an endpoint: `unknown` (nothing heard yet; it gets calls), `up`, `down` (probes fail), `ejected` (calls failed), `draining`, `disabled`.
+//
+// Example: unknown
+type EndpointState string
+
+// EndpointStatus What an endpoint is doing.
+type EndpointStatus struct {
+	// ActiveCalls Calls in progress on it.
+	//
+	// Example: 12
+	ActiveCalls int `json:"active_calls"`
+
+	// LastCode The last final answer to a probe; 0 for none.
+	//
+	// Example: 200
+	LastCode int `json:"last_code"`
+
+	// LastProbeAt When it was asked last.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	LastProbeAt *time.Time `json:"last_probe_at,omitempty"`
+
+	// Reason Why, in a sentence.
+	//
+	// Example: 3 probes in a row without an answer
+	Reason *string `json:"reason,omitempty"`
+
+	// RoundTripMs How long the last answer took, in milliseconds.
+	//
+	// Example: 11.5
+	RoundTripMs float32 `json:"round_trip_ms"`
+
+	// Since Since when.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	Since time.Time `json:"since"`
+
+	// State Whether calls go to it.
+	State EndpointState `json:"state"`
+
+	// WeightPercent What is left of its weight.
+	//
+	// Example: 100
+	WeightPercent int `json:"weight_percent"`
+}
+
 // EndpointWrite What a client writes of an endpoint. An address to which calls of a trunk go.
 type EndpointWrite struct {
 	// Address An IP address or a host name. A name without a port is looked up by RFC 3263: SRV, then A and AAAA.
@@ -4483,6 +5390,16 @@ type EndpointWrite struct {
 	//
 	// Example: Main carrier, contract 2026-17
 	Description *string `json:"description,omitempty"`
+
+	// DrainDeadline While it drains: when the calls in progress are ended.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	DrainDeadline *time.Time `json:"drain_deadline,omitempty"`
+
+	// Draining It gets no new call; those in progress go on.
+	//
+	// Example: true
+	Draining *bool `json:"draining,omitempty"`
 
 	// Enabled Whether it is used at all.
 	//
@@ -5469,6 +6386,99 @@ type GroupWrite struct {
 // Example: enforce
 type GuardMode string
 
+// HTTPDecision Another system that is asked where a call goes.
+type HTTPDecision struct {
+	// CacheS For how long an answer counts for calls of the same trunk, caller and callee, in seconds; 0 asks every time.
+	//
+	// Example: 60
+	CacheS int `json:"cache_s"`
+
+	// OnFailure What a late, broken or missing answer counts as.
+	OnFailure HTTPFailure `json:"on_failure"`
+
+	// StaleS For how much longer it counts while nobody answers, in seconds.
+	//
+	// Example: 300
+	StaleS int `json:"stale_s"`
+
+	// TimeoutMs The time there is, in milliseconds.
+	//
+	// Example: 300
+	TimeoutMs int `json:"timeout_ms"`
+
+	// URL Who is asked; http or https.
+	//
+	// Example: https://routing.example/decide
+	URL string `json:"url"`
+}
+
+// HTTPDecisionPatch Another system that is asked where a call goes.
+type HTTPDecisionPatch struct {
+	// CacheS For how long an answer counts for calls of the same trunk, caller and callee, in seconds; 0 asks every time.
+	//
+	// Example: 60
+	CacheS nullable.Nullable[int] `json:"cache_s,omitempty"`
+
+	// OnFailure What a late, broken or missing answer counts as.
+	OnFailure *HTTPFailure `json:"on_failure,omitempty"`
+
+	// Secret Signs the request (Standard Webhooks). It is never shown.
+	//
+	// Example: whsec_C2FVsBQIhrscChlQIMV
+	Secret nullable.Nullable[string] `json:"secret,omitempty"`
+
+	// StaleS For how much longer it counts while nobody answers, in seconds.
+	//
+	// Example: 300
+	StaleS nullable.Nullable[int] `json:"stale_s,omitempty"`
+
+	// TimeoutMs The time there is, in milliseconds.
+	//
+	// Example: 300
+	TimeoutMs nullable.Nullable[int] `json:"timeout_ms,omitempty"`
+
+	// URL Who is asked; http or https.
+	//
+	// Example: https://routing.example/decide
+	URL nullable.Nullable[string] `json:"url,omitempty"`
+}
+
+// HTTPDecisionWrite Another system that is asked where a call goes.
+type HTTPDecisionWrite struct {
+	// CacheS For how long an answer counts for calls of the same trunk, caller and callee, in seconds; 0 asks every time.
+	//
+	// Example: 60
+	CacheS *int `json:"cache_s,omitempty"`
+
+	// OnFailure What a late, broken or missing answer counts as.
+	OnFailure *HTTPFailure `json:"on_failure,omitempty"`
+
+	// Secret Signs the request (Standard Webhooks). It is never shown.
+	//
+	// Example: whsec_C2FVsBQIhrscChlQIMV
+	Secret *string `json:"secret,omitempty"`
+
+	// StaleS For how much longer it counts while nobody answers, in seconds.
+	//
+	// Example: 300
+	StaleS *int `json:"stale_s,omitempty"`
+
+	// TimeoutMs The time there is, in milliseconds.
+	//
+	// Example: 300
+	TimeoutMs *int `json:"timeout_ms,omitempty"`
+
+	// URL Who is asked; http or https.
+	//
+	// Example: https://routing.example/decide
+	URL *string `json:"url,omitempty"`
+}
+
+// HTTPFailure What a decision that did not come counts as: `next` the next rule that fits, `route` the route list of the rule, `reject` 503.
+//
+// Example: next
+type HTTPFailure string
+
 // HangUpCalls Which calls are to be hung up, and why.
 type HangUpCalls struct {
 	// All Every call that may be seen: must be true where no other field selects.
@@ -5795,6 +6805,164 @@ type Health struct {
 //
 // Example: pass
 type HoldMedia string
+
+// Holiday One day.
+type Holiday struct {
+	// Date `2026-12-25`, or `12-25` for every year.
+	//
+	// Example: 12-25
+	Date string `json:"date"`
+
+	// Name Its name.
+	//
+	// Example: Christmas Day
+	Name *string `json:"name,omitempty"`
+}
+
+// HolidayCalendar Days that time profiles treat in a way of their own.
+type HolidayCalendar struct {
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Days The days.
+	//
+	// Example: [{"date":"12-25","name":"Christmas Day"}]
+	Days []Holiday `json:"days"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: hol_06bq4v7034c6e8g0j2m4p6r8t0
+	ID string `json:"id"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: Germany
+	Name string `json:"name"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// HolidayCalendarPage A page of holiday calendars.
+type HolidayCalendarPage struct {
+	// Items The resources, by rising id.
+	Items []HolidayCalendar `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// HolidayCalendarPatch A JSON Merge Patch (RFC 7396) of a holiday calendar: fields left out stay as they are, null puts a field back to its default.
+type HolidayCalendarPatch struct {
+	// Days The days.
+	//
+	// Example: [{"date":"12-25","name":"Christmas Day"}]
+	Days nullable.Nullable[[]Holiday] `json:"days,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: Germany
+	Name *string `json:"name,omitempty"`
+}
+
+// HolidayCalendarWrite What a client writes of a holiday calendar. Days that time profiles treat in a way of their own.
+type HolidayCalendarWrite struct {
+	// Days The days.
+	//
+	// Example: [{"date":"12-25","name":"Christmas Day"}]
+	Days *[]Holiday `json:"days,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: Germany
+	Name string `json:"name"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+}
+
+// HolidayMode What the days of calendars are to a time profile: `exclude` never within it, `include` wholly within it, `only` the days on which windows count.
+//
+// Example: exclude
+type HolidayMode string
 
 // HungUpCalls The calls that are being released.
 type HungUpCalls struct {
@@ -6687,6 +7855,11 @@ type LimitUsagePage struct {
 // Example: deny
 type ListVerdict string
 
+// MatchKind How a pattern fits: `exact` the whole text, `prefix` its beginning, `range` numbers from one to another of the same length, `regex` an RE2 expression.
+//
+// Example: exact
+type MatchKind string
+
 // MediaMode The way that media take: through the border (`relay`), between the peers without it (`direct`), or `direct` only where both peers certainly reach each other, else `relay` (`auto`).
 //
 // A call is carried directly only if the profiles of both legs allow it, that is if neither says `relay`: it tells each peer the addresses and ports at which the other one receives media, and nothing else of its SDP. Two legs with `direct` are carried directly whatever their networks are like. If one or both say `auto`, both legs must be in the same realm and either (1) neither is behind a NAT: signalling comes from, or goes to, the very address that the SDP or the contact names, and from two different ones; or (2) both are behind the same NAT: signalling of both comes from the same address, and SDP and contact name different private ones (RFC 1918, RFC 4193) of the same /24, or /64. The second holds only where one address is one site: not for a realm whose customers share the addresses of a carrier (RFC 6598). In every other case, also with a name instead of an address, addresses of two families, a contact behind another proxy, or a profile that changes or discloses digits (`dtmf`, `dtmf_events`), the call is relayed.
@@ -7289,6 +8462,89 @@ type MediaStreams struct {
 // Example: address
 type NATKind string
 
+// NoMatch What becomes of a call that no rule fits: `pass` lets it go on as it is, `reject` answers 404.
+//
+// Example: pass
+type NoMatch string
+
+// Number A number of ours, or a range of them (DIDs), and where calls to it go: what the rule action `number` finds.
+type Number struct {
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// FailoverRouteListID Tried if nobody took the call.
+	//
+	// Example: rls_06bq4v7003ttf8bvv1jyfzcyv3
+	FailoverRouteListID *string `json:"failover_route_list_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: num_06bq4v7036e8g0j2m4p6r8t0w2
+	ID string `json:"id"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: reception
+	Name string `json:"name"`
+
+	// Number The number, as it stands after the dialplan.
+	//
+	// Example: +4930123400
+	Number string `json:"number"`
+
+	// RangeEnd The last number of a range, of the same length.
+	//
+	// Example: +4930123499
+	RangeEnd *string `json:"range_end,omitempty"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// RouteListID The route list that is tried; this or `subscriber_id`.
+	//
+	// Example: rls_06bq4v7003ttf8bvv1jyfzcyv3
+	RouteListID *string `json:"route_list_id,omitempty"`
+
+	// SubscriberID The subscriber that is called; this or `route_list_id`.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	SubscriberID *string `json:"subscriber_id,omitempty"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
 // NumberClass A class of dialled numbers.
 //
 // Example: national
@@ -7459,6 +8715,343 @@ type NumberListWrite struct {
 	TenantID *string `json:"tenant_id,omitempty"`
 }
 
+// NumberPage A page of numbers.
+type NumberPage struct {
+	// Items The resources, by rising id.
+	Items []Number `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// NumberPatch A JSON Merge Patch (RFC 7396) of a number: fields left out stay as they are, null puts a field back to its default.
+type NumberPatch struct {
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// FailoverRouteListID Tried if nobody took the call.
+	//
+	// Example: rls_06bq4v7003ttf8bvv1jyfzcyv3
+	FailoverRouteListID nullable.Nullable[string] `json:"failover_route_list_id,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: reception
+	Name *string `json:"name,omitempty"`
+
+	// Number The number, as it stands after the dialplan.
+	//
+	// Example: +4930123400
+	Number *string `json:"number,omitempty"`
+
+	// RangeEnd The last number of a range, of the same length.
+	//
+	// Example: +4930123499
+	RangeEnd nullable.Nullable[string] `json:"range_end,omitempty"`
+
+	// RouteListID The route list that is tried; this or `subscriber_id`.
+	//
+	// Example: rls_06bq4v7003ttf8bvv1jyfzcyv3
+	RouteListID nullable.Nullable[string] `json:"route_list_id,omitempty"`
+
+	// SubscriberID The subscriber that is called; this or `route_list_id`.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	SubscriberID nullable.Nullable[string] `json:"subscriber_id,omitempty"`
+}
+
+// NumberPlan How people of a country dial: brings numbers to the normal form of E.164 and sorts them into classes.
+type NumberPlan struct {
+	// AreaCode Put before numbers without any prefix; they stay as they are where there is none.
+	//
+	// Example: 30
+	AreaCode *string `json:"area_code,omitempty"`
+
+	// Classes Sort the number as it was dialled, then, if that fits none, its normal form. The longest prefix decides; one that ends in `$` is a whole number. Left out it is a table to begin with.
+	//
+	// Example: [{"class":"premium","prefix":"0900"}]
+	Classes []ClassPrefix `json:"classes"`
+
+	// CountryCode The country code, without + and zeros.
+	//
+	// Example: 49
+	CountryCode string `json:"country_code"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: npl_06bq4v7035d7f9h1k3n5q7s9v1
+	ID string `json:"id"`
+
+	// InternationalPrefixes Dialled before numbers of other countries.
+	//
+	// Example: ["00"]
+	InternationalPrefixes []string `json:"international_prefixes"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// MinDigits Shorter numbers are services and stay as they are.
+	//
+	// Example: 4
+	MinDigits int `json:"min_digits"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: Germany, Berlin
+	Name string `json:"name"`
+
+	// NationalPrefix Dialled before numbers of other areas.
+	//
+	// Example: 0
+	NationalPrefix string `json:"national_prefix"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// NumberPlanPage A page of number plans.
+type NumberPlanPage struct {
+	// Items The resources, by rising id.
+	Items []NumberPlan `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// NumberPlanPatch A JSON Merge Patch (RFC 7396) of a number plan: fields left out stay as they are, null puts a field back to its default.
+type NumberPlanPatch struct {
+	// AreaCode Put before numbers without any prefix; they stay as they are where there is none.
+	//
+	// Example: 30
+	AreaCode nullable.Nullable[string] `json:"area_code,omitempty"`
+
+	// Classes Sort the number as it was dialled, then, if that fits none, its normal form. The longest prefix decides; one that ends in `$` is a whole number. Left out it is a table to begin with.
+	//
+	// Example: [{"class":"premium","prefix":"0900"}]
+	Classes nullable.Nullable[[]ClassPrefix] `json:"classes,omitempty"`
+
+	// CountryCode The country code, without + and zeros.
+	//
+	// Example: 49
+	CountryCode *string `json:"country_code,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// InternationalPrefixes Dialled before numbers of other countries.
+	//
+	// Example: ["00"]
+	InternationalPrefixes nullable.Nullable[[]string] `json:"international_prefixes,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// MinDigits Shorter numbers are services and stay as they are.
+	//
+	// Example: 4
+	MinDigits nullable.Nullable[int] `json:"min_digits,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: Germany, Berlin
+	Name *string `json:"name,omitempty"`
+
+	// NationalPrefix Dialled before numbers of other areas.
+	//
+	// Example: 0
+	NationalPrefix nullable.Nullable[string] `json:"national_prefix,omitempty"`
+}
+
+// NumberPlanWrite What a client writes of a number plan. How people of a country dial: brings numbers to the normal form of E.164 and sorts them into classes.
+type NumberPlanWrite struct {
+	// AreaCode Put before numbers without any prefix; they stay as they are where there is none.
+	//
+	// Example: 30
+	AreaCode *string `json:"area_code,omitempty"`
+
+	// Classes Sort the number as it was dialled, then, if that fits none, its normal form. The longest prefix decides; one that ends in `$` is a whole number. Left out it is a table to begin with.
+	//
+	// Example: [{"class":"premium","prefix":"0900"}]
+	Classes *[]ClassPrefix `json:"classes,omitempty"`
+
+	// CountryCode The country code, without + and zeros.
+	//
+	// Example: 49
+	CountryCode string `json:"country_code"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// InternationalPrefixes Dialled before numbers of other countries.
+	//
+	// Example: ["00"]
+	InternationalPrefixes *[]string `json:"international_prefixes,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// MinDigits Shorter numbers are services and stay as they are.
+	//
+	// Example: 4
+	MinDigits *int `json:"min_digits,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: Germany, Berlin
+	Name string `json:"name"`
+
+	// NationalPrefix Dialled before numbers of other areas.
+	//
+	// Example: 0
+	NationalPrefix *string `json:"national_prefix,omitempty"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+}
+
+// NumberWrite What a client writes of a number. A number of ours, or a range of them (DIDs), and where calls to it go: what the rule action `number` finds.
+type NumberWrite struct {
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// FailoverRouteListID Tried if nobody took the call.
+	//
+	// Example: rls_06bq4v7003ttf8bvv1jyfzcyv3
+	FailoverRouteListID *string `json:"failover_route_list_id,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: reception
+	Name string `json:"name"`
+
+	// Number The number, as it stands after the dialplan.
+	//
+	// Example: +4930123400
+	Number string `json:"number"`
+
+	// RangeEnd The last number of a range, of the same length.
+	//
+	// Example: +4930123499
+	RangeEnd *string `json:"range_end,omitempty"`
+
+	// RouteListID The route list that is tried; this or `subscriber_id`.
+	//
+	// Example: rls_06bq4v7003ttf8bvv1jyfzcyv3
+	RouteListID *string `json:"route_list_id,omitempty"`
+
+	// SubscriberID The subscriber that is called; this or `route_list_id`.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	SubscriberID *string `json:"subscriber_id,omitempty"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+}
+
 // OriginateOrder A call that the border makes by itself.
 type OriginateOrder struct {
 	// AnnouncementID Played to `from` while `to` is called; left out it is silence.
@@ -7502,6 +9095,60 @@ type OriginateOrder struct {
 // Example: route
 type Outcome string
 
+// Outlier Takes an endpoint out for a while that fails calls, whatever its probes say.
+type Outlier struct {
+	// EjectS For how long, in seconds; it doubles with each time that follows soon, up to eight times.
+	//
+	// Example: 30
+	EjectS int `json:"eject_s"`
+
+	// Failures So many attempts in a row without an answer, or with 500, 502, 503 or 504, take an endpoint out; 0 never does.
+	//
+	// Example: 5
+	Failures int `json:"failures"`
+
+	// SlowStartS How long an endpoint that comes back takes to its full weight, in seconds.
+	//
+	// Example: 60
+	SlowStartS int `json:"slow_start_s"`
+}
+
+// OutlierPatch Takes an endpoint out for a while that fails calls, whatever its probes say.
+type OutlierPatch struct {
+	// EjectS For how long, in seconds; it doubles with each time that follows soon, up to eight times.
+	//
+	// Example: 30
+	EjectS nullable.Nullable[int] `json:"eject_s,omitempty"`
+
+	// Failures So many attempts in a row without an answer, or with 500, 502, 503 or 504, take an endpoint out; 0 never does.
+	//
+	// Example: 5
+	Failures nullable.Nullable[int] `json:"failures,omitempty"`
+
+	// SlowStartS How long an endpoint that comes back takes to its full weight, in seconds.
+	//
+	// Example: 60
+	SlowStartS nullable.Nullable[int] `json:"slow_start_s,omitempty"`
+}
+
+// OutlierWrite Takes an endpoint out for a while that fails calls, whatever its probes say.
+type OutlierWrite struct {
+	// EjectS For how long, in seconds; it doubles with each time that follows soon, up to eight times.
+	//
+	// Example: 30
+	EjectS *int `json:"eject_s,omitempty"`
+
+	// Failures So many attempts in a row without an answer, or with 500, 502, 503 or 504, take an endpoint out; 0 never does.
+	//
+	// Example: 5
+	Failures *int `json:"failures,omitempty"`
+
+	// SlowStartS How long an endpoint that comes back takes to its full weight, in seconds.
+	//
+	// Example: 60
+	SlowStartS *int `json:"slow_start_s,omitempty"`
+}
+
 // PassMethod An in-dialog request that may be carried to the other side.
 //
 // Example: INFO
@@ -7534,6 +9181,135 @@ type PlayOrder struct {
 //
 // Example: pass
 type PrivacyMode string
+
+// Probe OPTIONS to the endpoints of a trunk (RFC 3261 11).
+type Probe struct {
+	// AliveCodes Final answers that count as success: a code or a class.
+	//
+	// Example: ["2xx","404"]
+	AliveCodes []string `json:"alive_codes"`
+
+	// DeadCodes Answers that do not, though their class does.
+	//
+	// Example: ["408","503"]
+	DeadCodes []string `json:"dead_codes"`
+
+	// DownAfter After so many failures in a row an endpoint is down.
+	//
+	// Example: 3
+	DownAfter int `json:"down_after"`
+
+	// Enabled Whether the endpoints are asked at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// FromUser The user of From; `ping` where there is none.
+	//
+	// Example: ping
+	FromUser *string `json:"from_user,omitempty"`
+
+	// IntervalS How often each endpoint is asked, in seconds.
+	//
+	// Example: 30
+	IntervalS int `json:"interval_s"`
+
+	// TimeoutMs How long an answer is waited for, in milliseconds.
+	//
+	// Example: 2000
+	TimeoutMs int `json:"timeout_ms"`
+
+	// UpAfter After so many successes in a row it is up again.
+	//
+	// Example: 2
+	UpAfter int `json:"up_after"`
+}
+
+// ProbePatch OPTIONS to the endpoints of a trunk (RFC 3261 11).
+type ProbePatch struct {
+	// AliveCodes Final answers that count as success: a code or a class.
+	//
+	// Example: ["2xx","404"]
+	AliveCodes nullable.Nullable[[]string] `json:"alive_codes,omitempty"`
+
+	// DeadCodes Answers that do not, though their class does.
+	//
+	// Example: ["408","503"]
+	DeadCodes nullable.Nullable[[]string] `json:"dead_codes,omitempty"`
+
+	// DownAfter After so many failures in a row an endpoint is down.
+	//
+	// Example: 3
+	DownAfter nullable.Nullable[int] `json:"down_after,omitempty"`
+
+	// Enabled Whether the endpoints are asked at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// FromUser The user of From; `ping` where there is none.
+	//
+	// Example: ping
+	FromUser nullable.Nullable[string] `json:"from_user,omitempty"`
+
+	// IntervalS How often each endpoint is asked, in seconds.
+	//
+	// Example: 30
+	IntervalS nullable.Nullable[int] `json:"interval_s,omitempty"`
+
+	// TimeoutMs How long an answer is waited for, in milliseconds.
+	//
+	// Example: 2000
+	TimeoutMs nullable.Nullable[int] `json:"timeout_ms,omitempty"`
+
+	// UpAfter After so many successes in a row it is up again.
+	//
+	// Example: 2
+	UpAfter nullable.Nullable[int] `json:"up_after,omitempty"`
+}
+
+// ProbeWrite OPTIONS to the endpoints of a trunk (RFC 3261 11).
+type ProbeWrite struct {
+	// AliveCodes Final answers that count as success: a code or a class.
+	//
+	// Example: ["2xx","404"]
+	AliveCodes *[]string `json:"alive_codes,omitempty"`
+
+	// DeadCodes Answers that do not, though their class does.
+	//
+	// Example: ["408","503"]
+	DeadCodes *[]string `json:"dead_codes,omitempty"`
+
+	// DownAfter After so many failures in a row an endpoint is down.
+	//
+	// Example: 3
+	DownAfter *int `json:"down_after,omitempty"`
+
+	// Enabled Whether the endpoints are asked at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// FromUser The user of From; `ping` where there is none.
+	//
+	// Example: ping
+	FromUser *string `json:"from_user,omitempty"`
+
+	// IntervalS How often each endpoint is asked, in seconds.
+	//
+	// Example: 30
+	IntervalS *int `json:"interval_s,omitempty"`
+
+	// TimeoutMs How long an answer is waited for, in milliseconds.
+	//
+	// Example: 2000
+	TimeoutMs *int `json:"timeout_ms,omitempty"`
+
+	// UpAfter After so many successes in a row it is up again.
+	//
+	// Example: 2
+	UpAfter *int `json:"up_after,omitempty"`
+}
 
 // Problem What went wrong (RFC 9457).
 type Problem struct {
@@ -7636,6 +9412,432 @@ type PushPolicyWrite struct {
 	WaitS *int `json:"wait_s,omitempty"`
 }
 
+// QualityAction What a breach does: `penalty` lowers the weight, `quarantine` sends no calls for a while where there is another trunk.
+//
+// Example: penalty
+type QualityAction string
+
+// QualityMetric A figure by which trunks are compared, over a window and for a trunk and a prefix: `asr` answered of all attempts in percent, `ccr` completed (no 5xx, 6xx or timeout) in percent, `pdd` INVITE to ringing in ms, `acd` mean duration in s, `mos`, `loss` in percent, `one_way_audio` in percent of answered calls.
+//
+// Example: asr
+type QualityMetric string
+
+// QualityProfile How the quality of trunks is measured and what it does to the choice among them.
+type QualityProfile struct {
+	// Action What a breach does.
+	Action QualityAction `json:"action"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// CriticalPercent What is left of it beyond the critical bound.
+	//
+	// Example: 5
+	CriticalPercent int `json:"critical_percent"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// HysteresisPercent How far a figure must come back beyond a bound before the breach is over.
+	//
+	// Example: 10
+	HysteresisPercent int `json:"hysteresis_percent"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: qpr_06bq4v7038g0j2m4p6r8t0w2y4
+	ID string `json:"id"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: wholesale
+	Name string `json:"name"`
+
+	// PrefixDigits How many leading digits of the number called make a prefix of their own; 0 is one figure for a trunk.
+	//
+	// Example: 2
+	PrefixDigits int `json:"prefix_digits"`
+
+	// QuarantineS How long a quarantine lasts, in seconds; it doubles with each that follows within a window, up to eight times.
+	//
+	// Example: 60
+	QuarantineS int `json:"quarantine_s"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// Thresholds The bounds. Left out they are those of all seven figures.
+	//
+	// Example: [{"critical":20,"metric":"asr","min_samples":30,"warning":40}]
+	Thresholds []QualityThreshold `json:"thresholds"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// WarningPercent What is left of a weight beyond the warning bound.
+	//
+	// Example: 50
+	WarningPercent int `json:"warning_percent"`
+
+	// WindowS Over how long the figures are taken, in seconds.
+	//
+	// Example: 1800
+	WindowS int `json:"window_s"`
+}
+
+// QualityProfilePage A page of quality profiles.
+type QualityProfilePage struct {
+	// Items The resources, by rising id.
+	Items []QualityProfile `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// QualityProfilePatch A JSON Merge Patch (RFC 7396) of a quality profile: fields left out stay as they are, null puts a field back to its default.
+type QualityProfilePatch struct {
+	// Action What a breach does.
+	Action *QualityAction `json:"action,omitempty"`
+
+	// CriticalPercent What is left of it beyond the critical bound.
+	//
+	// Example: 5
+	CriticalPercent nullable.Nullable[int] `json:"critical_percent,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// HysteresisPercent How far a figure must come back beyond a bound before the breach is over.
+	//
+	// Example: 10
+	HysteresisPercent nullable.Nullable[int] `json:"hysteresis_percent,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: wholesale
+	Name *string `json:"name,omitempty"`
+
+	// PrefixDigits How many leading digits of the number called make a prefix of their own; 0 is one figure for a trunk.
+	//
+	// Example: 2
+	PrefixDigits nullable.Nullable[int] `json:"prefix_digits,omitempty"`
+
+	// QuarantineS How long a quarantine lasts, in seconds; it doubles with each that follows within a window, up to eight times.
+	//
+	// Example: 60
+	QuarantineS nullable.Nullable[int] `json:"quarantine_s,omitempty"`
+
+	// Thresholds The bounds. Left out they are those of all seven figures.
+	//
+	// Example: [{"critical":20,"metric":"asr","min_samples":30,"warning":40}]
+	Thresholds nullable.Nullable[[]QualityThreshold] `json:"thresholds,omitempty"`
+
+	// WarningPercent What is left of a weight beyond the warning bound.
+	//
+	// Example: 50
+	WarningPercent nullable.Nullable[int] `json:"warning_percent,omitempty"`
+
+	// WindowS Over how long the figures are taken, in seconds.
+	//
+	// Example: 1800
+	WindowS nullable.Nullable[int] `json:"window_s,omitempty"`
+}
+
+// QualityProfileWrite What a client writes of a quality profile. How the quality of trunks is measured and what it does to the choice among them.
+type QualityProfileWrite struct {
+	// Action What a breach does.
+	Action *QualityAction `json:"action,omitempty"`
+
+	// CriticalPercent What is left of it beyond the critical bound.
+	//
+	// Example: 5
+	CriticalPercent *int `json:"critical_percent,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// HysteresisPercent How far a figure must come back beyond a bound before the breach is over.
+	//
+	// Example: 10
+	HysteresisPercent *int `json:"hysteresis_percent,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: wholesale
+	Name string `json:"name"`
+
+	// PrefixDigits How many leading digits of the number called make a prefix of their own; 0 is one figure for a trunk.
+	//
+	// Example: 2
+	PrefixDigits *int `json:"prefix_digits,omitempty"`
+
+	// QuarantineS How long a quarantine lasts, in seconds; it doubles with each that follows within a window, up to eight times.
+	//
+	// Example: 60
+	QuarantineS *int `json:"quarantine_s,omitempty"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+
+	// Thresholds The bounds. Left out they are those of all seven figures.
+	//
+	// Example: [{"critical":20,"metric":"asr","min_samples":30,"warning":40}]
+	Thresholds *[]QualityThreshold `json:"thresholds,omitempty"`
+
+	// WarningPercent What is left of a weight beyond the warning bound.
+	//
+	// Example: 50
+	WarningPercent *int `json:"warning_percent,omitempty"`
+
+	// WindowS Over how long the figures are taken, in seconds.
+	//
+	// Example: 1800
+	WindowS *int `json:"window_s,omitempty"`
+}
+
+// QualityThreshold Bounds of a figure. Of `asr`, `ccr`, `acd` and `mos` less is worse, of the others more.
+type QualityThreshold struct {
+	// Critical Beyond it the critical factor counts.
+	//
+	// Example: 20
+	Critical float32 `json:"critical"`
+
+	// Metric The figure.
+	Metric QualityMetric `json:"metric"`
+
+	// MinSamples How many calls must have been seen before the figure counts.
+	//
+	// Example: 30
+	MinSamples int `json:"min_samples"`
+
+	// Warning Beyond it the warning factor counts.
+	//
+	// Example: 40
+	Warning float32 `json:"warning"`
+}
+
+// RateDeck A table of prices by prefix: what calls to a trunk cost, or what calls of one are charged.
+type RateDeck struct {
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Currency A code of ISO 4217.
+	//
+	// Example: EUR
+	Currency string `json:"currency"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: rdk_06bq4v7037f9h1k3n5q7s9v1x3
+	ID string `json:"id"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: carrier north 2026
+	Name string `json:"name"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// Status What it holds.
+	Status RateDeckStatus `json:"status"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// RateDeckPage A page of rate decks.
+type RateDeckPage struct {
+	// Items The resources, by rising id.
+	Items []RateDeck `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// RateDeckPatch A JSON Merge Patch (RFC 7396) of a rate deck: fields left out stay as they are, null puts a field back to its default.
+type RateDeckPatch struct {
+	// Currency A code of ISO 4217.
+	//
+	// Example: EUR
+	Currency *string `json:"currency,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: carrier north 2026
+	Name *string `json:"name,omitempty"`
+}
+
+// RateDeckStatus What a rate deck holds.
+type RateDeckStatus struct {
+	// RateCount How many rates it has.
+	//
+	// Example: 120000
+	RateCount int `json:"rate_count"`
+
+	// UploadedAt When they were uploaded.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UploadedAt *time.Time `json:"uploaded_at,omitempty"`
+}
+
+// RateDeckWrite What a client writes of a rate deck. A table of prices by prefix: what calls to a trunk cost, or what calls of one are charged.
+type RateDeckWrite struct {
+	// Currency A code of ISO 4217.
+	//
+	// Example: EUR
+	Currency string `json:"currency"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: carrier north 2026
+	Name string `json:"name"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+}
+
 // Readiness The node is ready for traffic.
 type Readiness struct {
 	// Conditions What was looked at.
@@ -7679,6 +9881,11 @@ type Realm struct {
 	// Example: flp_06bq4v701g9j1m3p5r7t9w1y30
 	FloodProfileID *string `json:"flood_profile_id,omitempty"`
 
+	// HeaderProfileID Likewise.
+	//
+	// Example: hdp_06bq4v700e7n3b9x5mz2c8k4vd
+	HeaderProfileID *string `json:"header_profile_id,omitempty"`
+
 	// ID Given by the server; sorts by time of making.
 	//
 	// Example: rlm_06bq4v700q1n36gvrjfeta0vad
@@ -7692,6 +9899,16 @@ type Realm struct {
 	// Latching Where media may come from.
 	Latching Latching `json:"latching"`
 
+	// LimitProfileIds Likewise.
+	//
+	// Example: ["lmp_06bq4v700g2s6a8d4f1h9j3k7p"]
+	LimitProfileIds *[]string `json:"limit_profile_ids,omitempty"`
+
+	// MediaProfileID Likewise.
+	//
+	// Example: mdp_06bq4v700c8e5r2t9wy4k6q1hm
+	MediaProfileID *string `json:"media_profile_id,omitempty"`
+
 	// Name A name for people, unique within the tenant, the kind and the parent.
 	//
 	// Example: carriers
@@ -7701,6 +9918,11 @@ type Realm struct {
 	//
 	// Example: 42
 	Revision int64 `json:"revision"`
+
+	// SignallingProfileID That of what is below and names none itself.
+	//
+	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
+	SignallingProfileID *string `json:"signalling_profile_id,omitempty"`
 
 	// TenantID The tenant it belongs to.
 	//
@@ -7757,6 +9979,11 @@ type RealmPatch struct {
 	// Example: flp_06bq4v701g9j1m3p5r7t9w1y30
 	FloodProfileID nullable.Nullable[string] `json:"flood_profile_id,omitempty"`
 
+	// HeaderProfileID Likewise.
+	//
+	// Example: hdp_06bq4v700e7n3b9x5mz2c8k4vd
+	HeaderProfileID nullable.Nullable[string] `json:"header_profile_id,omitempty"`
+
 	// Labels Labels to set or, with null, to remove; others stay as they are.
 	//
 	// Example: {"region":"eu"}
@@ -7765,10 +9992,25 @@ type RealmPatch struct {
 	// Latching Where media may come from.
 	Latching *Latching `json:"latching,omitempty"`
 
+	// LimitProfileIds Likewise.
+	//
+	// Example: ["lmp_06bq4v700g2s6a8d4f1h9j3k7p"]
+	LimitProfileIds nullable.Nullable[[]string] `json:"limit_profile_ids,omitempty"`
+
+	// MediaProfileID Likewise.
+	//
+	// Example: mdp_06bq4v700c8e5r2t9wy4k6q1hm
+	MediaProfileID nullable.Nullable[string] `json:"media_profile_id,omitempty"`
+
 	// Name A name for people, unique within the tenant, the kind and the parent.
 	//
 	// Example: carriers
 	Name *string `json:"name,omitempty"`
+
+	// SignallingProfileID That of what is below and names none itself.
+	//
+	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
+	SignallingProfileID nullable.Nullable[string] `json:"signalling_profile_id,omitempty"`
 
 	// Trust How far the network is believed.
 	Trust *Trust `json:"trust,omitempty"`
@@ -7804,6 +10046,11 @@ type RealmWrite struct {
 	// Example: flp_06bq4v701g9j1m3p5r7t9w1y30
 	FloodProfileID *string `json:"flood_profile_id,omitempty"`
 
+	// HeaderProfileID Likewise.
+	//
+	// Example: hdp_06bq4v700e7n3b9x5mz2c8k4vd
+	HeaderProfileID *string `json:"header_profile_id,omitempty"`
+
 	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
 	//
 	// Example: {"region":"eu"}
@@ -7812,10 +10059,25 @@ type RealmWrite struct {
 	// Latching Where media may come from.
 	Latching *Latching `json:"latching,omitempty"`
 
+	// LimitProfileIds Likewise.
+	//
+	// Example: ["lmp_06bq4v700g2s6a8d4f1h9j3k7p"]
+	LimitProfileIds *[]string `json:"limit_profile_ids,omitempty"`
+
+	// MediaProfileID Likewise.
+	//
+	// Example: mdp_06bq4v700c8e5r2t9wy4k6q1hm
+	MediaProfileID *string `json:"media_profile_id,omitempty"`
+
 	// Name A name for people, unique within the tenant, the kind and the parent.
 	//
 	// Example: carriers
 	Name string `json:"name"`
+
+	// SignallingProfileID That of what is below and names none itself.
+	//
+	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
+	SignallingProfileID *string `json:"signalling_profile_id,omitempty"`
 
 	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
 	//
@@ -7859,6 +10121,348 @@ type Referrer struct {
 //
 // Example: auto
 type Refresher string
+
+// Registrant A registration of ours at a carrier, so that it sends us calls (RFC 3261 10.2).
+type Registrant struct {
+	// AorDomain Its domain; the registrar where there is none.
+	//
+	// Example: carrier.example
+	AorDomain *string `json:"aor_domain,omitempty"`
+
+	// AorUser The user of the address that is registered.
+	//
+	// Example: acme4711
+	AorUser string `json:"aor_user"`
+
+	// ContactUser The user of the Contact; one that nobody can guess where there is none.
+	//
+	// Example: acme4711
+	ContactUser *string `json:"contact_user,omitempty"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Credentials What answers challenges.
+	Credentials ClientCredentials `json:"credentials"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExpiresS For how long, in seconds.
+	//
+	// Example: 3600
+	ExpiresS int `json:"expires_s"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: rgt_06bq4v7039h1k3n5q7s9v1x3z5
+	ID string `json:"id"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// MaxRetryS The longest wait, in seconds.
+	//
+	// Example: 900
+	MaxRetryS int `json:"max_retry_s"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: main account
+	Name string `json:"name"`
+
+	// Port 0 where DNS or the transport's default says it.
+	//
+	// Example: 5060
+	Port int `json:"port"`
+
+	// RefreshPercent After which part of what was granted it is refreshed.
+	//
+	// Example: 85
+	RefreshPercent int `json:"refresh_percent"`
+
+	// Registrar The host that is registered at; a name is looked up by RFC 3263 unless `port` is set.
+	//
+	// Example: sip.carrier.example
+	Registrar string `json:"registrar"`
+
+	// RetryS The wait after a failure, in seconds; it doubles with each that follows.
+	//
+	// Example: 30
+	RetryS int `json:"retry_s"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// SIPInterfaceID Where it goes out; any interface of the trunk's realm with the transport where there is none.
+	//
+	// Example: sif_06bq4v700kftv5p2j4hjf77bby
+	SIPInterfaceID *string `json:"sip_interface_id,omitempty"`
+
+	// Status What it is doing now.
+	Status RegistrantStatus `json:"status"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// Transport How SIP travels.
+	Transport Transport `json:"transport"`
+
+	// TrunkID The trunk it is part of.
+	//
+	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
+	TrunkID string `json:"trunk_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// RegistrantPage A page of registrants.
+type RegistrantPage struct {
+	// Items The resources, by rising id.
+	Items []Registrant `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// RegistrantPatch A JSON Merge Patch (RFC 7396) of a registrant: fields left out stay as they are, null puts a field back to its default.
+type RegistrantPatch struct {
+	// AorDomain Its domain; the registrar where there is none.
+	//
+	// Example: carrier.example
+	AorDomain nullable.Nullable[string] `json:"aor_domain,omitempty"`
+
+	// AorUser The user of the address that is registered.
+	//
+	// Example: acme4711
+	AorUser *string `json:"aor_user,omitempty"`
+
+	// ContactUser The user of the Contact; one that nobody can guess where there is none.
+	//
+	// Example: acme4711
+	ContactUser nullable.Nullable[string] `json:"contact_user,omitempty"`
+
+	// Credentials What answers challenges.
+	Credentials *ClientCredentialsPatch `json:"credentials,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExpiresS For how long, in seconds.
+	//
+	// Example: 3600
+	ExpiresS nullable.Nullable[int] `json:"expires_s,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// MaxRetryS The longest wait, in seconds.
+	//
+	// Example: 900
+	MaxRetryS nullable.Nullable[int] `json:"max_retry_s,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: main account
+	Name *string `json:"name,omitempty"`
+
+	// Port 0 where DNS or the transport's default says it.
+	//
+	// Example: 5060
+	Port nullable.Nullable[int] `json:"port,omitempty"`
+
+	// RefreshPercent After which part of what was granted it is refreshed.
+	//
+	// Example: 85
+	RefreshPercent nullable.Nullable[int] `json:"refresh_percent,omitempty"`
+
+	// Registrar The host that is registered at; a name is looked up by RFC 3263 unless `port` is set.
+	//
+	// Example: sip.carrier.example
+	Registrar *string `json:"registrar,omitempty"`
+
+	// RetryS The wait after a failure, in seconds; it doubles with each that follows.
+	//
+	// Example: 30
+	RetryS nullable.Nullable[int] `json:"retry_s,omitempty"`
+
+	// SIPInterfaceID Where it goes out; any interface of the trunk's realm with the transport where there is none.
+	//
+	// Example: sif_06bq4v700kftv5p2j4hjf77bby
+	SIPInterfaceID nullable.Nullable[string] `json:"sip_interface_id,omitempty"`
+
+	// Transport How SIP travels.
+	Transport *Transport `json:"transport,omitempty"`
+}
+
+// RegistrantState How far a registration of ours is.
+//
+// Example: disabled
+type RegistrantState string
+
+// RegistrantStatus What a registration of ours is doing.
+type RegistrantStatus struct {
+	// Code The last final answer; 0 for none.
+	//
+	// Example: 200
+	Code int `json:"code"`
+
+	// Contact What is registered.
+	//
+	// Example: sip:k3v9@203.0.113.4:5060
+	Contact *string `json:"contact,omitempty"`
+
+	// ExpiresAt Until when the carrier keeps it.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// NextAt When the next REGISTER goes out.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	NextAt *time.Time `json:"next_at,omitempty"`
+
+	// Reason Why, in a sentence.
+	//
+	// Example: registered for 3600 s
+	Reason *string `json:"reason,omitempty"`
+
+	// Since Since when.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	Since time.Time `json:"since"`
+
+	// State How far it is.
+	State RegistrantState `json:"state"`
+}
+
+// RegistrantWrite What a client writes of a registrant. A registration of ours at a carrier, so that it sends us calls (RFC 3261 10.2).
+type RegistrantWrite struct {
+	// AorDomain Its domain; the registrar where there is none.
+	//
+	// Example: carrier.example
+	AorDomain *string `json:"aor_domain,omitempty"`
+
+	// AorUser The user of the address that is registered.
+	//
+	// Example: acme4711
+	AorUser string `json:"aor_user"`
+
+	// ContactUser The user of the Contact; one that nobody can guess where there is none.
+	//
+	// Example: acme4711
+	ContactUser *string `json:"contact_user,omitempty"`
+
+	// Credentials What answers challenges.
+	Credentials *ClientCredentialsWrite `json:"credentials,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExpiresS For how long, in seconds.
+	//
+	// Example: 3600
+	ExpiresS *int `json:"expires_s,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// MaxRetryS The longest wait, in seconds.
+	//
+	// Example: 900
+	MaxRetryS *int `json:"max_retry_s,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: main account
+	Name string `json:"name"`
+
+	// Port 0 where DNS or the transport's default says it.
+	//
+	// Example: 5060
+	Port *int `json:"port,omitempty"`
+
+	// RefreshPercent After which part of what was granted it is refreshed.
+	//
+	// Example: 85
+	RefreshPercent *int `json:"refresh_percent,omitempty"`
+
+	// Registrar The host that is registered at; a name is looked up by RFC 3263 unless `port` is set.
+	//
+	// Example: sip.carrier.example
+	Registrar string `json:"registrar"`
+
+	// RetryS The wait after a failure, in seconds; it doubles with each that follows.
+	//
+	// Example: 30
+	RetryS *int `json:"retry_s,omitempty"`
+
+	// SIPInterfaceID Where it goes out; any interface of the trunk's realm with the transport where there is none.
+	//
+	// Example: sif_06bq4v700kftv5p2j4hjf77bby
+	SIPInterfaceID *string `json:"sip_interface_id,omitempty"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+
+	// Transport How SIP travels.
+	Transport *Transport `json:"transport,omitempty"`
+}
 
 // Registration A contact of a subscriber: a phone, or one flow of it.
 type Registration struct {
@@ -8206,6 +10810,11 @@ type Retargeting string
 
 // RouteList An ordered choice of trunks.
 type RouteList struct {
+	// CheckMargin Leaves out targets whose cost is not `min_margin_percent` below the price.
+	//
+	// Example: true
+	CheckMargin bool `json:"check_margin"`
+
 	// CreatedAt When it was made.
 	//
 	// Example: 2026-11-22T09:30:00Z
@@ -8236,15 +10845,38 @@ type RouteList struct {
 	// Example: {"region":"eu"}
 	Labels *map[string]string `json:"labels,omitempty"`
 
+	// MaxAttempts The most attempts of one call.
+	//
+	// Example: 4
+	MaxAttempts int `json:"max_attempts"`
+
+	// MaxSetupS For how long after the INVITE another attempt is begun, in seconds; 0 is no bound.
+	//
+	// Example: 20
+	MaxSetupS int `json:"max_setup_s"`
+
+	// MinMarginPercent The least margin; negative for a loss that is taken.
+	//
+	// Example: 10
+	MinMarginPercent int `json:"min_margin_percent"`
+
 	// Name A name for people, unique within the tenant, the kind and the parent.
 	//
 	// Example: Germany, quality first
 	Name string `json:"name"`
 
+	// QualityProfileID Measures and weighs the trunks.
+	//
+	// Example: qpr_06bq4v7038g0j2m4p6r8t0w2y4
+	QualityProfileID *string `json:"quality_profile_id,omitempty"`
+
 	// Revision The configuration revision of the last write; it is also the ETag.
 	//
 	// Example: 42
 	Revision int64 `json:"revision"`
+
+	// Selection In which order the targets of one priority are tried.
+	Selection Selection `json:"selection"`
 
 	// TenantID The tenant it belongs to.
 	//
@@ -8270,6 +10902,11 @@ type RouteListPage struct {
 
 // RouteListPatch A JSON Merge Patch (RFC 7396) of a route list: fields left out stay as they are, null puts a field back to its default.
 type RouteListPatch struct {
+	// CheckMargin Leaves out targets whose cost is not `min_margin_percent` below the price.
+	//
+	// Example: true
+	CheckMargin nullable.Nullable[bool] `json:"check_margin,omitempty"`
+
 	// Description Free text.
 	//
 	// Example: Main carrier, contract 2026-17
@@ -8290,14 +10927,42 @@ type RouteListPatch struct {
 	// Example: {"region":"eu"}
 	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
 
+	// MaxAttempts The most attempts of one call.
+	//
+	// Example: 4
+	MaxAttempts nullable.Nullable[int] `json:"max_attempts,omitempty"`
+
+	// MaxSetupS For how long after the INVITE another attempt is begun, in seconds; 0 is no bound.
+	//
+	// Example: 20
+	MaxSetupS nullable.Nullable[int] `json:"max_setup_s,omitempty"`
+
+	// MinMarginPercent The least margin; negative for a loss that is taken.
+	//
+	// Example: 10
+	MinMarginPercent nullable.Nullable[int] `json:"min_margin_percent,omitempty"`
+
 	// Name A name for people, unique within the tenant, the kind and the parent.
 	//
 	// Example: Germany, quality first
 	Name *string `json:"name,omitempty"`
+
+	// QualityProfileID Measures and weighs the trunks.
+	//
+	// Example: qpr_06bq4v7038g0j2m4p6r8t0w2y4
+	QualityProfileID nullable.Nullable[string] `json:"quality_profile_id,omitempty"`
+
+	// Selection In which order the targets of one priority are tried.
+	Selection *Selection `json:"selection,omitempty"`
 }
 
 // RouteListWrite What a client writes of a route list. An ordered choice of trunks.
 type RouteListWrite struct {
+	// CheckMargin Leaves out targets whose cost is not `min_margin_percent` below the price.
+	//
+	// Example: true
+	CheckMargin *bool `json:"check_margin,omitempty"`
+
 	// Description Free text.
 	//
 	// Example: Main carrier, contract 2026-17
@@ -8318,10 +10983,33 @@ type RouteListWrite struct {
 	// Example: {"region":"eu"}
 	Labels *map[string]string `json:"labels,omitempty"`
 
+	// MaxAttempts The most attempts of one call.
+	//
+	// Example: 4
+	MaxAttempts *int `json:"max_attempts,omitempty"`
+
+	// MaxSetupS For how long after the INVITE another attempt is begun, in seconds; 0 is no bound.
+	//
+	// Example: 20
+	MaxSetupS *int `json:"max_setup_s,omitempty"`
+
+	// MinMarginPercent The least margin; negative for a loss that is taken.
+	//
+	// Example: 10
+	MinMarginPercent *int `json:"min_margin_percent,omitempty"`
+
 	// Name A name for people, unique within the tenant, the kind and the parent.
 	//
 	// Example: Germany, quality first
 	Name string `json:"name"`
+
+	// QualityProfileID Measures and weighs the trunks.
+	//
+	// Example: qpr_06bq4v7038g0j2m4p6r8t0w2y4
+	QualityProfileID *string `json:"quality_profile_id,omitempty"`
+
+	// Selection In which order the targets of one priority are tried.
+	Selection *Selection `json:"selection,omitempty"`
 
 	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
 	//
@@ -8464,6 +11152,16 @@ type Rule struct {
 	// Example: 00
 	AddPrefix *string `json:"add_prefix,omitempty"`
 
+	// AnnouncementID Played before a call is rejected.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	AnnouncementID *string `json:"announcement_id,omitempty"`
+
+	// Conditions All must be true.
+	//
+	// Example: [{"field":"header","match":"exact","name":"X-Account","values":["gold"]}]
+	Conditions *[]RuleCondition `json:"conditions,omitempty"`
+
 	// CreatedAt When it was made.
 	//
 	// Example: 2026-11-22T09:30:00Z
@@ -8484,15 +11182,33 @@ type Rule struct {
 	// Example: true
 	Enabled bool `json:"enabled"`
 
+	// EnumSuffix The domain in which the action `enum` looks (RFC 6116).
+	//
+	// Example: e164.arpa
+	EnumSuffix *string `json:"enum_suffix,omitempty"`
+
 	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
 	//
 	// Example: crm-4711
 	ExternalID *string `json:"external_id,omitempty"`
 
+	// Fallback Goes on with the next rule that fits, a shorter prefix at last, when this one has nobody to call or nobody took the call.
+	//
+	// Example: true
+	Fallback *bool `json:"fallback,omitempty"`
+
+	// HTTP Whom the action `http` asks.
+	HTTP *HTTPDecision `json:"http,omitempty"`
+
 	// ID Given by the server; sorts by time of making.
 	//
 	// Example: rul_06bq4v700rrv6v7cvcmnf0j4mr
 	ID string `json:"id"`
+
+	// JumpPlanID The routing plan of the action `jump`.
+	//
+	// Example: rpl_06bq4v700affsxrxzcas9xn4am
+	JumpPlanID *string `json:"jump_plan_id,omitempty"`
 
 	// Labels Free labels.
 	//
@@ -8514,6 +11230,11 @@ type Rule struct {
 	// Example: 10
 	Priority int `json:"priority"`
 
+	// RedirectCode 300 or 302, of the action `redirect`.
+	//
+	// Example: 302
+	RedirectCode int `json:"redirect_code"`
+
 	// RejectCode The SIP answer where `action` is `reject`.
 	//
 	// Example: 404
@@ -8528,6 +11249,11 @@ type Rule struct {
 	//
 	// Example: 42
 	Revision int64 `json:"revision"`
+
+	// RouteGroups Groups of callers for which it holds; all where there is none.
+	//
+	// Example: ["retail"]
+	RouteGroups *[]string `json:"route_groups,omitempty"`
 
 	// RouteListID The route list to try; needed where `action` is `route`.
 	//
@@ -8549,16 +11275,55 @@ type Rule struct {
 	// Example: ten_default
 	TenantID string `json:"tenant_id"`
 
+	// TimeProfileID When the rule holds; always where there is none.
+	//
+	// Example: tpr_06bq4v7033b5d7f9h1k3n5q7s9
+	TimeProfileID *string `json:"time_profile_id,omitempty"`
+
 	// UpdatedAt When it was last written.
 	//
 	// Example: 2026-11-22T09:41:12.25Z
 	UpdatedAt time.Time `json:"updated_at"`
+
+	// Variables Set on the call.
+	//
+	// Example: {"plan":"retail"}
+	Variables *map[string]string `json:"variables,omitempty"`
 }
 
-// RuleAction What a rule does with a call: `route` tries the route list, `reject` answers with `reject_code`, `subscriber` calls the subscriber of `domain_id` that has the number as username or alias.
+// RuleAction What a rule does with a call: `route` tries the route list, `reject` answers with `reject_code`, `subscriber` calls the subscriber of `domain_id` that has the number, `number` what a number of the tenant says, `redirect` answers with where the route list leads, `jump` goes on in another plan, `http` asks another system, `enum` looks the number up in DNS.
 //
 // Example: route
 type RuleAction string
+
+// RuleCondition One thing that must be so for a rule to hold.
+type RuleCondition struct {
+	// Field What is looked at.
+	Field ConditionField `json:"field"`
+
+	// Match How the values are compared; `range` is not one of them.
+	Match *MatchKind `json:"match,omitempty"`
+
+	// Name The name of the header or variable.
+	//
+	// Example: X-Account
+	Name *string `json:"name,omitempty"`
+
+	// Not Turns it round.
+	//
+	// Example: false
+	Not *bool `json:"not,omitempty"`
+
+	// Percent Of a hundred calls, for how many it is true.
+	//
+	// Example: 30
+	Percent *int `json:"percent,omitempty"`
+
+	// Values One of them must fit; none at all asks whether there is a value.
+	//
+	// Example: ["gold"]
+	Values *[]string `json:"values,omitempty"`
+}
 
 // RulePage A page of Rules.
 type RulePage struct {
@@ -8581,6 +11346,16 @@ type RulePatch struct {
 	// Example: 00
 	AddPrefix nullable.Nullable[string] `json:"add_prefix,omitempty"`
 
+	// AnnouncementID Played before a call is rejected.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	AnnouncementID nullable.Nullable[string] `json:"announcement_id,omitempty"`
+
+	// Conditions All must be true.
+	//
+	// Example: [{"field":"header","match":"exact","name":"X-Account","values":["gold"]}]
+	Conditions nullable.Nullable[[]RuleCondition] `json:"conditions,omitempty"`
+
 	// Description Free text.
 	//
 	// Example: Main carrier, contract 2026-17
@@ -8596,10 +11371,28 @@ type RulePatch struct {
 	// Example: true
 	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
 
+	// EnumSuffix The domain in which the action `enum` looks (RFC 6116).
+	//
+	// Example: e164.arpa
+	EnumSuffix nullable.Nullable[string] `json:"enum_suffix,omitempty"`
+
 	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
 	//
 	// Example: crm-4711
 	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Fallback Goes on with the next rule that fits, a shorter prefix at last, when this one has nobody to call or nobody took the call.
+	//
+	// Example: true
+	Fallback nullable.Nullable[bool] `json:"fallback,omitempty"`
+
+	// HTTP Whom the action `http` asks.
+	HTTP *HTTPDecisionPatch `json:"http,omitempty"`
+
+	// JumpPlanID The routing plan of the action `jump`.
+	//
+	// Example: rpl_06bq4v700affsxrxzcas9xn4am
+	JumpPlanID nullable.Nullable[string] `json:"jump_plan_id,omitempty"`
 
 	// Labels Labels to set or, with null, to remove; others stay as they are.
 	//
@@ -8621,6 +11414,11 @@ type RulePatch struct {
 	// Example: 10
 	Priority nullable.Nullable[int] `json:"priority,omitempty"`
 
+	// RedirectCode 300 or 302, of the action `redirect`.
+	//
+	// Example: 302
+	RedirectCode nullable.Nullable[int] `json:"redirect_code,omitempty"`
+
 	// RejectCode The SIP answer where `action` is `reject`.
 	//
 	// Example: 404
@@ -8631,6 +11429,11 @@ type RulePatch struct {
 	// Example: Not in service
 	RejectReason nullable.Nullable[string] `json:"reject_reason,omitempty"`
 
+	// RouteGroups Groups of callers for which it holds; all where there is none.
+	//
+	// Example: ["retail"]
+	RouteGroups nullable.Nullable[[]string] `json:"route_groups,omitempty"`
+
 	// RouteListID The route list to try; needed where `action` is `route`.
 	//
 	// Example: rls_06bq4v7003ttf8bvv1jyfzcyv3
@@ -8640,6 +11443,16 @@ type RulePatch struct {
 	//
 	// Example: 1
 	Strip nullable.Nullable[int] `json:"strip,omitempty"`
+
+	// TimeProfileID When the rule holds; always where there is none.
+	//
+	// Example: tpr_06bq4v7033b5d7f9h1k3n5q7s9
+	TimeProfileID nullable.Nullable[string] `json:"time_profile_id,omitempty"`
+
+	// Variables Set on the call.
+	//
+	// Example: {"plan":"retail"}
+	Variables nullable.Nullable[map[string]string] `json:"variables,omitempty"`
 }
 
 // RuleWrite What a client writes of a rule. Says where numbers with a prefix go. The longest prefix wins, then the smallest priority, then the smallest id. The empty prefix is the default.
@@ -8651,6 +11464,16 @@ type RuleWrite struct {
 	//
 	// Example: 00
 	AddPrefix *string `json:"add_prefix,omitempty"`
+
+	// AnnouncementID Played before a call is rejected.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	AnnouncementID *string `json:"announcement_id,omitempty"`
+
+	// Conditions All must be true.
+	//
+	// Example: [{"field":"header","match":"exact","name":"X-Account","values":["gold"]}]
+	Conditions *[]RuleCondition `json:"conditions,omitempty"`
 
 	// Description Free text.
 	//
@@ -8667,10 +11490,28 @@ type RuleWrite struct {
 	// Example: true
 	Enabled *bool `json:"enabled,omitempty"`
 
+	// EnumSuffix The domain in which the action `enum` looks (RFC 6116).
+	//
+	// Example: e164.arpa
+	EnumSuffix *string `json:"enum_suffix,omitempty"`
+
 	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
 	//
 	// Example: crm-4711
 	ExternalID *string `json:"external_id,omitempty"`
+
+	// Fallback Goes on with the next rule that fits, a shorter prefix at last, when this one has nobody to call or nobody took the call.
+	//
+	// Example: true
+	Fallback *bool `json:"fallback,omitempty"`
+
+	// HTTP Whom the action `http` asks.
+	HTTP *HTTPDecisionWrite `json:"http,omitempty"`
+
+	// JumpPlanID The routing plan of the action `jump`.
+	//
+	// Example: rpl_06bq4v700affsxrxzcas9xn4am
+	JumpPlanID *string `json:"jump_plan_id,omitempty"`
 
 	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
 	//
@@ -8692,6 +11533,11 @@ type RuleWrite struct {
 	// Example: 10
 	Priority *int `json:"priority,omitempty"`
 
+	// RedirectCode 300 or 302, of the action `redirect`.
+	//
+	// Example: 302
+	RedirectCode *int `json:"redirect_code,omitempty"`
+
 	// RejectCode The SIP answer where `action` is `reject`.
 	//
 	// Example: 404
@@ -8701,6 +11547,11 @@ type RuleWrite struct {
 	//
 	// Example: Not in service
 	RejectReason *string `json:"reject_reason,omitempty"`
+
+	// RouteGroups Groups of callers for which it holds; all where there is none.
+	//
+	// Example: ["retail"]
+	RouteGroups *[]string `json:"route_groups,omitempty"`
 
 	// RouteListID The route list to try; needed where `action` is `route`.
 	//
@@ -8716,6 +11567,16 @@ type RuleWrite struct {
 	//
 	// Example: ten_default
 	TenantID *string `json:"tenant_id,omitempty"`
+
+	// TimeProfileID When the rule holds; always where there is none.
+	//
+	// Example: tpr_06bq4v7033b5d7f9h1k3n5q7s9
+	TimeProfileID *string `json:"time_profile_id,omitempty"`
+
+	// Variables Set on the call.
+	//
+	// Example: {"plan":"retail"}
+	Variables *map[string]string `json:"variables,omitempty"`
 }
 
 // SIPInterface An address of ours that speaks SIP in a realm. It can be added, changed and removed while calls run; a change of address, port or transport closes its connections.
@@ -9037,6 +11898,11 @@ type SIPInterfaceWrite struct {
 //
 // Example: trunks:read
 type Scope string
+
+// Selection In which order targets or endpoints of one priority are tried: `weighted` by chance and weight (RFC 2782), `order` the oldest first, `round_robin` in turn, `random`, `hash_caller`, `hash_callee` and `hash_call_id` the same for the same value, `least_calls`, `most_headroom` by the calls left to the bound, `least_cost` by the cost decks, `quality` by weights that the quality profile lowers.
+//
+// Example: weighted
+type Selection string
 
 // SessionTimer Whether a leg has a session timer (RFC 4028): we never speak of it (`off`), where the peer asks (`accept`), we ask (`request`).
 //
@@ -9552,6 +12418,11 @@ type Subscriber struct {
 	// Example: 42
 	Revision int64 `json:"revision"`
 
+	// RouteGroup What rules know its calls by; that of the domain where there is none.
+	//
+	// Example: retail
+	RouteGroup *string `json:"route_group,omitempty"`
+
 	// TenantID The tenant it belongs to.
 	//
 	// Example: ten_default
@@ -9704,6 +12575,11 @@ type SubscriberPatch struct {
 	// Example: false
 	RejectAnonymous nullable.Nullable[bool] `json:"reject_anonymous,omitempty"`
 
+	// RouteGroup What rules know its calls by; that of the domain where there is none.
+	//
+	// Example: retail
+	RouteGroup nullable.Nullable[string] `json:"route_group,omitempty"`
+
 	// Username The user part of its address of record, unique among usernames and aliases of the domain.
 	//
 	// Example: alice
@@ -9835,6 +12711,11 @@ type SubscriberWrite struct {
 	// Example: false
 	RejectAnonymous *bool `json:"reject_anonymous,omitempty"`
 
+	// RouteGroup What rules know its calls by; that of the domain where there is none.
+	//
+	// Example: retail
+	RouteGroup *string `json:"route_group,omitempty"`
+
 	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
 	//
 	// Example: ten_default
@@ -9903,6 +12784,11 @@ type Target struct {
 	// Example: rls_06bq4v7003ttf8bvv1jyfzcyv3
 	RouteListID string `json:"route_list_id"`
 
+	// SubscriberID The subscriber; this or `trunk_id`.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	SubscriberID *string `json:"subscriber_id,omitempty"`
+
 	// TenantID The tenant it belongs to.
 	//
 	// Example: ten_default
@@ -9911,7 +12797,7 @@ type Target struct {
 	// TrunkID The trunk to try.
 	//
 	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
-	TrunkID string `json:"trunk_id"`
+	TrunkID *string `json:"trunk_id,omitempty"`
 
 	// UpdatedAt When it was last written.
 	//
@@ -9967,6 +12853,11 @@ type TargetPatch struct {
 	// Example: 10
 	Priority nullable.Nullable[int] `json:"priority,omitempty"`
 
+	// SubscriberID The subscriber; this or `trunk_id`.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	SubscriberID nullable.Nullable[string] `json:"subscriber_id,omitempty"`
+
 	// TrunkID The trunk to try.
 	//
 	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
@@ -10010,6 +12901,11 @@ type TargetWrite struct {
 	// Example: 10
 	Priority *int `json:"priority,omitempty"`
 
+	// SubscriberID The subscriber; this or `trunk_id`.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	SubscriberID *string `json:"subscriber_id,omitempty"`
+
 	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
 	//
 	// Example: ten_default
@@ -10018,7 +12914,7 @@ type TargetWrite struct {
 	// TrunkID The trunk to try.
 	//
 	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
-	TrunkID string `json:"trunk_id"`
+	TrunkID *string `json:"trunk_id,omitempty"`
 
 	// Weight The share among those of equal priority, as in RFC 2782. To switch one off, say `enabled: false`.
 	//
@@ -10048,6 +12944,11 @@ type Tenant struct {
 	// Example: crm-4711
 	ExternalID *string `json:"external_id,omitempty"`
 
+	// HeaderProfileID Likewise.
+	//
+	// Example: hdp_06bq4v700e7n3b9x5mz2c8k4vd
+	HeaderProfileID *string `json:"header_profile_id,omitempty"`
+
 	// ID Given by the server; sorts by time of making.
 	//
 	// Example: ten_06bq4v70140q6d36v37kyphzdp
@@ -10057,6 +12958,16 @@ type Tenant struct {
 	//
 	// Example: {"region":"eu"}
 	Labels *map[string]string `json:"labels,omitempty"`
+
+	// LimitProfileIds Likewise.
+	//
+	// Example: ["lmp_06bq4v700g2s6a8d4f1h9j3k7p"]
+	LimitProfileIds *[]string `json:"limit_profile_ids,omitempty"`
+
+	// MediaProfileID Likewise.
+	//
+	// Example: mdp_06bq4v700c8e5r2t9wy4k6q1hm
+	MediaProfileID *string `json:"media_profile_id,omitempty"`
 
 	// Name A name for people, unique within the tenant, the kind and the parent.
 	//
@@ -10072,6 +12983,11 @@ type Tenant struct {
 	//
 	// Example: 42
 	Revision int64 `json:"revision"`
+
+	// SignallingProfileID That of what is below and names none itself.
+	//
+	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
+	SignallingProfileID *string `json:"signalling_profile_id,omitempty"`
 
 	// UpdatedAt When it was last written.
 	//
@@ -10107,10 +13023,25 @@ type TenantPatch struct {
 	// Example: crm-4711
 	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
 
+	// HeaderProfileID Likewise.
+	//
+	// Example: hdp_06bq4v700e7n3b9x5mz2c8k4vd
+	HeaderProfileID nullable.Nullable[string] `json:"header_profile_id,omitempty"`
+
 	// Labels Labels to set or, with null, to remove; others stay as they are.
 	//
 	// Example: {"region":"eu"}
 	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// LimitProfileIds Likewise.
+	//
+	// Example: ["lmp_06bq4v700g2s6a8d4f1h9j3k7p"]
+	LimitProfileIds nullable.Nullable[[]string] `json:"limit_profile_ids,omitempty"`
+
+	// MediaProfileID Likewise.
+	//
+	// Example: mdp_06bq4v700c8e5r2t9wy4k6q1hm
+	MediaProfileID nullable.Nullable[string] `json:"media_profile_id,omitempty"`
 
 	// Name A name for people, unique within the tenant, the kind and the parent.
 	//
@@ -10121,6 +13052,11 @@ type TenantPatch struct {
 	//
 	// Example: false
 	RequirePreconditions nullable.Nullable[bool] `json:"require_preconditions,omitempty"`
+
+	// SignallingProfileID That of what is below and names none itself.
+	//
+	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
+	SignallingProfileID nullable.Nullable[string] `json:"signalling_profile_id,omitempty"`
 }
 
 // TenantWrite What a client writes of a tenant. A customer of the operator. Names are unique and visible only within a tenant.
@@ -10140,10 +13076,25 @@ type TenantWrite struct {
 	// Example: crm-4711
 	ExternalID *string `json:"external_id,omitempty"`
 
+	// HeaderProfileID Likewise.
+	//
+	// Example: hdp_06bq4v700e7n3b9x5mz2c8k4vd
+	HeaderProfileID *string `json:"header_profile_id,omitempty"`
+
 	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
 	//
 	// Example: {"region":"eu"}
 	Labels *map[string]string `json:"labels,omitempty"`
+
+	// LimitProfileIds Likewise.
+	//
+	// Example: ["lmp_06bq4v700g2s6a8d4f1h9j3k7p"]
+	LimitProfileIds *[]string `json:"limit_profile_ids,omitempty"`
+
+	// MediaProfileID Likewise.
+	//
+	// Example: mdp_06bq4v700c8e5r2t9wy4k6q1hm
+	MediaProfileID *string `json:"media_profile_id,omitempty"`
 
 	// Name A name for people, unique within the tenant, the kind and the parent.
 	//
@@ -10154,6 +13105,223 @@ type TenantWrite struct {
 	//
 	// Example: false
 	RequirePreconditions *bool `json:"require_preconditions,omitempty"`
+
+	// SignallingProfileID That of what is below and names none itself.
+	//
+	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
+	SignallingProfileID *string `json:"signalling_profile_id,omitempty"`
+}
+
+// TimeProfile A set of times, in which a rule holds: windows that come back, or a recurrence as OpenSIPS writes it.
+type TimeProfile struct {
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// HolidayCalendarIds Calendars whose days are treated as `holidays` says.
+	//
+	// Example: ["hol_06bq4v7034c6e8g0j2m4p6r8t0"]
+	HolidayCalendarIds []string `json:"holiday_calendar_ids"`
+
+	// Holidays What their days are.
+	Holidays HolidayMode `json:"holidays"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: tpr_06bq4v7033b5d7f9h1k3n5q7s9
+	ID string `json:"id"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: office hours
+	Name string `json:"name"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// TimeZone The IANA zone in which windows and days are meant; UTC where there is none.
+	//
+	// Example: Europe/Berlin
+	TimeZone *string `json:"time_zone,omitempty"`
+
+	// Timerec A recurrence as OpenSIPS writes it, in place of `windows`: fields with | between them, joined by & and /, with ! and parentheses.
+	//
+	// Example: Europe/Berlin|20260105T090000|20260105T170000||weekly|||MO,TU,WE,TH,FR
+	Timerec *string `json:"timerec,omitempty"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// Windows The spans.
+	//
+	// Example: [{"duration_s":28800,"rrule":"FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR","start":"2026-01-05T09:00:00"}]
+	Windows []TimeWindow `json:"windows"`
+}
+
+// TimeProfilePage A page of time profiles.
+type TimeProfilePage struct {
+	// Items The resources, by rising id.
+	Items []TimeProfile `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// TimeProfilePatch A JSON Merge Patch (RFC 7396) of a time profile: fields left out stay as they are, null puts a field back to its default.
+type TimeProfilePatch struct {
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// HolidayCalendarIds Calendars whose days are treated as `holidays` says.
+	//
+	// Example: ["hol_06bq4v7034c6e8g0j2m4p6r8t0"]
+	HolidayCalendarIds nullable.Nullable[[]string] `json:"holiday_calendar_ids,omitempty"`
+
+	// Holidays What their days are.
+	Holidays *HolidayMode `json:"holidays,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: office hours
+	Name *string `json:"name,omitempty"`
+
+	// TimeZone The IANA zone in which windows and days are meant; UTC where there is none.
+	//
+	// Example: Europe/Berlin
+	TimeZone nullable.Nullable[string] `json:"time_zone,omitempty"`
+
+	// Timerec A recurrence as OpenSIPS writes it, in place of `windows`: fields with | between them, joined by & and /, with ! and parentheses.
+	//
+	// Example: Europe/Berlin|20260105T090000|20260105T170000||weekly|||MO,TU,WE,TH,FR
+	Timerec nullable.Nullable[string] `json:"timerec,omitempty"`
+
+	// Windows The spans.
+	//
+	// Example: [{"duration_s":28800,"rrule":"FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR","start":"2026-01-05T09:00:00"}]
+	Windows nullable.Nullable[[]TimeWindow] `json:"windows,omitempty"`
+}
+
+// TimeProfileWrite What a client writes of a time profile. A set of times, in which a rule holds: windows that come back, or a recurrence as OpenSIPS writes it.
+type TimeProfileWrite struct {
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// HolidayCalendarIds Calendars whose days are treated as `holidays` says.
+	//
+	// Example: ["hol_06bq4v7034c6e8g0j2m4p6r8t0"]
+	HolidayCalendarIds *[]string `json:"holiday_calendar_ids,omitempty"`
+
+	// Holidays What their days are.
+	Holidays *HolidayMode `json:"holidays,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: office hours
+	Name string `json:"name"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+
+	// TimeZone The IANA zone in which windows and days are meant; UTC where there is none.
+	//
+	// Example: Europe/Berlin
+	TimeZone *string `json:"time_zone,omitempty"`
+
+	// Timerec A recurrence as OpenSIPS writes it, in place of `windows`: fields with | between them, joined by & and /, with ! and parentheses.
+	//
+	// Example: Europe/Berlin|20260105T090000|20260105T170000||weekly|||MO,TU,WE,TH,FR
+	Timerec *string `json:"timerec,omitempty"`
+
+	// Windows The spans.
+	//
+	// Example: [{"duration_s":28800,"rrule":"FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR","start":"2026-01-05T09:00:00"}]
+	Windows *[]TimeWindow `json:"windows,omitempty"`
+}
+
+// TimeWindow A span that comes back (RFC 5545 3.8.5.3); once where there is no `rrule`.
+type TimeWindow struct {
+	// DurationS How long it lasts, by the clock on the wall.
+	//
+	// Example: 28800
+	DurationS int `json:"duration_s"`
+
+	// Rrule When it comes back: FREQ of DAILY, WEEKLY, MONTHLY or YEARLY, with INTERVAL, UNTIL or COUNT, BYDAY, BYMONTHDAY, BYYEARDAY, BYWEEKNO, BYMONTH, BYSETPOS and WKST.
+	//
+	// Example: FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR
+	Rrule *string `json:"rrule,omitempty"`
+
+	// Start The first beginning, by the clock on the wall of the profile's zone.
+	//
+	// Example: 2026-01-05T09:00:00
+	Start string `json:"start"`
 }
 
 // TransferOrder Who stays, and with whom it is to be connected: `target`, or `call_id` and `with`.
@@ -10190,15 +13358,43 @@ type Trunk struct {
 	// CallerIdentity How it says and hears who calls.
 	CallerIdentity CallerIdentity `json:"caller_identity"`
 
+	// CostDeckID What calls to it cost.
+	//
+	// Example: rdk_06bq4v7037f9h1k3n5q7s9v1x3
+	CostDeckID *string `json:"cost_deck_id,omitempty"`
+
 	// CreatedAt When it was made.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
+	// Credentials What answers challenges of the trunk.
+	Credentials ClientCredentials `json:"credentials"`
+
 	// Description Free text.
 	//
 	// Example: Main carrier, contract 2026-17
 	Description *string `json:"description,omitempty"`
+
+	// DialplanID Then translates them.
+	//
+	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
+	DialplanID *string `json:"dialplan_id,omitempty"`
+
+	// DrainDeadline While it drains: when the calls in progress are ended.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	DrainDeadline *time.Time `json:"drain_deadline,omitempty"`
+
+	// Draining It gets no new call; those in progress go on.
+	//
+	// Example: true
+	Draining bool `json:"draining"`
+
+	// EgressDialplanID Translates the numbers of calls that go out, before strip and prefix of the endpoint.
+	//
+	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
+	EgressDialplanID *string `json:"egress_dialplan_id,omitempty"`
 
 	// Enabled Whether it is used at all.
 	//
@@ -10275,6 +13471,19 @@ type Trunk struct {
 	// Example: 4000
 	NoResponseTimeoutMs int `json:"no_response_timeout_ms"`
 
+	// NumberPlanID Brings both numbers of calls that come in to the normal form of E.164.
+	//
+	// Example: npl_06bq4v7035d7f9h1k3n5q7s9v1
+	NumberPlanID *string `json:"number_plan_id,omitempty"`
+
+	// OutboundProxy Where requests for the trunk go, whatever endpoint they are for: a host, or host and port.
+	//
+	// Example: proxy.carrier.example:5060
+	OutboundProxy *string `json:"outbound_proxy,omitempty"`
+
+	// Outlier What takes its endpoints out.
+	Outlier Outlier `json:"outlier"`
+
 	// PassHeaders Headers, besides the built-in list, that may pass to and from this trunk. Headers that belong to one side's dialog (Via, Contact, Call-ID and the like) are refused.
 	//
 	// Example: ["X-Account"]
@@ -10284,6 +13493,14 @@ type Trunk struct {
 	//
 	// Example: ["INFO","MESSAGE"]
 	PassMethods []PassMethod `json:"pass_methods"`
+
+	// PriceDeckID What calls from it are charged.
+	//
+	// Example: rdk_06bq4v7037f9h1k3n5q7s9v1x3
+	PriceDeckID *string `json:"price_deck_id,omitempty"`
+
+	// Probe Whether its endpoints are asked if they are alive.
+	Probe Probe `json:"probe"`
 
 	// RealmID The realm it is in.
 	//
@@ -10300,15 +13517,26 @@ type Trunk struct {
 	// Example: 120
 	RingTimeoutS int `json:"ring_timeout_s"`
 
+	// RouteGroup What rules know its callers by.
+	//
+	// Example: retail
+	RouteGroup *string `json:"route_group,omitempty"`
+
 	// RoutingPlanID Routes the calls that come from this trunk. Without one they get 403.
 	//
 	// Example: rpl_06bq4v700affsxrxzcas9xn4am
 	RoutingPlanID *string `json:"routing_plan_id,omitempty"`
 
+	// Selection In which order the endpoints of one priority are tried.
+	Selection EndpointSelection `json:"selection"`
+
 	// SignallingProfileID Its signalling profile; without one it has the defaults of the kind.
 	//
 	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
 	SignallingProfileID *string `json:"signalling_profile_id,omitempty"`
+
+	// Status What it is doing now.
+	Status TrunkStatus `json:"status"`
 
 	// TenantID The tenant it belongs to.
 	//
@@ -10337,10 +13565,38 @@ type TrunkPatch struct {
 	// CallerIdentity How it says and hears who calls.
 	CallerIdentity *CallerIdentityPatch `json:"caller_identity,omitempty"`
 
+	// CostDeckID What calls to it cost.
+	//
+	// Example: rdk_06bq4v7037f9h1k3n5q7s9v1x3
+	CostDeckID nullable.Nullable[string] `json:"cost_deck_id,omitempty"`
+
+	// Credentials What answers challenges of the trunk.
+	Credentials *ClientCredentialsPatch `json:"credentials,omitempty"`
+
 	// Description Free text.
 	//
 	// Example: Main carrier, contract 2026-17
 	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// DialplanID Then translates them.
+	//
+	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
+	DialplanID nullable.Nullable[string] `json:"dialplan_id,omitempty"`
+
+	// DrainDeadline While it drains: when the calls in progress are ended.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	DrainDeadline nullable.Nullable[time.Time] `json:"drain_deadline,omitempty"`
+
+	// Draining It gets no new call; those in progress go on.
+	//
+	// Example: true
+	Draining nullable.Nullable[bool] `json:"draining,omitempty"`
+
+	// EgressDialplanID Translates the numbers of calls that go out, before strip and prefix of the endpoint.
+	//
+	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
+	EgressDialplanID nullable.Nullable[string] `json:"egress_dialplan_id,omitempty"`
 
 	// Enabled Whether it is used at all.
 	//
@@ -10412,6 +13668,19 @@ type TrunkPatch struct {
 	// Example: 4000
 	NoResponseTimeoutMs nullable.Nullable[int] `json:"no_response_timeout_ms,omitempty"`
 
+	// NumberPlanID Brings both numbers of calls that come in to the normal form of E.164.
+	//
+	// Example: npl_06bq4v7035d7f9h1k3n5q7s9v1
+	NumberPlanID nullable.Nullable[string] `json:"number_plan_id,omitempty"`
+
+	// OutboundProxy Where requests for the trunk go, whatever endpoint they are for: a host, or host and port.
+	//
+	// Example: proxy.carrier.example:5060
+	OutboundProxy nullable.Nullable[string] `json:"outbound_proxy,omitempty"`
+
+	// Outlier What takes its endpoints out.
+	Outlier *OutlierPatch `json:"outlier,omitempty"`
+
 	// PassHeaders Headers, besides the built-in list, that may pass to and from this trunk. Headers that belong to one side's dialog (Via, Contact, Call-ID and the like) are refused.
 	//
 	// Example: ["X-Account"]
@@ -10421,6 +13690,14 @@ type TrunkPatch struct {
 	//
 	// Example: ["INFO","MESSAGE"]
 	PassMethods nullable.Nullable[[]PassMethod] `json:"pass_methods,omitempty"`
+
+	// PriceDeckID What calls from it are charged.
+	//
+	// Example: rdk_06bq4v7037f9h1k3n5q7s9v1x3
+	PriceDeckID nullable.Nullable[string] `json:"price_deck_id,omitempty"`
+
+	// Probe Whether its endpoints are asked if they are alive.
+	Probe *ProbePatch `json:"probe,omitempty"`
 
 	// RealmID The realm it is in.
 	//
@@ -10432,10 +13709,18 @@ type TrunkPatch struct {
 	// Example: 120
 	RingTimeoutS nullable.Nullable[int] `json:"ring_timeout_s,omitempty"`
 
+	// RouteGroup What rules know its callers by.
+	//
+	// Example: retail
+	RouteGroup nullable.Nullable[string] `json:"route_group,omitempty"`
+
 	// RoutingPlanID Routes the calls that come from this trunk. Without one they get 403.
 	//
 	// Example: rpl_06bq4v700affsxrxzcas9xn4am
 	RoutingPlanID nullable.Nullable[string] `json:"routing_plan_id,omitempty"`
+
+	// Selection In which order the endpoints of one priority are tried.
+	Selection *EndpointSelection `json:"selection,omitempty"`
 
 	// SignallingProfileID Its signalling profile; without one it has the defaults of the kind.
 	//
@@ -10443,15 +13728,69 @@ type TrunkPatch struct {
 	SignallingProfileID nullable.Nullable[string] `json:"signalling_profile_id,omitempty"`
 }
 
+// TrunkState Whether calls go to a trunk: `up`, `degraded` (some endpoints get none), `down` (none does), `draining`, `disabled`, `unknown`.
+//
+// Example: unknown
+type TrunkState string
+
+// TrunkStatus What a trunk is doing.
+type TrunkStatus struct {
+	// ActiveCalls Calls in progress on it.
+	//
+	// Example: 12
+	ActiveCalls int `json:"active_calls"`
+
+	// Reason Why, in a sentence.
+	//
+	// Example: 1 of 2 endpoints is down
+	Reason *string `json:"reason,omitempty"`
+
+	// Since Since when.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	Since time.Time `json:"since"`
+
+	// State Whether calls go to it.
+	State TrunkState `json:"state"`
+}
+
 // TrunkWrite What a client writes of a trunk. One counterparty, for calls in both directions. Its identities say how its calls are recognised, its endpoints where calls to it go.
 type TrunkWrite struct {
 	// CallerIdentity How it says and hears who calls.
 	CallerIdentity *CallerIdentityWrite `json:"caller_identity,omitempty"`
 
+	// CostDeckID What calls to it cost.
+	//
+	// Example: rdk_06bq4v7037f9h1k3n5q7s9v1x3
+	CostDeckID *string `json:"cost_deck_id,omitempty"`
+
+	// Credentials What answers challenges of the trunk.
+	Credentials *ClientCredentialsWrite `json:"credentials,omitempty"`
+
 	// Description Free text.
 	//
 	// Example: Main carrier, contract 2026-17
 	Description *string `json:"description,omitempty"`
+
+	// DialplanID Then translates them.
+	//
+	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
+	DialplanID *string `json:"dialplan_id,omitempty"`
+
+	// DrainDeadline While it drains: when the calls in progress are ended.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	DrainDeadline *time.Time `json:"drain_deadline,omitempty"`
+
+	// Draining It gets no new call; those in progress go on.
+	//
+	// Example: true
+	Draining *bool `json:"draining,omitempty"`
+
+	// EgressDialplanID Translates the numbers of calls that go out, before strip and prefix of the endpoint.
+	//
+	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
+	EgressDialplanID *string `json:"egress_dialplan_id,omitempty"`
 
 	// Enabled Whether it is used at all.
 	//
@@ -10523,6 +13862,19 @@ type TrunkWrite struct {
 	// Example: 4000
 	NoResponseTimeoutMs *int `json:"no_response_timeout_ms,omitempty"`
 
+	// NumberPlanID Brings both numbers of calls that come in to the normal form of E.164.
+	//
+	// Example: npl_06bq4v7035d7f9h1k3n5q7s9v1
+	NumberPlanID *string `json:"number_plan_id,omitempty"`
+
+	// OutboundProxy Where requests for the trunk go, whatever endpoint they are for: a host, or host and port.
+	//
+	// Example: proxy.carrier.example:5060
+	OutboundProxy *string `json:"outbound_proxy,omitempty"`
+
+	// Outlier What takes its endpoints out.
+	Outlier *OutlierWrite `json:"outlier,omitempty"`
+
 	// PassHeaders Headers, besides the built-in list, that may pass to and from this trunk. Headers that belong to one side's dialog (Via, Contact, Call-ID and the like) are refused.
 	//
 	// Example: ["X-Account"]
@@ -10532,6 +13884,14 @@ type TrunkWrite struct {
 	//
 	// Example: ["INFO","MESSAGE"]
 	PassMethods *[]PassMethod `json:"pass_methods,omitempty"`
+
+	// PriceDeckID What calls from it are charged.
+	//
+	// Example: rdk_06bq4v7037f9h1k3n5q7s9v1x3
+	PriceDeckID *string `json:"price_deck_id,omitempty"`
+
+	// Probe Whether its endpoints are asked if they are alive.
+	Probe *ProbeWrite `json:"probe,omitempty"`
 
 	// RealmID The realm it is in.
 	//
@@ -10543,10 +13903,18 @@ type TrunkWrite struct {
 	// Example: 120
 	RingTimeoutS *int `json:"ring_timeout_s,omitempty"`
 
+	// RouteGroup What rules know its callers by.
+	//
+	// Example: retail
+	RouteGroup *string `json:"route_group,omitempty"`
+
 	// RoutingPlanID Routes the calls that come from this trunk. Without one they get 403.
 	//
 	// Example: rpl_06bq4v700affsxrxzcas9xn4am
 	RoutingPlanID *string `json:"routing_plan_id,omitempty"`
+
+	// Selection In which order the endpoints of one priority are tried.
+	Selection *EndpointSelection `json:"selection,omitempty"`
 
 	// SignallingProfileID Its signalling profile; without one it has the defaults of the kind.
 	//
@@ -10853,6 +14221,9 @@ type CallID = string
 // Cursor defines model for Cursor.
 type Cursor = string
 
+// DialplanID defines model for DialplanID.
+type DialplanID = string
+
 // DomainID defines model for DomainID.
 type DomainID = string
 
@@ -10889,6 +14260,9 @@ type GroupID = string
 // HeaderProfileID defines model for HeaderProfileID.
 type HeaderProfileID = string
 
+// HolidayCalendarID defines model for HolidayCalendarID.
+type HolidayCalendarID = string
+
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
@@ -10922,11 +14296,26 @@ type MediaProfileID = string
 // MessageID defines model for MessageID.
 type MessageID = string
 
+// NumberID defines model for NumberID.
+type NumberID = string
+
 // NumberListID defines model for NumberListID.
 type NumberListID = string
 
+// NumberPlanID defines model for NumberPlanID.
+type NumberPlanID = string
+
+// QualityProfileID defines model for QualityProfileID.
+type QualityProfileID = string
+
+// RateDeckID defines model for RateDeckID.
+type RateDeckID = string
+
 // RealmID defines model for RealmID.
 type RealmID = string
+
+// RegistrantID defines model for RegistrantID.
+type RegistrantID = string
 
 // RegistrationID defines model for RegistrationID.
 type RegistrationID = string
@@ -10954,6 +14343,9 @@ type TargetID = string
 
 // TenantID defines model for TenantID.
 type TenantID = string
+
+// TimeProfileID defines model for TimeProfileID.
+type TimeProfileID = string
 
 // TrunkID defines model for TrunkID.
 type TrunkID = string
@@ -11561,6 +14953,84 @@ type GetCDRParams struct {
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
+// ListDialplansParams defines parameters for ListDialplans.
+type ListDialplansParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Name Only the resource with exactly this name.
+	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
+
+	// ExternalID Only the resource with exactly this external id.
+	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
+
+	// Enabled Only resources that are enabled, or not.
+	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
+
+	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
+	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// CreateDialplanParams defines parameters for CreateDialplan.
+type CreateDialplanParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UpsertDialplanParams defines parameters for UpsertDialplan.
+type UpsertDialplanParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only make, never change (412 if it exists).
+	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
+}
+
+// DeleteDialplanParams defines parameters for DeleteDialplan.
+type DeleteDialplanParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetDialplanParams defines parameters for GetDialplan.
+type GetDialplanParams struct {
+	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// UpdateDialplanParams defines parameters for UpdateDialplan.
+type UpdateDialplanParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReplaceDialplanParams defines parameters for ReplaceDialplan.
+type ReplaceDialplanParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // ListDomainsParams defines parameters for ListDomains.
 type ListDomainsParams struct {
 	// Limit The most items in the answer.
@@ -11908,6 +15378,84 @@ type UpdateHeaderProfileParams struct {
 
 // ReplaceHeaderProfileParams defines parameters for ReplaceHeaderProfile.
 type ReplaceHeaderProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListHolidayCalendarsParams defines parameters for ListHolidayCalendars.
+type ListHolidayCalendarsParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Name Only the resource with exactly this name.
+	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
+
+	// ExternalID Only the resource with exactly this external id.
+	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
+
+	// Enabled Only resources that are enabled, or not.
+	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
+
+	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
+	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// CreateHolidayCalendarParams defines parameters for CreateHolidayCalendar.
+type CreateHolidayCalendarParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UpsertHolidayCalendarParams defines parameters for UpsertHolidayCalendar.
+type UpsertHolidayCalendarParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only make, never change (412 if it exists).
+	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
+}
+
+// DeleteHolidayCalendarParams defines parameters for DeleteHolidayCalendar.
+type DeleteHolidayCalendarParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetHolidayCalendarParams defines parameters for GetHolidayCalendar.
+type GetHolidayCalendarParams struct {
+	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// UpdateHolidayCalendarParams defines parameters for UpdateHolidayCalendar.
+type UpdateHolidayCalendarParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReplaceHolidayCalendarParams defines parameters for ReplaceHolidayCalendar.
+type ReplaceHolidayCalendarParams struct {
 	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
 	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
 
@@ -12298,6 +15846,312 @@ type UpdateNumberListParams struct {
 
 // ReplaceNumberListParams defines parameters for ReplaceNumberList.
 type ReplaceNumberListParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListNumberPlansParams defines parameters for ListNumberPlans.
+type ListNumberPlansParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Name Only the resource with exactly this name.
+	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
+
+	// ExternalID Only the resource with exactly this external id.
+	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
+
+	// Enabled Only resources that are enabled, or not.
+	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
+
+	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
+	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// CreateNumberPlanParams defines parameters for CreateNumberPlan.
+type CreateNumberPlanParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UpsertNumberPlanParams defines parameters for UpsertNumberPlan.
+type UpsertNumberPlanParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only make, never change (412 if it exists).
+	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
+}
+
+// DeleteNumberPlanParams defines parameters for DeleteNumberPlan.
+type DeleteNumberPlanParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetNumberPlanParams defines parameters for GetNumberPlan.
+type GetNumberPlanParams struct {
+	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// UpdateNumberPlanParams defines parameters for UpdateNumberPlan.
+type UpdateNumberPlanParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReplaceNumberPlanParams defines parameters for ReplaceNumberPlan.
+type ReplaceNumberPlanParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListNumbersParams defines parameters for ListNumbers.
+type ListNumbersParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Name Only the resource with exactly this name.
+	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
+
+	// ExternalID Only the resource with exactly this external id.
+	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
+
+	// Enabled Only resources that are enabled, or not.
+	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
+
+	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
+	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// CreateNumberParams defines parameters for CreateNumber.
+type CreateNumberParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UpsertNumberParams defines parameters for UpsertNumber.
+type UpsertNumberParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only make, never change (412 if it exists).
+	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
+}
+
+// DeleteNumberParams defines parameters for DeleteNumber.
+type DeleteNumberParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetNumberParams defines parameters for GetNumber.
+type GetNumberParams struct {
+	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// UpdateNumberParams defines parameters for UpdateNumber.
+type UpdateNumberParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReplaceNumberParams defines parameters for ReplaceNumber.
+type ReplaceNumberParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListQualityProfilesParams defines parameters for ListQualityProfiles.
+type ListQualityProfilesParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Name Only the resource with exactly this name.
+	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
+
+	// ExternalID Only the resource with exactly this external id.
+	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
+
+	// Enabled Only resources that are enabled, or not.
+	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
+
+	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
+	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// CreateQualityProfileParams defines parameters for CreateQualityProfile.
+type CreateQualityProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UpsertQualityProfileParams defines parameters for UpsertQualityProfile.
+type UpsertQualityProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only make, never change (412 if it exists).
+	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
+}
+
+// DeleteQualityProfileParams defines parameters for DeleteQualityProfile.
+type DeleteQualityProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetQualityProfileParams defines parameters for GetQualityProfile.
+type GetQualityProfileParams struct {
+	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// UpdateQualityProfileParams defines parameters for UpdateQualityProfile.
+type UpdateQualityProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReplaceQualityProfileParams defines parameters for ReplaceQualityProfile.
+type ReplaceQualityProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListRateDecksParams defines parameters for ListRateDecks.
+type ListRateDecksParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Name Only the resource with exactly this name.
+	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
+
+	// ExternalID Only the resource with exactly this external id.
+	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
+
+	// Enabled Only resources that are enabled, or not.
+	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
+
+	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
+	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// CreateRateDeckParams defines parameters for CreateRateDeck.
+type CreateRateDeckParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UpsertRateDeckParams defines parameters for UpsertRateDeck.
+type UpsertRateDeckParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only make, never change (412 if it exists).
+	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
+}
+
+// DeleteRateDeckParams defines parameters for DeleteRateDeck.
+type DeleteRateDeckParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// UpdateRateDeckParams defines parameters for UpdateRateDeck.
+type UpdateRateDeckParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReplaceRateDeckParams defines parameters for ReplaceRateDeck.
+type ReplaceRateDeckParams struct {
 	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
 	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
 
@@ -13160,6 +17014,84 @@ type ReplaceTenantParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListTimeProfilesParams defines parameters for ListTimeProfiles.
+type ListTimeProfilesParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Name Only the resource with exactly this name.
+	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
+
+	// ExternalID Only the resource with exactly this external id.
+	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
+
+	// Enabled Only resources that are enabled, or not.
+	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
+
+	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
+	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// CreateTimeProfileParams defines parameters for CreateTimeProfile.
+type CreateTimeProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UpsertTimeProfileParams defines parameters for UpsertTimeProfile.
+type UpsertTimeProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only make, never change (412 if it exists).
+	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
+}
+
+// DeleteTimeProfileParams defines parameters for DeleteTimeProfile.
+type DeleteTimeProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetTimeProfileParams defines parameters for GetTimeProfile.
+type GetTimeProfileParams struct {
+	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// UpdateTimeProfileParams defines parameters for UpdateTimeProfile.
+type UpdateTimeProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReplaceTimeProfileParams defines parameters for ReplaceTimeProfile.
+type ReplaceTimeProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // ListTrunksParams defines parameters for ListTrunks.
 type ListTrunksParams struct {
 	// Limit The most items in the answer.
@@ -13232,12 +17164,6 @@ type DeleteTrunkParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
-// GetTrunkParams defines parameters for GetTrunk.
-type GetTrunkParams struct {
-	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
-	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
-}
-
 // UpdateTrunkParams defines parameters for UpdateTrunk.
 type UpdateTrunkParams struct {
 	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
@@ -13305,12 +17231,6 @@ type DeleteEndpointParams struct {
 
 	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
-}
-
-// GetEndpointParams defines parameters for GetEndpoint.
-type GetEndpointParams struct {
-	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
-	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
 // UpdateEndpointParams defines parameters for UpdateEndpoint.
@@ -13406,6 +17326,75 @@ type ReplaceIdentityParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListRegistrantsParams defines parameters for ListRegistrants.
+type ListRegistrantsParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Name Only the resource with exactly this name.
+	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
+
+	// ExternalID Only the resource with exactly this external id.
+	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
+
+	// Enabled Only resources that are enabled, or not.
+	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
+
+	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
+	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
+}
+
+// CreateRegistrantParams defines parameters for CreateRegistrant.
+type CreateRegistrantParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UpsertRegistrantParams defines parameters for UpsertRegistrant.
+type UpsertRegistrantParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only make, never change (412 if it exists).
+	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
+}
+
+// DeleteRegistrantParams defines parameters for DeleteRegistrant.
+type DeleteRegistrantParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// UpdateRegistrantParams defines parameters for UpdateRegistrant.
+type UpdateRegistrantParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReplaceRegistrantParams defines parameters for ReplaceRegistrant.
+type ReplaceRegistrantParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // CreateAccessRuleJSONRequestBody defines body for CreateAccessRule for application/json ContentType.
 type CreateAccessRuleJSONRequestBody = AccessRuleWrite
 
@@ -13484,6 +17473,18 @@ type ResumeCallJSONRequestBody = SideOrder
 // TransferCallJSONRequestBody defines body for TransferCall for application/json ContentType.
 type TransferCallJSONRequestBody = TransferOrder
 
+// CreateDialplanJSONRequestBody defines body for CreateDialplan for application/json ContentType.
+type CreateDialplanJSONRequestBody = DialplanWrite
+
+// UpsertDialplanJSONRequestBody defines body for UpsertDialplan for application/json ContentType.
+type UpsertDialplanJSONRequestBody = DialplanWrite
+
+// UpdateDialplanApplicationMergePatchPlusJSONRequestBody defines body for UpdateDialplan for application/merge-patch+json ContentType.
+type UpdateDialplanApplicationMergePatchPlusJSONRequestBody = DialplanPatch
+
+// ReplaceDialplanJSONRequestBody defines body for ReplaceDialplan for application/json ContentType.
+type ReplaceDialplanJSONRequestBody = DialplanWrite
+
 // CreateDomainJSONRequestBody defines body for CreateDomain for application/json ContentType.
 type CreateDomainJSONRequestBody = DomainWrite
 
@@ -13535,6 +17536,18 @@ type UpdateHeaderProfileApplicationMergePatchPlusJSONRequestBody = HeaderProfile
 // ReplaceHeaderProfileJSONRequestBody defines body for ReplaceHeaderProfile for application/json ContentType.
 type ReplaceHeaderProfileJSONRequestBody = HeaderProfileWrite
 
+// CreateHolidayCalendarJSONRequestBody defines body for CreateHolidayCalendar for application/json ContentType.
+type CreateHolidayCalendarJSONRequestBody = HolidayCalendarWrite
+
+// UpsertHolidayCalendarJSONRequestBody defines body for UpsertHolidayCalendar for application/json ContentType.
+type UpsertHolidayCalendarJSONRequestBody = HolidayCalendarWrite
+
+// UpdateHolidayCalendarApplicationMergePatchPlusJSONRequestBody defines body for UpdateHolidayCalendar for application/merge-patch+json ContentType.
+type UpdateHolidayCalendarApplicationMergePatchPlusJSONRequestBody = HolidayCalendarPatch
+
+// ReplaceHolidayCalendarJSONRequestBody defines body for ReplaceHolidayCalendar for application/json ContentType.
+type ReplaceHolidayCalendarJSONRequestBody = HolidayCalendarWrite
+
 // CreateLimitProfileJSONRequestBody defines body for CreateLimitProfile for application/json ContentType.
 type CreateLimitProfileJSONRequestBody = LimitProfileWrite
 
@@ -13582,6 +17595,54 @@ type UpdateNumberListApplicationMergePatchPlusJSONRequestBody = NumberListPatch
 
 // ReplaceNumberListJSONRequestBody defines body for ReplaceNumberList for application/json ContentType.
 type ReplaceNumberListJSONRequestBody = NumberListWrite
+
+// CreateNumberPlanJSONRequestBody defines body for CreateNumberPlan for application/json ContentType.
+type CreateNumberPlanJSONRequestBody = NumberPlanWrite
+
+// UpsertNumberPlanJSONRequestBody defines body for UpsertNumberPlan for application/json ContentType.
+type UpsertNumberPlanJSONRequestBody = NumberPlanWrite
+
+// UpdateNumberPlanApplicationMergePatchPlusJSONRequestBody defines body for UpdateNumberPlan for application/merge-patch+json ContentType.
+type UpdateNumberPlanApplicationMergePatchPlusJSONRequestBody = NumberPlanPatch
+
+// ReplaceNumberPlanJSONRequestBody defines body for ReplaceNumberPlan for application/json ContentType.
+type ReplaceNumberPlanJSONRequestBody = NumberPlanWrite
+
+// CreateNumberJSONRequestBody defines body for CreateNumber for application/json ContentType.
+type CreateNumberJSONRequestBody = NumberWrite
+
+// UpsertNumberJSONRequestBody defines body for UpsertNumber for application/json ContentType.
+type UpsertNumberJSONRequestBody = NumberWrite
+
+// UpdateNumberApplicationMergePatchPlusJSONRequestBody defines body for UpdateNumber for application/merge-patch+json ContentType.
+type UpdateNumberApplicationMergePatchPlusJSONRequestBody = NumberPatch
+
+// ReplaceNumberJSONRequestBody defines body for ReplaceNumber for application/json ContentType.
+type ReplaceNumberJSONRequestBody = NumberWrite
+
+// CreateQualityProfileJSONRequestBody defines body for CreateQualityProfile for application/json ContentType.
+type CreateQualityProfileJSONRequestBody = QualityProfileWrite
+
+// UpsertQualityProfileJSONRequestBody defines body for UpsertQualityProfile for application/json ContentType.
+type UpsertQualityProfileJSONRequestBody = QualityProfileWrite
+
+// UpdateQualityProfileApplicationMergePatchPlusJSONRequestBody defines body for UpdateQualityProfile for application/merge-patch+json ContentType.
+type UpdateQualityProfileApplicationMergePatchPlusJSONRequestBody = QualityProfilePatch
+
+// ReplaceQualityProfileJSONRequestBody defines body for ReplaceQualityProfile for application/json ContentType.
+type ReplaceQualityProfileJSONRequestBody = QualityProfileWrite
+
+// CreateRateDeckJSONRequestBody defines body for CreateRateDeck for application/json ContentType.
+type CreateRateDeckJSONRequestBody = RateDeckWrite
+
+// UpsertRateDeckJSONRequestBody defines body for UpsertRateDeck for application/json ContentType.
+type UpsertRateDeckJSONRequestBody = RateDeckWrite
+
+// UpdateRateDeckApplicationMergePatchPlusJSONRequestBody defines body for UpdateRateDeck for application/merge-patch+json ContentType.
+type UpdateRateDeckApplicationMergePatchPlusJSONRequestBody = RateDeckPatch
+
+// ReplaceRateDeckJSONRequestBody defines body for ReplaceRateDeck for application/json ContentType.
+type ReplaceRateDeckJSONRequestBody = RateDeckWrite
 
 // CreateRealmJSONRequestBody defines body for CreateRealm for application/json ContentType.
 type CreateRealmJSONRequestBody = RealmWrite
@@ -13700,6 +17761,18 @@ type UpdateTenantApplicationMergePatchPlusJSONRequestBody = TenantPatch
 // ReplaceTenantJSONRequestBody defines body for ReplaceTenant for application/json ContentType.
 type ReplaceTenantJSONRequestBody = TenantWrite
 
+// CreateTimeProfileJSONRequestBody defines body for CreateTimeProfile for application/json ContentType.
+type CreateTimeProfileJSONRequestBody = TimeProfileWrite
+
+// UpsertTimeProfileJSONRequestBody defines body for UpsertTimeProfile for application/json ContentType.
+type UpsertTimeProfileJSONRequestBody = TimeProfileWrite
+
+// UpdateTimeProfileApplicationMergePatchPlusJSONRequestBody defines body for UpdateTimeProfile for application/merge-patch+json ContentType.
+type UpdateTimeProfileApplicationMergePatchPlusJSONRequestBody = TimeProfilePatch
+
+// ReplaceTimeProfileJSONRequestBody defines body for ReplaceTimeProfile for application/json ContentType.
+type ReplaceTimeProfileJSONRequestBody = TimeProfileWrite
+
 // CreateTrunkJSONRequestBody defines body for CreateTrunk for application/json ContentType.
 type CreateTrunkJSONRequestBody = TrunkWrite
 
@@ -13735,6 +17808,18 @@ type UpdateIdentityApplicationMergePatchPlusJSONRequestBody = IdentityPatch
 
 // ReplaceIdentityJSONRequestBody defines body for ReplaceIdentity for application/json ContentType.
 type ReplaceIdentityJSONRequestBody = IdentityWrite
+
+// CreateRegistrantJSONRequestBody defines body for CreateRegistrant for application/json ContentType.
+type CreateRegistrantJSONRequestBody = RegistrantWrite
+
+// UpsertRegistrantJSONRequestBody defines body for UpsertRegistrant for application/json ContentType.
+type UpsertRegistrantJSONRequestBody = RegistrantWrite
+
+// UpdateRegistrantApplicationMergePatchPlusJSONRequestBody defines body for UpdateRegistrant for application/merge-patch+json ContentType.
+type UpdateRegistrantApplicationMergePatchPlusJSONRequestBody = RegistrantPatch
+
+// ReplaceRegistrantJSONRequestBody defines body for ReplaceRegistrant for application/json ContentType.
+type ReplaceRegistrantJSONRequestBody = RegistrantWrite
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -14440,6 +18525,91 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/config/status (the `GetConfigStatus` operationId).
 	GetConfigStatus(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListDialplans List dialplans
+	//
+	// Corresponds with GET /v1/dialplans (the `ListDialplans` operationId).
+	ListDialplans(ctx context.Context, params *ListDialplansParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateDialplanWithBody Make a dialplan
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/dialplans (the `CreateDialplan` operationId).
+	CreateDialplanWithBody(ctx context.Context, params *CreateDialplanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateDialplan Make a dialplan
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/dialplans (the `CreateDialplan` operationId).
+	CreateDialplan(ctx context.Context, params *CreateDialplanParams, body CreateDialplanJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertDialplanWithBody Make or replace a dialplan by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/dialplans/by-external-id/{external_id} (the `UpsertDialplan` operationId).
+	UpsertDialplanWithBody(ctx context.Context, externalID ExternalID, params *UpsertDialplanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertDialplan Make or replace a dialplan by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/dialplans/by-external-id/{external_id} (the `UpsertDialplan` operationId).
+	UpsertDialplan(ctx context.Context, externalID ExternalID, params *UpsertDialplanParams, body UpsertDialplanJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteDialplan Delete a dialplan
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Corresponds with DELETE /v1/dialplans/{dialplan_id} (the `DeleteDialplan` operationId).
+	DeleteDialplan(ctx context.Context, dialplanID DialplanID, params *DeleteDialplanParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetDialplan Read a dialplan
+	//
+	// Corresponds with GET /v1/dialplans/{dialplan_id} (the `GetDialplan` operationId).
+	GetDialplan(ctx context.Context, dialplanID DialplanID, params *GetDialplanParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateDialplanWithBody Change some fields of a dialplan
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/dialplans/{dialplan_id} (the `UpdateDialplan` operationId).
+	UpdateDialplanWithBody(ctx context.Context, dialplanID DialplanID, params *UpdateDialplanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateDialplanWithApplicationMergePatchPlusJSONBody Change some fields of a dialplan
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/dialplans/{dialplan_id} (the `UpdateDialplan` operationId).
+	UpdateDialplanWithApplicationMergePatchPlusJSONBody(ctx context.Context, dialplanID DialplanID, params *UpdateDialplanParams, body UpdateDialplanApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceDialplanWithBody Replace a dialplan
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/dialplans/{dialplan_id} (the `ReplaceDialplan` operationId).
+	ReplaceDialplanWithBody(ctx context.Context, dialplanID DialplanID, params *ReplaceDialplanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceDialplan Replace a dialplan
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/dialplans/{dialplan_id} (the `ReplaceDialplan` operationId).
+	ReplaceDialplan(ctx context.Context, dialplanID DialplanID, params *ReplaceDialplanParams, body ReplaceDialplanJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListDomains List domains
 	//
 	// Give at most one of the parameters that name another resource.
@@ -14813,6 +18983,91 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/header-profiles/{header_profile_id} (the `ReplaceHeaderProfile` operationId).
 	ReplaceHeaderProfile(ctx context.Context, headerProfileID HeaderProfileID, params *ReplaceHeaderProfileParams, body ReplaceHeaderProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListHolidayCalendars List holiday calendars
+	//
+	// Corresponds with GET /v1/holiday-calendars (the `ListHolidayCalendars` operationId).
+	ListHolidayCalendars(ctx context.Context, params *ListHolidayCalendarsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateHolidayCalendarWithBody Make a holiday calendar
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/holiday-calendars (the `CreateHolidayCalendar` operationId).
+	CreateHolidayCalendarWithBody(ctx context.Context, params *CreateHolidayCalendarParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateHolidayCalendar Make a holiday calendar
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/holiday-calendars (the `CreateHolidayCalendar` operationId).
+	CreateHolidayCalendar(ctx context.Context, params *CreateHolidayCalendarParams, body CreateHolidayCalendarJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertHolidayCalendarWithBody Make or replace a holiday calendar by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/holiday-calendars/by-external-id/{external_id} (the `UpsertHolidayCalendar` operationId).
+	UpsertHolidayCalendarWithBody(ctx context.Context, externalID ExternalID, params *UpsertHolidayCalendarParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertHolidayCalendar Make or replace a holiday calendar by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/holiday-calendars/by-external-id/{external_id} (the `UpsertHolidayCalendar` operationId).
+	UpsertHolidayCalendar(ctx context.Context, externalID ExternalID, params *UpsertHolidayCalendarParams, body UpsertHolidayCalendarJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteHolidayCalendar Delete a holiday calendar
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Corresponds with DELETE /v1/holiday-calendars/{holiday_calendar_id} (the `DeleteHolidayCalendar` operationId).
+	DeleteHolidayCalendar(ctx context.Context, holidayCalendarID HolidayCalendarID, params *DeleteHolidayCalendarParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetHolidayCalendar Read a holiday calendar
+	//
+	// Corresponds with GET /v1/holiday-calendars/{holiday_calendar_id} (the `GetHolidayCalendar` operationId).
+	GetHolidayCalendar(ctx context.Context, holidayCalendarID HolidayCalendarID, params *GetHolidayCalendarParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateHolidayCalendarWithBody Change some fields of a holiday calendar
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/holiday-calendars/{holiday_calendar_id} (the `UpdateHolidayCalendar` operationId).
+	UpdateHolidayCalendarWithBody(ctx context.Context, holidayCalendarID HolidayCalendarID, params *UpdateHolidayCalendarParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateHolidayCalendarWithApplicationMergePatchPlusJSONBody Change some fields of a holiday calendar
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/holiday-calendars/{holiday_calendar_id} (the `UpdateHolidayCalendar` operationId).
+	UpdateHolidayCalendarWithApplicationMergePatchPlusJSONBody(ctx context.Context, holidayCalendarID HolidayCalendarID, params *UpdateHolidayCalendarParams, body UpdateHolidayCalendarApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceHolidayCalendarWithBody Replace a holiday calendar
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/holiday-calendars/{holiday_calendar_id} (the `ReplaceHolidayCalendar` operationId).
+	ReplaceHolidayCalendarWithBody(ctx context.Context, holidayCalendarID HolidayCalendarID, params *ReplaceHolidayCalendarParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceHolidayCalendar Replace a holiday calendar
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/holiday-calendars/{holiday_calendar_id} (the `ReplaceHolidayCalendar` operationId).
+	ReplaceHolidayCalendar(ctx context.Context, holidayCalendarID HolidayCalendarID, params *ReplaceHolidayCalendarParams, body ReplaceHolidayCalendarJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ImportResourcesWithBody Import many resources
 	//
@@ -15197,6 +19452,346 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/number-lists/{number_list_id} (the `ReplaceNumberList` operationId).
 	ReplaceNumberList(ctx context.Context, numberListID NumberListID, params *ReplaceNumberListParams, body ReplaceNumberListJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListNumberPlans List number plans
+	//
+	// Corresponds with GET /v1/number-plans (the `ListNumberPlans` operationId).
+	ListNumberPlans(ctx context.Context, params *ListNumberPlansParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateNumberPlanWithBody Make a number plan
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/number-plans (the `CreateNumberPlan` operationId).
+	CreateNumberPlanWithBody(ctx context.Context, params *CreateNumberPlanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateNumberPlan Make a number plan
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/number-plans (the `CreateNumberPlan` operationId).
+	CreateNumberPlan(ctx context.Context, params *CreateNumberPlanParams, body CreateNumberPlanJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertNumberPlanWithBody Make or replace a number plan by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/number-plans/by-external-id/{external_id} (the `UpsertNumberPlan` operationId).
+	UpsertNumberPlanWithBody(ctx context.Context, externalID ExternalID, params *UpsertNumberPlanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertNumberPlan Make or replace a number plan by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/number-plans/by-external-id/{external_id} (the `UpsertNumberPlan` operationId).
+	UpsertNumberPlan(ctx context.Context, externalID ExternalID, params *UpsertNumberPlanParams, body UpsertNumberPlanJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteNumberPlan Delete a number plan
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Corresponds with DELETE /v1/number-plans/{number_plan_id} (the `DeleteNumberPlan` operationId).
+	DeleteNumberPlan(ctx context.Context, numberPlanID NumberPlanID, params *DeleteNumberPlanParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetNumberPlan Read a number plan
+	//
+	// Corresponds with GET /v1/number-plans/{number_plan_id} (the `GetNumberPlan` operationId).
+	GetNumberPlan(ctx context.Context, numberPlanID NumberPlanID, params *GetNumberPlanParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateNumberPlanWithBody Change some fields of a number plan
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/number-plans/{number_plan_id} (the `UpdateNumberPlan` operationId).
+	UpdateNumberPlanWithBody(ctx context.Context, numberPlanID NumberPlanID, params *UpdateNumberPlanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateNumberPlanWithApplicationMergePatchPlusJSONBody Change some fields of a number plan
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/number-plans/{number_plan_id} (the `UpdateNumberPlan` operationId).
+	UpdateNumberPlanWithApplicationMergePatchPlusJSONBody(ctx context.Context, numberPlanID NumberPlanID, params *UpdateNumberPlanParams, body UpdateNumberPlanApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceNumberPlanWithBody Replace a number plan
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/number-plans/{number_plan_id} (the `ReplaceNumberPlan` operationId).
+	ReplaceNumberPlanWithBody(ctx context.Context, numberPlanID NumberPlanID, params *ReplaceNumberPlanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceNumberPlan Replace a number plan
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/number-plans/{number_plan_id} (the `ReplaceNumberPlan` operationId).
+	ReplaceNumberPlan(ctx context.Context, numberPlanID NumberPlanID, params *ReplaceNumberPlanParams, body ReplaceNumberPlanJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListNumbers List numbers
+	//
+	// Corresponds with GET /v1/numbers (the `ListNumbers` operationId).
+	ListNumbers(ctx context.Context, params *ListNumbersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateNumberWithBody Make a number
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/numbers (the `CreateNumber` operationId).
+	CreateNumberWithBody(ctx context.Context, params *CreateNumberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateNumber Make a number
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/numbers (the `CreateNumber` operationId).
+	CreateNumber(ctx context.Context, params *CreateNumberParams, body CreateNumberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertNumberWithBody Make or replace a number by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/numbers/by-external-id/{external_id} (the `UpsertNumber` operationId).
+	UpsertNumberWithBody(ctx context.Context, externalID ExternalID, params *UpsertNumberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertNumber Make or replace a number by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/numbers/by-external-id/{external_id} (the `UpsertNumber` operationId).
+	UpsertNumber(ctx context.Context, externalID ExternalID, params *UpsertNumberParams, body UpsertNumberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteNumber Delete a number
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Corresponds with DELETE /v1/numbers/{number_id} (the `DeleteNumber` operationId).
+	DeleteNumber(ctx context.Context, numberID NumberID, params *DeleteNumberParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetNumber Read a number
+	//
+	// Corresponds with GET /v1/numbers/{number_id} (the `GetNumber` operationId).
+	GetNumber(ctx context.Context, numberID NumberID, params *GetNumberParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateNumberWithBody Change some fields of a number
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/numbers/{number_id} (the `UpdateNumber` operationId).
+	UpdateNumberWithBody(ctx context.Context, numberID NumberID, params *UpdateNumberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateNumberWithApplicationMergePatchPlusJSONBody Change some fields of a number
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/numbers/{number_id} (the `UpdateNumber` operationId).
+	UpdateNumberWithApplicationMergePatchPlusJSONBody(ctx context.Context, numberID NumberID, params *UpdateNumberParams, body UpdateNumberApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceNumberWithBody Replace a number
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/numbers/{number_id} (the `ReplaceNumber` operationId).
+	ReplaceNumberWithBody(ctx context.Context, numberID NumberID, params *ReplaceNumberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceNumber Replace a number
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/numbers/{number_id} (the `ReplaceNumber` operationId).
+	ReplaceNumber(ctx context.Context, numberID NumberID, params *ReplaceNumberParams, body ReplaceNumberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListQualityProfiles List quality profiles
+	//
+	// Corresponds with GET /v1/quality-profiles (the `ListQualityProfiles` operationId).
+	ListQualityProfiles(ctx context.Context, params *ListQualityProfilesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateQualityProfileWithBody Make a quality profile
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/quality-profiles (the `CreateQualityProfile` operationId).
+	CreateQualityProfileWithBody(ctx context.Context, params *CreateQualityProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateQualityProfile Make a quality profile
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/quality-profiles (the `CreateQualityProfile` operationId).
+	CreateQualityProfile(ctx context.Context, params *CreateQualityProfileParams, body CreateQualityProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertQualityProfileWithBody Make or replace a quality profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/quality-profiles/by-external-id/{external_id} (the `UpsertQualityProfile` operationId).
+	UpsertQualityProfileWithBody(ctx context.Context, externalID ExternalID, params *UpsertQualityProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertQualityProfile Make or replace a quality profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/quality-profiles/by-external-id/{external_id} (the `UpsertQualityProfile` operationId).
+	UpsertQualityProfile(ctx context.Context, externalID ExternalID, params *UpsertQualityProfileParams, body UpsertQualityProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteQualityProfile Delete a quality profile
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Corresponds with DELETE /v1/quality-profiles/{quality_profile_id} (the `DeleteQualityProfile` operationId).
+	DeleteQualityProfile(ctx context.Context, qualityProfileID QualityProfileID, params *DeleteQualityProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetQualityProfile Read a quality profile
+	//
+	// Corresponds with GET /v1/quality-profiles/{quality_profile_id} (the `GetQualityProfile` operationId).
+	GetQualityProfile(ctx context.Context, qualityProfileID QualityProfileID, params *GetQualityProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateQualityProfileWithBody Change some fields of a quality profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/quality-profiles/{quality_profile_id} (the `UpdateQualityProfile` operationId).
+	UpdateQualityProfileWithBody(ctx context.Context, qualityProfileID QualityProfileID, params *UpdateQualityProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateQualityProfileWithApplicationMergePatchPlusJSONBody Change some fields of a quality profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/quality-profiles/{quality_profile_id} (the `UpdateQualityProfile` operationId).
+	UpdateQualityProfileWithApplicationMergePatchPlusJSONBody(ctx context.Context, qualityProfileID QualityProfileID, params *UpdateQualityProfileParams, body UpdateQualityProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceQualityProfileWithBody Replace a quality profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/quality-profiles/{quality_profile_id} (the `ReplaceQualityProfile` operationId).
+	ReplaceQualityProfileWithBody(ctx context.Context, qualityProfileID QualityProfileID, params *ReplaceQualityProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceQualityProfile Replace a quality profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/quality-profiles/{quality_profile_id} (the `ReplaceQualityProfile` operationId).
+	ReplaceQualityProfile(ctx context.Context, qualityProfileID QualityProfileID, params *ReplaceQualityProfileParams, body ReplaceQualityProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRateDecks List rate decks
+	//
+	// Corresponds with GET /v1/rate-decks (the `ListRateDecks` operationId).
+	ListRateDecks(ctx context.Context, params *ListRateDecksParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateRateDeckWithBody Make a rate deck
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/rate-decks (the `CreateRateDeck` operationId).
+	CreateRateDeckWithBody(ctx context.Context, params *CreateRateDeckParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateRateDeck Make a rate deck
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/rate-decks (the `CreateRateDeck` operationId).
+	CreateRateDeck(ctx context.Context, params *CreateRateDeckParams, body CreateRateDeckJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertRateDeckWithBody Make or replace a rate deck by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/rate-decks/by-external-id/{external_id} (the `UpsertRateDeck` operationId).
+	UpsertRateDeckWithBody(ctx context.Context, externalID ExternalID, params *UpsertRateDeckParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertRateDeck Make or replace a rate deck by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/rate-decks/by-external-id/{external_id} (the `UpsertRateDeck` operationId).
+	UpsertRateDeck(ctx context.Context, externalID ExternalID, params *UpsertRateDeckParams, body UpsertRateDeckJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteRateDeck Delete a rate deck
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Corresponds with DELETE /v1/rate-decks/{rate_deck_id} (the `DeleteRateDeck` operationId).
+	DeleteRateDeck(ctx context.Context, rateDeckID RateDeckID, params *DeleteRateDeckParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetRateDeck Read a rate deck
+	//
+	// Corresponds with GET /v1/rate-decks/{rate_deck_id} (the `GetRateDeck` operationId).
+	GetRateDeck(ctx context.Context, rateDeckID RateDeckID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateRateDeckWithBody Change some fields of a rate deck
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/rate-decks/{rate_deck_id} (the `UpdateRateDeck` operationId).
+	UpdateRateDeckWithBody(ctx context.Context, rateDeckID RateDeckID, params *UpdateRateDeckParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateRateDeckWithApplicationMergePatchPlusJSONBody Change some fields of a rate deck
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/rate-decks/{rate_deck_id} (the `UpdateRateDeck` operationId).
+	UpdateRateDeckWithApplicationMergePatchPlusJSONBody(ctx context.Context, rateDeckID RateDeckID, params *UpdateRateDeckParams, body UpdateRateDeckApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceRateDeckWithBody Replace a rate deck
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/rate-decks/{rate_deck_id} (the `ReplaceRateDeck` operationId).
+	ReplaceRateDeckWithBody(ctx context.Context, rateDeckID RateDeckID, params *ReplaceRateDeckParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceRateDeck Replace a rate deck
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/rate-decks/{rate_deck_id} (the `ReplaceRateDeck` operationId).
+	ReplaceRateDeck(ctx context.Context, rateDeckID RateDeckID, params *ReplaceRateDeckParams, body ReplaceRateDeckJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListRealms List realms
 	//
@@ -16110,6 +20705,91 @@ type ClientInterface interface {
 	// Corresponds with PUT /v1/tenants/{tenant_id} (the `ReplaceTenant` operationId).
 	ReplaceTenant(ctx context.Context, tenantID TenantID, params *ReplaceTenantParams, body ReplaceTenantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListTimeProfiles List time profiles
+	//
+	// Corresponds with GET /v1/time-profiles (the `ListTimeProfiles` operationId).
+	ListTimeProfiles(ctx context.Context, params *ListTimeProfilesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateTimeProfileWithBody Make a time profile
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/time-profiles (the `CreateTimeProfile` operationId).
+	CreateTimeProfileWithBody(ctx context.Context, params *CreateTimeProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateTimeProfile Make a time profile
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/time-profiles (the `CreateTimeProfile` operationId).
+	CreateTimeProfile(ctx context.Context, params *CreateTimeProfileParams, body CreateTimeProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertTimeProfileWithBody Make or replace a time profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/time-profiles/by-external-id/{external_id} (the `UpsertTimeProfile` operationId).
+	UpsertTimeProfileWithBody(ctx context.Context, externalID ExternalID, params *UpsertTimeProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertTimeProfile Make or replace a time profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/time-profiles/by-external-id/{external_id} (the `UpsertTimeProfile` operationId).
+	UpsertTimeProfile(ctx context.Context, externalID ExternalID, params *UpsertTimeProfileParams, body UpsertTimeProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteTimeProfile Delete a time profile
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Corresponds with DELETE /v1/time-profiles/{time_profile_id} (the `DeleteTimeProfile` operationId).
+	DeleteTimeProfile(ctx context.Context, timeProfileID TimeProfileID, params *DeleteTimeProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetTimeProfile Read a time profile
+	//
+	// Corresponds with GET /v1/time-profiles/{time_profile_id} (the `GetTimeProfile` operationId).
+	GetTimeProfile(ctx context.Context, timeProfileID TimeProfileID, params *GetTimeProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateTimeProfileWithBody Change some fields of a time profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/time-profiles/{time_profile_id} (the `UpdateTimeProfile` operationId).
+	UpdateTimeProfileWithBody(ctx context.Context, timeProfileID TimeProfileID, params *UpdateTimeProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateTimeProfileWithApplicationMergePatchPlusJSONBody Change some fields of a time profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/time-profiles/{time_profile_id} (the `UpdateTimeProfile` operationId).
+	UpdateTimeProfileWithApplicationMergePatchPlusJSONBody(ctx context.Context, timeProfileID TimeProfileID, params *UpdateTimeProfileParams, body UpdateTimeProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceTimeProfileWithBody Replace a time profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/time-profiles/{time_profile_id} (the `ReplaceTimeProfile` operationId).
+	ReplaceTimeProfileWithBody(ctx context.Context, timeProfileID TimeProfileID, params *ReplaceTimeProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceTimeProfile Replace a time profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/time-profiles/{time_profile_id} (the `ReplaceTimeProfile` operationId).
+	ReplaceTimeProfile(ctx context.Context, timeProfileID TimeProfileID, params *ReplaceTimeProfileParams, body ReplaceTimeProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListTrunks List trunks
 	//
 	// Give at most one of the parameters that name another resource.
@@ -16159,7 +20839,7 @@ type ClientInterface interface {
 	// GetTrunk Read a trunk
 	//
 	// Corresponds with GET /v1/trunks/{trunk_id} (the `GetTrunk` operationId).
-	GetTrunk(ctx context.Context, trunkID TrunkID, params *GetTrunkParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetTrunk(ctx context.Context, trunkID TrunkID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UpdateTrunkWithBody Change some fields of a trunk
 	//
@@ -16244,7 +20924,7 @@ type ClientInterface interface {
 	// GetEndpoint Read an endpoint
 	//
 	// Corresponds with GET /v1/trunks/{trunk_id}/endpoints/{endpoint_id} (the `GetEndpoint` operationId).
-	GetEndpoint(ctx context.Context, trunkID TrunkID, endpointID EndpointID, params *GetEndpointParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetEndpoint(ctx context.Context, trunkID TrunkID, endpointID EndpointID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UpdateEndpointWithBody Change some fields of an endpoint
 	//
@@ -16366,6 +21046,91 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/trunks/{trunk_id}/identities/{identity_id} (the `ReplaceIdentity` operationId).
 	ReplaceIdentity(ctx context.Context, trunkID TrunkID, identityID IdentityID, params *ReplaceIdentityParams, body ReplaceIdentityJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRegistrants List registrants of a trunk
+	//
+	// Corresponds with GET /v1/trunks/{trunk_id}/registrants (the `ListRegistrants` operationId).
+	ListRegistrants(ctx context.Context, trunkID TrunkID, params *ListRegistrantsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateRegistrantWithBody Make a registrant
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/trunks/{trunk_id}/registrants (the `CreateRegistrant` operationId).
+	CreateRegistrantWithBody(ctx context.Context, trunkID TrunkID, params *CreateRegistrantParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateRegistrant Make a registrant
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/trunks/{trunk_id}/registrants (the `CreateRegistrant` operationId).
+	CreateRegistrant(ctx context.Context, trunkID TrunkID, params *CreateRegistrantParams, body CreateRegistrantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertRegistrantWithBody Make or replace a registrant by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/trunks/{trunk_id}/registrants/by-external-id/{external_id} (the `UpsertRegistrant` operationId).
+	UpsertRegistrantWithBody(ctx context.Context, trunkID TrunkID, externalID ExternalID, params *UpsertRegistrantParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertRegistrant Make or replace a registrant by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/trunks/{trunk_id}/registrants/by-external-id/{external_id} (the `UpsertRegistrant` operationId).
+	UpsertRegistrant(ctx context.Context, trunkID TrunkID, externalID ExternalID, params *UpsertRegistrantParams, body UpsertRegistrantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteRegistrant Delete a registrant
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Corresponds with DELETE /v1/trunks/{trunk_id}/registrants/{registrant_id} (the `DeleteRegistrant` operationId).
+	DeleteRegistrant(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, params *DeleteRegistrantParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetRegistrant Read a registrant
+	//
+	// Corresponds with GET /v1/trunks/{trunk_id}/registrants/{registrant_id} (the `GetRegistrant` operationId).
+	GetRegistrant(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateRegistrantWithBody Change some fields of a registrant
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/trunks/{trunk_id}/registrants/{registrant_id} (the `UpdateRegistrant` operationId).
+	UpdateRegistrantWithBody(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, params *UpdateRegistrantParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateRegistrantWithApplicationMergePatchPlusJSONBody Change some fields of a registrant
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/trunks/{trunk_id}/registrants/{registrant_id} (the `UpdateRegistrant` operationId).
+	UpdateRegistrantWithApplicationMergePatchPlusJSONBody(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, params *UpdateRegistrantParams, body UpdateRegistrantApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceRegistrantWithBody Replace a registrant
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/trunks/{trunk_id}/registrants/{registrant_id} (the `ReplaceRegistrant` operationId).
+	ReplaceRegistrantWithBody(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, params *ReplaceRegistrantParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceRegistrant Replace a registrant
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/trunks/{trunk_id}/registrants/{registrant_id} (the `ReplaceRegistrant` operationId).
+	ReplaceRegistrant(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, params *ReplaceRegistrantParams, body ReplaceRegistrantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// WhoAmI Ask who the key is
 	//
@@ -17808,6 +22573,201 @@ func (c *Client) GetConfigStatus(ctx context.Context, reqEditors ...RequestEdito
 	return c.Client.Do(req)
 }
 
+// ListDialplans List dialplans
+//
+// Corresponds with GET /v1/dialplans (the `ListDialplans` operationId).
+func (c *Client) ListDialplans(ctx context.Context, params *ListDialplansParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListDialplansRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateDialplanWithBody Make a dialplan
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/dialplans (the `CreateDialplan` operationId).
+func (c *Client) CreateDialplanWithBody(ctx context.Context, params *CreateDialplanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateDialplanRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateDialplan Make a dialplan
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/dialplans (the `CreateDialplan` operationId).
+func (c *Client) CreateDialplan(ctx context.Context, params *CreateDialplanParams, body CreateDialplanJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateDialplanRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertDialplanWithBody Make or replace a dialplan by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/dialplans/by-external-id/{external_id} (the `UpsertDialplan` operationId).
+func (c *Client) UpsertDialplanWithBody(ctx context.Context, externalID ExternalID, params *UpsertDialplanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertDialplanRequestWithBody(c.Server, externalID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertDialplan Make or replace a dialplan by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/dialplans/by-external-id/{external_id} (the `UpsertDialplan` operationId).
+func (c *Client) UpsertDialplan(ctx context.Context, externalID ExternalID, params *UpsertDialplanParams, body UpsertDialplanJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertDialplanRequest(c.Server, externalID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteDialplan Delete a dialplan
+//
+// 409 with `referrers` while others need it.
+//
+// Corresponds with DELETE /v1/dialplans/{dialplan_id} (the `DeleteDialplan` operationId).
+func (c *Client) DeleteDialplan(ctx context.Context, dialplanID DialplanID, params *DeleteDialplanParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteDialplanRequest(c.Server, dialplanID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetDialplan Read a dialplan
+//
+// Corresponds with GET /v1/dialplans/{dialplan_id} (the `GetDialplan` operationId).
+func (c *Client) GetDialplan(ctx context.Context, dialplanID DialplanID, params *GetDialplanParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetDialplanRequest(c.Server, dialplanID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateDialplanWithBody Change some fields of a dialplan
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/dialplans/{dialplan_id} (the `UpdateDialplan` operationId).
+func (c *Client) UpdateDialplanWithBody(ctx context.Context, dialplanID DialplanID, params *UpdateDialplanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateDialplanRequestWithBody(c.Server, dialplanID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateDialplanWithApplicationMergePatchPlusJSONBody Change some fields of a dialplan
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/dialplans/{dialplan_id} (the `UpdateDialplan` operationId).
+func (c *Client) UpdateDialplanWithApplicationMergePatchPlusJSONBody(ctx context.Context, dialplanID DialplanID, params *UpdateDialplanParams, body UpdateDialplanApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateDialplanRequestWithApplicationMergePatchPlusJSONBody(c.Server, dialplanID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceDialplanWithBody Replace a dialplan
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/dialplans/{dialplan_id} (the `ReplaceDialplan` operationId).
+func (c *Client) ReplaceDialplanWithBody(ctx context.Context, dialplanID DialplanID, params *ReplaceDialplanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceDialplanRequestWithBody(c.Server, dialplanID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceDialplan Replace a dialplan
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/dialplans/{dialplan_id} (the `ReplaceDialplan` operationId).
+func (c *Client) ReplaceDialplan(ctx context.Context, dialplanID DialplanID, params *ReplaceDialplanParams, body ReplaceDialplanJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceDialplanRequest(c.Server, dialplanID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListDomains List domains
 //
 // Give at most one of the parameters that name another resource.
@@ -18652,6 +23612,201 @@ func (c *Client) ReplaceHeaderProfileWithBody(ctx context.Context, headerProfile
 // Corresponds with PUT /v1/header-profiles/{header_profile_id} (the `ReplaceHeaderProfile` operationId).
 func (c *Client) ReplaceHeaderProfile(ctx context.Context, headerProfileID HeaderProfileID, params *ReplaceHeaderProfileParams, body ReplaceHeaderProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReplaceHeaderProfileRequest(c.Server, headerProfileID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListHolidayCalendars List holiday calendars
+//
+// Corresponds with GET /v1/holiday-calendars (the `ListHolidayCalendars` operationId).
+func (c *Client) ListHolidayCalendars(ctx context.Context, params *ListHolidayCalendarsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListHolidayCalendarsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateHolidayCalendarWithBody Make a holiday calendar
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/holiday-calendars (the `CreateHolidayCalendar` operationId).
+func (c *Client) CreateHolidayCalendarWithBody(ctx context.Context, params *CreateHolidayCalendarParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateHolidayCalendarRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateHolidayCalendar Make a holiday calendar
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/holiday-calendars (the `CreateHolidayCalendar` operationId).
+func (c *Client) CreateHolidayCalendar(ctx context.Context, params *CreateHolidayCalendarParams, body CreateHolidayCalendarJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateHolidayCalendarRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertHolidayCalendarWithBody Make or replace a holiday calendar by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/holiday-calendars/by-external-id/{external_id} (the `UpsertHolidayCalendar` operationId).
+func (c *Client) UpsertHolidayCalendarWithBody(ctx context.Context, externalID ExternalID, params *UpsertHolidayCalendarParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertHolidayCalendarRequestWithBody(c.Server, externalID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertHolidayCalendar Make or replace a holiday calendar by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/holiday-calendars/by-external-id/{external_id} (the `UpsertHolidayCalendar` operationId).
+func (c *Client) UpsertHolidayCalendar(ctx context.Context, externalID ExternalID, params *UpsertHolidayCalendarParams, body UpsertHolidayCalendarJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertHolidayCalendarRequest(c.Server, externalID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteHolidayCalendar Delete a holiday calendar
+//
+// 409 with `referrers` while others need it.
+//
+// Corresponds with DELETE /v1/holiday-calendars/{holiday_calendar_id} (the `DeleteHolidayCalendar` operationId).
+func (c *Client) DeleteHolidayCalendar(ctx context.Context, holidayCalendarID HolidayCalendarID, params *DeleteHolidayCalendarParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteHolidayCalendarRequest(c.Server, holidayCalendarID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetHolidayCalendar Read a holiday calendar
+//
+// Corresponds with GET /v1/holiday-calendars/{holiday_calendar_id} (the `GetHolidayCalendar` operationId).
+func (c *Client) GetHolidayCalendar(ctx context.Context, holidayCalendarID HolidayCalendarID, params *GetHolidayCalendarParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetHolidayCalendarRequest(c.Server, holidayCalendarID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateHolidayCalendarWithBody Change some fields of a holiday calendar
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/holiday-calendars/{holiday_calendar_id} (the `UpdateHolidayCalendar` operationId).
+func (c *Client) UpdateHolidayCalendarWithBody(ctx context.Context, holidayCalendarID HolidayCalendarID, params *UpdateHolidayCalendarParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateHolidayCalendarRequestWithBody(c.Server, holidayCalendarID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateHolidayCalendarWithApplicationMergePatchPlusJSONBody Change some fields of a holiday calendar
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/holiday-calendars/{holiday_calendar_id} (the `UpdateHolidayCalendar` operationId).
+func (c *Client) UpdateHolidayCalendarWithApplicationMergePatchPlusJSONBody(ctx context.Context, holidayCalendarID HolidayCalendarID, params *UpdateHolidayCalendarParams, body UpdateHolidayCalendarApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateHolidayCalendarRequestWithApplicationMergePatchPlusJSONBody(c.Server, holidayCalendarID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceHolidayCalendarWithBody Replace a holiday calendar
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/holiday-calendars/{holiday_calendar_id} (the `ReplaceHolidayCalendar` operationId).
+func (c *Client) ReplaceHolidayCalendarWithBody(ctx context.Context, holidayCalendarID HolidayCalendarID, params *ReplaceHolidayCalendarParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceHolidayCalendarRequestWithBody(c.Server, holidayCalendarID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceHolidayCalendar Replace a holiday calendar
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/holiday-calendars/{holiday_calendar_id} (the `ReplaceHolidayCalendar` operationId).
+func (c *Client) ReplaceHolidayCalendar(ctx context.Context, holidayCalendarID HolidayCalendarID, params *ReplaceHolidayCalendarParams, body ReplaceHolidayCalendarJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceHolidayCalendarRequest(c.Server, holidayCalendarID, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -19536,6 +24691,786 @@ func (c *Client) ReplaceNumberListWithBody(ctx context.Context, numberListID Num
 // Corresponds with PUT /v1/number-lists/{number_list_id} (the `ReplaceNumberList` operationId).
 func (c *Client) ReplaceNumberList(ctx context.Context, numberListID NumberListID, params *ReplaceNumberListParams, body ReplaceNumberListJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReplaceNumberListRequest(c.Server, numberListID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListNumberPlans List number plans
+//
+// Corresponds with GET /v1/number-plans (the `ListNumberPlans` operationId).
+func (c *Client) ListNumberPlans(ctx context.Context, params *ListNumberPlansParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListNumberPlansRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateNumberPlanWithBody Make a number plan
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/number-plans (the `CreateNumberPlan` operationId).
+func (c *Client) CreateNumberPlanWithBody(ctx context.Context, params *CreateNumberPlanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateNumberPlanRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateNumberPlan Make a number plan
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/number-plans (the `CreateNumberPlan` operationId).
+func (c *Client) CreateNumberPlan(ctx context.Context, params *CreateNumberPlanParams, body CreateNumberPlanJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateNumberPlanRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertNumberPlanWithBody Make or replace a number plan by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/number-plans/by-external-id/{external_id} (the `UpsertNumberPlan` operationId).
+func (c *Client) UpsertNumberPlanWithBody(ctx context.Context, externalID ExternalID, params *UpsertNumberPlanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertNumberPlanRequestWithBody(c.Server, externalID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertNumberPlan Make or replace a number plan by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/number-plans/by-external-id/{external_id} (the `UpsertNumberPlan` operationId).
+func (c *Client) UpsertNumberPlan(ctx context.Context, externalID ExternalID, params *UpsertNumberPlanParams, body UpsertNumberPlanJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertNumberPlanRequest(c.Server, externalID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteNumberPlan Delete a number plan
+//
+// 409 with `referrers` while others need it.
+//
+// Corresponds with DELETE /v1/number-plans/{number_plan_id} (the `DeleteNumberPlan` operationId).
+func (c *Client) DeleteNumberPlan(ctx context.Context, numberPlanID NumberPlanID, params *DeleteNumberPlanParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteNumberPlanRequest(c.Server, numberPlanID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetNumberPlan Read a number plan
+//
+// Corresponds with GET /v1/number-plans/{number_plan_id} (the `GetNumberPlan` operationId).
+func (c *Client) GetNumberPlan(ctx context.Context, numberPlanID NumberPlanID, params *GetNumberPlanParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetNumberPlanRequest(c.Server, numberPlanID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateNumberPlanWithBody Change some fields of a number plan
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/number-plans/{number_plan_id} (the `UpdateNumberPlan` operationId).
+func (c *Client) UpdateNumberPlanWithBody(ctx context.Context, numberPlanID NumberPlanID, params *UpdateNumberPlanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateNumberPlanRequestWithBody(c.Server, numberPlanID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateNumberPlanWithApplicationMergePatchPlusJSONBody Change some fields of a number plan
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/number-plans/{number_plan_id} (the `UpdateNumberPlan` operationId).
+func (c *Client) UpdateNumberPlanWithApplicationMergePatchPlusJSONBody(ctx context.Context, numberPlanID NumberPlanID, params *UpdateNumberPlanParams, body UpdateNumberPlanApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateNumberPlanRequestWithApplicationMergePatchPlusJSONBody(c.Server, numberPlanID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceNumberPlanWithBody Replace a number plan
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/number-plans/{number_plan_id} (the `ReplaceNumberPlan` operationId).
+func (c *Client) ReplaceNumberPlanWithBody(ctx context.Context, numberPlanID NumberPlanID, params *ReplaceNumberPlanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceNumberPlanRequestWithBody(c.Server, numberPlanID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceNumberPlan Replace a number plan
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/number-plans/{number_plan_id} (the `ReplaceNumberPlan` operationId).
+func (c *Client) ReplaceNumberPlan(ctx context.Context, numberPlanID NumberPlanID, params *ReplaceNumberPlanParams, body ReplaceNumberPlanJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceNumberPlanRequest(c.Server, numberPlanID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListNumbers List numbers
+//
+// Corresponds with GET /v1/numbers (the `ListNumbers` operationId).
+func (c *Client) ListNumbers(ctx context.Context, params *ListNumbersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListNumbersRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateNumberWithBody Make a number
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/numbers (the `CreateNumber` operationId).
+func (c *Client) CreateNumberWithBody(ctx context.Context, params *CreateNumberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateNumberRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateNumber Make a number
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/numbers (the `CreateNumber` operationId).
+func (c *Client) CreateNumber(ctx context.Context, params *CreateNumberParams, body CreateNumberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateNumberRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertNumberWithBody Make or replace a number by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/numbers/by-external-id/{external_id} (the `UpsertNumber` operationId).
+func (c *Client) UpsertNumberWithBody(ctx context.Context, externalID ExternalID, params *UpsertNumberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertNumberRequestWithBody(c.Server, externalID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertNumber Make or replace a number by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/numbers/by-external-id/{external_id} (the `UpsertNumber` operationId).
+func (c *Client) UpsertNumber(ctx context.Context, externalID ExternalID, params *UpsertNumberParams, body UpsertNumberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertNumberRequest(c.Server, externalID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteNumber Delete a number
+//
+// 409 with `referrers` while others need it.
+//
+// Corresponds with DELETE /v1/numbers/{number_id} (the `DeleteNumber` operationId).
+func (c *Client) DeleteNumber(ctx context.Context, numberID NumberID, params *DeleteNumberParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteNumberRequest(c.Server, numberID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetNumber Read a number
+//
+// Corresponds with GET /v1/numbers/{number_id} (the `GetNumber` operationId).
+func (c *Client) GetNumber(ctx context.Context, numberID NumberID, params *GetNumberParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetNumberRequest(c.Server, numberID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateNumberWithBody Change some fields of a number
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/numbers/{number_id} (the `UpdateNumber` operationId).
+func (c *Client) UpdateNumberWithBody(ctx context.Context, numberID NumberID, params *UpdateNumberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateNumberRequestWithBody(c.Server, numberID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateNumberWithApplicationMergePatchPlusJSONBody Change some fields of a number
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/numbers/{number_id} (the `UpdateNumber` operationId).
+func (c *Client) UpdateNumberWithApplicationMergePatchPlusJSONBody(ctx context.Context, numberID NumberID, params *UpdateNumberParams, body UpdateNumberApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateNumberRequestWithApplicationMergePatchPlusJSONBody(c.Server, numberID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceNumberWithBody Replace a number
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/numbers/{number_id} (the `ReplaceNumber` operationId).
+func (c *Client) ReplaceNumberWithBody(ctx context.Context, numberID NumberID, params *ReplaceNumberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceNumberRequestWithBody(c.Server, numberID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceNumber Replace a number
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/numbers/{number_id} (the `ReplaceNumber` operationId).
+func (c *Client) ReplaceNumber(ctx context.Context, numberID NumberID, params *ReplaceNumberParams, body ReplaceNumberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceNumberRequest(c.Server, numberID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListQualityProfiles List quality profiles
+//
+// Corresponds with GET /v1/quality-profiles (the `ListQualityProfiles` operationId).
+func (c *Client) ListQualityProfiles(ctx context.Context, params *ListQualityProfilesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListQualityProfilesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateQualityProfileWithBody Make a quality profile
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/quality-profiles (the `CreateQualityProfile` operationId).
+func (c *Client) CreateQualityProfileWithBody(ctx context.Context, params *CreateQualityProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateQualityProfileRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateQualityProfile Make a quality profile
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/quality-profiles (the `CreateQualityProfile` operationId).
+func (c *Client) CreateQualityProfile(ctx context.Context, params *CreateQualityProfileParams, body CreateQualityProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateQualityProfileRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertQualityProfileWithBody Make or replace a quality profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/quality-profiles/by-external-id/{external_id} (the `UpsertQualityProfile` operationId).
+func (c *Client) UpsertQualityProfileWithBody(ctx context.Context, externalID ExternalID, params *UpsertQualityProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertQualityProfileRequestWithBody(c.Server, externalID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertQualityProfile Make or replace a quality profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/quality-profiles/by-external-id/{external_id} (the `UpsertQualityProfile` operationId).
+func (c *Client) UpsertQualityProfile(ctx context.Context, externalID ExternalID, params *UpsertQualityProfileParams, body UpsertQualityProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertQualityProfileRequest(c.Server, externalID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteQualityProfile Delete a quality profile
+//
+// 409 with `referrers` while others need it.
+//
+// Corresponds with DELETE /v1/quality-profiles/{quality_profile_id} (the `DeleteQualityProfile` operationId).
+func (c *Client) DeleteQualityProfile(ctx context.Context, qualityProfileID QualityProfileID, params *DeleteQualityProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteQualityProfileRequest(c.Server, qualityProfileID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetQualityProfile Read a quality profile
+//
+// Corresponds with GET /v1/quality-profiles/{quality_profile_id} (the `GetQualityProfile` operationId).
+func (c *Client) GetQualityProfile(ctx context.Context, qualityProfileID QualityProfileID, params *GetQualityProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetQualityProfileRequest(c.Server, qualityProfileID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateQualityProfileWithBody Change some fields of a quality profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/quality-profiles/{quality_profile_id} (the `UpdateQualityProfile` operationId).
+func (c *Client) UpdateQualityProfileWithBody(ctx context.Context, qualityProfileID QualityProfileID, params *UpdateQualityProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateQualityProfileRequestWithBody(c.Server, qualityProfileID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateQualityProfileWithApplicationMergePatchPlusJSONBody Change some fields of a quality profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/quality-profiles/{quality_profile_id} (the `UpdateQualityProfile` operationId).
+func (c *Client) UpdateQualityProfileWithApplicationMergePatchPlusJSONBody(ctx context.Context, qualityProfileID QualityProfileID, params *UpdateQualityProfileParams, body UpdateQualityProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateQualityProfileRequestWithApplicationMergePatchPlusJSONBody(c.Server, qualityProfileID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceQualityProfileWithBody Replace a quality profile
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/quality-profiles/{quality_profile_id} (the `ReplaceQualityProfile` operationId).
+func (c *Client) ReplaceQualityProfileWithBody(ctx context.Context, qualityProfileID QualityProfileID, params *ReplaceQualityProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceQualityProfileRequestWithBody(c.Server, qualityProfileID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceQualityProfile Replace a quality profile
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/quality-profiles/{quality_profile_id} (the `ReplaceQualityProfile` operationId).
+func (c *Client) ReplaceQualityProfile(ctx context.Context, qualityProfileID QualityProfileID, params *ReplaceQualityProfileParams, body ReplaceQualityProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceQualityProfileRequest(c.Server, qualityProfileID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRateDecks List rate decks
+//
+// Corresponds with GET /v1/rate-decks (the `ListRateDecks` operationId).
+func (c *Client) ListRateDecks(ctx context.Context, params *ListRateDecksParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRateDecksRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateRateDeckWithBody Make a rate deck
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/rate-decks (the `CreateRateDeck` operationId).
+func (c *Client) CreateRateDeckWithBody(ctx context.Context, params *CreateRateDeckParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateRateDeckRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateRateDeck Make a rate deck
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/rate-decks (the `CreateRateDeck` operationId).
+func (c *Client) CreateRateDeck(ctx context.Context, params *CreateRateDeckParams, body CreateRateDeckJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateRateDeckRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertRateDeckWithBody Make or replace a rate deck by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/rate-decks/by-external-id/{external_id} (the `UpsertRateDeck` operationId).
+func (c *Client) UpsertRateDeckWithBody(ctx context.Context, externalID ExternalID, params *UpsertRateDeckParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertRateDeckRequestWithBody(c.Server, externalID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertRateDeck Make or replace a rate deck by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/rate-decks/by-external-id/{external_id} (the `UpsertRateDeck` operationId).
+func (c *Client) UpsertRateDeck(ctx context.Context, externalID ExternalID, params *UpsertRateDeckParams, body UpsertRateDeckJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertRateDeckRequest(c.Server, externalID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteRateDeck Delete a rate deck
+//
+// 409 with `referrers` while others need it.
+//
+// Corresponds with DELETE /v1/rate-decks/{rate_deck_id} (the `DeleteRateDeck` operationId).
+func (c *Client) DeleteRateDeck(ctx context.Context, rateDeckID RateDeckID, params *DeleteRateDeckParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteRateDeckRequest(c.Server, rateDeckID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetRateDeck Read a rate deck
+//
+// Corresponds with GET /v1/rate-decks/{rate_deck_id} (the `GetRateDeck` operationId).
+func (c *Client) GetRateDeck(ctx context.Context, rateDeckID RateDeckID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetRateDeckRequest(c.Server, rateDeckID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateRateDeckWithBody Change some fields of a rate deck
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/rate-decks/{rate_deck_id} (the `UpdateRateDeck` operationId).
+func (c *Client) UpdateRateDeckWithBody(ctx context.Context, rateDeckID RateDeckID, params *UpdateRateDeckParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateRateDeckRequestWithBody(c.Server, rateDeckID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateRateDeckWithApplicationMergePatchPlusJSONBody Change some fields of a rate deck
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/rate-decks/{rate_deck_id} (the `UpdateRateDeck` operationId).
+func (c *Client) UpdateRateDeckWithApplicationMergePatchPlusJSONBody(ctx context.Context, rateDeckID RateDeckID, params *UpdateRateDeckParams, body UpdateRateDeckApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateRateDeckRequestWithApplicationMergePatchPlusJSONBody(c.Server, rateDeckID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceRateDeckWithBody Replace a rate deck
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/rate-decks/{rate_deck_id} (the `ReplaceRateDeck` operationId).
+func (c *Client) ReplaceRateDeckWithBody(ctx context.Context, rateDeckID RateDeckID, params *ReplaceRateDeckParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceRateDeckRequestWithBody(c.Server, rateDeckID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceRateDeck Replace a rate deck
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/rate-decks/{rate_deck_id} (the `ReplaceRateDeck` operationId).
+func (c *Client) ReplaceRateDeck(ctx context.Context, rateDeckID RateDeckID, params *ReplaceRateDeckParams, body ReplaceRateDeckJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceRateDeckRequest(c.Server, rateDeckID, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -21638,6 +27573,201 @@ func (c *Client) ReplaceTenant(ctx context.Context, tenantID TenantID, params *R
 	return c.Client.Do(req)
 }
 
+// ListTimeProfiles List time profiles
+//
+// Corresponds with GET /v1/time-profiles (the `ListTimeProfiles` operationId).
+func (c *Client) ListTimeProfiles(ctx context.Context, params *ListTimeProfilesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListTimeProfilesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateTimeProfileWithBody Make a time profile
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/time-profiles (the `CreateTimeProfile` operationId).
+func (c *Client) CreateTimeProfileWithBody(ctx context.Context, params *CreateTimeProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTimeProfileRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateTimeProfile Make a time profile
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/time-profiles (the `CreateTimeProfile` operationId).
+func (c *Client) CreateTimeProfile(ctx context.Context, params *CreateTimeProfileParams, body CreateTimeProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTimeProfileRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertTimeProfileWithBody Make or replace a time profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/time-profiles/by-external-id/{external_id} (the `UpsertTimeProfile` operationId).
+func (c *Client) UpsertTimeProfileWithBody(ctx context.Context, externalID ExternalID, params *UpsertTimeProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertTimeProfileRequestWithBody(c.Server, externalID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertTimeProfile Make or replace a time profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/time-profiles/by-external-id/{external_id} (the `UpsertTimeProfile` operationId).
+func (c *Client) UpsertTimeProfile(ctx context.Context, externalID ExternalID, params *UpsertTimeProfileParams, body UpsertTimeProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertTimeProfileRequest(c.Server, externalID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteTimeProfile Delete a time profile
+//
+// 409 with `referrers` while others need it.
+//
+// Corresponds with DELETE /v1/time-profiles/{time_profile_id} (the `DeleteTimeProfile` operationId).
+func (c *Client) DeleteTimeProfile(ctx context.Context, timeProfileID TimeProfileID, params *DeleteTimeProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteTimeProfileRequest(c.Server, timeProfileID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetTimeProfile Read a time profile
+//
+// Corresponds with GET /v1/time-profiles/{time_profile_id} (the `GetTimeProfile` operationId).
+func (c *Client) GetTimeProfile(ctx context.Context, timeProfileID TimeProfileID, params *GetTimeProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTimeProfileRequest(c.Server, timeProfileID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateTimeProfileWithBody Change some fields of a time profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/time-profiles/{time_profile_id} (the `UpdateTimeProfile` operationId).
+func (c *Client) UpdateTimeProfileWithBody(ctx context.Context, timeProfileID TimeProfileID, params *UpdateTimeProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateTimeProfileRequestWithBody(c.Server, timeProfileID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateTimeProfileWithApplicationMergePatchPlusJSONBody Change some fields of a time profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/time-profiles/{time_profile_id} (the `UpdateTimeProfile` operationId).
+func (c *Client) UpdateTimeProfileWithApplicationMergePatchPlusJSONBody(ctx context.Context, timeProfileID TimeProfileID, params *UpdateTimeProfileParams, body UpdateTimeProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateTimeProfileRequestWithApplicationMergePatchPlusJSONBody(c.Server, timeProfileID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceTimeProfileWithBody Replace a time profile
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/time-profiles/{time_profile_id} (the `ReplaceTimeProfile` operationId).
+func (c *Client) ReplaceTimeProfileWithBody(ctx context.Context, timeProfileID TimeProfileID, params *ReplaceTimeProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceTimeProfileRequestWithBody(c.Server, timeProfileID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceTimeProfile Replace a time profile
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/time-profiles/{time_profile_id} (the `ReplaceTimeProfile` operationId).
+func (c *Client) ReplaceTimeProfile(ctx context.Context, timeProfileID TimeProfileID, params *ReplaceTimeProfileParams, body ReplaceTimeProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceTimeProfileRequest(c.Server, timeProfileID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListTrunks List trunks
 //
 // Give at most one of the parameters that name another resource.
@@ -21747,8 +27877,8 @@ func (c *Client) DeleteTrunk(ctx context.Context, trunkID TrunkID, params *Delet
 // GetTrunk Read a trunk
 //
 // Corresponds with GET /v1/trunks/{trunk_id} (the `GetTrunk` operationId).
-func (c *Client) GetTrunk(ctx context.Context, trunkID TrunkID, params *GetTrunkParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetTrunkRequest(c.Server, trunkID, params)
+func (c *Client) GetTrunk(ctx context.Context, trunkID TrunkID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTrunkRequest(c.Server, trunkID)
 	if err != nil {
 		return nil, err
 	}
@@ -21942,8 +28072,8 @@ func (c *Client) DeleteEndpoint(ctx context.Context, trunkID TrunkID, endpointID
 // GetEndpoint Read an endpoint
 //
 // Corresponds with GET /v1/trunks/{trunk_id}/endpoints/{endpoint_id} (the `GetEndpoint` operationId).
-func (c *Client) GetEndpoint(ctx context.Context, trunkID TrunkID, endpointID EndpointID, params *GetEndpointParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetEndpointRequest(c.Server, trunkID, endpointID, params)
+func (c *Client) GetEndpoint(ctx context.Context, trunkID TrunkID, endpointID EndpointID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetEndpointRequest(c.Server, trunkID, endpointID)
 	if err != nil {
 		return nil, err
 	}
@@ -22215,6 +28345,201 @@ func (c *Client) ReplaceIdentityWithBody(ctx context.Context, trunkID TrunkID, i
 // Corresponds with PUT /v1/trunks/{trunk_id}/identities/{identity_id} (the `ReplaceIdentity` operationId).
 func (c *Client) ReplaceIdentity(ctx context.Context, trunkID TrunkID, identityID IdentityID, params *ReplaceIdentityParams, body ReplaceIdentityJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReplaceIdentityRequest(c.Server, trunkID, identityID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRegistrants List registrants of a trunk
+//
+// Corresponds with GET /v1/trunks/{trunk_id}/registrants (the `ListRegistrants` operationId).
+func (c *Client) ListRegistrants(ctx context.Context, trunkID TrunkID, params *ListRegistrantsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRegistrantsRequest(c.Server, trunkID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateRegistrantWithBody Make a registrant
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/trunks/{trunk_id}/registrants (the `CreateRegistrant` operationId).
+func (c *Client) CreateRegistrantWithBody(ctx context.Context, trunkID TrunkID, params *CreateRegistrantParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateRegistrantRequestWithBody(c.Server, trunkID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateRegistrant Make a registrant
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/trunks/{trunk_id}/registrants (the `CreateRegistrant` operationId).
+func (c *Client) CreateRegistrant(ctx context.Context, trunkID TrunkID, params *CreateRegistrantParams, body CreateRegistrantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateRegistrantRequest(c.Server, trunkID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertRegistrantWithBody Make or replace a registrant by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/trunks/{trunk_id}/registrants/by-external-id/{external_id} (the `UpsertRegistrant` operationId).
+func (c *Client) UpsertRegistrantWithBody(ctx context.Context, trunkID TrunkID, externalID ExternalID, params *UpsertRegistrantParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertRegistrantRequestWithBody(c.Server, trunkID, externalID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertRegistrant Make or replace a registrant by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/trunks/{trunk_id}/registrants/by-external-id/{external_id} (the `UpsertRegistrant` operationId).
+func (c *Client) UpsertRegistrant(ctx context.Context, trunkID TrunkID, externalID ExternalID, params *UpsertRegistrantParams, body UpsertRegistrantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertRegistrantRequest(c.Server, trunkID, externalID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteRegistrant Delete a registrant
+//
+// 409 with `referrers` while others need it.
+//
+// Corresponds with DELETE /v1/trunks/{trunk_id}/registrants/{registrant_id} (the `DeleteRegistrant` operationId).
+func (c *Client) DeleteRegistrant(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, params *DeleteRegistrantParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteRegistrantRequest(c.Server, trunkID, registrantID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetRegistrant Read a registrant
+//
+// Corresponds with GET /v1/trunks/{trunk_id}/registrants/{registrant_id} (the `GetRegistrant` operationId).
+func (c *Client) GetRegistrant(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetRegistrantRequest(c.Server, trunkID, registrantID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateRegistrantWithBody Change some fields of a registrant
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/trunks/{trunk_id}/registrants/{registrant_id} (the `UpdateRegistrant` operationId).
+func (c *Client) UpdateRegistrantWithBody(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, params *UpdateRegistrantParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateRegistrantRequestWithBody(c.Server, trunkID, registrantID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateRegistrantWithApplicationMergePatchPlusJSONBody Change some fields of a registrant
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/trunks/{trunk_id}/registrants/{registrant_id} (the `UpdateRegistrant` operationId).
+func (c *Client) UpdateRegistrantWithApplicationMergePatchPlusJSONBody(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, params *UpdateRegistrantParams, body UpdateRegistrantApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateRegistrantRequestWithApplicationMergePatchPlusJSONBody(c.Server, trunkID, registrantID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceRegistrantWithBody Replace a registrant
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/trunks/{trunk_id}/registrants/{registrant_id} (the `ReplaceRegistrant` operationId).
+func (c *Client) ReplaceRegistrantWithBody(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, params *ReplaceRegistrantParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceRegistrantRequestWithBody(c.Server, trunkID, registrantID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceRegistrant Replace a registrant
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/trunks/{trunk_id}/registrants/{registrant_id} (the `ReplaceRegistrant` operationId).
+func (c *Client) ReplaceRegistrant(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, params *ReplaceRegistrantParams, body ReplaceRegistrantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceRegistrantRequest(c.Server, trunkID, registrantID, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -26704,6 +33029,617 @@ func NewGetConfigStatusRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewListDialplansRequest constructs an http.Request for the ListDialplans method
+func NewListDialplansRequest(server string, params *ListDialplansParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/dialplans")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExternalID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "external_id", *params.ExternalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Enabled != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "enabled", *params.Enabled, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Label != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "label", *params.Label, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateDialplanRequest calls the generic CreateDialplan builder with application/json body
+func NewCreateDialplanRequest(server string, params *CreateDialplanParams, body CreateDialplanJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateDialplanRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateDialplanRequestWithBody constructs an http.Request for the CreateDialplan method, with any body, and a specified content type
+func NewCreateDialplanRequestWithBody(server string, params *CreateDialplanParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/dialplans")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpsertDialplanRequest calls the generic UpsertDialplan builder with application/json body
+func NewUpsertDialplanRequest(server string, externalID ExternalID, params *UpsertDialplanParams, body UpsertDialplanJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpsertDialplanRequestWithBody(server, externalID, params, "application/json", bodyReader)
+}
+
+// NewUpsertDialplanRequestWithBody constructs an http.Request for the UpsertDialplan method, with any body, and a specified content type
+func NewUpsertDialplanRequestWithBody(server string, externalID ExternalID, params *UpsertDialplanParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "external_id", externalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/dialplans/by-external-id/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteDialplanRequest constructs an http.Request for the DeleteDialplan method
+func NewDeleteDialplanRequest(server string, dialplanID DialplanID, params *DeleteDialplanParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "dialplan_id", dialplanID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/dialplans/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetDialplanRequest constructs an http.Request for the GetDialplan method
+func NewGetDialplanRequest(server string, dialplanID DialplanID, params *GetDialplanParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "dialplan_id", dialplanID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/dialplans/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpdateDialplanRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateDialplan builder with application/merge-patch+json body
+func NewUpdateDialplanRequestWithApplicationMergePatchPlusJSONBody(server string, dialplanID DialplanID, params *UpdateDialplanParams, body UpdateDialplanApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateDialplanRequestWithBody(server, dialplanID, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewUpdateDialplanRequestWithBody constructs an http.Request for the UpdateDialplan method, with any body, and a specified content type
+func NewUpdateDialplanRequestWithBody(server string, dialplanID DialplanID, params *UpdateDialplanParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "dialplan_id", dialplanID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/dialplans/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReplaceDialplanRequest calls the generic ReplaceDialplan builder with application/json body
+func NewReplaceDialplanRequest(server string, dialplanID DialplanID, params *ReplaceDialplanParams, body ReplaceDialplanJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReplaceDialplanRequestWithBody(server, dialplanID, params, "application/json", bodyReader)
+}
+
+// NewReplaceDialplanRequestWithBody constructs an http.Request for the ReplaceDialplan method, with any body, and a specified content type
+func NewReplaceDialplanRequestWithBody(server string, dialplanID DialplanID, params *ReplaceDialplanParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "dialplan_id", dialplanID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/dialplans/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewListDomainsRequest constructs an http.Request for the ListDomains method
 func NewListDomainsRequest(server string, params *ListDomainsParams) (*http.Request, error) {
 	var err error
@@ -29358,6 +36294,617 @@ func NewReplaceHeaderProfileRequestWithBody(server string, headerProfileID Heade
 	}
 
 	operationPath := fmt.Sprintf("/v1/header-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListHolidayCalendarsRequest constructs an http.Request for the ListHolidayCalendars method
+func NewListHolidayCalendarsRequest(server string, params *ListHolidayCalendarsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/holiday-calendars")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExternalID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "external_id", *params.ExternalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Enabled != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "enabled", *params.Enabled, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Label != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "label", *params.Label, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateHolidayCalendarRequest calls the generic CreateHolidayCalendar builder with application/json body
+func NewCreateHolidayCalendarRequest(server string, params *CreateHolidayCalendarParams, body CreateHolidayCalendarJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateHolidayCalendarRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateHolidayCalendarRequestWithBody constructs an http.Request for the CreateHolidayCalendar method, with any body, and a specified content type
+func NewCreateHolidayCalendarRequestWithBody(server string, params *CreateHolidayCalendarParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/holiday-calendars")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpsertHolidayCalendarRequest calls the generic UpsertHolidayCalendar builder with application/json body
+func NewUpsertHolidayCalendarRequest(server string, externalID ExternalID, params *UpsertHolidayCalendarParams, body UpsertHolidayCalendarJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpsertHolidayCalendarRequestWithBody(server, externalID, params, "application/json", bodyReader)
+}
+
+// NewUpsertHolidayCalendarRequestWithBody constructs an http.Request for the UpsertHolidayCalendar method, with any body, and a specified content type
+func NewUpsertHolidayCalendarRequestWithBody(server string, externalID ExternalID, params *UpsertHolidayCalendarParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "external_id", externalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/holiday-calendars/by-external-id/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteHolidayCalendarRequest constructs an http.Request for the DeleteHolidayCalendar method
+func NewDeleteHolidayCalendarRequest(server string, holidayCalendarID HolidayCalendarID, params *DeleteHolidayCalendarParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "holiday_calendar_id", holidayCalendarID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/holiday-calendars/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetHolidayCalendarRequest constructs an http.Request for the GetHolidayCalendar method
+func NewGetHolidayCalendarRequest(server string, holidayCalendarID HolidayCalendarID, params *GetHolidayCalendarParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "holiday_calendar_id", holidayCalendarID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/holiday-calendars/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpdateHolidayCalendarRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateHolidayCalendar builder with application/merge-patch+json body
+func NewUpdateHolidayCalendarRequestWithApplicationMergePatchPlusJSONBody(server string, holidayCalendarID HolidayCalendarID, params *UpdateHolidayCalendarParams, body UpdateHolidayCalendarApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateHolidayCalendarRequestWithBody(server, holidayCalendarID, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewUpdateHolidayCalendarRequestWithBody constructs an http.Request for the UpdateHolidayCalendar method, with any body, and a specified content type
+func NewUpdateHolidayCalendarRequestWithBody(server string, holidayCalendarID HolidayCalendarID, params *UpdateHolidayCalendarParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "holiday_calendar_id", holidayCalendarID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/holiday-calendars/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReplaceHolidayCalendarRequest calls the generic ReplaceHolidayCalendar builder with application/json body
+func NewReplaceHolidayCalendarRequest(server string, holidayCalendarID HolidayCalendarID, params *ReplaceHolidayCalendarParams, body ReplaceHolidayCalendarJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReplaceHolidayCalendarRequestWithBody(server, holidayCalendarID, params, "application/json", bodyReader)
+}
+
+// NewReplaceHolidayCalendarRequestWithBody constructs an http.Request for the ReplaceHolidayCalendar method, with any body, and a specified content type
+func NewReplaceHolidayCalendarRequestWithBody(server string, holidayCalendarID HolidayCalendarID, params *ReplaceHolidayCalendarParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "holiday_calendar_id", holidayCalendarID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/holiday-calendars/%s", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -32284,6 +39831,2435 @@ func NewReplaceNumberListRequestWithBody(server string, numberListID NumberListI
 	}
 
 	operationPath := fmt.Sprintf("/v1/number-lists/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListNumberPlansRequest constructs an http.Request for the ListNumberPlans method
+func NewListNumberPlansRequest(server string, params *ListNumberPlansParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/number-plans")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExternalID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "external_id", *params.ExternalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Enabled != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "enabled", *params.Enabled, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Label != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "label", *params.Label, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateNumberPlanRequest calls the generic CreateNumberPlan builder with application/json body
+func NewCreateNumberPlanRequest(server string, params *CreateNumberPlanParams, body CreateNumberPlanJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateNumberPlanRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateNumberPlanRequestWithBody constructs an http.Request for the CreateNumberPlan method, with any body, and a specified content type
+func NewCreateNumberPlanRequestWithBody(server string, params *CreateNumberPlanParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/number-plans")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpsertNumberPlanRequest calls the generic UpsertNumberPlan builder with application/json body
+func NewUpsertNumberPlanRequest(server string, externalID ExternalID, params *UpsertNumberPlanParams, body UpsertNumberPlanJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpsertNumberPlanRequestWithBody(server, externalID, params, "application/json", bodyReader)
+}
+
+// NewUpsertNumberPlanRequestWithBody constructs an http.Request for the UpsertNumberPlan method, with any body, and a specified content type
+func NewUpsertNumberPlanRequestWithBody(server string, externalID ExternalID, params *UpsertNumberPlanParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "external_id", externalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/number-plans/by-external-id/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteNumberPlanRequest constructs an http.Request for the DeleteNumberPlan method
+func NewDeleteNumberPlanRequest(server string, numberPlanID NumberPlanID, params *DeleteNumberPlanParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "number_plan_id", numberPlanID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/number-plans/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetNumberPlanRequest constructs an http.Request for the GetNumberPlan method
+func NewGetNumberPlanRequest(server string, numberPlanID NumberPlanID, params *GetNumberPlanParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "number_plan_id", numberPlanID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/number-plans/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpdateNumberPlanRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateNumberPlan builder with application/merge-patch+json body
+func NewUpdateNumberPlanRequestWithApplicationMergePatchPlusJSONBody(server string, numberPlanID NumberPlanID, params *UpdateNumberPlanParams, body UpdateNumberPlanApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateNumberPlanRequestWithBody(server, numberPlanID, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewUpdateNumberPlanRequestWithBody constructs an http.Request for the UpdateNumberPlan method, with any body, and a specified content type
+func NewUpdateNumberPlanRequestWithBody(server string, numberPlanID NumberPlanID, params *UpdateNumberPlanParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "number_plan_id", numberPlanID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/number-plans/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReplaceNumberPlanRequest calls the generic ReplaceNumberPlan builder with application/json body
+func NewReplaceNumberPlanRequest(server string, numberPlanID NumberPlanID, params *ReplaceNumberPlanParams, body ReplaceNumberPlanJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReplaceNumberPlanRequestWithBody(server, numberPlanID, params, "application/json", bodyReader)
+}
+
+// NewReplaceNumberPlanRequestWithBody constructs an http.Request for the ReplaceNumberPlan method, with any body, and a specified content type
+func NewReplaceNumberPlanRequestWithBody(server string, numberPlanID NumberPlanID, params *ReplaceNumberPlanParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "number_plan_id", numberPlanID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/number-plans/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListNumbersRequest constructs an http.Request for the ListNumbers method
+func NewListNumbersRequest(server string, params *ListNumbersParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/numbers")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExternalID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "external_id", *params.ExternalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Enabled != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "enabled", *params.Enabled, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Label != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "label", *params.Label, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateNumberRequest calls the generic CreateNumber builder with application/json body
+func NewCreateNumberRequest(server string, params *CreateNumberParams, body CreateNumberJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateNumberRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateNumberRequestWithBody constructs an http.Request for the CreateNumber method, with any body, and a specified content type
+func NewCreateNumberRequestWithBody(server string, params *CreateNumberParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/numbers")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpsertNumberRequest calls the generic UpsertNumber builder with application/json body
+func NewUpsertNumberRequest(server string, externalID ExternalID, params *UpsertNumberParams, body UpsertNumberJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpsertNumberRequestWithBody(server, externalID, params, "application/json", bodyReader)
+}
+
+// NewUpsertNumberRequestWithBody constructs an http.Request for the UpsertNumber method, with any body, and a specified content type
+func NewUpsertNumberRequestWithBody(server string, externalID ExternalID, params *UpsertNumberParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "external_id", externalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/numbers/by-external-id/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteNumberRequest constructs an http.Request for the DeleteNumber method
+func NewDeleteNumberRequest(server string, numberID NumberID, params *DeleteNumberParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "number_id", numberID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/numbers/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetNumberRequest constructs an http.Request for the GetNumber method
+func NewGetNumberRequest(server string, numberID NumberID, params *GetNumberParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "number_id", numberID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/numbers/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpdateNumberRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateNumber builder with application/merge-patch+json body
+func NewUpdateNumberRequestWithApplicationMergePatchPlusJSONBody(server string, numberID NumberID, params *UpdateNumberParams, body UpdateNumberApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateNumberRequestWithBody(server, numberID, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewUpdateNumberRequestWithBody constructs an http.Request for the UpdateNumber method, with any body, and a specified content type
+func NewUpdateNumberRequestWithBody(server string, numberID NumberID, params *UpdateNumberParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "number_id", numberID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/numbers/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReplaceNumberRequest calls the generic ReplaceNumber builder with application/json body
+func NewReplaceNumberRequest(server string, numberID NumberID, params *ReplaceNumberParams, body ReplaceNumberJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReplaceNumberRequestWithBody(server, numberID, params, "application/json", bodyReader)
+}
+
+// NewReplaceNumberRequestWithBody constructs an http.Request for the ReplaceNumber method, with any body, and a specified content type
+func NewReplaceNumberRequestWithBody(server string, numberID NumberID, params *ReplaceNumberParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "number_id", numberID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/numbers/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListQualityProfilesRequest constructs an http.Request for the ListQualityProfiles method
+func NewListQualityProfilesRequest(server string, params *ListQualityProfilesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/quality-profiles")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExternalID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "external_id", *params.ExternalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Enabled != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "enabled", *params.Enabled, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Label != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "label", *params.Label, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateQualityProfileRequest calls the generic CreateQualityProfile builder with application/json body
+func NewCreateQualityProfileRequest(server string, params *CreateQualityProfileParams, body CreateQualityProfileJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateQualityProfileRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateQualityProfileRequestWithBody constructs an http.Request for the CreateQualityProfile method, with any body, and a specified content type
+func NewCreateQualityProfileRequestWithBody(server string, params *CreateQualityProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/quality-profiles")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpsertQualityProfileRequest calls the generic UpsertQualityProfile builder with application/json body
+func NewUpsertQualityProfileRequest(server string, externalID ExternalID, params *UpsertQualityProfileParams, body UpsertQualityProfileJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpsertQualityProfileRequestWithBody(server, externalID, params, "application/json", bodyReader)
+}
+
+// NewUpsertQualityProfileRequestWithBody constructs an http.Request for the UpsertQualityProfile method, with any body, and a specified content type
+func NewUpsertQualityProfileRequestWithBody(server string, externalID ExternalID, params *UpsertQualityProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "external_id", externalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/quality-profiles/by-external-id/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteQualityProfileRequest constructs an http.Request for the DeleteQualityProfile method
+func NewDeleteQualityProfileRequest(server string, qualityProfileID QualityProfileID, params *DeleteQualityProfileParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "quality_profile_id", qualityProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/quality-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetQualityProfileRequest constructs an http.Request for the GetQualityProfile method
+func NewGetQualityProfileRequest(server string, qualityProfileID QualityProfileID, params *GetQualityProfileParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "quality_profile_id", qualityProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/quality-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpdateQualityProfileRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateQualityProfile builder with application/merge-patch+json body
+func NewUpdateQualityProfileRequestWithApplicationMergePatchPlusJSONBody(server string, qualityProfileID QualityProfileID, params *UpdateQualityProfileParams, body UpdateQualityProfileApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateQualityProfileRequestWithBody(server, qualityProfileID, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewUpdateQualityProfileRequestWithBody constructs an http.Request for the UpdateQualityProfile method, with any body, and a specified content type
+func NewUpdateQualityProfileRequestWithBody(server string, qualityProfileID QualityProfileID, params *UpdateQualityProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "quality_profile_id", qualityProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/quality-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReplaceQualityProfileRequest calls the generic ReplaceQualityProfile builder with application/json body
+func NewReplaceQualityProfileRequest(server string, qualityProfileID QualityProfileID, params *ReplaceQualityProfileParams, body ReplaceQualityProfileJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReplaceQualityProfileRequestWithBody(server, qualityProfileID, params, "application/json", bodyReader)
+}
+
+// NewReplaceQualityProfileRequestWithBody constructs an http.Request for the ReplaceQualityProfile method, with any body, and a specified content type
+func NewReplaceQualityProfileRequestWithBody(server string, qualityProfileID QualityProfileID, params *ReplaceQualityProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "quality_profile_id", qualityProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/quality-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListRateDecksRequest constructs an http.Request for the ListRateDecks method
+func NewListRateDecksRequest(server string, params *ListRateDecksParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/rate-decks")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExternalID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "external_id", *params.ExternalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Enabled != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "enabled", *params.Enabled, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Label != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "label", *params.Label, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateRateDeckRequest calls the generic CreateRateDeck builder with application/json body
+func NewCreateRateDeckRequest(server string, params *CreateRateDeckParams, body CreateRateDeckJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateRateDeckRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateRateDeckRequestWithBody constructs an http.Request for the CreateRateDeck method, with any body, and a specified content type
+func NewCreateRateDeckRequestWithBody(server string, params *CreateRateDeckParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/rate-decks")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpsertRateDeckRequest calls the generic UpsertRateDeck builder with application/json body
+func NewUpsertRateDeckRequest(server string, externalID ExternalID, params *UpsertRateDeckParams, body UpsertRateDeckJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpsertRateDeckRequestWithBody(server, externalID, params, "application/json", bodyReader)
+}
+
+// NewUpsertRateDeckRequestWithBody constructs an http.Request for the UpsertRateDeck method, with any body, and a specified content type
+func NewUpsertRateDeckRequestWithBody(server string, externalID ExternalID, params *UpsertRateDeckParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "external_id", externalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/rate-decks/by-external-id/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteRateDeckRequest constructs an http.Request for the DeleteRateDeck method
+func NewDeleteRateDeckRequest(server string, rateDeckID RateDeckID, params *DeleteRateDeckParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "rate_deck_id", rateDeckID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/rate-decks/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetRateDeckRequest constructs an http.Request for the GetRateDeck method
+func NewGetRateDeckRequest(server string, rateDeckID RateDeckID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "rate_deck_id", rateDeckID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/rate-decks/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateRateDeckRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateRateDeck builder with application/merge-patch+json body
+func NewUpdateRateDeckRequestWithApplicationMergePatchPlusJSONBody(server string, rateDeckID RateDeckID, params *UpdateRateDeckParams, body UpdateRateDeckApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateRateDeckRequestWithBody(server, rateDeckID, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewUpdateRateDeckRequestWithBody constructs an http.Request for the UpdateRateDeck method, with any body, and a specified content type
+func NewUpdateRateDeckRequestWithBody(server string, rateDeckID RateDeckID, params *UpdateRateDeckParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "rate_deck_id", rateDeckID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/rate-decks/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReplaceRateDeckRequest calls the generic ReplaceRateDeck builder with application/json body
+func NewReplaceRateDeckRequest(server string, rateDeckID RateDeckID, params *ReplaceRateDeckParams, body ReplaceRateDeckJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReplaceRateDeckRequestWithBody(server, rateDeckID, params, "application/json", bodyReader)
+}
+
+// NewReplaceRateDeckRequestWithBody constructs an http.Request for the ReplaceRateDeck method, with any body, and a specified content type
+func NewReplaceRateDeckRequestWithBody(server string, rateDeckID RateDeckID, params *ReplaceRateDeckParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "rate_deck_id", rateDeckID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/rate-decks/%s", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -39117,6 +49093,617 @@ func NewReplaceTenantRequestWithBody(server string, tenantID TenantID, params *R
 	return req, nil
 }
 
+// NewListTimeProfilesRequest constructs an http.Request for the ListTimeProfiles method
+func NewListTimeProfilesRequest(server string, params *ListTimeProfilesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/time-profiles")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExternalID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "external_id", *params.ExternalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Enabled != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "enabled", *params.Enabled, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Label != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "label", *params.Label, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateTimeProfileRequest calls the generic CreateTimeProfile builder with application/json body
+func NewCreateTimeProfileRequest(server string, params *CreateTimeProfileParams, body CreateTimeProfileJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateTimeProfileRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateTimeProfileRequestWithBody constructs an http.Request for the CreateTimeProfile method, with any body, and a specified content type
+func NewCreateTimeProfileRequestWithBody(server string, params *CreateTimeProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/time-profiles")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpsertTimeProfileRequest calls the generic UpsertTimeProfile builder with application/json body
+func NewUpsertTimeProfileRequest(server string, externalID ExternalID, params *UpsertTimeProfileParams, body UpsertTimeProfileJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpsertTimeProfileRequestWithBody(server, externalID, params, "application/json", bodyReader)
+}
+
+// NewUpsertTimeProfileRequestWithBody constructs an http.Request for the UpsertTimeProfile method, with any body, and a specified content type
+func NewUpsertTimeProfileRequestWithBody(server string, externalID ExternalID, params *UpsertTimeProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "external_id", externalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/time-profiles/by-external-id/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteTimeProfileRequest constructs an http.Request for the DeleteTimeProfile method
+func NewDeleteTimeProfileRequest(server string, timeProfileID TimeProfileID, params *DeleteTimeProfileParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "time_profile_id", timeProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/time-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetTimeProfileRequest constructs an http.Request for the GetTimeProfile method
+func NewGetTimeProfileRequest(server string, timeProfileID TimeProfileID, params *GetTimeProfileParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "time_profile_id", timeProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/time-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpdateTimeProfileRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateTimeProfile builder with application/merge-patch+json body
+func NewUpdateTimeProfileRequestWithApplicationMergePatchPlusJSONBody(server string, timeProfileID TimeProfileID, params *UpdateTimeProfileParams, body UpdateTimeProfileApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateTimeProfileRequestWithBody(server, timeProfileID, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewUpdateTimeProfileRequestWithBody constructs an http.Request for the UpdateTimeProfile method, with any body, and a specified content type
+func NewUpdateTimeProfileRequestWithBody(server string, timeProfileID TimeProfileID, params *UpdateTimeProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "time_profile_id", timeProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/time-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReplaceTimeProfileRequest calls the generic ReplaceTimeProfile builder with application/json body
+func NewReplaceTimeProfileRequest(server string, timeProfileID TimeProfileID, params *ReplaceTimeProfileParams, body ReplaceTimeProfileJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReplaceTimeProfileRequestWithBody(server, timeProfileID, params, "application/json", bodyReader)
+}
+
+// NewReplaceTimeProfileRequestWithBody constructs an http.Request for the ReplaceTimeProfile method, with any body, and a specified content type
+func NewReplaceTimeProfileRequestWithBody(server string, timeProfileID TimeProfileID, params *ReplaceTimeProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "time_profile_id", timeProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/time-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewListTrunksRequest constructs an http.Request for the ListTrunks method
 func NewListTrunksRequest(server string, params *ListTrunksParams) (*http.Request, error) {
 	var err error
@@ -39574,7 +50161,7 @@ func NewDeleteTrunkRequest(server string, trunkID TrunkID, params *DeleteTrunkPa
 }
 
 // NewGetTrunkRequest constructs an http.Request for the GetTrunk method
-func NewGetTrunkRequest(server string, trunkID TrunkID, params *GetTrunkParams) (*http.Request, error) {
+func NewGetTrunkRequest(server string, trunkID TrunkID) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -39602,21 +50189,6 @@ func NewGetTrunkRequest(server string, trunkID TrunkID, params *GetTrunkParams) 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
-	}
-
-	if params != nil {
-
-		if params.IfNoneMatch != nil {
-			var headerParam0 string
-
-			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
-			if err != nil {
-				return nil, err
-			}
-
-			req.Header.Set("If-None-Match", headerParam0)
-		}
-
 	}
 
 	return req, nil
@@ -40201,7 +50773,7 @@ func NewDeleteEndpointRequest(server string, trunkID TrunkID, endpointID Endpoin
 }
 
 // NewGetEndpointRequest constructs an http.Request for the GetEndpoint method
-func NewGetEndpointRequest(server string, trunkID TrunkID, endpointID EndpointID, params *GetEndpointParams) (*http.Request, error) {
+func NewGetEndpointRequest(server string, trunkID TrunkID, endpointID EndpointID) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -40236,21 +50808,6 @@ func NewGetEndpointRequest(server string, trunkID TrunkID, endpointID EndpointID
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
-	}
-
-	if params != nil {
-
-		if params.IfNoneMatch != nil {
-			var headerParam0 string
-
-			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
-			if err != nil {
-				return nil, err
-			}
-
-			req.Header.Set("If-None-Match", headerParam0)
-		}
-
 	}
 
 	return req, nil
@@ -41096,6 +51653,639 @@ func NewReplaceIdentityRequestWithBody(server string, trunkID TrunkID, identityI
 	return req, nil
 }
 
+// NewListRegistrantsRequest constructs an http.Request for the ListRegistrants method
+func NewListRegistrantsRequest(server string, trunkID TrunkID, params *ListRegistrantsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "trunk_id", trunkID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/trunks/%s/registrants", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExternalID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "external_id", *params.ExternalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Enabled != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "enabled", *params.Enabled, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Label != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "label", *params.Label, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateRegistrantRequest calls the generic CreateRegistrant builder with application/json body
+func NewCreateRegistrantRequest(server string, trunkID TrunkID, params *CreateRegistrantParams, body CreateRegistrantJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateRegistrantRequestWithBody(server, trunkID, params, "application/json", bodyReader)
+}
+
+// NewCreateRegistrantRequestWithBody constructs an http.Request for the CreateRegistrant method, with any body, and a specified content type
+func NewCreateRegistrantRequestWithBody(server string, trunkID TrunkID, params *CreateRegistrantParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "trunk_id", trunkID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/trunks/%s/registrants", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpsertRegistrantRequest calls the generic UpsertRegistrant builder with application/json body
+func NewUpsertRegistrantRequest(server string, trunkID TrunkID, externalID ExternalID, params *UpsertRegistrantParams, body UpsertRegistrantJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpsertRegistrantRequestWithBody(server, trunkID, externalID, params, "application/json", bodyReader)
+}
+
+// NewUpsertRegistrantRequestWithBody constructs an http.Request for the UpsertRegistrant method, with any body, and a specified content type
+func NewUpsertRegistrantRequestWithBody(server string, trunkID TrunkID, externalID ExternalID, params *UpsertRegistrantParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "trunk_id", trunkID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "external_id", externalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/trunks/%s/registrants/by-external-id/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteRegistrantRequest constructs an http.Request for the DeleteRegistrant method
+func NewDeleteRegistrantRequest(server string, trunkID TrunkID, registrantID RegistrantID, params *DeleteRegistrantParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "trunk_id", trunkID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "registrant_id", registrantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/trunks/%s/registrants/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetRegistrantRequest constructs an http.Request for the GetRegistrant method
+func NewGetRegistrantRequest(server string, trunkID TrunkID, registrantID RegistrantID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "trunk_id", trunkID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "registrant_id", registrantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/trunks/%s/registrants/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateRegistrantRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateRegistrant builder with application/merge-patch+json body
+func NewUpdateRegistrantRequestWithApplicationMergePatchPlusJSONBody(server string, trunkID TrunkID, registrantID RegistrantID, params *UpdateRegistrantParams, body UpdateRegistrantApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateRegistrantRequestWithBody(server, trunkID, registrantID, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewUpdateRegistrantRequestWithBody constructs an http.Request for the UpdateRegistrant method, with any body, and a specified content type
+func NewUpdateRegistrantRequestWithBody(server string, trunkID TrunkID, registrantID RegistrantID, params *UpdateRegistrantParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "trunk_id", trunkID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "registrant_id", registrantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/trunks/%s/registrants/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReplaceRegistrantRequest calls the generic ReplaceRegistrant builder with application/json body
+func NewReplaceRegistrantRequest(server string, trunkID TrunkID, registrantID RegistrantID, params *ReplaceRegistrantParams, body ReplaceRegistrantJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReplaceRegistrantRequestWithBody(server, trunkID, registrantID, params, "application/json", bodyReader)
+}
+
+// NewReplaceRegistrantRequestWithBody constructs an http.Request for the ReplaceRegistrant method, with any body, and a specified content type
+func NewReplaceRegistrantRequestWithBody(server string, trunkID TrunkID, registrantID RegistrantID, params *ReplaceRegistrantParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "trunk_id", trunkID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "registrant_id", registrantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/trunks/%s/registrants/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewWhoAmIRequest constructs an http.Request for the WhoAmI method
 func NewWhoAmIRequest(server string) (*http.Request, error) {
 	var err error
@@ -41878,6 +53068,97 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/config/status (the `GetConfigStatus` operationId).
 	GetConfigStatusWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetConfigStatusResponse, error)
 
+	// ListDialplansWithResponse List dialplans
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/dialplans (the `ListDialplans` operationId).
+	ListDialplansWithResponse(ctx context.Context, params *ListDialplansParams, reqEditors ...RequestEditorFn) (*ListDialplansResponse, error)
+
+	// CreateDialplanWithBodyWithResponse Make a dialplan
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/dialplans (the `CreateDialplan` operationId).
+	CreateDialplanWithBodyWithResponse(ctx context.Context, params *CreateDialplanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateDialplanResponse, error)
+
+	// CreateDialplanWithResponse Make a dialplan
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/dialplans (the `CreateDialplan` operationId).
+	CreateDialplanWithResponse(ctx context.Context, params *CreateDialplanParams, body CreateDialplanJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateDialplanResponse, error)
+
+	// UpsertDialplanWithBodyWithResponse Make or replace a dialplan by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/dialplans/by-external-id/{external_id} (the `UpsertDialplan` operationId).
+	UpsertDialplanWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertDialplanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertDialplanResponse, error)
+
+	// UpsertDialplanWithResponse Make or replace a dialplan by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/dialplans/by-external-id/{external_id} (the `UpsertDialplan` operationId).
+	UpsertDialplanWithResponse(ctx context.Context, externalID ExternalID, params *UpsertDialplanParams, body UpsertDialplanJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertDialplanResponse, error)
+
+	// DeleteDialplanWithResponse Delete a dialplan
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/dialplans/{dialplan_id} (the `DeleteDialplan` operationId).
+	DeleteDialplanWithResponse(ctx context.Context, dialplanID DialplanID, params *DeleteDialplanParams, reqEditors ...RequestEditorFn) (*DeleteDialplanResponse, error)
+
+	// GetDialplanWithResponse Read a dialplan
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/dialplans/{dialplan_id} (the `GetDialplan` operationId).
+	GetDialplanWithResponse(ctx context.Context, dialplanID DialplanID, params *GetDialplanParams, reqEditors ...RequestEditorFn) (*GetDialplanResponse, error)
+
+	// UpdateDialplanWithBodyWithResponse Change some fields of a dialplan
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/dialplans/{dialplan_id} (the `UpdateDialplan` operationId).
+	UpdateDialplanWithBodyWithResponse(ctx context.Context, dialplanID DialplanID, params *UpdateDialplanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateDialplanResponse, error)
+
+	// UpdateDialplanWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a dialplan
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/dialplans/{dialplan_id} (the `UpdateDialplan` operationId).
+	UpdateDialplanWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, dialplanID DialplanID, params *UpdateDialplanParams, body UpdateDialplanApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateDialplanResponse, error)
+
+	// ReplaceDialplanWithBodyWithResponse Replace a dialplan
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/dialplans/{dialplan_id} (the `ReplaceDialplan` operationId).
+	ReplaceDialplanWithBodyWithResponse(ctx context.Context, dialplanID DialplanID, params *ReplaceDialplanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceDialplanResponse, error)
+
+	// ReplaceDialplanWithResponse Replace a dialplan
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/dialplans/{dialplan_id} (the `ReplaceDialplan` operationId).
+	ReplaceDialplanWithResponse(ctx context.Context, dialplanID DialplanID, params *ReplaceDialplanParams, body ReplaceDialplanJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceDialplanResponse, error)
+
 	// ListDomainsWithResponse List domains
 	//
 	// Give at most one of the parameters that name another resource.
@@ -42279,6 +53560,97 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /v1/header-profiles/{header_profile_id} (the `ReplaceHeaderProfile` operationId).
 	ReplaceHeaderProfileWithResponse(ctx context.Context, headerProfileID HeaderProfileID, params *ReplaceHeaderProfileParams, body ReplaceHeaderProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceHeaderProfileResponse, error)
+
+	// ListHolidayCalendarsWithResponse List holiday calendars
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/holiday-calendars (the `ListHolidayCalendars` operationId).
+	ListHolidayCalendarsWithResponse(ctx context.Context, params *ListHolidayCalendarsParams, reqEditors ...RequestEditorFn) (*ListHolidayCalendarsResponse, error)
+
+	// CreateHolidayCalendarWithBodyWithResponse Make a holiday calendar
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/holiday-calendars (the `CreateHolidayCalendar` operationId).
+	CreateHolidayCalendarWithBodyWithResponse(ctx context.Context, params *CreateHolidayCalendarParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateHolidayCalendarResponse, error)
+
+	// CreateHolidayCalendarWithResponse Make a holiday calendar
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/holiday-calendars (the `CreateHolidayCalendar` operationId).
+	CreateHolidayCalendarWithResponse(ctx context.Context, params *CreateHolidayCalendarParams, body CreateHolidayCalendarJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateHolidayCalendarResponse, error)
+
+	// UpsertHolidayCalendarWithBodyWithResponse Make or replace a holiday calendar by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/holiday-calendars/by-external-id/{external_id} (the `UpsertHolidayCalendar` operationId).
+	UpsertHolidayCalendarWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertHolidayCalendarParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertHolidayCalendarResponse, error)
+
+	// UpsertHolidayCalendarWithResponse Make or replace a holiday calendar by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/holiday-calendars/by-external-id/{external_id} (the `UpsertHolidayCalendar` operationId).
+	UpsertHolidayCalendarWithResponse(ctx context.Context, externalID ExternalID, params *UpsertHolidayCalendarParams, body UpsertHolidayCalendarJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertHolidayCalendarResponse, error)
+
+	// DeleteHolidayCalendarWithResponse Delete a holiday calendar
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/holiday-calendars/{holiday_calendar_id} (the `DeleteHolidayCalendar` operationId).
+	DeleteHolidayCalendarWithResponse(ctx context.Context, holidayCalendarID HolidayCalendarID, params *DeleteHolidayCalendarParams, reqEditors ...RequestEditorFn) (*DeleteHolidayCalendarResponse, error)
+
+	// GetHolidayCalendarWithResponse Read a holiday calendar
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/holiday-calendars/{holiday_calendar_id} (the `GetHolidayCalendar` operationId).
+	GetHolidayCalendarWithResponse(ctx context.Context, holidayCalendarID HolidayCalendarID, params *GetHolidayCalendarParams, reqEditors ...RequestEditorFn) (*GetHolidayCalendarResponse, error)
+
+	// UpdateHolidayCalendarWithBodyWithResponse Change some fields of a holiday calendar
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/holiday-calendars/{holiday_calendar_id} (the `UpdateHolidayCalendar` operationId).
+	UpdateHolidayCalendarWithBodyWithResponse(ctx context.Context, holidayCalendarID HolidayCalendarID, params *UpdateHolidayCalendarParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateHolidayCalendarResponse, error)
+
+	// UpdateHolidayCalendarWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a holiday calendar
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/holiday-calendars/{holiday_calendar_id} (the `UpdateHolidayCalendar` operationId).
+	UpdateHolidayCalendarWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, holidayCalendarID HolidayCalendarID, params *UpdateHolidayCalendarParams, body UpdateHolidayCalendarApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateHolidayCalendarResponse, error)
+
+	// ReplaceHolidayCalendarWithBodyWithResponse Replace a holiday calendar
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/holiday-calendars/{holiday_calendar_id} (the `ReplaceHolidayCalendar` operationId).
+	ReplaceHolidayCalendarWithBodyWithResponse(ctx context.Context, holidayCalendarID HolidayCalendarID, params *ReplaceHolidayCalendarParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceHolidayCalendarResponse, error)
+
+	// ReplaceHolidayCalendarWithResponse Replace a holiday calendar
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/holiday-calendars/{holiday_calendar_id} (the `ReplaceHolidayCalendar` operationId).
+	ReplaceHolidayCalendarWithResponse(ctx context.Context, holidayCalendarID HolidayCalendarID, params *ReplaceHolidayCalendarParams, body ReplaceHolidayCalendarJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceHolidayCalendarResponse, error)
 
 	// ImportResourcesWithBodyWithResponse Import many resources
 	//
@@ -42697,6 +54069,370 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /v1/number-lists/{number_list_id} (the `ReplaceNumberList` operationId).
 	ReplaceNumberListWithResponse(ctx context.Context, numberListID NumberListID, params *ReplaceNumberListParams, body ReplaceNumberListJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceNumberListResponse, error)
+
+	// ListNumberPlansWithResponse List number plans
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/number-plans (the `ListNumberPlans` operationId).
+	ListNumberPlansWithResponse(ctx context.Context, params *ListNumberPlansParams, reqEditors ...RequestEditorFn) (*ListNumberPlansResponse, error)
+
+	// CreateNumberPlanWithBodyWithResponse Make a number plan
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/number-plans (the `CreateNumberPlan` operationId).
+	CreateNumberPlanWithBodyWithResponse(ctx context.Context, params *CreateNumberPlanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateNumberPlanResponse, error)
+
+	// CreateNumberPlanWithResponse Make a number plan
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/number-plans (the `CreateNumberPlan` operationId).
+	CreateNumberPlanWithResponse(ctx context.Context, params *CreateNumberPlanParams, body CreateNumberPlanJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateNumberPlanResponse, error)
+
+	// UpsertNumberPlanWithBodyWithResponse Make or replace a number plan by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/number-plans/by-external-id/{external_id} (the `UpsertNumberPlan` operationId).
+	UpsertNumberPlanWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertNumberPlanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertNumberPlanResponse, error)
+
+	// UpsertNumberPlanWithResponse Make or replace a number plan by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/number-plans/by-external-id/{external_id} (the `UpsertNumberPlan` operationId).
+	UpsertNumberPlanWithResponse(ctx context.Context, externalID ExternalID, params *UpsertNumberPlanParams, body UpsertNumberPlanJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertNumberPlanResponse, error)
+
+	// DeleteNumberPlanWithResponse Delete a number plan
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/number-plans/{number_plan_id} (the `DeleteNumberPlan` operationId).
+	DeleteNumberPlanWithResponse(ctx context.Context, numberPlanID NumberPlanID, params *DeleteNumberPlanParams, reqEditors ...RequestEditorFn) (*DeleteNumberPlanResponse, error)
+
+	// GetNumberPlanWithResponse Read a number plan
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/number-plans/{number_plan_id} (the `GetNumberPlan` operationId).
+	GetNumberPlanWithResponse(ctx context.Context, numberPlanID NumberPlanID, params *GetNumberPlanParams, reqEditors ...RequestEditorFn) (*GetNumberPlanResponse, error)
+
+	// UpdateNumberPlanWithBodyWithResponse Change some fields of a number plan
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/number-plans/{number_plan_id} (the `UpdateNumberPlan` operationId).
+	UpdateNumberPlanWithBodyWithResponse(ctx context.Context, numberPlanID NumberPlanID, params *UpdateNumberPlanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateNumberPlanResponse, error)
+
+	// UpdateNumberPlanWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a number plan
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/number-plans/{number_plan_id} (the `UpdateNumberPlan` operationId).
+	UpdateNumberPlanWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, numberPlanID NumberPlanID, params *UpdateNumberPlanParams, body UpdateNumberPlanApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateNumberPlanResponse, error)
+
+	// ReplaceNumberPlanWithBodyWithResponse Replace a number plan
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/number-plans/{number_plan_id} (the `ReplaceNumberPlan` operationId).
+	ReplaceNumberPlanWithBodyWithResponse(ctx context.Context, numberPlanID NumberPlanID, params *ReplaceNumberPlanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceNumberPlanResponse, error)
+
+	// ReplaceNumberPlanWithResponse Replace a number plan
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/number-plans/{number_plan_id} (the `ReplaceNumberPlan` operationId).
+	ReplaceNumberPlanWithResponse(ctx context.Context, numberPlanID NumberPlanID, params *ReplaceNumberPlanParams, body ReplaceNumberPlanJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceNumberPlanResponse, error)
+
+	// ListNumbersWithResponse List numbers
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/numbers (the `ListNumbers` operationId).
+	ListNumbersWithResponse(ctx context.Context, params *ListNumbersParams, reqEditors ...RequestEditorFn) (*ListNumbersResponse, error)
+
+	// CreateNumberWithBodyWithResponse Make a number
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/numbers (the `CreateNumber` operationId).
+	CreateNumberWithBodyWithResponse(ctx context.Context, params *CreateNumberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateNumberResponse, error)
+
+	// CreateNumberWithResponse Make a number
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/numbers (the `CreateNumber` operationId).
+	CreateNumberWithResponse(ctx context.Context, params *CreateNumberParams, body CreateNumberJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateNumberResponse, error)
+
+	// UpsertNumberWithBodyWithResponse Make or replace a number by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/numbers/by-external-id/{external_id} (the `UpsertNumber` operationId).
+	UpsertNumberWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertNumberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertNumberResponse, error)
+
+	// UpsertNumberWithResponse Make or replace a number by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/numbers/by-external-id/{external_id} (the `UpsertNumber` operationId).
+	UpsertNumberWithResponse(ctx context.Context, externalID ExternalID, params *UpsertNumberParams, body UpsertNumberJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertNumberResponse, error)
+
+	// DeleteNumberWithResponse Delete a number
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/numbers/{number_id} (the `DeleteNumber` operationId).
+	DeleteNumberWithResponse(ctx context.Context, numberID NumberID, params *DeleteNumberParams, reqEditors ...RequestEditorFn) (*DeleteNumberResponse, error)
+
+	// GetNumberWithResponse Read a number
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/numbers/{number_id} (the `GetNumber` operationId).
+	GetNumberWithResponse(ctx context.Context, numberID NumberID, params *GetNumberParams, reqEditors ...RequestEditorFn) (*GetNumberResponse, error)
+
+	// UpdateNumberWithBodyWithResponse Change some fields of a number
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/numbers/{number_id} (the `UpdateNumber` operationId).
+	UpdateNumberWithBodyWithResponse(ctx context.Context, numberID NumberID, params *UpdateNumberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateNumberResponse, error)
+
+	// UpdateNumberWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a number
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/numbers/{number_id} (the `UpdateNumber` operationId).
+	UpdateNumberWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, numberID NumberID, params *UpdateNumberParams, body UpdateNumberApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateNumberResponse, error)
+
+	// ReplaceNumberWithBodyWithResponse Replace a number
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/numbers/{number_id} (the `ReplaceNumber` operationId).
+	ReplaceNumberWithBodyWithResponse(ctx context.Context, numberID NumberID, params *ReplaceNumberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceNumberResponse, error)
+
+	// ReplaceNumberWithResponse Replace a number
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/numbers/{number_id} (the `ReplaceNumber` operationId).
+	ReplaceNumberWithResponse(ctx context.Context, numberID NumberID, params *ReplaceNumberParams, body ReplaceNumberJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceNumberResponse, error)
+
+	// ListQualityProfilesWithResponse List quality profiles
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/quality-profiles (the `ListQualityProfiles` operationId).
+	ListQualityProfilesWithResponse(ctx context.Context, params *ListQualityProfilesParams, reqEditors ...RequestEditorFn) (*ListQualityProfilesResponse, error)
+
+	// CreateQualityProfileWithBodyWithResponse Make a quality profile
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/quality-profiles (the `CreateQualityProfile` operationId).
+	CreateQualityProfileWithBodyWithResponse(ctx context.Context, params *CreateQualityProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateQualityProfileResponse, error)
+
+	// CreateQualityProfileWithResponse Make a quality profile
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/quality-profiles (the `CreateQualityProfile` operationId).
+	CreateQualityProfileWithResponse(ctx context.Context, params *CreateQualityProfileParams, body CreateQualityProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateQualityProfileResponse, error)
+
+	// UpsertQualityProfileWithBodyWithResponse Make or replace a quality profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/quality-profiles/by-external-id/{external_id} (the `UpsertQualityProfile` operationId).
+	UpsertQualityProfileWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertQualityProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertQualityProfileResponse, error)
+
+	// UpsertQualityProfileWithResponse Make or replace a quality profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/quality-profiles/by-external-id/{external_id} (the `UpsertQualityProfile` operationId).
+	UpsertQualityProfileWithResponse(ctx context.Context, externalID ExternalID, params *UpsertQualityProfileParams, body UpsertQualityProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertQualityProfileResponse, error)
+
+	// DeleteQualityProfileWithResponse Delete a quality profile
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/quality-profiles/{quality_profile_id} (the `DeleteQualityProfile` operationId).
+	DeleteQualityProfileWithResponse(ctx context.Context, qualityProfileID QualityProfileID, params *DeleteQualityProfileParams, reqEditors ...RequestEditorFn) (*DeleteQualityProfileResponse, error)
+
+	// GetQualityProfileWithResponse Read a quality profile
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/quality-profiles/{quality_profile_id} (the `GetQualityProfile` operationId).
+	GetQualityProfileWithResponse(ctx context.Context, qualityProfileID QualityProfileID, params *GetQualityProfileParams, reqEditors ...RequestEditorFn) (*GetQualityProfileResponse, error)
+
+	// UpdateQualityProfileWithBodyWithResponse Change some fields of a quality profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/quality-profiles/{quality_profile_id} (the `UpdateQualityProfile` operationId).
+	UpdateQualityProfileWithBodyWithResponse(ctx context.Context, qualityProfileID QualityProfileID, params *UpdateQualityProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateQualityProfileResponse, error)
+
+	// UpdateQualityProfileWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a quality profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/quality-profiles/{quality_profile_id} (the `UpdateQualityProfile` operationId).
+	UpdateQualityProfileWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, qualityProfileID QualityProfileID, params *UpdateQualityProfileParams, body UpdateQualityProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateQualityProfileResponse, error)
+
+	// ReplaceQualityProfileWithBodyWithResponse Replace a quality profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/quality-profiles/{quality_profile_id} (the `ReplaceQualityProfile` operationId).
+	ReplaceQualityProfileWithBodyWithResponse(ctx context.Context, qualityProfileID QualityProfileID, params *ReplaceQualityProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceQualityProfileResponse, error)
+
+	// ReplaceQualityProfileWithResponse Replace a quality profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/quality-profiles/{quality_profile_id} (the `ReplaceQualityProfile` operationId).
+	ReplaceQualityProfileWithResponse(ctx context.Context, qualityProfileID QualityProfileID, params *ReplaceQualityProfileParams, body ReplaceQualityProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceQualityProfileResponse, error)
+
+	// ListRateDecksWithResponse List rate decks
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/rate-decks (the `ListRateDecks` operationId).
+	ListRateDecksWithResponse(ctx context.Context, params *ListRateDecksParams, reqEditors ...RequestEditorFn) (*ListRateDecksResponse, error)
+
+	// CreateRateDeckWithBodyWithResponse Make a rate deck
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/rate-decks (the `CreateRateDeck` operationId).
+	CreateRateDeckWithBodyWithResponse(ctx context.Context, params *CreateRateDeckParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateRateDeckResponse, error)
+
+	// CreateRateDeckWithResponse Make a rate deck
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/rate-decks (the `CreateRateDeck` operationId).
+	CreateRateDeckWithResponse(ctx context.Context, params *CreateRateDeckParams, body CreateRateDeckJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateRateDeckResponse, error)
+
+	// UpsertRateDeckWithBodyWithResponse Make or replace a rate deck by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/rate-decks/by-external-id/{external_id} (the `UpsertRateDeck` operationId).
+	UpsertRateDeckWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertRateDeckParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertRateDeckResponse, error)
+
+	// UpsertRateDeckWithResponse Make or replace a rate deck by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/rate-decks/by-external-id/{external_id} (the `UpsertRateDeck` operationId).
+	UpsertRateDeckWithResponse(ctx context.Context, externalID ExternalID, params *UpsertRateDeckParams, body UpsertRateDeckJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertRateDeckResponse, error)
+
+	// DeleteRateDeckWithResponse Delete a rate deck
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/rate-decks/{rate_deck_id} (the `DeleteRateDeck` operationId).
+	DeleteRateDeckWithResponse(ctx context.Context, rateDeckID RateDeckID, params *DeleteRateDeckParams, reqEditors ...RequestEditorFn) (*DeleteRateDeckResponse, error)
+
+	// GetRateDeckWithResponse Read a rate deck
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/rate-decks/{rate_deck_id} (the `GetRateDeck` operationId).
+	GetRateDeckWithResponse(ctx context.Context, rateDeckID RateDeckID, reqEditors ...RequestEditorFn) (*GetRateDeckResponse, error)
+
+	// UpdateRateDeckWithBodyWithResponse Change some fields of a rate deck
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/rate-decks/{rate_deck_id} (the `UpdateRateDeck` operationId).
+	UpdateRateDeckWithBodyWithResponse(ctx context.Context, rateDeckID RateDeckID, params *UpdateRateDeckParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateRateDeckResponse, error)
+
+	// UpdateRateDeckWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a rate deck
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/rate-decks/{rate_deck_id} (the `UpdateRateDeck` operationId).
+	UpdateRateDeckWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, rateDeckID RateDeckID, params *UpdateRateDeckParams, body UpdateRateDeckApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRateDeckResponse, error)
+
+	// ReplaceRateDeckWithBodyWithResponse Replace a rate deck
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/rate-decks/{rate_deck_id} (the `ReplaceRateDeck` operationId).
+	ReplaceRateDeckWithBodyWithResponse(ctx context.Context, rateDeckID RateDeckID, params *ReplaceRateDeckParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceRateDeckResponse, error)
+
+	// ReplaceRateDeckWithResponse Replace a rate deck
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/rate-decks/{rate_deck_id} (the `ReplaceRateDeck` operationId).
+	ReplaceRateDeckWithResponse(ctx context.Context, rateDeckID RateDeckID, params *ReplaceRateDeckParams, body ReplaceRateDeckJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceRateDeckResponse, error)
 
 	// ListRealmsWithResponse List realms
 	//
@@ -43690,6 +55426,97 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /v1/tenants/{tenant_id} (the `ReplaceTenant` operationId).
 	ReplaceTenantWithResponse(ctx context.Context, tenantID TenantID, params *ReplaceTenantParams, body ReplaceTenantJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceTenantResponse, error)
 
+	// ListTimeProfilesWithResponse List time profiles
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/time-profiles (the `ListTimeProfiles` operationId).
+	ListTimeProfilesWithResponse(ctx context.Context, params *ListTimeProfilesParams, reqEditors ...RequestEditorFn) (*ListTimeProfilesResponse, error)
+
+	// CreateTimeProfileWithBodyWithResponse Make a time profile
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/time-profiles (the `CreateTimeProfile` operationId).
+	CreateTimeProfileWithBodyWithResponse(ctx context.Context, params *CreateTimeProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTimeProfileResponse, error)
+
+	// CreateTimeProfileWithResponse Make a time profile
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/time-profiles (the `CreateTimeProfile` operationId).
+	CreateTimeProfileWithResponse(ctx context.Context, params *CreateTimeProfileParams, body CreateTimeProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTimeProfileResponse, error)
+
+	// UpsertTimeProfileWithBodyWithResponse Make or replace a time profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/time-profiles/by-external-id/{external_id} (the `UpsertTimeProfile` operationId).
+	UpsertTimeProfileWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertTimeProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertTimeProfileResponse, error)
+
+	// UpsertTimeProfileWithResponse Make or replace a time profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/time-profiles/by-external-id/{external_id} (the `UpsertTimeProfile` operationId).
+	UpsertTimeProfileWithResponse(ctx context.Context, externalID ExternalID, params *UpsertTimeProfileParams, body UpsertTimeProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertTimeProfileResponse, error)
+
+	// DeleteTimeProfileWithResponse Delete a time profile
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/time-profiles/{time_profile_id} (the `DeleteTimeProfile` operationId).
+	DeleteTimeProfileWithResponse(ctx context.Context, timeProfileID TimeProfileID, params *DeleteTimeProfileParams, reqEditors ...RequestEditorFn) (*DeleteTimeProfileResponse, error)
+
+	// GetTimeProfileWithResponse Read a time profile
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/time-profiles/{time_profile_id} (the `GetTimeProfile` operationId).
+	GetTimeProfileWithResponse(ctx context.Context, timeProfileID TimeProfileID, params *GetTimeProfileParams, reqEditors ...RequestEditorFn) (*GetTimeProfileResponse, error)
+
+	// UpdateTimeProfileWithBodyWithResponse Change some fields of a time profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/time-profiles/{time_profile_id} (the `UpdateTimeProfile` operationId).
+	UpdateTimeProfileWithBodyWithResponse(ctx context.Context, timeProfileID TimeProfileID, params *UpdateTimeProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateTimeProfileResponse, error)
+
+	// UpdateTimeProfileWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a time profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/time-profiles/{time_profile_id} (the `UpdateTimeProfile` operationId).
+	UpdateTimeProfileWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, timeProfileID TimeProfileID, params *UpdateTimeProfileParams, body UpdateTimeProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateTimeProfileResponse, error)
+
+	// ReplaceTimeProfileWithBodyWithResponse Replace a time profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/time-profiles/{time_profile_id} (the `ReplaceTimeProfile` operationId).
+	ReplaceTimeProfileWithBodyWithResponse(ctx context.Context, timeProfileID TimeProfileID, params *ReplaceTimeProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceTimeProfileResponse, error)
+
+	// ReplaceTimeProfileWithResponse Replace a time profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/time-profiles/{time_profile_id} (the `ReplaceTimeProfile` operationId).
+	ReplaceTimeProfileWithResponse(ctx context.Context, timeProfileID TimeProfileID, params *ReplaceTimeProfileParams, body ReplaceTimeProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceTimeProfileResponse, error)
+
 	// ListTrunksWithResponse List trunks
 	//
 	// Give at most one of the parameters that name another resource.
@@ -43745,7 +55572,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/trunks/{trunk_id} (the `GetTrunk` operationId).
-	GetTrunkWithResponse(ctx context.Context, trunkID TrunkID, params *GetTrunkParams, reqEditors ...RequestEditorFn) (*GetTrunkResponse, error)
+	GetTrunkWithResponse(ctx context.Context, trunkID TrunkID, reqEditors ...RequestEditorFn) (*GetTrunkResponse, error)
 
 	// UpdateTrunkWithBodyWithResponse Change some fields of a trunk
 	//
@@ -43836,7 +55663,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/trunks/{trunk_id}/endpoints/{endpoint_id} (the `GetEndpoint` operationId).
-	GetEndpointWithResponse(ctx context.Context, trunkID TrunkID, endpointID EndpointID, params *GetEndpointParams, reqEditors ...RequestEditorFn) (*GetEndpointResponse, error)
+	GetEndpointWithResponse(ctx context.Context, trunkID TrunkID, endpointID EndpointID, reqEditors ...RequestEditorFn) (*GetEndpointResponse, error)
 
 	// UpdateEndpointWithBodyWithResponse Change some fields of an endpoint
 	//
@@ -43964,6 +55791,97 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /v1/trunks/{trunk_id}/identities/{identity_id} (the `ReplaceIdentity` operationId).
 	ReplaceIdentityWithResponse(ctx context.Context, trunkID TrunkID, identityID IdentityID, params *ReplaceIdentityParams, body ReplaceIdentityJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceIdentityResponse, error)
+
+	// ListRegistrantsWithResponse List registrants of a trunk
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/trunks/{trunk_id}/registrants (the `ListRegistrants` operationId).
+	ListRegistrantsWithResponse(ctx context.Context, trunkID TrunkID, params *ListRegistrantsParams, reqEditors ...RequestEditorFn) (*ListRegistrantsResponse, error)
+
+	// CreateRegistrantWithBodyWithResponse Make a registrant
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/trunks/{trunk_id}/registrants (the `CreateRegistrant` operationId).
+	CreateRegistrantWithBodyWithResponse(ctx context.Context, trunkID TrunkID, params *CreateRegistrantParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateRegistrantResponse, error)
+
+	// CreateRegistrantWithResponse Make a registrant
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/trunks/{trunk_id}/registrants (the `CreateRegistrant` operationId).
+	CreateRegistrantWithResponse(ctx context.Context, trunkID TrunkID, params *CreateRegistrantParams, body CreateRegistrantJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateRegistrantResponse, error)
+
+	// UpsertRegistrantWithBodyWithResponse Make or replace a registrant by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/trunks/{trunk_id}/registrants/by-external-id/{external_id} (the `UpsertRegistrant` operationId).
+	UpsertRegistrantWithBodyWithResponse(ctx context.Context, trunkID TrunkID, externalID ExternalID, params *UpsertRegistrantParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertRegistrantResponse, error)
+
+	// UpsertRegistrantWithResponse Make or replace a registrant by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/trunks/{trunk_id}/registrants/by-external-id/{external_id} (the `UpsertRegistrant` operationId).
+	UpsertRegistrantWithResponse(ctx context.Context, trunkID TrunkID, externalID ExternalID, params *UpsertRegistrantParams, body UpsertRegistrantJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertRegistrantResponse, error)
+
+	// DeleteRegistrantWithResponse Delete a registrant
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/trunks/{trunk_id}/registrants/{registrant_id} (the `DeleteRegistrant` operationId).
+	DeleteRegistrantWithResponse(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, params *DeleteRegistrantParams, reqEditors ...RequestEditorFn) (*DeleteRegistrantResponse, error)
+
+	// GetRegistrantWithResponse Read a registrant
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/trunks/{trunk_id}/registrants/{registrant_id} (the `GetRegistrant` operationId).
+	GetRegistrantWithResponse(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, reqEditors ...RequestEditorFn) (*GetRegistrantResponse, error)
+
+	// UpdateRegistrantWithBodyWithResponse Change some fields of a registrant
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/trunks/{trunk_id}/registrants/{registrant_id} (the `UpdateRegistrant` operationId).
+	UpdateRegistrantWithBodyWithResponse(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, params *UpdateRegistrantParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateRegistrantResponse, error)
+
+	// UpdateRegistrantWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a registrant
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/trunks/{trunk_id}/registrants/{registrant_id} (the `UpdateRegistrant` operationId).
+	UpdateRegistrantWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, params *UpdateRegistrantParams, body UpdateRegistrantApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRegistrantResponse, error)
+
+	// ReplaceRegistrantWithBodyWithResponse Replace a registrant
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/trunks/{trunk_id}/registrants/{registrant_id} (the `ReplaceRegistrant` operationId).
+	ReplaceRegistrantWithBodyWithResponse(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, params *ReplaceRegistrantParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceRegistrantResponse, error)
+
+	// ReplaceRegistrantWithResponse Replace a registrant
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/trunks/{trunk_id}/registrants/{registrant_id} (the `ReplaceRegistrant` operationId).
+	ReplaceRegistrantWithResponse(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, params *ReplaceRegistrantParams, body ReplaceRegistrantJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceRegistrantResponse, error)
 
 	// WhoAmIWithResponse Ask who the key is
 	//
@@ -46837,6 +58755,394 @@ func (r GetConfigStatusResponse) ContentType() string {
 	return ""
 }
 
+type ListDialplansResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DialplanPage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListDialplansResponse) GetJSON200() *DialplanPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListDialplansResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListDialplansResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListDialplansResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListDialplansResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListDialplansResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateDialplanResponse201Headers the declared response headers of an HTTP 201 response for CreateDialplan
+type CreateDialplanResponse201Headers struct {
+	ETag                string
+	IdempotencyReplayed *string
+	Location            string
+}
+
+type CreateDialplanResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Dialplan
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateDialplanResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateDialplanResponse) GetJSON201() *Dialplan {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateDialplanResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateDialplanResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateDialplanResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateDialplanResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateDialplanResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpsertDialplanResponse200Headers the declared response headers of an HTTP 200 response for UpsertDialplan
+type UpsertDialplanResponse200Headers struct {
+	ETag string
+}
+
+// UpsertDialplanResponse201Headers the declared response headers of an HTTP 201 response for UpsertDialplan
+type UpsertDialplanResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+type UpsertDialplanResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Dialplan
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Dialplan
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpsertDialplanResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *UpsertDialplanResponse201Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpsertDialplanResponse) GetJSON200() *Dialplan {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r UpsertDialplanResponse) GetJSON201() *Dialplan {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpsertDialplanResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpsertDialplanResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpsertDialplanResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpsertDialplanResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpsertDialplanResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteDialplanResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteDialplanResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteDialplanResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteDialplanResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteDialplanResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteDialplanResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetDialplanResponse200Headers the declared response headers of an HTTP 200 response for GetDialplan
+type GetDialplanResponse200Headers struct {
+	ETag string
+}
+
+// GetDialplanResponse304Headers the declared response headers of an HTTP 304 response for GetDialplan
+type GetDialplanResponse304Headers struct {
+	ETag string
+}
+
+type GetDialplanResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Dialplan
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetDialplanResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetDialplanResponse304Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetDialplanResponse) GetJSON200() *Dialplan {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetDialplanResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetDialplanResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetDialplanResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetDialplanResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetDialplanResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateDialplanResponse200Headers the declared response headers of an HTTP 200 response for UpdateDialplan
+type UpdateDialplanResponse200Headers struct {
+	ETag string
+}
+
+type UpdateDialplanResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Dialplan
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateDialplanResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateDialplanResponse) GetJSON200() *Dialplan {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateDialplanResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateDialplanResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateDialplanResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateDialplanResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateDialplanResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReplaceDialplanResponse200Headers the declared response headers of an HTTP 200 response for ReplaceDialplan
+type ReplaceDialplanResponse200Headers struct {
+	ETag string
+}
+
+type ReplaceDialplanResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Dialplan
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReplaceDialplanResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReplaceDialplanResponse) GetJSON200() *Dialplan {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReplaceDialplanResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplaceDialplanResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplaceDialplanResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplaceDialplanResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplaceDialplanResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListDomainsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -48520,6 +60826,394 @@ func (r ReplaceHeaderProfileResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ReplaceHeaderProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListHolidayCalendarsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *HolidayCalendarPage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListHolidayCalendarsResponse) GetJSON200() *HolidayCalendarPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListHolidayCalendarsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListHolidayCalendarsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListHolidayCalendarsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListHolidayCalendarsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListHolidayCalendarsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateHolidayCalendarResponse201Headers the declared response headers of an HTTP 201 response for CreateHolidayCalendar
+type CreateHolidayCalendarResponse201Headers struct {
+	ETag                string
+	IdempotencyReplayed *string
+	Location            string
+}
+
+type CreateHolidayCalendarResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *HolidayCalendar
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateHolidayCalendarResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateHolidayCalendarResponse) GetJSON201() *HolidayCalendar {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateHolidayCalendarResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateHolidayCalendarResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateHolidayCalendarResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateHolidayCalendarResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateHolidayCalendarResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpsertHolidayCalendarResponse200Headers the declared response headers of an HTTP 200 response for UpsertHolidayCalendar
+type UpsertHolidayCalendarResponse200Headers struct {
+	ETag string
+}
+
+// UpsertHolidayCalendarResponse201Headers the declared response headers of an HTTP 201 response for UpsertHolidayCalendar
+type UpsertHolidayCalendarResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+type UpsertHolidayCalendarResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *HolidayCalendar
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *HolidayCalendar
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpsertHolidayCalendarResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *UpsertHolidayCalendarResponse201Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpsertHolidayCalendarResponse) GetJSON200() *HolidayCalendar {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r UpsertHolidayCalendarResponse) GetJSON201() *HolidayCalendar {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpsertHolidayCalendarResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpsertHolidayCalendarResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpsertHolidayCalendarResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpsertHolidayCalendarResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpsertHolidayCalendarResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteHolidayCalendarResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteHolidayCalendarResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteHolidayCalendarResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteHolidayCalendarResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteHolidayCalendarResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteHolidayCalendarResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetHolidayCalendarResponse200Headers the declared response headers of an HTTP 200 response for GetHolidayCalendar
+type GetHolidayCalendarResponse200Headers struct {
+	ETag string
+}
+
+// GetHolidayCalendarResponse304Headers the declared response headers of an HTTP 304 response for GetHolidayCalendar
+type GetHolidayCalendarResponse304Headers struct {
+	ETag string
+}
+
+type GetHolidayCalendarResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *HolidayCalendar
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetHolidayCalendarResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetHolidayCalendarResponse304Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetHolidayCalendarResponse) GetJSON200() *HolidayCalendar {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetHolidayCalendarResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetHolidayCalendarResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetHolidayCalendarResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetHolidayCalendarResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetHolidayCalendarResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateHolidayCalendarResponse200Headers the declared response headers of an HTTP 200 response for UpdateHolidayCalendar
+type UpdateHolidayCalendarResponse200Headers struct {
+	ETag string
+}
+
+type UpdateHolidayCalendarResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *HolidayCalendar
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateHolidayCalendarResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateHolidayCalendarResponse) GetJSON200() *HolidayCalendar {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateHolidayCalendarResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateHolidayCalendarResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateHolidayCalendarResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateHolidayCalendarResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateHolidayCalendarResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReplaceHolidayCalendarResponse200Headers the declared response headers of an HTTP 200 response for ReplaceHolidayCalendar
+type ReplaceHolidayCalendarResponse200Headers struct {
+	ETag string
+}
+
+type ReplaceHolidayCalendarResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *HolidayCalendar
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReplaceHolidayCalendarResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReplaceHolidayCalendarResponse) GetJSON200() *HolidayCalendar {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReplaceHolidayCalendarResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplaceHolidayCalendarResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplaceHolidayCalendarResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplaceHolidayCalendarResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplaceHolidayCalendarResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -50361,6 +63055,1551 @@ func (r ReplaceNumberListResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ReplaceNumberListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListNumberPlansResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NumberPlanPage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListNumberPlansResponse) GetJSON200() *NumberPlanPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListNumberPlansResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListNumberPlansResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListNumberPlansResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListNumberPlansResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListNumberPlansResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateNumberPlanResponse201Headers the declared response headers of an HTTP 201 response for CreateNumberPlan
+type CreateNumberPlanResponse201Headers struct {
+	ETag                string
+	IdempotencyReplayed *string
+	Location            string
+}
+
+type CreateNumberPlanResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *NumberPlan
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateNumberPlanResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateNumberPlanResponse) GetJSON201() *NumberPlan {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateNumberPlanResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateNumberPlanResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateNumberPlanResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateNumberPlanResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateNumberPlanResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpsertNumberPlanResponse200Headers the declared response headers of an HTTP 200 response for UpsertNumberPlan
+type UpsertNumberPlanResponse200Headers struct {
+	ETag string
+}
+
+// UpsertNumberPlanResponse201Headers the declared response headers of an HTTP 201 response for UpsertNumberPlan
+type UpsertNumberPlanResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+type UpsertNumberPlanResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NumberPlan
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *NumberPlan
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpsertNumberPlanResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *UpsertNumberPlanResponse201Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpsertNumberPlanResponse) GetJSON200() *NumberPlan {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r UpsertNumberPlanResponse) GetJSON201() *NumberPlan {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpsertNumberPlanResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpsertNumberPlanResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpsertNumberPlanResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpsertNumberPlanResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpsertNumberPlanResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteNumberPlanResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteNumberPlanResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteNumberPlanResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteNumberPlanResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteNumberPlanResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteNumberPlanResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetNumberPlanResponse200Headers the declared response headers of an HTTP 200 response for GetNumberPlan
+type GetNumberPlanResponse200Headers struct {
+	ETag string
+}
+
+// GetNumberPlanResponse304Headers the declared response headers of an HTTP 304 response for GetNumberPlan
+type GetNumberPlanResponse304Headers struct {
+	ETag string
+}
+
+type GetNumberPlanResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NumberPlan
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetNumberPlanResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetNumberPlanResponse304Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetNumberPlanResponse) GetJSON200() *NumberPlan {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetNumberPlanResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetNumberPlanResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetNumberPlanResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetNumberPlanResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetNumberPlanResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateNumberPlanResponse200Headers the declared response headers of an HTTP 200 response for UpdateNumberPlan
+type UpdateNumberPlanResponse200Headers struct {
+	ETag string
+}
+
+type UpdateNumberPlanResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NumberPlan
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateNumberPlanResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateNumberPlanResponse) GetJSON200() *NumberPlan {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateNumberPlanResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateNumberPlanResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateNumberPlanResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateNumberPlanResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateNumberPlanResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReplaceNumberPlanResponse200Headers the declared response headers of an HTTP 200 response for ReplaceNumberPlan
+type ReplaceNumberPlanResponse200Headers struct {
+	ETag string
+}
+
+type ReplaceNumberPlanResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NumberPlan
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReplaceNumberPlanResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReplaceNumberPlanResponse) GetJSON200() *NumberPlan {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReplaceNumberPlanResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplaceNumberPlanResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplaceNumberPlanResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplaceNumberPlanResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplaceNumberPlanResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListNumbersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NumberPage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListNumbersResponse) GetJSON200() *NumberPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListNumbersResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListNumbersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListNumbersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListNumbersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListNumbersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateNumberResponse201Headers the declared response headers of an HTTP 201 response for CreateNumber
+type CreateNumberResponse201Headers struct {
+	ETag                string
+	IdempotencyReplayed *string
+	Location            string
+}
+
+type CreateNumberResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Number
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateNumberResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateNumberResponse) GetJSON201() *Number {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateNumberResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateNumberResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateNumberResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateNumberResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateNumberResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpsertNumberResponse200Headers the declared response headers of an HTTP 200 response for UpsertNumber
+type UpsertNumberResponse200Headers struct {
+	ETag string
+}
+
+// UpsertNumberResponse201Headers the declared response headers of an HTTP 201 response for UpsertNumber
+type UpsertNumberResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+type UpsertNumberResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Number
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Number
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpsertNumberResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *UpsertNumberResponse201Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpsertNumberResponse) GetJSON200() *Number {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r UpsertNumberResponse) GetJSON201() *Number {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpsertNumberResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpsertNumberResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpsertNumberResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpsertNumberResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpsertNumberResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteNumberResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteNumberResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteNumberResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteNumberResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteNumberResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteNumberResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetNumberResponse200Headers the declared response headers of an HTTP 200 response for GetNumber
+type GetNumberResponse200Headers struct {
+	ETag string
+}
+
+// GetNumberResponse304Headers the declared response headers of an HTTP 304 response for GetNumber
+type GetNumberResponse304Headers struct {
+	ETag string
+}
+
+type GetNumberResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Number
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetNumberResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetNumberResponse304Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetNumberResponse) GetJSON200() *Number {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetNumberResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetNumberResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetNumberResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetNumberResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetNumberResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateNumberResponse200Headers the declared response headers of an HTTP 200 response for UpdateNumber
+type UpdateNumberResponse200Headers struct {
+	ETag string
+}
+
+type UpdateNumberResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Number
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateNumberResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateNumberResponse) GetJSON200() *Number {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateNumberResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateNumberResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateNumberResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateNumberResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateNumberResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReplaceNumberResponse200Headers the declared response headers of an HTTP 200 response for ReplaceNumber
+type ReplaceNumberResponse200Headers struct {
+	ETag string
+}
+
+type ReplaceNumberResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Number
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReplaceNumberResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReplaceNumberResponse) GetJSON200() *Number {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReplaceNumberResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplaceNumberResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplaceNumberResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplaceNumberResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplaceNumberResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListQualityProfilesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *QualityProfilePage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListQualityProfilesResponse) GetJSON200() *QualityProfilePage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListQualityProfilesResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListQualityProfilesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListQualityProfilesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListQualityProfilesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListQualityProfilesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateQualityProfileResponse201Headers the declared response headers of an HTTP 201 response for CreateQualityProfile
+type CreateQualityProfileResponse201Headers struct {
+	ETag                string
+	IdempotencyReplayed *string
+	Location            string
+}
+
+type CreateQualityProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *QualityProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateQualityProfileResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateQualityProfileResponse) GetJSON201() *QualityProfile {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateQualityProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateQualityProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateQualityProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateQualityProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateQualityProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpsertQualityProfileResponse200Headers the declared response headers of an HTTP 200 response for UpsertQualityProfile
+type UpsertQualityProfileResponse200Headers struct {
+	ETag string
+}
+
+// UpsertQualityProfileResponse201Headers the declared response headers of an HTTP 201 response for UpsertQualityProfile
+type UpsertQualityProfileResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+type UpsertQualityProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *QualityProfile
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *QualityProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpsertQualityProfileResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *UpsertQualityProfileResponse201Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpsertQualityProfileResponse) GetJSON200() *QualityProfile {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r UpsertQualityProfileResponse) GetJSON201() *QualityProfile {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpsertQualityProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpsertQualityProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpsertQualityProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpsertQualityProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpsertQualityProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteQualityProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteQualityProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteQualityProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteQualityProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteQualityProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteQualityProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetQualityProfileResponse200Headers the declared response headers of an HTTP 200 response for GetQualityProfile
+type GetQualityProfileResponse200Headers struct {
+	ETag string
+}
+
+// GetQualityProfileResponse304Headers the declared response headers of an HTTP 304 response for GetQualityProfile
+type GetQualityProfileResponse304Headers struct {
+	ETag string
+}
+
+type GetQualityProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *QualityProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetQualityProfileResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetQualityProfileResponse304Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetQualityProfileResponse) GetJSON200() *QualityProfile {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetQualityProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetQualityProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetQualityProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetQualityProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetQualityProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateQualityProfileResponse200Headers the declared response headers of an HTTP 200 response for UpdateQualityProfile
+type UpdateQualityProfileResponse200Headers struct {
+	ETag string
+}
+
+type UpdateQualityProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *QualityProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateQualityProfileResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateQualityProfileResponse) GetJSON200() *QualityProfile {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateQualityProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateQualityProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateQualityProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateQualityProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateQualityProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReplaceQualityProfileResponse200Headers the declared response headers of an HTTP 200 response for ReplaceQualityProfile
+type ReplaceQualityProfileResponse200Headers struct {
+	ETag string
+}
+
+type ReplaceQualityProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *QualityProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReplaceQualityProfileResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReplaceQualityProfileResponse) GetJSON200() *QualityProfile {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReplaceQualityProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplaceQualityProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplaceQualityProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplaceQualityProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplaceQualityProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListRateDecksResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RateDeckPage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListRateDecksResponse) GetJSON200() *RateDeckPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListRateDecksResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListRateDecksResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRateDecksResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRateDecksResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListRateDecksResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateRateDeckResponse201Headers the declared response headers of an HTTP 201 response for CreateRateDeck
+type CreateRateDeckResponse201Headers struct {
+	ETag                string
+	IdempotencyReplayed *string
+	Location            string
+}
+
+type CreateRateDeckResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *RateDeck
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateRateDeckResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateRateDeckResponse) GetJSON201() *RateDeck {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateRateDeckResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateRateDeckResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateRateDeckResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateRateDeckResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateRateDeckResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpsertRateDeckResponse200Headers the declared response headers of an HTTP 200 response for UpsertRateDeck
+type UpsertRateDeckResponse200Headers struct {
+	ETag string
+}
+
+// UpsertRateDeckResponse201Headers the declared response headers of an HTTP 201 response for UpsertRateDeck
+type UpsertRateDeckResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+type UpsertRateDeckResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RateDeck
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *RateDeck
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpsertRateDeckResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *UpsertRateDeckResponse201Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpsertRateDeckResponse) GetJSON200() *RateDeck {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r UpsertRateDeckResponse) GetJSON201() *RateDeck {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpsertRateDeckResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpsertRateDeckResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpsertRateDeckResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpsertRateDeckResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpsertRateDeckResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteRateDeckResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteRateDeckResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteRateDeckResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteRateDeckResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteRateDeckResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteRateDeckResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetRateDeckResponse200Headers the declared response headers of an HTTP 200 response for GetRateDeck
+type GetRateDeckResponse200Headers struct {
+	ETag string
+}
+
+type GetRateDeckResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RateDeck
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetRateDeckResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetRateDeckResponse) GetJSON200() *RateDeck {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetRateDeckResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetRateDeckResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetRateDeckResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetRateDeckResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetRateDeckResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateRateDeckResponse200Headers the declared response headers of an HTTP 200 response for UpdateRateDeck
+type UpdateRateDeckResponse200Headers struct {
+	ETag string
+}
+
+type UpdateRateDeckResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RateDeck
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateRateDeckResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateRateDeckResponse) GetJSON200() *RateDeck {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateRateDeckResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateRateDeckResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateRateDeckResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateRateDeckResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateRateDeckResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReplaceRateDeckResponse200Headers the declared response headers of an HTTP 200 response for ReplaceRateDeck
+type ReplaceRateDeckResponse200Headers struct {
+	ETag string
+}
+
+type ReplaceRateDeckResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RateDeck
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReplaceRateDeckResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReplaceRateDeckResponse) GetJSON200() *RateDeck {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReplaceRateDeckResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplaceRateDeckResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplaceRateDeckResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplaceRateDeckResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplaceRateDeckResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -54635,6 +68874,394 @@ func (r ReplaceTenantResponse) ContentType() string {
 	return ""
 }
 
+type ListTimeProfilesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TimeProfilePage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListTimeProfilesResponse) GetJSON200() *TimeProfilePage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListTimeProfilesResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListTimeProfilesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListTimeProfilesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListTimeProfilesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListTimeProfilesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateTimeProfileResponse201Headers the declared response headers of an HTTP 201 response for CreateTimeProfile
+type CreateTimeProfileResponse201Headers struct {
+	ETag                string
+	IdempotencyReplayed *string
+	Location            string
+}
+
+type CreateTimeProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *TimeProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateTimeProfileResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateTimeProfileResponse) GetJSON201() *TimeProfile {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateTimeProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateTimeProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateTimeProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateTimeProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateTimeProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpsertTimeProfileResponse200Headers the declared response headers of an HTTP 200 response for UpsertTimeProfile
+type UpsertTimeProfileResponse200Headers struct {
+	ETag string
+}
+
+// UpsertTimeProfileResponse201Headers the declared response headers of an HTTP 201 response for UpsertTimeProfile
+type UpsertTimeProfileResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+type UpsertTimeProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TimeProfile
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *TimeProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpsertTimeProfileResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *UpsertTimeProfileResponse201Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpsertTimeProfileResponse) GetJSON200() *TimeProfile {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r UpsertTimeProfileResponse) GetJSON201() *TimeProfile {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpsertTimeProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpsertTimeProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpsertTimeProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpsertTimeProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpsertTimeProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteTimeProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteTimeProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteTimeProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteTimeProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteTimeProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteTimeProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetTimeProfileResponse200Headers the declared response headers of an HTTP 200 response for GetTimeProfile
+type GetTimeProfileResponse200Headers struct {
+	ETag string
+}
+
+// GetTimeProfileResponse304Headers the declared response headers of an HTTP 304 response for GetTimeProfile
+type GetTimeProfileResponse304Headers struct {
+	ETag string
+}
+
+type GetTimeProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TimeProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetTimeProfileResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetTimeProfileResponse304Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetTimeProfileResponse) GetJSON200() *TimeProfile {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetTimeProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetTimeProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetTimeProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetTimeProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetTimeProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateTimeProfileResponse200Headers the declared response headers of an HTTP 200 response for UpdateTimeProfile
+type UpdateTimeProfileResponse200Headers struct {
+	ETag string
+}
+
+type UpdateTimeProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TimeProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateTimeProfileResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateTimeProfileResponse) GetJSON200() *TimeProfile {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateTimeProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateTimeProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateTimeProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateTimeProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateTimeProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReplaceTimeProfileResponse200Headers the declared response headers of an HTTP 200 response for ReplaceTimeProfile
+type ReplaceTimeProfileResponse200Headers struct {
+	ETag string
+}
+
+type ReplaceTimeProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TimeProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReplaceTimeProfileResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReplaceTimeProfileResponse) GetJSON200() *TimeProfile {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReplaceTimeProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplaceTimeProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplaceTimeProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplaceTimeProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplaceTimeProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListTrunksResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -54856,11 +69483,6 @@ type GetTrunkResponse200Headers struct {
 	ETag string
 }
 
-// GetTrunkResponse304Headers the declared response headers of an HTTP 304 response for GetTrunk
-type GetTrunkResponse304Headers struct {
-	ETag string
-}
-
 type GetTrunkResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -54870,8 +69492,6 @@ type GetTrunkResponse struct {
 	ApplicationProblemJSONDefault *Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetTrunkResponse200Headers
-	// Headers304 the parsed response headers for an HTTP 304 response
-	Headers304 *GetTrunkResponse304Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -55244,11 +69864,6 @@ type GetEndpointResponse200Headers struct {
 	ETag string
 }
 
-// GetEndpointResponse304Headers the declared response headers of an HTTP 304 response for GetEndpoint
-type GetEndpointResponse304Headers struct {
-	ETag string
-}
-
 type GetEndpointResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -55258,8 +69873,6 @@ type GetEndpointResponse struct {
 	ApplicationProblemJSONDefault *Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetEndpointResponse200Headers
-	// Headers304 the parsed response headers for an HTTP 304 response
-	Headers304 *GetEndpointResponse304Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -55793,6 +70406,387 @@ func (r ReplaceIdentityResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ReplaceIdentityResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListRegistrantsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RegistrantPage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListRegistrantsResponse) GetJSON200() *RegistrantPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListRegistrantsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListRegistrantsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRegistrantsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRegistrantsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListRegistrantsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateRegistrantResponse201Headers the declared response headers of an HTTP 201 response for CreateRegistrant
+type CreateRegistrantResponse201Headers struct {
+	ETag                string
+	IdempotencyReplayed *string
+	Location            string
+}
+
+type CreateRegistrantResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Registrant
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateRegistrantResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateRegistrantResponse) GetJSON201() *Registrant {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateRegistrantResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateRegistrantResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateRegistrantResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateRegistrantResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateRegistrantResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpsertRegistrantResponse200Headers the declared response headers of an HTTP 200 response for UpsertRegistrant
+type UpsertRegistrantResponse200Headers struct {
+	ETag string
+}
+
+// UpsertRegistrantResponse201Headers the declared response headers of an HTTP 201 response for UpsertRegistrant
+type UpsertRegistrantResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+type UpsertRegistrantResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Registrant
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Registrant
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpsertRegistrantResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *UpsertRegistrantResponse201Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpsertRegistrantResponse) GetJSON200() *Registrant {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r UpsertRegistrantResponse) GetJSON201() *Registrant {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpsertRegistrantResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpsertRegistrantResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpsertRegistrantResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpsertRegistrantResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpsertRegistrantResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteRegistrantResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteRegistrantResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteRegistrantResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteRegistrantResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteRegistrantResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteRegistrantResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetRegistrantResponse200Headers the declared response headers of an HTTP 200 response for GetRegistrant
+type GetRegistrantResponse200Headers struct {
+	ETag string
+}
+
+type GetRegistrantResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Registrant
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetRegistrantResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetRegistrantResponse) GetJSON200() *Registrant {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetRegistrantResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetRegistrantResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetRegistrantResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetRegistrantResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetRegistrantResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateRegistrantResponse200Headers the declared response headers of an HTTP 200 response for UpdateRegistrant
+type UpdateRegistrantResponse200Headers struct {
+	ETag string
+}
+
+type UpdateRegistrantResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Registrant
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateRegistrantResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateRegistrantResponse) GetJSON200() *Registrant {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateRegistrantResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateRegistrantResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateRegistrantResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateRegistrantResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateRegistrantResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReplaceRegistrantResponse200Headers the declared response headers of an HTTP 200 response for ReplaceRegistrant
+type ReplaceRegistrantResponse200Headers struct {
+	ETag string
+}
+
+type ReplaceRegistrantResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Registrant
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReplaceRegistrantResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReplaceRegistrantResponse) GetJSON200() *Registrant {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReplaceRegistrantResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplaceRegistrantResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplaceRegistrantResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplaceRegistrantResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplaceRegistrantResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -57066,6 +72060,163 @@ func (c *ClientWithResponses) GetConfigStatusWithResponse(ctx context.Context, r
 	return ParseGetConfigStatusResponse(rsp)
 }
 
+// ListDialplansWithResponse List dialplans
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/dialplans (the `ListDialplans` operationId).
+func (c *ClientWithResponses) ListDialplansWithResponse(ctx context.Context, params *ListDialplansParams, reqEditors ...RequestEditorFn) (*ListDialplansResponse, error) {
+	rsp, err := c.ListDialplans(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListDialplansResponse(rsp)
+}
+
+// CreateDialplanWithBodyWithResponse Make a dialplan
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/dialplans (the `CreateDialplan` operationId).
+func (c *ClientWithResponses) CreateDialplanWithBodyWithResponse(ctx context.Context, params *CreateDialplanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateDialplanResponse, error) {
+	rsp, err := c.CreateDialplanWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateDialplanResponse(rsp)
+}
+
+// CreateDialplanWithResponse Make a dialplan
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/dialplans (the `CreateDialplan` operationId).
+func (c *ClientWithResponses) CreateDialplanWithResponse(ctx context.Context, params *CreateDialplanParams, body CreateDialplanJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateDialplanResponse, error) {
+	rsp, err := c.CreateDialplan(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateDialplanResponse(rsp)
+}
+
+// UpsertDialplanWithBodyWithResponse Make or replace a dialplan by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/dialplans/by-external-id/{external_id} (the `UpsertDialplan` operationId).
+func (c *ClientWithResponses) UpsertDialplanWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertDialplanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertDialplanResponse, error) {
+	rsp, err := c.UpsertDialplanWithBody(ctx, externalID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertDialplanResponse(rsp)
+}
+
+// UpsertDialplanWithResponse Make or replace a dialplan by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/dialplans/by-external-id/{external_id} (the `UpsertDialplan` operationId).
+func (c *ClientWithResponses) UpsertDialplanWithResponse(ctx context.Context, externalID ExternalID, params *UpsertDialplanParams, body UpsertDialplanJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertDialplanResponse, error) {
+	rsp, err := c.UpsertDialplan(ctx, externalID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertDialplanResponse(rsp)
+}
+
+// DeleteDialplanWithResponse Delete a dialplan
+//
+// 409 with `referrers` while others need it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/dialplans/{dialplan_id} (the `DeleteDialplan` operationId).
+func (c *ClientWithResponses) DeleteDialplanWithResponse(ctx context.Context, dialplanID DialplanID, params *DeleteDialplanParams, reqEditors ...RequestEditorFn) (*DeleteDialplanResponse, error) {
+	rsp, err := c.DeleteDialplan(ctx, dialplanID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteDialplanResponse(rsp)
+}
+
+// GetDialplanWithResponse Read a dialplan
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/dialplans/{dialplan_id} (the `GetDialplan` operationId).
+func (c *ClientWithResponses) GetDialplanWithResponse(ctx context.Context, dialplanID DialplanID, params *GetDialplanParams, reqEditors ...RequestEditorFn) (*GetDialplanResponse, error) {
+	rsp, err := c.GetDialplan(ctx, dialplanID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetDialplanResponse(rsp)
+}
+
+// UpdateDialplanWithBodyWithResponse Change some fields of a dialplan
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/dialplans/{dialplan_id} (the `UpdateDialplan` operationId).
+func (c *ClientWithResponses) UpdateDialplanWithBodyWithResponse(ctx context.Context, dialplanID DialplanID, params *UpdateDialplanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateDialplanResponse, error) {
+	rsp, err := c.UpdateDialplanWithBody(ctx, dialplanID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateDialplanResponse(rsp)
+}
+
+// UpdateDialplanWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a dialplan
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/dialplans/{dialplan_id} (the `UpdateDialplan` operationId).
+func (c *ClientWithResponses) UpdateDialplanWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, dialplanID DialplanID, params *UpdateDialplanParams, body UpdateDialplanApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateDialplanResponse, error) {
+	rsp, err := c.UpdateDialplanWithApplicationMergePatchPlusJSONBody(ctx, dialplanID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateDialplanResponse(rsp)
+}
+
+// ReplaceDialplanWithBodyWithResponse Replace a dialplan
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/dialplans/{dialplan_id} (the `ReplaceDialplan` operationId).
+func (c *ClientWithResponses) ReplaceDialplanWithBodyWithResponse(ctx context.Context, dialplanID DialplanID, params *ReplaceDialplanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceDialplanResponse, error) {
+	rsp, err := c.ReplaceDialplanWithBody(ctx, dialplanID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceDialplanResponse(rsp)
+}
+
+// ReplaceDialplanWithResponse Replace a dialplan
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/dialplans/{dialplan_id} (the `ReplaceDialplan` operationId).
+func (c *ClientWithResponses) ReplaceDialplanWithResponse(ctx context.Context, dialplanID DialplanID, params *ReplaceDialplanParams, body ReplaceDialplanJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceDialplanResponse, error) {
+	rsp, err := c.ReplaceDialplan(ctx, dialplanID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceDialplanResponse(rsp)
+}
+
 // ListDomainsWithResponse List domains
 //
 // Give at most one of the parameters that name another resource.
@@ -57754,6 +72905,163 @@ func (c *ClientWithResponses) ReplaceHeaderProfileWithResponse(ctx context.Conte
 		return nil, err
 	}
 	return ParseReplaceHeaderProfileResponse(rsp)
+}
+
+// ListHolidayCalendarsWithResponse List holiday calendars
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/holiday-calendars (the `ListHolidayCalendars` operationId).
+func (c *ClientWithResponses) ListHolidayCalendarsWithResponse(ctx context.Context, params *ListHolidayCalendarsParams, reqEditors ...RequestEditorFn) (*ListHolidayCalendarsResponse, error) {
+	rsp, err := c.ListHolidayCalendars(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListHolidayCalendarsResponse(rsp)
+}
+
+// CreateHolidayCalendarWithBodyWithResponse Make a holiday calendar
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/holiday-calendars (the `CreateHolidayCalendar` operationId).
+func (c *ClientWithResponses) CreateHolidayCalendarWithBodyWithResponse(ctx context.Context, params *CreateHolidayCalendarParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateHolidayCalendarResponse, error) {
+	rsp, err := c.CreateHolidayCalendarWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateHolidayCalendarResponse(rsp)
+}
+
+// CreateHolidayCalendarWithResponse Make a holiday calendar
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/holiday-calendars (the `CreateHolidayCalendar` operationId).
+func (c *ClientWithResponses) CreateHolidayCalendarWithResponse(ctx context.Context, params *CreateHolidayCalendarParams, body CreateHolidayCalendarJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateHolidayCalendarResponse, error) {
+	rsp, err := c.CreateHolidayCalendar(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateHolidayCalendarResponse(rsp)
+}
+
+// UpsertHolidayCalendarWithBodyWithResponse Make or replace a holiday calendar by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/holiday-calendars/by-external-id/{external_id} (the `UpsertHolidayCalendar` operationId).
+func (c *ClientWithResponses) UpsertHolidayCalendarWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertHolidayCalendarParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertHolidayCalendarResponse, error) {
+	rsp, err := c.UpsertHolidayCalendarWithBody(ctx, externalID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertHolidayCalendarResponse(rsp)
+}
+
+// UpsertHolidayCalendarWithResponse Make or replace a holiday calendar by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/holiday-calendars/by-external-id/{external_id} (the `UpsertHolidayCalendar` operationId).
+func (c *ClientWithResponses) UpsertHolidayCalendarWithResponse(ctx context.Context, externalID ExternalID, params *UpsertHolidayCalendarParams, body UpsertHolidayCalendarJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertHolidayCalendarResponse, error) {
+	rsp, err := c.UpsertHolidayCalendar(ctx, externalID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertHolidayCalendarResponse(rsp)
+}
+
+// DeleteHolidayCalendarWithResponse Delete a holiday calendar
+//
+// 409 with `referrers` while others need it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/holiday-calendars/{holiday_calendar_id} (the `DeleteHolidayCalendar` operationId).
+func (c *ClientWithResponses) DeleteHolidayCalendarWithResponse(ctx context.Context, holidayCalendarID HolidayCalendarID, params *DeleteHolidayCalendarParams, reqEditors ...RequestEditorFn) (*DeleteHolidayCalendarResponse, error) {
+	rsp, err := c.DeleteHolidayCalendar(ctx, holidayCalendarID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteHolidayCalendarResponse(rsp)
+}
+
+// GetHolidayCalendarWithResponse Read a holiday calendar
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/holiday-calendars/{holiday_calendar_id} (the `GetHolidayCalendar` operationId).
+func (c *ClientWithResponses) GetHolidayCalendarWithResponse(ctx context.Context, holidayCalendarID HolidayCalendarID, params *GetHolidayCalendarParams, reqEditors ...RequestEditorFn) (*GetHolidayCalendarResponse, error) {
+	rsp, err := c.GetHolidayCalendar(ctx, holidayCalendarID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetHolidayCalendarResponse(rsp)
+}
+
+// UpdateHolidayCalendarWithBodyWithResponse Change some fields of a holiday calendar
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/holiday-calendars/{holiday_calendar_id} (the `UpdateHolidayCalendar` operationId).
+func (c *ClientWithResponses) UpdateHolidayCalendarWithBodyWithResponse(ctx context.Context, holidayCalendarID HolidayCalendarID, params *UpdateHolidayCalendarParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateHolidayCalendarResponse, error) {
+	rsp, err := c.UpdateHolidayCalendarWithBody(ctx, holidayCalendarID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateHolidayCalendarResponse(rsp)
+}
+
+// UpdateHolidayCalendarWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a holiday calendar
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/holiday-calendars/{holiday_calendar_id} (the `UpdateHolidayCalendar` operationId).
+func (c *ClientWithResponses) UpdateHolidayCalendarWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, holidayCalendarID HolidayCalendarID, params *UpdateHolidayCalendarParams, body UpdateHolidayCalendarApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateHolidayCalendarResponse, error) {
+	rsp, err := c.UpdateHolidayCalendarWithApplicationMergePatchPlusJSONBody(ctx, holidayCalendarID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateHolidayCalendarResponse(rsp)
+}
+
+// ReplaceHolidayCalendarWithBodyWithResponse Replace a holiday calendar
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/holiday-calendars/{holiday_calendar_id} (the `ReplaceHolidayCalendar` operationId).
+func (c *ClientWithResponses) ReplaceHolidayCalendarWithBodyWithResponse(ctx context.Context, holidayCalendarID HolidayCalendarID, params *ReplaceHolidayCalendarParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceHolidayCalendarResponse, error) {
+	rsp, err := c.ReplaceHolidayCalendarWithBody(ctx, holidayCalendarID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceHolidayCalendarResponse(rsp)
+}
+
+// ReplaceHolidayCalendarWithResponse Replace a holiday calendar
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/holiday-calendars/{holiday_calendar_id} (the `ReplaceHolidayCalendar` operationId).
+func (c *ClientWithResponses) ReplaceHolidayCalendarWithResponse(ctx context.Context, holidayCalendarID HolidayCalendarID, params *ReplaceHolidayCalendarParams, body ReplaceHolidayCalendarJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceHolidayCalendarResponse, error) {
+	rsp, err := c.ReplaceHolidayCalendar(ctx, holidayCalendarID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceHolidayCalendarResponse(rsp)
 }
 
 // ImportResourcesWithBodyWithResponse Import many resources
@@ -58472,6 +73780,634 @@ func (c *ClientWithResponses) ReplaceNumberListWithResponse(ctx context.Context,
 		return nil, err
 	}
 	return ParseReplaceNumberListResponse(rsp)
+}
+
+// ListNumberPlansWithResponse List number plans
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/number-plans (the `ListNumberPlans` operationId).
+func (c *ClientWithResponses) ListNumberPlansWithResponse(ctx context.Context, params *ListNumberPlansParams, reqEditors ...RequestEditorFn) (*ListNumberPlansResponse, error) {
+	rsp, err := c.ListNumberPlans(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListNumberPlansResponse(rsp)
+}
+
+// CreateNumberPlanWithBodyWithResponse Make a number plan
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/number-plans (the `CreateNumberPlan` operationId).
+func (c *ClientWithResponses) CreateNumberPlanWithBodyWithResponse(ctx context.Context, params *CreateNumberPlanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateNumberPlanResponse, error) {
+	rsp, err := c.CreateNumberPlanWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateNumberPlanResponse(rsp)
+}
+
+// CreateNumberPlanWithResponse Make a number plan
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/number-plans (the `CreateNumberPlan` operationId).
+func (c *ClientWithResponses) CreateNumberPlanWithResponse(ctx context.Context, params *CreateNumberPlanParams, body CreateNumberPlanJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateNumberPlanResponse, error) {
+	rsp, err := c.CreateNumberPlan(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateNumberPlanResponse(rsp)
+}
+
+// UpsertNumberPlanWithBodyWithResponse Make or replace a number plan by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/number-plans/by-external-id/{external_id} (the `UpsertNumberPlan` operationId).
+func (c *ClientWithResponses) UpsertNumberPlanWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertNumberPlanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertNumberPlanResponse, error) {
+	rsp, err := c.UpsertNumberPlanWithBody(ctx, externalID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertNumberPlanResponse(rsp)
+}
+
+// UpsertNumberPlanWithResponse Make or replace a number plan by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/number-plans/by-external-id/{external_id} (the `UpsertNumberPlan` operationId).
+func (c *ClientWithResponses) UpsertNumberPlanWithResponse(ctx context.Context, externalID ExternalID, params *UpsertNumberPlanParams, body UpsertNumberPlanJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertNumberPlanResponse, error) {
+	rsp, err := c.UpsertNumberPlan(ctx, externalID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertNumberPlanResponse(rsp)
+}
+
+// DeleteNumberPlanWithResponse Delete a number plan
+//
+// 409 with `referrers` while others need it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/number-plans/{number_plan_id} (the `DeleteNumberPlan` operationId).
+func (c *ClientWithResponses) DeleteNumberPlanWithResponse(ctx context.Context, numberPlanID NumberPlanID, params *DeleteNumberPlanParams, reqEditors ...RequestEditorFn) (*DeleteNumberPlanResponse, error) {
+	rsp, err := c.DeleteNumberPlan(ctx, numberPlanID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteNumberPlanResponse(rsp)
+}
+
+// GetNumberPlanWithResponse Read a number plan
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/number-plans/{number_plan_id} (the `GetNumberPlan` operationId).
+func (c *ClientWithResponses) GetNumberPlanWithResponse(ctx context.Context, numberPlanID NumberPlanID, params *GetNumberPlanParams, reqEditors ...RequestEditorFn) (*GetNumberPlanResponse, error) {
+	rsp, err := c.GetNumberPlan(ctx, numberPlanID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetNumberPlanResponse(rsp)
+}
+
+// UpdateNumberPlanWithBodyWithResponse Change some fields of a number plan
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/number-plans/{number_plan_id} (the `UpdateNumberPlan` operationId).
+func (c *ClientWithResponses) UpdateNumberPlanWithBodyWithResponse(ctx context.Context, numberPlanID NumberPlanID, params *UpdateNumberPlanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateNumberPlanResponse, error) {
+	rsp, err := c.UpdateNumberPlanWithBody(ctx, numberPlanID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateNumberPlanResponse(rsp)
+}
+
+// UpdateNumberPlanWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a number plan
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/number-plans/{number_plan_id} (the `UpdateNumberPlan` operationId).
+func (c *ClientWithResponses) UpdateNumberPlanWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, numberPlanID NumberPlanID, params *UpdateNumberPlanParams, body UpdateNumberPlanApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateNumberPlanResponse, error) {
+	rsp, err := c.UpdateNumberPlanWithApplicationMergePatchPlusJSONBody(ctx, numberPlanID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateNumberPlanResponse(rsp)
+}
+
+// ReplaceNumberPlanWithBodyWithResponse Replace a number plan
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/number-plans/{number_plan_id} (the `ReplaceNumberPlan` operationId).
+func (c *ClientWithResponses) ReplaceNumberPlanWithBodyWithResponse(ctx context.Context, numberPlanID NumberPlanID, params *ReplaceNumberPlanParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceNumberPlanResponse, error) {
+	rsp, err := c.ReplaceNumberPlanWithBody(ctx, numberPlanID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceNumberPlanResponse(rsp)
+}
+
+// ReplaceNumberPlanWithResponse Replace a number plan
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/number-plans/{number_plan_id} (the `ReplaceNumberPlan` operationId).
+func (c *ClientWithResponses) ReplaceNumberPlanWithResponse(ctx context.Context, numberPlanID NumberPlanID, params *ReplaceNumberPlanParams, body ReplaceNumberPlanJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceNumberPlanResponse, error) {
+	rsp, err := c.ReplaceNumberPlan(ctx, numberPlanID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceNumberPlanResponse(rsp)
+}
+
+// ListNumbersWithResponse List numbers
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/numbers (the `ListNumbers` operationId).
+func (c *ClientWithResponses) ListNumbersWithResponse(ctx context.Context, params *ListNumbersParams, reqEditors ...RequestEditorFn) (*ListNumbersResponse, error) {
+	rsp, err := c.ListNumbers(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListNumbersResponse(rsp)
+}
+
+// CreateNumberWithBodyWithResponse Make a number
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/numbers (the `CreateNumber` operationId).
+func (c *ClientWithResponses) CreateNumberWithBodyWithResponse(ctx context.Context, params *CreateNumberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateNumberResponse, error) {
+	rsp, err := c.CreateNumberWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateNumberResponse(rsp)
+}
+
+// CreateNumberWithResponse Make a number
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/numbers (the `CreateNumber` operationId).
+func (c *ClientWithResponses) CreateNumberWithResponse(ctx context.Context, params *CreateNumberParams, body CreateNumberJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateNumberResponse, error) {
+	rsp, err := c.CreateNumber(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateNumberResponse(rsp)
+}
+
+// UpsertNumberWithBodyWithResponse Make or replace a number by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/numbers/by-external-id/{external_id} (the `UpsertNumber` operationId).
+func (c *ClientWithResponses) UpsertNumberWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertNumberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertNumberResponse, error) {
+	rsp, err := c.UpsertNumberWithBody(ctx, externalID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertNumberResponse(rsp)
+}
+
+// UpsertNumberWithResponse Make or replace a number by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/numbers/by-external-id/{external_id} (the `UpsertNumber` operationId).
+func (c *ClientWithResponses) UpsertNumberWithResponse(ctx context.Context, externalID ExternalID, params *UpsertNumberParams, body UpsertNumberJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertNumberResponse, error) {
+	rsp, err := c.UpsertNumber(ctx, externalID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertNumberResponse(rsp)
+}
+
+// DeleteNumberWithResponse Delete a number
+//
+// 409 with `referrers` while others need it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/numbers/{number_id} (the `DeleteNumber` operationId).
+func (c *ClientWithResponses) DeleteNumberWithResponse(ctx context.Context, numberID NumberID, params *DeleteNumberParams, reqEditors ...RequestEditorFn) (*DeleteNumberResponse, error) {
+	rsp, err := c.DeleteNumber(ctx, numberID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteNumberResponse(rsp)
+}
+
+// GetNumberWithResponse Read a number
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/numbers/{number_id} (the `GetNumber` operationId).
+func (c *ClientWithResponses) GetNumberWithResponse(ctx context.Context, numberID NumberID, params *GetNumberParams, reqEditors ...RequestEditorFn) (*GetNumberResponse, error) {
+	rsp, err := c.GetNumber(ctx, numberID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetNumberResponse(rsp)
+}
+
+// UpdateNumberWithBodyWithResponse Change some fields of a number
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/numbers/{number_id} (the `UpdateNumber` operationId).
+func (c *ClientWithResponses) UpdateNumberWithBodyWithResponse(ctx context.Context, numberID NumberID, params *UpdateNumberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateNumberResponse, error) {
+	rsp, err := c.UpdateNumberWithBody(ctx, numberID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateNumberResponse(rsp)
+}
+
+// UpdateNumberWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a number
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/numbers/{number_id} (the `UpdateNumber` operationId).
+func (c *ClientWithResponses) UpdateNumberWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, numberID NumberID, params *UpdateNumberParams, body UpdateNumberApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateNumberResponse, error) {
+	rsp, err := c.UpdateNumberWithApplicationMergePatchPlusJSONBody(ctx, numberID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateNumberResponse(rsp)
+}
+
+// ReplaceNumberWithBodyWithResponse Replace a number
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/numbers/{number_id} (the `ReplaceNumber` operationId).
+func (c *ClientWithResponses) ReplaceNumberWithBodyWithResponse(ctx context.Context, numberID NumberID, params *ReplaceNumberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceNumberResponse, error) {
+	rsp, err := c.ReplaceNumberWithBody(ctx, numberID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceNumberResponse(rsp)
+}
+
+// ReplaceNumberWithResponse Replace a number
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/numbers/{number_id} (the `ReplaceNumber` operationId).
+func (c *ClientWithResponses) ReplaceNumberWithResponse(ctx context.Context, numberID NumberID, params *ReplaceNumberParams, body ReplaceNumberJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceNumberResponse, error) {
+	rsp, err := c.ReplaceNumber(ctx, numberID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceNumberResponse(rsp)
+}
+
+// ListQualityProfilesWithResponse List quality profiles
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/quality-profiles (the `ListQualityProfiles` operationId).
+func (c *ClientWithResponses) ListQualityProfilesWithResponse(ctx context.Context, params *ListQualityProfilesParams, reqEditors ...RequestEditorFn) (*ListQualityProfilesResponse, error) {
+	rsp, err := c.ListQualityProfiles(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListQualityProfilesResponse(rsp)
+}
+
+// CreateQualityProfileWithBodyWithResponse Make a quality profile
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/quality-profiles (the `CreateQualityProfile` operationId).
+func (c *ClientWithResponses) CreateQualityProfileWithBodyWithResponse(ctx context.Context, params *CreateQualityProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateQualityProfileResponse, error) {
+	rsp, err := c.CreateQualityProfileWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateQualityProfileResponse(rsp)
+}
+
+// CreateQualityProfileWithResponse Make a quality profile
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/quality-profiles (the `CreateQualityProfile` operationId).
+func (c *ClientWithResponses) CreateQualityProfileWithResponse(ctx context.Context, params *CreateQualityProfileParams, body CreateQualityProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateQualityProfileResponse, error) {
+	rsp, err := c.CreateQualityProfile(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateQualityProfileResponse(rsp)
+}
+
+// UpsertQualityProfileWithBodyWithResponse Make or replace a quality profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/quality-profiles/by-external-id/{external_id} (the `UpsertQualityProfile` operationId).
+func (c *ClientWithResponses) UpsertQualityProfileWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertQualityProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertQualityProfileResponse, error) {
+	rsp, err := c.UpsertQualityProfileWithBody(ctx, externalID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertQualityProfileResponse(rsp)
+}
+
+// UpsertQualityProfileWithResponse Make or replace a quality profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/quality-profiles/by-external-id/{external_id} (the `UpsertQualityProfile` operationId).
+func (c *ClientWithResponses) UpsertQualityProfileWithResponse(ctx context.Context, externalID ExternalID, params *UpsertQualityProfileParams, body UpsertQualityProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertQualityProfileResponse, error) {
+	rsp, err := c.UpsertQualityProfile(ctx, externalID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertQualityProfileResponse(rsp)
+}
+
+// DeleteQualityProfileWithResponse Delete a quality profile
+//
+// 409 with `referrers` while others need it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/quality-profiles/{quality_profile_id} (the `DeleteQualityProfile` operationId).
+func (c *ClientWithResponses) DeleteQualityProfileWithResponse(ctx context.Context, qualityProfileID QualityProfileID, params *DeleteQualityProfileParams, reqEditors ...RequestEditorFn) (*DeleteQualityProfileResponse, error) {
+	rsp, err := c.DeleteQualityProfile(ctx, qualityProfileID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteQualityProfileResponse(rsp)
+}
+
+// GetQualityProfileWithResponse Read a quality profile
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/quality-profiles/{quality_profile_id} (the `GetQualityProfile` operationId).
+func (c *ClientWithResponses) GetQualityProfileWithResponse(ctx context.Context, qualityProfileID QualityProfileID, params *GetQualityProfileParams, reqEditors ...RequestEditorFn) (*GetQualityProfileResponse, error) {
+	rsp, err := c.GetQualityProfile(ctx, qualityProfileID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetQualityProfileResponse(rsp)
+}
+
+// UpdateQualityProfileWithBodyWithResponse Change some fields of a quality profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/quality-profiles/{quality_profile_id} (the `UpdateQualityProfile` operationId).
+func (c *ClientWithResponses) UpdateQualityProfileWithBodyWithResponse(ctx context.Context, qualityProfileID QualityProfileID, params *UpdateQualityProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateQualityProfileResponse, error) {
+	rsp, err := c.UpdateQualityProfileWithBody(ctx, qualityProfileID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateQualityProfileResponse(rsp)
+}
+
+// UpdateQualityProfileWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a quality profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/quality-profiles/{quality_profile_id} (the `UpdateQualityProfile` operationId).
+func (c *ClientWithResponses) UpdateQualityProfileWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, qualityProfileID QualityProfileID, params *UpdateQualityProfileParams, body UpdateQualityProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateQualityProfileResponse, error) {
+	rsp, err := c.UpdateQualityProfileWithApplicationMergePatchPlusJSONBody(ctx, qualityProfileID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateQualityProfileResponse(rsp)
+}
+
+// ReplaceQualityProfileWithBodyWithResponse Replace a quality profile
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/quality-profiles/{quality_profile_id} (the `ReplaceQualityProfile` operationId).
+func (c *ClientWithResponses) ReplaceQualityProfileWithBodyWithResponse(ctx context.Context, qualityProfileID QualityProfileID, params *ReplaceQualityProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceQualityProfileResponse, error) {
+	rsp, err := c.ReplaceQualityProfileWithBody(ctx, qualityProfileID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceQualityProfileResponse(rsp)
+}
+
+// ReplaceQualityProfileWithResponse Replace a quality profile
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/quality-profiles/{quality_profile_id} (the `ReplaceQualityProfile` operationId).
+func (c *ClientWithResponses) ReplaceQualityProfileWithResponse(ctx context.Context, qualityProfileID QualityProfileID, params *ReplaceQualityProfileParams, body ReplaceQualityProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceQualityProfileResponse, error) {
+	rsp, err := c.ReplaceQualityProfile(ctx, qualityProfileID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceQualityProfileResponse(rsp)
+}
+
+// ListRateDecksWithResponse List rate decks
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/rate-decks (the `ListRateDecks` operationId).
+func (c *ClientWithResponses) ListRateDecksWithResponse(ctx context.Context, params *ListRateDecksParams, reqEditors ...RequestEditorFn) (*ListRateDecksResponse, error) {
+	rsp, err := c.ListRateDecks(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRateDecksResponse(rsp)
+}
+
+// CreateRateDeckWithBodyWithResponse Make a rate deck
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/rate-decks (the `CreateRateDeck` operationId).
+func (c *ClientWithResponses) CreateRateDeckWithBodyWithResponse(ctx context.Context, params *CreateRateDeckParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateRateDeckResponse, error) {
+	rsp, err := c.CreateRateDeckWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateRateDeckResponse(rsp)
+}
+
+// CreateRateDeckWithResponse Make a rate deck
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/rate-decks (the `CreateRateDeck` operationId).
+func (c *ClientWithResponses) CreateRateDeckWithResponse(ctx context.Context, params *CreateRateDeckParams, body CreateRateDeckJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateRateDeckResponse, error) {
+	rsp, err := c.CreateRateDeck(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateRateDeckResponse(rsp)
+}
+
+// UpsertRateDeckWithBodyWithResponse Make or replace a rate deck by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/rate-decks/by-external-id/{external_id} (the `UpsertRateDeck` operationId).
+func (c *ClientWithResponses) UpsertRateDeckWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertRateDeckParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertRateDeckResponse, error) {
+	rsp, err := c.UpsertRateDeckWithBody(ctx, externalID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertRateDeckResponse(rsp)
+}
+
+// UpsertRateDeckWithResponse Make or replace a rate deck by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/rate-decks/by-external-id/{external_id} (the `UpsertRateDeck` operationId).
+func (c *ClientWithResponses) UpsertRateDeckWithResponse(ctx context.Context, externalID ExternalID, params *UpsertRateDeckParams, body UpsertRateDeckJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertRateDeckResponse, error) {
+	rsp, err := c.UpsertRateDeck(ctx, externalID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertRateDeckResponse(rsp)
+}
+
+// DeleteRateDeckWithResponse Delete a rate deck
+//
+// 409 with `referrers` while others need it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/rate-decks/{rate_deck_id} (the `DeleteRateDeck` operationId).
+func (c *ClientWithResponses) DeleteRateDeckWithResponse(ctx context.Context, rateDeckID RateDeckID, params *DeleteRateDeckParams, reqEditors ...RequestEditorFn) (*DeleteRateDeckResponse, error) {
+	rsp, err := c.DeleteRateDeck(ctx, rateDeckID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteRateDeckResponse(rsp)
+}
+
+// GetRateDeckWithResponse Read a rate deck
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/rate-decks/{rate_deck_id} (the `GetRateDeck` operationId).
+func (c *ClientWithResponses) GetRateDeckWithResponse(ctx context.Context, rateDeckID RateDeckID, reqEditors ...RequestEditorFn) (*GetRateDeckResponse, error) {
+	rsp, err := c.GetRateDeck(ctx, rateDeckID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetRateDeckResponse(rsp)
+}
+
+// UpdateRateDeckWithBodyWithResponse Change some fields of a rate deck
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/rate-decks/{rate_deck_id} (the `UpdateRateDeck` operationId).
+func (c *ClientWithResponses) UpdateRateDeckWithBodyWithResponse(ctx context.Context, rateDeckID RateDeckID, params *UpdateRateDeckParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateRateDeckResponse, error) {
+	rsp, err := c.UpdateRateDeckWithBody(ctx, rateDeckID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateRateDeckResponse(rsp)
+}
+
+// UpdateRateDeckWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a rate deck
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/rate-decks/{rate_deck_id} (the `UpdateRateDeck` operationId).
+func (c *ClientWithResponses) UpdateRateDeckWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, rateDeckID RateDeckID, params *UpdateRateDeckParams, body UpdateRateDeckApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRateDeckResponse, error) {
+	rsp, err := c.UpdateRateDeckWithApplicationMergePatchPlusJSONBody(ctx, rateDeckID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateRateDeckResponse(rsp)
+}
+
+// ReplaceRateDeckWithBodyWithResponse Replace a rate deck
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/rate-decks/{rate_deck_id} (the `ReplaceRateDeck` operationId).
+func (c *ClientWithResponses) ReplaceRateDeckWithBodyWithResponse(ctx context.Context, rateDeckID RateDeckID, params *ReplaceRateDeckParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceRateDeckResponse, error) {
+	rsp, err := c.ReplaceRateDeckWithBody(ctx, rateDeckID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceRateDeckResponse(rsp)
+}
+
+// ReplaceRateDeckWithResponse Replace a rate deck
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/rate-decks/{rate_deck_id} (the `ReplaceRateDeck` operationId).
+func (c *ClientWithResponses) ReplaceRateDeckWithResponse(ctx context.Context, rateDeckID RateDeckID, params *ReplaceRateDeckParams, body ReplaceRateDeckJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceRateDeckResponse, error) {
+	rsp, err := c.ReplaceRateDeck(ctx, rateDeckID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceRateDeckResponse(rsp)
 }
 
 // ListRealmsWithResponse List realms
@@ -60174,6 +76110,163 @@ func (c *ClientWithResponses) ReplaceTenantWithResponse(ctx context.Context, ten
 	return ParseReplaceTenantResponse(rsp)
 }
 
+// ListTimeProfilesWithResponse List time profiles
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/time-profiles (the `ListTimeProfiles` operationId).
+func (c *ClientWithResponses) ListTimeProfilesWithResponse(ctx context.Context, params *ListTimeProfilesParams, reqEditors ...RequestEditorFn) (*ListTimeProfilesResponse, error) {
+	rsp, err := c.ListTimeProfiles(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListTimeProfilesResponse(rsp)
+}
+
+// CreateTimeProfileWithBodyWithResponse Make a time profile
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/time-profiles (the `CreateTimeProfile` operationId).
+func (c *ClientWithResponses) CreateTimeProfileWithBodyWithResponse(ctx context.Context, params *CreateTimeProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTimeProfileResponse, error) {
+	rsp, err := c.CreateTimeProfileWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateTimeProfileResponse(rsp)
+}
+
+// CreateTimeProfileWithResponse Make a time profile
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/time-profiles (the `CreateTimeProfile` operationId).
+func (c *ClientWithResponses) CreateTimeProfileWithResponse(ctx context.Context, params *CreateTimeProfileParams, body CreateTimeProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTimeProfileResponse, error) {
+	rsp, err := c.CreateTimeProfile(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateTimeProfileResponse(rsp)
+}
+
+// UpsertTimeProfileWithBodyWithResponse Make or replace a time profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/time-profiles/by-external-id/{external_id} (the `UpsertTimeProfile` operationId).
+func (c *ClientWithResponses) UpsertTimeProfileWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertTimeProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertTimeProfileResponse, error) {
+	rsp, err := c.UpsertTimeProfileWithBody(ctx, externalID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertTimeProfileResponse(rsp)
+}
+
+// UpsertTimeProfileWithResponse Make or replace a time profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/time-profiles/by-external-id/{external_id} (the `UpsertTimeProfile` operationId).
+func (c *ClientWithResponses) UpsertTimeProfileWithResponse(ctx context.Context, externalID ExternalID, params *UpsertTimeProfileParams, body UpsertTimeProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertTimeProfileResponse, error) {
+	rsp, err := c.UpsertTimeProfile(ctx, externalID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertTimeProfileResponse(rsp)
+}
+
+// DeleteTimeProfileWithResponse Delete a time profile
+//
+// 409 with `referrers` while others need it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/time-profiles/{time_profile_id} (the `DeleteTimeProfile` operationId).
+func (c *ClientWithResponses) DeleteTimeProfileWithResponse(ctx context.Context, timeProfileID TimeProfileID, params *DeleteTimeProfileParams, reqEditors ...RequestEditorFn) (*DeleteTimeProfileResponse, error) {
+	rsp, err := c.DeleteTimeProfile(ctx, timeProfileID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteTimeProfileResponse(rsp)
+}
+
+// GetTimeProfileWithResponse Read a time profile
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/time-profiles/{time_profile_id} (the `GetTimeProfile` operationId).
+func (c *ClientWithResponses) GetTimeProfileWithResponse(ctx context.Context, timeProfileID TimeProfileID, params *GetTimeProfileParams, reqEditors ...RequestEditorFn) (*GetTimeProfileResponse, error) {
+	rsp, err := c.GetTimeProfile(ctx, timeProfileID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetTimeProfileResponse(rsp)
+}
+
+// UpdateTimeProfileWithBodyWithResponse Change some fields of a time profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/time-profiles/{time_profile_id} (the `UpdateTimeProfile` operationId).
+func (c *ClientWithResponses) UpdateTimeProfileWithBodyWithResponse(ctx context.Context, timeProfileID TimeProfileID, params *UpdateTimeProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateTimeProfileResponse, error) {
+	rsp, err := c.UpdateTimeProfileWithBody(ctx, timeProfileID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateTimeProfileResponse(rsp)
+}
+
+// UpdateTimeProfileWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a time profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/time-profiles/{time_profile_id} (the `UpdateTimeProfile` operationId).
+func (c *ClientWithResponses) UpdateTimeProfileWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, timeProfileID TimeProfileID, params *UpdateTimeProfileParams, body UpdateTimeProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateTimeProfileResponse, error) {
+	rsp, err := c.UpdateTimeProfileWithApplicationMergePatchPlusJSONBody(ctx, timeProfileID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateTimeProfileResponse(rsp)
+}
+
+// ReplaceTimeProfileWithBodyWithResponse Replace a time profile
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/time-profiles/{time_profile_id} (the `ReplaceTimeProfile` operationId).
+func (c *ClientWithResponses) ReplaceTimeProfileWithBodyWithResponse(ctx context.Context, timeProfileID TimeProfileID, params *ReplaceTimeProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceTimeProfileResponse, error) {
+	rsp, err := c.ReplaceTimeProfileWithBody(ctx, timeProfileID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceTimeProfileResponse(rsp)
+}
+
+// ReplaceTimeProfileWithResponse Replace a time profile
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/time-profiles/{time_profile_id} (the `ReplaceTimeProfile` operationId).
+func (c *ClientWithResponses) ReplaceTimeProfileWithResponse(ctx context.Context, timeProfileID TimeProfileID, params *ReplaceTimeProfileParams, body ReplaceTimeProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceTimeProfileResponse, error) {
+	rsp, err := c.ReplaceTimeProfile(ctx, timeProfileID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceTimeProfileResponse(rsp)
+}
+
 // ListTrunksWithResponse List trunks
 //
 // Give at most one of the parameters that name another resource.
@@ -60265,8 +76358,8 @@ func (c *ClientWithResponses) DeleteTrunkWithResponse(ctx context.Context, trunk
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/trunks/{trunk_id} (the `GetTrunk` operationId).
-func (c *ClientWithResponses) GetTrunkWithResponse(ctx context.Context, trunkID TrunkID, params *GetTrunkParams, reqEditors ...RequestEditorFn) (*GetTrunkResponse, error) {
-	rsp, err := c.GetTrunk(ctx, trunkID, params, reqEditors...)
+func (c *ClientWithResponses) GetTrunkWithResponse(ctx context.Context, trunkID TrunkID, reqEditors ...RequestEditorFn) (*GetTrunkResponse, error) {
+	rsp, err := c.GetTrunk(ctx, trunkID, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -60422,8 +76515,8 @@ func (c *ClientWithResponses) DeleteEndpointWithResponse(ctx context.Context, tr
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/trunks/{trunk_id}/endpoints/{endpoint_id} (the `GetEndpoint` operationId).
-func (c *ClientWithResponses) GetEndpointWithResponse(ctx context.Context, trunkID TrunkID, endpointID EndpointID, params *GetEndpointParams, reqEditors ...RequestEditorFn) (*GetEndpointResponse, error) {
-	rsp, err := c.GetEndpoint(ctx, trunkID, endpointID, params, reqEditors...)
+func (c *ClientWithResponses) GetEndpointWithResponse(ctx context.Context, trunkID TrunkID, endpointID EndpointID, reqEditors ...RequestEditorFn) (*GetEndpointResponse, error) {
+	rsp, err := c.GetEndpoint(ctx, trunkID, endpointID, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -60645,6 +76738,163 @@ func (c *ClientWithResponses) ReplaceIdentityWithResponse(ctx context.Context, t
 		return nil, err
 	}
 	return ParseReplaceIdentityResponse(rsp)
+}
+
+// ListRegistrantsWithResponse List registrants of a trunk
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/trunks/{trunk_id}/registrants (the `ListRegistrants` operationId).
+func (c *ClientWithResponses) ListRegistrantsWithResponse(ctx context.Context, trunkID TrunkID, params *ListRegistrantsParams, reqEditors ...RequestEditorFn) (*ListRegistrantsResponse, error) {
+	rsp, err := c.ListRegistrants(ctx, trunkID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRegistrantsResponse(rsp)
+}
+
+// CreateRegistrantWithBodyWithResponse Make a registrant
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/trunks/{trunk_id}/registrants (the `CreateRegistrant` operationId).
+func (c *ClientWithResponses) CreateRegistrantWithBodyWithResponse(ctx context.Context, trunkID TrunkID, params *CreateRegistrantParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateRegistrantResponse, error) {
+	rsp, err := c.CreateRegistrantWithBody(ctx, trunkID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateRegistrantResponse(rsp)
+}
+
+// CreateRegistrantWithResponse Make a registrant
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/trunks/{trunk_id}/registrants (the `CreateRegistrant` operationId).
+func (c *ClientWithResponses) CreateRegistrantWithResponse(ctx context.Context, trunkID TrunkID, params *CreateRegistrantParams, body CreateRegistrantJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateRegistrantResponse, error) {
+	rsp, err := c.CreateRegistrant(ctx, trunkID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateRegistrantResponse(rsp)
+}
+
+// UpsertRegistrantWithBodyWithResponse Make or replace a registrant by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/trunks/{trunk_id}/registrants/by-external-id/{external_id} (the `UpsertRegistrant` operationId).
+func (c *ClientWithResponses) UpsertRegistrantWithBodyWithResponse(ctx context.Context, trunkID TrunkID, externalID ExternalID, params *UpsertRegistrantParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertRegistrantResponse, error) {
+	rsp, err := c.UpsertRegistrantWithBody(ctx, trunkID, externalID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertRegistrantResponse(rsp)
+}
+
+// UpsertRegistrantWithResponse Make or replace a registrant by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/trunks/{trunk_id}/registrants/by-external-id/{external_id} (the `UpsertRegistrant` operationId).
+func (c *ClientWithResponses) UpsertRegistrantWithResponse(ctx context.Context, trunkID TrunkID, externalID ExternalID, params *UpsertRegistrantParams, body UpsertRegistrantJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertRegistrantResponse, error) {
+	rsp, err := c.UpsertRegistrant(ctx, trunkID, externalID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertRegistrantResponse(rsp)
+}
+
+// DeleteRegistrantWithResponse Delete a registrant
+//
+// 409 with `referrers` while others need it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/trunks/{trunk_id}/registrants/{registrant_id} (the `DeleteRegistrant` operationId).
+func (c *ClientWithResponses) DeleteRegistrantWithResponse(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, params *DeleteRegistrantParams, reqEditors ...RequestEditorFn) (*DeleteRegistrantResponse, error) {
+	rsp, err := c.DeleteRegistrant(ctx, trunkID, registrantID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteRegistrantResponse(rsp)
+}
+
+// GetRegistrantWithResponse Read a registrant
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/trunks/{trunk_id}/registrants/{registrant_id} (the `GetRegistrant` operationId).
+func (c *ClientWithResponses) GetRegistrantWithResponse(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, reqEditors ...RequestEditorFn) (*GetRegistrantResponse, error) {
+	rsp, err := c.GetRegistrant(ctx, trunkID, registrantID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetRegistrantResponse(rsp)
+}
+
+// UpdateRegistrantWithBodyWithResponse Change some fields of a registrant
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/trunks/{trunk_id}/registrants/{registrant_id} (the `UpdateRegistrant` operationId).
+func (c *ClientWithResponses) UpdateRegistrantWithBodyWithResponse(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, params *UpdateRegistrantParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateRegistrantResponse, error) {
+	rsp, err := c.UpdateRegistrantWithBody(ctx, trunkID, registrantID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateRegistrantResponse(rsp)
+}
+
+// UpdateRegistrantWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a registrant
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/trunks/{trunk_id}/registrants/{registrant_id} (the `UpdateRegistrant` operationId).
+func (c *ClientWithResponses) UpdateRegistrantWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, params *UpdateRegistrantParams, body UpdateRegistrantApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRegistrantResponse, error) {
+	rsp, err := c.UpdateRegistrantWithApplicationMergePatchPlusJSONBody(ctx, trunkID, registrantID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateRegistrantResponse(rsp)
+}
+
+// ReplaceRegistrantWithBodyWithResponse Replace a registrant
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/trunks/{trunk_id}/registrants/{registrant_id} (the `ReplaceRegistrant` operationId).
+func (c *ClientWithResponses) ReplaceRegistrantWithBodyWithResponse(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, params *ReplaceRegistrantParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceRegistrantResponse, error) {
+	rsp, err := c.ReplaceRegistrantWithBody(ctx, trunkID, registrantID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceRegistrantResponse(rsp)
+}
+
+// ReplaceRegistrantWithResponse Replace a registrant
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/trunks/{trunk_id}/registrants/{registrant_id} (the `ReplaceRegistrant` operationId).
+func (c *ClientWithResponses) ReplaceRegistrantWithResponse(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, params *ReplaceRegistrantParams, body ReplaceRegistrantJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceRegistrantResponse, error) {
+	rsp, err := c.ReplaceRegistrant(ctx, trunkID, registrantID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceRegistrantResponse(rsp)
 }
 
 // WhoAmIWithResponse Ask who the key is
@@ -63104,6 +79354,349 @@ func ParseGetConfigStatusResponse(rsp *http.Response) (*GetConfigStatusResponse,
 	return response, nil
 }
 
+// ParseListDialplansResponse parses an HTTP response from a ListDialplansWithResponse call
+func ParseListDialplansResponse(rsp *http.Response) (*ListDialplansResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListDialplansResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DialplanPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateDialplanResponse parses an HTTP response from a CreateDialplanWithResponse call
+func ParseCreateDialplanResponse(rsp *http.Response) (*CreateDialplanResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateDialplanResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Dialplan
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateDialplanResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpsertDialplanResponse parses an HTTP response from a UpsertDialplanWithResponse call
+func ParseUpsertDialplanResponse(rsp *http.Response) (*UpsertDialplanResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpsertDialplanResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Dialplan
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Dialplan
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpsertDialplanResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers UpsertDialplanResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteDialplanResponse parses an HTTP response from a DeleteDialplanWithResponse call
+func ParseDeleteDialplanResponse(rsp *http.Response) (*DeleteDialplanResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteDialplanResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetDialplanResponse parses an HTTP response from a GetDialplanWithResponse call
+func ParseGetDialplanResponse(rsp *http.Response) (*GetDialplanResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetDialplanResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Dialplan
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetDialplanResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetDialplanResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateDialplanResponse parses an HTTP response from a UpdateDialplanWithResponse call
+func ParseUpdateDialplanResponse(rsp *http.Response) (*UpdateDialplanResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateDialplanResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Dialplan
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateDialplanResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplaceDialplanResponse parses an HTTP response from a ReplaceDialplanWithResponse call
+func ParseReplaceDialplanResponse(rsp *http.Response) (*ReplaceDialplanResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplaceDialplanResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Dialplan
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReplaceDialplanResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListDomainsResponse parses an HTTP response from a ListDomainsWithResponse call
 func ParseListDomainsResponse(rsp *http.Response) (*ListDomainsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -64555,6 +81148,349 @@ func ParseReplaceHeaderProfileResponse(rsp *http.Response) (*ReplaceHeaderProfil
 	switch {
 	case rsp.StatusCode == 200:
 		var headers ReplaceHeaderProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListHolidayCalendarsResponse parses an HTTP response from a ListHolidayCalendarsWithResponse call
+func ParseListHolidayCalendarsResponse(rsp *http.Response) (*ListHolidayCalendarsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListHolidayCalendarsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest HolidayCalendarPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateHolidayCalendarResponse parses an HTTP response from a CreateHolidayCalendarWithResponse call
+func ParseCreateHolidayCalendarResponse(rsp *http.Response) (*CreateHolidayCalendarResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateHolidayCalendarResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest HolidayCalendar
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateHolidayCalendarResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpsertHolidayCalendarResponse parses an HTTP response from a UpsertHolidayCalendarWithResponse call
+func ParseUpsertHolidayCalendarResponse(rsp *http.Response) (*UpsertHolidayCalendarResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpsertHolidayCalendarResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest HolidayCalendar
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest HolidayCalendar
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpsertHolidayCalendarResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers UpsertHolidayCalendarResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteHolidayCalendarResponse parses an HTTP response from a DeleteHolidayCalendarWithResponse call
+func ParseDeleteHolidayCalendarResponse(rsp *http.Response) (*DeleteHolidayCalendarResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteHolidayCalendarResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetHolidayCalendarResponse parses an HTTP response from a GetHolidayCalendarWithResponse call
+func ParseGetHolidayCalendarResponse(rsp *http.Response) (*GetHolidayCalendarResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetHolidayCalendarResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest HolidayCalendar
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetHolidayCalendarResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetHolidayCalendarResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateHolidayCalendarResponse parses an HTTP response from a UpdateHolidayCalendarWithResponse call
+func ParseUpdateHolidayCalendarResponse(rsp *http.Response) (*UpdateHolidayCalendarResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateHolidayCalendarResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest HolidayCalendar
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateHolidayCalendarResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplaceHolidayCalendarResponse parses an HTTP response from a ReplaceHolidayCalendarWithResponse call
+func ParseReplaceHolidayCalendarResponse(rsp *http.Response) (*ReplaceHolidayCalendarResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplaceHolidayCalendarResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest HolidayCalendar
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReplaceHolidayCalendarResponse200Headers
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -66144,6 +83080,1365 @@ func ParseReplaceNumberListResponse(rsp *http.Response) (*ReplaceNumberListRespo
 	switch {
 	case rsp.StatusCode == 200:
 		var headers ReplaceNumberListResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListNumberPlansResponse parses an HTTP response from a ListNumberPlansWithResponse call
+func ParseListNumberPlansResponse(rsp *http.Response) (*ListNumberPlansResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListNumberPlansResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NumberPlanPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateNumberPlanResponse parses an HTTP response from a CreateNumberPlanWithResponse call
+func ParseCreateNumberPlanResponse(rsp *http.Response) (*CreateNumberPlanResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateNumberPlanResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest NumberPlan
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateNumberPlanResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpsertNumberPlanResponse parses an HTTP response from a UpsertNumberPlanWithResponse call
+func ParseUpsertNumberPlanResponse(rsp *http.Response) (*UpsertNumberPlanResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpsertNumberPlanResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NumberPlan
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest NumberPlan
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpsertNumberPlanResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers UpsertNumberPlanResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteNumberPlanResponse parses an HTTP response from a DeleteNumberPlanWithResponse call
+func ParseDeleteNumberPlanResponse(rsp *http.Response) (*DeleteNumberPlanResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteNumberPlanResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetNumberPlanResponse parses an HTTP response from a GetNumberPlanWithResponse call
+func ParseGetNumberPlanResponse(rsp *http.Response) (*GetNumberPlanResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetNumberPlanResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NumberPlan
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetNumberPlanResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetNumberPlanResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateNumberPlanResponse parses an HTTP response from a UpdateNumberPlanWithResponse call
+func ParseUpdateNumberPlanResponse(rsp *http.Response) (*UpdateNumberPlanResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateNumberPlanResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NumberPlan
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateNumberPlanResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplaceNumberPlanResponse parses an HTTP response from a ReplaceNumberPlanWithResponse call
+func ParseReplaceNumberPlanResponse(rsp *http.Response) (*ReplaceNumberPlanResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplaceNumberPlanResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NumberPlan
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReplaceNumberPlanResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListNumbersResponse parses an HTTP response from a ListNumbersWithResponse call
+func ParseListNumbersResponse(rsp *http.Response) (*ListNumbersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListNumbersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NumberPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateNumberResponse parses an HTTP response from a CreateNumberWithResponse call
+func ParseCreateNumberResponse(rsp *http.Response) (*CreateNumberResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateNumberResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Number
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateNumberResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpsertNumberResponse parses an HTTP response from a UpsertNumberWithResponse call
+func ParseUpsertNumberResponse(rsp *http.Response) (*UpsertNumberResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpsertNumberResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Number
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Number
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpsertNumberResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers UpsertNumberResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteNumberResponse parses an HTTP response from a DeleteNumberWithResponse call
+func ParseDeleteNumberResponse(rsp *http.Response) (*DeleteNumberResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteNumberResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetNumberResponse parses an HTTP response from a GetNumberWithResponse call
+func ParseGetNumberResponse(rsp *http.Response) (*GetNumberResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetNumberResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Number
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetNumberResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetNumberResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateNumberResponse parses an HTTP response from a UpdateNumberWithResponse call
+func ParseUpdateNumberResponse(rsp *http.Response) (*UpdateNumberResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateNumberResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Number
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateNumberResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplaceNumberResponse parses an HTTP response from a ReplaceNumberWithResponse call
+func ParseReplaceNumberResponse(rsp *http.Response) (*ReplaceNumberResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplaceNumberResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Number
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReplaceNumberResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListQualityProfilesResponse parses an HTTP response from a ListQualityProfilesWithResponse call
+func ParseListQualityProfilesResponse(rsp *http.Response) (*ListQualityProfilesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListQualityProfilesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest QualityProfilePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateQualityProfileResponse parses an HTTP response from a CreateQualityProfileWithResponse call
+func ParseCreateQualityProfileResponse(rsp *http.Response) (*CreateQualityProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateQualityProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest QualityProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateQualityProfileResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpsertQualityProfileResponse parses an HTTP response from a UpsertQualityProfileWithResponse call
+func ParseUpsertQualityProfileResponse(rsp *http.Response) (*UpsertQualityProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpsertQualityProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest QualityProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest QualityProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpsertQualityProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers UpsertQualityProfileResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteQualityProfileResponse parses an HTTP response from a DeleteQualityProfileWithResponse call
+func ParseDeleteQualityProfileResponse(rsp *http.Response) (*DeleteQualityProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteQualityProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetQualityProfileResponse parses an HTTP response from a GetQualityProfileWithResponse call
+func ParseGetQualityProfileResponse(rsp *http.Response) (*GetQualityProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetQualityProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest QualityProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetQualityProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetQualityProfileResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateQualityProfileResponse parses an HTTP response from a UpdateQualityProfileWithResponse call
+func ParseUpdateQualityProfileResponse(rsp *http.Response) (*UpdateQualityProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateQualityProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest QualityProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateQualityProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplaceQualityProfileResponse parses an HTTP response from a ReplaceQualityProfileWithResponse call
+func ParseReplaceQualityProfileResponse(rsp *http.Response) (*ReplaceQualityProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplaceQualityProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest QualityProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReplaceQualityProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListRateDecksResponse parses an HTTP response from a ListRateDecksWithResponse call
+func ParseListRateDecksResponse(rsp *http.Response) (*ListRateDecksResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRateDecksResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RateDeckPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateRateDeckResponse parses an HTTP response from a CreateRateDeckWithResponse call
+func ParseCreateRateDeckResponse(rsp *http.Response) (*CreateRateDeckResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateRateDeckResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest RateDeck
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateRateDeckResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpsertRateDeckResponse parses an HTTP response from a UpsertRateDeckWithResponse call
+func ParseUpsertRateDeckResponse(rsp *http.Response) (*UpsertRateDeckResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpsertRateDeckResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RateDeck
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest RateDeck
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpsertRateDeckResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers UpsertRateDeckResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteRateDeckResponse parses an HTTP response from a DeleteRateDeckWithResponse call
+func ParseDeleteRateDeckResponse(rsp *http.Response) (*DeleteRateDeckResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteRateDeckResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetRateDeckResponse parses an HTTP response from a GetRateDeckWithResponse call
+func ParseGetRateDeckResponse(rsp *http.Response) (*GetRateDeckResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetRateDeckResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RateDeck
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetRateDeckResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateRateDeckResponse parses an HTTP response from a UpdateRateDeckWithResponse call
+func ParseUpdateRateDeckResponse(rsp *http.Response) (*UpdateRateDeckResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateRateDeckResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RateDeck
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateRateDeckResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplaceRateDeckResponse parses an HTTP response from a ReplaceRateDeckWithResponse call
+func ParseReplaceRateDeckResponse(rsp *http.Response) (*ReplaceRateDeckResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplaceRateDeckResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RateDeck
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReplaceRateDeckResponse200Headers
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -69834,6 +88129,349 @@ func ParseReplaceTenantResponse(rsp *http.Response) (*ReplaceTenantResponse, err
 	return response, nil
 }
 
+// ParseListTimeProfilesResponse parses an HTTP response from a ListTimeProfilesWithResponse call
+func ParseListTimeProfilesResponse(rsp *http.Response) (*ListTimeProfilesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListTimeProfilesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TimeProfilePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateTimeProfileResponse parses an HTTP response from a CreateTimeProfileWithResponse call
+func ParseCreateTimeProfileResponse(rsp *http.Response) (*CreateTimeProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateTimeProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest TimeProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateTimeProfileResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpsertTimeProfileResponse parses an HTTP response from a UpsertTimeProfileWithResponse call
+func ParseUpsertTimeProfileResponse(rsp *http.Response) (*UpsertTimeProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpsertTimeProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TimeProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest TimeProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpsertTimeProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers UpsertTimeProfileResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteTimeProfileResponse parses an HTTP response from a DeleteTimeProfileWithResponse call
+func ParseDeleteTimeProfileResponse(rsp *http.Response) (*DeleteTimeProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteTimeProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetTimeProfileResponse parses an HTTP response from a GetTimeProfileWithResponse call
+func ParseGetTimeProfileResponse(rsp *http.Response) (*GetTimeProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetTimeProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TimeProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetTimeProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetTimeProfileResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateTimeProfileResponse parses an HTTP response from a UpdateTimeProfileWithResponse call
+func ParseUpdateTimeProfileResponse(rsp *http.Response) (*UpdateTimeProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateTimeProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TimeProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateTimeProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplaceTimeProfileResponse parses an HTTP response from a ReplaceTimeProfileWithResponse call
+func ParseReplaceTimeProfileResponse(rsp *http.Response) (*ReplaceTimeProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplaceTimeProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TimeProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReplaceTimeProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListTrunksResponse parses an HTTP response from a ListTrunksWithResponse call
 func ParseListTrunksResponse(rsp *http.Response) (*ListTrunksResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -70047,9 +88685,6 @@ func ParseGetTrunkResponse(rsp *http.Response) (*GetTrunkResponse, error) {
 		}
 		response.JSON200 = &dest
 
-	case rsp.StatusCode == 304:
-		break // No content-type
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -70070,16 +88705,6 @@ func ParseGetTrunkResponse(rsp *http.Response) (*GetTrunkResponse, error) {
 			headers.ETag = value
 		}
 		response.Headers200 = &headers
-	case rsp.StatusCode == 304:
-		var headers GetTrunkResponse304Headers
-		if values := rsp.Header.Values("ETag"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.ETag = value
-		}
-		response.Headers304 = &headers
 	}
 
 	return response, nil
@@ -70390,9 +89015,6 @@ func ParseGetEndpointResponse(rsp *http.Response) (*GetEndpointResponse, error) 
 		}
 		response.JSON200 = &dest
 
-	case rsp.StatusCode == 304:
-		break // No content-type
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -70413,16 +89035,6 @@ func ParseGetEndpointResponse(rsp *http.Response) (*GetEndpointResponse, error) 
 			headers.ETag = value
 		}
 		response.Headers200 = &headers
-	case rsp.StatusCode == 304:
-		var headers GetEndpointResponse304Headers
-		if values := rsp.Header.Values("ETag"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.ETag = value
-		}
-		response.Headers304 = &headers
 	}
 
 	return response, nil
@@ -70850,6 +89462,336 @@ func ParseReplaceIdentityResponse(rsp *http.Response) (*ReplaceIdentityResponse,
 	switch {
 	case rsp.StatusCode == 200:
 		var headers ReplaceIdentityResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListRegistrantsResponse parses an HTTP response from a ListRegistrantsWithResponse call
+func ParseListRegistrantsResponse(rsp *http.Response) (*ListRegistrantsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRegistrantsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RegistrantPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateRegistrantResponse parses an HTTP response from a CreateRegistrantWithResponse call
+func ParseCreateRegistrantResponse(rsp *http.Response) (*CreateRegistrantResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateRegistrantResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Registrant
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateRegistrantResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpsertRegistrantResponse parses an HTTP response from a UpsertRegistrantWithResponse call
+func ParseUpsertRegistrantResponse(rsp *http.Response) (*UpsertRegistrantResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpsertRegistrantResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Registrant
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Registrant
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpsertRegistrantResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers UpsertRegistrantResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteRegistrantResponse parses an HTTP response from a DeleteRegistrantWithResponse call
+func ParseDeleteRegistrantResponse(rsp *http.Response) (*DeleteRegistrantResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteRegistrantResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetRegistrantResponse parses an HTTP response from a GetRegistrantWithResponse call
+func ParseGetRegistrantResponse(rsp *http.Response) (*GetRegistrantResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetRegistrantResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Registrant
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetRegistrantResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateRegistrantResponse parses an HTTP response from a UpdateRegistrantWithResponse call
+func ParseUpdateRegistrantResponse(rsp *http.Response) (*UpdateRegistrantResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateRegistrantResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Registrant
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateRegistrantResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplaceRegistrantResponse parses an HTTP response from a ReplaceRegistrantWithResponse call
+func ParseReplaceRegistrantResponse(rsp *http.Response) (*ReplaceRegistrantResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplaceRegistrantResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Registrant
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReplaceRegistrantResponse200Headers
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {

@@ -117,6 +117,39 @@ func (e CallState) Valid() bool {
 	}
 }
 
+// Defines values for ConditionField.
+const (
+	ConditionFieldCaller      ConditionField = "caller"
+	ConditionFieldHeader      ConditionField = "header"
+	ConditionFieldNumberClass ConditionField = "number_class"
+	ConditionFieldPercent     ConditionField = "percent"
+	ConditionFieldRouteGroup  ConditionField = "route_group"
+	ConditionFieldTrunk       ConditionField = "trunk"
+	ConditionFieldVariable    ConditionField = "variable"
+)
+
+// Valid indicates whether the value is a known member of the ConditionField enum.
+func (e ConditionField) Valid() bool {
+	switch e {
+	case ConditionFieldCaller:
+		return true
+	case ConditionFieldHeader:
+		return true
+	case ConditionFieldNumberClass:
+		return true
+	case ConditionFieldPercent:
+		return true
+	case ConditionFieldRouteGroup:
+		return true
+	case ConditionFieldTrunk:
+		return true
+	case ConditionFieldVariable:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ContactOverflow.
 const (
 	ContactOverflowReject        ContactOverflow = "reject"
@@ -171,6 +204,24 @@ func (e DTMFMode) Valid() bool {
 	case DTMFModePass:
 		return true
 	case DTMFModeRfc4733:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DialplanField.
+const (
+	DialplanFieldCallee DialplanField = "callee"
+	DialplanFieldCaller DialplanField = "caller"
+)
+
+// Valid indicates whether the value is a known member of the DialplanField enum.
+func (e DialplanField) Valid() bool {
+	switch e {
+	case DialplanFieldCallee:
+		return true
+	case DialplanFieldCaller:
 		return true
 	default:
 		return false
@@ -327,6 +378,75 @@ func (e EndReason) Valid() bool {
 	case EndReasonStale:
 		return true
 	case EndReasonTransferred:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EndpointSelection.
+const (
+	EndpointSelectionHashCallID   EndpointSelection = "hash_call_id"
+	EndpointSelectionHashCallee   EndpointSelection = "hash_callee"
+	EndpointSelectionHashCaller   EndpointSelection = "hash_caller"
+	EndpointSelectionLeastCalls   EndpointSelection = "least_calls"
+	EndpointSelectionMostHeadroom EndpointSelection = "most_headroom"
+	EndpointSelectionOrder        EndpointSelection = "order"
+	EndpointSelectionRandom       EndpointSelection = "random"
+	EndpointSelectionRoundRobin   EndpointSelection = "round_robin"
+	EndpointSelectionWeighted     EndpointSelection = "weighted"
+)
+
+// Valid indicates whether the value is a known member of the EndpointSelection enum.
+func (e EndpointSelection) Valid() bool {
+	switch e {
+	case EndpointSelectionHashCallID:
+		return true
+	case EndpointSelectionHashCallee:
+		return true
+	case EndpointSelectionHashCaller:
+		return true
+	case EndpointSelectionLeastCalls:
+		return true
+	case EndpointSelectionMostHeadroom:
+		return true
+	case EndpointSelectionOrder:
+		return true
+	case EndpointSelectionRandom:
+		return true
+	case EndpointSelectionRoundRobin:
+		return true
+	case EndpointSelectionWeighted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EndpointState.
+const (
+	EndpointStateDisabled EndpointState = "disabled"
+	EndpointStateDown     EndpointState = "down"
+	EndpointStateDraining EndpointState = "draining"
+	EndpointStateEjected  EndpointState = "ejected"
+	EndpointStateUnknown  EndpointState = "unknown"
+	EndpointStateUp       EndpointState = "up"
+)
+
+// Valid indicates whether the value is a known member of the EndpointState enum.
+func (e EndpointState) Valid() bool {
+	switch e {
+	case EndpointStateDisabled:
+		return true
+	case EndpointStateDown:
+		return true
+	case EndpointStateDraining:
+		return true
+	case EndpointStateEjected:
+		return true
+	case EndpointStateUnknown:
+		return true
+	case EndpointStateUp:
 		return true
 	default:
 		return false
@@ -522,6 +642,27 @@ func (e GuardMode) Valid() bool {
 	}
 }
 
+// Defines values for HTTPFailure.
+const (
+	HTTPFailureNext   HTTPFailure = "next"
+	HTTPFailureReject HTTPFailure = "reject"
+	HTTPFailureRoute  HTTPFailure = "route"
+)
+
+// Valid indicates whether the value is a known member of the HTTPFailure enum.
+func (e HTTPFailure) Valid() bool {
+	switch e {
+	case HTTPFailureNext:
+		return true
+	case HTTPFailureReject:
+		return true
+	case HTTPFailureRoute:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for HeaderAction.
 const (
 	HeaderActionAdd     HeaderAction = "add"
@@ -606,6 +747,27 @@ func (e HoldMedia) Valid() bool {
 	case HoldMediaPass:
 		return true
 	case HoldMediaSilence:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for HolidayMode.
+const (
+	HolidayModeExclude HolidayMode = "exclude"
+	HolidayModeInclude HolidayMode = "include"
+	HolidayModeOnly    HolidayMode = "only"
+)
+
+// Valid indicates whether the value is a known member of the HolidayMode enum.
+func (e HolidayMode) Valid() bool {
+	switch e {
+	case HolidayModeExclude:
+		return true
+	case HolidayModeInclude:
+		return true
+	case HolidayModeOnly:
 		return true
 	default:
 		return false
@@ -828,6 +990,30 @@ func (e ListVerdict) Valid() bool {
 	}
 }
 
+// Defines values for MatchKind.
+const (
+	MatchKindExact  MatchKind = "exact"
+	MatchKindPrefix MatchKind = "prefix"
+	MatchKindRange  MatchKind = "range"
+	MatchKindRegex  MatchKind = "regex"
+)
+
+// Valid indicates whether the value is a known member of the MatchKind enum.
+func (e MatchKind) Valid() bool {
+	switch e {
+	case MatchKindExact:
+		return true
+	case MatchKindPrefix:
+		return true
+	case MatchKindRange:
+		return true
+	case MatchKindRegex:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MediaMode.
 const (
 	MediaModeAuto   MediaMode = "auto"
@@ -888,6 +1074,24 @@ func (e NATKind) Valid() bool {
 	case NATKindNone:
 		return true
 	case NATKindPort:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NoMatch.
+const (
+	NoMatchPass   NoMatch = "pass"
+	NoMatchReject NoMatch = "reject"
+)
+
+// Valid indicates whether the value is a known member of the NoMatch enum.
+func (e NoMatch) Valid() bool {
+	switch e {
+	case NoMatchPass:
+		return true
+	case NoMatchReject:
 		return true
 	default:
 		return false
@@ -1029,6 +1233,57 @@ func (e PrivacyMode) Valid() bool {
 	}
 }
 
+// Defines values for QualityAction.
+const (
+	QualityActionPenalty    QualityAction = "penalty"
+	QualityActionQuarantine QualityAction = "quarantine"
+)
+
+// Valid indicates whether the value is a known member of the QualityAction enum.
+func (e QualityAction) Valid() bool {
+	switch e {
+	case QualityActionPenalty:
+		return true
+	case QualityActionQuarantine:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for QualityMetric.
+const (
+	QualityMetricAcd         QualityMetric = "acd"
+	QualityMetricAsr         QualityMetric = "asr"
+	QualityMetricCcr         QualityMetric = "ccr"
+	QualityMetricLoss        QualityMetric = "loss"
+	QualityMetricMos         QualityMetric = "mos"
+	QualityMetricOneWayAudio QualityMetric = "one_way_audio"
+	QualityMetricPdd         QualityMetric = "pdd"
+)
+
+// Valid indicates whether the value is a known member of the QualityMetric enum.
+func (e QualityMetric) Valid() bool {
+	switch e {
+	case QualityMetricAcd:
+		return true
+	case QualityMetricAsr:
+		return true
+	case QualityMetricCcr:
+		return true
+	case QualityMetricLoss:
+		return true
+	case QualityMetricMos:
+		return true
+	case QualityMetricOneWayAudio:
+		return true
+	case QualityMetricPdd:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RedirectMode.
 const (
 	RedirectModeFail   RedirectMode = "fail"
@@ -1086,6 +1341,39 @@ func (e Refresher) Valid() bool {
 	case RefresherPeer:
 		return true
 	case RefresherUs:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RegistrantState.
+const (
+	RegistrantStateDisabled         RegistrantState = "disabled"
+	RegistrantStateRegistered       RegistrantState = "registered"
+	RegistrantStateRegistering      RegistrantState = "registering"
+	RegistrantStateRejected         RegistrantState = "rejected"
+	RegistrantStateUnreachable      RegistrantState = "unreachable"
+	RegistrantStateUnregistering    RegistrantState = "unregistering"
+	RegistrantStateWrongCredentials RegistrantState = "wrong_credentials"
+)
+
+// Valid indicates whether the value is a known member of the RegistrantState enum.
+func (e RegistrantState) Valid() bool {
+	switch e {
+	case RegistrantStateDisabled:
+		return true
+	case RegistrantStateRegistered:
+		return true
+	case RegistrantStateRegistering:
+		return true
+	case RegistrantStateRejected:
+		return true
+	case RegistrantStateUnreachable:
+		return true
+	case RegistrantStateUnregistering:
+		return true
+	case RegistrantStateWrongCredentials:
 		return true
 	default:
 		return false
@@ -1170,17 +1458,24 @@ const (
 	ResourceKindAccessRule        ResourceKind = "access-rule"
 	ResourceKindAlias             ResourceKind = "alias"
 	ResourceKindAnnouncement      ResourceKind = "announcement"
+	ResourceKindDialplan          ResourceKind = "dialplan"
 	ResourceKindDomain            ResourceKind = "domain"
 	ResourceKindEndpoint          ResourceKind = "endpoint"
 	ResourceKindFloodProfile      ResourceKind = "flood-profile"
 	ResourceKindGroup             ResourceKind = "group"
 	ResourceKindHeaderProfile     ResourceKind = "header-profile"
+	ResourceKindHolidayCalendar   ResourceKind = "holiday-calendar"
 	ResourceKindIdentity          ResourceKind = "identity"
 	ResourceKindLimitProfile      ResourceKind = "limit-profile"
 	ResourceKindMediaPool         ResourceKind = "media-pool"
 	ResourceKindMediaProfile      ResourceKind = "media-profile"
+	ResourceKindNumber            ResourceKind = "number"
 	ResourceKindNumberList        ResourceKind = "number-list"
+	ResourceKindNumberPlan        ResourceKind = "number-plan"
+	ResourceKindQualityProfile    ResourceKind = "quality-profile"
+	ResourceKindRateDeck          ResourceKind = "rate-deck"
 	ResourceKindRealm             ResourceKind = "realm"
+	ResourceKindRegistrant        ResourceKind = "registrant"
 	ResourceKindRouteList         ResourceKind = "route-list"
 	ResourceKindRoutingPlan       ResourceKind = "routing-plan"
 	ResourceKindRule              ResourceKind = "rule"
@@ -1189,6 +1484,7 @@ const (
 	ResourceKindSubscriber        ResourceKind = "subscriber"
 	ResourceKindTarget            ResourceKind = "target"
 	ResourceKindTenant            ResourceKind = "tenant"
+	ResourceKindTimeProfile       ResourceKind = "time-profile"
 	ResourceKindTrunk             ResourceKind = "trunk"
 )
 
@@ -1203,6 +1499,8 @@ func (e ResourceKind) Valid() bool {
 		return true
 	case ResourceKindAnnouncement:
 		return true
+	case ResourceKindDialplan:
+		return true
 	case ResourceKindDomain:
 		return true
 	case ResourceKindEndpoint:
@@ -1213,6 +1511,8 @@ func (e ResourceKind) Valid() bool {
 		return true
 	case ResourceKindHeaderProfile:
 		return true
+	case ResourceKindHolidayCalendar:
+		return true
 	case ResourceKindIdentity:
 		return true
 	case ResourceKindLimitProfile:
@@ -1221,9 +1521,19 @@ func (e ResourceKind) Valid() bool {
 		return true
 	case ResourceKindMediaProfile:
 		return true
+	case ResourceKindNumber:
+		return true
 	case ResourceKindNumberList:
 		return true
+	case ResourceKindNumberPlan:
+		return true
+	case ResourceKindQualityProfile:
+		return true
+	case ResourceKindRateDeck:
+		return true
 	case ResourceKindRealm:
+		return true
+	case ResourceKindRegistrant:
 		return true
 	case ResourceKindRouteList:
 		return true
@@ -1240,6 +1550,8 @@ func (e ResourceKind) Valid() bool {
 	case ResourceKindTarget:
 		return true
 	case ResourceKindTenant:
+		return true
+	case ResourceKindTimeProfile:
 		return true
 	case ResourceKindTrunk:
 		return true
@@ -1274,6 +1586,11 @@ func (e Retargeting) Valid() bool {
 
 // Defines values for RuleAction.
 const (
+	RuleActionEnum       RuleAction = "enum"
+	RuleActionHTTP       RuleAction = "http"
+	RuleActionJump       RuleAction = "jump"
+	RuleActionNumber     RuleAction = "number"
+	RuleActionRedirect   RuleAction = "redirect"
 	RuleActionReject     RuleAction = "reject"
 	RuleActionRoute      RuleAction = "route"
 	RuleActionSubscriber RuleAction = "subscriber"
@@ -1282,6 +1599,16 @@ const (
 // Valid indicates whether the value is a known member of the RuleAction enum.
 func (e RuleAction) Valid() bool {
 	switch e {
+	case RuleActionEnum:
+		return true
+	case RuleActionHTTP:
+		return true
+	case RuleActionJump:
+		return true
+	case RuleActionNumber:
+		return true
+	case RuleActionRedirect:
+		return true
 	case RuleActionReject:
 		return true
 	case RuleActionRoute:
@@ -1410,6 +1737,51 @@ func (e Scope) Valid() bool {
 	}
 }
 
+// Defines values for Selection.
+const (
+	SelectionHashCallID   Selection = "hash_call_id"
+	SelectionHashCallee   Selection = "hash_callee"
+	SelectionHashCaller   Selection = "hash_caller"
+	SelectionLeastCalls   Selection = "least_calls"
+	SelectionLeastCost    Selection = "least_cost"
+	SelectionMostHeadroom Selection = "most_headroom"
+	SelectionOrder        Selection = "order"
+	SelectionQuality      Selection = "quality"
+	SelectionRandom       Selection = "random"
+	SelectionRoundRobin   Selection = "round_robin"
+	SelectionWeighted     Selection = "weighted"
+)
+
+// Valid indicates whether the value is a known member of the Selection enum.
+func (e Selection) Valid() bool {
+	switch e {
+	case SelectionHashCallID:
+		return true
+	case SelectionHashCallee:
+		return true
+	case SelectionHashCaller:
+		return true
+	case SelectionLeastCalls:
+		return true
+	case SelectionLeastCost:
+		return true
+	case SelectionMostHeadroom:
+		return true
+	case SelectionOrder:
+		return true
+	case SelectionQuality:
+		return true
+	case SelectionRandom:
+		return true
+	case SelectionRoundRobin:
+		return true
+	case SelectionWeighted:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SessionTimer.
 const (
 	SessionTimerAccept  SessionTimer = "accept"
@@ -1503,6 +1875,36 @@ func (e Transport) Valid() bool {
 	case TransportTCP:
 		return true
 	case TransportUDP:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TrunkState.
+const (
+	TrunkStateDegraded TrunkState = "degraded"
+	TrunkStateDisabled TrunkState = "disabled"
+	TrunkStateDown     TrunkState = "down"
+	TrunkStateDraining TrunkState = "draining"
+	TrunkStateUnknown  TrunkState = "unknown"
+	TrunkStateUp       TrunkState = "up"
+)
+
+// Valid indicates whether the value is a known member of the TrunkState enum.
+func (e TrunkState) Valid() bool {
+	switch e {
+	case TrunkStateDegraded:
+		return true
+	case TrunkStateDisabled:
+		return true
+	case TrunkStateDown:
+		return true
+	case TrunkStateDraining:
+		return true
+	case TrunkStateUnknown:
+		return true
+	case TrunkStateUp:
 		return true
 	default:
 		return false
@@ -3349,6 +3751,55 @@ type ClassPrefix struct {
 	Prefix string `json:"prefix"`
 }
 
+// ClientCredentials What answers digest challenges of another system (RFC 7616, RFC 8760).
+type ClientCredentials struct {
+	// Realm The only realm that is answered; any where there is none.
+	//
+	// Example: carrier.example
+	Realm *string `json:"realm,omitempty"`
+
+	// Username The name that answers; of a registrant that of the address where there is none.
+	//
+	// Example: acme4711
+	Username *string `json:"username,omitempty"`
+}
+
+// ClientCredentialsPatch What answers digest challenges of another system (RFC 7616, RFC 8760).
+type ClientCredentialsPatch struct {
+	// Password The password. It is never shown.
+	//
+	// Example: correct horse
+	Password nullable.Nullable[string] `json:"password,omitempty"`
+
+	// Realm The only realm that is answered; any where there is none.
+	//
+	// Example: carrier.example
+	Realm nullable.Nullable[string] `json:"realm,omitempty"`
+
+	// Username The name that answers; of a registrant that of the address where there is none.
+	//
+	// Example: acme4711
+	Username nullable.Nullable[string] `json:"username,omitempty"`
+}
+
+// ClientCredentialsWrite What answers digest challenges of another system (RFC 7616, RFC 8760).
+type ClientCredentialsWrite struct {
+	// Password The password. It is never shown.
+	//
+	// Example: correct horse
+	Password *string `json:"password,omitempty"`
+
+	// Realm The only realm that is answered; any where there is none.
+	//
+	// Example: carrier.example
+	Realm *string `json:"realm,omitempty"`
+
+	// Username The name that answers; of a registrant that of the address where there is none.
+	//
+	// Example: acme4711
+	Username *string `json:"username,omitempty"`
+}
+
 // Condition One thing that has to be right for the node to be ready.
 type Condition struct {
 	// Detail More about it.
@@ -3366,6 +3817,11 @@ type Condition struct {
 	// Example: store
 	Type string `json:"type"`
 }
+
+// ConditionField What a condition looks at: the `trunk` (or domain) the call comes from, the `route_group` of its caller, the `caller` number, the `number_class` of the number called, a `header` of the INVITE, a `variable` of the call, or chance (`percent`).
+//
+// Example: trunk
+type ConditionField string
 
 // ConfigStatus Which configuration this node serves.
 type ConfigStatus struct {
@@ -3498,6 +3954,293 @@ type DecisionStep struct {
 	//
 	// Example: taken
 	Verdict string `json:"verdict"`
+}
+
+// Dialplan Translates numbers of calls. Rules are tried by rising priority; the first that fits is carried out. A change that breaks one of `tests` is refused and names it.
+type Dialplan struct {
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
+	ID string `json:"id"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: germany
+	Name string `json:"name"`
+
+	// NoMatch What becomes of a call that no rule fits.
+	NoMatch NoMatch `json:"no_match"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// Rules The translations.
+	//
+	// Example: [{"field":"callee","match":"regex","name":"german national","pattern":"^0([1-9][0-9]+)$","set_callee":"+49$1"}]
+	Rules []DialplanRule `json:"rules"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// Tests Calls and what must become of them, tried at every change.
+	//
+	// Example: [{"callee":"030123456","name":"Berlin as people dial it","want_callee":"+4930123456"}]
+	Tests []DialplanTest `json:"tests"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// DialplanField The number of a call that a rule looks at.
+//
+// Example: callee
+type DialplanField string
+
+// DialplanPage A page of dialplans.
+type DialplanPage struct {
+	// Items The resources, by rising id.
+	Items []Dialplan `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// DialplanPatch A JSON Merge Patch (RFC 7396) of a dialplan: fields left out stay as they are, null puts a field back to its default.
+type DialplanPatch struct {
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: germany
+	Name *string `json:"name,omitempty"`
+
+	// NoMatch What becomes of a call that no rule fits.
+	NoMatch *NoMatch `json:"no_match,omitempty"`
+
+	// Rules The translations.
+	//
+	// Example: [{"field":"callee","match":"regex","name":"german national","pattern":"^0([1-9][0-9]+)$","set_callee":"+49$1"}]
+	Rules nullable.Nullable[[]DialplanRule] `json:"rules,omitempty"`
+
+	// Tests Calls and what must become of them, tried at every change.
+	//
+	// Example: [{"callee":"030123456","name":"Berlin as people dial it","want_callee":"+4930123456"}]
+	Tests nullable.Nullable[[]DialplanTest] `json:"tests,omitempty"`
+}
+
+// DialplanRule One translation. Rules are tried by rising priority, then in their order; the first that fits is carried out.
+type DialplanRule struct {
+	// Attributes Become variables of the call.
+	//
+	// Example: {"zone":"de"}
+	Attributes *map[string]string `json:"attributes,omitempty"`
+
+	// Continue Goes on with the rules after this one.
+	//
+	// Example: true
+	Continue *bool `json:"continue,omitempty"`
+
+	// Disabled The rule is passed over.
+	//
+	// Example: false
+	Disabled *bool `json:"disabled,omitempty"`
+
+	// Field The number that is looked at.
+	Field DialplanField `json:"field"`
+
+	// IgnoreCase Whether letters fit in either case.
+	//
+	// Example: true
+	IgnoreCase *bool `json:"ignore_case,omitempty"`
+
+	// Match How `pattern` fits.
+	Match MatchKind `json:"match"`
+
+	// Name A name for people and for tests.
+	//
+	// Example: german national
+	Name string `json:"name"`
+
+	// NumberClass What the number called counts as from here on.
+	NumberClass *NumberClass `json:"number_class,omitempty"`
+
+	// Pattern A number, the beginning of one, the first of a range, or an expression.
+	//
+	// Example: ^0([1-9][0-9]+)$
+	Pattern string `json:"pattern"`
+
+	// Priority Rules with the smallest number come first.
+	//
+	// Example: 10
+	Priority *int `json:"priority,omitempty"`
+
+	// RangeEnd The last number of a range, of the same length.
+	//
+	// Example: 49301299
+	RangeEnd *string `json:"range_end,omitempty"`
+
+	// SetCallee The new number called: `$0` is the number looked at, `$1` to `$9` are groups of the expression (`$1` of a prefix: what follows it), `$$` is a dollar. Empty leaves it.
+	//
+	// Example: +49$1
+	SetCallee *string `json:"set_callee,omitempty"`
+
+	// SetCaller The new calling number, likewise.
+	//
+	// Example: +49$1
+	SetCaller *string `json:"set_caller,omitempty"`
+
+	// TimeProfileID When the rule holds; always where there is none.
+	//
+	// Example: tpr_06bq4v7033b5d7f9h1k3n5q7s9
+	TimeProfileID *string `json:"time_profile_id,omitempty"`
+}
+
+// DialplanTest A call and what the dialplan must make of it; what is left out is not looked at.
+type DialplanTest struct {
+	// At When the call comes; now where there is none.
+	//
+	// Example: 2026-11-23T10:00:00Z
+	At *time.Time `json:"at,omitempty"`
+
+	// Callee The number called.
+	//
+	// Example: 030123456
+	Callee *string `json:"callee,omitempty"`
+
+	// Caller The calling number.
+	//
+	// Example: 0301299
+	Caller *string `json:"caller,omitempty"`
+
+	// Name A name that a refusal shows.
+	//
+	// Example: Berlin as people dial it
+	Name string `json:"name"`
+
+	// WantAttributes Attributes that must be set.
+	//
+	// Example: {"zone":"de"}
+	WantAttributes *map[string]string `json:"want_attributes,omitempty"`
+
+	// WantCallee What the number called must become.
+	//
+	// Example: +4930123456
+	WantCallee *string `json:"want_callee,omitempty"`
+
+	// WantCaller What the calling number must become.
+	//
+	// Example: +49301299
+	WantCaller *string `json:"want_caller,omitempty"`
+
+	// WantClass What the number called must count as.
+	WantClass *NumberClass `json:"want_class,omitempty"`
+
+	// WantNoMatch No rule may fit.
+	//
+	// Example: false
+	WantNoMatch *bool `json:"want_no_match,omitempty"`
+
+	// WantRule The last rule that must be carried out.
+	//
+	// Example: german national
+	WantRule *string `json:"want_rule,omitempty"`
+}
+
+// DialplanWrite What a client writes of a dialplan. Translates numbers of calls. Rules are tried by rising priority; the first that fits is carried out. A change that breaks one of `tests` is refused and names it.
+type DialplanWrite struct {
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: germany
+	Name string `json:"name"`
+
+	// NoMatch What becomes of a call that no rule fits.
+	NoMatch *NoMatch `json:"no_match,omitempty"`
+
+	// Rules The translations.
+	//
+	// Example: [{"field":"callee","match":"regex","name":"german national","pattern":"^0([1-9][0-9]+)$","set_callee":"+49$1"}]
+	Rules *[]DialplanRule `json:"rules,omitempty"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+
+	// Tests Calls and what must become of them, tried at every change.
+	//
+	// Example: [{"callee":"030123456","name":"Berlin as people dial it","want_callee":"+4930123456"}]
+	Tests *[]DialplanTest `json:"tests,omitempty"`
 }
 
 // DigestAlgorithm A hash of RFC 7616, by its name in a challenge (RFC 8760).
@@ -3642,6 +4385,11 @@ type Domain struct {
 	// CallerIdentity How it says and hears who calls.
 	CallerIdentity CallerIdentity `json:"caller_identity"`
 
+	// CostDeckID What calls to it cost.
+	//
+	// Example: rdk_06bq4v7037f9h1k3n5q7s9v1x3
+	CostDeckID *string `json:"cost_deck_id,omitempty"`
+
 	// CreatedAt When it was made.
 	//
 	// Example: 2026-11-22T09:30:00Z
@@ -3657,8 +4405,18 @@ type Domain struct {
 	// Example: Main carrier, contract 2026-17
 	Description *string `json:"description,omitempty"`
 
+	// DialplanID Then translates them.
+	//
+	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
+	DialplanID *string `json:"dialplan_id,omitempty"`
+
 	// Digest How subscribers prove who they are.
 	Digest DigestPolicy `json:"digest"`
+
+	// EgressDialplanID Translates the numbers of calls that go out, before strip and prefix of the endpoint.
+	//
+	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
+	EgressDialplanID *string `json:"egress_dialplan_id,omitempty"`
 
 	// Enabled Whether it is used at all.
 	//
@@ -3753,6 +4511,11 @@ type Domain struct {
 	// Example: [{"class":"premium","prefix":"0900"}]
 	NumberClasses []ClassPrefix `json:"number_classes"`
 
+	// NumberPlanID Brings both numbers of calls that come in to the normal form of E.164.
+	//
+	// Example: npl_06bq4v7035d7f9h1k3n5q7s9v1
+	NumberPlanID *string `json:"number_plan_id,omitempty"`
+
 	// PassHeaders Headers, besides the built-in list, that may pass to and from the subscribers. Headers that belong to one side's dialog (Via, Contact, Call-ID and the like) are refused.
 	//
 	// Example: ["X-Account"]
@@ -3762,6 +4525,11 @@ type Domain struct {
 	//
 	// Example: ["INFO","MESSAGE"]
 	PassMethods []PassMethod `json:"pass_methods"`
+
+	// PriceDeckID What calls from it are charged.
+	//
+	// Example: rdk_06bq4v7037f9h1k3n5q7s9v1x3
+	PriceDeckID *string `json:"price_deck_id,omitempty"`
 
 	// Push Wakes phones that sleep.
 	Push PushPolicy `json:"push"`
@@ -3783,6 +4551,11 @@ type Domain struct {
 	//
 	// Example: 120
 	RingTimeoutS int `json:"ring_timeout_s"`
+
+	// RouteGroup What rules know its callers by.
+	//
+	// Example: retail
+	RouteGroup *string `json:"route_group,omitempty"`
 
 	// RoutingPlanID Routes the calls that come from the subscribers. Without one they get 403.
 	//
@@ -3842,6 +4615,11 @@ type DomainPatch struct {
 	// CallerIdentity How it says and hears who calls.
 	CallerIdentity *CallerIdentityPatch `json:"caller_identity,omitempty"`
 
+	// CostDeckID What calls to it cost.
+	//
+	// Example: rdk_06bq4v7037f9h1k3n5q7s9v1x3
+	CostDeckID nullable.Nullable[string] `json:"cost_deck_id,omitempty"`
+
 	// DefaultGroupIds The permissions of subscribers that are in no group; none at all means that all is permitted.
 	//
 	// Example: ["grp_06bq4v701e7g9j1m3p5r7t9w1y"]
@@ -3852,8 +4630,18 @@ type DomainPatch struct {
 	// Example: Main carrier, contract 2026-17
 	Description nullable.Nullable[string] `json:"description,omitempty"`
 
+	// DialplanID Then translates them.
+	//
+	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
+	DialplanID nullable.Nullable[string] `json:"dialplan_id,omitempty"`
+
 	// Digest How subscribers prove who they are.
 	Digest *DigestPolicyPatch `json:"digest,omitempty"`
+
+	// EgressDialplanID Translates the numbers of calls that go out, before strip and prefix of the endpoint.
+	//
+	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
+	EgressDialplanID nullable.Nullable[string] `json:"egress_dialplan_id,omitempty"`
 
 	// Enabled Whether it is used at all.
 	//
@@ -3943,6 +4731,11 @@ type DomainPatch struct {
 	// Example: [{"class":"premium","prefix":"0900"}]
 	NumberClasses nullable.Nullable[[]ClassPrefix] `json:"number_classes,omitempty"`
 
+	// NumberPlanID Brings both numbers of calls that come in to the normal form of E.164.
+	//
+	// Example: npl_06bq4v7035d7f9h1k3n5q7s9v1
+	NumberPlanID nullable.Nullable[string] `json:"number_plan_id,omitempty"`
+
 	// PassHeaders Headers, besides the built-in list, that may pass to and from the subscribers. Headers that belong to one side's dialog (Via, Contact, Call-ID and the like) are refused.
 	//
 	// Example: ["X-Account"]
@@ -3952,6 +4745,11 @@ type DomainPatch struct {
 	//
 	// Example: ["INFO","MESSAGE"]
 	PassMethods nullable.Nullable[[]PassMethod] `json:"pass_methods,omitempty"`
+
+	// PriceDeckID What calls from it are charged.
+	//
+	// Example: rdk_06bq4v7037f9h1k3n5q7s9v1x3
+	PriceDeckID nullable.Nullable[string] `json:"price_deck_id,omitempty"`
 
 	// Push Wakes phones that sleep.
 	Push *PushPolicyPatch `json:"push,omitempty"`
@@ -3968,6 +4766,11 @@ type DomainPatch struct {
 	//
 	// Example: 120
 	RingTimeoutS nullable.Nullable[int] `json:"ring_timeout_s,omitempty"`
+
+	// RouteGroup What rules know its callers by.
+	//
+	// Example: retail
+	RouteGroup nullable.Nullable[string] `json:"route_group,omitempty"`
 
 	// RoutingPlanID Routes the calls that come from the subscribers. Without one they get 403.
 	//
@@ -4006,6 +4809,11 @@ type DomainWrite struct {
 	// CallerIdentity How it says and hears who calls.
 	CallerIdentity *CallerIdentityWrite `json:"caller_identity,omitempty"`
 
+	// CostDeckID What calls to it cost.
+	//
+	// Example: rdk_06bq4v7037f9h1k3n5q7s9v1x3
+	CostDeckID *string `json:"cost_deck_id,omitempty"`
+
 	// DefaultGroupIds The permissions of subscribers that are in no group; none at all means that all is permitted.
 	//
 	// Example: ["grp_06bq4v701e7g9j1m3p5r7t9w1y"]
@@ -4016,8 +4824,18 @@ type DomainWrite struct {
 	// Example: Main carrier, contract 2026-17
 	Description *string `json:"description,omitempty"`
 
+	// DialplanID Then translates them.
+	//
+	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
+	DialplanID *string `json:"dialplan_id,omitempty"`
+
 	// Digest How subscribers prove who they are.
 	Digest *DigestPolicyWrite `json:"digest,omitempty"`
+
+	// EgressDialplanID Translates the numbers of calls that go out, before strip and prefix of the endpoint.
+	//
+	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
+	EgressDialplanID *string `json:"egress_dialplan_id,omitempty"`
 
 	// Enabled Whether it is used at all.
 	//
@@ -4107,6 +4925,11 @@ type DomainWrite struct {
 	// Example: [{"class":"premium","prefix":"0900"}]
 	NumberClasses *[]ClassPrefix `json:"number_classes,omitempty"`
 
+	// NumberPlanID Brings both numbers of calls that come in to the normal form of E.164.
+	//
+	// Example: npl_06bq4v7035d7f9h1k3n5q7s9v1
+	NumberPlanID *string `json:"number_plan_id,omitempty"`
+
 	// PassHeaders Headers, besides the built-in list, that may pass to and from the subscribers. Headers that belong to one side's dialog (Via, Contact, Call-ID and the like) are refused.
 	//
 	// Example: ["X-Account"]
@@ -4116,6 +4939,11 @@ type DomainWrite struct {
 	//
 	// Example: ["INFO","MESSAGE"]
 	PassMethods *[]PassMethod `json:"pass_methods,omitempty"`
+
+	// PriceDeckID What calls from it are charged.
+	//
+	// Example: rdk_06bq4v7037f9h1k3n5q7s9v1x3
+	PriceDeckID *string `json:"price_deck_id,omitempty"`
 
 	// Push Wakes phones that sleep.
 	Push *PushPolicyWrite `json:"push,omitempty"`
@@ -4132,6 +4960,11 @@ type DomainWrite struct {
 	//
 	// Example: 120
 	RingTimeoutS *int `json:"ring_timeout_s,omitempty"`
+
+	// RouteGroup What rules know its callers by.
+	//
+	// Example: retail
+	RouteGroup *string `json:"route_group,omitempty"`
 
 	// RoutingPlanID Routes the calls that come from the subscribers. Without one they get 403.
 	//
@@ -4173,6 +5006,16 @@ type Endpoint struct {
 	//
 	// Example: Main carrier, contract 2026-17
 	Description *string `json:"description,omitempty"`
+
+	// DrainDeadline While it drains: when the calls in progress are ended.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	DrainDeadline *time.Time `json:"drain_deadline,omitempty"`
+
+	// Draining It gets no new call; those in progress go on.
+	//
+	// Example: true
+	Draining bool `json:"draining"`
 
 	// Enabled Whether it is used at all.
 	//
@@ -4223,6 +5066,9 @@ type Endpoint struct {
 	//
 	// Example: 42
 	Revision int64 `json:"revision"`
+
+	// Status What it is doing now.
+	Status EndpointStatus `json:"status"`
 
 	// Strip Removes so many leading characters of the number, before `prefix` is put in front.
 	//
@@ -4275,6 +5121,16 @@ type EndpointPatch struct {
 	//
 	// Example: Main carrier, contract 2026-17
 	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// DrainDeadline While it drains: when the calls in progress are ended.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	DrainDeadline nullable.Nullable[time.Time] `json:"drain_deadline,omitempty"`
+
+	// Draining It gets no new call; those in progress go on.
+	//
+	// Example: true
+	Draining nullable.Nullable[bool] `json:"draining,omitempty"`
 
 	// Enabled Whether it is used at all.
 	//
@@ -4330,6 +5186,57 @@ type EndpointPatch struct {
 	Weight nullable.Nullable[int] `json:"weight,omitempty"`
 }
 
+// EndpointSelection In which order the endpoints of one priority are tried: as in `Selection`, but those that compare trunks.
+//
+// Example: weighted
+type EndpointSelection string
+
+// EndpointState Whether calls go to an endpoint: `unknown` (nothing heard yet; it gets calls), `up`, `down` (probes fail), `ejected` (calls failed), `draining`, `disabled`.
+//
+// Example: unknown
+type EndpointState string
+
+// EndpointStatus What an endpoint is doing.
+type EndpointStatus struct {
+	// ActiveCalls Calls in progress on it.
+	//
+	// Example: 12
+	ActiveCalls int `json:"active_calls"`
+
+	// LastCode The last final answer to a probe; 0 for none.
+	//
+	// Example: 200
+	LastCode int `json:"last_code"`
+
+	// LastProbeAt When it was asked last.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	LastProbeAt *time.Time `json:"last_probe_at,omitempty"`
+
+	// Reason Why, in a sentence.
+	//
+	// Example: 3 probes in a row without an answer
+	Reason *string `json:"reason,omitempty"`
+
+	// RoundTripMs How long the last answer took, in milliseconds.
+	//
+	// Example: 11.5
+	RoundTripMs float32 `json:"round_trip_ms"`
+
+	// Since Since when.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	Since time.Time `json:"since"`
+
+	// State Whether calls go to it.
+	State EndpointState `json:"state"`
+
+	// WeightPercent What is left of its weight.
+	//
+	// Example: 100
+	WeightPercent int `json:"weight_percent"`
+}
+
 // EndpointWrite What a client writes of an endpoint. An address to which calls of a trunk go.
 type EndpointWrite struct {
 	// Address An IP address or a host name. A name without a port is looked up by RFC 3263: SRV, then A and AAAA.
@@ -4341,6 +5248,16 @@ type EndpointWrite struct {
 	//
 	// Example: Main carrier, contract 2026-17
 	Description *string `json:"description,omitempty"`
+
+	// DrainDeadline While it drains: when the calls in progress are ended.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	DrainDeadline *time.Time `json:"drain_deadline,omitempty"`
+
+	// Draining It gets no new call; those in progress go on.
+	//
+	// Example: true
+	Draining *bool `json:"draining,omitempty"`
 
 	// Enabled Whether it is used at all.
 	//
@@ -5327,6 +6244,99 @@ type GroupWrite struct {
 // Example: enforce
 type GuardMode string
 
+// HTTPDecision Another system that is asked where a call goes.
+type HTTPDecision struct {
+	// CacheS For how long an answer counts for calls of the same trunk, caller and callee, in seconds; 0 asks every time.
+	//
+	// Example: 60
+	CacheS int `json:"cache_s"`
+
+	// OnFailure What a late, broken or missing answer counts as.
+	OnFailure HTTPFailure `json:"on_failure"`
+
+	// StaleS For how much longer it counts while nobody answers, in seconds.
+	//
+	// Example: 300
+	StaleS int `json:"stale_s"`
+
+	// TimeoutMs The time there is, in milliseconds.
+	//
+	// Example: 300
+	TimeoutMs int `json:"timeout_ms"`
+
+	// URL Who is asked; http or https.
+	//
+	// Example: https://routing.example/decide
+	URL string `json:"url"`
+}
+
+// HTTPDecisionPatch Another system that is asked where a call goes.
+type HTTPDecisionPatch struct {
+	// CacheS For how long an answer counts for calls of the same trunk, caller and callee, in seconds; 0 asks every time.
+	//
+	// Example: 60
+	CacheS nullable.Nullable[int] `json:"cache_s,omitempty"`
+
+	// OnFailure What a late, broken or missing answer counts as.
+	OnFailure *HTTPFailure `json:"on_failure,omitempty"`
+
+	// Secret Signs the request (Standard Webhooks). It is never shown.
+	//
+	// Example: whsec_C2FVsBQIhrscChlQIMV
+	Secret nullable.Nullable[string] `json:"secret,omitempty"`
+
+	// StaleS For how much longer it counts while nobody answers, in seconds.
+	//
+	// Example: 300
+	StaleS nullable.Nullable[int] `json:"stale_s,omitempty"`
+
+	// TimeoutMs The time there is, in milliseconds.
+	//
+	// Example: 300
+	TimeoutMs nullable.Nullable[int] `json:"timeout_ms,omitempty"`
+
+	// URL Who is asked; http or https.
+	//
+	// Example: https://routing.example/decide
+	URL nullable.Nullable[string] `json:"url,omitempty"`
+}
+
+// HTTPDecisionWrite Another system that is asked where a call goes.
+type HTTPDecisionWrite struct {
+	// CacheS For how long an answer counts for calls of the same trunk, caller and callee, in seconds; 0 asks every time.
+	//
+	// Example: 60
+	CacheS *int `json:"cache_s,omitempty"`
+
+	// OnFailure What a late, broken or missing answer counts as.
+	OnFailure *HTTPFailure `json:"on_failure,omitempty"`
+
+	// Secret Signs the request (Standard Webhooks). It is never shown.
+	//
+	// Example: whsec_C2FVsBQIhrscChlQIMV
+	Secret *string `json:"secret,omitempty"`
+
+	// StaleS For how much longer it counts while nobody answers, in seconds.
+	//
+	// Example: 300
+	StaleS *int `json:"stale_s,omitempty"`
+
+	// TimeoutMs The time there is, in milliseconds.
+	//
+	// Example: 300
+	TimeoutMs *int `json:"timeout_ms,omitempty"`
+
+	// URL Who is asked; http or https.
+	//
+	// Example: https://routing.example/decide
+	URL *string `json:"url,omitempty"`
+}
+
+// HTTPFailure What a decision that did not come counts as: `next` the next rule that fits, `route` the route list of the rule, `reject` 503.
+//
+// Example: next
+type HTTPFailure string
+
 // HangUpCalls Which calls are to be hung up, and why.
 type HangUpCalls struct {
 	// All Every call that may be seen: must be true where no other field selects.
@@ -5653,6 +6663,164 @@ type Health struct {
 //
 // Example: pass
 type HoldMedia string
+
+// Holiday One day.
+type Holiday struct {
+	// Date `2026-12-25`, or `12-25` for every year.
+	//
+	// Example: 12-25
+	Date string `json:"date"`
+
+	// Name Its name.
+	//
+	// Example: Christmas Day
+	Name *string `json:"name,omitempty"`
+}
+
+// HolidayCalendar Days that time profiles treat in a way of their own.
+type HolidayCalendar struct {
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Days The days.
+	//
+	// Example: [{"date":"12-25","name":"Christmas Day"}]
+	Days []Holiday `json:"days"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: hol_06bq4v7034c6e8g0j2m4p6r8t0
+	ID string `json:"id"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: Germany
+	Name string `json:"name"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// HolidayCalendarPage A page of holiday calendars.
+type HolidayCalendarPage struct {
+	// Items The resources, by rising id.
+	Items []HolidayCalendar `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// HolidayCalendarPatch A JSON Merge Patch (RFC 7396) of a holiday calendar: fields left out stay as they are, null puts a field back to its default.
+type HolidayCalendarPatch struct {
+	// Days The days.
+	//
+	// Example: [{"date":"12-25","name":"Christmas Day"}]
+	Days nullable.Nullable[[]Holiday] `json:"days,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: Germany
+	Name *string `json:"name,omitempty"`
+}
+
+// HolidayCalendarWrite What a client writes of a holiday calendar. Days that time profiles treat in a way of their own.
+type HolidayCalendarWrite struct {
+	// Days The days.
+	//
+	// Example: [{"date":"12-25","name":"Christmas Day"}]
+	Days *[]Holiday `json:"days,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: Germany
+	Name string `json:"name"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+}
+
+// HolidayMode What the days of calendars are to a time profile: `exclude` never within it, `include` wholly within it, `only` the days on which windows count.
+//
+// Example: exclude
+type HolidayMode string
 
 // HungUpCalls The calls that are being released.
 type HungUpCalls struct {
@@ -6545,6 +7713,11 @@ type LimitUsagePage struct {
 // Example: deny
 type ListVerdict string
 
+// MatchKind How a pattern fits: `exact` the whole text, `prefix` its beginning, `range` numbers from one to another of the same length, `regex` an RE2 expression.
+//
+// Example: exact
+type MatchKind string
+
 // MediaMode The way that media take: through the border (`relay`), between the peers without it (`direct`), or `direct` only where both peers certainly reach each other, else `relay` (`auto`).
 //
 // A call is carried directly only if the profiles of both legs allow it, that is if neither says `relay`: it tells each peer the addresses and ports at which the other one receives media, and nothing else of its SDP. Two legs with `direct` are carried directly whatever their networks are like. If one or both say `auto`, both legs must be in the same realm and either (1) neither is behind a NAT: signalling comes from, or goes to, the very address that the SDP or the contact names, and from two different ones; or (2) both are behind the same NAT: signalling of both comes from the same address, and SDP and contact name different private ones (RFC 1918, RFC 4193) of the same /24, or /64. The second holds only where one address is one site: not for a realm whose customers share the addresses of a carrier (RFC 6598). In every other case, also with a name instead of an address, addresses of two families, a contact behind another proxy, or a profile that changes or discloses digits (`dtmf`, `dtmf_events`), the call is relayed.
@@ -7147,6 +8320,89 @@ type MediaStreams struct {
 // Example: address
 type NATKind string
 
+// NoMatch What becomes of a call that no rule fits: `pass` lets it go on as it is, `reject` answers 404.
+//
+// Example: pass
+type NoMatch string
+
+// Number A number of ours, or a range of them (DIDs), and where calls to it go: what the rule action `number` finds.
+type Number struct {
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// FailoverRouteListID Tried if nobody took the call.
+	//
+	// Example: rls_06bq4v7003ttf8bvv1jyfzcyv3
+	FailoverRouteListID *string `json:"failover_route_list_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: num_06bq4v7036e8g0j2m4p6r8t0w2
+	ID string `json:"id"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: reception
+	Name string `json:"name"`
+
+	// Number The number, as it stands after the dialplan.
+	//
+	// Example: +4930123400
+	Number string `json:"number"`
+
+	// RangeEnd The last number of a range, of the same length.
+	//
+	// Example: +4930123499
+	RangeEnd *string `json:"range_end,omitempty"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// RouteListID The route list that is tried; this or `subscriber_id`.
+	//
+	// Example: rls_06bq4v7003ttf8bvv1jyfzcyv3
+	RouteListID *string `json:"route_list_id,omitempty"`
+
+	// SubscriberID The subscriber that is called; this or `route_list_id`.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	SubscriberID *string `json:"subscriber_id,omitempty"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
 // NumberClass A class of dialled numbers.
 //
 // Example: national
@@ -7317,6 +8573,343 @@ type NumberListWrite struct {
 	TenantID *string `json:"tenant_id,omitempty"`
 }
 
+// NumberPage A page of numbers.
+type NumberPage struct {
+	// Items The resources, by rising id.
+	Items []Number `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// NumberPatch A JSON Merge Patch (RFC 7396) of a number: fields left out stay as they are, null puts a field back to its default.
+type NumberPatch struct {
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// FailoverRouteListID Tried if nobody took the call.
+	//
+	// Example: rls_06bq4v7003ttf8bvv1jyfzcyv3
+	FailoverRouteListID nullable.Nullable[string] `json:"failover_route_list_id,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: reception
+	Name *string `json:"name,omitempty"`
+
+	// Number The number, as it stands after the dialplan.
+	//
+	// Example: +4930123400
+	Number *string `json:"number,omitempty"`
+
+	// RangeEnd The last number of a range, of the same length.
+	//
+	// Example: +4930123499
+	RangeEnd nullable.Nullable[string] `json:"range_end,omitempty"`
+
+	// RouteListID The route list that is tried; this or `subscriber_id`.
+	//
+	// Example: rls_06bq4v7003ttf8bvv1jyfzcyv3
+	RouteListID nullable.Nullable[string] `json:"route_list_id,omitempty"`
+
+	// SubscriberID The subscriber that is called; this or `route_list_id`.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	SubscriberID nullable.Nullable[string] `json:"subscriber_id,omitempty"`
+}
+
+// NumberPlan How people of a country dial: brings numbers to the normal form of E.164 and sorts them into classes.
+type NumberPlan struct {
+	// AreaCode Put before numbers without any prefix; they stay as they are where there is none.
+	//
+	// Example: 30
+	AreaCode *string `json:"area_code,omitempty"`
+
+	// Classes Sort the number as it was dialled, then, if that fits none, its normal form. The longest prefix decides; one that ends in `$` is a whole number. Left out it is a table to begin with.
+	//
+	// Example: [{"class":"premium","prefix":"0900"}]
+	Classes []ClassPrefix `json:"classes"`
+
+	// CountryCode The country code, without + and zeros.
+	//
+	// Example: 49
+	CountryCode string `json:"country_code"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: npl_06bq4v7035d7f9h1k3n5q7s9v1
+	ID string `json:"id"`
+
+	// InternationalPrefixes Dialled before numbers of other countries.
+	//
+	// Example: ["00"]
+	InternationalPrefixes []string `json:"international_prefixes"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// MinDigits Shorter numbers are services and stay as they are.
+	//
+	// Example: 4
+	MinDigits int `json:"min_digits"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: Germany, Berlin
+	Name string `json:"name"`
+
+	// NationalPrefix Dialled before numbers of other areas.
+	//
+	// Example: 0
+	NationalPrefix string `json:"national_prefix"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// NumberPlanPage A page of number plans.
+type NumberPlanPage struct {
+	// Items The resources, by rising id.
+	Items []NumberPlan `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// NumberPlanPatch A JSON Merge Patch (RFC 7396) of a number plan: fields left out stay as they are, null puts a field back to its default.
+type NumberPlanPatch struct {
+	// AreaCode Put before numbers without any prefix; they stay as they are where there is none.
+	//
+	// Example: 30
+	AreaCode nullable.Nullable[string] `json:"area_code,omitempty"`
+
+	// Classes Sort the number as it was dialled, then, if that fits none, its normal form. The longest prefix decides; one that ends in `$` is a whole number. Left out it is a table to begin with.
+	//
+	// Example: [{"class":"premium","prefix":"0900"}]
+	Classes nullable.Nullable[[]ClassPrefix] `json:"classes,omitempty"`
+
+	// CountryCode The country code, without + and zeros.
+	//
+	// Example: 49
+	CountryCode *string `json:"country_code,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// InternationalPrefixes Dialled before numbers of other countries.
+	//
+	// Example: ["00"]
+	InternationalPrefixes nullable.Nullable[[]string] `json:"international_prefixes,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// MinDigits Shorter numbers are services and stay as they are.
+	//
+	// Example: 4
+	MinDigits nullable.Nullable[int] `json:"min_digits,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: Germany, Berlin
+	Name *string `json:"name,omitempty"`
+
+	// NationalPrefix Dialled before numbers of other areas.
+	//
+	// Example: 0
+	NationalPrefix nullable.Nullable[string] `json:"national_prefix,omitempty"`
+}
+
+// NumberPlanWrite What a client writes of a number plan. How people of a country dial: brings numbers to the normal form of E.164 and sorts them into classes.
+type NumberPlanWrite struct {
+	// AreaCode Put before numbers without any prefix; they stay as they are where there is none.
+	//
+	// Example: 30
+	AreaCode *string `json:"area_code,omitempty"`
+
+	// Classes Sort the number as it was dialled, then, if that fits none, its normal form. The longest prefix decides; one that ends in `$` is a whole number. Left out it is a table to begin with.
+	//
+	// Example: [{"class":"premium","prefix":"0900"}]
+	Classes *[]ClassPrefix `json:"classes,omitempty"`
+
+	// CountryCode The country code, without + and zeros.
+	//
+	// Example: 49
+	CountryCode string `json:"country_code"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// InternationalPrefixes Dialled before numbers of other countries.
+	//
+	// Example: ["00"]
+	InternationalPrefixes *[]string `json:"international_prefixes,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// MinDigits Shorter numbers are services and stay as they are.
+	//
+	// Example: 4
+	MinDigits *int `json:"min_digits,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: Germany, Berlin
+	Name string `json:"name"`
+
+	// NationalPrefix Dialled before numbers of other areas.
+	//
+	// Example: 0
+	NationalPrefix *string `json:"national_prefix,omitempty"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+}
+
+// NumberWrite What a client writes of a number. A number of ours, or a range of them (DIDs), and where calls to it go: what the rule action `number` finds.
+type NumberWrite struct {
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// FailoverRouteListID Tried if nobody took the call.
+	//
+	// Example: rls_06bq4v7003ttf8bvv1jyfzcyv3
+	FailoverRouteListID *string `json:"failover_route_list_id,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: reception
+	Name string `json:"name"`
+
+	// Number The number, as it stands after the dialplan.
+	//
+	// Example: +4930123400
+	Number string `json:"number"`
+
+	// RangeEnd The last number of a range, of the same length.
+	//
+	// Example: +4930123499
+	RangeEnd *string `json:"range_end,omitempty"`
+
+	// RouteListID The route list that is tried; this or `subscriber_id`.
+	//
+	// Example: rls_06bq4v7003ttf8bvv1jyfzcyv3
+	RouteListID *string `json:"route_list_id,omitempty"`
+
+	// SubscriberID The subscriber that is called; this or `route_list_id`.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	SubscriberID *string `json:"subscriber_id,omitempty"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+}
+
 // OriginateOrder A call that the border makes by itself.
 type OriginateOrder struct {
 	// AnnouncementID Played to `from` while `to` is called; left out it is silence.
@@ -7360,6 +8953,60 @@ type OriginateOrder struct {
 // Example: route
 type Outcome string
 
+// Outlier Takes an endpoint out for a while that fails calls, whatever its probes say.
+type Outlier struct {
+	// EjectS For how long, in seconds; it doubles with each time that follows soon, up to eight times.
+	//
+	// Example: 30
+	EjectS int `json:"eject_s"`
+
+	// Failures So many attempts in a row without an answer, or with 500, 502, 503 or 504, take an endpoint out; 0 never does.
+	//
+	// Example: 5
+	Failures int `json:"failures"`
+
+	// SlowStartS How long an endpoint that comes back takes to its full weight, in seconds.
+	//
+	// Example: 60
+	SlowStartS int `json:"slow_start_s"`
+}
+
+// OutlierPatch Takes an endpoint out for a while that fails calls, whatever its probes say.
+type OutlierPatch struct {
+	// EjectS For how long, in seconds; it doubles with each time that follows soon, up to eight times.
+	//
+	// Example: 30
+	EjectS nullable.Nullable[int] `json:"eject_s,omitempty"`
+
+	// Failures So many attempts in a row without an answer, or with 500, 502, 503 or 504, take an endpoint out; 0 never does.
+	//
+	// Example: 5
+	Failures nullable.Nullable[int] `json:"failures,omitempty"`
+
+	// SlowStartS How long an endpoint that comes back takes to its full weight, in seconds.
+	//
+	// Example: 60
+	SlowStartS nullable.Nullable[int] `json:"slow_start_s,omitempty"`
+}
+
+// OutlierWrite Takes an endpoint out for a while that fails calls, whatever its probes say.
+type OutlierWrite struct {
+	// EjectS For how long, in seconds; it doubles with each time that follows soon, up to eight times.
+	//
+	// Example: 30
+	EjectS *int `json:"eject_s,omitempty"`
+
+	// Failures So many attempts in a row without an answer, or with 500, 502, 503 or 504, take an endpoint out; 0 never does.
+	//
+	// Example: 5
+	Failures *int `json:"failures,omitempty"`
+
+	// SlowStartS How long an endpoint that comes back takes to its full weight, in seconds.
+	//
+	// Example: 60
+	SlowStartS *int `json:"slow_start_s,omitempty"`
+}
+
 // PassMethod An in-dialog request that may be carried to the other side.
 //
 // Example: INFO
@@ -7392,6 +9039,135 @@ type PlayOrder struct {
 //
 // Example: pass
 type PrivacyMode string
+
+// Probe OPTIONS to the endpoints of a trunk (RFC 3261 11).
+type Probe struct {
+	// AliveCodes Final answers that count as success: a code or a class.
+	//
+	// Example: ["2xx","404"]
+	AliveCodes []string `json:"alive_codes"`
+
+	// DeadCodes Answers that do not, though their class does.
+	//
+	// Example: ["408","503"]
+	DeadCodes []string `json:"dead_codes"`
+
+	// DownAfter After so many failures in a row an endpoint is down.
+	//
+	// Example: 3
+	DownAfter int `json:"down_after"`
+
+	// Enabled Whether the endpoints are asked at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// FromUser The user of From; `ping` where there is none.
+	//
+	// Example: ping
+	FromUser *string `json:"from_user,omitempty"`
+
+	// IntervalS How often each endpoint is asked, in seconds.
+	//
+	// Example: 30
+	IntervalS int `json:"interval_s"`
+
+	// TimeoutMs How long an answer is waited for, in milliseconds.
+	//
+	// Example: 2000
+	TimeoutMs int `json:"timeout_ms"`
+
+	// UpAfter After so many successes in a row it is up again.
+	//
+	// Example: 2
+	UpAfter int `json:"up_after"`
+}
+
+// ProbePatch OPTIONS to the endpoints of a trunk (RFC 3261 11).
+type ProbePatch struct {
+	// AliveCodes Final answers that count as success: a code or a class.
+	//
+	// Example: ["2xx","404"]
+	AliveCodes nullable.Nullable[[]string] `json:"alive_codes,omitempty"`
+
+	// DeadCodes Answers that do not, though their class does.
+	//
+	// Example: ["408","503"]
+	DeadCodes nullable.Nullable[[]string] `json:"dead_codes,omitempty"`
+
+	// DownAfter After so many failures in a row an endpoint is down.
+	//
+	// Example: 3
+	DownAfter nullable.Nullable[int] `json:"down_after,omitempty"`
+
+	// Enabled Whether the endpoints are asked at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// FromUser The user of From; `ping` where there is none.
+	//
+	// Example: ping
+	FromUser nullable.Nullable[string] `json:"from_user,omitempty"`
+
+	// IntervalS How often each endpoint is asked, in seconds.
+	//
+	// Example: 30
+	IntervalS nullable.Nullable[int] `json:"interval_s,omitempty"`
+
+	// TimeoutMs How long an answer is waited for, in milliseconds.
+	//
+	// Example: 2000
+	TimeoutMs nullable.Nullable[int] `json:"timeout_ms,omitempty"`
+
+	// UpAfter After so many successes in a row it is up again.
+	//
+	// Example: 2
+	UpAfter nullable.Nullable[int] `json:"up_after,omitempty"`
+}
+
+// ProbeWrite OPTIONS to the endpoints of a trunk (RFC 3261 11).
+type ProbeWrite struct {
+	// AliveCodes Final answers that count as success: a code or a class.
+	//
+	// Example: ["2xx","404"]
+	AliveCodes *[]string `json:"alive_codes,omitempty"`
+
+	// DeadCodes Answers that do not, though their class does.
+	//
+	// Example: ["408","503"]
+	DeadCodes *[]string `json:"dead_codes,omitempty"`
+
+	// DownAfter After so many failures in a row an endpoint is down.
+	//
+	// Example: 3
+	DownAfter *int `json:"down_after,omitempty"`
+
+	// Enabled Whether the endpoints are asked at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// FromUser The user of From; `ping` where there is none.
+	//
+	// Example: ping
+	FromUser *string `json:"from_user,omitempty"`
+
+	// IntervalS How often each endpoint is asked, in seconds.
+	//
+	// Example: 30
+	IntervalS *int `json:"interval_s,omitempty"`
+
+	// TimeoutMs How long an answer is waited for, in milliseconds.
+	//
+	// Example: 2000
+	TimeoutMs *int `json:"timeout_ms,omitempty"`
+
+	// UpAfter After so many successes in a row it is up again.
+	//
+	// Example: 2
+	UpAfter *int `json:"up_after,omitempty"`
+}
 
 // Problem What went wrong (RFC 9457).
 type Problem struct {
@@ -7494,6 +9270,432 @@ type PushPolicyWrite struct {
 	WaitS *int `json:"wait_s,omitempty"`
 }
 
+// QualityAction What a breach does: `penalty` lowers the weight, `quarantine` sends no calls for a while where there is another trunk.
+//
+// Example: penalty
+type QualityAction string
+
+// QualityMetric A figure by which trunks are compared, over a window and for a trunk and a prefix: `asr` answered of all attempts in percent, `ccr` completed (no 5xx, 6xx or timeout) in percent, `pdd` INVITE to ringing in ms, `acd` mean duration in s, `mos`, `loss` in percent, `one_way_audio` in percent of answered calls.
+//
+// Example: asr
+type QualityMetric string
+
+// QualityProfile How the quality of trunks is measured and what it does to the choice among them.
+type QualityProfile struct {
+	// Action What a breach does.
+	Action QualityAction `json:"action"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// CriticalPercent What is left of it beyond the critical bound.
+	//
+	// Example: 5
+	CriticalPercent int `json:"critical_percent"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// HysteresisPercent How far a figure must come back beyond a bound before the breach is over.
+	//
+	// Example: 10
+	HysteresisPercent int `json:"hysteresis_percent"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: qpr_06bq4v7038g0j2m4p6r8t0w2y4
+	ID string `json:"id"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: wholesale
+	Name string `json:"name"`
+
+	// PrefixDigits How many leading digits of the number called make a prefix of their own; 0 is one figure for a trunk.
+	//
+	// Example: 2
+	PrefixDigits int `json:"prefix_digits"`
+
+	// QuarantineS How long a quarantine lasts, in seconds; it doubles with each that follows within a window, up to eight times.
+	//
+	// Example: 60
+	QuarantineS int `json:"quarantine_s"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// Thresholds The bounds. Left out they are those of all seven figures.
+	//
+	// Example: [{"critical":20,"metric":"asr","min_samples":30,"warning":40}]
+	Thresholds []QualityThreshold `json:"thresholds"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// WarningPercent What is left of a weight beyond the warning bound.
+	//
+	// Example: 50
+	WarningPercent int `json:"warning_percent"`
+
+	// WindowS Over how long the figures are taken, in seconds.
+	//
+	// Example: 1800
+	WindowS int `json:"window_s"`
+}
+
+// QualityProfilePage A page of quality profiles.
+type QualityProfilePage struct {
+	// Items The resources, by rising id.
+	Items []QualityProfile `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// QualityProfilePatch A JSON Merge Patch (RFC 7396) of a quality profile: fields left out stay as they are, null puts a field back to its default.
+type QualityProfilePatch struct {
+	// Action What a breach does.
+	Action *QualityAction `json:"action,omitempty"`
+
+	// CriticalPercent What is left of it beyond the critical bound.
+	//
+	// Example: 5
+	CriticalPercent nullable.Nullable[int] `json:"critical_percent,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// HysteresisPercent How far a figure must come back beyond a bound before the breach is over.
+	//
+	// Example: 10
+	HysteresisPercent nullable.Nullable[int] `json:"hysteresis_percent,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: wholesale
+	Name *string `json:"name,omitempty"`
+
+	// PrefixDigits How many leading digits of the number called make a prefix of their own; 0 is one figure for a trunk.
+	//
+	// Example: 2
+	PrefixDigits nullable.Nullable[int] `json:"prefix_digits,omitempty"`
+
+	// QuarantineS How long a quarantine lasts, in seconds; it doubles with each that follows within a window, up to eight times.
+	//
+	// Example: 60
+	QuarantineS nullable.Nullable[int] `json:"quarantine_s,omitempty"`
+
+	// Thresholds The bounds. Left out they are those of all seven figures.
+	//
+	// Example: [{"critical":20,"metric":"asr","min_samples":30,"warning":40}]
+	Thresholds nullable.Nullable[[]QualityThreshold] `json:"thresholds,omitempty"`
+
+	// WarningPercent What is left of a weight beyond the warning bound.
+	//
+	// Example: 50
+	WarningPercent nullable.Nullable[int] `json:"warning_percent,omitempty"`
+
+	// WindowS Over how long the figures are taken, in seconds.
+	//
+	// Example: 1800
+	WindowS nullable.Nullable[int] `json:"window_s,omitempty"`
+}
+
+// QualityProfileWrite What a client writes of a quality profile. How the quality of trunks is measured and what it does to the choice among them.
+type QualityProfileWrite struct {
+	// Action What a breach does.
+	Action *QualityAction `json:"action,omitempty"`
+
+	// CriticalPercent What is left of it beyond the critical bound.
+	//
+	// Example: 5
+	CriticalPercent *int `json:"critical_percent,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// HysteresisPercent How far a figure must come back beyond a bound before the breach is over.
+	//
+	// Example: 10
+	HysteresisPercent *int `json:"hysteresis_percent,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: wholesale
+	Name string `json:"name"`
+
+	// PrefixDigits How many leading digits of the number called make a prefix of their own; 0 is one figure for a trunk.
+	//
+	// Example: 2
+	PrefixDigits *int `json:"prefix_digits,omitempty"`
+
+	// QuarantineS How long a quarantine lasts, in seconds; it doubles with each that follows within a window, up to eight times.
+	//
+	// Example: 60
+	QuarantineS *int `json:"quarantine_s,omitempty"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+
+	// Thresholds The bounds. Left out they are those of all seven figures.
+	//
+	// Example: [{"critical":20,"metric":"asr","min_samples":30,"warning":40}]
+	Thresholds *[]QualityThreshold `json:"thresholds,omitempty"`
+
+	// WarningPercent What is left of a weight beyond the warning bound.
+	//
+	// Example: 50
+	WarningPercent *int `json:"warning_percent,omitempty"`
+
+	// WindowS Over how long the figures are taken, in seconds.
+	//
+	// Example: 1800
+	WindowS *int `json:"window_s,omitempty"`
+}
+
+// QualityThreshold Bounds of a figure. Of `asr`, `ccr`, `acd` and `mos` less is worse, of the others more.
+type QualityThreshold struct {
+	// Critical Beyond it the critical factor counts.
+	//
+	// Example: 20
+	Critical float32 `json:"critical"`
+
+	// Metric The figure.
+	Metric QualityMetric `json:"metric"`
+
+	// MinSamples How many calls must have been seen before the figure counts.
+	//
+	// Example: 30
+	MinSamples int `json:"min_samples"`
+
+	// Warning Beyond it the warning factor counts.
+	//
+	// Example: 40
+	Warning float32 `json:"warning"`
+}
+
+// RateDeck A table of prices by prefix: what calls to a trunk cost, or what calls of one are charged.
+type RateDeck struct {
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Currency A code of ISO 4217.
+	//
+	// Example: EUR
+	Currency string `json:"currency"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: rdk_06bq4v7037f9h1k3n5q7s9v1x3
+	ID string `json:"id"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: carrier north 2026
+	Name string `json:"name"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// Status What it holds.
+	Status RateDeckStatus `json:"status"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// RateDeckPage A page of rate decks.
+type RateDeckPage struct {
+	// Items The resources, by rising id.
+	Items []RateDeck `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// RateDeckPatch A JSON Merge Patch (RFC 7396) of a rate deck: fields left out stay as they are, null puts a field back to its default.
+type RateDeckPatch struct {
+	// Currency A code of ISO 4217.
+	//
+	// Example: EUR
+	Currency *string `json:"currency,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: carrier north 2026
+	Name *string `json:"name,omitempty"`
+}
+
+// RateDeckStatus What a rate deck holds.
+type RateDeckStatus struct {
+	// RateCount How many rates it has.
+	//
+	// Example: 120000
+	RateCount int `json:"rate_count"`
+
+	// UploadedAt When they were uploaded.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UploadedAt *time.Time `json:"uploaded_at,omitempty"`
+}
+
+// RateDeckWrite What a client writes of a rate deck. A table of prices by prefix: what calls to a trunk cost, or what calls of one are charged.
+type RateDeckWrite struct {
+	// Currency A code of ISO 4217.
+	//
+	// Example: EUR
+	Currency string `json:"currency"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: carrier north 2026
+	Name string `json:"name"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+}
+
 // Readiness The node is ready for traffic.
 type Readiness struct {
 	// Conditions What was looked at.
@@ -7537,6 +9739,11 @@ type Realm struct {
 	// Example: flp_06bq4v701g9j1m3p5r7t9w1y30
 	FloodProfileID *string `json:"flood_profile_id,omitempty"`
 
+	// HeaderProfileID Likewise.
+	//
+	// Example: hdp_06bq4v700e7n3b9x5mz2c8k4vd
+	HeaderProfileID *string `json:"header_profile_id,omitempty"`
+
 	// ID Given by the server; sorts by time of making.
 	//
 	// Example: rlm_06bq4v700q1n36gvrjfeta0vad
@@ -7550,6 +9757,16 @@ type Realm struct {
 	// Latching Where media may come from.
 	Latching Latching `json:"latching"`
 
+	// LimitProfileIds Likewise.
+	//
+	// Example: ["lmp_06bq4v700g2s6a8d4f1h9j3k7p"]
+	LimitProfileIds *[]string `json:"limit_profile_ids,omitempty"`
+
+	// MediaProfileID Likewise.
+	//
+	// Example: mdp_06bq4v700c8e5r2t9wy4k6q1hm
+	MediaProfileID *string `json:"media_profile_id,omitempty"`
+
 	// Name A name for people, unique within the tenant, the kind and the parent.
 	//
 	// Example: carriers
@@ -7559,6 +9776,11 @@ type Realm struct {
 	//
 	// Example: 42
 	Revision int64 `json:"revision"`
+
+	// SignallingProfileID That of what is below and names none itself.
+	//
+	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
+	SignallingProfileID *string `json:"signalling_profile_id,omitempty"`
 
 	// TenantID The tenant it belongs to.
 	//
@@ -7615,6 +9837,11 @@ type RealmPatch struct {
 	// Example: flp_06bq4v701g9j1m3p5r7t9w1y30
 	FloodProfileID nullable.Nullable[string] `json:"flood_profile_id,omitempty"`
 
+	// HeaderProfileID Likewise.
+	//
+	// Example: hdp_06bq4v700e7n3b9x5mz2c8k4vd
+	HeaderProfileID nullable.Nullable[string] `json:"header_profile_id,omitempty"`
+
 	// Labels Labels to set or, with null, to remove; others stay as they are.
 	//
 	// Example: {"region":"eu"}
@@ -7623,10 +9850,25 @@ type RealmPatch struct {
 	// Latching Where media may come from.
 	Latching *Latching `json:"latching,omitempty"`
 
+	// LimitProfileIds Likewise.
+	//
+	// Example: ["lmp_06bq4v700g2s6a8d4f1h9j3k7p"]
+	LimitProfileIds nullable.Nullable[[]string] `json:"limit_profile_ids,omitempty"`
+
+	// MediaProfileID Likewise.
+	//
+	// Example: mdp_06bq4v700c8e5r2t9wy4k6q1hm
+	MediaProfileID nullable.Nullable[string] `json:"media_profile_id,omitempty"`
+
 	// Name A name for people, unique within the tenant, the kind and the parent.
 	//
 	// Example: carriers
 	Name *string `json:"name,omitempty"`
+
+	// SignallingProfileID That of what is below and names none itself.
+	//
+	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
+	SignallingProfileID nullable.Nullable[string] `json:"signalling_profile_id,omitempty"`
 
 	// Trust How far the network is believed.
 	Trust *Trust `json:"trust,omitempty"`
@@ -7662,6 +9904,11 @@ type RealmWrite struct {
 	// Example: flp_06bq4v701g9j1m3p5r7t9w1y30
 	FloodProfileID *string `json:"flood_profile_id,omitempty"`
 
+	// HeaderProfileID Likewise.
+	//
+	// Example: hdp_06bq4v700e7n3b9x5mz2c8k4vd
+	HeaderProfileID *string `json:"header_profile_id,omitempty"`
+
 	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
 	//
 	// Example: {"region":"eu"}
@@ -7670,10 +9917,25 @@ type RealmWrite struct {
 	// Latching Where media may come from.
 	Latching *Latching `json:"latching,omitempty"`
 
+	// LimitProfileIds Likewise.
+	//
+	// Example: ["lmp_06bq4v700g2s6a8d4f1h9j3k7p"]
+	LimitProfileIds *[]string `json:"limit_profile_ids,omitempty"`
+
+	// MediaProfileID Likewise.
+	//
+	// Example: mdp_06bq4v700c8e5r2t9wy4k6q1hm
+	MediaProfileID *string `json:"media_profile_id,omitempty"`
+
 	// Name A name for people, unique within the tenant, the kind and the parent.
 	//
 	// Example: carriers
 	Name string `json:"name"`
+
+	// SignallingProfileID That of what is below and names none itself.
+	//
+	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
+	SignallingProfileID *string `json:"signalling_profile_id,omitempty"`
 
 	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
 	//
@@ -7717,6 +9979,348 @@ type Referrer struct {
 //
 // Example: auto
 type Refresher string
+
+// Registrant A registration of ours at a carrier, so that it sends us calls (RFC 3261 10.2).
+type Registrant struct {
+	// AorDomain Its domain; the registrar where there is none.
+	//
+	// Example: carrier.example
+	AorDomain *string `json:"aor_domain,omitempty"`
+
+	// AorUser The user of the address that is registered.
+	//
+	// Example: acme4711
+	AorUser string `json:"aor_user"`
+
+	// ContactUser The user of the Contact; one that nobody can guess where there is none.
+	//
+	// Example: acme4711
+	ContactUser *string `json:"contact_user,omitempty"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Credentials What answers challenges.
+	Credentials ClientCredentials `json:"credentials"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExpiresS For how long, in seconds.
+	//
+	// Example: 3600
+	ExpiresS int `json:"expires_s"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: rgt_06bq4v7039h1k3n5q7s9v1x3z5
+	ID string `json:"id"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// MaxRetryS The longest wait, in seconds.
+	//
+	// Example: 900
+	MaxRetryS int `json:"max_retry_s"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: main account
+	Name string `json:"name"`
+
+	// Port 0 where DNS or the transport's default says it.
+	//
+	// Example: 5060
+	Port int `json:"port"`
+
+	// RefreshPercent After which part of what was granted it is refreshed.
+	//
+	// Example: 85
+	RefreshPercent int `json:"refresh_percent"`
+
+	// Registrar The host that is registered at; a name is looked up by RFC 3263 unless `port` is set.
+	//
+	// Example: sip.carrier.example
+	Registrar string `json:"registrar"`
+
+	// RetryS The wait after a failure, in seconds; it doubles with each that follows.
+	//
+	// Example: 30
+	RetryS int `json:"retry_s"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// SIPInterfaceID Where it goes out; any interface of the trunk's realm with the transport where there is none.
+	//
+	// Example: sif_06bq4v700kftv5p2j4hjf77bby
+	SIPInterfaceID *string `json:"sip_interface_id,omitempty"`
+
+	// Status What it is doing now.
+	Status RegistrantStatus `json:"status"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// Transport How SIP travels.
+	Transport Transport `json:"transport"`
+
+	// TrunkID The trunk it is part of.
+	//
+	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
+	TrunkID string `json:"trunk_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// RegistrantPage A page of registrants.
+type RegistrantPage struct {
+	// Items The resources, by rising id.
+	Items []Registrant `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// RegistrantPatch A JSON Merge Patch (RFC 7396) of a registrant: fields left out stay as they are, null puts a field back to its default.
+type RegistrantPatch struct {
+	// AorDomain Its domain; the registrar where there is none.
+	//
+	// Example: carrier.example
+	AorDomain nullable.Nullable[string] `json:"aor_domain,omitempty"`
+
+	// AorUser The user of the address that is registered.
+	//
+	// Example: acme4711
+	AorUser *string `json:"aor_user,omitempty"`
+
+	// ContactUser The user of the Contact; one that nobody can guess where there is none.
+	//
+	// Example: acme4711
+	ContactUser nullable.Nullable[string] `json:"contact_user,omitempty"`
+
+	// Credentials What answers challenges.
+	Credentials *ClientCredentialsPatch `json:"credentials,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExpiresS For how long, in seconds.
+	//
+	// Example: 3600
+	ExpiresS nullable.Nullable[int] `json:"expires_s,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// MaxRetryS The longest wait, in seconds.
+	//
+	// Example: 900
+	MaxRetryS nullable.Nullable[int] `json:"max_retry_s,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: main account
+	Name *string `json:"name,omitempty"`
+
+	// Port 0 where DNS or the transport's default says it.
+	//
+	// Example: 5060
+	Port nullable.Nullable[int] `json:"port,omitempty"`
+
+	// RefreshPercent After which part of what was granted it is refreshed.
+	//
+	// Example: 85
+	RefreshPercent nullable.Nullable[int] `json:"refresh_percent,omitempty"`
+
+	// Registrar The host that is registered at; a name is looked up by RFC 3263 unless `port` is set.
+	//
+	// Example: sip.carrier.example
+	Registrar *string `json:"registrar,omitempty"`
+
+	// RetryS The wait after a failure, in seconds; it doubles with each that follows.
+	//
+	// Example: 30
+	RetryS nullable.Nullable[int] `json:"retry_s,omitempty"`
+
+	// SIPInterfaceID Where it goes out; any interface of the trunk's realm with the transport where there is none.
+	//
+	// Example: sif_06bq4v700kftv5p2j4hjf77bby
+	SIPInterfaceID nullable.Nullable[string] `json:"sip_interface_id,omitempty"`
+
+	// Transport How SIP travels.
+	Transport *Transport `json:"transport,omitempty"`
+}
+
+// RegistrantState How far a registration of ours is.
+//
+// Example: disabled
+type RegistrantState string
+
+// RegistrantStatus What a registration of ours is doing.
+type RegistrantStatus struct {
+	// Code The last final answer; 0 for none.
+	//
+	// Example: 200
+	Code int `json:"code"`
+
+	// Contact What is registered.
+	//
+	// Example: sip:k3v9@203.0.113.4:5060
+	Contact *string `json:"contact,omitempty"`
+
+	// ExpiresAt Until when the carrier keeps it.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// NextAt When the next REGISTER goes out.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	NextAt *time.Time `json:"next_at,omitempty"`
+
+	// Reason Why, in a sentence.
+	//
+	// Example: registered for 3600 s
+	Reason *string `json:"reason,omitempty"`
+
+	// Since Since when.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	Since time.Time `json:"since"`
+
+	// State How far it is.
+	State RegistrantState `json:"state"`
+}
+
+// RegistrantWrite What a client writes of a registrant. A registration of ours at a carrier, so that it sends us calls (RFC 3261 10.2).
+type RegistrantWrite struct {
+	// AorDomain Its domain; the registrar where there is none.
+	//
+	// Example: carrier.example
+	AorDomain *string `json:"aor_domain,omitempty"`
+
+	// AorUser The user of the address that is registered.
+	//
+	// Example: acme4711
+	AorUser string `json:"aor_user"`
+
+	// ContactUser The user of the Contact; one that nobody can guess where there is none.
+	//
+	// Example: acme4711
+	ContactUser *string `json:"contact_user,omitempty"`
+
+	// Credentials What answers challenges.
+	Credentials *ClientCredentialsWrite `json:"credentials,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExpiresS For how long, in seconds.
+	//
+	// Example: 3600
+	ExpiresS *int `json:"expires_s,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// MaxRetryS The longest wait, in seconds.
+	//
+	// Example: 900
+	MaxRetryS *int `json:"max_retry_s,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: main account
+	Name string `json:"name"`
+
+	// Port 0 where DNS or the transport's default says it.
+	//
+	// Example: 5060
+	Port *int `json:"port,omitempty"`
+
+	// RefreshPercent After which part of what was granted it is refreshed.
+	//
+	// Example: 85
+	RefreshPercent *int `json:"refresh_percent,omitempty"`
+
+	// Registrar The host that is registered at; a name is looked up by RFC 3263 unless `port` is set.
+	//
+	// Example: sip.carrier.example
+	Registrar string `json:"registrar"`
+
+	// RetryS The wait after a failure, in seconds; it doubles with each that follows.
+	//
+	// Example: 30
+	RetryS *int `json:"retry_s,omitempty"`
+
+	// SIPInterfaceID Where it goes out; any interface of the trunk's realm with the transport where there is none.
+	//
+	// Example: sif_06bq4v700kftv5p2j4hjf77bby
+	SIPInterfaceID *string `json:"sip_interface_id,omitempty"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+
+	// Transport How SIP travels.
+	Transport *Transport `json:"transport,omitempty"`
+}
 
 // Registration A contact of a subscriber: a phone, or one flow of it.
 type Registration struct {
@@ -8064,6 +10668,11 @@ type Retargeting string
 
 // RouteList An ordered choice of trunks.
 type RouteList struct {
+	// CheckMargin Leaves out targets whose cost is not `min_margin_percent` below the price.
+	//
+	// Example: true
+	CheckMargin bool `json:"check_margin"`
+
 	// CreatedAt When it was made.
 	//
 	// Example: 2026-11-22T09:30:00Z
@@ -8094,15 +10703,38 @@ type RouteList struct {
 	// Example: {"region":"eu"}
 	Labels *map[string]string `json:"labels,omitempty"`
 
+	// MaxAttempts The most attempts of one call.
+	//
+	// Example: 4
+	MaxAttempts int `json:"max_attempts"`
+
+	// MaxSetupS For how long after the INVITE another attempt is begun, in seconds; 0 is no bound.
+	//
+	// Example: 20
+	MaxSetupS int `json:"max_setup_s"`
+
+	// MinMarginPercent The least margin; negative for a loss that is taken.
+	//
+	// Example: 10
+	MinMarginPercent int `json:"min_margin_percent"`
+
 	// Name A name for people, unique within the tenant, the kind and the parent.
 	//
 	// Example: Germany, quality first
 	Name string `json:"name"`
 
+	// QualityProfileID Measures and weighs the trunks.
+	//
+	// Example: qpr_06bq4v7038g0j2m4p6r8t0w2y4
+	QualityProfileID *string `json:"quality_profile_id,omitempty"`
+
 	// Revision The configuration revision of the last write; it is also the ETag.
 	//
 	// Example: 42
 	Revision int64 `json:"revision"`
+
+	// Selection In which order the targets of one priority are tried.
+	Selection Selection `json:"selection"`
 
 	// TenantID The tenant it belongs to.
 	//
@@ -8128,6 +10760,11 @@ type RouteListPage struct {
 
 // RouteListPatch A JSON Merge Patch (RFC 7396) of a route list: fields left out stay as they are, null puts a field back to its default.
 type RouteListPatch struct {
+	// CheckMargin Leaves out targets whose cost is not `min_margin_percent` below the price.
+	//
+	// Example: true
+	CheckMargin nullable.Nullable[bool] `json:"check_margin,omitempty"`
+
 	// Description Free text.
 	//
 	// Example: Main carrier, contract 2026-17
@@ -8148,14 +10785,42 @@ type RouteListPatch struct {
 	// Example: {"region":"eu"}
 	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
 
+	// MaxAttempts The most attempts of one call.
+	//
+	// Example: 4
+	MaxAttempts nullable.Nullable[int] `json:"max_attempts,omitempty"`
+
+	// MaxSetupS For how long after the INVITE another attempt is begun, in seconds; 0 is no bound.
+	//
+	// Example: 20
+	MaxSetupS nullable.Nullable[int] `json:"max_setup_s,omitempty"`
+
+	// MinMarginPercent The least margin; negative for a loss that is taken.
+	//
+	// Example: 10
+	MinMarginPercent nullable.Nullable[int] `json:"min_margin_percent,omitempty"`
+
 	// Name A name for people, unique within the tenant, the kind and the parent.
 	//
 	// Example: Germany, quality first
 	Name *string `json:"name,omitempty"`
+
+	// QualityProfileID Measures and weighs the trunks.
+	//
+	// Example: qpr_06bq4v7038g0j2m4p6r8t0w2y4
+	QualityProfileID nullable.Nullable[string] `json:"quality_profile_id,omitempty"`
+
+	// Selection In which order the targets of one priority are tried.
+	Selection *Selection `json:"selection,omitempty"`
 }
 
 // RouteListWrite What a client writes of a route list. An ordered choice of trunks.
 type RouteListWrite struct {
+	// CheckMargin Leaves out targets whose cost is not `min_margin_percent` below the price.
+	//
+	// Example: true
+	CheckMargin *bool `json:"check_margin,omitempty"`
+
 	// Description Free text.
 	//
 	// Example: Main carrier, contract 2026-17
@@ -8176,10 +10841,33 @@ type RouteListWrite struct {
 	// Example: {"region":"eu"}
 	Labels *map[string]string `json:"labels,omitempty"`
 
+	// MaxAttempts The most attempts of one call.
+	//
+	// Example: 4
+	MaxAttempts *int `json:"max_attempts,omitempty"`
+
+	// MaxSetupS For how long after the INVITE another attempt is begun, in seconds; 0 is no bound.
+	//
+	// Example: 20
+	MaxSetupS *int `json:"max_setup_s,omitempty"`
+
+	// MinMarginPercent The least margin; negative for a loss that is taken.
+	//
+	// Example: 10
+	MinMarginPercent *int `json:"min_margin_percent,omitempty"`
+
 	// Name A name for people, unique within the tenant, the kind and the parent.
 	//
 	// Example: Germany, quality first
 	Name string `json:"name"`
+
+	// QualityProfileID Measures and weighs the trunks.
+	//
+	// Example: qpr_06bq4v7038g0j2m4p6r8t0w2y4
+	QualityProfileID *string `json:"quality_profile_id,omitempty"`
+
+	// Selection In which order the targets of one priority are tried.
+	Selection *Selection `json:"selection,omitempty"`
 
 	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
 	//
@@ -8322,6 +11010,16 @@ type Rule struct {
 	// Example: 00
 	AddPrefix *string `json:"add_prefix,omitempty"`
 
+	// AnnouncementID Played before a call is rejected.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	AnnouncementID *string `json:"announcement_id,omitempty"`
+
+	// Conditions All must be true.
+	//
+	// Example: [{"field":"header","match":"exact","name":"X-Account","values":["gold"]}]
+	Conditions *[]RuleCondition `json:"conditions,omitempty"`
+
 	// CreatedAt When it was made.
 	//
 	// Example: 2026-11-22T09:30:00Z
@@ -8342,15 +11040,33 @@ type Rule struct {
 	// Example: true
 	Enabled bool `json:"enabled"`
 
+	// EnumSuffix The domain in which the action `enum` looks (RFC 6116).
+	//
+	// Example: e164.arpa
+	EnumSuffix *string `json:"enum_suffix,omitempty"`
+
 	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
 	//
 	// Example: crm-4711
 	ExternalID *string `json:"external_id,omitempty"`
 
+	// Fallback Goes on with the next rule that fits, a shorter prefix at last, when this one has nobody to call or nobody took the call.
+	//
+	// Example: true
+	Fallback *bool `json:"fallback,omitempty"`
+
+	// HTTP Whom the action `http` asks.
+	HTTP *HTTPDecision `json:"http,omitempty"`
+
 	// ID Given by the server; sorts by time of making.
 	//
 	// Example: rul_06bq4v700rrv6v7cvcmnf0j4mr
 	ID string `json:"id"`
+
+	// JumpPlanID The routing plan of the action `jump`.
+	//
+	// Example: rpl_06bq4v700affsxrxzcas9xn4am
+	JumpPlanID *string `json:"jump_plan_id,omitempty"`
 
 	// Labels Free labels.
 	//
@@ -8372,6 +11088,11 @@ type Rule struct {
 	// Example: 10
 	Priority int `json:"priority"`
 
+	// RedirectCode 300 or 302, of the action `redirect`.
+	//
+	// Example: 302
+	RedirectCode int `json:"redirect_code"`
+
 	// RejectCode The SIP answer where `action` is `reject`.
 	//
 	// Example: 404
@@ -8386,6 +11107,11 @@ type Rule struct {
 	//
 	// Example: 42
 	Revision int64 `json:"revision"`
+
+	// RouteGroups Groups of callers for which it holds; all where there is none.
+	//
+	// Example: ["retail"]
+	RouteGroups *[]string `json:"route_groups,omitempty"`
 
 	// RouteListID The route list to try; needed where `action` is `route`.
 	//
@@ -8407,16 +11133,55 @@ type Rule struct {
 	// Example: ten_default
 	TenantID string `json:"tenant_id"`
 
+	// TimeProfileID When the rule holds; always where there is none.
+	//
+	// Example: tpr_06bq4v7033b5d7f9h1k3n5q7s9
+	TimeProfileID *string `json:"time_profile_id,omitempty"`
+
 	// UpdatedAt When it was last written.
 	//
 	// Example: 2026-11-22T09:41:12.25Z
 	UpdatedAt time.Time `json:"updated_at"`
+
+	// Variables Set on the call.
+	//
+	// Example: {"plan":"retail"}
+	Variables *map[string]string `json:"variables,omitempty"`
 }
 
-// RuleAction What a rule does with a call: `route` tries the route list, `reject` answers with `reject_code`, `subscriber` calls the subscriber of `domain_id` that has the number as username or alias.
+// RuleAction What a rule does with a call: `route` tries the route list, `reject` answers with `reject_code`, `subscriber` calls the subscriber of `domain_id` that has the number, `number` what a number of the tenant says, `redirect` answers with where the route list leads, `jump` goes on in another plan, `http` asks another system, `enum` looks the number up in DNS.
 //
 // Example: route
 type RuleAction string
+
+// RuleCondition One thing that must be so for a rule to hold.
+type RuleCondition struct {
+	// Field What is looked at.
+	Field ConditionField `json:"field"`
+
+	// Match How the values are compared; `range` is not one of them.
+	Match *MatchKind `json:"match,omitempty"`
+
+	// Name The name of the header or variable.
+	//
+	// Example: X-Account
+	Name *string `json:"name,omitempty"`
+
+	// Not Turns it round.
+	//
+	// Example: false
+	Not *bool `json:"not,omitempty"`
+
+	// Percent Of a hundred calls, for how many it is true.
+	//
+	// Example: 30
+	Percent *int `json:"percent,omitempty"`
+
+	// Values One of them must fit; none at all asks whether there is a value.
+	//
+	// Example: ["gold"]
+	Values *[]string `json:"values,omitempty"`
+}
 
 // RulePage A page of Rules.
 type RulePage struct {
@@ -8439,6 +11204,16 @@ type RulePatch struct {
 	// Example: 00
 	AddPrefix nullable.Nullable[string] `json:"add_prefix,omitempty"`
 
+	// AnnouncementID Played before a call is rejected.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	AnnouncementID nullable.Nullable[string] `json:"announcement_id,omitempty"`
+
+	// Conditions All must be true.
+	//
+	// Example: [{"field":"header","match":"exact","name":"X-Account","values":["gold"]}]
+	Conditions nullable.Nullable[[]RuleCondition] `json:"conditions,omitempty"`
+
 	// Description Free text.
 	//
 	// Example: Main carrier, contract 2026-17
@@ -8454,10 +11229,28 @@ type RulePatch struct {
 	// Example: true
 	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
 
+	// EnumSuffix The domain in which the action `enum` looks (RFC 6116).
+	//
+	// Example: e164.arpa
+	EnumSuffix nullable.Nullable[string] `json:"enum_suffix,omitempty"`
+
 	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
 	//
 	// Example: crm-4711
 	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Fallback Goes on with the next rule that fits, a shorter prefix at last, when this one has nobody to call or nobody took the call.
+	//
+	// Example: true
+	Fallback nullable.Nullable[bool] `json:"fallback,omitempty"`
+
+	// HTTP Whom the action `http` asks.
+	HTTP *HTTPDecisionPatch `json:"http,omitempty"`
+
+	// JumpPlanID The routing plan of the action `jump`.
+	//
+	// Example: rpl_06bq4v700affsxrxzcas9xn4am
+	JumpPlanID nullable.Nullable[string] `json:"jump_plan_id,omitempty"`
 
 	// Labels Labels to set or, with null, to remove; others stay as they are.
 	//
@@ -8479,6 +11272,11 @@ type RulePatch struct {
 	// Example: 10
 	Priority nullable.Nullable[int] `json:"priority,omitempty"`
 
+	// RedirectCode 300 or 302, of the action `redirect`.
+	//
+	// Example: 302
+	RedirectCode nullable.Nullable[int] `json:"redirect_code,omitempty"`
+
 	// RejectCode The SIP answer where `action` is `reject`.
 	//
 	// Example: 404
@@ -8489,6 +11287,11 @@ type RulePatch struct {
 	// Example: Not in service
 	RejectReason nullable.Nullable[string] `json:"reject_reason,omitempty"`
 
+	// RouteGroups Groups of callers for which it holds; all where there is none.
+	//
+	// Example: ["retail"]
+	RouteGroups nullable.Nullable[[]string] `json:"route_groups,omitempty"`
+
 	// RouteListID The route list to try; needed where `action` is `route`.
 	//
 	// Example: rls_06bq4v7003ttf8bvv1jyfzcyv3
@@ -8498,6 +11301,16 @@ type RulePatch struct {
 	//
 	// Example: 1
 	Strip nullable.Nullable[int] `json:"strip,omitempty"`
+
+	// TimeProfileID When the rule holds; always where there is none.
+	//
+	// Example: tpr_06bq4v7033b5d7f9h1k3n5q7s9
+	TimeProfileID nullable.Nullable[string] `json:"time_profile_id,omitempty"`
+
+	// Variables Set on the call.
+	//
+	// Example: {"plan":"retail"}
+	Variables nullable.Nullable[map[string]string] `json:"variables,omitempty"`
 }
 
 // RuleWrite What a client writes of a rule. Says where numbers with a prefix go. The longest prefix wins, then the smallest priority, then the smallest id. The empty prefix is the default.
@@ -8509,6 +11322,16 @@ type RuleWrite struct {
 	//
 	// Example: 00
 	AddPrefix *string `json:"add_prefix,omitempty"`
+
+	// AnnouncementID Played before a call is rejected.
+	//
+	// Example: ann_06bq4v700w3k5m8x2t7yq4c9zb
+	AnnouncementID *string `json:"announcement_id,omitempty"`
+
+	// Conditions All must be true.
+	//
+	// Example: [{"field":"header","match":"exact","name":"X-Account","values":["gold"]}]
+	Conditions *[]RuleCondition `json:"conditions,omitempty"`
 
 	// Description Free text.
 	//
@@ -8525,10 +11348,28 @@ type RuleWrite struct {
 	// Example: true
 	Enabled *bool `json:"enabled,omitempty"`
 
+	// EnumSuffix The domain in which the action `enum` looks (RFC 6116).
+	//
+	// Example: e164.arpa
+	EnumSuffix *string `json:"enum_suffix,omitempty"`
+
 	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
 	//
 	// Example: crm-4711
 	ExternalID *string `json:"external_id,omitempty"`
+
+	// Fallback Goes on with the next rule that fits, a shorter prefix at last, when this one has nobody to call or nobody took the call.
+	//
+	// Example: true
+	Fallback *bool `json:"fallback,omitempty"`
+
+	// HTTP Whom the action `http` asks.
+	HTTP *HTTPDecisionWrite `json:"http,omitempty"`
+
+	// JumpPlanID The routing plan of the action `jump`.
+	//
+	// Example: rpl_06bq4v700affsxrxzcas9xn4am
+	JumpPlanID *string `json:"jump_plan_id,omitempty"`
 
 	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
 	//
@@ -8550,6 +11391,11 @@ type RuleWrite struct {
 	// Example: 10
 	Priority *int `json:"priority,omitempty"`
 
+	// RedirectCode 300 or 302, of the action `redirect`.
+	//
+	// Example: 302
+	RedirectCode *int `json:"redirect_code,omitempty"`
+
 	// RejectCode The SIP answer where `action` is `reject`.
 	//
 	// Example: 404
@@ -8559,6 +11405,11 @@ type RuleWrite struct {
 	//
 	// Example: Not in service
 	RejectReason *string `json:"reject_reason,omitempty"`
+
+	// RouteGroups Groups of callers for which it holds; all where there is none.
+	//
+	// Example: ["retail"]
+	RouteGroups *[]string `json:"route_groups,omitempty"`
 
 	// RouteListID The route list to try; needed where `action` is `route`.
 	//
@@ -8574,6 +11425,16 @@ type RuleWrite struct {
 	//
 	// Example: ten_default
 	TenantID *string `json:"tenant_id,omitempty"`
+
+	// TimeProfileID When the rule holds; always where there is none.
+	//
+	// Example: tpr_06bq4v7033b5d7f9h1k3n5q7s9
+	TimeProfileID *string `json:"time_profile_id,omitempty"`
+
+	// Variables Set on the call.
+	//
+	// Example: {"plan":"retail"}
+	Variables *map[string]string `json:"variables,omitempty"`
 }
 
 // SIPInterface An address of ours that speaks SIP in a realm. It can be added, changed and removed while calls run; a change of address, port or transport closes its connections.
@@ -8895,6 +11756,11 @@ type SIPInterfaceWrite struct {
 //
 // Example: trunks:read
 type Scope string
+
+// Selection In which order targets or endpoints of one priority are tried: `weighted` by chance and weight (RFC 2782), `order` the oldest first, `round_robin` in turn, `random`, `hash_caller`, `hash_callee` and `hash_call_id` the same for the same value, `least_calls`, `most_headroom` by the calls left to the bound, `least_cost` by the cost decks, `quality` by weights that the quality profile lowers.
+//
+// Example: weighted
+type Selection string
 
 // SessionTimer Whether a leg has a session timer (RFC 4028): we never speak of it (`off`), where the peer asks (`accept`), we ask (`request`).
 //
@@ -9410,6 +12276,11 @@ type Subscriber struct {
 	// Example: 42
 	Revision int64 `json:"revision"`
 
+	// RouteGroup What rules know its calls by; that of the domain where there is none.
+	//
+	// Example: retail
+	RouteGroup *string `json:"route_group,omitempty"`
+
 	// TenantID The tenant it belongs to.
 	//
 	// Example: ten_default
@@ -9562,6 +12433,11 @@ type SubscriberPatch struct {
 	// Example: false
 	RejectAnonymous nullable.Nullable[bool] `json:"reject_anonymous,omitempty"`
 
+	// RouteGroup What rules know its calls by; that of the domain where there is none.
+	//
+	// Example: retail
+	RouteGroup nullable.Nullable[string] `json:"route_group,omitempty"`
+
 	// Username The user part of its address of record, unique among usernames and aliases of the domain.
 	//
 	// Example: alice
@@ -9693,6 +12569,11 @@ type SubscriberWrite struct {
 	// Example: false
 	RejectAnonymous *bool `json:"reject_anonymous,omitempty"`
 
+	// RouteGroup What rules know its calls by; that of the domain where there is none.
+	//
+	// Example: retail
+	RouteGroup *string `json:"route_group,omitempty"`
+
 	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
 	//
 	// Example: ten_default
@@ -9761,6 +12642,11 @@ type Target struct {
 	// Example: rls_06bq4v7003ttf8bvv1jyfzcyv3
 	RouteListID string `json:"route_list_id"`
 
+	// SubscriberID The subscriber; this or `trunk_id`.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	SubscriberID *string `json:"subscriber_id,omitempty"`
+
 	// TenantID The tenant it belongs to.
 	//
 	// Example: ten_default
@@ -9769,7 +12655,7 @@ type Target struct {
 	// TrunkID The trunk to try.
 	//
 	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
-	TrunkID string `json:"trunk_id"`
+	TrunkID *string `json:"trunk_id,omitempty"`
 
 	// UpdatedAt When it was last written.
 	//
@@ -9825,6 +12711,11 @@ type TargetPatch struct {
 	// Example: 10
 	Priority nullable.Nullable[int] `json:"priority,omitempty"`
 
+	// SubscriberID The subscriber; this or `trunk_id`.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	SubscriberID nullable.Nullable[string] `json:"subscriber_id,omitempty"`
+
 	// TrunkID The trunk to try.
 	//
 	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
@@ -9868,6 +12759,11 @@ type TargetWrite struct {
 	// Example: 10
 	Priority *int `json:"priority,omitempty"`
 
+	// SubscriberID The subscriber; this or `trunk_id`.
+	//
+	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
+	SubscriberID *string `json:"subscriber_id,omitempty"`
+
 	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
 	//
 	// Example: ten_default
@@ -9876,7 +12772,7 @@ type TargetWrite struct {
 	// TrunkID The trunk to try.
 	//
 	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
-	TrunkID string `json:"trunk_id"`
+	TrunkID *string `json:"trunk_id,omitempty"`
 
 	// Weight The share among those of equal priority, as in RFC 2782. To switch one off, say `enabled: false`.
 	//
@@ -9906,6 +12802,11 @@ type Tenant struct {
 	// Example: crm-4711
 	ExternalID *string `json:"external_id,omitempty"`
 
+	// HeaderProfileID Likewise.
+	//
+	// Example: hdp_06bq4v700e7n3b9x5mz2c8k4vd
+	HeaderProfileID *string `json:"header_profile_id,omitempty"`
+
 	// ID Given by the server; sorts by time of making.
 	//
 	// Example: ten_06bq4v70140q6d36v37kyphzdp
@@ -9915,6 +12816,16 @@ type Tenant struct {
 	//
 	// Example: {"region":"eu"}
 	Labels *map[string]string `json:"labels,omitempty"`
+
+	// LimitProfileIds Likewise.
+	//
+	// Example: ["lmp_06bq4v700g2s6a8d4f1h9j3k7p"]
+	LimitProfileIds *[]string `json:"limit_profile_ids,omitempty"`
+
+	// MediaProfileID Likewise.
+	//
+	// Example: mdp_06bq4v700c8e5r2t9wy4k6q1hm
+	MediaProfileID *string `json:"media_profile_id,omitempty"`
 
 	// Name A name for people, unique within the tenant, the kind and the parent.
 	//
@@ -9930,6 +12841,11 @@ type Tenant struct {
 	//
 	// Example: 42
 	Revision int64 `json:"revision"`
+
+	// SignallingProfileID That of what is below and names none itself.
+	//
+	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
+	SignallingProfileID *string `json:"signalling_profile_id,omitempty"`
 
 	// UpdatedAt When it was last written.
 	//
@@ -9965,10 +12881,25 @@ type TenantPatch struct {
 	// Example: crm-4711
 	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
 
+	// HeaderProfileID Likewise.
+	//
+	// Example: hdp_06bq4v700e7n3b9x5mz2c8k4vd
+	HeaderProfileID nullable.Nullable[string] `json:"header_profile_id,omitempty"`
+
 	// Labels Labels to set or, with null, to remove; others stay as they are.
 	//
 	// Example: {"region":"eu"}
 	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// LimitProfileIds Likewise.
+	//
+	// Example: ["lmp_06bq4v700g2s6a8d4f1h9j3k7p"]
+	LimitProfileIds nullable.Nullable[[]string] `json:"limit_profile_ids,omitempty"`
+
+	// MediaProfileID Likewise.
+	//
+	// Example: mdp_06bq4v700c8e5r2t9wy4k6q1hm
+	MediaProfileID nullable.Nullable[string] `json:"media_profile_id,omitempty"`
 
 	// Name A name for people, unique within the tenant, the kind and the parent.
 	//
@@ -9979,6 +12910,11 @@ type TenantPatch struct {
 	//
 	// Example: false
 	RequirePreconditions nullable.Nullable[bool] `json:"require_preconditions,omitempty"`
+
+	// SignallingProfileID That of what is below and names none itself.
+	//
+	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
+	SignallingProfileID nullable.Nullable[string] `json:"signalling_profile_id,omitempty"`
 }
 
 // TenantWrite What a client writes of a tenant. A customer of the operator. Names are unique and visible only within a tenant.
@@ -9998,10 +12934,25 @@ type TenantWrite struct {
 	// Example: crm-4711
 	ExternalID *string `json:"external_id,omitempty"`
 
+	// HeaderProfileID Likewise.
+	//
+	// Example: hdp_06bq4v700e7n3b9x5mz2c8k4vd
+	HeaderProfileID *string `json:"header_profile_id,omitempty"`
+
 	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
 	//
 	// Example: {"region":"eu"}
 	Labels *map[string]string `json:"labels,omitempty"`
+
+	// LimitProfileIds Likewise.
+	//
+	// Example: ["lmp_06bq4v700g2s6a8d4f1h9j3k7p"]
+	LimitProfileIds *[]string `json:"limit_profile_ids,omitempty"`
+
+	// MediaProfileID Likewise.
+	//
+	// Example: mdp_06bq4v700c8e5r2t9wy4k6q1hm
+	MediaProfileID *string `json:"media_profile_id,omitempty"`
 
 	// Name A name for people, unique within the tenant, the kind and the parent.
 	//
@@ -10012,6 +12963,223 @@ type TenantWrite struct {
 	//
 	// Example: false
 	RequirePreconditions *bool `json:"require_preconditions,omitempty"`
+
+	// SignallingProfileID That of what is below and names none itself.
+	//
+	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
+	SignallingProfileID *string `json:"signalling_profile_id,omitempty"`
+}
+
+// TimeProfile A set of times, in which a rule holds: windows that come back, or a recurrence as OpenSIPS writes it.
+type TimeProfile struct {
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// HolidayCalendarIds Calendars whose days are treated as `holidays` says.
+	//
+	// Example: ["hol_06bq4v7034c6e8g0j2m4p6r8t0"]
+	HolidayCalendarIds []string `json:"holiday_calendar_ids"`
+
+	// Holidays What their days are.
+	Holidays HolidayMode `json:"holidays"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: tpr_06bq4v7033b5d7f9h1k3n5q7s9
+	ID string `json:"id"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: office hours
+	Name string `json:"name"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// TimeZone The IANA zone in which windows and days are meant; UTC where there is none.
+	//
+	// Example: Europe/Berlin
+	TimeZone *string `json:"time_zone,omitempty"`
+
+	// Timerec A recurrence as OpenSIPS writes it, in place of `windows`: fields with | between them, joined by & and /, with ! and parentheses.
+	//
+	// Example: Europe/Berlin|20260105T090000|20260105T170000||weekly|||MO,TU,WE,TH,FR
+	Timerec *string `json:"timerec,omitempty"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// Windows The spans.
+	//
+	// Example: [{"duration_s":28800,"rrule":"FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR","start":"2026-01-05T09:00:00"}]
+	Windows []TimeWindow `json:"windows"`
+}
+
+// TimeProfilePage A page of time profiles.
+type TimeProfilePage struct {
+	// Items The resources, by rising id.
+	Items []TimeProfile `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// TimeProfilePatch A JSON Merge Patch (RFC 7396) of a time profile: fields left out stay as they are, null puts a field back to its default.
+type TimeProfilePatch struct {
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// HolidayCalendarIds Calendars whose days are treated as `holidays` says.
+	//
+	// Example: ["hol_06bq4v7034c6e8g0j2m4p6r8t0"]
+	HolidayCalendarIds nullable.Nullable[[]string] `json:"holiday_calendar_ids,omitempty"`
+
+	// Holidays What their days are.
+	Holidays *HolidayMode `json:"holidays,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: office hours
+	Name *string `json:"name,omitempty"`
+
+	// TimeZone The IANA zone in which windows and days are meant; UTC where there is none.
+	//
+	// Example: Europe/Berlin
+	TimeZone nullable.Nullable[string] `json:"time_zone,omitempty"`
+
+	// Timerec A recurrence as OpenSIPS writes it, in place of `windows`: fields with | between them, joined by & and /, with ! and parentheses.
+	//
+	// Example: Europe/Berlin|20260105T090000|20260105T170000||weekly|||MO,TU,WE,TH,FR
+	Timerec nullable.Nullable[string] `json:"timerec,omitempty"`
+
+	// Windows The spans.
+	//
+	// Example: [{"duration_s":28800,"rrule":"FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR","start":"2026-01-05T09:00:00"}]
+	Windows nullable.Nullable[[]TimeWindow] `json:"windows,omitempty"`
+}
+
+// TimeProfileWrite What a client writes of a time profile. A set of times, in which a rule holds: windows that come back, or a recurrence as OpenSIPS writes it.
+type TimeProfileWrite struct {
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// HolidayCalendarIds Calendars whose days are treated as `holidays` says.
+	//
+	// Example: ["hol_06bq4v7034c6e8g0j2m4p6r8t0"]
+	HolidayCalendarIds *[]string `json:"holiday_calendar_ids,omitempty"`
+
+	// Holidays What their days are.
+	Holidays *HolidayMode `json:"holidays,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: office hours
+	Name string `json:"name"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+
+	// TimeZone The IANA zone in which windows and days are meant; UTC where there is none.
+	//
+	// Example: Europe/Berlin
+	TimeZone *string `json:"time_zone,omitempty"`
+
+	// Timerec A recurrence as OpenSIPS writes it, in place of `windows`: fields with | between them, joined by & and /, with ! and parentheses.
+	//
+	// Example: Europe/Berlin|20260105T090000|20260105T170000||weekly|||MO,TU,WE,TH,FR
+	Timerec *string `json:"timerec,omitempty"`
+
+	// Windows The spans.
+	//
+	// Example: [{"duration_s":28800,"rrule":"FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR","start":"2026-01-05T09:00:00"}]
+	Windows *[]TimeWindow `json:"windows,omitempty"`
+}
+
+// TimeWindow A span that comes back (RFC 5545 3.8.5.3); once where there is no `rrule`.
+type TimeWindow struct {
+	// DurationS How long it lasts, by the clock on the wall.
+	//
+	// Example: 28800
+	DurationS int `json:"duration_s"`
+
+	// Rrule When it comes back: FREQ of DAILY, WEEKLY, MONTHLY or YEARLY, with INTERVAL, UNTIL or COUNT, BYDAY, BYMONTHDAY, BYYEARDAY, BYWEEKNO, BYMONTH, BYSETPOS and WKST.
+	//
+	// Example: FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR
+	Rrule *string `json:"rrule,omitempty"`
+
+	// Start The first beginning, by the clock on the wall of the profile's zone.
+	//
+	// Example: 2026-01-05T09:00:00
+	Start string `json:"start"`
 }
 
 // TransferOrder Who stays, and with whom it is to be connected: `target`, or `call_id` and `with`.
@@ -10048,15 +13216,43 @@ type Trunk struct {
 	// CallerIdentity How it says and hears who calls.
 	CallerIdentity CallerIdentity `json:"caller_identity"`
 
+	// CostDeckID What calls to it cost.
+	//
+	// Example: rdk_06bq4v7037f9h1k3n5q7s9v1x3
+	CostDeckID *string `json:"cost_deck_id,omitempty"`
+
 	// CreatedAt When it was made.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
+	// Credentials What answers challenges of the trunk.
+	Credentials ClientCredentials `json:"credentials"`
+
 	// Description Free text.
 	//
 	// Example: Main carrier, contract 2026-17
 	Description *string `json:"description,omitempty"`
+
+	// DialplanID Then translates them.
+	//
+	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
+	DialplanID *string `json:"dialplan_id,omitempty"`
+
+	// DrainDeadline While it drains: when the calls in progress are ended.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	DrainDeadline *time.Time `json:"drain_deadline,omitempty"`
+
+	// Draining It gets no new call; those in progress go on.
+	//
+	// Example: true
+	Draining bool `json:"draining"`
+
+	// EgressDialplanID Translates the numbers of calls that go out, before strip and prefix of the endpoint.
+	//
+	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
+	EgressDialplanID *string `json:"egress_dialplan_id,omitempty"`
 
 	// Enabled Whether it is used at all.
 	//
@@ -10133,6 +13329,19 @@ type Trunk struct {
 	// Example: 4000
 	NoResponseTimeoutMs int `json:"no_response_timeout_ms"`
 
+	// NumberPlanID Brings both numbers of calls that come in to the normal form of E.164.
+	//
+	// Example: npl_06bq4v7035d7f9h1k3n5q7s9v1
+	NumberPlanID *string `json:"number_plan_id,omitempty"`
+
+	// OutboundProxy Where requests for the trunk go, whatever endpoint they are for: a host, or host and port.
+	//
+	// Example: proxy.carrier.example:5060
+	OutboundProxy *string `json:"outbound_proxy,omitempty"`
+
+	// Outlier What takes its endpoints out.
+	Outlier Outlier `json:"outlier"`
+
 	// PassHeaders Headers, besides the built-in list, that may pass to and from this trunk. Headers that belong to one side's dialog (Via, Contact, Call-ID and the like) are refused.
 	//
 	// Example: ["X-Account"]
@@ -10142,6 +13351,14 @@ type Trunk struct {
 	//
 	// Example: ["INFO","MESSAGE"]
 	PassMethods []PassMethod `json:"pass_methods"`
+
+	// PriceDeckID What calls from it are charged.
+	//
+	// Example: rdk_06bq4v7037f9h1k3n5q7s9v1x3
+	PriceDeckID *string `json:"price_deck_id,omitempty"`
+
+	// Probe Whether its endpoints are asked if they are alive.
+	Probe Probe `json:"probe"`
 
 	// RealmID The realm it is in.
 	//
@@ -10158,15 +13375,26 @@ type Trunk struct {
 	// Example: 120
 	RingTimeoutS int `json:"ring_timeout_s"`
 
+	// RouteGroup What rules know its callers by.
+	//
+	// Example: retail
+	RouteGroup *string `json:"route_group,omitempty"`
+
 	// RoutingPlanID Routes the calls that come from this trunk. Without one they get 403.
 	//
 	// Example: rpl_06bq4v700affsxrxzcas9xn4am
 	RoutingPlanID *string `json:"routing_plan_id,omitempty"`
 
+	// Selection In which order the endpoints of one priority are tried.
+	Selection EndpointSelection `json:"selection"`
+
 	// SignallingProfileID Its signalling profile; without one it has the defaults of the kind.
 	//
 	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
 	SignallingProfileID *string `json:"signalling_profile_id,omitempty"`
+
+	// Status What it is doing now.
+	Status TrunkStatus `json:"status"`
 
 	// TenantID The tenant it belongs to.
 	//
@@ -10195,10 +13423,38 @@ type TrunkPatch struct {
 	// CallerIdentity How it says and hears who calls.
 	CallerIdentity *CallerIdentityPatch `json:"caller_identity,omitempty"`
 
+	// CostDeckID What calls to it cost.
+	//
+	// Example: rdk_06bq4v7037f9h1k3n5q7s9v1x3
+	CostDeckID nullable.Nullable[string] `json:"cost_deck_id,omitempty"`
+
+	// Credentials What answers challenges of the trunk.
+	Credentials *ClientCredentialsPatch `json:"credentials,omitempty"`
+
 	// Description Free text.
 	//
 	// Example: Main carrier, contract 2026-17
 	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// DialplanID Then translates them.
+	//
+	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
+	DialplanID nullable.Nullable[string] `json:"dialplan_id,omitempty"`
+
+	// DrainDeadline While it drains: when the calls in progress are ended.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	DrainDeadline nullable.Nullable[time.Time] `json:"drain_deadline,omitempty"`
+
+	// Draining It gets no new call; those in progress go on.
+	//
+	// Example: true
+	Draining nullable.Nullable[bool] `json:"draining,omitempty"`
+
+	// EgressDialplanID Translates the numbers of calls that go out, before strip and prefix of the endpoint.
+	//
+	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
+	EgressDialplanID nullable.Nullable[string] `json:"egress_dialplan_id,omitempty"`
 
 	// Enabled Whether it is used at all.
 	//
@@ -10270,6 +13526,19 @@ type TrunkPatch struct {
 	// Example: 4000
 	NoResponseTimeoutMs nullable.Nullable[int] `json:"no_response_timeout_ms,omitempty"`
 
+	// NumberPlanID Brings both numbers of calls that come in to the normal form of E.164.
+	//
+	// Example: npl_06bq4v7035d7f9h1k3n5q7s9v1
+	NumberPlanID nullable.Nullable[string] `json:"number_plan_id,omitempty"`
+
+	// OutboundProxy Where requests for the trunk go, whatever endpoint they are for: a host, or host and port.
+	//
+	// Example: proxy.carrier.example:5060
+	OutboundProxy nullable.Nullable[string] `json:"outbound_proxy,omitempty"`
+
+	// Outlier What takes its endpoints out.
+	Outlier *OutlierPatch `json:"outlier,omitempty"`
+
 	// PassHeaders Headers, besides the built-in list, that may pass to and from this trunk. Headers that belong to one side's dialog (Via, Contact, Call-ID and the like) are refused.
 	//
 	// Example: ["X-Account"]
@@ -10279,6 +13548,14 @@ type TrunkPatch struct {
 	//
 	// Example: ["INFO","MESSAGE"]
 	PassMethods nullable.Nullable[[]PassMethod] `json:"pass_methods,omitempty"`
+
+	// PriceDeckID What calls from it are charged.
+	//
+	// Example: rdk_06bq4v7037f9h1k3n5q7s9v1x3
+	PriceDeckID nullable.Nullable[string] `json:"price_deck_id,omitempty"`
+
+	// Probe Whether its endpoints are asked if they are alive.
+	Probe *ProbePatch `json:"probe,omitempty"`
 
 	// RealmID The realm it is in.
 	//
@@ -10290,10 +13567,18 @@ type TrunkPatch struct {
 	// Example: 120
 	RingTimeoutS nullable.Nullable[int] `json:"ring_timeout_s,omitempty"`
 
+	// RouteGroup What rules know its callers by.
+	//
+	// Example: retail
+	RouteGroup nullable.Nullable[string] `json:"route_group,omitempty"`
+
 	// RoutingPlanID Routes the calls that come from this trunk. Without one they get 403.
 	//
 	// Example: rpl_06bq4v700affsxrxzcas9xn4am
 	RoutingPlanID nullable.Nullable[string] `json:"routing_plan_id,omitempty"`
+
+	// Selection In which order the endpoints of one priority are tried.
+	Selection *EndpointSelection `json:"selection,omitempty"`
 
 	// SignallingProfileID Its signalling profile; without one it has the defaults of the kind.
 	//
@@ -10301,15 +13586,69 @@ type TrunkPatch struct {
 	SignallingProfileID nullable.Nullable[string] `json:"signalling_profile_id,omitempty"`
 }
 
+// TrunkState Whether calls go to a trunk: `up`, `degraded` (some endpoints get none), `down` (none does), `draining`, `disabled`, `unknown`.
+//
+// Example: unknown
+type TrunkState string
+
+// TrunkStatus What a trunk is doing.
+type TrunkStatus struct {
+	// ActiveCalls Calls in progress on it.
+	//
+	// Example: 12
+	ActiveCalls int `json:"active_calls"`
+
+	// Reason Why, in a sentence.
+	//
+	// Example: 1 of 2 endpoints is down
+	Reason *string `json:"reason,omitempty"`
+
+	// Since Since when.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	Since time.Time `json:"since"`
+
+	// State Whether calls go to it.
+	State TrunkState `json:"state"`
+}
+
 // TrunkWrite What a client writes of a trunk. One counterparty, for calls in both directions. Its identities say how its calls are recognised, its endpoints where calls to it go.
 type TrunkWrite struct {
 	// CallerIdentity How it says and hears who calls.
 	CallerIdentity *CallerIdentityWrite `json:"caller_identity,omitempty"`
 
+	// CostDeckID What calls to it cost.
+	//
+	// Example: rdk_06bq4v7037f9h1k3n5q7s9v1x3
+	CostDeckID *string `json:"cost_deck_id,omitempty"`
+
+	// Credentials What answers challenges of the trunk.
+	Credentials *ClientCredentialsWrite `json:"credentials,omitempty"`
+
 	// Description Free text.
 	//
 	// Example: Main carrier, contract 2026-17
 	Description *string `json:"description,omitempty"`
+
+	// DialplanID Then translates them.
+	//
+	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
+	DialplanID *string `json:"dialplan_id,omitempty"`
+
+	// DrainDeadline While it drains: when the calls in progress are ended.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	DrainDeadline *time.Time `json:"drain_deadline,omitempty"`
+
+	// Draining It gets no new call; those in progress go on.
+	//
+	// Example: true
+	Draining *bool `json:"draining,omitempty"`
+
+	// EgressDialplanID Translates the numbers of calls that go out, before strip and prefix of the endpoint.
+	//
+	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
+	EgressDialplanID *string `json:"egress_dialplan_id,omitempty"`
 
 	// Enabled Whether it is used at all.
 	//
@@ -10381,6 +13720,19 @@ type TrunkWrite struct {
 	// Example: 4000
 	NoResponseTimeoutMs *int `json:"no_response_timeout_ms,omitempty"`
 
+	// NumberPlanID Brings both numbers of calls that come in to the normal form of E.164.
+	//
+	// Example: npl_06bq4v7035d7f9h1k3n5q7s9v1
+	NumberPlanID *string `json:"number_plan_id,omitempty"`
+
+	// OutboundProxy Where requests for the trunk go, whatever endpoint they are for: a host, or host and port.
+	//
+	// Example: proxy.carrier.example:5060
+	OutboundProxy *string `json:"outbound_proxy,omitempty"`
+
+	// Outlier What takes its endpoints out.
+	Outlier *OutlierWrite `json:"outlier,omitempty"`
+
 	// PassHeaders Headers, besides the built-in list, that may pass to and from this trunk. Headers that belong to one side's dialog (Via, Contact, Call-ID and the like) are refused.
 	//
 	// Example: ["X-Account"]
@@ -10390,6 +13742,14 @@ type TrunkWrite struct {
 	//
 	// Example: ["INFO","MESSAGE"]
 	PassMethods *[]PassMethod `json:"pass_methods,omitempty"`
+
+	// PriceDeckID What calls from it are charged.
+	//
+	// Example: rdk_06bq4v7037f9h1k3n5q7s9v1x3
+	PriceDeckID *string `json:"price_deck_id,omitempty"`
+
+	// Probe Whether its endpoints are asked if they are alive.
+	Probe *ProbeWrite `json:"probe,omitempty"`
 
 	// RealmID The realm it is in.
 	//
@@ -10401,10 +13761,18 @@ type TrunkWrite struct {
 	// Example: 120
 	RingTimeoutS *int `json:"ring_timeout_s,omitempty"`
 
+	// RouteGroup What rules know its callers by.
+	//
+	// Example: retail
+	RouteGroup *string `json:"route_group,omitempty"`
+
 	// RoutingPlanID Routes the calls that come from this trunk. Without one they get 403.
 	//
 	// Example: rpl_06bq4v700affsxrxzcas9xn4am
 	RoutingPlanID *string `json:"routing_plan_id,omitempty"`
+
+	// Selection In which order the endpoints of one priority are tried.
+	Selection *EndpointSelection `json:"selection,omitempty"`
 
 	// SignallingProfileID Its signalling profile; without one it has the defaults of the kind.
 	//
@@ -10711,6 +14079,9 @@ type CallID = string
 // Cursor defines model for Cursor.
 type Cursor = string
 
+// DialplanID defines model for DialplanID.
+type DialplanID = string
+
 // DomainID defines model for DomainID.
 type DomainID = string
 
@@ -10747,6 +14118,9 @@ type GroupID = string
 // HeaderProfileID defines model for HeaderProfileID.
 type HeaderProfileID = string
 
+// HolidayCalendarID defines model for HolidayCalendarID.
+type HolidayCalendarID = string
+
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
@@ -10780,11 +14154,26 @@ type MediaProfileID = string
 // MessageID defines model for MessageID.
 type MessageID = string
 
+// NumberID defines model for NumberID.
+type NumberID = string
+
 // NumberListID defines model for NumberListID.
 type NumberListID = string
 
+// NumberPlanID defines model for NumberPlanID.
+type NumberPlanID = string
+
+// QualityProfileID defines model for QualityProfileID.
+type QualityProfileID = string
+
+// RateDeckID defines model for RateDeckID.
+type RateDeckID = string
+
 // RealmID defines model for RealmID.
 type RealmID = string
+
+// RegistrantID defines model for RegistrantID.
+type RegistrantID = string
 
 // RegistrationID defines model for RegistrationID.
 type RegistrationID = string
@@ -10812,6 +14201,9 @@ type TargetID = string
 
 // TenantID defines model for TenantID.
 type TenantID = string
+
+// TimeProfileID defines model for TimeProfileID.
+type TimeProfileID = string
 
 // TrunkID defines model for TrunkID.
 type TrunkID = string

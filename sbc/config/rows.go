@@ -33,6 +33,15 @@ type Rows struct {
 	Groups      []*sbc.Group
 	NumberLists []*sbc.NumberList
 	Floods      []*sbc.FloodProfile
+
+	Dialplans   []*sbc.Dialplan
+	Times       []*sbc.TimeProfile
+	Calendars   []*sbc.HolidayCalendar
+	NumberPlans []*sbc.NumberPlan
+	Numbers     []*sbc.Number
+	Decks       []*sbc.RateDeck
+	Qualities   []*sbc.QualityProfile
+	Registrants []*sbc.Registrant
 }
 
 // edit is one resource before and after a write; Old is known for rules only, New is nil for a deleted one.
@@ -111,6 +120,30 @@ func (rows *Rows) access(r sbc.Resource) {
 		rows.NumberLists = append(rows.NumberLists, r)
 	case *sbc.FloodProfile:
 		rows.Floods = append(rows.Floods, r)
+	default:
+		rows.routing(r)
+	}
+}
+
+// routing takes up what numbers and the choice of trunks are decided by.
+func (rows *Rows) routing(r sbc.Resource) {
+	switch r := r.(type) {
+	case *sbc.Dialplan:
+		rows.Dialplans = append(rows.Dialplans, r)
+	case *sbc.TimeProfile:
+		rows.Times = append(rows.Times, r)
+	case *sbc.HolidayCalendar:
+		rows.Calendars = append(rows.Calendars, r)
+	case *sbc.NumberPlan:
+		rows.NumberPlans = append(rows.NumberPlans, r)
+	case *sbc.Number:
+		rows.Numbers = append(rows.Numbers, r)
+	case *sbc.RateDeck:
+		rows.Decks = append(rows.Decks, r)
+	case *sbc.QualityProfile:
+		rows.Qualities = append(rows.Qualities, r)
+	case *sbc.Registrant:
+		rows.Registrants = append(rows.Registrants, r)
 	}
 }
 
@@ -137,6 +170,14 @@ func (r *Rows) order() {
 	byID(r.Groups)
 	byID(r.NumberLists)
 	byID(r.Floods)
+	byID(r.Dialplans)
+	byID(r.Times)
+	byID(r.Calendars)
+	byID(r.NumberPlans)
+	byID(r.Numbers)
+	byID(r.Decks)
+	byID(r.Qualities)
+	byID(r.Registrants)
 }
 
 func byID[T sbc.Resource](rows []T) {
@@ -207,6 +248,30 @@ func (r *Rows) withAccess(e edit) {
 		apply(&r.NumberLists, e)
 	case sbc.KindFloodProfile:
 		apply(&r.Floods, e)
+	default:
+		r.withRouting(e)
+	}
+}
+
+// withRouting is with for what numbers and the choice of trunks are decided by.
+func (r *Rows) withRouting(e edit) {
+	switch e.kind {
+	case sbc.KindDialplan:
+		apply(&r.Dialplans, e)
+	case sbc.KindTimeProfile:
+		apply(&r.Times, e)
+	case sbc.KindHolidayCalendar:
+		apply(&r.Calendars, e)
+	case sbc.KindNumberPlan:
+		apply(&r.NumberPlans, e)
+	case sbc.KindNumber:
+		apply(&r.Numbers, e)
+	case sbc.KindRateDeck:
+		apply(&r.Decks, e)
+	case sbc.KindQualityProfile:
+		apply(&r.Qualities, e)
+	case sbc.KindRegistrant:
+		apply(&r.Registrants, e)
 	}
 }
 
@@ -243,24 +308,32 @@ func (r *Rows) each(f func(sbc.Resource)) {
 	walk(r.Tenants, f)
 	walk(r.APIKeys, f)
 	walk(r.Floods, f)
-	walk(r.Realms, f)
-	walk(r.Interfaces, f)
-	walk(r.Pools, f)
-	walk(r.Plans, f)
-	walk(r.Lists, f)
 	walk(r.Announcements, f)
 	walk(r.Signalling, f)
 	walk(r.Media, f)
 	walk(r.Headers, f)
 	walk(r.Limits, f)
+	walk(r.Realms, f)
+	walk(r.Interfaces, f)
+	walk(r.Pools, f)
+	walk(r.Calendars, f)
+	walk(r.Times, f)
+	walk(r.NumberPlans, f)
+	walk(r.Dialplans, f)
+	walk(r.Decks, f)
+	walk(r.Qualities, f)
+	walk(r.Plans, f)
+	walk(r.Lists, f)
 	walk(r.Trunks, f)
 	walk(r.Endpoints, f)
 	walk(r.Identities, f)
+	walk(r.Registrants, f)
 	walk(r.Groups, f)
 	walk(r.NumberLists, f)
 	walk(r.Domains, f)
-	walk(r.Targets, f)
 	walk(r.AccessRules, f)
+	walk(r.Targets, f)
+	walk(r.Numbers, f)
 }
 
 func walk[T sbc.Resource](rows []T, f func(sbc.Resource)) {

@@ -1,0 +1,71 @@
+package sbc
+
+import (
+	"regexp"
+	"time"
+)
+
+// RateDeck is a table of prices by prefix: what a trunk costs, or what is charged. Its rates are uploaded as CSV; the deck holds their
+// digest, so that a new table is a new revision.
+type RateDeck struct {
+	Meta
+	// Currency is a code of ISO 4217, "EUR".
+	Currency string `json:"currency"`
+	// RatesSHA256 is the digest of the rates, Rates what is shown of them; set by the upload, never by a body.
+	RatesSHA256 string          `json:"rates_sha256,omitempty"`
+	Rates       *RateDeckStatus `json:"rates,omitempty"`
+}
+
+// RateDeckStatus is what a deck holds.
+type RateDeckStatus struct {
+	RateCount  int        `json:"rate_count"`
+	UploadedAt *time.Time `json:"uploaded_at,omitempty"`
+}
+
+// Rate is one row of a deck. Amounts are in billionths of the currency's unit, so that sums are exact.
+type Rate struct {
+	Prefix string
+	// PerMinute, Connection: the price of a minute, and of an answered call as such.
+	PerMinute, Connection int64
+	// MinimumS is the least that is charged, IncrementS the step beyond it (60/60, 1/1, 30/6).
+	MinimumS, IncrementS int
+	// From and Until bound when it holds: a call counts by the moment of its answer. Zero is no bound.
+	From, Until time.Time
+	Name        string
+}
+
+// Charge is what a call costs by one deck.
+type Charge struct {
+	// Amount is in Currency with nine decimals: "0.012500000".
+	Amount     string `json:"amount"`
+	Currency   string `json:"currency"`
+	RateDeckID string `json:"rate_deck_id"`
+	Prefix     string `json:"prefix"`
+	// BilledS is the duration that was charged, with minimum and increment.
+	BilledS int `json:"billed_s"`
+}
+
+// Kind names the kind.
+func (*RateDeck) Kind() Kind { return KindRateDeck }
+
+// Base gives the common fields.
+func (d *RateDeck) Base() *Meta { return &d.Meta }
+
+// Defaults has nothing to set.
+func (*RateDeck) Defaults() {}
+
+var currency = regexp.MustCompile(`^[A-Z]{3}$`)
+
+// Validate checks the currency.
+func (d *RateDeck) Validate() []Fault {
+	f := faults(d.Meta.validate())
+	if !currency.MatchString(d.Currency) {
+		f.add("#/currency", "pattern", "must be a code of ISO 4217 such as EUR")
+	}
+	return f
+}
+
+// References lists the resources it needs.
+func (d *RateDeck) References() []Reference {
+	return refs(Reference{Pointer: "#/tenant_id", Kind: KindTenant, ID: d.TenantID})
+}
