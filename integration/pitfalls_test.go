@@ -48,6 +48,9 @@ func TestPitfalls(t *testing.T) {
 			}
 		}
 	}
+	if !rows["P22"] || !rows["P31"] {
+		t.Error("the rows of registrations are missing")
+	}
 }
 
 // isThere looks for a test function in a folder, and for the words of its case in the tests there.
