@@ -13,7 +13,8 @@ import (
 	"github.com/sallyport/sallyport/sbc"
 )
 
-// TestBaresipBehindNAT has a baresip behind each kind of NAT register over UDP and over TCP, call, and be called, with audio both ways.
+// TestBaresipBehindNAT has a baresip behind each kind of NAT register over UDP and over TCP, call, and be called, with audio both
+// ways.
 func TestBaresipBehindNAT(t *testing.T) {
 	needs(t, "baresip")
 	t.Parallel()
@@ -27,7 +28,8 @@ func TestBaresipBehindNAT(t *testing.T) {
 			user, number := fmt.Sprint(transport, "-", kind), fmt.Sprintf("490%d%d", i, j)
 			h.user(domain, user, number)
 			at := &host{t: t, name: space, border: h.lab.bound[0], peer: netip.MustParseAddr(insidePhone)}
-			account := fmt.Sprintf("<sip:%s@home.example;transport=%s>;auth_pass=%q;regint=60;answermode=auto;outbound=\"sip:%s:5060;transport=%s\"\n",
+			account := fmt.Sprintf("<sip:%s@home.example;transport=%s>;auth_pass=%q;regint=60;answermode=auto;"+
+				"outbound=\"sip:%s:5060;transport=%s\"\n",
 				user, transport, password, at.border, transport)
 			folder, _ := startBaresipAs(t, at, user, account, 400)
 			wait.Go(func() { h.talks(at, folder, user, number) })
@@ -83,7 +85,8 @@ func (h *homes) registered(user string) []sbc.Registration {
 	return page.Items
 }
 
-// TestBaresipTwoFlows has baresip register by two flows, UDP and TCP (RFC 5626): whichever of them dies, calls reach it by the other one.
+// TestBaresipTwoFlows has baresip register by two flows, UDP and TCP (RFC 5626): whichever of them dies, calls reach it by the
+// other one.
 func TestBaresipTwoFlows(t *testing.T) {
 	needs(t, "baresip", "nft")
 	west, s := newHost(t), newSides(t)
@@ -116,7 +119,9 @@ func TestBaresipTwoFlows(t *testing.T) {
 		t.Fatalf("%v %v", flows, ids)
 	}
 	for i, c := range []struct{ dies, by sbc.Transport }{{"udp", "tcp"}, {"tcp", "udp"}} {
-		west.cuts(t, map[sbc.Transport]string{"udp": "udp sport 5060 drop", "tcp": "tcp sport 5060 reject with tcp reset\ntcp dport 5060 reject with tcp reset"}[c.dies])
+		west.cuts(t, map[sbc.Transport]string{
+			"udp": "udp sport 5060 drop", "tcp": "tcp sport 5060 reject with tcp reset\ntcp dport 5060 reject with tcp reset",
+		}[c.dies])
 		call, err := trunk.Dial("4977", netip.AddrPortFrom(s.east, 5060))
 		if err != nil {
 			t.Fatal(err)

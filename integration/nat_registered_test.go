@@ -18,14 +18,13 @@ import (
 	"github.com/sallyport/sallyport/storage"
 )
 
-// homes is a laboratory of NATs behind which phones register: a realm of phones in the west, a trunk in the east whose phone calls
-// them.
+// homes is a laboratory of NATs behind which phones register: a realm of phones in the west, a trunk in the east whose phone
+// calls them.
 type homes struct {
 	*natNet
-	w       wiring
-	dir     string
-	trunk   *natPhone
-	numbers int
+	w     wiring
+	dir   string
+	trunk *natPhone
 }
 
 // newHomes opens one; forget is after how many seconds its NATs forget a binding, 0 for never.
@@ -47,13 +46,15 @@ func newHomes(t *testing.T, behindNAT bool, transport string, forget int) *homes
 	}
 	h.trunk = &natPhone{tone: 1000, calls: map[string]*phone.Call{}}
 	var err error
-	h.trunk.Phone, err = phone.New(phone.Options{Address: s.eastPeer, Port: 5060, Name: "trunk", UserAgent: "trunk", Tone: h.trunk.tone,
+	h.trunk.Phone, err = phone.New(phone.Options{
+		Address: s.eastPeer, Port: 5060, Name: "trunk", UserAgent: "trunk", Tone: h.trunk.tone,
 		Incoming: func(c *phone.Call) {
 			h.trunk.took(c)
 			if err := c.Answer(); err != nil {
 				t.Error(err)
 			}
-		}})
+		},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,12 +85,14 @@ func (h *homes) advertise() {
 func (h *homes) phones(name, prefix string, more rest.Object) (domain string) {
 	h.t.Helper()
 	domain = h.b.create("/domains", with(rest.Object{"name": name, "realm_id": h.w.westRealm, "routing_plan_id": h.w.plan}, more))
-	h.b.create("/routing-plans/"+h.w.westPlan+"/rules", rest.Object{"name": name, "prefix": prefix, "action": "subscriber", "domain_id": domain})
+	h.b.create("/routing-plans/"+h.w.westPlan+"/rules", rest.Object{
+		"name": name, "prefix": prefix, "action": "subscriber", "domain_id": domain,
+	})
 	return domain
 }
 
-// pingEachSecond has the contacts of domains pinged faster than the API lets anyone, so that minutes pass in seconds: it is written
-// as another node would write it.
+// pingEachSecond has the contacts of domains pinged faster than the API lets anyone, so that minutes pass in seconds: it is
+// written as another node would write it.
 func (h *homes) pingEachSecond(domains ...string) {
 	h.t.Helper()
 	store, err := storage.Open(h.t.Context(), "sqlite://"+filepath.Join(h.dir, "sallyport.db"), storage.Options{})
@@ -203,8 +206,8 @@ func (k *kept) alive() int {
 	return bytes.Count(k.Received(), []byte(what))
 }
 
-// TestKeepAlivesHoldBindings is features.md 10.9: a phone behind a NAT that forgets is called after many times the time in which it
-// forgets, because it is pinged, by OPTIONS or by four octets; one that is not pinged is not reached any more. The NATs forget
+// TestKeepAlivesHoldBindings is features.md 10.9: a phone behind a NAT that forgets is called after many times the time in which
+// it forgets, because it is pinged, by OPTIONS or by four octets; one that is not pinged is not reached any more. The NATs forget
 // within 2 s here, and pings come each second; with SALLYPORT_NAT_MINUTES=10 they forget within 30 s, as Linux does, pings come
 // every 25, and the calls after ten minutes.
 func TestKeepAlivesHoldBindings(t *testing.T) {
@@ -265,13 +268,14 @@ func TestKeepAlivesHoldBindings(t *testing.T) {
 		}
 	}
 	for _, r := range h.b.cdrs(len(all)) {
-		if answered := r.FinalCode == 200; len(r.Attempts) != 1 || r.Attempts[0].RegistrationID == "" || answered != (r.Callee[:3] != "492") {
+		answered := r.FinalCode == 200
+		if len(r.Attempts) != 1 || r.Attempts[0].RegistrationID == "" || answered != (r.Callee[:3] != "492") {
 			t.Errorf("record %+v", r)
 		}
 	}
 }
 
-// TestRegisteredBehindBoth: border and phones are behind NAT, the border's a 1:1 one; the phones register, are called, call and hang up.
+// TestRegisteredBehindBoth: border and phones are behind NAT, the border's a 1:1 one; phones register, are called, and hang up.
 func TestRegisteredBehindBoth(t *testing.T) {
 	t.Parallel()
 	h := newHomes(t, true, "udp", 0)
@@ -287,7 +291,8 @@ func TestRegisteredBehindBoth(t *testing.T) {
 		wait.Go(func() {
 			h.arrives(h.called(number), p, user, "a call to "+user)
 			told := p.Received()
-			for _, secret := range []string{h.lab.bound[0].String() + ":", h.lab.bound[0].String() + "\r", h.w.east.String(), h.w.eastPeer.String()} {
+			own := h.lab.bound[0].String()
+			for _, secret := range []string{own + ":", own + "\r", h.w.east.String(), h.w.eastPeer.String()} {
 				if bytes.Contains(told, []byte(secret)) {
 					t.Errorf("%s is told %q:\n%s", user, secret, told)
 				}
@@ -351,7 +356,9 @@ func TestConnectionsBehindNAT(t *testing.T) {
 	if r := h.b.registrations(1, "reachable=false")[0]; r.AOR != "off@off.example" || r.Connected {
 		t.Errorf("%+v", r)
 	}
-	phones["off"].phone.nothing("a call over a connection that was forgotten", func(m *msg.Message) bool { return m.Method == msg.INVITE && m.IsRequest() })
+	phones["off"].phone.nothing("a call over a connection that was forgotten", func(m *msg.Message) bool {
+		return m.Method == msg.INVITE && m.IsRequest()
+	})
 	again := phones["off"]
 	again.phone.mu.Lock()
 	for _, c := range again.phone.conns {

@@ -15,7 +15,7 @@ import (
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
-// sipvicious are the tools of that name; disguised ones say they are a phone's, as those in the wild do.
+// disguised runs a tool of sipvicious that says it is a phone, as those in the wild do.
 const disguised = `import sys
 sys.path.insert(0, "/usr/share/sipvicious")
 from sipvicious.libs import svhelper as h
