@@ -23,6 +23,7 @@ import (
 	"github.com/sallyport/sallyport/sbc/call"
 	"github.com/sallyport/sallyport/sbc/config"
 	"github.com/sallyport/sallyport/sbc/directory"
+	"github.com/sallyport/sallyport/sbc/discover"
 	"github.com/sallyport/sallyport/sbc/edge"
 	"github.com/sallyport/sallyport/sbc/eventlog"
 	"github.com/sallyport/sallyport/sbc/guard"
@@ -59,6 +60,7 @@ type App struct {
 	directory *directory.Cache
 	health    *health
 	listening listening
+	finder    *discover.Finder
 	listener  net.Listener
 	server    *http.Server // of the API
 	firstKey  string
@@ -169,8 +171,10 @@ func (a *App) openSignalling(context.Context) error {
 		return err
 	}
 	a.directory = directory.New(directory.Options{Source: a.store, Log: a.o.Log})
+	a.finder = a.newFinder()
 	a.config = config.New(config.Options{
-		Store: a.store, Log: a.o.Log, Registerer: a.metrics, CacheFile: filepath.Join(a.o.DataDir, "snapshot.json"),
+		Advertised: a.advertised,
+		Store:      a.store, Log: a.o.Log, Registerer: a.metrics, CacheFile: filepath.Join(a.o.DataDir, "snapshot.json"),
 		Blobs: a.blobs, Listed: a.listed,
 		Parties: []config.Party{party{a.prepareGuard}, party{a.prepareEdge}, party{a.prepareMedia}},
 	})
@@ -210,6 +214,7 @@ func (a *App) openConfig(ctx context.Context) error {
 		a.o.Log.Error("the configuration is not served", "error", err)
 	}
 	a.life.background("listeners", a.rebind)
+	a.life.background("own addresses", a.finder.Run)
 	a.life.background("subscribers", a.directory.Run)
 	a.life.onStop("configuration", func(context.Context) error { a.config.Close(); return nil })
 	return nil

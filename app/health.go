@@ -17,10 +17,13 @@ type health struct {
 
 // InterfaceStatus tells how a SIP interface is doing.
 func (h *health) InterfaceStatus(id string) (sbc.InterfaceStatus, bool) {
+	i := h.app.config.Current().Interface(id)
 	if s, ok := h.app.edge.Status(id); ok {
+		if i != nil && i.Server != "" {
+			s.Advertised = h.app.finder.Status(id, i.Server)
+		}
 		return s, true
 	}
-	i := h.app.config.Current().Interface(id)
 	if i == nil {
 		return sbc.InterfaceStatus{}, false
 	}
@@ -36,7 +39,13 @@ func (h *health) InterfaceStatus(id string) (sbc.InterfaceStatus, bool) {
 // PoolStatus tells how a media pool is doing.
 func (h *health) PoolStatus(id string) (sbc.PoolStatus, bool) {
 	s, ok := h.app.engine.PoolStatus(id)
-	return sbc.PoolStatus{State: s.State, Total: s.Total, InUse: s.InUse, Quarantined: s.Quarantined}, ok
+	out := sbc.PoolStatus{State: s.State, Total: s.Total, InUse: s.InUse, Quarantined: s.Quarantined}
+	for _, p := range h.app.config.Current().ActivePools() {
+		if p.ID == id && p.Server != "" {
+			out.Advertised = h.app.finder.Status(id, p.Server)
+		}
+	}
+	return out, ok
 }
 
 // ConfigStatus tells which configuration is served.

@@ -53,6 +53,7 @@ var closed = map[string][]string{
 	"/sbc/mwi":          {"/sbc", "/sbc/msg", "/sbc/dialog", "/sbc/notify"},
 	"/sbc/eventlog":     {"/sbc"},
 	"/sbc/directory":    {"/sbc"},
+	"/sbc/discover":     {"/sbc"},
 	"/sbc/service":      {"/sbc"},
 	"/media/sdp":        {},
 	"/media/port":       {},

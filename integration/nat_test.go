@@ -71,6 +71,8 @@ type natNet struct {
 	b          *border
 	west, east []*natPhone
 	plan       string
+	kinds      []natKind   // nil for all
+	stun       *stunServer // asked for the border's addresses, nil to configure them
 }
 
 // provision makes the realms and a trunk for each home. Those of the east are called where the border saw them: their bindings
@@ -84,11 +86,18 @@ func (n *natNet) provision() {
 		if n.lab.bound[i] != n.lab.seen[i] {
 			known["advertised_address"] = n.lab.seen[i].String()
 		}
+		if n.stun != nil {
+			known = rest.Object{"advertised_stun_server": n.stun.at.String(), "advertised_stun_refresh_s": 5}
+		}
 		n.b.create("/sip-interfaces", with(rest.Object{"name": name, "realm_id": realms[i], "transport": "udp", "bind_address": own, "port": 5060}, known))
 		n.b.create("/media-pools", with(rest.Object{"name": name, "realm_id": realms[i], "address": own, "port_min": 30000, "port_max": 30199}, known))
 	}
 	n.plan = n.b.create("/routing-plans", rest.Object{"name": "from-west"})
-	for i, kind := range natKinds() {
+	if n.kinds == nil {
+		all := natKinds()
+		n.kinds = all[:]
+	}
+	for i, kind := range n.kinds {
 		n.west = append(n.west, n.home(kind, "west", byte(16+i), realms[0]))
 		n.east = append(n.east, n.home(kind, "east", byte(32+i), realms[1]))
 		east := n.east[i]

@@ -102,6 +102,8 @@ type SIPInterface struct {
 	Port        int       `json:"port"`
 	// AdvertisedAddress stands in Via and Contact instead of BindAddress when the border is behind 1:1 NAT.
 	AdvertisedAddress string `json:"advertised_address,omitempty"`
+	// AdvertisedSTUN asks a STUN server for that address.
+	AdvertisedSTUN
 	// MaxMessageBytes bounds one message; longer ones get 513 (streams are closed).
 	MaxMessageBytes int `json:"max_message_bytes"`
 	// MaxConnections bounds the connections accepted in all, MaxConnectionsPerSource those from one address.
@@ -127,6 +129,7 @@ func (i *SIPInterface) Defaults() {
 	i.MaxConnections, i.MaxConnectionsPerSource = 4096, 50
 	i.IdleTimeoutS = 600
 	i.STUN = true
+	i.RefreshS = defaultSTUNRefresh
 }
 
 // Validate checks address, port and limits.
@@ -137,6 +140,7 @@ func (i *SIPInterface) Validate() []Fault {
 	f.address("#/bind_address", i.BindAddress, true)
 	f.between("#/port", i.Port, 1, 65535)
 	f.host("#/advertised_address", i.AdvertisedAddress, false)
+	i.AdvertisedSTUN.validate(&f)
 	f.between("#/max_message_bytes", i.MaxMessageBytes, 1500, 131072)
 	f.between("#/max_connections", i.MaxConnections, 1, 65536)
 	f.between("#/max_connections_per_source", i.MaxConnectionsPerSource, 1, 65536)
@@ -166,8 +170,10 @@ type MediaPool struct {
 	Address string `json:"address"`
 	// AdvertisedAddress stands in SDP instead of Address when the border is behind 1:1 NAT.
 	AdvertisedAddress string `json:"advertised_address,omitempty"`
-	PortMin           int    `json:"port_min"`
-	PortMax           int    `json:"port_max"`
+	// AdvertisedSTUN asks a STUN server for that address.
+	AdvertisedSTUN
+	PortMin int `json:"port_min"`
+	PortMax int `json:"port_max"`
 }
 
 // Kind names the kind.
@@ -179,6 +185,7 @@ func (p *MediaPool) Base() *Meta { return &p.Meta }
 // Defaults are ports 30000 to 39999.
 func (p *MediaPool) Defaults() {
 	p.PortMin, p.PortMax = 30000, 39999
+	p.RefreshS = defaultSTUNRefresh
 }
 
 // Validate checks the address and that the range holds at least one pair of an even port and the next one.
@@ -187,6 +194,7 @@ func (p *MediaPool) Validate() []Fault {
 	f.need("#/realm_id", p.RealmID)
 	f.address("#/address", p.Address, false)
 	f.address("#/advertised_address", p.AdvertisedAddress, false, optional)
+	p.AdvertisedSTUN.validate(&f)
 	f.between("#/port_min", p.PortMin, 1024, 65534)
 	f.between("#/port_max", p.PortMax, 1025, 65535)
 	if (p.PortMin+1)&^1+1 > p.PortMax {

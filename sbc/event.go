@@ -34,6 +34,7 @@ const (
 	EventVoicemailMessage        EventType = "voicemail.message"        // data: subscriber_id, message_id, caller, duration_ms
 	EventVoicemailLost           EventType = "voicemail.lost"           // a recording is no message; data: subscriber_id, message_id, reason
 	EventOverload                EventType = "system.overload"          // data: state (begin, end), reason
+	EventAddress                 EventType = "address.changed"          // by STUN; data: resource, id, address, before, server
 )
 
 // EventTypes lists every type.
@@ -43,6 +44,7 @@ func EventTypes() []EventType {
 		EventRegistrationNew, EventRegistrationRefreshed, EventRegistrationRemoved, EventRegistrationUnreachable,
 		EventRegistrationReachable, EventSecurityAuth, EventSecurityFlood, EventSecurityBan, EventSecurityUnban, EventSecurityContact,
 		EventSecurityEgress, EventSecurityScanner, EventSecurityIdentity, EventSubscriberChanged, EventVoicemailMessage, EventOverload,
+		EventAddress,
 	}
 }
 

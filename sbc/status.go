@@ -11,6 +11,8 @@ type InterfaceStatus struct {
 	BoundAddress string    `json:"bound_address,omitempty"`
 	// Connections counts the open stream connections.
 	Connections int `json:"connections"`
+	// Advertised is what a STUN server says of its address, nil where none is asked.
+	Advertised *AdvertisedStatus `json:"advertised,omitempty"`
 }
 
 // PoolStatus is the runtime state of a media pool, counted in pairs of ports.
@@ -19,6 +21,8 @@ type PoolStatus struct {
 	Total       int    `json:"total_pairs"`
 	InUse       int    `json:"in_use_pairs"`
 	Quarantined int    `json:"quarantined_pairs"`
+	// Advertised is what a STUN server says of its address, nil where none is asked.
+	Advertised *AdvertisedStatus `json:"advertised,omitempty"`
 }
 
 // ConfigStatus tells which configuration this node serves.

@@ -455,6 +455,7 @@ func (e EndpointState) Valid() bool {
 
 // Defines values for EventType.
 const (
+	EventTypeAddressChanged          EventType = "address.changed"
 	EventTypeCallDead                EventType = "call.dead"
 	EventTypeCallDtmf                EventType = "call.dtmf"
 	EventTypeCallHold                EventType = "call.hold"
@@ -484,6 +485,8 @@ const (
 // Valid indicates whether the value is a known member of the EventType enum.
 func (e EventType) Valid() bool {
 	switch e {
+	case EventTypeAddressChanged:
+		return true
 	case EventTypeCallDead:
 		return true
 	case EventTypeCallDtmf:
@@ -2440,6 +2443,44 @@ type AccessRuleWrite struct {
 
 	// Transport Only requests over this transport.
 	Transport *Transport `json:"transport,omitempty"`
+}
+
+// AdvertisedStatus What a STUN server says of an address of ours.
+type AdvertisedStatus struct {
+	// Address The address that the newest answer told.
+	//
+	// Example: 198.51.100.7
+	Address *string `json:"address,omitempty"`
+
+	// CheckedAt When it was last told.
+	//
+	// Example: 2026-11-22T09:41:12Z
+	CheckedAt *time.Time `json:"checked_at,omitempty"`
+
+	// PortKept Whether the port was told as it is; false is a NAT that is not 1:1, behind which nobody can reach us.
+	//
+	// Example: true
+	PortKept *bool `json:"port_kept,omitempty"`
+
+	// Reason Why the last question failed.
+	//
+	// Example: no answer
+	Reason *string `json:"reason,omitempty"`
+
+	// Server Who is asked.
+	//
+	// Example: stun.example.net:3478
+	Server string `json:"server"`
+
+	// Since Since when it is that address.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	Since *time.Time `json:"since,omitempty"`
+
+	// State `pending` before the first answer, `current`, or `failing`: then the last address stays. More may come.
+	//
+	// Example: current
+	State string `json:"state"`
 }
 
 // Alias Another name or number by which a subscriber is called.
@@ -5375,7 +5416,7 @@ type EventPage struct {
 	NextCursor *string `json:"next_cursor,omitempty"`
 }
 
-// EventType What happened: the state of a call changed (`call.state`; told only while somebody follows the events or reads them, and for five minutes after), a digit was sent (`call.dtmf`), a side was put on hold or taken back (`call.hold`), a transfer went on (`call.transfer`), a call without a live leg was found and ended (`call.stale`), a detector ended a call (`call.dead`), a request within a dialog came from where it may not (`security.dialog`). Of registrations: `.new`, `.refreshed` (from another source), `.removed`, `.unreachable`, `.reachable`. Of security: wrong answers to our challenges (`.auth_failed`), too many requests (`.flood`), bans made and taken back (`.ban`, `.unban`), a Contact or a target that is refused (`.contact`, `.egress`), scanners (`.scanner`), an identity that is not the caller's (`.identity`). A subscriber changed a service by a code (`subscriber.changed`), a message was left (`voicemail.message`) or could not be kept (`voicemail.lost`), the node began or ended to refuse calls (`system.overload`).
+// EventType What happened: the state of a call changed (`call.state`; told only while somebody follows the events or reads them, and for five minutes after), a digit was sent (`call.dtmf`), a side was put on hold or taken back (`call.hold`), a transfer went on (`call.transfer`), a call without a live leg was found and ended (`call.stale`), a detector ended a call (`call.dead`), a request within a dialog came from where it may not (`security.dialog`). Of registrations: `.new`, `.refreshed` (from another source), `.removed`, `.unreachable`, `.reachable`. Of security: wrong answers to our challenges (`.auth_failed`), too many requests (`.flood`), bans made and taken back (`.ban`, `.unban`), a Contact or a target that is refused (`.contact`, `.egress`), scanners (`.scanner`), an identity that is not the caller's (`.identity`). A subscriber changed a service by a code (`subscriber.changed`), a message was left (`voicemail.message`) or could not be kept (`voicemail.lost`), the node began or ended to refuse calls (`system.overload`), a STUN server told another address of ours than before (`address.changed`).
 //
 // Example: call.hold
 type EventType string
@@ -7744,6 +7785,16 @@ type MediaPool struct {
 	// Example: 198.51.100.7
 	AdvertisedAddress *string `json:"advertised_address,omitempty"`
 
+	// AdvertisedStunRefreshS How often the STUN server is asked, in seconds; after a failure sooner.
+	//
+	// Example: 300
+	AdvertisedStunRefreshS *int `json:"advertised_stun_refresh_s,omitempty"`
+
+	// AdvertisedStunServer A STUN server (RFC 8489), `host` or `host:port` (3478), that is asked by which address others see this one; that then stands in place of `advertised_address`, which counts until the first answer. 1:1 NAT is meant: ports stay as they are. A change counts for new calls.
+	//
+	// Example: stun.example.net:3478
+	AdvertisedStunServer *string `json:"advertised_stun_server,omitempty"`
+
 	// CreatedAt When it was made.
 	//
 	// Example: 2026-11-22T09:30:00Z
@@ -7836,6 +7887,16 @@ type MediaPoolPatch struct {
 	// Example: 198.51.100.7
 	AdvertisedAddress nullable.Nullable[string] `json:"advertised_address,omitempty"`
 
+	// AdvertisedStunRefreshS How often the STUN server is asked, in seconds; after a failure sooner.
+	//
+	// Example: 300
+	AdvertisedStunRefreshS nullable.Nullable[int] `json:"advertised_stun_refresh_s,omitempty"`
+
+	// AdvertisedStunServer A STUN server (RFC 8489), `host` or `host:port` (3478), that is asked by which address others see this one; that then stands in place of `advertised_address`, which counts until the first answer. 1:1 NAT is meant: ports stay as they are. A change counts for new calls.
+	//
+	// Example: stun.example.net:3478
+	AdvertisedStunServer nullable.Nullable[string] `json:"advertised_stun_server,omitempty"`
+
 	// Description Free text.
 	//
 	// Example: Main carrier, contract 2026-17
@@ -7879,6 +7940,9 @@ type MediaPoolPatch struct {
 
 // MediaPoolStatus The pairs of ports of a media pool on this node.
 type MediaPoolStatus struct {
+	// Advertised What a STUN server says of its address, where one is asked.
+	Advertised *AdvertisedStatus `json:"advertised,omitempty"`
+
 	// InUsePairs Pairs held by calls.
 	//
 	// Example: 12
@@ -7911,6 +7975,16 @@ type MediaPoolWrite struct {
 	//
 	// Example: 198.51.100.7
 	AdvertisedAddress *string `json:"advertised_address,omitempty"`
+
+	// AdvertisedStunRefreshS How often the STUN server is asked, in seconds; after a failure sooner.
+	//
+	// Example: 300
+	AdvertisedStunRefreshS *int `json:"advertised_stun_refresh_s,omitempty"`
+
+	// AdvertisedStunServer A STUN server (RFC 8489), `host` or `host:port` (3478), that is asked by which address others see this one; that then stands in place of `advertised_address`, which counts until the first answer. 1:1 NAT is meant: ports stay as they are. A change counts for new calls.
+	//
+	// Example: stun.example.net:3478
+	AdvertisedStunServer *string `json:"advertised_stun_server,omitempty"`
 
 	// Description Free text.
 	//
@@ -11444,6 +11518,16 @@ type SIPInterface struct {
 	// Example: 198.51.100.7
 	AdvertisedAddress *string `json:"advertised_address,omitempty"`
 
+	// AdvertisedStunRefreshS How often the STUN server is asked, in seconds; after a failure sooner.
+	//
+	// Example: 300
+	AdvertisedStunRefreshS *int `json:"advertised_stun_refresh_s,omitempty"`
+
+	// AdvertisedStunServer A STUN server (RFC 8489), `host` or `host:port` (3478), that is asked by which address others see this one; that then stands in place of `advertised_address`, which counts until the first answer. 1:1 NAT is meant: ports stay as they are. A change counts for new calls.
+	//
+	// Example: stun.example.net:3478
+	AdvertisedStunServer *string `json:"advertised_stun_server,omitempty"`
+
 	// BindAddress The address to listen on: one of this machine's, or `0.0.0.0` or `::` for all.
 	//
 	// Example: 127.0.0.10
@@ -11564,6 +11648,16 @@ type SIPInterfacePatch struct {
 	// Example: 198.51.100.7
 	AdvertisedAddress nullable.Nullable[string] `json:"advertised_address,omitempty"`
 
+	// AdvertisedStunRefreshS How often the STUN server is asked, in seconds; after a failure sooner.
+	//
+	// Example: 300
+	AdvertisedStunRefreshS nullable.Nullable[int] `json:"advertised_stun_refresh_s,omitempty"`
+
+	// AdvertisedStunServer A STUN server (RFC 8489), `host` or `host:port` (3478), that is asked by which address others see this one; that then stands in place of `advertised_address`, which counts until the first answer. 1:1 NAT is meant: ports stay as they are. A change counts for new calls.
+	//
+	// Example: stun.example.net:3478
+	AdvertisedStunServer nullable.Nullable[string] `json:"advertised_stun_server,omitempty"`
+
 	// BindAddress The address to listen on: one of this machine's, or `0.0.0.0` or `::` for all.
 	//
 	// Example: 127.0.0.10
@@ -11640,6 +11734,9 @@ type SIPInterfacePatch struct {
 
 // SIPInterfaceStatus What a SIP interface is doing on this node.
 type SIPInterfaceStatus struct {
+	// Advertised What a STUN server says of its address, where one is asked.
+	Advertised *AdvertisedStatus `json:"advertised,omitempty"`
+
 	// BoundAddress Address and port it listens on.
 	//
 	// Example: 127.0.0.10:5060
@@ -11672,6 +11769,16 @@ type SIPInterfaceWrite struct {
 	//
 	// Example: 198.51.100.7
 	AdvertisedAddress *string `json:"advertised_address,omitempty"`
+
+	// AdvertisedStunRefreshS How often the STUN server is asked, in seconds; after a failure sooner.
+	//
+	// Example: 300
+	AdvertisedStunRefreshS *int `json:"advertised_stun_refresh_s,omitempty"`
+
+	// AdvertisedStunServer A STUN server (RFC 8489), `host` or `host:port` (3478), that is asked by which address others see this one; that then stands in place of `advertised_address`, which counts until the first answer. 1:1 NAT is meant: ports stay as they are. A change counts for new calls.
+	//
+	// Example: stun.example.net:3478
+	AdvertisedStunServer *string `json:"advertised_stun_server,omitempty"`
 
 	// BindAddress The address to listen on: one of this machine's, or `0.0.0.0` or `::` for all.
 	//

@@ -54,6 +54,9 @@ type Options struct {
 	Poll time.Duration
 	// Blobs keeps copies of the blobs that the configuration names; nil keeps none.
 	Blobs Blobs
+	// Advertised tells by which address the world sees a SIP interface or media pool, "" where nobody was asked or has told; nil is
+	// never. What it tells is served in place of what is configured, by this node only. It must not wait.
+	Advertised func(r sbc.Resource) string
 	// CacheFile keeps the last configuration for a start without the store; "" keeps none.
 	CacheFile string
 }
@@ -140,7 +143,7 @@ func (m *Manager) first(ctx context.Context) error {
 
 // replace compiles, prepares and commits; the turn is held.
 func (m *Manager) replace(resources []sbc.Resource, revision int64) error {
-	next, err := Compile(resources, revision)
+	next, err := Compile(m.allSeen(resources), revision)
 	if err != nil {
 		return m.failure("compile", err)
 	}

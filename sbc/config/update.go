@@ -88,13 +88,16 @@ func (u *update) compile(tx sbc.Tx, rec *recorder) (*Snapshot, error) {
 		if err != nil {
 			return nil, err
 		}
+		for i := range edits {
+			edits[i].new = u.manager.seen(edits[i].new)
+		}
 		return current.with(edits, u.revision)
 	}
 	resources, err := tx.All()
 	if err != nil {
 		return nil, err
 	}
-	return Compile(resources, u.revision)
+	return Compile(u.manager.allSeen(resources), u.revision)
 }
 
 // finish is the part after the store's commit.

@@ -18,6 +18,9 @@ func (e *Edge) datagram(s *socket, b []byte, from netip.AddrPort) {
 	if i == nil || msg.IsKeepAlive(b) {
 		return
 	}
+	if q := s.query.Load(); q != nil && q.takes(b, from) {
+		return
+	}
 	hop := msg.Hop{Interface: i.ID, Transport: sbc.TransportUDP, Local: s.bound, Remote: from, At: time.Now()}
 	passes := e.passes(hop, b, s)
 	s.sift(passes)

@@ -35,10 +35,11 @@ type socket struct {
 	open      atomic.Int64 // connections, both ways
 	down      atomic.Pointer[downfall]
 	closed    atomic.Bool
-	reads     int     // datagrams, by the reader alone; and so behind
-	junk      float64 // the share of datagrams that the guard dropped, of late
-	behind    bool    // more waits than is good
-	claimed   *Change // taken by the change being prepared; guarded by Edge.changing
+	reads     int                       // datagrams, by the reader alone; and so behind
+	junk      float64                   // the share of datagrams that the guard dropped, of late
+	behind    bool                      // more waits than is good
+	query     atomic.Pointer[stunQuery] // of ours, under way
+	claimed   *Change                   // taken by the change being prepared; guarded by Edge.changing
 }
 
 // downfall says since when and why a socket is not read any more.
