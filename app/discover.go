@@ -63,10 +63,10 @@ func (a *App) advertised(r sbc.Resource) string {
 }
 
 // readvertise has new calls told a new address.
-func (a *App) readvertise(ctx context.Context, s discover.Source, before, now netip.Addr) {
+func (a *App) readvertise(ctx context.Context, s discover.Source, before, now netip.Addr) error {
 	if err := a.config.Readvertise(ctx); err != nil {
 		a.o.Log.Error("an address that a STUN server told cannot be served", "id", s.ID, "address", now, "error", err)
-		return
+		return err
 	}
 	data := map[string]string{"resource": string(s.Kind), "id": s.ID, "address": now.String(), "server": s.Server}
 	if before.IsValid() {
@@ -74,4 +74,5 @@ func (a *App) readvertise(ctx context.Context, s discover.Source, before, now ne
 	}
 	a.o.Log.Info("a STUN server told another address of ours", "id", s.ID, "before", before, "address", now)
 	a.events.Add(sbc.Event{Type: sbc.EventAddress, TenantID: s.Tenant, Data: data})
+	return nil
 }

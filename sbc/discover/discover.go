@@ -53,8 +53,9 @@ type Options struct {
 	Sources func() []Source
 	// Ask asks; it returns when there is an answer, or none to be expected, or the context ends.
 	Ask func(ctx context.Context, s Source) (Answer, error)
-	// Changed hears of a Source whose address is another than before, which is invalid for the first one.
-	Changed func(ctx context.Context, s Source, before, now netip.Addr)
+	// Changed serves an address of a Source that is another than before, which is invalid for the first one. Where it fails it is called
+	// again later.
+	Changed func(ctx context.Context, s Source, before, now netip.Addr) error
 	// File keeps what was told for the next process; "" keeps nothing.
 	File string
 	Log  *slog.Logger
@@ -182,19 +183,38 @@ func (f *Finder) due(now time.Time) (due []Source) {
 // ask asks for one source and notes what is told.
 func (f *Finder) ask(ctx context.Context, s Source) {
 	var a Answer
-	err := errPanic
+	err := f.guard(s, func() (err error) {
+		a, err = f.o.Ask(ctx, s)
+		return err
+	})
+	before, changed := f.told(s, a, err)
+	if !changed {
+		return
+	}
+	if err := f.guard(s, func() error { return f.o.Changed(ctx, s, before, a.Mapped.Addr()) }); err != nil {
+		f.unserved(s, before, err)
+	}
+}
+
+// guard makes an error of a panic.
+func (f *Finder) guard(s Source, do func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			f.o.Log.Error("panic while asking a STUN server", "id", s.ID, "panic", r)
-		}
-		if ctx.Err() != nil {
-			err = ctx.Err()
-		}
-		if before, changed := f.told(s, a, err); changed {
-			f.o.Changed(ctx, s, before, a.Mapped.Addr())
+			f.o.Log.Error("panic while finding out an address of ours", "id", s.ID, "panic", r)
+			err = errPanic
 		}
 	}()
-	a, err = f.o.Ask(ctx, s)
+	return do()
+}
+
+// unserved takes an address back that cannot be served: it is asked for, and told, again.
+func (f *Finder) unserved(s Source, before netip.Addr, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if k := f.known[s.ID]; k != nil && k.Server == s.Server {
+		k.Address, k.reason, k.due = before, err.Error(), time.Now().Add(min(s.Every, again))
+		f.keep()
+	}
 }
 
 // told notes an answer, or why there is none.

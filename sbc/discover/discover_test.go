@@ -20,6 +20,7 @@ func TestFinder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		told, failure, asked, heard := netip.MustParseAddrPort("198.51.100.7:5060"), error(nil), 0, ""
+		refused := errors.New("cannot be served")
 		sources := []Source{{Kind: sbc.KindSIPInterface, ID: "sif_1", Server: "stun.example", Every: 5 * time.Minute}}
 		o := Options{
 			File: file,
@@ -34,10 +35,14 @@ func TestFinder(t *testing.T) {
 				asked++
 				return Answer{told, 5060}, failure
 			},
-			Changed: func(_ context.Context, s Source, before, now netip.Addr) {
+			Changed: func(_ context.Context, s Source, before, now netip.Addr) error {
 				mu.Lock()
 				defer mu.Unlock()
+				if refused != nil {
+					return refused
+				}
 				heard += s.ID + " " + before.String() + " " + now.String() + "\n"
+				return nil
 			},
 		}
 		f := New(o)
@@ -55,6 +60,10 @@ func TestFinder(t *testing.T) {
 		}
 		go func() { defer close(done); f.Run(ctx) }()
 		pass(time.Second, func() {})
+		if s := f.Status("sif_1", "stun.example"); s.State != sbc.AdvertisedFailing || s.Address != "" || heard != "" {
+			t.Errorf("%+v, heard %s", s, heard)
+		}
+		pass(again, func() { refused, asked = nil, 0 })
 		s := f.Status("sif_1", "stun.example")
 		if s.State != sbc.AdvertisedCurrent || s.Address != "198.51.100.7" || s.PortKept == nil || !*s.PortKept || asked != 1 {
 			t.Errorf("%+v, asked %d times", s, asked)
