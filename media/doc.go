@@ -7,6 +7,9 @@
 // from another call. What is decided about a line afterwards (where packets go, who is on hold, who should be heard) follows from
 // what each party said and was told last, whoever of them asked.
 //
+// Media of two parties may also go directly, without us (SetDirect): then each is told the addresses of the other, and no port is
+// reserved.
+//
 // A Session and what belongs to it are used from one call's queue only. Packets are moved by package media/relay and never wait
 // for signalling. What the package does not do yet: SRTP, ICE, transcoding (m-lines that need them are refused).
 package media

@@ -32,6 +32,8 @@
 // that do so are dropped. Lines of unknown type are dropped unless
 // [View.KeepUnknownLines] says otherwise, since RFC 8866 section 5 lets a strict peer discard the whole description.
 //
+// With [View.Direct] c=, ports and the port of a=rtcp are those of the other side; all else is as said.
+//
 // # Limits
 //
 // RTP in the clear, UDPTL and plain UDP can be relayed ([Media.Relayable]); SRTP, DTLS and TCP lines are left to the

@@ -113,6 +113,23 @@ func TestDirectMedia(t *testing.T) {
 	})
 }
 
+// A direct call whose peer is gone is found by the pings; no packet says when it went, so all of it is billed.
+func TestDirectPing(t *testing.T) {
+	runMedia(t, directly(sbc.MediaDirect, pinged()), func(w *world, _ func() int) {
+		w.directCall()
+		for range 2 {
+			time.Sleep(30 * time.Second)
+			w.wire.next(msg.OPTIONS).reply(200)
+			w.wire.next(msg.OPTIONS).failed(msg.ErrTimeout)
+		}
+		w.wire.next(msg.BYE).reply(200)
+		w.wire.next(msg.BYE).failed(msg.ErrTimeout)
+		if d := w.cdr(); d.EndReason != sbc.EndPeerDead || d.DurationMS != 60_000 || d.BillableMS != 60_000 {
+			t.Errorf("%s after %d ms, billed %d", d.EndReason, d.DurationMS, d.BillableMS)
+		}
+	})
+}
+
 // fax is what a fax machine says.
 func fax(host, port string) string {
 	return "v=0\r\no=- 1 2 IN IP4 " + host + "\r\ns=-\r\nc=IN IP4 " + host + "\r\nt=0 0\r\nm=image " + port + " udptl t38\r\na=T38FaxVersion:0\r\n"
