@@ -42,6 +42,9 @@ func TestRFC5359(t *testing.T) {
 		number = s.number()
 		call, rings = setUp(s.west, s.east, number)
 		wantEnd(t, s.over(call, rings, number), sbc.EndCallerBye, sbc.SideCaller, 200)
+		seq := subscriber.request("SUBSCRIBE", "", "Event: dialog", "Expires: 0") // F16 there
+		notifier.say(notifier.hear(msg.SUBSCRIBE), 200, "", "", "Expires: 0", "Contact: "+s.east.contact())
+		subscriber.answer(seq, 200)
 		tells(notifier, subscriber, "dialog", "terminated;reason=timeout", "")
 		s.b.quiet()
 	})

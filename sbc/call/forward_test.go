@@ -45,7 +45,7 @@ func by(t *testing.T, a sbc.CDRAttempt, forwarder, reason string) {
 	}
 }
 
-// TestRFC5359CallForwardingUnconditional is RFC 5359 2.8.
+// TestRFC5359CallForwardingUnconditional is RFC 5359 2.7.
 func TestRFC5359CallForwardingUnconditional(t *testing.T) {
 	runVillage(t, nil, func(v *village) {
 		v.carol()
@@ -64,7 +64,7 @@ func TestRFC5359CallForwardingUnconditional(t *testing.T) {
 	})
 }
 
-// TestRFC5359CallForwardingBusy is RFC 5359 2.9.
+// TestRFC5359CallForwardingBusy is RFC 5359 2.8.
 func TestRFC5359CallForwardingBusy(t *testing.T) {
 	runVillage(t, nil, func(v *village) {
 		v.carol()
@@ -80,7 +80,7 @@ func TestRFC5359CallForwardingBusy(t *testing.T) {
 	})
 }
 
-// TestRFC5359CallForwardingNoAnswer is RFC 5359 2.10: after 20 s and not before; a 200 that comes too late gets ACK and BYE.
+// TestRFC5359CallForwardingNoAnswer is RFC 5359 2.9: after 20 s and not before; a 200 that comes too late gets ACK and BYE.
 func TestRFC5359CallForwardingNoAnswer(t *testing.T) {
 	runVillage(t, nil, func(v *village) {
 		v.carol()

@@ -198,27 +198,7 @@ func TestRFC5359(t *testing.T) {
 			w.end(carol)
 			w.end(a)
 		}},
-		{"2.12 find-me", edits(profiled(follows), advancing("480", "486", "5xx")), func(t *testing.T, w *world) {
-			a := w.caller()
-			in := a.invite(sdp(callerIP, 4000))
-			w.wire.next(msg.INVITE).reply(302,
-				"Contact: <sip:49201@x.example>;q=0.9, <sip:49202@x.example>;q=0.5, <sip:49203@x.example>;q=0.1")
-			for _, here := range []struct {
-				number, host string
-				code         int
-			}{{"49201", calleeIP, 486}, {"49201", "198.51.100.11", 480}, {"49202", calleeIP, 503}} {
-				out := w.wire.next(msg.INVITE)
-				if out.req.RequestURI.User != here.number || out.target.Host != here.host {
-					t.Errorf("%s at %s is tried, not %v", out.req.RequestURI, out.target.Host, here)
-				}
-				out.reply(180)
-				out.reply(here.code)
-				in.want(180) // Alice hears one dialog, which rings
-			}
-			w.joins(a, in, 5000)
-			w.end(a)
-			w.wire.none(msg.INVITE)
-		}},
+		{"2.12 find-me", edits(profiled(follows), advancing("480", "486")), findMe},
 		{"2.13 incoming call screening, by Bob's proxy", nil, func(t *testing.T, w *world) {
 			a := w.caller()
 			in := a.invite(sdp(callerIP, 4000))
@@ -258,4 +238,41 @@ func TestRFC5359(t *testing.T) {
 	t.Run("2.5 transfer, attended", TestAttendedTransfer)
 	t.Run("2.16 call pickup", TestPickUp)
 	t.Run("2.18 click to dial", TestOriginate)
+}
+
+// findMe is RFC 5359 2.12: the first place rings in vain and is cancelled, the second has nobody logged in, the third is busy, at the
+// fourth Bob answers, and hangs up. The places are those of a 302, each number at two gateways.
+func findMe(t *testing.T, w *world) {
+	a := w.caller()
+	in := a.invite(sdp(callerIP, 4000))
+	w.wire.next(msg.INVITE).reply(302, "Contact: <sip:49201@x.example>;q=0.9, <sip:49202@x.example>;q=0.5, <sip:49203@x.example>;q=0.1")
+	place := func(number, host string) *sent {
+		out := w.wire.next(msg.INVITE)
+		if out.req.RequestURI.User != number || out.target.Host != host {
+			t.Errorf("%s at %s is tried, not %s at %s", out.req.RequestURI, out.target.Host, number, host)
+		}
+		return out
+	}
+	first := place("49201", calleeIP)
+	first.reply(180)
+	in.want(180)
+	time.Sleep(121 * time.Second)
+	if !first.isCancelled() {
+		t.Fatal("the first still rings")
+	}
+	first.reply(487)
+	place("49201", "198.51.100.11").reply(480)
+	place("49202", calleeIP).reply(486)
+	out := place("49202", "198.51.100.11")
+	out.reply(180)
+	in.want(180) // Alice hears one dialog, which rings
+	out.reply(200, sdp(out.target.Host, 5000))
+	a.learn(in.want(200))
+	a.ack(a.lastInviteNumber, "")
+	w.callee(out).send(msg.BYE, "").want(200)
+	w.wire.next(msg.BYE).reply(200)
+	w.wire.none(msg.INVITE)
+	if d := w.cdr(); d.EndReason != sbc.EndCalleeBye || len(d.Attempts) != 5 {
+		t.Errorf("%s after %+v", d.EndReason, d.Attempts)
+	}
 }

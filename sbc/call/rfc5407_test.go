@@ -181,7 +181,8 @@ func TestRFC5407(t *testing.T) {
 	}
 }
 
-// TestRFC3665 plays the sessions of RFC 3665 by their sections, with the border where that RFC has its proxies.
+// TestRFC3665 plays the sessions of RFC 3665 by their sections, with the border where that RFC has its proxies. Its registrations
+// (section 2) are TestRFC3665 in integration.
 func TestRFC3665(t *testing.T) {
 	type end struct {
 		reason sbc.EndReason
@@ -235,6 +236,27 @@ func TestRFC3665(t *testing.T) {
 			a.ack(a.lastInviteNumber, "")
 			w.end(a)
 		}},
+		{"3.6 redirection, and the answer in the ACK", end{sbc.EndCallerBye, 200}, func(t *testing.T, w *world) {
+			a := w.caller()
+			in := a.invite("")
+			w.wire.next(msg.INVITE).reply(302, "Contact: <sip:49222@elsewhere.example>")
+			out := w.wire.next(msg.INVITE)
+			if out.req.RequestURI.User != "49222" || len(out.req.Body) != 0 {
+				t.Errorf("INVITE %s", out.req.AppendTo(nil))
+			}
+			out.reply(180)
+			in.want(180)
+			out.reply(200, sdp(calleeIP, 5000))
+			ok := in.want(200)
+			wantPort(t, ok, 5000)
+			a.learn(ok)
+			a.ack(a.lastInviteNumber, sdp(callerIP, 4000))
+			if n := w.wire.ackCount(); n != 1 {
+				t.Fatalf("%d ACKs", n)
+			}
+			wantPort(t, w.wire.acks[0], 4000)
+			w.end(a)
+		}},
 		{"3.7 re-INVITE with another address", end{sbc.EndCallerBye, 200}, func(t *testing.T, w *world) {
 			a, b, _, _ := w.talk()
 			re := b.send(msg.INVITE, sdp(calleeIP, 5100))
@@ -278,7 +300,7 @@ func TestRFC3665(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			run(t, nil, func(w *world) {
+			run(t, profiled(follows), func(w *world) {
 				tt.play(t, w)
 				if d := w.cdr(); d.EndReason != tt.want.reason || d.FinalCode != tt.want.code {
 					t.Errorf("end %s with %d, want %+v", d.EndReason, d.FinalCode, tt.want)
