@@ -18531,7 +18531,8 @@ type ClientInterface interface {
 
 	// ListCallMessages Read the ladder of a call
 	//
-	// Every SIP message of both sides as it was on the wire, kept for a while after the call.
+	// Every SIP message of both sides as it was on the wire, kept in memory for a while after the call. It is not written to the disk:
+	// the ladder of a call that goes on after a restart of the process begins with a note of that.
 	//
 	// Corresponds with GET /v1/calls/{call_id}/messages (the `ListCallMessages` operationId).
 	ListCallMessages(ctx context.Context, callID CallID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -22449,7 +22450,8 @@ func (c *Client) ListCallMedia(ctx context.Context, callID CallID, reqEditors ..
 
 // ListCallMessages Read the ladder of a call
 //
-// Every SIP message of both sides as it was on the wire, kept for a while after the call.
+// Every SIP message of both sides as it was on the wire, kept in memory for a while after the call. It is not written to the disk:
+// the ladder of a call that goes on after a restart of the process begins with a note of that.
 //
 // Corresponds with GET /v1/calls/{call_id}/messages (the `ListCallMessages` operationId).
 func (c *Client) ListCallMessages(ctx context.Context, callID CallID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -53064,7 +53066,8 @@ type ClientWithResponsesInterface interface {
 
 	// ListCallMessagesWithResponse Read the ladder of a call
 	//
-	// Every SIP message of both sides as it was on the wire, kept for a while after the call.
+	// Every SIP message of both sides as it was on the wire, kept in memory for a while after the call. It is not written to the disk:
+	// the ladder of a call that goes on after a restart of the process begins with a note of that.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -71978,7 +71981,8 @@ func (c *ClientWithResponses) ListCallMediaWithResponse(ctx context.Context, cal
 
 // ListCallMessagesWithResponse Read the ladder of a call
 //
-// Every SIP message of both sides as it was on the wire, kept for a while after the call.
+// Every SIP message of both sides as it was on the wire, kept in memory for a while after the call. It is not written to the disk:
+// the ladder of a call that goes on after a restart of the process begins with a note of that.
 //
 // Returns a wrapper object for the known response body format(s).
 //

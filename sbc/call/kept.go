@@ -26,6 +26,7 @@ type keptCall struct {
 	B     *keptLeg `json:",omitempty"`
 	// Former was replaced, and still awaits our BYE or has not answered it.
 	Former             *keptLeg           `json:",omitempty"`
+	Transfer           *keptTransfer      `json:",omitempty"`
 	Media              media.SessionState `json:",omitzero"`
 	Record             keptRecord
 	Ingress, Dialled   string
@@ -34,6 +35,25 @@ type keptCall struct {
 	Transfers, Longest int              `json:",omitempty"`
 	Own                bool             `json:",omitempty"` // ordered by Originate
 	Attempts           []sbc.CDRAttempt `json:",omitempty"`
+}
+
+// keptTransfer is one under way. It does not survive, but whoever asked for it is told that it failed.
+type keptTransfer struct {
+	Caller     bool // the caller's place is the one to be taken
+	By, Number string
+	Refer      string `json:",omitempty"` // as in refer, of that side
+}
+
+// keptTransfer is the transfer under way; nil for none.
+func (c *Call) keptTransfer() *keptTransfer {
+	if c.tr == nil {
+		return nil
+	}
+	k := &keptTransfer{Caller: c.tr.place == placeCaller, By: c.tr.by, Number: c.tr.number}
+	if rf := c.tr.refer; rf != nil && !rf.silent && !rf.over {
+		k.Refer = rf.id
+	}
+	return k
 }
 
 // keptLeg is what of a leg survives.
@@ -96,7 +116,7 @@ func (c *Call) keptText() (text []byte, settled bool, err error) {
 		Ingress: c.decision.caller.TrunkID, Dialled: c.decision.caller.Number, Rule: c.decision.plan.RuleID, Forwards: c.forwards,
 		Transfers: c.transfers, Longest: c.longest, Own: c.plan != nil, Attempts: c.hunt.attempts,
 	}
-	k.A, k.B, k.Former = c.keptLeg(c.a), c.keptLeg(c.b), c.keptLeg(c.former)
+	k.A, k.B, k.Former, k.Transfer = c.keptLeg(c.a), c.keptLeg(c.b), c.keptLeg(c.former), c.keptTransfer()
 	settled = true
 	if k.Whole {
 		k.Media = c.session.Keep()

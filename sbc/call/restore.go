@@ -231,8 +231,24 @@ func (c *Call) resume(k *keptCall) bool {
 		c.moved()
 		c.limitDuration()
 		c.keep()
+		c.transferLost(k.Transfer)
 	})
 	return why == ""
+}
+
+// transferLost tells that a transfer of the earlier process came to nothing: nobody waits for its target any more.
+func (c *Call) transferLost(k *keptTransfer) {
+	if k == nil {
+		return
+	}
+	t := &transfer{place: placeCallee, old: c.b, kept: c.a, by: k.By, number: k.Number}
+	if k.Caller {
+		t.place, t.old, t.kept = placeCaller, c.a, c.b
+	}
+	if k.Refer != "" {
+		t.refer = &refer{leg: t.old, id: k.Refer}
+	}
+	c.neverBegun(t, 503)
 }
 
 // unfit says why a call cannot go on; "" if it may.

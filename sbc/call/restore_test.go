@@ -177,14 +177,16 @@ func TestEndedIsForgotten(t *testing.T) {
 	})
 }
 
-// TestKilledInTransfer: a transfer that was under way is none any more, and the call goes on as it was before it; with the transferor
-// gone, who is left is released.
+// TestKilledInTransfer: a transfer that was under way is none any more, whoever asked for it is told so, and the call goes on as it was
+// before it; with the transferor gone, who is left is released.
 func TestKilledInTransfer(t *testing.T) {
 	for _, gone := range []bool{false, true} {
 		runKeeping(t, bothCall, nil, func(w *keeping) {
 			a, b, _, _ := w.talk()
 			b.send(msg.REFER, "", "Refer-To: <sip:49222@anywhere.example>").want(202)
+			event := w.notified("100", "active").req.Get("Event")
 			w.wire.next(msg.INVITE).reply(180)
+			w.notified("180", "active")
 			if gone {
 				b.send(msg.BYE, "").want(200)
 			}
@@ -199,6 +201,19 @@ func TestKilledInTransfer(t *testing.T) {
 					t.Errorf("%+v", d)
 				}
 			} else {
+				end := w.notified("503", "terminated")
+				if end.req.Get("Event") != event || end.target.Host != b.ip {
+					t.Errorf("told to %s:\n%s", end.target.Host, end.req.AppendTo(nil))
+				}
+				if told := w.events.of(sbc.EventCallTransfer); told[len(told)-1].Data["stage"] != "failed" {
+					t.Errorf("events %+v", told)
+				}
+				w.holds(b, true)
+				w.holds(b, false)
+				b.send(msg.REFER, "", "Refer-To: <sip:49222@anywhere.example>").want(202) // once more
+				w.notified("100", "active")
+				w.wire.next(msg.INVITE).reply(486)
+				w.notified("486", "terminated")
 				w.end(a)
 				w.cdr()
 			}
