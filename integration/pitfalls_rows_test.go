@@ -44,7 +44,8 @@ func dialogPitfalls() []pitfall {
 		{name: "P1 nor when the callee hangs up", caller: "caller_stays", callee: "callee_leaves", end: sbc.EndCalleeBye, code: 200},
 		{name: "P2 local 481 and repeated requests", caller: "p2_caller", callee: "p2_callee", end: sbc.EndCallerBye, code: 200},
 		{name: "P3 the target follows each Contact", caller: "p3_caller", callee: "p3_callee", end: sbc.EndCallerBye, code: 200},
-		{name: "P5 BYE to a caller behind NAT", caller: "p5_caller", callee: "callee_leaves", access: true, end: sbc.EndCalleeBye, code: 200},
+		{name: "P5 BYE to a caller behind NAT", caller: "p5_caller", callee: "callee_leaves", access: true,
+			end: sbc.EndCalleeBye, code: 200},
 		{name: "P6 both sides record routes", caller: "p6_caller", callee: "p6_callee", end: sbc.EndCallerBye, code: 200},
 		{name: "P7 SUBSCRIBE and NOTIFY", caller: "p7_subscriber", callee: "p7_notifier",
 			signalling: rest.Object{"pass_events": []string{"message-summary"}}},
@@ -52,16 +53,10 @@ func dialogPitfalls() []pitfall {
 			signalling: rest.Object{"refer_mode": "pass"}, end: sbc.EndCallerBye, code: 200},
 		{name: "P8 a peer has lost the call", caller: "p8_caller", callee: "p8_callee",
 			signalling: rest.Object{"ping_interval_s": 1, "ping_misses": 1}, end: sbc.EndPeerDead, code: 200},
-		{name: "P9 the border's BYE counts on", caller: "p9_caller", callee: "p9_callee", end: sbc.EndAdmin, code: 200, during: func(p *play) {
-			p.talking(p.row.calls)
-			p.informed()
-			var calls rest.Page[sbc.CallInfo]
-			p.b.do("GET", "/calls", nil, &calls)
-			for i := range calls.Items {
-				p.b.do("DELETE", "/calls/"+calls.Items[i].ID, nil, nil)
-			}
-		}},
-		{name: "P11 a limit of two, and nothing counted afterwards", caller: "p11_caller", callee: "callee", calls: 8, called: 2, end: "*",
+		{name: "P9 the border's BYE counts on", caller: "p9_caller", callee: "p9_callee",
+			end: sbc.EndAdmin, code: 200, during: hungUpByAPI},
+		{name: "P11 a limit of two, and nothing counted afterwards", caller: "p11_caller", callee: "callee",
+			calls: 8, called: 2, end: "*",
 			setUp: limitOfTwo, after: twoPassed, check: func(p *play, r sbc.CDR) {
 				if ok := r.FinalCode == 200 && r.EndReason == sbc.EndCallerBye || r.FinalCode == 486 && r.AnsweredAt == nil; !ok {
 					p.t.Errorf("record %+v", r)
@@ -71,6 +66,17 @@ func dialogPitfalls() []pitfall {
 		{name: "P14 one side without session timers", caller: "p14_caller", callee: "p14_callee", end: sbc.EndCallerBye, code: 200},
 		{name: "P15 thirty transfers at once", caller: "p15_transferor", callee: "p15_transferee", third: "target_leaves", calls: 30,
 			end: sbc.EndCallerBye, code: 200, legs: 3, check: transferred},
+	}
+}
+
+// hungUpByAPI ends the calls when both sides have been heard.
+func hungUpByAPI(p *play) {
+	p.talking(p.row.calls)
+	p.informed()
+	var calls rest.Page[sbc.CallInfo]
+	p.b.do("GET", "/calls", nil, &calls)
+	for i := range calls.Items {
+		p.b.do("DELETE", "/calls/"+calls.Items[i].ID, nil, nil)
 	}
 }
 
@@ -89,7 +95,8 @@ func (p *play) informed() {
 			}
 			return n > 0
 		}
-		if _, err := rest.Until(patience(p.t, 8*time.Second), p.b.Client, "/v1/calls/"+calls.Items[i].ID+"/messages", answers); err != nil {
+		ladder := "/v1/calls/" + calls.Items[i].ID + "/messages"
+		if _, err := rest.Until(patience(p.t, 8*time.Second), p.b.Client, ladder, answers); err != nil {
 			p.t.Error(err)
 		}
 	}
@@ -132,14 +139,16 @@ func interopPitfalls() []pitfall {
 			end: sbc.EndCallerBye, code: 200, legs: 3, check: transferred},
 		{name: "1.3 REFER in circles", caller: "13_caller", third: "13_circle", number: "4977100", calls: 1, thirds: 11,
 			end: sbc.EndCalleeBye, code: 200, legs: 12, check: transferred},
-		{name: "1.4 a re-INVITE with another codec and port", caller: "14_caller", callee: "14_callee", end: sbc.EndCallerBye, code: 200},
+		{name: "1.4 a re-INVITE with another codec and port", caller: "14_caller", callee: "14_callee",
+			end: sbc.EndCallerBye, code: 200},
 		{name: "1.5 refusals of a re-INVITE", caller: "15_caller", callee: "15_callee", end: sbc.EndCallerBye, code: 200},
 		{name: "1.6 UPDATE is not taken", caller: "16_caller", callee: "16_callee", end: sbc.EndCallerBye, code: 200},
 		{name: "1.7 UPDATE in the early dialog", caller: "17_caller", callee: "17_callee", end: sbc.EndCallerBye, code: 200},
 		{name: "1.9 From of the carrier", caller: "caller", callee: "19_callee", end: sbc.EndCallerBye, code: 200, east: rest.Object{
-			"caller_identity": rest.Object{"from_user": "acct7", "from_host": "carrier.example", "user_phone": true, "number_format": "digits",
-				"send": []string{"pai"}}}},
-		{name: "1.10 own headers of the carrier", caller: "110_caller", callee: "110_callee", end: sbc.EndCallerBye, code: 200, setUp: ownHeaders},
+			"caller_identity": rest.Object{"from_user": "acct7", "from_host": "carrier.example", "user_phone": true,
+				"number_format": "digits", "send": []string{"pai"}}}},
+		{name: "1.10 own headers of the carrier", caller: "110_caller", callee: "110_callee",
+			end: sbc.EndCallerBye, code: 200, setUp: ownHeaders},
 		{name: "1.14 re-INVITE without an offer", caller: "114_caller", callee: "114_callee", end: sbc.EndCallerBye, code: 200},
 	}
 }
@@ -179,14 +188,18 @@ func mediaPitfalls() []pitfall {
 				}
 			}},
 		{name: "3.26 digits by INFO", caller: "326_caller", callee: "326_callee", end: sbc.EndCallerBye, code: 200},
-		{name: "3.27 ports after calls that failed", caller: "327_caller", callee: "323_callee", calls: 20, end: sbc.EndRejected, code: 503},
-		{name: "3.29 the border behind 1:1 NAT", caller: "caller", callee: "329_callee", end: sbc.EndCallerBye, code: 200, setUp: knownElsewhere},
+		{name: "3.27 ports after calls that failed", caller: "327_caller", callee: "323_callee", calls: 20,
+			end: sbc.EndRejected, code: 503},
+		{name: "3.29 the border behind 1:1 NAT", caller: "caller", callee: "329_callee",
+			end: sbc.EndCallerBye, code: 200, setUp: knownElsewhere},
 	}
 }
 
 // secondEndpoint gives the carrier another gateway: the third party.
 func secondEndpoint(p *play) {
-	p.b.create("/trunks/"+p.w.eastTrunk+"/endpoints", rest.Object{"name": "second", "address": p.third.String(), "port": 5060, "priority": 200})
+	p.b.create("/trunks/"+p.w.eastTrunk+"/endpoints", rest.Object{
+		"name": "second", "address": p.third.String(), "port": 5060, "priority": 200,
+	})
 }
 
 // knownElsewhere has the border known in the east by an address that it does not have.

@@ -18,7 +18,8 @@ import (
 )
 
 // pitfall is a fault of others, played by up to three SIPps: the scenarios are in testdata/sipp/pitfalls. Each of them counts its
-// calls and sees in every message that no word or address of another party is in it; their exits are the first half of the verdict.
+// calls and sees in every message that no word or address of another party is in it; their exits are the first half of the
+// verdict.
 type pitfall struct {
 	name, caller, callee, third string
 	calls                       int    // 0 is 3
@@ -94,7 +95,9 @@ func (p *play) addThird() {
 	list := b.create("/route-lists", rest.Object{"name": "third"})
 	b.create("/route-lists/"+list+"/targets", rest.Object{"name": "only", "trunk_id": trunk})
 	for _, plan := range []string{p.w.plan, p.w.westPlan} {
-		b.create("/routing-plans/"+plan+"/rules", rest.Object{"name": "third", "prefix": "4977", "action": "route", "route_list_id": list})
+		b.create("/routing-plans/"+plan+"/rules", rest.Object{
+			"name": "third", "prefix": "4977", "action": "route", "route_list_id": list,
+		})
 	}
 }
 
@@ -107,7 +110,8 @@ func (p *play) run() {
 	var servers []*exec.Cmd
 	serve := func(scenario string, at netip.Addr, calls int) {
 		if scenario != "" {
-			servers = append(servers, sippListening(ctx, t, "pitfalls/"+scenario+".xml", at, "-m", fmt.Sprint(calls), "-recv_timeout", "8000", "-trace_err", "-rtp_echo"))
+			servers = append(servers, sippListening(ctx, t, "pitfalls/"+scenario+".xml", at,
+				"-m", fmt.Sprint(calls), "-recv_timeout", "8000", "-trace_err", "-rtp_echo"))
 		}
 	}
 	serve(row.callee, p.w.eastPeer, cmp.Or(row.called, row.calls))
@@ -170,7 +174,8 @@ func (p *play) verdict() {
 			continue
 		}
 		if r.EndReason != row.end || r.FinalCode != row.code || len(r.Legs) != legs {
-			t.Errorf("the record says %s, %d with %d legs; expected %s, %d with %d", r.EndReason, r.FinalCode, len(r.Legs), row.end, row.code, legs)
+			t.Errorf("the record says %s, %d with %d legs; expected %s, %d with %d",
+				r.EndReason, r.FinalCode, len(r.Legs), row.end, row.code, legs)
 		}
 		if r.AnsweredAt != nil && (r.DurationMS <= 0 || r.EndedAt.Before(*r.AnsweredAt)) {
 			t.Errorf("record %+v", r)

@@ -64,7 +64,7 @@ func endOfKind(kind byte) sbc.EndReason {
 	return sbc.EndCallerBye
 }
 
-// crowdRows are the provisioning of a crowd: both trunks call and follow redirections, and there is a domain with two subscribers.
+// crowdRows are the provisioning of a crowd: both trunks call and follow redirections, and a domain has two subscribers.
 func crowdRows(edit func(string, sbc.Resource)) []sbc.Resource {
 	rule := &sbc.Rule{Meta: meta("rul_9")}
 	rule.Defaults()
@@ -101,15 +101,21 @@ func crowdBook() *book {
 type crowdBoxes struct{}
 
 func (crowdBoxes) Open(id string, then func(sbc.Mailbox, error)) {
-	then(sbc.Mailbox{TenantID: "ten", DomainID: "dom_1", SubscriberID: id, GreetingID: "ann_1", Longest: time.Minute, Close: func() {}}, nil)
+	then(sbc.Mailbox{
+		TenantID: "ten", DomainID: "dom_1", SubscriberID: id, GreetingID: "ann_1", Longest: time.Minute, Close: func() {},
+	}, nil)
 }
 func (crowdBoxes) Deliver(sbc.VoicemailMessage, []byte)                        {}
 func (crowdBoxes) Messages(_ string, then func([]sbc.VoicemailMessage, error)) { then(nil, nil) }
 func (crowdBoxes) Sound(_, _ string, then func([]byte, error))                 { then(nil, nil) }
 func (crowdBoxes) Heard(_, _ string)                                           {}
 func (crowdBoxes) Erase(_, _ string)                                           {}
-func greeting(sbc.Blob) (io.ReaderAt, bool)                                    { return strings.NewReader(strings.Repeat("x", 320)), true }
-func (c *crowd) rings(o msg.Outbound, tx msg.ClientTx, h msg.Hop)              { c.reply(o, tx, h, 180, "") }
+
+// greeting is the sound of every blob.
+func greeting(sbc.Blob) (io.ReaderAt, bool) { return strings.NewReader(strings.Repeat("x", 320)), true }
+
+func (c *crowd) rings(o msg.Outbound, tx msg.ClientTx, h msg.Hop) { c.reply(o, tx, h, 180, "") }
+
 func (c *crowd) takes(o msg.Outbound, tx msg.ClientTx, h msg.Hop, body string) {
 	c.rings(o, tx, h)
 	c.reply(o, tx, h, 200, body)

@@ -185,7 +185,8 @@ func (s *crowdServer) Respond(res *msg.Message) error {
 // ask brings a request of a peer and gives its transaction.
 func (c *crowd) ask(p *peer, method msg.Method, body string, extra ...string) *crowdServer {
 	p.cseq++
-	s := &crowdServer{leanServer: leanServer{req: p.build(method, p.cseq, body, extra...), final: make(chan *msg.Message, 4)}, rings: make(chan struct{}, 8)}
+	s := &crowdServer{rings: make(chan struct{}, 8)}
+	s.leanServer = leanServer{req: p.build(method, p.cseq, body, extra...), final: make(chan *msg.Message, 4)}
 	if d := c.m.Admit(s.req); d.Action != msg.Serve {
 		c.t.Errorf("%s: %+v", method, d)
 		s.final <- msg.NewResponse(s.req, 481, "")
@@ -381,8 +382,8 @@ func (c *crowd) nothingLeft(t *testing.T) {
 	}
 }
 
-// TestDay is 24 hours of a border: a call that lasts as long as it may, a call of any kind each minute, the looks of the consistency
-// check, and in-dialog questions all along.
+// TestDay is 24 hours of a border: a call that lasts as long as it may, a call of any kind each minute, the looks of the
+// consistency check, and in-dialog questions all along.
 func TestDay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(t, func(_ string, r sbc.Resource) {
