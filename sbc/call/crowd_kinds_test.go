@@ -105,7 +105,9 @@ func (crowdBoxes) Open(id string, then func(sbc.Mailbox, error)) {
 		TenantID: "ten", DomainID: "dom_1", SubscriberID: id, GreetingID: "ann_1", Longest: time.Minute, Close: func() {},
 	}, nil)
 }
+func (crowdBoxes) Begin(m sbc.VoicemailMessage, _ func() []byte) string        { return m.ID }
 func (crowdBoxes) Deliver(sbc.VoicemailMessage, []byte)                        {}
+func (crowdBoxes) Discard(string)                                              {}
 func (crowdBoxes) Messages(_ string, then func([]sbc.VoicemailMessage, error)) { then(nil, nil) }
 func (crowdBoxes) Sound(_, _ string, then func([]byte, error))                 { then(nil, nil) }
 func (crowdBoxes) Heard(_, _ string)                                           {}
