@@ -48,7 +48,7 @@ func (a *App) openDoor(ctx context.Context) error {
 		return err
 	}
 	a.parts.door = access.New(access.Options{
-		Snapshot: a.config.Current, Directory: accounts{a.directory}, Guard: a.guard,
+		Snapshot: a.config.Current, Directory: accounts{a.directory}, Guard: a.guard, Registered: a.registrar.CameBy,
 		Nonces: digest.NewNonces(digest.NoncesOptions{Secret: secret}), Asks: a.hooks, Capabilities: a.calls.Capabilities,
 		ServerName: sbc.ServerName, Log: a.o.Log, Events: a.events.Add, Registerer: a.metrics,
 	})

@@ -23,6 +23,11 @@ func (l location) ByGRUU(u msg.URI, subscriberID string) (phones []call.Contact,
 	return contacts(found), owner, ok
 }
 
+func (l location) ByToken(token string) (phones []call.Contact, domainID, username string, ok bool) {
+	found, domainID, username, ok := l.app.registrar.ByToken(token)
+	return contacts(found), domainID, username, ok
+}
+
 func (l location) Registered(subscriberID string) bool {
 	return l.app.registrar.Registered(subscriberID)
 }

@@ -38,7 +38,7 @@ func (a *App) openRegistrar(ctx context.Context) error {
 		a.o.Log.Error("the addresses of phones (GRUU) are good until the next start only", "error", err)
 	}
 	a.registrar = register.New(register.Options{
-		Snapshot: a.config.Current, Domain: a.activeDomain, Hosts: a.namesDomain, Wire: a.edge, Asks: a.hooks,
+		Snapshot: a.config.Current, Domain: a.activeDomain, Hosts: a.namesDomain, Wire: a.edge, Guard: a.guard, Asks: a.hooks,
 		Journal: a.bindings.journal, Restored: a.bindings.found, Secret: secret, ServerName: sbc.ServerName,
 		Events: a.events.Add, Log: a.o.Log, Registerer: a.metrics,
 	})
@@ -84,6 +84,9 @@ func (a *App) sweepRegistrations(ctx context.Context) {
 
 // forgetIfGone takes away the contacts of a subscriber that is deleted or disabled. Where the store cannot say, they stay.
 func (a *App) forgetIfGone(id string) {
+	if sbc.IsGuest(id) { // an upstream registrar knows who is there
+		return
+	}
 	a.directory.AskID(id, func(e *sbc.Entry, err error) {
 		if err == nil && !e.Subscriber.Enabled || sbc.CodeOf(err) == sbc.CodeNotFound {
 			a.registrar.Forget("", id)

@@ -47,7 +47,7 @@ var closed = map[string][]string{
 	"/sbc/call":         {"/sbc", "/sbc/config", "/sbc/dialog", "/sbc/notify", "/sbc/msg", "/sbc/route", "/sbc/identify", "/sbc/admit", "/sbc/header", "/sbc/service", "/media", "/media/tone"},
 	"/sbc/account":      {"/sbc"},
 	"/sbc/subscription": {"/sbc", "/sbc/config", "/sbc/dialog", "/sbc/notify", "/sbc/msg", "/sbc/route", "/sbc/identify", "/sbc/header"},
-	"/sbc/register":     {"/sbc", "/sbc/config", "/sbc/identify", "/sbc/msg", "/webhook"},
+	"/sbc/register":     {"/auth/digest", "/sbc", "/sbc/config", "/sbc/identify", "/sbc/msg", "/webhook"},
 	"/sbc/guard":        {"/sbc", "/sbc/msg"},
 	"/sbc/voicemail":    {"/sbc", "/webhook"},
 	"/sbc/mwi":          {"/sbc", "/sbc/msg", "/sbc/dialog", "/sbc/notify"},

@@ -84,6 +84,7 @@ func (d *Domain) References() []Reference {
 	list := append([]Reference{
 		{Pointer: "#/tenant_id", Kind: KindTenant, ID: d.TenantID},
 		{Pointer: "#/realm_id", Kind: KindRealm, ID: d.RealmID},
+		{Pointer: "#/registration/upstream_trunk_id", Kind: KindTrunk, ID: d.Registration.UpstreamTrunkID},
 		{Pointer: "#/voicemail/greeting_announcement_id", Kind: KindAnnouncement, ID: d.Voicemail.GreetingAnnouncementID},
 	}, d.Terms.references()...)
 	return refs(append(list, groups("#/default_group_ids", d.DefaultGroupIDs)...)...)
@@ -179,6 +180,11 @@ const (
 
 // RegistrationPolicy bounds registrations (RFC 3261 10.3).
 type RegistrationPolicy struct {
+	Mode RegistrationMode `json:"mode"`
+	// UpstreamTrunkID is the registrar of every mode but local: its endpoints are told of contacts of ours, and calls of this trunk to
+	// those reach the phones. UpstreamExpiresS is what it is asked for when throttling, in seconds.
+	UpstreamTrunkID  string `json:"upstream_trunk_id,omitempty"`
+	UpstreamExpiresS int    `json:"upstream_expires_s"`
 	// DefaultExpiresS is for contacts that name none; less than MinExpiresS gets 423, more than MaxExpiresS is cut.
 	DefaultExpiresS int `json:"default_expires_s"`
 	MinExpiresS     int `json:"min_expires_s"`
@@ -199,12 +205,18 @@ type RegistrationPolicy struct {
 }
 
 func (p *RegistrationPolicy) defaults() {
+	p.Mode, p.UpstreamExpiresS = RegistrationLocal, 3600
 	p.DefaultExpiresS, p.MinExpiresS, p.MaxExpiresS, p.JitterPercent = 3600, 60, 7200, 5
 	p.MaxContacts, p.MaxContactsPolicy, p.ContactSource = 10, OverflowReject, ContactPrivate
 	p.GRUU, p.Outbound, p.Path = true, true, PathOff
 }
 
 func (p *RegistrationPolicy) validate(f *faults, at string) {
+	oneOf(f, at+"/mode", p.Mode, RegistrationLocal, RegistrationMirror, RegistrationThrottleContact, RegistrationThrottleAOR)
+	if p.Mode != RegistrationLocal {
+		f.need(at+"/upstream_trunk_id", p.UpstreamTrunkID)
+	}
+	f.between(at+"/upstream_expires_s", p.UpstreamExpiresS, 60, 86_400)
 	f.between(at+"/min_expires_s", p.MinExpiresS, 10, 86_400)
 	f.between(at+"/max_expires_s", p.MaxExpiresS, p.MinExpiresS, 604_800)
 	f.between(at+"/default_expires_s", p.DefaultExpiresS, p.MinExpiresS, p.MaxExpiresS)

@@ -18,9 +18,10 @@ const (
 
 // Registration is a contact of a subscriber (RFC 3261 10): one device, or one flow of it (RFC 5626).
 type Registration struct {
-	ID           string `json:"id"`
-	TenantID     string `json:"tenant_id"`
-	DomainID     string `json:"domain_id"`
+	ID       string `json:"id"`
+	TenantID string `json:"tenant_id"`
+	DomainID string `json:"domain_id"`
+	// SubscriberID is "sip:" and the AOR where the accounts are an upstream registrar's.
 	SubscriberID string `json:"subscriber_id"`
 	// AOR is the address of record, "user@domain"; Contact the URI as the phone wrote it.
 	AOR     string  `json:"aor"`
@@ -49,10 +50,12 @@ type Registration struct {
 	PingedAt    *time.Time `json:"pinged_at,omitempty"`
 	Misses      int        `json:"misses"`
 	// Push tells whether it can be woken (RFC 8599).
-	Push         bool      `json:"push"`
-	RegisteredAt time.Time `json:"registered_at"`
-	RefreshedAt  time.Time `json:"refreshed_at"`
-	ExpiresAt    time.Time `json:"expires_at"`
+	Push bool `json:"push"`
+	// Upstream is what the domain's upstream registrar knows in its place; nil where there is none.
+	Upstream     *UpstreamRegistration `json:"upstream,omitempty"`
+	RegisteredAt time.Time             `json:"registered_at"`
+	RefreshedAt  time.Time             `json:"refreshed_at"`
+	ExpiresAt    time.Time             `json:"expires_at"`
 }
 
 // RegistrationQuery selects registrations, by rising id. Zero fields do not filter.

@@ -1413,6 +1413,30 @@ func (e RegistrationNatTests) Valid() bool {
 	}
 }
 
+// Defines values for RegistrationMode.
+const (
+	RegistrationModeLocal           RegistrationMode = "local"
+	RegistrationModeMirror          RegistrationMode = "mirror"
+	RegistrationModeThrottleAor     RegistrationMode = "throttle_aor"
+	RegistrationModeThrottleContact RegistrationMode = "throttle_contact"
+)
+
+// Valid indicates whether the value is a known member of the RegistrationMode enum.
+func (e RegistrationMode) Valid() bool {
+	switch e {
+	case RegistrationModeLocal:
+		return true
+	case RegistrationModeMirror:
+		return true
+	case RegistrationModeThrottleAor:
+		return true
+	case RegistrationModeThrottleContact:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ReinviteOrderMedia.
 const (
 	ReinviteOrderMediaNewPort ReinviteOrderMedia = "new_port"
@@ -1947,6 +1971,24 @@ func (e UnknownSource) Valid() bool {
 	case UnknownSourceDrop:
 		return true
 	case UnknownSourceReject:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UpstreamRegistrationState.
+const (
+	UpstreamRegistrationStateFailing    UpstreamRegistrationState = "failing"
+	UpstreamRegistrationStateRegistered UpstreamRegistrationState = "registered"
+)
+
+// Valid indicates whether the value is a known member of the UpstreamRegistrationState enum.
+func (e UpstreamRegistrationState) Valid() bool {
+	switch e {
+	case UpstreamRegistrationStateFailing:
+		return true
+	case UpstreamRegistrationStateRegistered:
 		return true
 	default:
 		return false
@@ -10502,7 +10544,7 @@ type Registration struct {
 	// Example: 203.0.113.7:1024
 	Source string `json:"source"`
 
-	// SubscriberID The subscriber.
+	// SubscriberID The subscriber; `sip:user@domain` where the accounts are those of an upstream registrar.
 	//
 	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
 	SubscriberID string `json:"subscriber_id"`
@@ -10515,6 +10557,9 @@ type Registration struct {
 	// Transport The transport of the flow.
 	Transport Transport `json:"transport"`
 
+	// Upstream What the domain's upstream registrar knows in its place; absent where there is none.
+	Upstream *UpstreamRegistration `json:"upstream,omitempty"`
+
 	// UserAgent What the phone says it is.
 	//
 	// Example: Phone 4.2
@@ -10523,6 +10568,11 @@ type Registration struct {
 
 // RegistrationNatTests defines model for Registration.NatTests.
 type RegistrationNatTests string
+
+// RegistrationMode Who keeps the contacts. `local`: the border alone. In the other modes the accounts are those of an upstream registrar: it is told of contacts of ours in place of the phones', its challenges and answers are the phones', and its calls to those contacts reach the phones. `mirror` carries every REGISTER there. `throttle_contact` asks it for more time and answers refreshes here while that lasts; only who comes by the way it registered by is answered so, everybody else proves itself upstream. `throttle_aor` does so with one contact for all phones of an address of record.
+//
+// Example: local
+type RegistrationMode string
 
 // RegistrationPage A page of registrations.
 type RegistrationPage struct {
@@ -10573,6 +10623,9 @@ type RegistrationPolicy struct {
 	// Example: 60
 	MinExpiresS int `json:"min_expires_s"`
 
+	// Mode Who keeps the contacts.
+	Mode RegistrationMode `json:"mode"`
+
 	// Outbound Keeps several flows of one phone (RFC 5626).
 	//
 	// Example: true
@@ -10585,6 +10638,16 @@ type RegistrationPolicy struct {
 	//
 	// Example: false
 	Serial bool `json:"serial"`
+
+	// UpstreamExpiresS What is asked of it when throttling, in seconds.
+	//
+	// Example: 3600
+	UpstreamExpiresS int `json:"upstream_expires_s"`
+
+	// UpstreamTrunkID The registrar of every mode but `local`.
+	//
+	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
+	UpstreamTrunkID *string `json:"upstream_trunk_id,omitempty"`
 }
 
 // RegistrationPolicyPatch Bounds registrations (RFC 3261 10.3).
@@ -10625,6 +10688,9 @@ type RegistrationPolicyPatch struct {
 	// Example: 60
 	MinExpiresS nullable.Nullable[int] `json:"min_expires_s,omitempty"`
 
+	// Mode Who keeps the contacts.
+	Mode *RegistrationMode `json:"mode,omitempty"`
+
 	// Outbound Keeps several flows of one phone (RFC 5626).
 	//
 	// Example: true
@@ -10637,6 +10703,16 @@ type RegistrationPolicyPatch struct {
 	//
 	// Example: false
 	Serial nullable.Nullable[bool] `json:"serial,omitempty"`
+
+	// UpstreamExpiresS What is asked of it when throttling, in seconds.
+	//
+	// Example: 3600
+	UpstreamExpiresS nullable.Nullable[int] `json:"upstream_expires_s,omitempty"`
+
+	// UpstreamTrunkID The registrar of every mode but `local`; needed there.
+	//
+	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
+	UpstreamTrunkID nullable.Nullable[string] `json:"upstream_trunk_id,omitempty"`
 }
 
 // RegistrationPolicyWrite Bounds registrations (RFC 3261 10.3).
@@ -10677,6 +10753,9 @@ type RegistrationPolicyWrite struct {
 	// Example: 60
 	MinExpiresS *int `json:"min_expires_s,omitempty"`
 
+	// Mode Who keeps the contacts.
+	Mode *RegistrationMode `json:"mode,omitempty"`
+
 	// Outbound Keeps several flows of one phone (RFC 5626).
 	//
 	// Example: true
@@ -10689,6 +10768,16 @@ type RegistrationPolicyWrite struct {
 	//
 	// Example: false
 	Serial *bool `json:"serial,omitempty"`
+
+	// UpstreamExpiresS What is asked of it when throttling, in seconds.
+	//
+	// Example: 3600
+	UpstreamExpiresS *int `json:"upstream_expires_s,omitempty"`
+
+	// UpstreamTrunkID The registrar of every mode but `local`; needed there.
+	//
+	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
+	UpstreamTrunkID *string `json:"upstream_trunk_id,omitempty"`
 }
 
 // ReinviteOrder With whom media is negotiated anew.
@@ -13902,6 +13991,34 @@ type Trust string
 // Example: drop
 type UnknownSource string
 
+// UpstreamRegistration What an upstream registrar knows in place of a contact, or of all contacts of an address of record.
+type UpstreamRegistration struct {
+	// ExpiresAt When it forgets the contact unless it is told again.
+	//
+	// Example: 2026-11-22T10:12:00Z
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// State `registered`: the last answer was a 200. `failing`: the last refresh failed, and what was registered lasts until its end.
+	//
+	// Example: registered
+	State UpstreamRegistrationState `json:"state"`
+
+	// Status Its last answer; 408 where there was none in time, 503 where it could not be reached.
+	//
+	// Example: 200
+	Status int `json:"status"`
+
+	// TrunkID The trunk that the registrar is.
+	//
+	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
+	TrunkID string `json:"trunk_id"`
+}
+
+// UpstreamRegistrationState `registered`: the last answer was a 200. `failing`: the last refresh failed, and what was registered lasts until its end.
+//
+// Example: registered
+type UpstreamRegistrationState string
+
 // Version The program.
 type Version struct {
 	// Commit The commit it was built from, if known.
@@ -14653,7 +14770,7 @@ type ListRegistrationsParams struct {
 	// DomainID Only those of this domain.
 	DomainID *string `form:"domain_id,omitempty" json:"domain_id,omitempty"`
 
-	// SubscriberID Only those of this subscriber.
+	// SubscriberID Only those of this subscriber; `sip:user@domain` where the accounts are upstream.
 	SubscriberID *string `form:"subscriber_id,omitempty" json:"subscriber_id,omitempty"`
 
 	// Aor Only those of this address of record, `user@domain`.

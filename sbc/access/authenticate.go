@@ -24,6 +24,10 @@ func (v *visit) authenticate() {
 		v.respond(refuse(403))
 		return
 	}
+	if v.domain.Upstream() {
+		v.guest()
+		return
+	}
 	switch v.readAnswer() {
 	case answerFresh:
 	case answerForeign, answerStale:

@@ -56,6 +56,9 @@ type Options struct {
 	// Guard hears of right and wrong passwords; nil is nobody, and nobody is barred.
 	Guard  Guard
 	Nonces *digest.Nonces
+	// Registered tells whether a subscriber of a domain whose accounts are an upstream registrar's has registered by the very way that a
+	// request came by; nil says no.
+	Registered func(subscriberID string, h msg.Hop) bool
 	// Asks makes the requests of domains that have calls authorised by others; nil makes none, and the policy of a failure holds.
 	Asks Poster
 	// Capabilities is what OPTIONS is answered with.
@@ -98,6 +101,10 @@ func New(o Options) *Door {
 const (
 	ByDigest  = "digest"
 	ByAddress = "address"
+	// ByRegistration: its upstream registrar knows it, and the request came by the way it registered by.
+	ByRegistration = "registration"
+	// ByUpstream is for a REGISTER that its upstream registrar has to judge: nobody is recognised yet.
+	ByUpstream = "upstream"
 )
 
 // Caller is whose a request is.
@@ -105,7 +112,7 @@ type Caller struct {
 	// Domain and Entry are the subscriber's; nil for a trunk's request, and for a stranger's where no domain is concerned.
 	Domain *sbc.Domain
 	Entry  *sbc.Entry
-	// How is ByDigest or ByAddress, "" where Entry is nil.
+	// How is ByDigest, ByAddress, ByRegistration or ByUpstream, "" where Entry is nil.
 	How string
 	// Identity is who calls, for others to see.
 	Identity Identity
@@ -227,6 +234,8 @@ func (v *visit) admit() msg.Decision {
 		return v.d.o.Capabilities(v.req)
 	case v.subscriberID != "":
 		return msg.Decision{Action: msg.Serve}
+	case v.domain.Upstream():
+		return v.admitGuest()
 	}
 	switch v.readAnswer() {
 	case answerBroken:

@@ -27,6 +27,9 @@ type Location interface {
 	// ByGRUU finds the phone that a GRUU names (RFC 5627); subscriberID is whose its user part is, "" if it is nobody's. owner is whose
 	// phone it is; ok is false for addresses that are no GRUU of ours.
 	ByGRUU(u msg.URI, subscriberID string) (phones []Contact, owner string, ok bool)
+	// ByToken finds the phones that an upstream registrar means by the user part of a contact of ours, and whose they are (sbc.Domain.Guest);
+	// domainID is "" for one that stands for nobody any more, ok false for what is none.
+	ByToken(token string) (phones []Contact, domainID, username string, ok bool)
 	// Registered tells whether a subscriber has a phone at all, reachable or not.
 	Registered(subscriberID string) bool
 	// Asleep tells whether a subscriber has phones that must be woken before they are called (RFC 8599), and Wake has them woken: then is
@@ -59,11 +62,16 @@ type destination struct {
 	number string
 	// uri is as in question.
 	uri *msg.URI
+	// token is the contact of ours by which an upstream registrar calls it, "" for others.
+	token string
 	// ringFor is how long its phones ring before it is forwarded, 0 as long as the domain says.
 	ringFor time.Duration
 	// asleep says that phones must be woken before it is known where the attempts lead, woken that they were.
 	asleep, woken bool
 }
+
+// located is the id under which its phones are kept.
+func (t *destination) located() string { return t.domain.Located(t.entry.Subscriber) }
 
 // ask puts a question; then is called once, at once or later.
 func (m *Manager) ask(q *question, then func(*sbc.Entry, error)) {
@@ -82,9 +90,9 @@ func (m *Manager) ask(q *question, then func(*sbc.Entry, error)) {
 }
 
 // questionOf is what is to be asked about the callee of a subscriber's call before its domain's plan routes it: nil for emergency numbers,
-// which are nobody's name, and for what is no name.
+// which are nobody's name, for what is no name, and where the names are an upstream registrar's.
 func (m *Manager) questionOf(snap *config.Snapshot, d *decision, uri *msg.URI) *question {
-	if m.o.Directory == nil || d.code != 0 || d.who == nil || d.caller.Number == "" ||
+	if m.o.Directory == nil || d.code != 0 || d.who == nil || d.caller.Number == "" || d.who.Domain.Upstream() ||
 		snap.Class(d.who.Domain, d.caller.Number) == sbc.ClassEmergency {
 		return nil
 	}
@@ -166,14 +174,18 @@ func (m *Manager) reach(snap *config.Snapshot, d *decision, trace bool) {
 
 // phones are those that the call is for: all of the subscriber's, or the one that a GRUU names (RFC 5627 5.1).
 func (m *Manager) phones(t *destination) []Contact {
+	if t.token != "" {
+		phones, _, _, _ := m.o.Location.ByToken(t.token)
+		return phones
+	}
 	if t.uri != nil {
 		if _, there := t.uri.Param("gr"); there {
-			if phones, _, ok := m.o.Location.ByGRUU(*t.uri, t.entry.Subscriber.ID); ok { // none if it went meanwhile
+			if phones, _, ok := m.o.Location.ByGRUU(*t.uri, t.located()); ok { // none if it went meanwhile
 				return phones
 			}
 		}
 	}
-	return m.o.Location.Contacts(t.entry.Subscriber.ID)
+	return m.o.Location.Contacts(t.located())
 }
 
 // attempts lays the phones out: those of the same q at once, then those of the next, or one after the other where the domain wants that

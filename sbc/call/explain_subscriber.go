@@ -21,6 +21,7 @@ func (m *Manager) explainDecision(
 		if d, known = decide(snap, src, number(in.RequestURI), true); !known {
 			return d, false, nil
 		}
+		m.returns(snap, &d, true)
 		d.asks()
 	} else {
 		from, err := m.explainCaller(snap, req.CallerSubscriberID)

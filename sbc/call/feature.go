@@ -24,7 +24,7 @@ type featureOrder struct {
 func (m *Manager) dialsFeature(snap *config.Snapshot, d *decision, trace bool) bool {
 	dom, s := d.who.Domain, d.who.Entry.Subscriber
 	f, argument, ok := service.Find(dom.FeatureCodes, d.caller.Number)
-	if !ok || m.o.Features == nil && f != sbc.FeatureMailbox || d.who.emergency(snap, d.caller.Number) {
+	if !ok || sbc.IsGuest(s.ID) || m.o.Features == nil && f != sbc.FeatureMailbox || d.who.emergency(snap, d.caller.Number) {
 		return false
 	}
 	d.step(trace, "service", s.ID, "taken", "a code for "+service.Describe(f, argument))

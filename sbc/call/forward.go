@@ -34,7 +34,7 @@ func (d *decision) screened(snap *config.Snapshot, who *Origin, number string, t
 // services is what a subscriber's services want to know of the call.
 func (m *Manager) services(snap *config.Snapshot, d *decision) service.Call {
 	call := d.calling
-	call.Registered = m.o.Location.Registered(d.dest.entry.Subscriber.ID)
+	call.Registered = m.o.Location.Registered(d.dest.located())
 	call.MaxForwards, call.Screen = d.dest.domain.MaxForwards, snap.Screen
 	return call
 }

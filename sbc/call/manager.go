@@ -111,6 +111,7 @@ func (m *Manager) newCall(tx msg.ServerTx, req *msg.Message, from *Origin) {
 		d = m.decideFrom(snap, from, req.RequestURI, false)
 	} else {
 		d, ok = decide(snap, source(req.Hop), number(req.RequestURI), false)
+		m.returns(snap, &d, false)
 		d.asks()
 	}
 	if !ok { // the configuration changed since Admit

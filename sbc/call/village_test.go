@@ -20,6 +20,8 @@ type book struct {
 	phones  map[string][]Contact  // by subscriber
 	lost    map[string]bool       // registered, but not reachable
 	gruus   map[string]string     // instance in gr= → registration
+	tokens  map[string]string     // contact of ours upstream → id under which phones are kept
+	guests  string                // the domain of those
 	err     error
 	// slow keeps answers back until it is closed.
 	slow chan struct{}
@@ -83,6 +85,11 @@ func (b *book) ByGRUU(u msg.URI, id string) ([]Contact, string, bool) {
 		}
 	}
 	return list, id, true
+}
+
+func (b *book) ByToken(token string) ([]Contact, string, string, bool) {
+	id, ok := b.tokens[token]
+	return b.phones[id], b.guests, "bob", ok
 }
 
 func (b *book) Registered(id string) bool { return len(b.phones[id]) > 0 || b.lost[id] }

@@ -9,7 +9,7 @@ import (
 func (m *Manager) asleep(snap *config.Snapshot, d *decision, trace bool) bool {
 	t := d.dest
 	s := t.entry.Subscriber
-	if !d.wakes && !trace || t.woken || t.domain.Push.URL == "" || !m.o.Location.Asleep(t.domain, s.ID) ||
+	if !d.wakes && !trace || t.woken || t.domain.Push.URL == "" || !m.o.Location.Asleep(t.domain, t.located()) ||
 		service.Arrive(s, m.services(snap, d)).Action != service.Ring {
 		return false
 	}

@@ -44,6 +44,8 @@ type index struct {
 	parties     []*sbc.Trunk
 	domains     domains
 	permissions permissions
+	// upstreams are the trunks that are registrars of domains in service.
+	upstreams map[string]bool
 	// floods are the flood profiles that are enabled; usualFlood has the defaults of the kind.
 	floods     map[string]*sbc.FloodProfile
 	usualFlood *sbc.FloodProfile
@@ -222,6 +224,14 @@ func (x *index) access(rows *Rows, served []*sbc.Domain, before *index) {
 	}
 	x.domains = newDomains(rows.Domains, served, x.active.interfaces)
 	x.permissions = newPermissions(rows, &compiled)
+	for _, d := range served {
+		if d.Upstream() {
+			if x.upstreams == nil {
+				x.upstreams = map[string]bool{}
+			}
+			x.upstreams[d.Registration.UpstreamTrunkID] = true
+		}
+	}
 	x.floods = enabled(rows.Floods)
 	x.usualFlood = &sbc.FloodProfile{}
 	x.usualFlood.Defaults()
@@ -248,6 +258,9 @@ func (x *index) out(rows *Rows) map[string]bool {
 
 // Trunk finds a trunk by id, in service or not; nil if there is none.
 func (s *Snapshot) Trunk(id string) *sbc.Trunk { return s.index.trunks[id] }
+
+// Upstream tells whether a trunk is the upstream registrar of a domain in service.
+func (s *Snapshot) Upstream(trunkID string) bool { return s.index.upstreams[trunkID] }
 
 // Realm finds a realm by id, nil if there is none.
 func (s *Snapshot) Realm(id string) *sbc.Realm { return s.index.realms[id] }

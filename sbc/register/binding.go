@@ -38,6 +38,7 @@ type binding struct {
 	id    string
 	owner *owner
 	shard *shard
+	up    *upstream // nil where the border is the registrar
 
 	// text holds the contact's URI as the phone wrote it, its instance without quotes and angle brackets, and the values of Path, one a
 	// line, in one piece of memory that is nobody else's.
@@ -105,29 +106,30 @@ func (b *binding) pack(contact, instance, path, agent string) {
 
 // record is a binding as the journal keeps it. Times are in milliseconds since 1970.
 type record struct {
-	Tenant     string        `json:"t"`
-	Domain     string        `json:"d"`
-	Subscriber string        `json:"s"`
-	AOR        string        `json:"a"`
-	Contact    string        `json:"c"`
-	Instance   string        `json:"i,omitempty"`
-	RegID      uint16        `json:"r,omitempty"`
-	Agent      string        `json:"u,omitempty"`
-	Path       string        `json:"p,omitempty"`
-	Q          uint16        `json:"q"`
-	CallID     string        `json:"l"`
-	CSeq       uint32        `json:"n"`
-	Interface  string        `json:"f"`
-	Transport  sbc.Transport `json:"x"`
-	Source     string        `json:"h"`
-	Moves      uint8         `json:"m,omitempty"`
-	Tests      natTests      `json:"w,omitempty"`
-	Direct     bool          `json:"v,omitempty"`
-	GRUU       bool          `json:"g,omitempty"`
-	Outbound   bool          `json:"o,omitempty"`
-	Registered int64         `json:"b"`
-	Refreshed  int64         `json:"y"`
-	Expires    int64         `json:"e"`
+	Tenant     string          `json:"t"`
+	Domain     string          `json:"d"`
+	Subscriber string          `json:"s"`
+	AOR        string          `json:"a"`
+	Contact    string          `json:"c"`
+	Instance   string          `json:"i,omitempty"`
+	RegID      uint16          `json:"r,omitempty"`
+	Agent      string          `json:"u,omitempty"`
+	Path       string          `json:"p,omitempty"`
+	Q          uint16          `json:"q"`
+	CallID     string          `json:"l"`
+	CSeq       uint32          `json:"n"`
+	Interface  string          `json:"f"`
+	Transport  sbc.Transport   `json:"x"`
+	Source     string          `json:"h"`
+	Moves      uint8           `json:"m,omitempty"`
+	Tests      natTests        `json:"w,omitempty"`
+	Direct     bool            `json:"v,omitempty"`
+	GRUU       bool            `json:"g,omitempty"`
+	Outbound   bool            `json:"o,omitempty"`
+	Registered int64           `json:"b"`
+	Refreshed  int64           `json:"y"`
+	Expires    int64           `json:"e"`
+	Upstream   *upstreamRecord `json:"z,omitempty"`
 }
 
 // encode writes a binding for the journal. It is called with the shard's lock held.
@@ -140,6 +142,7 @@ func (r *Registrar) encode(b *binding) []byte {
 		CallID: hex.EncodeToString(b.callID[:]), CSeq: b.cseq,
 		Interface: by.iface, Transport: by.transport, Source: b.source.String(), Moves: b.moves, Tests: b.tests, Direct: b.direct,
 		GRUU: b.gruu, Outbound: b.outbound, Registered: ms(b.registered), Refreshed: ms(b.refreshed), Expires: ms(b.expires),
+		Upstream: b.up.record(ms),
 	})
 	if err != nil { // there is nothing in it that JSON cannot hold
 		r.o.Log.Error("register: a contact cannot be written", "error", err)
@@ -151,11 +154,12 @@ func (r *Registrar) encode(b *binding) []byte {
 // journal.
 func (r *Registrar) restore(list []sbc.LiveChange) {
 	now, wall := r.now(), time.Now()
+	at := func(ms int64) time.Duration { return now + time.UnixMilli(ms).Sub(wall) }
 	for _, c := range list {
 		var x record
 		var b *binding
 		if err := json.Unmarshal(c.Record, &x); err == nil {
-			b = x.binding(c.ID, func(ms int64) time.Duration { return now + time.UnixMilli(ms).Sub(wall) })
+			b = x.binding(c.ID, at)
 		}
 		if b == nil {
 			r.o.Log.Warn("register: a contact in the journal cannot be read", "registration", c.ID)
@@ -175,9 +179,13 @@ func (r *Registrar) restore(list []sbc.LiveChange) {
 			o.user, o.home = user, unique.Make(home{x.Tenant, x.Domain, host})
 		}
 		s.add(o, b)
+		b.takeUp(x.Upstream, at)
 		r.schedule(b, now)
 		s.mu.Unlock()
 		r.table.enter(b)
+		if b.up != nil {
+			r.settleToken(x.Subscriber, b.up.token)
+		}
 	}
 }
 

@@ -34,11 +34,13 @@ type Push struct{ Provider, PRID, Param string }
 
 // Contacts gives the contacts of a subscriber that can be called now, those with the highest q first, then those that registered
 // last.
-func (r *Registrar) Contacts(subscriberID string) []Contact { return r.contacts(subscriberID, false) }
+func (r *Registrar) Contacts(subscriberID string) []Contact {
+	return r.choose(subscriberID, func(b *binding) bool { return !b.lost })
+}
 
 // Sleeping gives the contacts that can be called once they are woken: those with push parameters, reachable or not.
 func (r *Registrar) Sleeping(subscriberID string) []Contact {
-	return slices.DeleteFunc(r.contacts(subscriberID, true), func(c Contact) bool { return c.Push.Provider == "" })
+	return slices.DeleteFunc(r.choose(subscriberID, func(*binding) bool { return true }), func(c Contact) bool { return c.Push.Provider == "" })
 }
 
 // Registered tells whether a subscriber has any contact, reachable or not.
@@ -50,7 +52,8 @@ func (r *Registrar) Registered(subscriberID string) bool {
 	return o != nil && slices.ContainsFunc(o.bindings, func(b *binding) bool { return b.expires > now })
 }
 
-func (r *Registrar) contacts(subscriberID string, lost bool) []Contact {
+// choose gives those contacts of a subscriber that are wanted, in their order.
+func (r *Registrar) choose(subscriberID string, wanted func(*binding) bool) []Contact {
 	s, now := r.table.shard(subscriberID), r.now()
 	s.mu.Lock()
 	o := s.owners[subscriberID]
@@ -60,7 +63,7 @@ func (r *Registrar) contacts(subscriberID string, lost bool) []Contact {
 	}
 	list := make([]*binding, 0, len(o.bindings))
 	for _, b := range o.bindings {
-		if b.expires > now && (lost || !b.lost) {
+		if b.expires > now && wanted(b) {
 			list = append(list, b)
 		}
 	}

@@ -28,6 +28,10 @@ func (r *Registrar) Handle(tx msg.ServerTx, m *msg.Message, d *sbc.Domain, e *sb
 		r.refuse(tx, m, d, e, no)
 		return
 	}
+	if d.Upstream() {
+		r.carry(tx, d, e, a)
+		return
+	}
 	u := &update{r: r, d: d, sub: e.Subscriber, a: a}
 	if no = u.make(); no != nil {
 		r.refuse(tx, m, d, e, no)
@@ -79,6 +83,11 @@ type update struct {
 	moved                []move
 	soonest              time.Duration
 	events               []sbc.Event
+	// grant is what an upstream registrar said, nil where it was not asked; tokens are those of contacts of ours there whose bindings are
+	// others than before, orphans those that nobody has.
+	grant   *grant
+	tokens  []held
+	orphans []orphan
 }
 
 // move is a binding that came by another connection; 0 is none.
@@ -89,10 +98,6 @@ type move struct {
 
 // make plans and makes the changes, and the answer to them, under the lock of the shard.
 func (u *update) make() *refusal {
-	most := u.d.Registration.MaxContacts
-	if u.sub.MaxContacts > 0 {
-		most = u.sub.MaxContacts
-	}
 	s := u.r.table.shard(u.sub.ID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,13 +106,16 @@ func (u *update) make() *refusal {
 	if o := s.owners[u.sub.ID]; o != nil {
 		have = o.bindings
 	}
-	steps, no := plan(have, u.a, most, u.d.Registration.MaxContactsPolicy, u.now)
+	steps, no := plan(have, u.a, mostContacts(u.d, u.sub), u.d.Registration.MaxContactsPolicy, u.now)
 	if no != nil {
 		return no
 	}
 	for _, t := range steps {
 		if t.w != nil && t.b == nil && int(u.r.table.count.Load()) >= u.r.o.MaxBindings {
 			return refuse(503, "", msg.Header{Name: "Retry-After", Value: "60"})
+		}
+		if t.w != nil && !u.known(t) { // what it refreshes went meanwhile
+			return later()
 		}
 	}
 	for _, t := range steps {
@@ -145,6 +153,12 @@ func (r *Registrar) settle(u *update, then func()) {
 	}
 	if u.a != nil && len(u.changed) > 0 {
 		r.hold(u.a)
+	}
+	for _, h := range u.tokens {
+		r.settleToken(h.key, h.token)
+	}
+	for i := range u.orphans {
+		r.withdraw(&u.orphans[i])
 	}
 	r.hurry(u.soonest)
 	r.pages.put(append(u.changed, u.gone...), then)
@@ -227,6 +241,7 @@ func (u *update) fill(s *shard, b *binding, w *wish) {
 	b.misses, b.lost = 0, false
 	b.ping++
 	b.refreshed, b.expires = u.now, u.now+u.jittered(w.expires)
+	u.link(b, w)
 	u.r.schedule(b, u.now)
 	if u.soonest == 0 || b.due < u.soonest {
 		u.soonest = b.due
@@ -250,6 +265,8 @@ func (u *update) remove(s *shard, b *binding, why string) {
 		return
 	}
 	u.move(b, 0)
+	u.unlink(b)
+	u.orphan(b)
 	u.r.metrics.removed.WithLabelValues(why).Inc()
 	u.gone = append(u.gone, b)
 	u.event(sbc.EventRegistrationRemoved, b, "reason", why)

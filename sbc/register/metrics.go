@@ -7,6 +7,7 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	pings    *prometheus.CounterVec
 	trips    prometheus.Histogram
+	upstream *prometheus.CounterVec
 	removed  *prometheus.CounterVec
 	unsaved  prometheus.Counter
 	panics   prometheus.Counter
@@ -27,6 +28,10 @@ func newMetrics(reg prometheus.Registerer, r *Registrar) *metrics {
 		removed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sbc_registrations_removed_total", Help: "Contacts taken away, by reason.",
 		}, []string{"reason"}),
+		upstream: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sbc_register_upstream_total",
+			Help: "REGISTER requests of domains with an upstream registrar, by the class of its answer: none, or absorbed where it was not asked.",
+		}, []string{"result"}),
 		unsaved: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "sbc_registrations_unsaved_total", Help: "Changes of contacts that could not be written to the disk.",
 		}),
@@ -35,7 +40,7 @@ func newMetrics(reg prometheus.Registerer, r *Registrar) *metrics {
 		}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.requests, m.pings, m.trips, m.removed, m.unsaved, m.panics, prometheus.NewGaugeFunc(
+		reg.MustRegister(m.requests, m.pings, m.trips, m.upstream, m.removed, m.unsaved, m.panics, prometheus.NewGaugeFunc(
 			prometheus.GaugeOpts{Name: "sbc_registrations", Help: "Contacts registered on this node."},
 			func() float64 { return float64(r.table.count.Load()) },
 		))

@@ -33,6 +33,20 @@ type Journal interface {
 	Sync() error
 }
 
+// Guard is told what upstream registrars say of passwords; guard.Guard is one.
+type Guard interface {
+	// Authenticated hears of a right password.
+	Authenticated(h msg.Hop, subscriberID string)
+	// Failed hears of a wrong one; proven is false where its source may be forged.
+	Failed(h msg.Hop, domainID, username string, proven bool)
+}
+
+// unguarded is the Guard of a registrar that has none.
+type unguarded struct{}
+
+func (unguarded) Authenticated(msg.Hop, string)        {}
+func (unguarded) Failed(msg.Hop, string, string, bool) {}
+
 // Options of New. Snapshot, Domain and Wire are needed.
 type Options struct {
 	// Snapshot gives the configuration of the day; Domain one of its domains that is in service, or nil.
@@ -41,6 +55,8 @@ type Options struct {
 	// Hosts tells whether a host in an address names a domain for requests that come by an interface.
 	Hosts func(d *sbc.Domain, interfaceID, host string) bool
 	Wire  Wire
+	// Guard hears of right and wrong passwords at upstream registrars; nil is nobody.
+	Guard Guard
 	// Asks makes the requests that wake phones; nil wakes none.
 	Asks Poster
 	// Journal may be nil: then nothing survives the process. Restored is what it held.
@@ -64,6 +80,9 @@ func (o *Options) defaults() {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Guard == nil {
+		o.Guard = unguarded{}
+	}
 	if o.Events == nil {
 		o.Events = func(sbc.Event) {}
 	}
@@ -78,6 +97,7 @@ type Registrar struct {
 	pages   *pages
 	gruus   gruus
 	wakers  wakers
+	up      upstreams
 	denied  atomic.Pointer[denied]
 	// began is when the clock of the table stood at 0, a second ago: 0 means never.
 	began time.Time
@@ -99,6 +119,7 @@ func New(o Options) *Registrar {
 		o: o, table: newTable(), flows: newFlows(), gruus: newGRUUs(o.Secret), began: time.Now().Add(-time.Second),
 		kick: make(chan struct{}, 1),
 	}
+	r.up.open()
 	r.wakers.by = map[string][]*waker{}
 	r.metrics = newMetrics(o.Registerer, r)
 	r.pages = newPages(r)

@@ -14,7 +14,8 @@ const (
 	goneReplaced     = "replaced"
 	goneAPI          = "api"
 	goneUnreachable  = "unreachable"
-	goneAccount      = "account" // the domain or the subscriber is out of service
+	goneUpstream     = "upstream" // its registrar does not take it any more
+	goneAccount      = "account"  // the domain or the subscriber is out of service
 )
 
 // step is one change of a subscriber's bindings.

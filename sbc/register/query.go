@@ -252,7 +252,7 @@ func (r *Registrar) show(b *binding) sbc.Registration {
 	if b.gruu && b.instance() != "" {
 		x.PublicGRUU = r.gruus.public(b.owner, b.instance())
 	}
-	x.Push = b.wakes()
+	x.Push, x.Upstream = b.wakes(), b.up.show(r)
 	hop := b.hop()
 	s.mu.Unlock()
 	x.Connected = hop.Transport == sbc.TransportUDP || hop.Conn != 0 && r.o.Wire.Connected(hop)

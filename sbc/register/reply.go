@@ -26,7 +26,7 @@ func (u *update) reply(o *owner) *msg.Message {
 			res.Append("Path", p)
 		}
 	}
-	if tags := extensions(&u.d.Registration); len(tags) > 0 {
+	if tags := extensions(u.d); len(tags) > 0 {
 		res.Append("Supported", strings.Join(tags, ", "))
 	}
 	for _, s := range u.services() {

@@ -68,12 +68,13 @@ func refuse(code int, reason string, headers ...msg.Header) *refusal {
 }
 
 // extensions are those that a REGISTER may require of us.
-func extensions(p *sbc.RegistrationPolicy) []string {
+func extensions(d *sbc.Domain) []string {
+	p := &d.Registration
 	list := make([]string, 0, 3)
 	if p.Path != sbc.PathOff {
 		list = append(list, "path")
 	}
-	if p.GRUU {
+	if p.GRUU && !d.Upstream() { // who routes its calls knows none of ours
 		list = append(list, "gruu")
 	}
 	if p.Outbound {
@@ -85,13 +86,13 @@ func extensions(p *sbc.RegistrationPolicy) []string {
 // read takes a REGISTER apart (RFC 3261 10.3 steps 2 and 6, RFC 3327 5.3, RFC 5626 6).
 func (r *Registrar) read(m *msg.Message, d *sbc.Domain) (*ask, *refusal) {
 	p := &d.Registration
-	served := extensions(p)
+	served := extensions(d)
 	if bad := slices.DeleteFunc(m.Values("Require"), func(tag string) bool { return holds(served, tag) }); len(bad) > 0 {
 		return nil, refuse(420, "", msg.Header{Name: "Unsupported", Value: strings.Join(bad, ", ")})
 	}
 	a := &ask{m: m, callID: digestOf(m.CallID), cseq: m.CSeq.Seq, agent: clip(m.Get("User-Agent"), maxAgent)}
 	supported := append(m.Values("Supported"), m.Values("Require")...)
-	a.gruu = p.GRUU && holds(supported, "gruu")
+	a.gruu = p.GRUU && !d.Upstream() && holds(supported, "gruu")
 	a.outbound = p.Outbound && holds(supported, "outbound")
 	a.paths = p.Path != sbc.PathOff && holds(supported, "path")
 	if no := a.readPath(p); no != nil {

@@ -82,8 +82,9 @@ func (r *Registrar) Asleep(d *sbc.Domain, subscriberID string) bool {
 // Wake has the phones of a subscriber woken. then is called once, from another goroutine: when all have registered anew, a second after
 // the first did, when nobody can be woken, or when the domain's time is over.
 func (r *Registrar) Wake(c Waking, then func()) {
+	id := c.Domain.Located(c.Subscriber)
 	wait := time.Duration(c.Domain.Push.WaitS) * time.Second
-	phones := r.Sleeping(c.Subscriber.ID)
+	phones := r.Sleeping(id)
 	if len(phones) == 0 || c.Domain.Push.URL == "" || r.o.Asks == nil || r.wakers.count.Load() >= maxWaking {
 		go r.safely(then)
 		return
@@ -91,7 +92,7 @@ func (r *Registrar) Wake(c Waking, then func()) {
 	w := &waker{asleep: map[Push]bool{}, until: time.Now().Add(wait), then: then}
 	var rouse []Contact
 	r.wakers.mu.Lock()
-	others := r.wakers.by[c.Subscriber.ID]
+	others := r.wakers.by[id]
 	for i := range phones {
 		p := phones[i].Push
 		if !w.asleep[p] && !slices.ContainsFunc(others, func(o *waker) bool { return o.asleep[p] }) {
@@ -99,9 +100,9 @@ func (r *Registrar) Wake(c Waking, then func()) {
 		}
 		w.asleep[p] = true
 	}
-	r.wakers.by[c.Subscriber.ID] = append(others, w)
+	r.wakers.by[id] = append(others, w)
 	r.wakers.count.Add(1)
-	w.timer = time.AfterFunc(wait, func() { r.overslept(c.Subscriber.ID, w) })
+	w.timer = time.AfterFunc(wait, func() { r.overslept(id, w) })
 	r.wakers.mu.Unlock()
 	for i := range rouse {
 		go r.safely(func() { r.rouse(c, &rouse[i], wait) })
@@ -123,7 +124,7 @@ func (r *Registrar) rouse(c Waking, phone *Contact, wait time.Duration) {
 	})
 	if err != nil {
 		r.o.Log.Warn("a phone cannot be woken", "domain_id", c.Domain.ID, "registration_id", phone.RegistrationID, "error", err)
-		r.stirred(c.Subscriber.ID, false, p)
+		r.stirred(c.Domain.Located(c.Subscriber), false, p)
 	}
 }
 

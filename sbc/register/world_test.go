@@ -26,6 +26,8 @@ type wire struct {
 	held   map[uint64]time.Duration
 	// answer is after how long each OPTIONS is answered; 0 is never.
 	answer time.Duration
+	// upstream hears REGISTERs; nil hears none.
+	upstream func(o msg.Outbound)
 }
 
 func (w *wire) Send(o msg.Outbound) msg.ClientTx {
@@ -33,6 +35,10 @@ func (w *wire) Send(o msg.Outbound) msg.ClientTx {
 	w.sent, w.times = append(w.sent, o), append(w.times, time.Now())
 	after := w.answer
 	w.mu.Unlock()
+	if o.Request.Method == msg.REGISTER {
+		w.upstream(o)
+		return nil
+	}
 	if after == 0 || after > o.Timers.B {
 		time.AfterFunc(o.Timers.B, func() { o.Owner.Failed(nil, msg.ErrNoResponse) })
 	} else {
@@ -309,7 +315,11 @@ func (w *world) send(h msg.Hop, user, text string) *tx {
 	}
 	m.Hop = h
 	t := &tx{req: m}
-	w.Handle(t, m, w.domain, entry(user))
+	who := entry(user)
+	if w.domain.Upstream() {
+		who = w.domain.Guest(user)
+	}
+	w.Handle(t, m, w.domain, who)
 	synctest.Wait()
 	if t.res == nil {
 		w.t.Fatal("no answer")
