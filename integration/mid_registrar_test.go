@@ -57,11 +57,12 @@ func midway(b *border, mode string) (w wiring, domain string) {
 func speaker(t testing.TB, at netip.Addr, name string, tone float64) (p *phone.Phone, calls chan *phone.Call) {
 	t.Helper()
 	calls = make(chan *phone.Call, 4)
-	p, err := phone.New(phone.Options{Address: at, Port: 5060, Name: name, UserAgent: name, Tone: tone, Incoming: func(c *phone.Call) {
+	o := phone.Options{Address: at, Port: 5060, Name: name, UserAgent: name, Tone: tone, Incoming: func(c *phone.Call) {
 		if c.Answer() == nil {
 			calls <- c
 		}
-	}})
+	}}
+	p, err := phone.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,8 +89,8 @@ func talks(t testing.TB, from *phone.Phone, number string, by netip.AddrPort, ca
 	<-other.Ended()
 }
 
-// TestKamailioUpstream: a phone registers through the border with Debian's Kamailio, which knows its password. Calls from there reach it,
-// its own calls get there, and when it goes Kamailio knows.
+// TestKamailioUpstream: a phone registers through the border with Debian's Kamailio, which knows its password. Calls from
+// there reach it, its own calls get there, and when it goes Kamailio knows.
 func TestKamailioUpstream(t *testing.T) {
 	for _, mode := range upstreamModes() {
 		t.Run(mode, func(t *testing.T) {
@@ -103,7 +104,8 @@ func TestKamailioUpstream(t *testing.T) {
 			carol, carols := speaker(t, netip.AddrFrom4(there), "carol", 1000)
 			alice, alices := speaker(t, w.phoneAddr(), "alice", 400)
 			registers := func(p *phone.Phone, by netip.AddrPort, user, secret, params string) int {
-				res, err := p.Register(patience(t, wirePatience), by, phone.Account{Domain: "phones.example", User: user, Password: secret, Params: params})
+				account := phone.Account{Domain: "phones.example", User: user, Password: secret, Params: params}
+				res, err := p.Register(patience(t, wirePatience), by, account)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -120,7 +122,7 @@ func TestKamailioUpstream(t *testing.T) {
 				t.Fatalf("alice's REGISTER: %d", code)
 			}
 			r := b.registrations(1, "subscriber_id=sip:alice@phones.example")[0]
-			if r.Upstream == nil || r.Upstream.State != sbc.UpstreamRegistered || r.Upstream.Status != 200 || r.Upstream.TrunkID != w.eastTrunk {
+			if u := r.Upstream; u == nil || u.State != sbc.UpstreamRegistered || u.Status != 200 || u.TrunkID != w.eastTrunk {
 				t.Errorf("%+v %+v", r, r.Upstream)
 			}
 			talks(t, carol, "alice", core, alices, 1000, 400)
@@ -146,7 +148,8 @@ func TestKamailioUpstream(t *testing.T) {
 	}
 }
 
-// TestLeaksUpstream: neither the registrar nor the phone learns anything of the other's side but the address of record and the proof.
+// TestLeaksUpstream: neither the registrar nor the phone learns anything of the other's side but the address of record and
+// the proof.
 func TestLeaksUpstream(t *testing.T) {
 	for _, mode := range upstreamModes() {
 		t.Run(mode, func(t *testing.T) {
@@ -158,7 +161,8 @@ func TestLeaksUpstream(t *testing.T) {
 			eyes := &watch{west: west, east: east, addresses: map[string][]string{
 				"west": {w.west.String(), w.phoneAddr().String()}, "east": {w.east.String(), w.eastPeer.String()},
 			}}
-			hostile := []string{"Server: leak-east", "Service-Route: <sip:" + east.host("service") + ";lr>", "Path: <sip:" + east.host("path") + ";lr>",
+			hostile := []string{"Server: leak-east",
+				"Service-Route: <sip:" + east.host("service") + ";lr>", "Path: <sip:" + east.host("path") + ";lr>",
 				"P-Associated-URI: <sip:" + east.host("associated") + ">", "Warning: 399 " + east.host("warning") + ` "x"`}
 			once := func(expires string, headers ...string) (phone *line, seq int, core *line) {
 				phone = &line{
@@ -173,8 +177,9 @@ func TestLeaksUpstream(t *testing.T) {
 			}
 			register := func(expires string, yes ...string) (token string) {
 				phone, seq, core := once(expires)
-				core.say(core.invite, 401, east.host("phrase"), "", append(hostile, `WWW-Authenticate: Digest realm="core", nonce="abc", domain="sip:`+
-					east.host("domain")+`", x="leak-east"`)...)
+				core.say(core.invite, 401, east.host("phrase"), "", append(hostile,
+					`WWW-Authenticate: Digest realm="core", nonce="abc", domain="sip:`+
+						east.host("domain")+`", x="leak-east"`)...)
 				challenge, err := digest.ParseChallenge(phone.answer(seq, 401).Get("WWW-Authenticate"))
 				if err != nil {
 					t.Fatal(err)
@@ -195,7 +200,8 @@ func TestLeaksUpstream(t *testing.T) {
 				return own[0].URI.String()
 			}
 			contact := register("600", "Contact: <sip:"+east.host("other")+">;expires=77")
-			caller := &line{p: east, callID: "leakeast" + msg.NewTag(), seq: 1, local: "<sip:carol@" + east.host("from") + ">;tag=leakeast" + msg.NewTag(),
+			caller := &line{p: east, callID: "leakeast" + msg.NewTag(), seq: 1,
+				local:  "<sip:carol@" + east.host("from") + ">;tag=leakeast" + msg.NewTag(),
 				remote: "<sip:alice@phones.example>", target: contact}
 			caller.start(east.sdp(), hostileHeaders(east)...)
 			callee := west.ring()

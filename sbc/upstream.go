@@ -8,8 +8,9 @@ import (
 // RegistrationMode says who keeps the contacts of a domain.
 type RegistrationMode string
 
-// The modes. In all but the first the accounts are those of an upstream registrar (a mid-registrar, features.md 2.2): it is told of
-// contacts of ours in place of the phones', its challenges and answers are the phones', and the phones' contacts are kept here.
+// The modes. In all but the first the accounts are those of an upstream registrar (a mid-registrar, features.md 2.2): it is
+// told of contacts of ours in place of the phones', its challenges and answers are the phones', and the phones' contacts are
+// kept here.
 const (
 	RegistrationLocal RegistrationMode = "local" // the border is the registrar
 	// RegistrationMirror carries every REGISTER upstream.
@@ -28,8 +29,8 @@ func (d *Domain) Upstream() bool {
 // guestScheme begins the id of who has no row: no id of a row holds a colon.
 const guestScheme = "sip:"
 
-// Guest is a subscriber that only the domain's upstream registrar knows: all that is known here is its address of record. Its id is
-// that address as a SIP URI, "sip:user@domain".
+// Guest is a subscriber that only the domain's upstream registrar knows: all that is known here is its address of record. Its
+// id is that address as a SIP URI, "sip:user@domain".
 func (d *Domain) Guest(username string) *Entry {
 	s := &Subscriber{}
 	s.Defaults()
@@ -41,7 +42,8 @@ func (d *Domain) Guest(username string) *Entry {
 // IsGuest tells whether an id is that of a Guest, of whom the store knows nothing.
 func IsGuest(subscriberID string) bool { return strings.HasPrefix(subscriberID, guestScheme) }
 
-// Located is the id under which the contacts of a subscriber are kept: its own, or that of a Guest where the accounts are upstream.
+// Located is the id under which the contacts of a subscriber are kept: its own, or that of a Guest where the accounts are
+// upstream.
 func (d *Domain) Located(s *Subscriber) string {
 	if d.Upstream() && !IsGuest(s.ID) {
 		return guestScheme + s.Username + "@" + d.Name

@@ -11,16 +11,17 @@ import (
 // maxGuest bounds the user name of a subscriber that has no row, in octets.
 const maxGuest = 64
 
-// guestName is the user part of a request's address of record as that of a subscriber that an upstream registrar knows; ok is false for
-// what is none.
+// guestName is the user part of a request's address of record as that of a subscriber that an upstream registrar knows; ok is
+// false for what is none.
 func guestName(user string) (ok bool) {
 	return user != "" && len(user) <= maxGuest && !strings.ContainsFunc(user, func(c rune) bool {
 		return c <= ' ' || c == 0x7f || c == '\uFFFD' || c == '@'
 	})
 }
 
-// admitGuest decides on a request of a domain whose accounts are an upstream registrar's. There is no challenge of ours, since no secret is
-// known here: a REGISTER is for the registrar to judge, and everything else is let in from where somebody has registered.
+// admitGuest decides on a request of a domain whose accounts are an upstream registrar's. There is no challenge of ours,
+// since no secret is known here: a REGISTER is for the registrar to judge, and everything else is let in from where somebody
+// has registered.
 func (v *visit) admitGuest() msg.Decision {
 	switch {
 	case v.req.Method == msg.REGISTER && !guestName(v.record()):
@@ -54,8 +55,8 @@ func (v *visit) guest() {
 	v.enter(e, ByRegistration)
 }
 
-// registered finds who has registered by the way that a request came by: the one that it is from, or, where its From names nobody, one
-// that it names as its own identity (RFC 3325 9.2).
+// registered finds who has registered by the way that a request came by: the one that it is from, or, where its From names
+// nobody, one that it names as its own identity (RFC 3325 9.2).
 func (v *visit) registered() *sbc.Entry {
 	if v.d.o.Registered == nil {
 		return nil

@@ -5,8 +5,8 @@ import (
 	"github.com/sallyport/sallyport/sbc/config"
 )
 
-// returns leads a call of an upstream registrar to the phones that it means, where it calls a contact that was registered there in their
-// place (features.md 2.2). Its own plan has no say: what was dialled is no number.
+// returns leads a call of an upstream registrar to the phones that it means, where it calls a contact that was registered
+// there in their place (features.md 2.2). Its own plan has no say: what was dialled is no number.
 func (m *Manager) returns(snap *config.Snapshot, d *decision, trace bool) {
 	if !snap.Upstream(d.caller.TrunkID) || m.o.Location == nil || !snap.ActiveTrunk(d.caller.TrunkID) {
 		return

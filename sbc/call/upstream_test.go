@@ -7,8 +7,8 @@ import (
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
-// TestUpstreamCalls: an upstream registrar calls the contact that was registered there in a phone's place; the phone rings under its own
-// name. Nobody else can, and a contact that stands for nobody any more is routed nowhere.
+// TestUpstreamCalls: an upstream registrar calls the contact that was registered there in a phone's place; the phone rings
+// under its own name. Nobody else can, and a contact that stands for nobody any more is routed nowhere.
 func TestUpstreamCalls(t *testing.T) {
 	const token = "c22222222222222222222222"
 	guest := "sip:bob@example.com"
@@ -51,7 +51,8 @@ func TestUpstreamCalls(t *testing.T) {
 	}
 }
 
-// TestGuestCalls: whose accounts are upstream is not looked up here, neither as a caller nor as a callee, and dials no code of ours.
+// TestGuestCalls: whose accounts are upstream is not looked up here, neither as a caller nor as a callee, and dials no code
+// of ours.
 func TestGuestCalls(t *testing.T) {
 	runVillage(t, func(d *sbc.Domain) {
 		d.Registration.Mode, d.Registration.UpstreamTrunkID = sbc.RegistrationMirror, "trk_a"

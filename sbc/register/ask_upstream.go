@@ -17,7 +17,8 @@ import (
 )
 
 const (
-	// upstreamPatience is how long one address of an upstream registrar has to answer: the phone gives up after 32 s (RFC 3261 17.1.2.2).
+	// upstreamPatience is how long one address of an upstream registrar has to answer: the phone gives up after 32 s (RFC 3261
+	// 17.1.2.2).
 	upstreamPatience = 8 * time.Second
 	// maxUpstreamTries bounds the addresses that are tried for one REGISTER.
 	maxUpstreamTries = 3
@@ -34,8 +35,8 @@ func (x *errand) findWay() *refusal {
 	return nil
 }
 
-// upstreamOf gives the upstream registrar of a domain with its addresses: by priority, and within one by chance, as their weights say
-// (RFC 2782).
+// upstreamOf gives the upstream registrar of a domain with its addresses: by priority, and within one by chance, as their
+// weights say (RFC 2782).
 func upstreamOf(snap *config.Snapshot, d *sbc.Domain) (*sbc.Trunk, []*sbc.Endpoint) {
 	id := d.Registration.UpstreamTrunkID
 	if !snap.ActiveTrunk(id) {
@@ -292,8 +293,8 @@ func (x *errand) failed(status int, no *refusal) {
 	x.refuse(no)
 }
 
-// expelled takes away what the phone wanted to refresh, because it may not be registered any more. Who said so to a stranger that
-// claims to be the phone said nothing of the phone.
+// expelled takes away what the phone wanted to refresh, because it may not be registered any more. Who said so to a stranger
+// that claims to be the phone said nothing of the phone.
 func (x *errand) expelled(status int) {
 	x.end()
 	u := &update{r: x.r, d: x.d, a: x.a, now: x.r.now()}
@@ -324,8 +325,8 @@ type orphan struct {
 	up               upstream
 }
 
-// withdraw asks the upstream registrar to forget it. That works where it believes our address; else it lasts until its end, and calls
-// to it find nobody.
+// withdraw asks the upstream registrar to forget it. That works where it believes our address; else it lasts until its end,
+// and calls to it find nobody.
 func (r *Registrar) withdraw(o *orphan) {
 	d := r.o.Domain(o.domain)
 	if d == nil || !d.Upstream() || d.Registration.UpstreamTrunkID != o.up.trunkID {

@@ -15,8 +15,8 @@ import (
 const (
 	// maxCarrying bounds the REGISTERs that wait for an upstream registrar; those beyond get 503.
 	maxCarrying = 10_000
-	// leeway is how much longer than the phone's an upstream registration must last for a refresh to be answered here: the phone's next
-	// one comes before its end.
+	// leeway is how much longer than the phone's an upstream registration must last for a refresh to be answered here: the
+	// phone's next one comes before its end.
 	leeway = 10 * time.Second
 )
 
@@ -90,8 +90,9 @@ type prospect struct {
 	fresh bool
 }
 
-// consider finds out what the upstream registrar has to be told. Nothing, if it knows it for long enough, and if the REGISTER came by
-// the way of the contacts that it is about: who comes by another way has to prove upstream who it is. It changes nothing.
+// consider finds out what the upstream registrar has to be told. Nothing, if it knows it for long enough, and if the REGISTER
+// came by the way of the contacts that it is about: who comes by another way has to prove upstream who it is. It changes
+// nothing.
 func (x *errand) consider() (fresh bool, no *refusal) {
 	r := x.r
 	s := r.table.shard(x.sub.ID)
@@ -176,7 +177,8 @@ func (p *prospect) unknown(have []*binding) {
 	}
 }
 
-// lay lays down what is told. Where contacts go that others stand for as well, those are refreshed, so that the phone proves who it is.
+// lay lays down what is told. Where contacts go that others stand for as well, those are refreshed, so that the phone proves
+// who it is.
 func (p *prospect) lay() {
 	x := p.x
 	alone := len(p.told) == 0
@@ -201,7 +203,8 @@ func mostContacts(d *sbc.Domain, s *sbc.Subscriber) int {
 	return d.Registration.MaxContacts
 }
 
-// readCredentials takes what the phone proves itself by. It is the upstream registrar's matter: it goes there as it is, and nowhere else.
+// readCredentials takes what the phone proves itself by. It is the upstream registrar's matter: it goes there as it is, and
+// nowhere else.
 func (x *errand) readCredentials() {
 	for _, h := range x.a.m.Headers {
 		if !strings.EqualFold(h.Name, "Authorization") && !strings.EqualFold(h.Name, "Proxy-Authorization") {

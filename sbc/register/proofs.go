@@ -14,8 +14,8 @@ const (
 	proofLife = 10 * time.Minute
 )
 
-// proofs remembers which nonces of upstream registrars were handed to which address: whoever answers with one has got it there, so
-// that a forged source is not blamed for wrong passwords (a nonce of ours says that itself).
+// proofs remembers which nonces of upstream registrars were handed to which address: whoever answers with one has got it
+// there, so that a forged source is not blamed for wrong passwords (a nonce of ours says that itself).
 type proofs struct {
 	mu   sync.Mutex
 	seed maphash.Seed

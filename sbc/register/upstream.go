@@ -12,8 +12,9 @@ import (
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
-// upstream is a contact of ours at an upstream registrar: in place of one contact, of the flows of one phone (RFC 5626 would have it
-// ring once), or of all contacts of an address of record. Bindings that it stands for share it; it belongs to the lock of their shard.
+// upstream is a contact of ours at an upstream registrar: in place of one contact, of the flows of one phone (RFC 5626 would
+// have it ring once), or of all contacts of an address of record. Bindings that it stands for share it; it belongs to the
+// lock of their shard.
 type upstream struct {
 	token   string // the user part of our contact
 	trunkID string
@@ -77,8 +78,9 @@ const (
 	tokenContact = "c"
 )
 
-// tokenOf names the contact of ours that stands for what a REGISTER wants. It is the same whenever it is asked for, so that what was
-// forgotten here can be taken away upstream; nothing of the phone can be read in it. b is nil for a contact that is new.
+// tokenOf names the contact of ours that stands for what a REGISTER wants. It is the same whenever it is asked for, so that
+// what was forgotten here can be taken away upstream; nothing of the phone can be read in it. b is nil for a contact that is
+// new.
 func (r *Registrar) tokenOf(d *sbc.Domain, key string, b *binding, w *wish) string {
 	switch {
 	case d.Registration.Mode == sbc.RegistrationThrottleAOR:
@@ -99,8 +101,8 @@ func (r *Registrar) token(kind string, parts ...string) string {
 	return kind + code.EncodeToString(r.gruus.mac("upstream "+kind, list...)[:15])
 }
 
-// series numbers the REGISTERs upstream. Each address of record has one Call-ID in the life of a process (RFC 3261 10.2.4), which
-// tells nothing of the phones'; the numbers of all rise together, so that none has to be kept.
+// series numbers the REGISTERs upstream. Each address of record has one Call-ID in the life of a process (RFC 3261 10.2.4),
+// which tells nothing of the phones'; the numbers of all rise together, so that none has to be kept.
 type series struct {
 	secret [16]byte
 	count  atomic.Uint64
@@ -135,8 +137,8 @@ func (x *upstreams) open() {
 	x.proofs.open()
 }
 
-// settleToken makes a token findable where a binding of the owner has it, and forgets it else. It is called without any lock; whoever
-// changes bindings meanwhile calls it too.
+// settleToken makes a token findable where a binding of the owner has it, and forgets it else. It is called without any lock;
+// whoever changes bindings meanwhile calls it too.
 func (r *Registrar) settleToken(key, token string) {
 	there := func() bool {
 		s := r.table.shard(key)
@@ -160,8 +162,9 @@ func (r *Registrar) settleToken(key, token string) {
 	}
 }
 
-// ByToken finds the phones that an upstream registrar means by the user part of a contact of ours, and whose they are. ok is false for
-// what is none; a token that stands for nobody now has no domain, and no contact means that the phones are not reachable now.
+// ByToken finds the phones that an upstream registrar means by the user part of a contact of ours, and whose they are. ok is
+// false for what is none; a token that stands for nobody now has no domain, and no contact means that the phones are not
+// reachable now.
 func (r *Registrar) ByToken(token string) (contacts []Contact, domainID, username string, ok bool) {
 	r.up.tokens.RLock()
 	key, ok := r.up.tokens.m[token]
@@ -191,8 +194,8 @@ func isToken(user string) bool {
 	return err == nil
 }
 
-// CameBy tells whether somebody has registered by the very way that a request came by: the same connection, or the same address, port
-// and interface.
+// CameBy tells whether somebody has registered by the very way that a request came by: the same connection, or the same
+// address, port and interface.
 func (r *Registrar) CameBy(key string, h msg.Hop) bool {
 	s, now := r.table.shard(key), r.now()
 	s.mu.Lock()
@@ -258,8 +261,8 @@ func (u *update) unlink(b *binding) {
 	}
 }
 
-// orphan notes a contact of ours that stands for nobody any more and that no REGISTER takes away. It is called with the lock held,
-// when the binding is out.
+// orphan notes a contact of ours that stands for nobody any more and that no REGISTER takes away. It is called with the lock
+// held, when the binding is out.
 func (u *update) orphan(b *binding) {
 	up := b.up
 	if up == nil || u.a != nil || up.expires <= u.now || b.owner.shared(up.token) != nil {
@@ -268,8 +271,8 @@ func (u *update) orphan(b *binding) {
 	u.orphans = append(u.orphans, orphan{key: b.owner.subscriber, domain: b.owner.domain, aor: b.owner.aor, up: *up})
 }
 
-// known tells whether an upstream registrar knows of a contact that there is to be, where the domain has one: it has just said so, or
-// said so before.
+// known tells whether an upstream registrar knows of a contact that there is to be, where the domain has one: it has just
+// said so, or said so before.
 func (u *update) known(t step) bool {
 	return !u.d.Upstream() || u.grant != nil || t.b != nil && t.b.up != nil
 }
