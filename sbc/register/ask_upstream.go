@@ -321,8 +321,8 @@ func numbers(res *msg.Message, name string) []msg.Header {
 
 // orphan is a contact of ours upstream that stands for nobody any more.
 type orphan struct {
-	key, domain, aor string
-	up               upstream
+	key, domain, user string
+	up                upstream
 }
 
 // withdraw asks the upstream registrar to forget it. That works where it believes our address; else it lasts until its end,
@@ -348,7 +348,7 @@ func (r *Registrar) withdraw(o *orphan) {
 		}
 	}
 	r.o.Wire.Send(msg.Outbound{
-		Request: r.registerUpstream(d, o.key, o.aor[:strings.LastIndexByte(o.aor, '@')], nil),
+		Request: r.registerUpstream(d, o.key, o.user, nil),
 		Target:  to(snap, trunk, ends[0]), Timers: msg.Timers{B: upstreamPatience},
 		Owner: &msg.OwnerFuncs{
 			OnPrepare: contactsOf([]part{{token: o.up.token, q: 1000}}, false),

@@ -176,7 +176,7 @@ func (r *Registrar) ByToken(token string) (contacts []Contact, domainID, usernam
 	s.mu.Lock()
 	o := s.owners[key]
 	if o.shared(token) != nil {
-		domainID, username = o.domain, o.aor[:strings.LastIndexByte(o.aor, '@')]
+		domainID, username = o.home.Value().domain, o.user
 	}
 	s.mu.Unlock()
 	return r.choose(key, func(b *binding) bool { return !b.lost && b.up != nil && b.up.token == token }), domainID, username, true
@@ -214,7 +214,7 @@ func (r *Registrar) CameBy(key string, h msg.Hop) bool {
 
 // came tells whether a message came by the way of a binding.
 func (b *binding) came(h msg.Hop) bool {
-	return b.iface == h.Interface && b.transport == h.Transport && b.source == h.Remote && b.conn == h.Conn
+	return b.way.Value() == way{h.Interface, h.Transport} && b.source == h.Remote && b.conn == h.Conn
 }
 
 // held is a contact of ours, and whose it is.
@@ -268,7 +268,7 @@ func (u *update) orphan(b *binding) {
 	if up == nil || u.a != nil || up.expires <= u.now || b.owner.shared(up.token) != nil {
 		return
 	}
-	u.orphans = append(u.orphans, orphan{key: b.owner.subscriber, domain: b.owner.domain, aor: b.owner.aor, up: *up})
+	u.orphans = append(u.orphans, orphan{key: b.owner.subscriber, domain: b.owner.home.Value().domain, user: b.owner.user, up: *up})
 }
 
 // known tells whether an upstream registrar knows of a contact that there is to be, where the domain has one: it has just
