@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/csv"
 	"encoding/json"
@@ -11,12 +12,15 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/sallyport/sallyport/app"
+	"github.com/sallyport/sallyport/integration/pgtest"
 	"github.com/sallyport/sallyport/integration/rest"
 )
 
@@ -82,58 +86,91 @@ func (b *border) homeOf(domain string) string {
 	return b.create("/domains", rest.Object{"name": domain, "realm_id": realm})
 }
 
+// importRows is how many subscribers TestImportOfManySubscribers imports: by SALLYPORT_IMPORT_ROWS, else few enough to be quick.
+func importRows(t *testing.T) int {
+	t.Helper()
+	text := cmp.Or(os.Getenv("SALLYPORT_IMPORT_ROWS"), "15000")
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1000 {
+		t.Fatalf("SALLYPORT_IMPORT_ROWS is %q; must be a number from 1000 on", text)
+	}
+	return n
+}
+
 // TestImportOfManySubscribers is the promise of the issue: 100,000 in under 30 s, with flat memory; then all of them
-// are exported again.
+// are exported again. Fewer are held to their share of that, and two seconds.
 func TestImportOfManySubscribers(t *testing.T) {
 	if raceEnabled || testing.Short() {
 		t.Skip("measures wall-clock time")
 	}
-	const rows = 100_000
-	for _, c := range []struct {
-		name     string
-		database func(t *testing.T) string
-	}{
-		{"sqlite", func(t *testing.T) string { return "sqlite://" + filepath.Join(t.TempDir(), "s.db") }},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			b := startBorder(t, app.Options{Database: c.database(t)})
-			b.homeOf("example.com")
-			before, stop := inUse(), make(chan struct{})
-			var most atomic.Uint64
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				ticker := time.NewTicker(50 * time.Millisecond)
-				defer ticker.Stop()
-				for {
-					select {
-					case <-stop:
-						return
-					case <-ticker.C:
-						most.Store(max(most.Load(), inUse()))
-					}
-				}
-			}()
-			began := time.Now()
-			j := b.imported(b.send("kind=subscribers&domain_id=example.com", table(rows)))
-			took := time.Since(began)
-			close(stop)
-			<-done
-			if j.State != "succeeded" || j.Counts.Created != rows || j.Counts.Rows != rows {
-				t.Fatalf("the job: %+v", j)
+	rows := importRows(t)
+	t.Run("sqlite", func(t *testing.T) {
+		importMany(t, rows, "sqlite://"+filepath.Join(t.TempDir(), "s.db"), func() time.Duration { return 0 })
+	})
+	t.Run("postgres", func(t *testing.T) {
+		server := pgtest.Own(t)
+		importMany(t, rows, pgtest.Database(t, server.URL), func() time.Duration {
+			used, err := server.CPU()
+			if err != nil {
+				t.Error(err)
 			}
-			t.Logf("%d subscribers in %v, at most %d MB more", rows, took, (most.Load()-min(most.Load(), before))>>20)
-			if took > 30*time.Second {
-				t.Errorf("it took %v", took)
-			}
-			if most.Load() > before+200<<20 {
-				t.Errorf("%d MB more", (most.Load()-before)>>20)
-			}
-			if n := b.exported("/v1/subscribers/export?references=name"); n != rows {
-				t.Errorf("%d are exported", n)
-			}
+			return used
 		})
+	})
+}
+
+// importMany imports and exports; server is the processor time that the database has used beside this process.
+func importMany(t *testing.T, rows int, database string, server func() time.Duration) {
+	b := startBorder(t, app.Options{Database: database})
+	b.homeOf("example.com")
+	before, stop := inUse(), make(chan struct{})
+	var most atomic.Uint64
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(50 * time.Millisecond)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-ticker.C:
+				most.Store(max(most.Load(), inUse()))
+			}
+		}
+	}()
+	ours, theirs, began := ownCPU(t), server(), time.Now()
+	j := b.imported(b.send("kind=subscribers&domain_id=example.com", table(rows)))
+	took := time.Since(began)
+	ours, theirs = ownCPU(t)-ours, server()-theirs
+	close(stop)
+	<-done
+	if j.State != "succeeded" || j.Counts.Created != rows || j.Counts.Rows != rows {
+		t.Fatalf("the job: %+v", j)
 	}
+	t.Logf("%d subscribers in %.1f s; CPU %.1f s here, %.1f s of the server; at most %d MB more", rows, took.Seconds(), ours.Seconds(),
+		theirs.Seconds(), (most.Load()-min(most.Load(), before))>>20)
+	// Processor time is what the machine's other work does not add to; the clock may show three times the bar before it counts.
+	bar := 2*time.Second + time.Duration(float64(rows)/100_000*float64(28*time.Second))
+	if ours+theirs > bar || took > 3*bar {
+		t.Errorf("it took %v, and %v of processor time; the bar is %v", took, ours+theirs, bar)
+	}
+	if most.Load() > before+200<<20 {
+		t.Errorf("%d MB more", (most.Load()-before)>>20)
+	}
+	if n := b.exported("/v1/subscribers/export?references=name"); n != rows {
+		t.Errorf("%d are exported", n)
+	}
+}
+
+// ownCPU is the processor time that this process has used.
+func ownCPU(t *testing.T) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func inUse() uint64 {

@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
-
 	"github.com/sallyport/sallyport/sbc"
 )
 
@@ -29,14 +26,13 @@ func (t *tx) PutAll(list []sbc.Resource) (map[int]error, error) {
 	return b.refused, nil
 }
 
-// many makes the transaction fit for statements on many rows. PostgreSQL would go on with the plan that it made for a statement when the
-// table was small, and walk through all of it each time.
+// many makes the transaction fit for statements on many rows.
 func (t *tx) many() error {
-	if t.isMany || t.store.dialect.many == "" {
+	if t.isMany || t.store.dialect.many == nil {
 		return nil
 	}
 	t.isMany = true
-	return t.db.Exec(t.store.dialect.many).Error
+	return t.store.dialect.many(t.db)
 }
 
 // bulk is one PutAll.
@@ -152,15 +148,17 @@ func (b *bulk) owned(s space, values []string, owners map[claim]owner) error {
 	if s.column == "name" && sbc.Kind(s.kind) == sbc.KindSubscriber {
 		kinds = append(kinds, sbc.KindAlias)
 	}
-	q := b.db.Select("id", "kind", "name", "external_id").Where("kind IN ? AND tenant_id = ?", kinds, s.tenant)
-	if s.column == "name" {
-		q = q.Where("parent_id = ? AND name IN ?", s.parent, values)
-	} else {
-		q = q.Where("external_id IN ?", values)
-	}
 	var rows []resourceRow
-	if err := q.Find(&rows).Error; err != nil {
-		return err
+	for _, kind := range kinds {
+		where := map[string]string{"kind": string(kind), "tenant_id": s.tenant}
+		if s.column == "name" {
+			where["parent_id"] = s.parent
+		}
+		var some []resourceRow
+		if err := b.matching(where, s.column, values, []string{"id", "kind", "name", "external_id"}, &some); err != nil {
+			return err
+		}
+		rows = append(rows, some...)
 	}
 	for _, row := range rows {
 		value := row.Name
@@ -238,33 +236,19 @@ func (b *bulk) write() error {
 	if err := b.clear(replaced); err != nil {
 		return err
 	}
-	upsert := clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, UpdateAll: true}
-	if err := insert(b.db.Clauses(upsert), rows); err != nil {
-		return err
+	if b.store.dialect.arrays {
+		return insertArrays(b.db, rows, refs, labels)
 	}
-	if err := insert(b.db, refs); err != nil {
-		return err
-	}
-	return insert(b.db, labels)
+	return insertAll(b.db, rows, refs, labels)
 }
 
 // clear takes away the references and labels of resources that are replaced.
 func (b *bulk) clear(ids []string) error {
 	for part := range slices.Chunk(ids, bulkValues) {
-		if err := b.db.Where("from_id IN ?", part).Delete(&refRow{}).Error; err != nil {
+		if err := b.among(b.db, "from_id", part).Delete(&refRow{}).Error; err != nil {
 			return err
 		}
-		if err := b.db.Where("resource_id IN ?", part).Delete(&labelRow{}).Error; err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func insert[T any](db *gorm.DB, rows []T) error {
-	db = db.Session(&gorm.Session{})
-	for part := range slices.Chunk(rows, bulkRows) {
-		if err := db.Create(&part).Error; err != nil {
+		if err := b.among(b.db, "resource_id", part).Delete(&labelRow{}).Error; err != nil {
 			return err
 		}
 	}
@@ -347,19 +331,19 @@ func (t *tx) Find(l sbc.Lookup) ([]sbc.Resource, error) {
 	}
 	var found []sbc.Resource
 	for part := range slices.Chunk(l.Values, bulkValues) {
-		q := t.db.Model(&resourceRow{}).Where("kind = ? AND "+column+" IN ?", l.Kind, part)
+		where := map[string]string{"kind": string(l.Kind)}
 		if l.TenantID != "" {
-			q = q.Where("tenant_id = ?", l.TenantID)
+			where["tenant_id"] = l.TenantID
 		}
 		if l.ParentID != "" {
-			q = q.Where("parent_id = ?", l.ParentID)
+			where["parent_id"] = l.ParentID
 		}
-		var documents []string
-		if err := q.Pluck("document", &documents).Error; err != nil {
+		var rows []resourceRow
+		if err := t.matching(where, column, part, []string{"document"}, &rows); err != nil {
 			return nil, translate(err)
 		}
-		for _, d := range documents {
-			r, err := decodeResource(l.Kind, d)
+		for _, row := range rows {
+			r, err := decodeResource(l.Kind, row.Document)
 			if err != nil {
 				return nil, err
 			}

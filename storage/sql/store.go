@@ -58,8 +58,10 @@ type dialect struct {
 	local bool
 	// lock is appended to the statement that reads a counter in order to raise it.
 	lock string
-	// many prepares a transaction for statements on many rows; "" where it needs none of that.
-	many string
+	// arrays says that a value of a statement may be an array.
+	arrays bool
+	// many prepares a transaction for statements on many rows; nil where that needs nothing.
+	many func(db *gorm.DB) error
 }
 
 // Store implements storage.Store. All methods may be called from any goroutine; Update must not be called within Update.

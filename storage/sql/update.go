@@ -131,7 +131,7 @@ func (t *tx) known(r sbc.Resource) (map[string]*resourceRow, error) {
 
 func (t *tx) rowsOf(ids []string) (map[string]*resourceRow, error) {
 	var rows []resourceRow
-	if err := t.db.Select("id", "kind", "tenant_id", "parent_id", "created_at").Where("id IN ?", ids).Find(&rows).Error; err != nil {
+	if err := t.among(t.db.Select("id", "kind", "tenant_id", "parent_id", "created_at"), "id", ids).Find(&rows).Error; err != nil {
 		return nil, err
 	}
 	found := make(map[string]*resourceRow, len(rows))
