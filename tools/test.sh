@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 
 # command:package — what is called, and where it comes from.
 peers="sipp:sip-tester baresip:baresip-core tshark:tshark ip:iproute2 nft:nftables sox:sox sipsak:sipsak \
-turnutils_stunclient:coturn dnsmasq:dnsmasq-base svmap:sipvicious linphone-daemon:linphone-cli"
+turnutils_stunclient:coturn dnsmasq:dnsmasq-base svmap:sipvicious linphone-daemon:linphone-cli kamailio:kamailio"
 missing=""
 for peer in $peers; do
 	command -v "${peer%%:*}" >/dev/null 2>&1 || missing="$missing ${peer##*:}"
@@ -44,4 +44,4 @@ echo "== allocations, memory and delays, without the race detector"
 SALLYPORT_MIXED_CALLS=100000 go test -run 'Alloc|Memory|ListMany' -timeout 5m ./sbc/... ./media/...
 
 echo "== floods and overload, without the race detector"
-go test -run 'TestGoodput|TestJunkFromForgedSources|TestSipsakFlood|TestSIPpRegisters' -timeout 3m ./sbc/edge ./integration
+go test -run 'TestGoodput|TestJunkFromForgedSources|TestSipsakFlood|TestSIPpRegisters|TestImportOfMany' -timeout 3m ./sbc/edge ./integration
