@@ -1,8 +1,6 @@
 package call
 
 import (
-	"math/rand/v2"
-
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/config"
 	"github.com/sallyport/sallyport/sbc/identify"
@@ -16,8 +14,9 @@ type decision struct {
 	caller identify.Caller
 	trunk  *sbc.Trunk
 	// who is the subscriber that calls, nil for a call of a trunk.
-	who  *Origin
-	plan route.Plan
+	who    *Origin
+	moment moment
+	plan   route.Plan
 	// ask is what must be asked about the callee first, dest the subscriber that is called; nil for most.
 	ask  *question
 	dest *destination
@@ -42,8 +41,8 @@ func source(h msg.Hop) identify.Source {
 
 // decide finds the trunk and the attempts of a call. ok is false for strangers. It neither counts nor sends anything: limits
 // are taken by the call itself, in one step with the check.
-func decide(snap *config.Snapshot, src identify.Source, dialled string, trace bool) (d decision, ok bool) {
-	d.caller, ok = snap.Identify.Identify(src, dialled)
+func (m *Manager) decide(snap *config.Snapshot, in *msg.Message, trace bool) (d decision, ok bool) {
+	d.caller, ok = snap.Identify.Identify(source(in.Hop), number(in.RequestURI))
 	ok = ok && d.caller.SubscriberID == "" // those come by HandleFrom
 	verdict := "taken"
 	if !ok {
@@ -54,6 +53,7 @@ func decide(snap *config.Snapshot, src identify.Source, dialled string, trace bo
 		return d, false
 	}
 	d.trunk = snap.Trunk(d.caller.TrunkID)
+	d.moment = m.moment(snap, in, d.trunk, nil)
 	d.route(snap, trace)
 	return d, true
 }
@@ -80,7 +80,7 @@ func (d *decision) route(snap *config.Snapshot, trace bool) {
 	if !d.permitted(snap, trace) {
 		return
 	}
-	d.plan = snap.Route.Plan(route.Query{PlanID: d.trunk.RoutingPlanID, Number: d.caller.Number, Rand: rand.IntN, Trace: trace})
+	d.plan = snap.Route.Plan(d.query(snap, trace))
 	d.steps = append(d.steps, d.plan.Steps...)
 	switch r := d.plan.Reject; {
 	case r != nil && r.Cause == route.CauseRule:

@@ -18,7 +18,7 @@ func (m *Manager) explainDecision(
 	snap *config.Snapshot, req sbc.ExplainRequest, src identify.Source, in *msg.Message,
 ) (d decision, known bool, err error) {
 	if req.CallerSubscriberID == "" {
-		if d, known = decide(snap, src, number(in.RequestURI), true); !known {
+		if d, known = m.decide(snap, in, true); !known {
 			return d, false, nil
 		}
 		m.returns(snap, &d, true)
@@ -28,7 +28,7 @@ func (m *Manager) explainDecision(
 		if err != nil {
 			return d, false, err
 		}
-		d = m.decideFrom(snap, from, in.RequestURI, true)
+		d = m.decideFrom(snap, from, in, true)
 	}
 	for d.ask != nil {
 		q := d.ask

@@ -108,9 +108,9 @@ func (m *Manager) newCall(tx msg.ServerTx, req *msg.Message, from *Origin) {
 	var d decision
 	ok := true
 	if from != nil {
-		d = m.decideFrom(snap, from, req.RequestURI, false)
+		d = m.decideFrom(snap, from, req, false)
 	} else {
-		d, ok = decide(snap, source(req.Hop), number(req.RequestURI), false)
+		d, ok = m.decide(snap, req, false)
 		m.returns(snap, &d, false)
 		d.asks()
 	}

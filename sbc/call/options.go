@@ -14,6 +14,7 @@ import (
 	"github.com/sallyport/sallyport/sbc/admit"
 	"github.com/sallyport/sallyport/sbc/config"
 	"github.com/sallyport/sallyport/sbc/msg"
+	"github.com/sallyport/sallyport/sbc/route"
 )
 
 // Wire sends; edge.Edge is one. Its callbacks come from the wire's goroutines, in order, and only append to a queue.
@@ -159,6 +160,8 @@ type Options struct {
 	// Directory and Location find subscribers and their phones; nil where there are none.
 	Directory Directory
 	Location  Location
+	// Reach tells what is alive on the way out; nil: all is well.
+	Reach route.Live
 	// Features switches what subscribers dial codes for; nil: codes are numbers like others.
 	Features Features
 	// Node names this node in records.

@@ -61,8 +61,9 @@ func (o *Origin) subscriberID() string {
 
 // decideFrom is decide for a call of a subscriber: its domain's plan routes it, if whom the domain asks and its groups permit.
 // Who has the number in the domain itself is asked before.
-func (m *Manager) decideFrom(snap *config.Snapshot, from *Origin, uri msg.URI, trace bool) decision {
-	d := decision{caller: from.caller(number(uri)), trunk: snap.Trunk(from.Domain.ID), who: from}
+func (m *Manager) decideFrom(snap *config.Snapshot, from *Origin, in *msg.Message, trace bool) decision {
+	d := decision{caller: from.caller(number(in.RequestURI)), trunk: snap.Trunk(from.Domain.ID), who: from}
+	d.moment = m.moment(snap, in, d.trunk, from)
 	d.step(trace, "identify", from.subscriberID(), "taken", d.caller.Reason)
 	if from.Code != 0 {
 		d.refuse(from.Code, from.Reason, sbc.EndRejected)
@@ -72,7 +73,7 @@ func (m *Manager) decideFrom(snap *config.Snapshot, from *Origin, uri msg.URI, t
 	if m.dialsFeature(snap, &d, trace) || !d.screened(snap, from, d.caller.Number, trace) {
 		return d
 	}
-	if d.ask = m.questionOf(snap, &d, &uri); d.ask == nil {
+	if d.ask = m.questionOf(snap, &d, &in.RequestURI); d.ask == nil {
 		d.route(snap, trace)
 		d.asks()
 	}

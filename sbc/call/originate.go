@@ -27,11 +27,12 @@ func (m *Manager) Originate(_ context.Context, o sbc.OriginateOrder) (sbc.CallIn
 	if a := snap.Announcement(o.AnnouncementID); o.AnnouncementID != "" && (a == nil || !a.HasAudio()) {
 		return sbc.CallInfo{}, sbc.Invalid([]sbc.Fault{{Pointer: "#/announcement_id", Code: "reference", Detail: "there is none with audio"}})
 	}
-	d := decision{trunk: trunk}
+	d := decision{trunk: trunk, moment: m.moment(snap, nil, nil, nil)}
+	d.moment.caller, d.moment.variables = cmp.Or(o.Caller, o.To), o.Variables
 	d.caller.TrunkID, d.caller.Number = o.TrunkID, o.From
 	d.route(snap, false)
 	to := d
-	to.caller.Number, to.code = o.To, 0
+	to.caller.Number, to.code, to.moment.caller = o.To, 0, cmp.Or(o.Caller, o.From)
 	to.route(snap, false)
 	if d.code != 0 || to.code != 0 {
 		return sbc.CallInfo{}, sbc.Errorf(sbc.CodeConflict, "the plan of trunk %s does not permit a call to %s", o.TrunkID,
@@ -107,7 +108,8 @@ func vacantOffer() []byte {
 // connectTo begins to call To: From has answered.
 func (c *Call) connectTo() *transfer {
 	c.slim()
-	d := decision{trunk: c.a.trunk}
+	d := decision{trunk: c.a.trunk, moment: c.m.moment(c.snap, nil, nil, nil)}
+	d.moment.caller, d.moment.variables = c.rec.caller, c.rec.variables
 	d.caller.TrunkID, d.caller.Number = c.a.end.trunkID, c.plan.To
 	d.route(c.snap, false)
 	t := &transfer{place: placeCaller, old: c.a, kept: c.b, by: "api", number: c.plan.To, plan: d.plan.Attempts, code: d.code}

@@ -2,7 +2,6 @@ package call
 
 import (
 	"cmp"
-	"math/rand/v2"
 	"regexp"
 	"slices"
 	"strconv"
@@ -95,19 +94,20 @@ func (c *Call) follow(l *leg, res *msg.Message, most int) bool {
 // the leg was called for; followed are those that were tried after redirections. Where a subscriber had the call come here, or redirects
 // it, the numbers are that subscriber's: its domain's plan routes them, and they lead nowhere that it may not dial.
 func (c *Call) around(l *leg, res *msg.Message, here string, d decision, followed *[]string) (attempts []route.Attempt, ways []*detour) {
-	who, plan := d.who, d.trunk.RoutingPlanID
 	if by := l.payer(); by != nil {
 		t := c.snap.Trunk(by.Domain.ID)
 		if t == nil {
 			return nil, nil
 		}
-		who, plan = by, t.RoutingPlanID
+		d.who, d.trunk = by, t
 	}
 	for _, r := range redirections(res) {
-		if r.number == d.caller.Number || slices.Contains(*followed, r.number) || !who.calls(c.snap, r.number) {
+		if r.number == d.caller.Number || slices.Contains(*followed, r.number) || !d.who.calls(c.snap, r.number) {
 			continue
 		}
-		plan := c.snap.Route.Plan(route.Query{PlanID: plan, Number: r.number, Rand: rand.IntN})
+		called := d
+		called.caller.Number = r.number
+		plan := c.snap.Route.Plan(called.query(c.snap, false))
 		if len(plan.Attempts) == 0 {
 			continue
 		}

@@ -32,7 +32,7 @@ func (t *transfer) calledFor(l *leg) string {
 
 // followTarget makes the contacts the next attempts: new numbers that the side which is replaced calls.
 func (c *Call) followTarget(t *transfer, l *leg, res *msg.Message) bool {
-	d := decision{trunk: t.old.trunk, who: t.old.who}
+	d := decision{trunk: t.old.trunk, who: t.old.who, moment: c.momentOf(t.old)}
 	if d.caller.Number = t.number; d.trunk == nil {
 		return false
 	}

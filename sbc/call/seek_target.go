@@ -8,7 +8,7 @@ import (
 // transferCall begins a transfer to a number in the name of the side that is to be replaced: its trunk's plan and limits count, as if
 // it had made a new call. A subscriber's number may be somebody's in its domain; then the transfer begins when that was looked up.
 func (c *Call) transferCall(t *transfer) (code int) {
-	d := decision{trunk: t.old.trunk, who: t.old.who}
+	d := decision{trunk: t.old.trunk, who: t.old.who, moment: c.momentOf(t.old)}
 	d.caller.TrunkID, d.caller.Number = t.old.end.trunkID, t.number
 	var uri msg.URI
 	uri.Scheme, uri.User = "sip", t.number

@@ -133,6 +133,8 @@ func unusable(t *sbc.Target, to *trunk, out func(*sbc.Trunk) string) string {
 type sequence[T ranked] struct {
 	items []T
 	rand  func(n int) int
+	// weigh, where it is set, gives the weight of an item at this moment in place of its own.
+	weigh func(*T) int
 	// next is the first item of the priority after the current one; left are the items of the current one not picked yet.
 	next int
 	left []int32
@@ -171,16 +173,24 @@ func (s *sequence[T]) fill() bool {
 func (s *sequence[T]) draw() int {
 	sum := 0
 	for _, i := range s.left {
-		sum += s.items[i].ranking().weight
+		sum += s.weight(i)
 	}
 	if s.rand == nil || sum <= 0 {
 		return 0
 	}
 	chance := s.rand(sum)
 	for at, i := range s.left {
-		if chance -= s.items[i].ranking().weight; chance < 0 {
+		if chance -= s.weight(i); chance < 0 {
 			return at
 		}
 	}
 	return len(s.left) - 1
+}
+
+// weight is that of the item i.
+func (s *sequence[T]) weight(i int32) int {
+	if s.weigh != nil {
+		return s.weigh(&s.items[i])
+	}
+	return s.items[i].ranking().weight
 }

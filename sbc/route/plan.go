@@ -13,17 +13,6 @@ const MaxAttempts = 32
 // maxSteps bounds a trace.
 const maxSteps = 500
 
-// Query is one question to a Table.
-type Query struct {
-	PlanID string
-	// Number is what was dialled, as identify left it.
-	Number string
-	// Rand gives a number from 0 to n-1 for the choice by weight; nil takes the oldest first.
-	Rand func(n int) int
-	// Trace asks for Steps.
-	Trace bool
-}
-
 // Plan is the answer: attempts to be made in order, or a refusal.
 type Plan struct {
 	RoutingPlanID string
@@ -114,6 +103,8 @@ type planner struct {
 	table *Table
 	query Query
 	plan  Plan
+	// dead are the endpoints of the list that seem so.
+	dead []dead
 }
 
 func (p *planner) run() {
@@ -212,32 +203,91 @@ func (p *planner) lay(r *rule) {
 		}
 		p.target(tg, number)
 	}
+	if len(p.plan.Attempts) == 0 {
+		p.revive(number)
+	}
 }
 
 // target lays out the attempts on one trunk.
 func (p *planner) target(tg *target, number string) {
 	p.skip(tg.trunk.out)
 	order := sequence[endpoint]{items: tg.trunk.endpoints, rand: p.query.Rand}
+	if p.query.Live != nil {
+		order.weigh = p.weigh
+	}
 	for e, ok := order.pick(); ok; e, ok = order.pick() {
 		if len(p.plan.Attempts) == MaxAttempts {
 			p.step(e.row.ID, passed, "beyond the bound of %d attempts", MaxAttempts)
 			return
 		}
-		// The rule's number, not the last endpoint's: each attempt begins anew.
-		send := rewrite(number, e.row.Strip, e.row.Prefix)
-		if send == "" {
-			p.step(e.row.ID, passed, "nothing is left of the number after strip %d", e.row.Strip)
-			continue
+		if p.alive(tg, e) {
+			p.attempt(tg, e, number)
 		}
-		if p.query.Trace {
-			p.step(e.row.ID, taken, "attempt %d: %s to %s port %d over %s", len(p.plan.Attempts)+1, send, e.row.Address, e.row.Port,
-				e.row.Transport)
-		}
-		p.plan.Attempts = append(p.plan.Attempts, Attempt{
-			TrunkID: tg.trunk.row.ID, TargetID: tg.id, EndpointID: e.row.ID, RealmID: tg.trunk.row.RealmID,
-			Number: send, Address: e.row.Address, Port: e.row.Port, Transport: e.row.Transport,
-		})
 	}
+}
+
+// weigh is the weight of an endpoint as it is now, in hundredths.
+func (p *planner) weigh(e *endpoint) int {
+	percent, _ := p.query.Live.Endpoint(e.row.ID)
+	return e.weight * max(0, percent)
+}
+
+// alive tells whether an endpoint takes calls now. One that does not because it seems dead is remembered: better a try than a sure
+// refusal.
+func (p *planner) alive(tg *target, e *endpoint) bool {
+	switch {
+	case p.query.Class == sbc.ClassEmergency:
+	case tg.trunk.row.Draining:
+		p.step(e.row.ID, passed, "trunk %s is draining", tg.trunk.row.ID)
+		return false
+	case e.row.Draining:
+		p.step(e.row.ID, passed, "the endpoint is draining")
+		return false
+	}
+	if p.query.Live == nil {
+		return true
+	}
+	percent, why := p.query.Live.Endpoint(e.row.ID)
+	if percent > 0 {
+		return true
+	}
+	if len(p.dead) < MaxAttempts {
+		p.dead = append(p.dead, dead{tg, e})
+	}
+	p.step(e.row.ID, passed, "the endpoint takes no calls now: %s", why)
+	return false
+}
+
+// dead is an endpoint that was passed over because it seems so.
+type dead struct {
+	target   *target
+	endpoint *endpoint
+}
+
+// revive tries what seems dead, in order, where all of a list does.
+func (p *planner) revive(number string) {
+	for _, d := range p.dead {
+		p.step(d.endpoint.row.ID, taken, "nobody else is left: it is tried all the same")
+		p.attempt(d.target, d.endpoint, number)
+	}
+}
+
+// attempt lays out one on an endpoint.
+func (p *planner) attempt(tg *target, e *endpoint, number string) {
+	// The rule's number, not the last endpoint's: each attempt begins anew.
+	send := rewrite(number, e.row.Strip, e.row.Prefix)
+	if send == "" {
+		p.step(e.row.ID, passed, "nothing is left of the number after strip %d", e.row.Strip)
+		return
+	}
+	if p.query.Trace {
+		p.step(e.row.ID, taken, "attempt %d: %s to %s port %d over %s", len(p.plan.Attempts)+1, send, e.row.Address, e.row.Port,
+			e.row.Transport)
+	}
+	p.plan.Attempts = append(p.plan.Attempts, Attempt{
+		TrunkID: tg.trunk.row.ID, TargetID: tg.id, EndpointID: e.row.ID, RealmID: tg.trunk.row.RealmID,
+		Number: send, Address: e.row.Address, Port: e.row.Port, Transport: e.row.Transport,
+	})
 }
 
 func (p *planner) skip(all []skipped) {
