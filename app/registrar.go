@@ -41,6 +41,7 @@ func (a *App) openRegistrar(ctx context.Context) error {
 		Snapshot: a.config.Current, Domain: a.activeDomain, Hosts: a.namesDomain, Wire: a.edge, Guard: a.guard, Asks: a.hooks,
 		Journal: a.bindings.journal, Restored: a.bindings.found, Secret: secret, ServerName: sbc.ServerName,
 		Events: a.events.Add, Log: a.o.Log, Registerer: a.metrics,
+		Arrived: func(s *sbc.Subscriber, ids []string) { a.parts.mwi.Arrived(s, ids) },
 	})
 	a.parts.registrar = a.registrar
 	a.bindings.found = nil

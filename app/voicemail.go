@@ -44,7 +44,7 @@ func (a *App) phones(subscriberID string) []mwi.Phone {
 	contacts := a.registrar.Contacts(subscriberID)
 	list := make([]mwi.Phone, len(contacts))
 	for i, c := range contacts {
-		list[i] = mwi.Phone{URI: c.URI, Path: c.Path, Target: c.Target}
+		list[i] = mwi.Phone{RegistrationID: c.RegistrationID, URI: c.URI, Path: c.Path, Target: c.Target}
 	}
 	return list
 }

@@ -56,11 +56,41 @@ func share(pcm []byte, hertz float64) float64 {
 	return 2 * (s1*s1 + s2*s2 - c*s1*s2) / (total * float64(len(pcm)/2))
 }
 
+// toldWhenRegistered has a phone of alice's register while a message waits: it is told unasked, once, unless the domain forbids it. The
+// phone that subscribed is told nothing, for it knows.
+func (h *household) toldWhenRegistered(id string) {
+	h.t.Helper()
+	o := &office{border: h.border, w: h.w, domain: h.domain, name: h.name}
+	only := func(yes bool) {
+		h.do("PATCH", "/domains/"+h.domain, rest.Object{"voicemail": rest.Object{"mwi_subscribed_only": yes}}, nil)
+	}
+	desk, den := o.phone("west", 8), o.phone("west", 9)
+	notifies := func(m *msg.Message) bool { return m.IsRequest() && m.Method == msg.NOTIFY }
+	only(true)
+	o.register(den, "alice", "")
+	only(false)
+	o.register(desk, "alice", "")
+	told := desk.take("a NOTIFY to who registered", notifies)
+	l := &line{p: desk, callID: told.CallID, local: told.To.String() + ";tag=leakwest"}
+	l.say(told, 200, "", "")
+	if body := string(told.Body); !strings.Contains(body, "Voice-Message: 1/0") || told.RequestURI.User != "leakwestcontact" {
+		h.t.Errorf("told\n%s", told.Raw)
+	}
+	o.register(desk, "alice", "") // a refresh
+	desk.sync(desk.border)
+	h.phone.nothing("a NOTIFY to who subscribed", notifies)
+	desk.nothing("a NOTIFY to who refreshed", notifies)
+	den.nothing("a NOTIFY to who registered where that is forbidden", notifies)
+	for _, r := range h.registrations(2, "subscriber_id="+id) {
+		h.do("DELETE", "/registrations/"+r.ID, nil, nil)
+	}
+}
+
 // TestVoicemail has a phone leave a message: its owner's phone is told, the API gives what was said, and the owner hears it.
 func TestVoicemail(t *testing.T) {
 	t.Parallel()
 	h := newHousehold(t, "udp", rest.Object{"allow_foreign_identity": true})
-	id := h.subscriber("alice", "secret", rest.Object{"voicemail_enabled": true, "forwarding": rest.Object{
+	id := h.subscriber("alice", password, rest.Object{"voicemail_enabled": true, "forwarding": rest.Object{
 		"not_registered": rest.Object{"voicemail": true},
 	}})
 	h.create("/access-rules", rest.Object{
@@ -89,6 +119,7 @@ func TestVoicemail(t *testing.T) {
 		t.Fatal(err)
 	}
 	lamp.notified("yes", "1/0")
+	h.toldWhenRegistered(id)
 
 	var page rest.Page[sbc.VoicemailMessage]
 	at := "/v1/subscribers/" + id + "/voicemail"

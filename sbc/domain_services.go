@@ -78,6 +78,9 @@ type VoicemailBox struct {
 	MaxMessages            int    `json:"max_messages"`
 	// RetentionDays is when a message is deleted.
 	RetentionDays int `json:"retention_days"`
+	// MWISubscribedOnly tells only phones that subscribed how many messages wait (RFC 3842). Otherwise those that merely registered are
+	// told as well, with a NOTIFY they did not ask for: when that changes, and when they register while there are messages.
+	MWISubscribedOnly bool `json:"mwi_subscribed_only"`
 	// Webhook hears of each new message.
 	Webhook Webhook `json:"webhook"`
 }

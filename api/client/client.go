@@ -14196,6 +14196,11 @@ type VoicemailBox struct {
 	// Example: 50
 	MaxMessages int `json:"max_messages"`
 
+	// MwiSubscribedOnly Whether only phones that subscribed are told how many messages wait (RFC 3842). Otherwise those that merely registered are told too, unasked: when that changes, and when they register while there are messages.
+	//
+	// Example: false
+	MwiSubscribedOnly bool `json:"mwi_subscribed_only"`
+
 	// RetentionDays When a message is deleted, in days.
 	//
 	// Example: 90
@@ -14227,6 +14232,11 @@ type VoicemailBoxPatch struct {
 	// Example: 50
 	MaxMessages nullable.Nullable[int] `json:"max_messages,omitempty"`
 
+	// MwiSubscribedOnly Whether only phones that subscribed are told how many messages wait (RFC 3842). Otherwise those that merely registered are told too, unasked: when that changes, and when they register while there are messages.
+	//
+	// Example: false
+	MwiSubscribedOnly nullable.Nullable[bool] `json:"mwi_subscribed_only,omitempty"`
+
 	// RetentionDays When a message is deleted, in days.
 	//
 	// Example: 90
@@ -14257,6 +14267,11 @@ type VoicemailBoxWrite struct {
 	//
 	// Example: 50
 	MaxMessages *int `json:"max_messages,omitempty"`
+
+	// MwiSubscribedOnly Whether only phones that subscribed are told how many messages wait (RFC 3842). Otherwise those that merely registered are told too, unasked: when that changes, and when they register while there are messages.
+	//
+	// Example: false
+	MwiSubscribedOnly *bool `json:"mwi_subscribed_only,omitempty"`
 
 	// RetentionDays When a message is deleted, in days.
 	//

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,9 +30,10 @@ const (
 
 // Phone is where a subscriber registered.
 type Phone struct {
-	URI    msg.URI
-	Path   []string
-	Target msg.Target
+	RegistrationID string
+	URI            msg.URI
+	Path           []string
+	Target         msg.Target
 }
 
 // Wire sends requests; edge.Edge is one.
@@ -211,6 +213,23 @@ func (s *Service) of(subscriberID string) (list []*subscription) {
 	return list
 }
 
+// Arrived tells phones of a subscriber that have just registered, if there are messages and they did not subscribe: those that did
+// know. It does not block.
+func (s *Service) Arrived(sub *sbc.Subscriber, registrationIDs []string) {
+	d := s.o.Domain(sub.DomainID)
+	if !sub.VoicemailEnabled || d == nil || d.Voicemail.MWISubscribedOnly {
+		return
+	}
+	s.o.Count(sub.ID, func(n sbc.VoicemailCount, err error) {
+		switch {
+		case err != nil: // many come at once, and it is told with the next change
+			s.o.Log.Debug("a phone that registered is not told of messages", "subscriber_id", sub.ID, "error", err)
+		case n.Unheard+n.Heard > 0:
+			s.others(sub, n, s.addresses(sub.ID), func(p *Phone) bool { return slices.Contains(registrationIDs, p.RegistrationID) })
+		}
+	})
+}
+
 // Changed tells all phones of a subscriber how many messages wait. It does not block.
 func (s *Service) Changed(subscriberID string) {
 	s.o.Find(subscriberID, func(e *sbc.Entry, err error) {
@@ -222,25 +241,38 @@ func (s *Service) Changed(subscriberID string) {
 				s.o.Log.Warn("phones are not told of messages", "subscriber_id", subscriberID, "error", err)
 				return
 			}
-			s.tell(e, n)
+			s.tell(e.Subscriber, n)
 		})
 	})
 }
 
 // tell tells those that subscribed, then those that only registered.
-func (s *Service) tell(e *sbc.Entry, n sbc.VoicemailCount) {
-	knows := map[string]bool{}
-	for _, sub := range s.of(e.Subscriber.ID) {
-		knows[sub.from()] = true
+func (s *Service) tell(who *sbc.Subscriber, n sbc.VoicemailCount) {
+	knows := s.addresses(who.ID)
+	for _, sub := range s.of(who.ID) {
 		sub.changed(n)
 	}
-	d := s.o.Domain(e.Subscriber.DomainID)
-	if d == nil {
+	s.others(who, n, knows, func(*Phone) bool { return true })
+}
+
+// addresses are those from which a subscriber's phones subscribed.
+func (s *Service) addresses(subscriberID string) map[string]bool {
+	knows := map[string]bool{}
+	for _, sub := range s.of(subscriberID) {
+		knows[sub.from()] = true
+	}
+	return knows
+}
+
+// others tells the phones that are meant and only registered, unless the domain wants them left alone.
+func (s *Service) others(who *sbc.Subscriber, n sbc.VoicemailCount, knows map[string]bool, meant func(*Phone) bool) {
+	d := s.o.Domain(who.DomainID)
+	if d == nil || d.Voicemail.MWISubscribedOnly {
 		return
 	}
-	for _, p := range s.o.Phones(e.Subscriber.ID) {
-		if !knows[where(p.Target)] {
-			s.unasked(p, e.Subscriber, d, n)
+	for _, p := range s.o.Phones(who.ID) {
+		if meant(&p) && !knows[where(p.Target)] {
+			s.unasked(p, who, d, n)
 		}
 	}
 }

@@ -256,3 +256,54 @@ func TestUnasked(t *testing.T) {
 		w.quiet()
 	})
 }
+
+// A phone that registers is told at once of messages that wait, and of nothing where none do or there is no mailbox.
+func TestArrived(t *testing.T) {
+	run(t, func(w *world) {
+		uri, err := msg.ParseURI("sip:100@198.51.100.7:5070")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.phones = []Phone{{RegistrationID: "reg_1", URI: uri, Target: msg.Target{Host: "198.51.100.7", Port: 5070}}}
+		s := &sbc.Subscriber{Meta: sbc.Meta{ID: "sub_1"}, DomainID: "dom_1", Username: "100"}
+		w.count.Unheard = 2
+		w.Arrived(s, []string{"reg_1"})
+		w.quiet()
+		s.VoicemailEnabled = true
+		w.Arrived(s, []string{"reg_1"})
+		if state, body := w.next(200); state != "terminated" || !strings.Contains(body, "Voice-Message: 2/0") {
+			t.Errorf("%s %s", state, body)
+		}
+		w.Arrived(s, []string{"reg_2"}) // another, which is gone by now
+		w.quiet()
+		w.count.Unheard = 0
+		w.Arrived(s, []string{"reg_1"})
+		w.quiet()
+
+		w.count.Heard, w.phones[0].Target = 3, msg.Target{Host: phoneIP, Port: 5060}
+		w.subscribe("100", "<sip:100@pbx.example>").want(t, 200)
+		w.next(200)
+		w.Arrived(s, []string{"reg_1"}) // it knows
+		w.quiet()
+	})
+}
+
+// A domain that wants only those told that subscribed has no other told, neither of what is new nor when it registers.
+func TestSubscribedOnly(t *testing.T) {
+	run(t, func(w *world) {
+		uri, err := msg.ParseURI("sip:100@198.51.100.7:5070")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.phones = []Phone{{RegistrationID: "reg_1", URI: uri, Target: msg.Target{Host: "198.51.100.7", Port: 5070}}}
+		w.subscribe("100", "<sip:100@pbx.example>").want(t, 200)
+		w.next(200)
+		w.count.Unheard, w.domain.Voicemail.MWISubscribedOnly = 1, true
+		w.Changed("sub_1")
+		if state, _ := w.next(200); !strings.HasPrefix(state, "active") {
+			t.Error(state)
+		}
+		w.Arrived(w.entry.Subscriber, []string{"reg_1"})
+		w.quiet()
+	})
+}

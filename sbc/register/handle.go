@@ -40,7 +40,20 @@ func (r *Registrar) Handle(tx msg.ServerTx, m *msg.Message, d *sbc.Domain, e *sb
 	r.settle(u, func() {
 		r.respond(tx, u.answer)
 		r.woke(e.Subscriber.ID, a)
+		u.arrived()
 	})
+}
+
+// arrived tells of contacts that are new.
+func (u *update) arrived() {
+	if len(u.fresh) == 0 || u.r.o.Arrived == nil {
+		return
+	}
+	ids := make([]string, len(u.fresh))
+	for i, b := range u.fresh {
+		ids[i] = b.id
+	}
+	u.r.o.Arrived(u.sub, ids)
 }
 
 // refuse answers with a failure.

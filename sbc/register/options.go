@@ -69,7 +69,9 @@ type Options struct {
 	// ServerName is what Server and User-Agent say; "" is "Sallyport".
 	ServerName string
 	// Events hears what happens to registrations; it must not block. Nil hears nothing.
-	Events     func(sbc.Event)
+	Events func(sbc.Event)
+	// Arrived hears of a subscriber's contacts that are new, when that was answered; it must not block. Nil hears nothing.
+	Arrived    func(s *sbc.Subscriber, registrationIDs []string)
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 }
