@@ -44,7 +44,7 @@ var closed = map[string][]string{
 	"/sbc/bulk":         {"/sbc"},
 	"/sbc/config":       {"/sbc", "/sbc/route", "/sbc/identify", "/sbc/admit", "/sbc/header"},
 	"/sbc/notify":       {"/sbc", "/sbc/msg", "/sbc/header"},
-	"/sbc/call":         {"/sbc", "/sbc/config", "/sbc/dialog", "/sbc/notify", "/sbc/msg", "/sbc/route", "/sbc/identify", "/sbc/admit", "/sbc/header", "/sbc/service", "/media", "/media/tone"},
+	"/sbc/call":         {"/sbc", "/sbc/config", "/sbc/dialog", "/sbc/notify", "/sbc/msg", "/sbc/route", "/sbc/identify", "/sbc/admit", "/sbc/header", "/sbc/service", "/auth/digest", "/media", "/media/tone"},
 	"/sbc/account":      {"/sbc"},
 	"/sbc/subscription": {"/sbc", "/sbc/config", "/sbc/dialog", "/sbc/notify", "/sbc/msg", "/sbc/route", "/sbc/identify", "/sbc/header"},
 	"/sbc/register":     {"/auth/digest", "/sbc", "/sbc/config", "/sbc/identify", "/sbc/msg", "/webhook"},

@@ -14,6 +14,11 @@
 // user. The price of keeping nothing elsewhere: another node knows nothing of the counts used here, so what was overheard can
 // be used once at each other node, by somebody who has the same address, within the nonce's lifetime.
 //
+// # The other side
+//
+// A Client answers challenges with one password. It remembers the newest of each realm, so that the next request brings its
+// credentials unasked; a Try bounds what one request can be asked.
+//
 // # Limits
 //
 // -sess algorithms are written and read, but the counterpart of a server that keeps no session cannot know its first cnonce:

@@ -269,7 +269,7 @@ func (c *Call) ackCallee() {
 // ack sends an ACK.
 func (c *Call) ack(l *leg, ack *msg.Message, t msg.Target) {
 	c.own(ack)
-	ack = c.ruled(l, ack)
+	ack = l.prover.repeat(c.ruled(l, ack))
 	prepare := func(*msg.Message, msg.Local) {}
 	if l.rules != nil {
 		prepare = func(m *msg.Message, local msg.Local) { header.FillAll(m, local.Host) }

@@ -157,12 +157,15 @@ func (c *Call) sendInvite(r *request, at *route.Attempt) {
 	})
 }
 
-func (c *Call) sendInviteTo(r *request, to msg.Target) {
-	ring := time.Duration(r.leg.trunk.RingTimeoutS) * time.Second
-	r.send(to, msg.Timers{
-		NoResponse: time.Duration(r.leg.trunk.NoResponseTimeoutMS) * time.Millisecond,
+func (c *Call) sendInviteTo(r *request, to msg.Target) { r.send(to, inviteTimers(r.leg.trunk)) }
+
+// inviteTimers are those of an INVITE to a trunk.
+func inviteTimers(t *sbc.Trunk) msg.Timers {
+	ring := time.Duration(t.RingTimeoutS) * time.Second
+	return msg.Timers{
+		NoResponse: time.Duration(t.NoResponseTimeoutMS) * time.Millisecond,
 		C:          max(msg.DefaultC, ring+5*time.Second), // our ring timer decides, not Timer C
-	})
+	}
 }
 
 // offerTo gives a leg its party and the caller's offer as the callee shall see it.

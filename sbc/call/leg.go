@@ -82,6 +82,8 @@ type leg struct {
 	face *face
 	// detour says which redirections led to the leg's attempt, nil for none.
 	detour *detour
+	// prover answers the challenges of the leg's trunk, nil before the first.
+	prover *prover
 	// desk is who of ours answers, on a callee's leg without a dialog; nil for most.
 	desk *desk
 }

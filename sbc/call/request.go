@@ -63,6 +63,8 @@ type request struct {
 	flows []route.Phone
 	// untold requests and their answers are left out of the ladder.
 	untold bool
+	// proving is what it was challenged for and answers, nil for most.
+	proving *proving
 }
 
 // send hands the request to the wire.
@@ -70,6 +72,9 @@ func (r *request) send(t msg.Target, timers msg.Timers) {
 	r.settle()
 	if r.contact && r.leg.view != nil {
 		r.face = r.c.faceFor(r.leg, r.carried())
+	}
+	if r.leg.prover != nil {
+		r.prove()
 	}
 	r.side, r.attempt = r.leg.side, r.leg.attempt
 	r.tx = r.c.m.o.Wire.Send(msg.Outbound{
@@ -91,6 +96,7 @@ func (r *request) Prepare(req *msg.Message, local msg.Local) {
 	if r.contact {
 		req.Set("Contact", r.face.contact(r.leg, local))
 	}
+	r.proving.put(req)
 }
 
 // Response brings a response to the call.
@@ -139,6 +145,9 @@ func (c *Call) response(r *request, res *msg.Message) {
 	res = c.received(r.leg, res)
 	if !r.detached { // a phone that lost may be elsewhere
 		r.leg.end.heard(res.Hop)
+	}
+	if r.leg.trunk != nil && r.leg.trunk.Credentials.Given() && c.challenged(r, res) {
+		return
 	}
 	switch r.kind {
 	case reqInvite:

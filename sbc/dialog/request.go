@@ -31,6 +31,12 @@ func (d *Dialog) Request(method msg.Method) *msg.Message {
 	return d.request(method, d.localSeq)
 }
 
+// Renumber gives a request of the dialog, which is sent once more with other words, the next sequence number (RFC 3261 8.1.3.5).
+func (d *Dialog) Renumber(req *msg.Message) {
+	d.localSeq++
+	req.SetCSeq(d.localSeq, req.Method)
+}
+
 // Ack builds the ACK of a 2xx to our INVITE with that sequence number (RFC 3261 13.2.2.4).
 func (d *Dialog) Ack(seq uint32) *msg.Message { return d.request(msg.ACK, seq) }
 
