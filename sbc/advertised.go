@@ -19,7 +19,7 @@ type AdvertisedSTUN struct {
 	// Server is "host" or "host:port"; "" asks nobody.
 	Server string `json:"advertised_stun_server,omitempty"`
 	// RefreshS is how often it is asked, in seconds; 0, as rows of earlier versions have it, is 300.
-	RefreshS int `json:"advertised_stun_refresh_s,omitempty"`
+	RefreshS int `json:"advertised_stun_refresh_s"`
 }
 
 func (a *AdvertisedSTUN) validate(f *faults) {

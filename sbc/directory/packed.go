@@ -2,6 +2,7 @@ package directory
 
 import (
 	"encoding/hex"
+	"math"
 	"reflect"
 	"time"
 	"unique"
@@ -9,12 +10,13 @@ import (
 	"github.com/sallyport/sallyport/sbc"
 )
 
-// packed is an entry in a third of the memory: a subscriber that has names and hashes, and nothing else that differs from the
-// defaults. Most subscribers of a large domain are such.
+// packed is an entry in a third of the memory: a subscriber that has names, hashes and a bound of calls, and nothing else that differs
+// from the defaults. Most subscribers of a large domain are such.
 type packed struct {
 	id, tenant, domain, username, display string
 	revision                              int64
 	created, updated                      int64 // nanoseconds since 1970
+	maxCalls                              int32
 	ha1, ha1b                             [16]byte
 	sha256, sha512                        [32]byte
 	has                                   uint8 // of the hashes, a bit each
@@ -37,6 +39,7 @@ func pack(k key, e *sbc.Entry) *packed {
 	p := &packed{
 		id: s.ID, tenant: unique.Make(s.TenantID).Value(), domain: s.DomainID, username: s.Username,
 		display: s.DisplayName, revision: s.Revision, created: s.CreatedAt.UnixNano(), updated: s.UpdatedAt.UnixNano(),
+		maxCalls: int32(min(s.MaxCalls, math.MaxInt32)),
 	}
 	if k.domain == s.DomainID {
 		p.domain = k.domain
@@ -59,6 +62,18 @@ func pack(k key, e *sbc.Entry) *packed {
 	return p
 }
 
+// lean is an entry without what people and other systems keep with a subscriber: no call looks at it.
+func lean(e *sbc.Entry) *sbc.Entry {
+	s := e.Subscriber
+	if s == nil || s.Custom == nil && s.Labels == nil && s.Description == "" && s.ExternalID == "" {
+		return e
+	}
+	kept, thin := *e, *s
+	thin.Custom, thin.Labels, thin.Description, thin.ExternalID = nil, nil, "", ""
+	kept.Subscriber = &thin
+	return &kept
+}
+
 // hash is one hash in both forms.
 type hash struct {
 	text *string
@@ -77,6 +92,7 @@ func (p *packed) hashes(c *sbc.Credentials) [4]hash {
 func (p *packed) entry() *sbc.Entry {
 	s := &sbc.Subscriber{DomainID: p.domain, Username: p.username, DisplayName: p.display}
 	s.Defaults()
+	s.MaxCalls = int(p.maxCalls)
 	s.Meta = sbc.Meta{
 		ID: p.id, TenantID: p.tenant, Name: p.username, Enabled: true, Revision: p.revision,
 		CreatedAt: time.Unix(0, p.created).UTC(), UpdatedAt: time.Unix(0, p.updated).UTC(),

@@ -46,11 +46,13 @@ func TestPacked(t *testing.T) {
 		"forwarded":  {func(s *sbc.Subscriber) { s.Forwarding.Busy.Target = "100" }, false},
 		"disturbed":  {func(s *sbc.Subscriber) { s.DoNotDisturb = true }, false},
 		"permitted":  {func(s *sbc.Subscriber) { s.GroupIDs = []string{"grp_1"} }, false},
-		"labelled":   {func(s *sbc.Subscriber) { s.Labels = map[string]string{"a": "b"} }, false},
+		"labelled":   {func(s *sbc.Subscriber) { s.Labels = map[string]string{"a": "b"} }, true},
+		"known":      {func(s *sbc.Subscriber) { s.ExternalID, s.Custom = "crm-1", map[string]any{"a": 1.0} }, true},
+		"few calls":  {func(s *sbc.Subscriber) { s.MaxCalls = 2 }, true},
 		"bounded":    {func(s *sbc.Subscriber) { s.MaxContacts = 3 }, false},
 		"other name": {func(s *sbc.Subscriber) { s.AuthUsername = "alice1" }, false},
 	} {
-		e := stored(t, c.change)
+		e := lean(stored(t, c.change))
 		p := pack(key{"dom_1", "alice"}, e)
 		if (p != nil) != c.packs {
 			t.Errorf("%s: packed %v, want %v", name, p != nil, c.packs)

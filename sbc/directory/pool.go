@@ -95,6 +95,7 @@ func (p *pool) remove(it *item) {
 func newItem(k key, e *sbc.Entry, until time.Time) *item {
 	// The name may be a piece of a whole message, and the domain is the same for many.
 	k = key{unique.Make(k.domain).Value(), strings.Clone(k.name)}
+	e = lean(e)
 	it := &item{key: k, plain: pack(k, e), until: until}
 	if it.plain == nil {
 		it.whole = e
