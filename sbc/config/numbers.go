@@ -148,7 +148,13 @@ func (s *Snapshot) Class(d *sbc.Domain, number string) sbc.NumberClass {
 func (s *Snapshot) Permitted(d *sbc.Domain, sub *sbc.Subscriber, number string) (
 	permitted bool, class sbc.NumberClass, reason string,
 ) {
-	class = s.Class(d, number)
+	return s.permitted(d, sub, number, number, s.Class(d, number))
+}
+
+// permitted decides on a number of a class that is known.
+func (s *Snapshot) permitted(d *sbc.Domain, sub *sbc.Subscriber, dialled, number string, class sbc.NumberClass) (
+	permitted bool, counts sbc.NumberClass, reason string,
+) {
 	var groups []string
 	if d != nil {
 		groups = d.DefaultGroupIDs
@@ -163,7 +169,7 @@ func (s *Snapshot) Permitted(d *sbc.Domain, sub *sbc.Subscriber, number string) 
 		return true, class, "no group bounds what may be dialled"
 	}
 	for _, id := range groups {
-		if g := s.index.permissions.groups[id]; g != nil && g.permits(number, class) {
+		if g := s.index.permissions.groups[id]; g != nil && g.permits(dialled, number, class) {
 			return true, class, fmt.Sprintf("group %s permits the number of class %s", id, class)
 		}
 	}
@@ -171,8 +177,11 @@ func (s *Snapshot) Permitted(d *sbc.Domain, sub *sbc.Subscriber, number string) 
 }
 
 // permits decides by the longest prefix, then by the class.
-func (g *group) permits(number string, class sbc.NumberClass) bool {
-	if allowed, found := g.allows.find(number); found {
+func (g *group) permits(dialled, number string, class sbc.NumberClass) bool {
+	if allowed, found := g.allows.find(dialled); found {
+		return allowed
+	}
+	if allowed, found := g.allows.find(number); found && number != dialled {
 		return allowed
 	}
 	return g.classes[class]

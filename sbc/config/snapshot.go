@@ -44,6 +44,8 @@ type index struct {
 	parties     []*sbc.Trunk
 	domains     domains
 	permissions permissions
+	// translations are what numbers are read and changed by.
+	translations translations
 	// upstreams are the trunks that are registrars of domains in service.
 	upstreams map[string]bool
 	// floods are the flood profiles that are enabled; usualFlood has the defaults of the kind.
@@ -108,6 +110,7 @@ func (s *Snapshot) with(edits []edit, revision int64) (*Snapshot, error) {
 // before is the index of the Snapshot it follows, nil where there is none.
 func (s *Snapshot) compile(b *blames, before *index) {
 	s.index = newIndex(&s.Rows, before)
+	s.index.translations = b.translate(&s.Rows, before)
 	active := &s.index.active
 	table, conflicts := identify.Compile(identify.Rows{
 		Identities: active.identities, Trunks: active.trunks, Interfaces: active.interfaces, Subscribers: active.subscribers,

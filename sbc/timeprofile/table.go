@@ -76,3 +76,18 @@ func (t *Table) At(id string, at time.Time) (within bool, reason string) {
 	}
 	return p.At(at)
 }
+
+// Written is when a profile, or a calendar of it, was last written; zero where there is none.
+func (t *Table) Written(id string) (last time.Time) {
+	if t == nil || t.profiles[id].row == nil {
+		return last
+	}
+	row := t.profiles[id].row
+	last = row.UpdatedAt
+	for _, c := range row.HolidayCalendarIDs {
+		if calendar := t.calendars[c]; calendar != nil && calendar.UpdatedAt.After(last) {
+			last = calendar.UpdatedAt
+		}
+	}
+	return last
+}
