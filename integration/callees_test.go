@@ -25,7 +25,13 @@ type office struct {
 
 func newOffice(t *testing.T, more rest.Object) *office {
 	t.Helper()
-	o := &office{border: startBorder(t, app.Options{}), name: "phones.example"}
+	return newOfficeOf(t, app.Options{}, more)
+}
+
+// newOfficeOf is newOffice with options of the node.
+func newOfficeOf(t *testing.T, opts app.Options, more rest.Object) *office {
+	t.Helper()
+	o := &office{border: startBorder(t, opts), name: "phones.example"}
 	o.w = o.connect(newSides(t), wish{transport: "udp", westRealm: rest.Object{"trust": "access"}})
 	_, o.trunk = o.w.peers(t, false)
 	o.domain = o.create("/domains", with(rest.Object{"name": o.name, "realm_id": o.w.westRealm, "routing_plan_id": o.w.plan,
@@ -51,9 +57,15 @@ func (o *office) line(p *peer, user, callee string) *line {
 // register registers a phone; params are put behind its contact.
 func (o *office) register(p *peer, user, params string) *msg.Message {
 	o.t.Helper()
+	return o.registerAs(p, user, p.contact()+params)
+}
+
+// registerAs registers a contact.
+func (o *office) registerAs(p *peer, user, uri string) *msg.Message {
+	o.t.Helper()
 	l := o.line(p, user, user)
 	l.target = "sip:" + o.name
-	contact := []string{"Contact: " + p.contact() + params, "Expires: 300", "Supported: gruu, outbound"}
+	contact := []string{"Contact: " + uri, "Expires: 300", "Supported: gruu, outbound"}
 	challenge := l.answer(l.request("REGISTER", "", contact...), 401)
 	l.remote = "<sip:" + user + "@" + o.name + ">"
 	l.target = "sip:" + o.name
