@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -96,6 +97,10 @@ func (b *blames) rules(rows *Rows, changes []route.RuleChange) {
 			return find(rows.Plans, id) != nil
 		case sbc.KindRouteList:
 			return find(rows.Lists, id) != nil
+		case sbc.KindTimeProfile:
+			return find(rows.Times, id) != nil
+		case sbc.KindAnnouncement:
+			return find(rows.Announcements, id) != nil
 		}
 		return find(rows.Domains, id) != nil
 	}
@@ -116,6 +121,26 @@ func (b *blames) rule(r *sbc.Rule, there func(kind sbc.Kind, id string) bool) {
 	}
 	if r.DomainID != "" && !there(sbc.KindDomain, r.DomainID) {
 		b.missing(r, "#/domain_id", sbc.KindDomain, r.DomainID)
+	}
+	if r.JumpPlanID != "" && !there(sbc.KindRoutingPlan, r.JumpPlanID) {
+		b.missing(r, "#/jump_plan_id", sbc.KindRoutingPlan, r.JumpPlanID)
+	}
+	if r.TimeProfileID != "" && !there(sbc.KindTimeProfile, r.TimeProfileID) {
+		b.missing(r, "#/time_profile_id", sbc.KindTimeProfile, r.TimeProfileID)
+	}
+	if r.AnnouncementID != "" && !there(sbc.KindAnnouncement, r.AnnouncementID) {
+		b.missing(r, "#/announcement_id", sbc.KindAnnouncement, r.AnnouncementID)
+	}
+}
+
+// routing blames the rule that the routing table cannot be made of.
+func (b *blames) routing(err error) {
+	var fault *route.RuleError
+	switch {
+	case errors.As(err, &fault):
+		b.faults = append(b.faults, blame{resource: fault.Rule, fault: fault.Fault})
+	case err != nil:
+		b.faults = append(b.faults, blame{fault: sbc.Fault{Code: "invalid", Detail: err.Error()}})
 	}
 }
 

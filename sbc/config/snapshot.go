@@ -64,9 +64,7 @@ func Compile(resources []sbc.Resource, revision int64) (*Snapshot, error) {
 	routes := s.routeRows()
 	routes.Rules = rules
 	table, err := route.Compile(routes)
-	if err != nil {
-		b.faults = append(b.faults, blame{fault: sbc.Fault{Pointer: "#/prefix", Code: "pattern", Detail: err.Error()}})
-	}
+	b.routing(err)
 	s.Route = table
 	if err := b.err(revision); err != nil {
 		return nil, err
@@ -96,9 +94,7 @@ func (s *Snapshot) with(edits []edit, revision int64) (*Snapshot, error) {
 	}
 	b.rules(&next.Rows, rules)
 	table, err := next.Route.WithRules(rules)
-	if err != nil {
-		b.faults = append(b.faults, blame{fault: sbc.Fault{Pointer: "#/prefix", Code: "pattern", Detail: err.Error()}})
-	}
+	b.routing(err)
 	next.Route = table
 	if err := b.err(revision); err != nil {
 		return nil, err
@@ -148,7 +144,7 @@ func (s *Snapshot) routeRows() route.Rows {
 	out := s.index.realmOut
 	return route.Rows{
 		Plans: s.Rows.Plans, Lists: s.Rows.Lists, Targets: s.Rows.Targets, Trunks: s.Rows.Trunks, Endpoints: s.Rows.Endpoints,
-		Out: func(t *sbc.Trunk) string { return out[t.RealmID] },
+		Numbers: s.Rows.Numbers, Out: func(t *sbc.Trunk) string { return out[t.RealmID] },
 	}
 }
 

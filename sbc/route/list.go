@@ -18,11 +18,12 @@ type list struct {
 	attempts int
 }
 
-// target is a trunk of a list.
+// target is a trunk of a list, or a subscriber.
 type target struct {
 	rank
-	id    string
-	trunk *trunk
+	id           string
+	trunk        *trunk
+	subscriberID string
 }
 
 // trunk is a trunk with its endpoints in service, by priority and then id.
@@ -66,8 +67,10 @@ func compileLists(rows Rows) map[string]*list {
 			l.out = append(l.out, skipped{t.ID, why})
 			continue
 		}
-		l.targets = append(l.targets, target{rank{t.Priority, t.Weight}, t.ID, to})
-		l.attempts += len(to.endpoints)
+		l.targets = append(l.targets, target{rank{t.Priority, t.Weight}, t.ID, to, t.SubscriberID})
+		if l.attempts++; to != nil {
+			l.attempts += len(to.endpoints) - 1
+		}
 	}
 	for _, l := range lists {
 		slices.SortFunc(l.targets, func(a, b target) int {
@@ -112,6 +115,8 @@ func unusable(t *sbc.Target, to *trunk, out func(*sbc.Trunk) string) string {
 	switch {
 	case !t.Enabled:
 		return "the target is disabled"
+	case t.SubscriberID != "":
+		return ""
 	case to == nil:
 		return "trunk " + t.TrunkID + " does not exist"
 	case !to.row.Enabled:

@@ -22,6 +22,8 @@ type Query struct {
 	Variables map[string]string
 	// At is the moment for which is asked; the zero time is none, at which no time profile holds.
 	At time.Time
+	// Next, where set, goes on where an earlier Plan of this Table ended in vain; PlanID and Number are not looked at then.
+	Next *Next
 	// Answers are those of other systems to rules that ask them, by the rule's id.
 	Answers map[string]*Answer
 	// Live tells what is alive; nil: everything is well.

@@ -13,19 +13,44 @@ const MaxAttempts = 32
 // maxSteps bounds a trace.
 const maxSteps = 500
 
-// Plan is the answer: attempts to be made in order, or a refusal.
+// Plan is the answer: attempts to be made in order, somebody to look up, a question to another system, or a refusal.
 type Plan struct {
+	// RoutingPlanID is the plan of the rule that decided, RuleID that rule; empty if there was none.
 	RoutingPlanID string
-	// RuleID is the rule that decided; empty if there was none.
-	RuleID string
+	RuleID        string
 	// Reject is set where no attempt is to be made, and only there.
 	Reject   *Reject
 	Attempts []Attempt
-	// DomainID is set where the rule calls a subscriber of that domain, the one that has Number as username or alias. Whether there
-	// is one is not known here: Reject is what the caller gets if there is none.
-	DomainID, Number string
+	// MaxSetupS is for how long after the INVITE another attempt is begun, in seconds; 0 is no bound.
+	MaxSetupS int
+	// DomainID is set where the rule calls a subscriber of that domain, the one that has Number as username or alias; SubscriberID where
+	// it calls that one. Whether there is one is not known here: Reject is what the caller gets if there is none.
+	DomainID, SubscriberID, Number string
+	// Redirect is set where the caller is told to go elsewhere by itself: Attempts is empty, and Reject is the answer.
+	Redirect []Attempt
+	// Ask is set where another system decides first: the plan is made again with its Answer in the Query. Reject is what the caller gets
+	// if nobody asks.
+	Ask *Ask
+	// Next is where the decision goes on if nobody takes the call; nil where this was all.
+	Next *Next
+	// Variables are what the rules set on the call, nil for nothing.
+	Variables map[string]string
 	// Steps are what was considered, in order, if Query.Trace was set.
 	Steps []sbc.DecisionStep
+}
+
+// Ask is a question of a rule to another system: HTTP says whom, or ENUMSuffix is the domain to look in.
+type Ask struct {
+	RuleID     string
+	HTTP       *sbc.HTTPDecision
+	ENUMSuffix string
+	// Number is the one called, as the rule rewrote it.
+	Number string
+}
+
+// Leads tells whether the plan leads to somebody, or to a question about it.
+func (p *Plan) Leads() bool {
+	return len(p.Attempts) > 0 || p.DomainID != "" || p.SubscriberID != "" || p.Ask != nil
 }
 
 // Cause says why a Plan refuses, for call records.
@@ -37,15 +62,21 @@ const (
 	CauseNoPlan   Cause = "no_plan"   // the routing plan does not exist or is disabled
 	CauseNoRule   Cause = "no_rule"   // no rule for the number
 	CauseNoTarget Cause = "no_target" // the rule's route list has nobody to call
-	CauseNobody   Cause = "nobody"    // no subscriber has the number
+	CauseNobody   Cause = "nobody"    // no subscriber, or no number of ours, has the number
+	CauseLoop     Cause = "loop"      // the rules jump in a circle
+	CauseRedirect Cause = "redirect"  // the caller is sent elsewhere
+	CauseAsk      Cause = "ask"       // another system was not asked
 )
 
-// Reject is a refusal as a SIP answer (RFC 3261 21): 403 without a plan, 404 without a rule, 503 without a target, or what the
-// rule says; 404 where no subscriber has the number that a rule gives to one. Reason "" is the standard phrase.
+// Reject is a refusal as a SIP answer (RFC 3261 21): 403 without a plan, 404 without a rule, 503 without a target, 482 where the rules
+// turn in a circle, or what the rule says; 404 where nobody has the number that a rule gives to one of ours. Reason "" is the standard
+// phrase.
 type Reject struct {
 	Code   int
 	Reason string
 	Cause  Cause
+	// AnnouncementID is what the caller hears first, "" for what its trunk has for the code.
+	AnnouncementID string
 }
 
 // Attempt is one address to try.
@@ -59,6 +90,9 @@ type Attempt struct {
 	Address   string
 	Port      int
 	Transport sbc.Transport
+	// SubscriberID is set where a target is a subscriber that was not looked up yet: nothing but TargetID and Number is
+	// known of the attempt then.
+	SubscriberID string
 	// Callee is set where a subscriber is called: its phones are rung, Address is the name of its domain.
 	Callee *Callee
 	// Agent, where it is set, answers inside the border: nothing is sent, and TrunkID is the domain of the subscriber with the id
@@ -91,121 +125,49 @@ const (
 	refused = "refused"
 )
 
-// Plan decides on one call.
-func (t *Table) Plan(q Query) Plan {
-	p := &planner{table: t, query: q, plan: Plan{RoutingPlanID: q.PlanID}}
-	p.run()
-	return p.plan
-}
-
-// planner is one decision being made.
-type planner struct {
-	table *Table
-	query Query
-	plan  Plan
-	// dead are the endpoints of the list that seem so.
-	dead []dead
-}
-
-func (p *planner) run() {
-	switch row := p.table.plans[p.query.PlanID]; {
-	case row == nil:
-		p.step(p.query.PlanID, refused, "the routing plan does not exist")
-		p.reject(403, "", CauseNoPlan)
-		return
-	case !row.Enabled:
-		p.step(p.query.PlanID, refused, "the routing plan is disabled")
-		p.reject(403, "", CauseNoPlan)
-		return
-	}
-	r := p.rule()
-	if r == nil {
-		p.step(p.query.PlanID, refused, "no rule has a prefix of %q", p.query.Number)
-		p.reject(404, "", CauseNoRule)
-		return
-	}
-	p.plan.RuleID = r.id
-	if r.do.reject {
-		p.step(r.id, refused, "the rule rejects with %d %s", r.do.code, r.do.reason)
-		p.reject(r.do.code, r.do.reason, CauseRule)
-		return
-	}
-	if r.do.domainID != "" {
-		p.plan.DomainID, p.plan.Number = r.do.domainID, rewrite(p.query.Number, r.do.strip, r.do.add)
-		p.step(r.id, taken, "the rule calls the subscriber %q of domain %s", p.plan.Number, r.do.domainID)
-		p.reject(404, "", CauseNobody)
-		return
-	}
-	p.lay(r)
-	if len(p.plan.Attempts) == 0 {
-		p.step(r.do.listID, refused, "the route list has nobody to call")
-		p.reject(503, "", CauseNoTarget)
-	}
-}
-
-func (p *planner) reject(code int, reason string, cause Cause) {
-	p.plan.Reject = &Reject{Code: code, Reason: reason, Cause: cause}
-}
-
-// rule finds the rule that decides.
-func (p *planner) rule() *rule {
-	root := p.table.tries[p.query.PlanID]
-	if root == nil {
-		return nil
-	}
-	if !p.query.Trace {
-		return root.find(p.query.Number)
-	}
-	var found *rule
-	longest := 0
-	nodes, lengths := root.path(p.query.Number)
-	for i, n := range nodes {
-		prefix := p.query.Number[:lengths[i]]
-		for _, r := range n.rules() {
-			switch {
-			case !r.enabled:
-				p.step(r.id, passed, "prefix %q matches, but the rule is disabled", prefix)
-			case found == nil:
-				found, longest = &r, lengths[i]
-				p.step(r.id, taken, "prefix %q is the longest that matches %q", prefix, p.query.Number)
-			case lengths[i] < longest || found.priority == r.priority:
-				p.step(r.id, passed, "prefix %q matches, but rule %s comes before it", prefix, found.id)
-			default:
-				p.step(r.id, passed, "prefix %q matches, but priority %d comes after %d", prefix, r.priority, found.priority)
-			}
-		}
-	}
-	return found
-}
-
-// lay lays out the attempts of a rule's route list.
-func (p *planner) lay(r *rule) {
-	l := p.table.lists[r.do.listID]
+// lay lays out the attempts of a route list for a number.
+func (p *planner) lay(listID, number string) {
+	l := p.table.lists[listID]
 	switch {
 	case l == nil:
-		p.step(r.do.listID, passed, "the route list does not exist")
+		p.step(listID, passed, "the route list does not exist")
 		return
 	case !l.row.Enabled:
-		p.step(r.do.listID, passed, "the route list is disabled")
+		p.step(listID, passed, "the route list is disabled")
 		return
 	}
 	p.skip(l.out)
-	number := rewrite(p.query.Number, r.do.strip, r.do.add)
-	p.plan.Attempts = make([]Attempt, 0, min(l.attempts, MaxAttempts))
+	p.most, p.dead, p.plan.MaxSetupS = MaxAttempts, nil, l.row.MaxSetupS
+	if most := l.row.MaxAttempts; most > 0 {
+		p.most = min(p.most, most)
+	}
+	p.plan.Attempts = make([]Attempt, 0, min(l.attempts, p.most))
 	order := sequence[target]{items: l.targets, rand: p.query.Rand}
 	for tg, ok := order.pick(); ok; tg, ok = order.pick() {
-		if len(p.plan.Attempts) == MaxAttempts {
-			p.step(l.row.ID, passed, "the targets left are beyond the bound of %d attempts", MaxAttempts)
+		if len(p.plan.Attempts) == p.most {
+			p.step(l.row.ID, passed, "the targets left are beyond the bound of %d attempts", p.most)
 			return
 		}
-		if p.query.Trace { // a step's words cost something even where nobody wants them
-			p.step(tg.id, taken, "trunk %s, priority %d, weight %d", tg.trunk.row.ID, tg.priority, tg.weight)
-		}
-		p.target(tg, number)
+		p.aim(tg, number)
 	}
 	if len(p.plan.Attempts) == 0 {
 		p.revive(number)
 	}
+}
+
+// aim lays out the attempts on one target.
+func (p *planner) aim(tg *target, number string) {
+	if tg.subscriberID != "" {
+		if p.query.Trace {
+			p.step(tg.id, taken, "subscriber %s, priority %d, weight %d", tg.subscriberID, tg.priority, tg.weight)
+		}
+		p.plan.Attempts = append(p.plan.Attempts, Attempt{TargetID: tg.id, SubscriberID: tg.subscriberID, Number: number})
+		return
+	}
+	if p.query.Trace { // a step's words cost something even where nobody wants them
+		p.step(tg.id, taken, "trunk %s, priority %d, weight %d", tg.trunk.row.ID, tg.priority, tg.weight)
+	}
+	p.target(tg, number)
 }
 
 // target lays out the attempts on one trunk.
@@ -216,8 +178,8 @@ func (p *planner) target(tg *target, number string) {
 		order.weigh = p.weigh
 	}
 	for e, ok := order.pick(); ok; e, ok = order.pick() {
-		if len(p.plan.Attempts) == MaxAttempts {
-			p.step(e.row.ID, passed, "beyond the bound of %d attempts", MaxAttempts)
+		if len(p.plan.Attempts) == p.most {
+			p.step(e.row.ID, passed, "beyond the bound of %d attempts", p.most)
 			return
 		}
 		if p.alive(tg, e) {
@@ -251,7 +213,7 @@ func (p *planner) alive(tg *target, e *endpoint) bool {
 	if percent > 0 {
 		return true
 	}
-	if len(p.dead) < MaxAttempts {
+	if len(p.dead) < p.most {
 		p.dead = append(p.dead, dead{tg, e})
 	}
 	p.step(e.row.ID, passed, "the endpoint takes no calls now: %s", why)

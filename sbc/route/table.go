@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sallyport/sallyport/sbc"
 )
@@ -22,6 +23,14 @@ type Rows struct {
 	Endpoints []*sbc.Endpoint
 	// Out says why a trunk that is enabled is out of service all the same (its realm is disabled), "" if it is not. Nil: none is.
 	Out func(t *sbc.Trunk) string
+	// Numbers are those of ours. Times tells when rules hold; nil: those with a time profile never do.
+	Numbers []*sbc.Number
+	Times   Times
+}
+
+// Times tells whether a moment is within a time profile, and by what, in a sentence.
+type Times interface {
+	At(profileID string, t time.Time) (within bool, reason string)
 }
 
 // RuleChange is one rule before and after a write: Old is nil for a new rule, New for a deleted one.
@@ -32,10 +41,14 @@ type Table struct {
 	plans map[string]*sbc.RoutingPlan
 	lists map[string]*list
 	// tries are the rules by plan.
-	tries map[string]*node
+	tries   map[string]*node
+	numbers numbers
+	times   Times
+	jumps   jumps
 }
 
-// Compile builds a Table. It fails on a rule whose prefix no number could begin with.
+// Compile builds a Table. It fails, with a *RuleError, on a rule whose prefix no number could begin with, whose conditions are wrong, or
+// that leads in a circle.
 func Compile(rows Rows) (*Table, error) {
 	t := (&Table{}).WithRows(rows)
 	byPlan := map[string][]int32{}
@@ -43,20 +56,30 @@ func Compile(rows Rows) (*Table, error) {
 		if err := checkPrefix(r); err != nil {
 			return nil, err
 		}
+		if leadsOn(r) {
+			t.jumps = append(t.jumps, r)
+		}
 		byPlan[r.RoutingPlanID] = append(byPlan[r.RoutingPlanID], int32(i))
 	}
 	t.tries = make(map[string]*node, len(byPlan))
 	packs := packer{actions: map[action]*action{}, many: 16 << 10}
 	for plan, rules := range byPlan {
-		trie := root(packs.sorted(rows.Rules, rules))
+		entries := packs.sorted(rows.Rules, rules)
+		if packs.fault != nil {
+			return nil, packs.fault
+		}
+		trie := root(entries)
 		t.tries[strings.Clone(plan)] = &trie
 	}
-	return t, nil
+	return t, t.circles()
 }
 
 // WithRows gives a Table with other plans, lists, targets, trunks and endpoints and the same rules; rows.Rules is not looked at.
 func (t *Table) WithRows(rows Rows) *Table {
-	next := &Table{plans: make(map[string]*sbc.RoutingPlan, len(rows.Plans)), tries: t.tries}
+	next := &Table{
+		plans: make(map[string]*sbc.RoutingPlan, len(rows.Plans)), tries: t.tries, jumps: t.jumps, times: rows.Times,
+		numbers: compileNumbers(rows.Numbers),
+	}
 	for _, p := range rows.Plans {
 		next.plans[p.ID] = p
 	}
@@ -67,11 +90,14 @@ func (t *Table) WithRows(rows Rows) *Table {
 // WithRules gives a Table in which some rules are changed. Its cost is that of the rules changed and of copying the list of
 // plans, not of the number of rules.
 func (t *Table) WithRules(changes []RuleChange) (*Table, error) {
-	next := &Table{plans: t.plans, lists: t.lists, tries: make(map[string]*node, len(t.tries)+1)}
+	next := &Table{
+		plans: t.plans, lists: t.lists, tries: make(map[string]*node, len(t.tries)+1), numbers: t.numbers, times: t.times, jumps: t.jumps,
+	}
 	maps.Copy(next.tries, t.tries)
 	packs := packer{actions: map[action]*action{}}
 	for _, c := range changes {
 		if c.Old != nil {
+			next.jumps = next.jumps.without(c.Old)
 			next.swap(c.Old.RoutingPlanID, func(root node) node { return root.without(c.Old.Prefix, c.Old.ID) })
 		}
 		if c.New != nil {
@@ -79,10 +105,14 @@ func (t *Table) WithRules(changes []RuleChange) (*Table, error) {
 				return nil, err
 			}
 			e := packs.pack(c.New)
+			if packs.fault != nil {
+				return nil, packs.fault
+			}
+			next.jumps = next.jumps.with(c.New)
 			next.swap(c.New.RoutingPlanID, func(root node) node { return root.with(e.prefix, e.rule) })
 		}
 	}
-	return next, nil
+	return next, next.circles()
 }
 
 // swap puts a changed trie in the place of a plan's; a trie without rules goes.
@@ -98,11 +128,20 @@ func (t *Table) swap(planID string, change func(root node) node) {
 	}
 }
 
+// RuleError is a fault of a rule.
+type RuleError struct {
+	Rule  *sbc.Rule
+	Fault sbc.Fault
+}
+
+func (e *RuleError) Error() string { return "rule " + e.Rule.ID + ": " + e.Fault.Detail }
+
 // checkPrefix refuses what sbc.Rule.Validate would never have let in: the trie's alphabet is ASCII.
 func checkPrefix(r *sbc.Rule) error {
 	for i := range len(r.Prefix) {
 		if r.Prefix[i] >= 128 {
-			return fmt.Errorf("rule %s: prefix %q is not made of characters of a dialled number", r.ID, r.Prefix)
+			return &RuleError{r, sbc.Fault{Pointer: "#/prefix", Code: "pattern",
+				Detail: fmt.Sprintf("prefix %q is not made of characters of a dialled number", r.Prefix)}}
 		}
 	}
 	return nil
@@ -114,6 +153,8 @@ type packer struct {
 	// many packs ids into pieces of memory of this size; 0 gives each its own.
 	many  int
 	piece *strings.Builder
+	// fault is the first one that was found.
+	fault error
 }
 
 // sorted packs some rules in order of prefix and then of rule: so a trie is built at once without moving anything, and does not
@@ -148,10 +189,18 @@ func (p *packer) sorted(rows []*sbc.Rule, some []int32) []entry {
 
 // pack reduces a rule; its prefix is still the row's, for the trie copies it.
 func (p *packer) pack(r *sbc.Rule) entry {
-	a := action{reject: r.Action == sbc.ActionReject, code: r.RejectCode, reason: r.RejectReason, listID: r.RouteListID,
-		strip: r.Strip, add: r.AddPrefix}
-	if r.Action == sbc.ActionSubscriber {
+	a := action{kind: r.Action, code: r.RejectCode, reason: r.RejectReason, listID: r.RouteListID, strip: r.Strip, add: r.AddPrefix,
+		fallback: r.Fallback}
+	switch r.Action {
+	case sbc.ActionSubscriber:
 		a.domainID = r.DomainID
+	case sbc.ActionRedirect:
+		a.code = r.RedirectCode
+	}
+	if a.more = p.more(r); a.more != nil {
+		do := a
+		return entry{prefix: r.Prefix, rule: rule{id: p.text(r.ID), do: &do, priority: uint16(r.Priority), enabled: r.Enabled,
+			timed: r.TimeProfileID != "", picky: picky(r)}}
 	}
 	do := p.actions[a]
 	if do == nil {
@@ -161,6 +210,26 @@ func (p *packer) pack(r *sbc.Rule) entry {
 		p.actions[a] = do
 	}
 	return entry{prefix: r.Prefix, rule: rule{id: p.text(r.ID), do: do, priority: uint16(r.Priority), enabled: r.Enabled}}
+}
+
+// picky tells whether a rule holds for some calls only.
+func picky(r *sbc.Rule) bool {
+	return r.TimeProfileID != "" || len(r.RouteGroups) > 0 || len(r.Conditions) > 0
+}
+
+// more is what few rules have, nil for most.
+func (p *packer) more(r *sbc.Rule) *more {
+	announced := r.Action == sbc.ActionReject && r.AnnouncementID != ""
+	asks := r.Action == sbc.ActionHTTP || r.Action == sbc.ActionENUM || r.Action == sbc.ActionJump
+	if !picky(r) && !announced && !asks && len(r.Variables) == 0 {
+		return nil
+	}
+	m := &more{announcementID: r.AnnouncementID, jumpPlanID: r.JumpPlanID, http: r.HTTP, enumSuffix: r.ENUMSuffix, variables: r.Variables}
+	var err error
+	if m.terms, err = compileTerms(r); err != nil && p.fault == nil {
+		p.fault = err
+	}
+	return m
 }
 
 // text copies a string. A builder that never outgrows its first piece of memory gives strings that stay where they are.

@@ -1,7 +1,9 @@
 package route
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -10,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/config/rowtext"
@@ -19,6 +22,7 @@ import (
 func rowsOf(all []sbc.Resource) Rows {
 	return Rows{
 		Plans: rowtext.Of[*sbc.RoutingPlan](all), Rules: rowtext.Of[*sbc.Rule](all), Lists: rowtext.Of[*sbc.RouteList](all),
+		Numbers: rowtext.Of[*sbc.Number](all), Times: clock{},
 		Targets: rowtext.Of[*sbc.Target](all), Trunks: rowtext.Of[*sbc.Trunk](all), Endpoints: rowtext.Of[*sbc.Endpoint](all),
 		Out: func(t *sbc.Trunk) string {
 			if t.RealmID == "rlm_out" {
@@ -51,7 +55,19 @@ func load(t testing.TB, file string) *rowtext.Table {
 	return table
 }
 
-// ask reads "call <plan> <number> [rand=<n>]".
+// clock is within the time profile "tim_day" from noon on.
+type clock struct{}
+
+func (clock) At(id string, t time.Time) (bool, string) {
+	return id == "tim_day" && t.Hour() >= 12, "it is " + t.Format("15:04")
+}
+
+// headers are the headers of a message.
+type headers map[string]string
+
+func (h headers) Get(name string) string { return h[name] }
+
+// ask reads "call <plan> <number> [rand=<n>] [trunk=...] [group=] [caller=] [class=] [id=] [hour=] [header.X=] [var.X=]".
 func ask(t *testing.T, line string) Query {
 	t.Helper()
 	words := strings.Fields(line)
@@ -59,12 +75,31 @@ func ask(t *testing.T, line string) Query {
 		t.Fatalf("%q is not a call", line)
 	}
 	q := Query{PlanID: words[1], Number: words[2], Trace: true}
-	if len(words) > 3 {
-		n, err := strconv.Atoi(strings.TrimPrefix(words[3], "rand="))
-		if err != nil {
-			t.Fatal(err)
+	for _, w := range words[3:] {
+		key, value, _ := strings.Cut(w, "=")
+		n, _ := strconv.Atoi(value)
+		switch kind, name, _ := strings.Cut(key, "."); kind {
+		case "rand":
+			q.Rand = func(int) int { return n }
+		case "trunk":
+			q.TrunkID = value
+		case "group":
+			q.RouteGroup = value
+		case "caller":
+			q.Caller = value
+		case "class":
+			q.Class = sbc.NumberClass(value)
+		case "id":
+			q.CallID = value
+		case "hour":
+			q.At = time.Date(2026, 11, 23, n, 0, 0, 0, time.UTC)
+		case "header":
+			q.Headers = headers{name: value}
+		case "var":
+			q.Variables = map[string]string{name: value}
+		default:
+			t.Fatalf("%q is nothing to ask for", w)
 		}
-		q.Rand = func(int) int { return n }
 	}
 	return q
 }
@@ -76,10 +111,44 @@ func tell(p Plan) []string {
 		out = append(out, "rule "+p.RuleID)
 	}
 	for _, a := range p.Attempts {
+		if a.SubscriberID != "" {
+			out = append(out, "try "+a.SubscriberID+" "+a.Number)
+			continue
+		}
 		out = append(out, fmt.Sprintf("try %s %s %s:%d/%s", a.EndpointID, a.Number, a.Address, a.Port, a.Transport))
+	}
+	for _, a := range p.Redirect {
+		out = append(out, fmt.Sprintf("contact %s %s:%d", a.Number, a.Address, a.Port))
+	}
+	switch {
+	case p.DomainID != "":
+		out = append(out, "ask "+p.DomainID+" "+p.Number)
+	case p.SubscriberID != "":
+		out = append(out, "ring "+p.SubscriberID)
+	case p.Ask != nil:
+		out = append(out, "ask "+cmp.Or(p.Ask.ENUMSuffix, "http")+" "+p.Ask.Number)
+	}
+	for _, k := range slices.Sorted(maps.Keys(p.Variables)) {
+		out = append(out, "set "+k+" "+p.Variables[k])
 	}
 	if p.Reject != nil {
 		out = append(out, strings.TrimSpace(fmt.Sprintf("reject %d %s %s", p.Reject.Code, p.Reject.Cause, p.Reject.Reason)))
+	}
+	return out
+}
+
+// all is tell, with what comes if nobody takes the call.
+func all(table *Table, q Query, p Plan) []string {
+	out := tell(p)
+	for p.Next != nil {
+		known := maps.Clone(q.Variables)
+		if known == nil {
+			known = map[string]string{}
+		}
+		maps.Copy(known, p.Variables)
+		q.Next, q.Variables = p.Next, known
+		p = table.Plan(q)
+		out = append(append(out, "then"), tell(p)...)
 	}
 	return out
 }
@@ -102,14 +171,14 @@ func TestTables(t *testing.T) {
 			for _, c := range in.Cases {
 				q := ask(t, c.Ask)
 				traced := table.Plan(q)
-				if got := tell(traced); !slices.Equal(got, c.Want) {
+				if got := all(table, q, traced); !slices.Equal(got, c.Want) {
 					t.Errorf("%s:%d: %s (order %d)\n got %q\nwant %q", file, c.Line, c.Ask, seed, got, c.Want)
 				}
 				if len(traced.Steps) == 0 {
 					t.Errorf("%s:%d: no steps", file, c.Line)
 				}
 				q.Trace = false
-				if plain := table.Plan(q); plain.Steps != nil || !slices.Equal(tell(plain), c.Want) {
+				if plain := table.Plan(q); plain.Steps != nil || !slices.Equal(all(table, q, plain), c.Want) {
 					t.Errorf("%s:%d: without a trace %q", file, c.Line, tell(plain))
 				}
 			}
@@ -259,7 +328,7 @@ func TestActionsAreShared(t *testing.T) {
 	in := load(t, "testdata/prefix.txt")
 	table := compile(t, rowsOf(in.Rows))
 	a, b := table.tries["rpl_1"].find("49"), table.tries["rpl_1"].find("+1")
-	if a.do != b.do || !reflect.DeepEqual(*a.do, action{code: 404, listID: "rls_1"}) {
+	if a.do != b.do || !reflect.DeepEqual(*a.do, action{kind: sbc.ActionRoute, code: 404, listID: "rls_1"}) {
 		t.Errorf("%+v and %+v", a.do, b.do)
 	}
 }

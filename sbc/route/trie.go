@@ -5,6 +5,8 @@ import (
 	"math/bits"
 	"slices"
 	"strings"
+
+	"github.com/sallyport/sallyport/sbc"
 )
 
 // node is a place in the trie of one plan. Nodes are never changed once a Table is out: see change.go for how a new trie shares
@@ -55,11 +57,13 @@ type rule struct {
 	do       *action
 	priority uint16
 	enabled  bool
+	// timed says that the rule holds at times only, picky that it has any terms: time, groups or conditions.
+	timed, picky bool
 }
 
 // action is what a rule does. Most rules of a plan do the same few things, so actions are shared.
 type action struct {
-	reject bool
+	kind   sbc.Action
 	code   int
 	reason string
 	listID string
@@ -67,17 +71,36 @@ type action struct {
 	domainID string
 	strip    int
 	add      string
+	fallback bool
+	// more is what few rules have; nil for most. An action that has more is not shared.
+	more *more
 }
 
-// before orders rules of one prefix: the smallest priority decides, then the smallest id.
+// more is what few rules have.
+type more struct {
+	terms          terms
+	announcementID string
+	jumpPlanID     string
+	http           *sbc.HTTPDecision
+	enumSuffix     string
+	variables      map[string]string
+}
+
+// before orders rules of one prefix: those that hold at times come first, then the smallest priority, then the smallest id.
 func (r rule) before(o rule) int {
+	if r.timed != o.timed {
+		if r.timed {
+			return -1
+		}
+		return 1
+	}
 	return cmp.Or(cmp.Compare(r.priority, o.priority), strings.Compare(r.id, o.id))
 }
 
 // has tells whether a rule ends at the node.
 func (n *node) has() bool { return n.rule.id != "" }
 
-// deciding gives the rule that decides at the node: the first enabled one.
+// deciding gives the first enabled rule at the node: it decides there, if its terms hold.
 func (n *node) deciding() *rule {
 	if n.rule.enabled {
 		return &n.rule
@@ -90,6 +113,18 @@ func (n *node) deciding() *rule {
 		}
 	}
 	return nil
+}
+
+// each goes over the rules of the node, in order.
+func (n *node) each(yield func(*rule) bool) {
+	if !n.has() || !yield(&n.rule) || n.more == nil {
+		return
+	}
+	for i := range *n.more {
+		if !yield(&(*n.more)[i]) {
+			return
+		}
+	}
 }
 
 // rules lists all rules of the node.
@@ -144,7 +179,7 @@ func (n *node) child(rest string) *node {
 	return nil
 }
 
-// find gives the deciding rule of the longest prefix of a number, nil if there is none.
+// find gives the first enabled rule of the longest prefix of a number, nil if there is none.
 func (n *node) find(number string) *rule {
 	var found *rule
 	for n != nil {

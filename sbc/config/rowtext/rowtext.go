@@ -4,7 +4,7 @@
 //	rule rul_1 plan=rpl_1 prefix=49 list=rls_1 strip=2   # a comment
 //
 // The first word is the kind, the second the id, which is the name too unless name= is given. The keys are the JSON names of the
-// fields, or a shorthand of those that refer to others. What is left out has the default of sbc.New.
+// fields, or a shorthand of those that refer to others; lists, objects and truths are JSON without spaces. What is left out has the default of sbc.New.
 package rowtext
 
 import (
@@ -31,7 +31,7 @@ var kinds = map[string]sbc.Kind{
 // numeric are the fields that hold numbers.
 var numeric = map[string]bool{
 	"priority": true, "weight": true, "strip": true, "port": true, "reject_code": true, "port_min": true, "port_max": true,
-	"max_calls": true, "max_calls_per_second": true, "revision": true,
+	"max_calls": true, "max_calls_per_second": true, "revision": true, "redirect_code": true, "max_attempts": true, "max_setup_s": true,
 }
 
 // Row reads one line; nil for a line that is empty or holds a comment only.
@@ -90,6 +90,8 @@ func field(fields map[string]any, word string) error {
 			return err
 		}
 		fields[key] = n
+	case strings.HasPrefix(value, "[") || strings.HasPrefix(value, "{") || value == "true" || value == "false":
+		fields[key] = json.RawMessage(value)
 	case key == "pass_headers":
 		fields[key] = strings.Split(value, ",")
 	default:
