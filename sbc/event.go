@@ -35,6 +35,7 @@ const (
 	EventVoicemailLost           EventType = "voicemail.lost"           // a recording is no message; data: subscriber_id, message_id, reason
 	EventOverload                EventType = "system.overload"          // data: state (begin, end), reason
 	EventAddress                 EventType = "address.changed"          // by STUN; data: resource, id, address, before, server
+	EventGatewayState            EventType = "gateway.state"            // calls go to an endpoint no more, or again; data: endpoint_id, state, before, reason
 )
 
 // EventTypes lists every type.
@@ -44,7 +45,7 @@ func EventTypes() []EventType {
 		EventRegistrationNew, EventRegistrationRefreshed, EventRegistrationRemoved, EventRegistrationUnreachable,
 		EventRegistrationReachable, EventSecurityAuth, EventSecurityFlood, EventSecurityBan, EventSecurityUnban, EventSecurityContact,
 		EventSecurityEgress, EventSecurityScanner, EventSecurityIdentity, EventSubscriberChanged, EventVoicemailMessage, EventOverload,
-		EventAddress,
+		EventAddress, EventGatewayState,
 	}
 }
 
