@@ -56,6 +56,7 @@ type App struct {
 	events    *eventlog.Log
 	guard     *guard.Guard
 	tally     *admit.Tally
+	reach     *reach
 	config    *config.Manager
 	directory *directory.Cache
 	health    *health
@@ -186,11 +187,13 @@ func (a *App) openSignalling(context.Context) error {
 	})
 	a.life.onStop("edge", func(context.Context) error { return a.edge.Close() })
 	a.tally = admit.New(admit.Options{Registerer: a.metrics})
+	a.openReach()
 	o := call.Options{
 		Snapshot: a.config.Current, Wire: a.edge, Engine: call.Media(a.engine), Ledger: a.journal,
 		Tally: a.tally, Node: a.o.Node, Log: a.o.Log, Registerer: a.metrics, MaxCalls: a.o.MaxCalls,
 		Events: a.events.Add, Wants: a.events.Wants, Blob: a.blobs.Open, Mailboxes: a.voicemail,
 		Directory: accounts{a.directory}, Location: location{a}, Features: newFeatures(a),
+		Reach: a.reach, Attempted: a.reach.Attempted,
 	}
 	a.keepCalls(&o)
 	a.calls = call.New(o)
@@ -214,6 +217,8 @@ func (a *App) openConfig(ctx context.Context) error {
 		a.o.Log.Error("the configuration is not served", "error", err)
 	}
 	a.life.background("listeners", a.rebind)
+	a.life.background("endpoints", a.reach.Run)
+	a.life.background("drained trunks", a.drain)
 	a.life.background("own addresses", a.finder.Run)
 	a.life.background("subscribers", a.directory.Run)
 	a.life.onStop("configuration", func(context.Context) error { a.config.Close(); return nil })

@@ -83,14 +83,6 @@ func (h *health) Ready() []sbc.Condition {
 	return conditions
 }
 
-// TrunkStatus tells whether calls go to a trunk.
-func (h *health) TrunkStatus(string) (sbc.TrunkStatus, bool) { return sbc.TrunkStatus{}, false }
-
-// EndpointStatus tells whether calls go to an endpoint.
-func (h *health) EndpointStatus(string) (sbc.EndpointStatus, bool) {
-	return sbc.EndpointStatus{}, false
-}
-
 // RegistrantStatus tells how far a registration of ours is.
 func (h *health) RegistrantStatus(string) (sbc.RegistrantStatus, bool) {
 	return sbc.RegistrantStatus{}, false

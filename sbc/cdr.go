@@ -25,6 +25,7 @@ const (
 	EndSessionTimer EndReason = "session_timer" // nobody refreshed the session (RFC 4028 10)
 	EndPeerDead     EndReason = "peer_dead"     // a peer does not answer our OPTIONS any more
 	EndTransferred  EndReason = "transferred"   // its legs went on in another call
+	EndDrained      EndReason = "drained"       // the deadline of a trunk or endpoint that is taken out of service
 	EndStale        EndReason = "stale"         // found without a live leg
 )
 

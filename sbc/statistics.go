@@ -29,7 +29,8 @@ func ActiveStates() []CallState {
 func EndReasons() []EndReason {
 	return []EndReason{
 		EndCallerBye, EndCalleeBye, EndCallerCancel, EndRejected, EndBusy, EndNoAnswer, EndNoRoute, EndLimit, EndMaxDuration, EndAdmin,
-		EndMediaTimeout, EndNoAck, EndShutdown, EndNodeFailure, EndError, EndSessionTimer, EndPeerDead, EndTransferred, EndStale,
+		EndMediaTimeout, EndNoAck, EndShutdown, EndNodeFailure, EndError, EndSessionTimer, EndPeerDead, EndTransferred,
+		EndDrained, EndStale,
 	}
 }
 

@@ -322,6 +322,7 @@ const (
 	EndReasonCalleeBye    EndReason = "callee_bye"
 	EndReasonCallerBye    EndReason = "caller_bye"
 	EndReasonCallerCancel EndReason = "caller_cancel"
+	EndReasonDrained      EndReason = "drained"
 	EndReasonError        EndReason = "error"
 	EndReasonLimit        EndReason = "limit"
 	EndReasonMaxDuration  EndReason = "max_duration"
@@ -350,6 +351,8 @@ func (e EndReason) Valid() bool {
 	case EndReasonCallerBye:
 		return true
 	case EndReasonCallerCancel:
+		return true
+	case EndReasonDrained:
 		return true
 	case EndReasonError:
 		return true
@@ -462,6 +465,7 @@ const (
 	EventTypeCallStale               EventType = "call.stale"
 	EventTypeCallState               EventType = "call.state"
 	EventTypeCallTransfer            EventType = "call.transfer"
+	EventTypeGatewayState            EventType = "gateway.state"
 	EventTypeRegistrationNew         EventType = "registration.new"
 	EventTypeRegistrationReachable   EventType = "registration.reachable"
 	EventTypeRegistrationRefreshed   EventType = "registration.refreshed"
@@ -498,6 +502,8 @@ func (e EventType) Valid() bool {
 	case EventTypeCallState:
 		return true
 	case EventTypeCallTransfer:
+		return true
+	case EventTypeGatewayState:
 		return true
 	case EventTypeRegistrationNew:
 		return true
@@ -5458,7 +5464,7 @@ type EventPage struct {
 	NextCursor *string `json:"next_cursor,omitempty"`
 }
 
-// EventType What happened: the state of a call changed (`call.state`; told only while somebody follows the events or reads them, and for five minutes after), a digit was sent (`call.dtmf`), a side was put on hold or taken back (`call.hold`), a transfer went on (`call.transfer`), a call without a live leg was found and ended (`call.stale`), a detector ended a call (`call.dead`), a request within a dialog came from where it may not (`security.dialog`). Of registrations: `.new`, `.refreshed` (from another source), `.removed`, `.unreachable`, `.reachable`. Of security: wrong answers to our challenges (`.auth_failed`), too many requests (`.flood`), bans made and taken back (`.ban`, `.unban`), a Contact or a target that is refused (`.contact`, `.egress`), scanners (`.scanner`), an identity that is not the caller's (`.identity`). A subscriber changed a service by a code (`subscriber.changed`), a message was left (`voicemail.message`) or could not be kept (`voicemail.lost`), the node began or ended to refuse calls (`system.overload`), a STUN server told another address of ours than before (`address.changed`).
+// EventType What happened: the state of a call changed (`call.state`; told only while somebody follows the events or reads them, and for five minutes after), a digit was sent (`call.dtmf`), a side was put on hold or taken back (`call.hold`), a transfer went on (`call.transfer`), a call without a live leg was found and ended (`call.stale`), a detector ended a call (`call.dead`), a request within a dialog came from where it may not (`security.dialog`). Of registrations: `.new`, `.refreshed` (from another source), `.removed`, `.unreachable`, `.reachable`. Of security: wrong answers to our challenges (`.auth_failed`), too many requests (`.flood`), bans made and taken back (`.ban`, `.unban`), a Contact or a target that is refused (`.contact`, `.egress`), scanners (`.scanner`), an identity that is not the caller's (`.identity`). A subscriber changed a service by a code (`subscriber.changed`), a message was left (`voicemail.message`) or could not be kept (`voicemail.lost`), the node began or ended to refuse calls (`system.overload`), a STUN server told another address of ours than before (`address.changed`), calls go to an endpoint of a trunk no more, or again (`gateway.state`).
 //
 // Example: call.hold
 type EventType string

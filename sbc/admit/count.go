@@ -103,6 +103,7 @@ type Place struct {
 	call       string
 	dir        Direction
 	trunk      *count
+	endpoint   *count // nil for none
 	more       []*count
 	next, prev *Place
 	done       bool
@@ -158,6 +159,10 @@ func (t *Tally) free(p *Place) {
 	now := t.now().Sub(t.epoch)
 	p.trunk.drop(p)
 	t.forget(p.trunk, now)
+	if p.endpoint != nil {
+		p.endpoint.drop(p)
+		t.forget(p.endpoint, now)
+	}
 	for _, n := range p.more {
 		n.drop(p)
 		t.forget(n, now)

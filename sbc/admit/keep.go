@@ -4,6 +4,7 @@ package admit
 type PlaceState struct {
 	Trunk     string
 	Direction Direction
+	Endpoint  string       `json:",omitempty"`
 	Bounds    []BoundState `json:",omitempty"`
 }
 
@@ -21,6 +22,9 @@ func (p *Place) State() *PlaceState {
 		return nil
 	}
 	s := &PlaceState{Trunk: p.trunk.key, Direction: p.dir}
+	if p.endpoint != nil {
+		s.Endpoint = p.endpoint.key
+	}
 	for _, n := range p.more {
 		s.Bounds = append(s.Bounds, BoundState{n.profile, n.key})
 	}
@@ -42,6 +46,7 @@ func (t *Tally) Restore(call string, s *PlaceState) *Place {
 	}
 	t.places = p
 	p.trunk.add(p, false, now)
+	t.enter(p, s.Endpoint, now)
 	for _, b := range s.Bounds {
 		if b.Profile == "" {
 			continue

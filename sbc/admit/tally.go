@@ -32,6 +32,8 @@ type Claim struct {
 	Call      string
 	Trunk     *sbc.Trunk
 	Direction Direction
+	// EndpointID is the endpoint of the trunk that the call goes to, "" for none.
+	EndpointID string
 	// Bounds are the limit profiles besides the trunk's own limits; one that is named twice with the same key counts once.
 	Bounds []Bound
 }
@@ -70,7 +72,7 @@ type Tally struct {
 	metrics *metrics
 
 	mu sync.Mutex
-	// counts are by profile and key; those of the trunks themselves by "" and the trunk's id.
+	// counts are by profile and key; those of the trunks themselves by "" and the trunk's id, those of endpoints by ofEndpoint and theirs.
 	counts map[string]map[string]*count
 	// fading are counts without calls, of which the last second is still known, by the time of their last call's end.
 	fading []fading
@@ -135,6 +137,7 @@ func (t *Tally) take(c *Claim, now time.Duration) *Place {
 	}
 	t.places = p
 	p.trunk.add(p, c.Direction == In && c.Trunk.MaxCallsPerSecond > 0, now)
+	t.enter(p, c.EndpointID, now)
 	for _, b := range c.Bounds {
 		if n := t.count(b.Profile.ID, b.Key); !slices.Contains(p.more, n) {
 			p.more = append(p.more, n)
@@ -154,7 +157,7 @@ func (t *Tally) count(profile, key string) *count {
 	n := of[key]
 	if n == nil {
 		n = &count{profile: profile, key: key}
-		if profile != "" {
+		if profile != "" && profile != ofEndpoint {
 			n.holders = map[string]int{}
 		}
 		of[key] = n
@@ -173,6 +176,27 @@ func (t *Tally) OfTrunk(trunkID string) Usage {
 		return Usage{n.in, n.out}
 	}
 	return Usage{}
+}
+
+// ofEndpoint stands for a profile where endpoints are counted: no id of a profile is like it.
+const ofEndpoint = "endpoint"
+
+// enter counts a place on an endpoint, if it is on one; the lock is held.
+func (t *Tally) enter(p *Place, endpointID string, now time.Duration) {
+	if endpointID != "" {
+		p.endpoint = t.count(ofEndpoint, endpointID)
+		p.endpoint.add(p, false, now)
+	}
+}
+
+// OfEndpoint counts the calls in progress that went out to an endpoint.
+func (t *Tally) OfEndpoint(endpointID string) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n := t.counts[ofEndpoint][endpointID]; n != nil {
+		return n.out
+	}
+	return 0
 }
 
 // Each gives the counts of every trunk with calls, in no order; f is called without a lock held.

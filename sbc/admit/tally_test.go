@@ -273,3 +273,27 @@ func BenchmarkCall(b *testing.B) {
 		}
 	})
 }
+
+// TestOfEndpoint: calls are counted on the endpoint that they go to, also those of an earlier process, and it is forgotten with the last.
+func TestOfEndpoint(t *testing.T) {
+	tally := New(Options{})
+	c := claim("call_1", Out)
+	c.Trunk, c.EndpointID = trunk("trk", 0, 0), "end_1"
+	first, _ := tally.Take(c)
+	c.Call = "call_2"
+	second, _ := tally.Take(c)
+	if n := tally.OfEndpoint("end_1"); n != 2 || tally.OfEndpoint("end_2") != 0 {
+		t.Fatalf("%d", n)
+	}
+	later := New(Options{})
+	kept := later.Restore("call_1", first.State())
+	if n := later.OfEndpoint("end_1"); n != 1 {
+		t.Errorf("restored: %d", n)
+	}
+	for _, p := range []*Place{first, second, first, kept, kept} {
+		p.Release()
+	}
+	if tally.OfEndpoint("end_1") != 0 || later.OfEndpoint("end_1") != 0 || len(tally.counts[ofEndpoint]) != 0 {
+		t.Error("not given back, or not forgotten")
+	}
+}

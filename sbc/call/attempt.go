@@ -56,6 +56,7 @@ func (c *Call) accepted(r *request, res *msg.Message) {
 		return
 	}
 	l := r.leg
+	c.reached(l, res.Status)
 	c.in = res
 	if c.st.b != calleeCalling && c.st.b != calleeRinging { // it crossed our CANCEL
 		c.raise(evAnswer)
@@ -140,6 +141,7 @@ func (c *Call) refused(r *request, res *msg.Message) {
 	a := &c.hunt.attempts[l.attempt-1]
 	a.RemoteAddress = addr(res.Hop.Remote)
 	answered := res.Status
+	c.reached(l, answered)
 	res = c.mapped(l, res)
 	switch waited := a.EndedAt == nil && (c.st.b == calleeCalling || c.st.b == calleeRinging); {
 	case waited && c.redirected(l, res):
@@ -166,6 +168,7 @@ func (c *Call) inviteFailed(r *request, err error) {
 	// The transaction is over for edge, not for the callee: what still comes is a stray.
 	r.leg.turn(r)
 	code, word := failureCode(err)
+	c.unreached(r.leg, err, c.st.b == calleeCalling || c.st.b == calleeRinging)
 	if c.nextFlow(r, 0, word) {
 		return
 	}

@@ -308,7 +308,7 @@ func (c *Call) stop(o stopOrder) {
 // stopCode is what a caller still waiting is told.
 func stopCode(r sbc.EndReason) int {
 	switch r {
-	case sbc.EndShutdown:
+	case sbc.EndShutdown, sbc.EndDrained:
 		return 503
 	case sbc.EndAdmin:
 		return 480

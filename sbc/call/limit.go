@@ -10,7 +10,7 @@ import (
 
 // takePlace takes a leg's place on its trunk and in every limit profile that bounds it there: in all of them or in none.
 func (c *Call) takePlace(l *leg, dir admit.Direction) admit.Verdict {
-	claim := admit.Claim{Call: c.id, Trunk: l.trunk, Direction: dir}
+	claim := admit.Claim{Call: c.id, Trunk: l.trunk, Direction: dir, EndpointID: l.endpointID}
 	if len(c.snap.Rows.Limits) > 0 {
 		callee := c.rec.normalised
 		switch {

@@ -162,6 +162,9 @@ type Options struct {
 	Location  Location
 	// Reach tells what is alive on the way out; nil: all is well.
 	Reach route.Live
+	// Attempted hears what became of an attempt on an endpoint that began at some time: code is that of its final answer, 0 where it gave
+	// none at all. It must not block. nil: nobody.
+	Attempted func(endpointID string, began time.Time, code int)
 	// Features switches what subscribers dial codes for; nil: codes are numbers like others.
 	Features Features
 	// Node names this node in records.

@@ -119,6 +119,7 @@ func (c *Call) targetResponse(r *request, res *msg.Message) {
 			return
 		}
 		c.hunt.attempts[l.attempt-1].RemoteAddress = addr(res.Hop.Remote)
+		c.reached(l, res.Status)
 		if counts := c.mapped(l, res); !c.targetRedirected(t, l, counts) {
 			c.targetLost(t, l, res.Status, msg.StatusText(res.Status), l.counts(counts.Status))
 		}
@@ -150,6 +151,7 @@ func (c *Call) targetAccepted(t *transfer, r *request, res *msg.Message) {
 		return
 	}
 	l := r.leg
+	c.reached(l, res.Status)
 	if c.st.t != targetCalling && c.st.t != targetRinging { // it crossed our CANCEL
 		c.raise(evTargetAnswer)
 		return
@@ -240,6 +242,7 @@ func (c *Call) targetFailed(r *request, err error) {
 	}
 	r.leg.turn(r)
 	code, word := failureCode(err)
+	c.unreached(r.leg, err, c.st.t == targetCalling || c.st.t == targetRinging)
 	if c.nextFlow(r, 0, word) {
 		return
 	}

@@ -1,0 +1,97 @@
+package app
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/admit"
+	"github.com/sallyport/sallyport/sbc/config"
+	"github.com/sallyport/sallyport/sbc/msg"
+	"github.com/sallyport/sallyport/sbc/probe"
+	"github.com/sallyport/sallyport/sbc/route"
+)
+
+// reach is what is alive, as calls ask for it while they are decided.
+type reach struct {
+	route.Well
+	*probe.Prober
+	tally *admit.Tally
+}
+
+// openReach makes who asks endpoints whether they are alive.
+func (a *App) openReach() {
+	a.reach = &reach{tally: a.tally, Prober: probe.New(probe.Options{
+		Revision: func() int64 { return a.config.Current().Revision }, Sources: func() []probe.Source { return endpoints(a.config.Current()) },
+		Wire: a.edge, Events: a.events.Add, ServerName: sbc.ServerName, Log: a.o.Log, Registerer: a.metrics,
+	})}
+}
+
+// Endpoint is the part of its weight that an endpoint has (route.Live).
+func (r *reach) Endpoint(id string) (percent int, why string) { return r.Prober.Endpoint(id) }
+
+// endpoints are those of a configuration that are in service.
+func endpoints(s *config.Snapshot) []probe.Source {
+	list := make([]probe.Source, 0, len(s.Rows.Endpoints))
+	for _, e := range s.Rows.Endpoints {
+		t := s.Trunk(e.TrunkID)
+		if t == nil || !e.Enabled || !s.ActiveTrunk(t.ID) {
+			continue
+		}
+		p := probe.Source{ID: e.ID, TrunkID: t.ID, TenantID: e.TenantID, Probe: t.Probe, Outlier: t.Outlier}
+		p.URI.Scheme, p.URI.Host, p.URI.Port = "sip", strings.Trim(e.Address, "[]"), e.Port
+		if e.Transport == sbc.TransportTCP {
+			p.URI.UriParams = msg.SetParam(nil, "transport", string(e.Transport))
+		}
+		p.Target = msg.Target{Host: e.Address, Port: e.Port, Transport: e.Transport, Interfaces: s.InterfacesOf(t.RealmID)}
+		list = append(list, p)
+	}
+	return list
+}
+
+// drainEvery is how often deadlines are looked at.
+const drainEvery = time.Second
+
+// drain ends the calls of trunks and endpoints that are taken out of service when their deadlines have passed.
+func (a *App) drain(ctx context.Context) {
+	ticker := time.NewTicker(drainEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-ticker.C:
+			if over := a.overdue(now); len(over) > 0 {
+				n := a.calls.Drain(func(trunkID, endpointID string) string {
+					if over[trunkID] {
+						return "trunk drained"
+					} else if over[endpointID] {
+						return "endpoint drained"
+					}
+					return ""
+				})
+				a.o.Log.Info("calls ended: a trunk or endpoint is taken out of service", "calls", n)
+			}
+		}
+	}
+}
+
+// overdue are the trunks and endpoints that still have calls though their deadline has passed, by id.
+func (a *App) overdue(now time.Time) map[string]bool {
+	s, over := a.config.Current(), map[string]bool{}
+	passed := func(d *sbc.Drain) bool { return d.Draining && d.DrainDeadline != nil && !now.Before(*d.DrainDeadline) }
+	for _, t := range s.Rows.Trunks {
+		if passed(&t.Drain) {
+			if u := a.tally.OfTrunk(t.ID); u.In+u.Out > 0 {
+				over[t.ID] = true
+			}
+		}
+	}
+	for _, e := range s.Rows.Endpoints {
+		if passed(&e.Drain) && a.tally.OfEndpoint(e.ID) > 0 {
+			over[e.ID] = true
+		}
+	}
+	return over
+}
