@@ -57,9 +57,7 @@ func bounds(snap *config.Snapshot, t *sbc.Trunk, endpointID, caller, callee stri
 		}
 		list = append(list, b)
 	}
-	for _, id := range t.LimitProfileIDs {
-		add(snap.Limit(id), t.ID)
-	}
+	snap.EachLimit(t, func(p *sbc.LimitProfile) { add(p, t.ID) })
 	if e := snap.Endpoint(endpointID); e != nil {
 		for _, id := range e.LimitProfileIDs {
 			add(snap.Limit(id), e.ID)

@@ -13,6 +13,9 @@ type profiles struct {
 	announcements map[string]*sbc.Announcement
 	// headers are the compiled header profiles.
 	headers map[string]*header.Profile
+	// headerOn are the header profiles that are enabled, ofRealm what the trunks and domains of a realm inherit.
+	headerOn map[string]bool
+	ofRealm  map[string]*chosen
 	// ofTenant are the limits that count every call of a tenant.
 	ofTenant map[string][]*sbc.LimitProfile
 	// usual are the profiles of trunks that name none.
@@ -36,6 +39,11 @@ func newProfiles(rows *Rows) profiles {
 	p.usual.signalling, p.usual.media = &sbc.SignallingProfile{}, &sbc.MediaProfile{}
 	p.usual.signalling.Defaults()
 	p.usual.media.Defaults()
+	p.headerOn = make(map[string]bool, len(rows.Headers))
+	for _, h := range rows.Headers {
+		p.headerOn[h.ID] = h.Enabled
+	}
+	p.inherit(rows)
 	return p
 }
 
@@ -64,24 +72,48 @@ func enabled[T sbc.Resource](rows []T) map[string]T {
 	return m
 }
 
-// Signalling gives the signalling profile of a trunk; never nil.
+// Signalling gives the signalling profile of a trunk: its own, else that of its realm, else that of the realm's tenant; never nil.
 func (s *Snapshot) Signalling(t *sbc.Trunk) *sbc.SignallingProfile {
+	p := &s.index.profiles
 	if t != nil {
-		if p := s.index.profiles.signalling[t.SignallingProfileID]; p != nil {
-			return p
+		if own := p.signalling[t.SignallingProfileID]; own != nil {
+			return own
+		}
+		if c := p.ofRealm[t.RealmID]; c != nil && c.signalling != nil {
+			return c.signalling
 		}
 	}
-	return s.index.profiles.usual.signalling
+	return p.usual.signalling
 }
 
-// Media gives the media profile of a trunk; never nil.
+// Media gives the media profile of a trunk, found in the same way; never nil.
 func (s *Snapshot) Media(t *sbc.Trunk) *sbc.MediaProfile {
+	p := &s.index.profiles
 	if t != nil {
-		if p := s.index.profiles.media[t.MediaProfileID]; p != nil {
-			return p
+		if own := p.media[t.MediaProfileID]; own != nil {
+			return own
+		}
+		if c := p.ofRealm[t.RealmID]; c != nil && c.media != nil {
+			return c.media
 		}
 	}
-	return s.index.profiles.usual.media
+	return p.usual.media
+}
+
+// EachLimit visits the enabled limit profiles of a trunk: those that it names, else those of its realm, else of the realm's tenant.
+func (s *Snapshot) EachLimit(t *sbc.Trunk, visit func(*sbc.LimitProfile)) {
+	p := &s.index.profiles
+	if len(t.LimitProfileIDs) > 0 {
+		for _, id := range t.LimitProfileIDs {
+			if l := p.limits[id]; l != nil {
+				visit(l)
+			}
+		}
+	} else if c := p.ofRealm[t.RealmID]; c != nil {
+		for _, l := range c.limits {
+			visit(l)
+		}
+	}
 }
 
 // Limit finds an enabled limit profile, nil if there is none.
@@ -97,10 +129,17 @@ func (s *Snapshot) Announcement(id string) *sbc.Announcement {
 	return s.index.profiles.announcements[id]
 }
 
-// HeaderRules gives the header rules of a trunk, nil where there are none.
+// HeaderRules gives the header rules of a trunk, found as its other profiles are; nil where there are none.
 func (s *Snapshot) HeaderRules(t *sbc.Trunk) *header.Profile {
-	if t == nil || t.HeaderProfileID == "" {
+	if t == nil {
 		return nil
 	}
-	return s.index.profiles.headers[t.HeaderProfileID]
+	p := &s.index.profiles
+	if p.headerOn[t.HeaderProfileID] {
+		return p.headers[t.HeaderProfileID]
+	}
+	if c := p.ofRealm[t.RealmID]; c != nil {
+		return p.headers[c.headerID]
+	}
+	return nil
 }
