@@ -102,6 +102,9 @@ type CDR struct {
 	Legs           []CDRLeg      `json:"legs"`
 	Attempts       []CDRAttempt  `json:"attempts"`
 	Media          []StreamStats `json:"media"`
+	// Decision is why the call went where it went, made by the code of Explain while it was decided; nil for one that ended with its
+	// process, or went on in another. The API shows it by itself.
+	Decision *Explanation `json:"decision,omitempty"`
 }
 
 // CDRLeg is one side's dialog in a record.

@@ -63,6 +63,10 @@ func (c *CDR) AppendJSON(b []byte) []byte {
 	o.b = appendList(o.b, c.Attempts, (*CDRAttempt).append)
 	o.key("media")
 	o.b = appendList(o.b, c.Media, (*StreamStats).append)
+	if c.Decision != nil {
+		o.key("decision")
+		o.b = c.Decision.append(o.b)
+	}
 	return append(o.b, '}')
 }
 

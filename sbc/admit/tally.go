@@ -36,6 +36,8 @@ type Claim struct {
 	EndpointID string
 	// Bounds are the limit profiles besides the trunk's own limits; one that is named twice with the same key counts once.
 	Bounds []Bound
+	// Always counts the call wherever it counts and refuses it nowhere: it is a call for help.
+	Always bool
 }
 
 // Bound is a limit profile, and the key under which it counts the call.
@@ -97,7 +99,10 @@ func New(o Options) *Tally {
 func (t *Tally) Take(c Claim) (*Place, Verdict) {
 	t.mu.Lock()
 	now := t.sweep()
-	v := t.check(&c, now)
+	v := Verdict{OK: true}
+	if !c.Always {
+		v = t.check(&c, now)
+	}
 	if !v.OK {
 		t.mu.Unlock()
 		t.metrics.refused(v)

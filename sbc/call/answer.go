@@ -64,6 +64,7 @@ func (c *Call) answerCaller() {
 
 // slim lets go of what an answered call needs no more: the messages of its setup live on as bytes in its ladder.
 func (c *Call) slim() {
+	c.decision.shown = c.decision.attempts()
 	c.invite, c.hunt.res, c.hunt.plan, c.decision.plan.Attempts = nil, nil, nil, nil
 	c.decision.moment.in = nil
 	c.hunt.offer, c.hunt.next, c.hunt.detours, c.hunt.followed = nil, 0, nil, nil

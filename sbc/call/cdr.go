@@ -200,6 +200,7 @@ func (c *Call) writeRecord(stats []sbc.StreamStats) {
 	if stats != nil {
 		d.Media = stats
 	}
+	d.Decision = c.decided()
 	if err := c.m.o.Ledger.End(d); err != nil {
 		c.m.metrics.ledger.Inc()
 		c.m.o.Log.Error("call not recorded", "call_id", c.id, "error", err)

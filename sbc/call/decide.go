@@ -31,7 +31,9 @@ type decision struct {
 	code   int
 	reason string
 	end    sbc.EndReason
-	steps  []sbc.DecisionStep
+	// steps are the trace; shown are the attempts of the plan as the trace shows them, nil until the plan is dropped.
+	steps []sbc.DecisionStep
+	shown []sbc.DecisionAttempt
 }
 
 // source says where a message came from, in the words of identify.

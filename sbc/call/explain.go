@@ -38,10 +38,7 @@ func (m *Manager) Explain(req sbc.ExplainRequest) (sbc.Explanation, error) {
 		}
 		return e, nil
 	case d.code != 0:
-		e.Outcome, e.RejectCode, e.RejectReason = sbc.OutcomeReject, d.code, d.reason
-		if d.reason == "" {
-			e.RejectReason = msg.StatusText(d.code)
-		}
+		refused(&e, d.code, d.reason)
 		return e, nil
 	}
 	forwards, err := m.explainForwards(snap, &d)
@@ -49,14 +46,20 @@ func (m *Manager) Explain(req sbc.ExplainRequest) (sbc.Explanation, error) {
 		return sbc.Explanation{}, err
 	}
 	e.Steps = append(e.Steps, forwards...)
-	e.Steps = append(e.Steps, m.limitSteps(snap, d.trunk, req.Caller, d.caller.Number)...)
-	for i := range d.plan.Attempts {
-		e.Attempts = append(e.Attempts, explainAttempt(&d.plan.Attempts[i], i+1)...)
-	}
+	e.Steps = append(e.Steps, m.limitSteps(snap, d.trunk, req.Caller, d.caller.Number, d.helps(snap))...)
+	e.Attempts = d.attempts()
 	if at := &d.plan.Attempts[0]; at.Agent == "" {
 		e.Message = m.explainMessage(snap, in, d, at)
 	}
 	return e, nil
+}
+
+// refused says that a call is answered with a code; reason is the phrase, "" for the standard one.
+func refused(e *sbc.Explanation, code int, reason string) {
+	e.Outcome, e.RejectCode, e.RejectReason = sbc.OutcomeReject, code, reason
+	if reason == "" {
+		e.RejectReason = msg.StatusText(code)
+	}
 }
 
 // strangerOf is what a realm does with strangers.

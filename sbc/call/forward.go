@@ -166,7 +166,7 @@ func (c *Call) forwardOn() bool {
 	h := &c.hunt
 	h.stop, h.code, h.reason, h.end, h.cause, h.headers, h.res, h.leg = false, 0, "", "", 0, nil, nil, nil
 	h.since, h.lapsed, h.diverted = len(h.attempts), false, ""
-	c.m.forward(c.snap, &c.decision, v, false)
+	c.m.forward(c.snap, &c.decision, v, live)
 	if c.decision.ask != nil {
 		c.seek()
 		return true

@@ -28,6 +28,11 @@ func (c *Call) takePlace(l *leg, dir admit.Direction) admit.Verdict {
 		claim.Bounds = append(claim.Bounds, by.bound(dir)...)
 	}
 	place, v := c.m.o.Tally.Take(claim)
+	if !v.OK && c.decision.helps(c.snap) {
+		claim.Always = true
+		place, v = c.m.o.Tally.Take(claim)
+	}
+	c.decision.admittedBy(l, dir, &claim, v)
 	l.place = place
 	return v
 }
@@ -69,8 +74,11 @@ func bounds(snap *config.Snapshot, t *sbc.Trunk, endpointID, caller, callee stri
 	return list
 }
 
-// limitSteps show a trunk's own limit and its limit profiles, and what is used of them now.
-func (m *Manager) limitSteps(snap *config.Snapshot, t *sbc.Trunk, caller, callee string) []sbc.DecisionStep {
+// limitSteps show a trunk's own limit and its limit profiles, and what is used of them now. A call that helps is bound by none.
+func (m *Manager) limitSteps(snap *config.Snapshot, t *sbc.Trunk, caller, callee string, helps bool) []sbc.DecisionStep {
+	if helps {
+		return []sbc.DecisionStep{{Stage: "admit", Subject: t.ID, Verdict: "taken", Detail: neverRefused}}
+	}
 	u := m.o.Tally.OfTrunk(t.ID)
 	s := sbc.DecisionStep{Stage: "admit", Subject: t.ID, Verdict: "taken", Detail: fmt.Sprintf("%d calls in progress, no limit",
 		u.In+u.Out)}

@@ -1,6 +1,7 @@
 package call
 
 import (
+	"math"
 	"context"
 	"sync"
 	"time"
@@ -108,10 +109,10 @@ func (m *Manager) newCall(tx msg.ServerTx, req *msg.Message, from *Origin) {
 	var d decision
 	ok := true
 	if from != nil {
-		d = m.decideFrom(snap, from, req, false)
+		d = m.decideFrom(snap, from, req, live)
 	} else {
-		d, ok = m.decide(snap, req, false)
-		m.returns(snap, &d, false)
+		d, ok = m.decide(snap, req, live)
+		m.returns(snap, &d, live)
 		d.asks()
 	}
 	if !ok { // the configuration changed since Admit
@@ -119,7 +120,7 @@ func (m *Manager) newCall(tx msg.ServerTx, req *msg.Message, from *Origin) {
 		return
 	}
 	c := newCall(m, snap, tx, req, d)
-	if !m.calls.addCall(c, m.o.MaxCalls) {
+	if !m.calls.addCall(c, m.o.MaxCalls) && (!c.decision.helps(snap) || !m.calls.addCall(c, math.MaxInt)) {
 		m.busy(tx, req)
 		return
 	}

@@ -30,7 +30,7 @@ func (m *Manager) Originate(_ context.Context, o sbc.OriginateOrder) (sbc.CallIn
 	d := decision{trunk: trunk, moment: m.moment(snap, nil, nil, nil)}
 	d.moment.caller, d.moment.variables = cmp.Or(o.Caller, o.To), o.Variables
 	d.caller.TrunkID, d.caller.Number = o.TrunkID, o.From
-	d.route(snap, false)
+	d.route(snap, live)
 	to := d
 	to.caller.Number, to.code, to.moment.caller = o.To, 0, cmp.Or(o.Caller, o.From)
 	to.route(snap, false)

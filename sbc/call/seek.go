@@ -21,7 +21,7 @@ func (c *Call) found(q *question, e *sbc.Entry, err error) {
 	if d.ask = nil; !c.waits() {
 		return
 	}
-	c.m.answered(c.snap, d, q, e, err, false)
+	c.m.answered(c.snap, d, q, e, err, live)
 	if e != nil && err == nil && c.rec.sought == "" {
 		c.rec.sought = e.Subscriber.ID
 	}

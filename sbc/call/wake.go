@@ -41,6 +41,6 @@ func (c *Call) woken(t *destination) {
 	if t.asleep, t.woken = false, true; !c.waits() {
 		return
 	}
-	c.m.reach(c.snap, &c.decision, false)
+	c.m.reach(c.snap, &c.decision, live)
 	c.proceed()
 }
