@@ -296,6 +296,10 @@ func (c *Call) stop(o stopOrder) {
 		return
 	}
 	cause, _ := stopCause(o)
+	if c.rec.reason == "" && detected(o.reason) {
+		c.heard() // what comes while the peers are told does not count: the call was found dead before
+		c.rec.deaf = true
+	}
 	c.rec.ended(o.reason, sbc.SideSBC, cause)
 	c.rec.text = cmp.Or(c.rec.text, o.text)
 	c.rec.stop = o

@@ -21,6 +21,8 @@ type record struct {
 	subscriber, sought          string // who calls, and who was called first
 	progressAt, answeredAt      time.Time
 	refusedAt, endAt, lastMedia time.Time
+	// deaf says that lastMedia stays as it is: the call was found dead.
+	deaf bool
 	reason                      sbc.EndReason
 	by                          sbc.Side
 	cause                       int

@@ -61,12 +61,20 @@ func (c *Call) closeMedia() []sbc.StreamStats {
 	if c.session == nil {
 		return nil
 	}
-	if last := c.session.LastMedia(); last.After(c.rec.lastMedia) {
-		c.rec.lastMedia = last
-	}
+	c.heard()
 	stats := append(c.rec.media, c.streams(c.session.Close())...)
 	c.session = nil
 	return stats
+}
+
+// heard notes when media came last.
+func (c *Call) heard() {
+	if c.session == nil || c.rec.deaf {
+		return
+	}
+	if last := c.session.LastMedia(); last.After(c.rec.lastMedia) {
+		c.rec.lastMedia = last
+	}
 }
 
 // abandon writes a call off that does not end by itself: its record is written, nobody is told.

@@ -188,6 +188,8 @@ func TestSilence(t *testing.T) {
 		s.last = time.Now()
 		time.Sleep(60 * time.Second)
 		s.o.OnSilence(nil, s.last)
+		time.Sleep(time.Second)
+		s.last = time.Now() // who was silent speaks again while it is told that the call is over
 		w.wire.next(msg.BYE).failed(msg.ErrTimeout)
 		w.wire.next(msg.BYE).failed(msg.ErrTimeout)
 		if d := w.cdr(); d.EndReason != sbc.EndMediaTimeout || d.DurationMS != 80000 || d.BillableMS != 20000 ||
