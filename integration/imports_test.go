@@ -57,6 +57,7 @@ var closed = map[string][]string{
 	"/sbc/eventlog":     {"/sbc"},
 	"/sbc/directory":    {"/sbc"},
 	"/sbc/discover":     {"/sbc"},
+	"/sbc/rates":        {"/sbc"},
 	"/sbc/service":      {"/sbc"},
 	"/media/sdp":        {},
 	"/media/port":       {},
@@ -69,7 +70,7 @@ var closed = map[string][]string{
 	"/webhook":          {},
 	"/sbc/access":       {"/sbc", "/sbc/msg", "/sbc/config", "/sbc/identify", "/auth/digest", "/webhook"},
 	"/storage/sql":      {"/sbc"},
-	"/api":              {"/sbc", "/sbc/bulk", "/auth/token", "/api/gen", ""},
+	"/api":              {"/sbc", "/sbc/bulk", "/sbc/rates", "/auth/token", "/api/gen", ""},
 	"/api/gen":          {},
 	"/api/client":       {},
 }

@@ -11,10 +11,18 @@ type RateDeck struct {
 	Meta
 	// Currency is a code of ISO 4217, "EUR".
 	Currency string `json:"currency"`
-	// RatesSHA256 is the digest of the rates, Rates what is shown of them; set by the upload, never by a body.
+	// RatesSHA256 is the digest of the blob of the rates and RatesBytes its size in octets, Rates what is shown of them; set by the
+	// upload, never by a body. "", 0 and nil until there is one.
 	RatesSHA256 string          `json:"rates_sha256,omitempty"`
+	RatesBytes  int             `json:"rates_bytes,omitempty"`
 	Rates       *RateDeckStatus `json:"rates,omitempty"`
 }
+
+// The rates of a deck among the blobs: its CSV (sbc/rates), compressed (RFC 1952).
+const (
+	BlobRates        = "rates"
+	RatesContentType = "application/gzip"
+)
 
 // RateDeckStatus is what a deck holds.
 type RateDeckStatus struct {
@@ -63,6 +71,19 @@ func (d *RateDeck) Validate() []Fault {
 		f.add("#/currency", "pattern", "must be a code of ISO 4217 such as EUR")
 	}
 	return f
+}
+
+// Blob is the blob that holds its rates.
+func (d *RateDeck) Blob() Blob {
+	return Blob{OwnerID: d.ID, Name: BlobRates, ContentType: RatesContentType, Size: int64(d.RatesBytes), SHA256: d.RatesSHA256}
+}
+
+// Blobs lists the blob that every node needs: the rates, if there are any.
+func (d *RateDeck) Blobs() []Blob {
+	if d.RatesSHA256 == "" {
+		return nil
+	}
+	return []Blob{d.Blob()}
 }
 
 // References lists the resources it needs.

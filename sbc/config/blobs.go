@@ -25,6 +25,9 @@ func (r *Rows) blobs() (named []sbc.Blob) {
 	for _, a := range r.Announcements {
 		named = append(named, a.Blobs()...)
 	}
+	for _, d := range r.Decks {
+		named = append(named, d.Blobs()...)
+	}
 	return named
 }
 

@@ -1,0 +1,6 @@
+//go:build race
+
+package rates
+
+// underRace tells that the race detector makes everything slow.
+const underRace = true
