@@ -171,6 +171,7 @@ func start(t testing.TB, fast ...bool) *fixture {
 		LimitUsage:        func(string) []sbc.LimitUsage { return slices.Clone(f.usage) },
 		DecodeAudio:       decoded,
 		EncodeAudio:       func(audio []byte) []byte { return []byte(wav(string(audio))) },
+		Rates:             f.rates,
 		TestHeaders:       tried,
 		Log:               slog.New(slog.NewTextHandler(f.logs, nil)),
 		ValidateResponses: len(fast) == 0,
@@ -233,10 +234,18 @@ func (f *fixture) seed(doc *openapi3.T) {
 			case *sbc.Announcement:
 				r.AudioBytes = r.DurationMS * bytesPerMS
 				r.AudioSHA256 = sbc.HashBlob(make([]byte, r.AudioBytes))
+			case *sbc.RateDeck:
+				r.RatesSHA256, r.RatesBytes = sbc.HashBlob(exampleRates()), len(exampleRates())
+				r.Rates = &sbc.RateDeckStatus{RateCount: 1, UploadedAt: &f.m.now}
 			}
 			f.put(tx, r)
-			if a, ok := r.(*sbc.Announcement); ok {
-				if _, err := tx.PutBlob(a.Audio(), make([]byte, a.AudioBytes)); err != nil {
+			switch r := r.(type) {
+			case *sbc.Announcement:
+				if _, err := tx.PutBlob(r.Audio(), make([]byte, r.AudioBytes)); err != nil {
+					return err
+				}
+			case *sbc.RateDeck:
+				if _, err := tx.PutBlob(r.Blob(), exampleRates()); err != nil {
 					return err
 				}
 			}

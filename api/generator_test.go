@@ -172,7 +172,7 @@ func drawBody(rt *rapid.T, f *fixture, x target) string {
 	}
 	if t := bodyType(x); t == "text/csv" || t == "application/x-ndjson" {
 		return rapid.SampledFrom([]string{
-			"username,password\nalice,secret\n", "username\n\"", "{\"username\":\"bob\"}\n", "{", "\x00", "",
+			"username,password\nalice,secret\n", "username\n\"", "{\"username\":\"bob\"}\n", "{", "\x00", "", "prefix,per_minute\n49,1\n", "prefix,per_minute\nx,1\n",
 		}).Draw(rt, "rows")
 	}
 	media := x.o.RequestBody.Value.Content[bodyType(x)]

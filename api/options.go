@@ -9,6 +9,7 @@ import (
 
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/bulk"
+	"github.com/sallyport/sallyport/sbc/rates"
 )
 
 // Provisioner changes the configuration. config.Manager is one.
@@ -88,6 +89,8 @@ type Options struct {
 	DecodeAudio func(wav []byte, most int) ([]byte, error)
 	// EncodeAudio makes a WAV file of it again.
 	EncodeAudio func(audio []byte) (wav []byte)
+	// Rates gives the table of a rate deck by the hash of its rates, nil where this node has it not.
+	Rates func(sha256 string) *rates.Table
 	// TestHeaders applies the rules of one stage to a message. Pointers of its faults begin with "#/profile", "#/message" and
 	// "#/stage".
 	TestHeaders func(p *sbc.HeaderProfile, stage sbc.HeaderStage, message string, fields map[string]string) (HeaderTrial, error)
@@ -107,7 +110,7 @@ type Options struct {
 func (o Options) complete() error {
 	if o.Store == nil || o.Config == nil || o.Records == nil || o.Blobs == nil || o.Jobs == nil || o.Imports == nil || o.Calls == nil ||
 		o.Registrations == nil || o.Explain == nil || o.Status == nil || o.Events == nil || o.Follow == nil || o.LimitUsage == nil ||
-		o.Bans == nil || o.Voicemail == nil || o.DecodeAudio == nil || o.EncodeAudio == nil || o.TestHeaders == nil {
+		o.Bans == nil || o.Voicemail == nil || o.DecodeAudio == nil || o.EncodeAudio == nil || o.Rates == nil || o.TestHeaders == nil {
 		return errors.New("api: an option that is required is missing")
 	}
 	return nil

@@ -107,7 +107,7 @@ func bare(r sbc.Resource) sbc.Resource {
 		return r.Shown()
 	case *sbc.RateDeck:
 		shown := *r
-		shown.RatesSHA256, shown.Rates = "", nil
+		shown.RatesSHA256, shown.RatesBytes, shown.Rates = "", 0, nil
 		return &shown
 	}
 	return r

@@ -99,7 +99,7 @@ func (s *server) resourceRoutes(e *echo.Echo) error {
 	does := map[string]resourceHandler{
 		"list": s.listResources, "get": s.getResource, "create": s.createResource, "replace": s.replaceResource,
 		"update": s.updateResource, "upsert": s.upsertResource, "delete": s.deleteResource, "upload": s.uploadAudio,
-		"download": s.downloadAudio,
+		"download": s.downloadAudio, "lookup": s.lookupRate,
 	}
 	for at, op := range s.ops {
 		if op.streams {
@@ -125,7 +125,8 @@ func (s *server) resourceRoutes(e *echo.Echo) error {
 // streamRoute adds an operation whose body or answer is read or written piece by piece.
 func (s *server) streamRoute(e *echo.Echo, at string, op *operation) error {
 	serve, known := map[string]resourceHandler{
-		"importResources": s.importResources, "exportSubscribers": s.export(sbc.KindSubscriber), "exportAliases": s.export(sbc.KindAlias),
+		"importResources": s.importResources, "uploadRates": s.uploadRates, "downloadRates": s.downloadRates,
+		"exportSubscribers": s.export(sbc.KindSubscriber), "exportAliases": s.export(sbc.KindAlias),
 	}[op.id]
 	if !known {
 		return fmt.Errorf("openapi.yaml: nothing serves %s", op.id)

@@ -68,9 +68,11 @@ func overStore(t *testing.T, f *fixture) *fixture {
 			if err := tx.Put(r); err != nil {
 				return err
 			}
-			if a, ok := r.(*sbc.Announcement); ok && a.HasAudio() {
-				if _, err := tx.PutBlob(a.Audio(), make([]byte, a.AudioBytes)); err != nil {
-					return err
+			if owner, ok := r.(sbc.BlobOwner); ok {
+				for _, b := range owner.Blobs() {
+					if _, err := tx.PutBlob(b, f.m.state.blobs[b.OwnerID+" "+b.Name].content); err != nil {
+						return err
+					}
 				}
 			}
 		}
@@ -88,7 +90,7 @@ func overStore(t *testing.T, f *fixture) *fixture {
 		Store: store, Config: realManager{store}, Records: store, Blobs: store,
 		Jobs: f.jobs, Imports: imports(t, f.jobs, store), Calls: f.calls, Status: realNode{f.node, store}, Registrations: f.contacts,
 		Explain: f.explain, ValidateResponses: true, Events: f.happened, Follow: f.follow, DecodeAudio: decoded, TestHeaders: tried,
-		EncodeAudio: func(audio []byte) []byte { return []byte(wav(string(audio))) },
+		EncodeAudio: func(audio []byte) []byte { return []byte(wav(string(audio))) }, Rates: f.rates,
 		Voicemail:   f.box,
 		Bans:        &jail{bans: []sbc.Ban{seededBan(parsed(t))}},
 		LimitUsage:  func(string) []sbc.LimitUsage { return nil },

@@ -35,6 +35,7 @@ type change struct {
 	c      *caller
 	secret string       // of a key that is made
 	audio  []byte       // of an announcement, where it is uploaded
+	rates  *table       // of a rate deck, where they are uploaded
 	old    sbc.Resource // nil: it is made
 	result sbc.Resource
 }
@@ -253,7 +254,7 @@ func (ch *change) exchange(tx sbc.Tx, old sbc.Resource, decode func(r sbc.Resour
 	if err := tx.Put(r); err != nil {
 		return err
 	}
-	if err := ch.putAudio(tx, r); err != nil {
+	if err := errors.Join(ch.putAudio(tx, r), ch.putRates(tx, r)); err != nil {
 		return err
 	}
 	ch.result = r
@@ -283,6 +284,10 @@ func (ch *change) keep(r, old sbc.Resource) error {
 				a.AudioSHA256, a.AudioBytes = sbc.HashBlob(ch.audio), len(ch.audio)
 				a.DurationMS = len(ch.audio) / bytesPerMS
 			}
+		}
+	case *sbc.RateDeck:
+		if d, ok := r.(*sbc.RateDeck); ok {
+			ch.keepRates(d, before)
 		}
 	default:
 		return ch.keepAccess(r, old)

@@ -27,6 +27,7 @@ import (
 	"github.com/sallyport/sallyport/sbc/edge"
 	"github.com/sallyport/sallyport/sbc/eventlog"
 	"github.com/sallyport/sallyport/sbc/guard"
+	"github.com/sallyport/sallyport/sbc/rates"
 	"github.com/sallyport/sallyport/sbc/register"
 	"github.com/sallyport/sallyport/sbc/subscription"
 	"github.com/sallyport/sallyport/sbc/voicemail"
@@ -45,6 +46,7 @@ type App struct {
 	journal   *account.Journal
 	engine    *media.Engine
 	blobs     *blob.Copies
+	rates     *rates.Tables
 	edge      *edge.Edge
 	border    border
 	parts     *parts // of the border, once requests are let in
@@ -152,7 +154,7 @@ func (a *App) openMedia(context.Context) (err error) {
 	return nil
 }
 
-// openBlobs finds this node's copies of what is played to callers.
+// openBlobs finds this node's copies of what is played to callers and of rate decks, of which it makes tables.
 func (a *App) openBlobs(context.Context) (err error) {
 	a.blobs, err = blob.New(blob.Options{
 		Dir: filepath.Join(a.o.DataDir, "blobs"), Source: a.store, Log: a.o.Log, Registerer: a.metrics,
@@ -161,6 +163,8 @@ func (a *App) openBlobs(context.Context) (err error) {
 		return err
 	}
 	a.life.background("blobs", a.blobs.Run)
+	a.rates = rates.NewTables(a.blobs, a.o.Log)
+	a.life.background("rates", a.rates.Run)
 	return nil
 }
 
@@ -176,7 +180,7 @@ func (a *App) openSignalling(context.Context) error {
 	a.config = config.New(config.Options{
 		Advertised: a.advertised,
 		Store:      a.store, Log: a.o.Log, Registerer: a.metrics, CacheFile: filepath.Join(a.o.DataDir, "snapshot.json"),
-		Blobs: a.blobs, Listed: a.listed,
+		Blobs: a.rates, Listed: a.listed,
 		Parties: []config.Party{party{a.prepareGuard}, party{a.prepareEdge}, party{a.prepareMedia}},
 	})
 	a.edge = edge.New(edge.Options{
@@ -268,7 +272,7 @@ func (a *App) openAPI(ctx context.Context) (err error) {
 		Calls: a.calls, Registrations: a.registrar,
 		Explain: a.explain, Status: a.health,
 		Events: a.events.Query, Follow: a.events.Follow, Stopping: stopping, LimitUsage: a.tally.Usage, Voicemail: a.voicemail, Bans: a.guard,
-		DecodeAudio: tone.DecodeWAV, EncodeAudio: tone.EncodeWAV, TestHeaders: testHeaders,
+		DecodeAudio: tone.DecodeWAV, EncodeAudio: tone.EncodeWAV, Rates: a.rates.Table, TestHeaders: testHeaders,
 		Gatherer: a.metrics, Registerer: a.metrics, Version: a.o.Version, Log: a.o.Log, ValidateResponses: a.o.ValidateResponses,
 	})
 	if err != nil {

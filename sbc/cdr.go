@@ -97,6 +97,11 @@ type CDR struct {
 	// LinkedCallIDs are calls whose legs came together with this one's in an attended transfer.
 	LinkedCallIDs []string `json:"linked_call_ids,omitempty"`
 
+	// Cost is what the call costs by the cost deck of the trunk that answered, Price what it is charged by the price deck of whom it came
+	// from; nil where it was not answered, or no rate held at its answer.
+	Cost  *Charge `json:"cost,omitempty"`
+	Price *Charge `json:"price,omitempty"`
+
 	ConfigRevision int64         `json:"config_revision"`
 	RuleID         string        `json:"rule_id,omitempty"`
 	Legs           []CDRLeg      `json:"legs"`

@@ -3339,6 +3339,9 @@ type CDR struct {
 	// Example: 42
 	ConfigRevision int64 `json:"config_revision"`
 
+	// Cost What it costs by the cost deck of the trunk that answered; absent where it was not answered, or no rate held at the answer.
+	Cost *Charge `json:"cost,omitempty"`
+
 	// Disposition How billing sorts it.
 	Disposition Disposition `json:"disposition"`
 
@@ -3413,6 +3416,9 @@ type CDR struct {
 	//
 	// Example: 1000
 	PddMs int64 `json:"pdd_ms"`
+
+	// Price The same by the price deck of the trunk, or domain, that it came from.
+	Price *Charge `json:"price,omitempty"`
 
 	// ProgressAt First 18x sent to the caller.
 	//
@@ -3969,6 +3975,34 @@ type CallerIdentityWrite struct {
 	//
 	// Example: true
 	UserPhone *bool `json:"user_phone,omitempty"`
+}
+
+// Charge What a call costs by one rate deck.
+type Charge struct {
+	// Amount The amount, exactly, with nine decimals.
+	//
+	// Example: 0.144000000
+	Amount string `json:"amount"`
+
+	// BilledS The duration that is charged, with minimum and increment, in seconds.
+	//
+	// Example: 720
+	BilledS int `json:"billed_s"`
+
+	// Currency Code of ISO 4217.
+	//
+	// Example: EUR
+	Currency string `json:"currency"`
+
+	// Prefix The prefix of the rate.
+	//
+	// Example: 49
+	Prefix string `json:"prefix"`
+
+	// RateDeckID The deck.
+	//
+	// Example: rdk_06bq4v7037f9h1k3n5q7s9v1x3
+	RateDeckID string `json:"rate_deck_id"`
 }
 
 // ClassPrefix Gives the numbers that begin with a prefix a class.
@@ -9804,6 +9838,54 @@ type QualityThreshold struct {
 	Warning float32 `json:"warning"`
 }
 
+// Rate The price of calls to numbers with a prefix.
+type Rate struct {
+	// Connection The price of an answered call as such, with nine decimals.
+	//
+	// Example: 0.000000000
+	Connection string `json:"connection"`
+
+	// Currency Code of ISO 4217.
+	//
+	// Example: EUR
+	Currency string `json:"currency"`
+
+	// From From when it holds; absent for always.
+	//
+	// Example: 2026-12-31T23:00:00Z
+	From *time.Time `json:"from,omitempty"`
+
+	// IncrementS The step beyond that, in seconds.
+	//
+	// Example: 1
+	IncrementS int `json:"increment_s"`
+
+	// MinimumS The least that is charged, in seconds.
+	//
+	// Example: 60
+	MinimumS int `json:"minimum_s"`
+
+	// Name Where the numbers are.
+	//
+	// Example: Germany
+	Name *string `json:"name,omitempty"`
+
+	// PerMinute The price of a minute, with nine decimals.
+	//
+	// Example: 0.012000000
+	PerMinute string `json:"per_minute"`
+
+	// Prefix The digits that the number begins with, without a +.
+	//
+	// Example: 49
+	Prefix string `json:"prefix"`
+
+	// Until Until when it holds; absent for always.
+	//
+	// Example: 2027-12-31T23:00:00Z
+	Until *time.Time `json:"until,omitempty"`
+}
+
 // RateDeck A table of prices by prefix: what calls to a trunk cost, or what calls of one are charged.
 type RateDeck struct {
 	// CreatedAt When it was made.
@@ -9959,6 +10041,12 @@ type RateDeckWrite struct {
 	// Example: ten_default
 	TenantID *string `json:"tenant_id,omitempty"`
 }
+
+// RateFile CSV with a head.
+//
+// Example: prefix,per_minute
+// 49,0.012
+type RateFile = string
 
 // Readiness The node is ready for traffic.
 type Readiness struct {
@@ -16404,6 +16492,30 @@ type ReplaceRateDeckParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// LookupRateParams defines parameters for LookupRate.
+type LookupRateParams struct {
+	// Number The number called, as routing sees it.
+	Number string `form:"number" json:"number"`
+
+	// At The moment of the answer; left out it is now.
+	At *time.Time `form:"at,omitempty" json:"at,omitempty"`
+}
+
+// DownloadRatesParams defines parameters for DownloadRates.
+type DownloadRatesParams struct {
+	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// UploadRatesParams defines parameters for UploadRates.
+type UploadRatesParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // ListRealmsParams defines parameters for ListRealms.
 type ListRealmsParams struct {
 	// Limit The most items in the answer.
@@ -20038,6 +20150,29 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/rate-decks/{rate_deck_id} (the `ReplaceRateDeck` operationId).
 	ReplaceRateDeck(ctx context.Context, rateDeckID RateDeckID, params *ReplaceRateDeckParams, body ReplaceRateDeckJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LookupRate Find the rate of a number
+	//
+	// What a call is charged by: of the rates that hold at the moment, that of the longest prefix. 404 where there is none.
+	//
+	// Corresponds with GET /v1/rate-decks/{rate_deck_id}/lookup (the `LookupRate` operationId).
+	LookupRate(ctx context.Context, rateDeckID RateDeckID, params *LookupRateParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DownloadRates Read the rates of a deck
+	//
+	// CSV as it is uploaded, in order of prefix and of the moment from which a rate holds.
+	//
+	// Corresponds with GET /v1/rate-decks/{rate_deck_id}/rates (the `DownloadRates` operationId).
+	DownloadRates(ctx context.Context, rateDeckID RateDeckID, params *DownloadRatesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UploadRatesWithBody Upload the rates of a deck
+	//
+	// CSV (RFC 4180; commas or semicolons) whose first line names the columns, in any order: `prefix` (up to 15 digits, a + before them counts for nothing; empty for every number) and `per_minute` (an amount such as 0.0125, up to nine digits after the point), and where they are wanted `connection` (an amount for an answered call as such), `minimum_s` (the least that is charged, 0), `increment_s` (the step beyond it, 1), `from` and `until` (a date, from 00:00 UTC on, or a moment of RFC 3339; a call counts by its answer) and `name`. At most 256 MiB and 1,000,000 rates. They take the place of all rates that the deck has. Every bad field is told with its row and column (`#/<row>/<column>`; rows count from 1, the first line left out), up to 10,000 of them, and then nothing is taken. The same prefix may be there several times with different `from`: the rate that came into force last counts.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/rate-decks/{rate_deck_id}/rates (the `UploadRates` operationId).
+	UploadRatesWithBody(ctx context.Context, rateDeckID RateDeckID, params *UploadRatesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListRealms List realms
 	//
@@ -25718,6 +25853,59 @@ func (c *Client) ReplaceRateDeckWithBody(ctx context.Context, rateDeckID RateDec
 // Corresponds with PUT /v1/rate-decks/{rate_deck_id} (the `ReplaceRateDeck` operationId).
 func (c *Client) ReplaceRateDeck(ctx context.Context, rateDeckID RateDeckID, params *ReplaceRateDeckParams, body ReplaceRateDeckJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReplaceRateDeckRequest(c.Server, rateDeckID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LookupRate Find the rate of a number
+//
+// What a call is charged by: of the rates that hold at the moment, that of the longest prefix. 404 where there is none.
+//
+// Corresponds with GET /v1/rate-decks/{rate_deck_id}/lookup (the `LookupRate` operationId).
+func (c *Client) LookupRate(ctx context.Context, rateDeckID RateDeckID, params *LookupRateParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLookupRateRequest(c.Server, rateDeckID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DownloadRates Read the rates of a deck
+//
+// CSV as it is uploaded, in order of prefix and of the moment from which a rate holds.
+//
+// Corresponds with GET /v1/rate-decks/{rate_deck_id}/rates (the `DownloadRates` operationId).
+func (c *Client) DownloadRates(ctx context.Context, rateDeckID RateDeckID, params *DownloadRatesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDownloadRatesRequest(c.Server, rateDeckID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UploadRatesWithBody Upload the rates of a deck
+//
+// CSV (RFC 4180; commas or semicolons) whose first line names the columns, in any order: `prefix` (up to 15 digits, a + before them counts for nothing; empty for every number) and `per_minute` (an amount such as 0.0125, up to nine digits after the point), and where they are wanted `connection` (an amount for an answered call as such), `minimum_s` (the least that is charged, 0), `increment_s` (the step beyond it, 1), `from` and `until` (a date, from 00:00 UTC on, or a moment of RFC 3339; a call counts by its answer) and `name`. At most 256 MiB and 1,000,000 rates. They take the place of all rates that the deck has. Every bad field is told with its row and column (`#/<row>/<column>`; rows count from 1, the first line left out), up to 10,000 of them, and then nothing is taken. The same prefix may be there several times with different `from`: the rate that came into force last counts.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/rate-decks/{rate_deck_id}/rates (the `UploadRates` operationId).
+func (c *Client) UploadRatesWithBody(ctx context.Context, rateDeckID RateDeckID, params *UploadRatesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUploadRatesRequestWithBody(c.Server, rateDeckID, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -42568,6 +42756,202 @@ func NewReplaceRateDeckRequestWithBody(server string, rateDeckID RateDeckID, par
 	return req, nil
 }
 
+// NewLookupRateRequest constructs an http.Request for the LookupRate method
+func NewLookupRateRequest(server string, rateDeckID RateDeckID, params *LookupRateParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "rate_deck_id", rateDeckID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/rate-decks/%s/lookup", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "number", params.Number, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.At != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "at", *params.At, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDownloadRatesRequest constructs an http.Request for the DownloadRates method
+func NewDownloadRatesRequest(server string, rateDeckID RateDeckID, params *DownloadRatesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "rate_deck_id", rateDeckID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/rate-decks/%s/rates", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUploadRatesRequestWithBody constructs an http.Request for the UploadRates method, with any body, and a specified content type
+func NewUploadRatesRequestWithBody(server string, rateDeckID RateDeckID, params *UploadRatesParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "rate_deck_id", rateDeckID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/rate-decks/%s/rates", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewListRealmsRequest constructs an http.Request for the ListRealms method
 func NewListRealmsRequest(server string, params *ListRealmsParams) (*http.Request, error) {
 	var err error
@@ -54682,6 +55066,33 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /v1/rate-decks/{rate_deck_id} (the `ReplaceRateDeck` operationId).
 	ReplaceRateDeckWithResponse(ctx context.Context, rateDeckID RateDeckID, params *ReplaceRateDeckParams, body ReplaceRateDeckJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceRateDeckResponse, error)
 
+	// LookupRateWithResponse Find the rate of a number
+	//
+	// What a call is charged by: of the rates that hold at the moment, that of the longest prefix. 404 where there is none.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/rate-decks/{rate_deck_id}/lookup (the `LookupRate` operationId).
+	LookupRateWithResponse(ctx context.Context, rateDeckID RateDeckID, params *LookupRateParams, reqEditors ...RequestEditorFn) (*LookupRateResponse, error)
+
+	// DownloadRatesWithResponse Read the rates of a deck
+	//
+	// CSV as it is uploaded, in order of prefix and of the moment from which a rate holds.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/rate-decks/{rate_deck_id}/rates (the `DownloadRates` operationId).
+	DownloadRatesWithResponse(ctx context.Context, rateDeckID RateDeckID, params *DownloadRatesParams, reqEditors ...RequestEditorFn) (*DownloadRatesResponse, error)
+
+	// UploadRatesWithBodyWithResponse Upload the rates of a deck
+	//
+	// CSV (RFC 4180; commas or semicolons) whose first line names the columns, in any order: `prefix` (up to 15 digits, a + before them counts for nothing; empty for every number) and `per_minute` (an amount such as 0.0125, up to nine digits after the point), and where they are wanted `connection` (an amount for an answered call as such), `minimum_s` (the least that is charged, 0), `increment_s` (the step beyond it, 1), `from` and `until` (a date, from 00:00 UTC on, or a moment of RFC 3339; a call counts by its answer) and `name`. At most 256 MiB and 1,000,000 rates. They take the place of all rates that the deck has. Every bad field is told with its row and column (`#/<row>/<column>`; rows count from 1, the first line left out), up to 10,000 of them, and then nothing is taken. The same prefix may be there several times with different `from`: the rate that came into force last counts.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/rate-decks/{rate_deck_id}/rates (the `UploadRates` operationId).
+	UploadRatesWithBodyWithResponse(ctx context.Context, rateDeckID RateDeckID, params *UploadRatesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UploadRatesResponse, error)
+
 	// ListRealmsWithResponse List realms
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -64854,6 +65265,164 @@ func (r ReplaceRateDeckResponse) ContentType() string {
 	return ""
 }
 
+type LookupRateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Rate
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r LookupRateResponse) GetJSON200() *Rate {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r LookupRateResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r LookupRateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LookupRateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LookupRateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LookupRateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DownloadRatesResponse200Headers the declared response headers of an HTTP 200 response for DownloadRates
+type DownloadRatesResponse200Headers struct {
+	ETag string
+}
+
+// DownloadRatesResponse304Headers the declared response headers of an HTTP 304 response for DownloadRates
+type DownloadRatesResponse304Headers struct {
+	ETag string
+}
+
+type DownloadRatesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *DownloadRatesResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *DownloadRatesResponse304Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DownloadRatesResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DownloadRatesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DownloadRatesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DownloadRatesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DownloadRatesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UploadRatesResponse200Headers the declared response headers of an HTTP 200 response for UploadRates
+type UploadRatesResponse200Headers struct {
+	ETag string
+}
+
+type UploadRatesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RateDeck
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UploadRatesResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UploadRatesResponse) GetJSON200() *RateDeck {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UploadRatesResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UploadRatesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UploadRatesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UploadRatesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UploadRatesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListRealmsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -74657,6 +75226,51 @@ func (c *ClientWithResponses) ReplaceRateDeckWithResponse(ctx context.Context, r
 		return nil, err
 	}
 	return ParseReplaceRateDeckResponse(rsp)
+}
+
+// LookupRateWithResponse Find the rate of a number
+//
+// What a call is charged by: of the rates that hold at the moment, that of the longest prefix. 404 where there is none.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/rate-decks/{rate_deck_id}/lookup (the `LookupRate` operationId).
+func (c *ClientWithResponses) LookupRateWithResponse(ctx context.Context, rateDeckID RateDeckID, params *LookupRateParams, reqEditors ...RequestEditorFn) (*LookupRateResponse, error) {
+	rsp, err := c.LookupRate(ctx, rateDeckID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLookupRateResponse(rsp)
+}
+
+// DownloadRatesWithResponse Read the rates of a deck
+//
+// CSV as it is uploaded, in order of prefix and of the moment from which a rate holds.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/rate-decks/{rate_deck_id}/rates (the `DownloadRates` operationId).
+func (c *ClientWithResponses) DownloadRatesWithResponse(ctx context.Context, rateDeckID RateDeckID, params *DownloadRatesParams, reqEditors ...RequestEditorFn) (*DownloadRatesResponse, error) {
+	rsp, err := c.DownloadRates(ctx, rateDeckID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDownloadRatesResponse(rsp)
+}
+
+// UploadRatesWithBodyWithResponse Upload the rates of a deck
+//
+// CSV (RFC 4180; commas or semicolons) whose first line names the columns, in any order: `prefix` (up to 15 digits, a + before them counts for nothing; empty for every number) and `per_minute` (an amount such as 0.0125, up to nine digits after the point), and where they are wanted `connection` (an amount for an answered call as such), `minimum_s` (the least that is charged, 0), `increment_s` (the step beyond it, 1), `from` and `until` (a date, from 00:00 UTC on, or a moment of RFC 3339; a call counts by its answer) and `name`. At most 256 MiB and 1,000,000 rates. They take the place of all rates that the deck has. Every bad field is told with its row and column (`#/<row>/<column>`; rows count from 1, the first line left out), up to 10,000 of them, and then nothing is taken. The same prefix may be there several times with different `from`: the rate that came into force last counts.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/rate-decks/{rate_deck_id}/rates (the `UploadRates` operationId).
+func (c *ClientWithResponses) UploadRatesWithBodyWithResponse(ctx context.Context, rateDeckID RateDeckID, params *UploadRatesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UploadRatesResponse, error) {
+	rsp, err := c.UploadRatesWithBody(ctx, rateDeckID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUploadRatesResponse(rsp)
 }
 
 // ListRealmsWithResponse List realms
@@ -84688,6 +85302,137 @@ func ParseReplaceRateDeckResponse(rsp *http.Response) (*ReplaceRateDeckResponse,
 	switch {
 	case rsp.StatusCode == 200:
 		var headers ReplaceRateDeckResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseLookupRateResponse parses an HTTP response from a LookupRateWithResponse call
+func ParseLookupRateResponse(rsp *http.Response) (*LookupRateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LookupRateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Rate
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDownloadRatesResponse parses an HTTP response from a DownloadRatesWithResponse call
+func ParseDownloadRatesResponse(rsp *http.Response) (*DownloadRatesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DownloadRatesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers DownloadRatesResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers DownloadRatesResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUploadRatesResponse parses an HTTP response from a UploadRatesWithResponse call
+func ParseUploadRatesResponse(rsp *http.Response) (*UploadRatesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UploadRatesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RateDeck
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UploadRatesResponse200Headers
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {

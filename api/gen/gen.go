@@ -3197,6 +3197,9 @@ type CDR struct {
 	// Example: 42
 	ConfigRevision int64 `json:"config_revision"`
 
+	// Cost What it costs by the cost deck of the trunk that answered; absent where it was not answered, or no rate held at the answer.
+	Cost *Charge `json:"cost,omitempty"`
+
 	// Disposition How billing sorts it.
 	Disposition Disposition `json:"disposition"`
 
@@ -3271,6 +3274,9 @@ type CDR struct {
 	//
 	// Example: 1000
 	PddMs int64 `json:"pdd_ms"`
+
+	// Price The same by the price deck of the trunk, or domain, that it came from.
+	Price *Charge `json:"price,omitempty"`
 
 	// ProgressAt First 18x sent to the caller.
 	//
@@ -3827,6 +3833,34 @@ type CallerIdentityWrite struct {
 	//
 	// Example: true
 	UserPhone *bool `json:"user_phone,omitempty"`
+}
+
+// Charge What a call costs by one rate deck.
+type Charge struct {
+	// Amount The amount, exactly, with nine decimals.
+	//
+	// Example: 0.144000000
+	Amount string `json:"amount"`
+
+	// BilledS The duration that is charged, with minimum and increment, in seconds.
+	//
+	// Example: 720
+	BilledS int `json:"billed_s"`
+
+	// Currency Code of ISO 4217.
+	//
+	// Example: EUR
+	Currency string `json:"currency"`
+
+	// Prefix The prefix of the rate.
+	//
+	// Example: 49
+	Prefix string `json:"prefix"`
+
+	// RateDeckID The deck.
+	//
+	// Example: rdk_06bq4v7037f9h1k3n5q7s9v1x3
+	RateDeckID string `json:"rate_deck_id"`
 }
 
 // ClassPrefix Gives the numbers that begin with a prefix a class.
@@ -9662,6 +9696,54 @@ type QualityThreshold struct {
 	Warning float32 `json:"warning"`
 }
 
+// Rate The price of calls to numbers with a prefix.
+type Rate struct {
+	// Connection The price of an answered call as such, with nine decimals.
+	//
+	// Example: 0.000000000
+	Connection string `json:"connection"`
+
+	// Currency Code of ISO 4217.
+	//
+	// Example: EUR
+	Currency string `json:"currency"`
+
+	// From From when it holds; absent for always.
+	//
+	// Example: 2026-12-31T23:00:00Z
+	From *time.Time `json:"from,omitempty"`
+
+	// IncrementS The step beyond that, in seconds.
+	//
+	// Example: 1
+	IncrementS int `json:"increment_s"`
+
+	// MinimumS The least that is charged, in seconds.
+	//
+	// Example: 60
+	MinimumS int `json:"minimum_s"`
+
+	// Name Where the numbers are.
+	//
+	// Example: Germany
+	Name *string `json:"name,omitempty"`
+
+	// PerMinute The price of a minute, with nine decimals.
+	//
+	// Example: 0.012000000
+	PerMinute string `json:"per_minute"`
+
+	// Prefix The digits that the number begins with, without a +.
+	//
+	// Example: 49
+	Prefix string `json:"prefix"`
+
+	// Until Until when it holds; absent for always.
+	//
+	// Example: 2027-12-31T23:00:00Z
+	Until *time.Time `json:"until,omitempty"`
+}
+
 // RateDeck A table of prices by prefix: what calls to a trunk cost, or what calls of one are charged.
 type RateDeck struct {
 	// CreatedAt When it was made.
@@ -9817,6 +9899,12 @@ type RateDeckWrite struct {
 	// Example: ten_default
 	TenantID *string `json:"tenant_id,omitempty"`
 }
+
+// RateFile CSV with a head.
+//
+// Example: prefix,per_minute
+// 49,0.012
+type RateFile = string
 
 // Readiness The node is ready for traffic.
 type Readiness struct {

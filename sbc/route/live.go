@@ -74,7 +74,7 @@ type Live interface {
 	Quality(listID, trunkID, number string) (percent int, quarantined bool, why string)
 	// Turn is the next number of a count from 0 on, for taking turns within a route list or trunk.
 	Turn(listOrTrunkID string) uint64
-	// Cost is what a minute to the number costs on a trunk, Price what one from a trunk is charged, in millionths of the currency.
+	// Cost is what a minute to the number costs on a trunk, Price what one from a trunk is charged, in billionths of the currency (sbc.Rate).
 	Cost(trunkID, number string, at time.Time) (perMinute int64, currency string, ok bool)
 	Price(fromTrunkID, number string, at time.Time) (perMinute int64, currency string, ok bool)
 }
