@@ -22,15 +22,15 @@ type record struct {
 	progressAt, answeredAt      time.Time
 	refusedAt, endAt, lastMedia time.Time
 	// deaf says that lastMedia stays as it is: the call was found dead.
-	deaf bool
-	reason                      sbc.EndReason
-	by                          sbc.Side
-	cause                       int
-	text                        string
-	stop                        stopOrder
-	finalCode                   int
-	finalReason                 string
-	written                     bool
+	deaf        bool
+	reason      sbc.EndReason
+	by          sbc.Side
+	cause       int
+	text        string
+	stop        stopOrder
+	finalCode   int
+	finalReason string
+	written     bool
 	// display and said are the caller's name and number in From; hidden, privacy and unnamed are its wish to be nobody.
 	display, said, privacy string
 	hidden, unnamed        bool
