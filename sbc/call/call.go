@@ -97,10 +97,10 @@ func newCall(m *Manager, snap *config.Snapshot, tx msg.ServerTx, req *msg.Messag
 	c.rec.privacy, c.rec.unnamed = header.Wish(c.invite, d.trunk)
 	if d.who != nil {
 		c.rec.begin(req, d, d.who.Outside)
-		c.rec.variables = d.who.Variables
 	} else {
 		c.rec.begin(req, d, header.CallerOf(c.invite, d.trunk, c.trust(c.a)).Number)
 	}
+	c.rec.variables = d.moment.variables
 	return c
 }
 

@@ -12,7 +12,9 @@ import (
 // decision is what is to be done with a new call: made by decide, carried out by Call, shown by Explain.
 type decision struct {
 	caller identify.Caller
-	trunk  *sbc.Trunk
+	// numbers is what became of the numbers, nil where nobody translates them.
+	numbers *translation
+	trunk   *sbc.Trunk
 	// who is the subscriber that calls, nil for a call of a trunk.
 	who    *Origin
 	moment moment
@@ -56,6 +58,7 @@ func (m *Manager) decide(snap *config.Snapshot, in *msg.Message, trace bool) (d 
 	}
 	d.trunk = snap.Trunk(d.caller.TrunkID)
 	d.moment = m.moment(snap, in, d.trunk, nil)
+	d.translate(snap, trace)
 	d.route(snap, trace)
 	return d, true
 }
@@ -73,6 +76,8 @@ func (d *decision) route(snap *config.Snapshot, trace bool) {
 	case d.trunk.RoutingPlanID == "":
 		d.refuse(403, "", sbc.EndRejected)
 		d.step(trace, "admit", d.trunk.ID, "refused", "the trunk has no routing plan, so it may not call")
+		return
+	case d.code != 0: // its dialplan has refused it
 		return
 	case d.caller.Number == "":
 		d.refuse(484, "", sbc.EndNoRoute) // RFC 3261 21.4.22

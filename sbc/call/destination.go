@@ -48,6 +48,8 @@ type Contact struct {
 type question struct {
 	// domainID and name are who is looked for; id is it where that is known already.
 	domainID, name, id string
+	// next is the name to ask for if nobody has that one: the number as the number plan made it.
+	next string
 	// uri is the Request-URI, which may name one phone; nil for a number that a rule made.
 	uri *msg.URI
 	// plan says that the domain's plan has a say where nobody is found; gone that it is a phone of ours which is not there any more.
@@ -93,10 +95,13 @@ func (m *Manager) ask(q *question, then func(*sbc.Entry, error)) {
 // which are nobody's name, for what is no name, and where the names are an upstream registrar's.
 func (m *Manager) questionOf(snap *config.Snapshot, d *decision, uri *msg.URI) *question {
 	if m.o.Directory == nil || d.code != 0 || d.who == nil || d.caller.Number == "" || d.who.Domain.Upstream() ||
-		snap.Class(d.who.Domain, d.caller.Number) == sbc.ClassEmergency {
+		d.class(snap) == sbc.ClassEmergency {
 		return nil
 	}
 	q := &question{domainID: d.who.Domain.ID, name: d.caller.Number, uri: uri, plan: true}
+	if t := d.numbers; t != nil && !t.ruled && t.dialled != q.name {
+		q.name, q.next = t.dialled, q.name
+	}
 	if _, there := uri.Param("gr"); there && m.o.Location != nil {
 		if _, owner, ok := m.o.Location.ByGRUU(*uri, ""); ok { // a temporary one: its user part names nobody
 			q.id, q.plan, q.gone = owner, false, owner == ""
@@ -129,6 +134,10 @@ func (m *Manager) answered(snap *config.Snapshot, d *decision, q *question, e *s
 		m.reach(snap, d, trace)
 	case q.plan:
 		d.step(trace, "subscriber", q.domainID, "skipped", "no subscriber of the domain has the number "+q.name)
+		if q.next != "" {
+			d.ask = &question{domainID: q.domainID, name: q.next, uri: q.uri, plan: true}
+			return
+		}
 		d.route(snap, trace)
 		if d.asks(); d.ask != nil {
 			return
@@ -165,6 +174,7 @@ func (m *Manager) reach(snap *config.Snapshot, d *decision, trace bool) {
 		return
 	}
 	d.plan.Attempts = t.attempts(phones)
+	d.shown(snap, d.plan.Attempts, trace)
 	if trace {
 		for i := range phones {
 			d.step(trace, "location", phones[i].RegistrationID, "taken", "a phone of the subscriber")

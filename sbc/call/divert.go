@@ -61,7 +61,7 @@ func (l *leg) payer() *Origin {
 
 // calls tells whether the groups and the lists of a subscriber let it call a number.
 func (o *Origin) calls(snap *config.Snapshot, number string) bool {
-	ok, _, _ := o.may(snap, number)
+	ok, _, _ := o.may(snap, number, number, "")
 	return ok && o.unlisted(snap, number)
 }
 

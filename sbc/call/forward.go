@@ -92,7 +92,9 @@ func (m *Manager) forward(snap *config.Snapshot, d *decision, v service.Verdict,
 func (d *decision) routeForwarded(snap *config.Snapshot, trace bool) {
 	by := d.way.by
 	f := decision{caller: by.caller(d.way.number), trunk: snap.Trunk(by.Domain.ID), who: by, moment: d.moment}
-	f.route(snap, trace)
+	if f.retranslate(snap, trace); f.code == 0 {
+		f.route(snap, trace)
+	}
 	d.steps = append(d.steps, f.steps...)
 	d.plan, d.code, d.reason, d.end = f.plan, f.code, f.reason, f.end
 }

@@ -140,6 +140,7 @@ func (c *Call) launch(at *route.Attempt) bool {
 		r.req.SetBody(accepted, body)
 	}
 	c.hunt.attempts[l.attempt-1].SIPCallID = r.req.CallID
+	c.varied(at)
 	c.hunt.tags = append(c.hunt.tags, l.tag)
 	c.m.calls.addTag(l.tag, l.end)
 	if at.Callee != nil {
@@ -222,7 +223,7 @@ func (c *Call) buildInvite(l *leg, at *route.Attempt) *request {
 
 // inviteFor is buildInvite for any INVITE that stands for one from a leg.
 func (c *Call) inviteFor(l *leg, at *route.Attempt, in *msg.Message, caller *leg) *request {
-	shown := introduced(in, caller, l)
+	shown := c.numbered(introduced(in, caller, l), caller, l, at)
 	from := c.callerTo(l, shown, caller)
 	if caller.who != nil && caller.who.Anonymous {
 		from = anonymous()

@@ -54,8 +54,8 @@ func (d *decision) query(snap *config.Snapshot, trace bool) route.Query {
 	}
 	if d.who != nil {
 		q.RouteGroup = cmp.Or(d.who.Entry.Subscriber.RouteGroup, q.RouteGroup)
-		q.Class = snap.Class(d.who.Domain, q.Number)
 	}
+	q.Class, q.Egress = d.class(snap), egress{snap}
 	return q
 }
 

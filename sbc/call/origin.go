@@ -73,6 +73,9 @@ func (m *Manager) decideFrom(snap *config.Snapshot, from *Origin, in *msg.Messag
 	if m.dialsFeature(snap, &d, trace) || !d.screened(snap, from, d.caller.Number, trace) {
 		return d
 	}
+	if d.translate(snap, trace); d.code != 0 || d.numbers != nil && !d.screened(snap, from, d.caller.Number, trace) {
+		return d
+	}
 	if d.ask = m.questionOf(snap, &d, &in.RequestURI); d.ask == nil {
 		d.route(snap, trace)
 		d.asks()
@@ -85,7 +88,11 @@ func (d *decision) permitted(snap *config.Snapshot, trace bool) bool {
 	if d.who == nil {
 		return true
 	}
-	ok, class, reason := d.who.may(snap, d.caller.Number)
+	var sorted sbc.NumberClass
+	if d.numbers != nil {
+		sorted = d.numbers.class
+	}
+	ok, class, reason := d.who.may(snap, d.dialled(), d.caller.Number, sorted)
 	verdict := "taken"
 	if !ok {
 		verdict = "refused"
@@ -95,9 +102,9 @@ func (d *decision) permitted(snap *config.Snapshot, trace bool) bool {
 	return ok
 }
 
-// may tells whether the subscriber's groups, or else those of its domain as the configuration has it, let it dial a number; who
-// is no subscriber is bound by its plan only. The domain of a call that survived its process is an id.
-func (o *Origin) may(snap *config.Snapshot, number string) (ok bool, class sbc.NumberClass, reason string) {
+// may tells whether the subscriber's groups, or else those of its domain as the configuration has it, let it dial a number, which was
+// sorted as a class if that is not ""; who is no subscriber is bound by its plan only. The domain of a call that survived its process is an id.
+func (o *Origin) may(snap *config.Snapshot, dialled, number string, sorted sbc.NumberClass) (ok bool, class sbc.NumberClass, reason string) {
 	if o == nil {
 		return true, "", ""
 	}
@@ -105,7 +112,7 @@ func (o *Origin) may(snap *config.Snapshot, number string) (ok bool, class sbc.N
 	if d == nil {
 		return false, "", "the domain is gone"
 	}
-	return snap.Permitted(d, o.Entry.Subscriber, number)
+	return snap.PermittedAs(d, o.Entry.Subscriber, dialled, number, sorted)
 }
 
 // bound is the subscriber's own limit of calls in progress, as a limit profile of its id.

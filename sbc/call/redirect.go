@@ -107,6 +107,9 @@ func (c *Call) around(l *leg, res *msg.Message, here string, d decision, followe
 		}
 		called := d
 		called.caller.Number = r.number
+		if called.retranslate(c.snap, false); called.code != 0 {
+			continue
+		}
 		plan := c.snap.Route.Plan(called.query(c.snap, false))
 		if len(plan.Attempts) == 0 {
 			continue

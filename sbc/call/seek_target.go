@@ -10,6 +10,7 @@ import (
 func (c *Call) transferCall(t *transfer) (code int) {
 	d := decision{trunk: t.old.trunk, who: t.old.who, moment: c.momentOf(t.old)}
 	d.caller.TrunkID, d.caller.Number = t.old.end.trunkID, t.number
+	d.retranslate(c.snap, false)
 	var uri msg.URI
 	uri.Scheme, uri.User = "sip", t.number
 	if d.ask = c.m.questionOf(c.snap, &d, &uri); d.ask == nil {

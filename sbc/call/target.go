@@ -56,6 +56,7 @@ func (c *Call) launchTarget(t *transfer, at *route.Attempt) bool {
 	r := c.inviteFor(l, at, t.in, t.kept)
 	r.req.SetBody(accepted, x.Offer())
 	c.hunt.attempts[l.attempt-1].SIPCallID = r.req.CallID
+	c.varied(at)
 	c.hunt.tags = append(c.hunt.tags, l.tag)
 	c.m.calls.addTag(l.tag, l.end)
 	if at.Callee != nil {

@@ -11,7 +11,7 @@ func (m *Manager) returns(snap *config.Snapshot, d *decision, trace bool) {
 	if !snap.Upstream(d.caller.TrunkID) || m.o.Location == nil || !snap.ActiveTrunk(d.caller.TrunkID) {
 		return
 	}
-	_, domainID, username, ok := m.o.Location.ByToken(d.caller.Number)
+	_, domainID, username, ok := m.o.Location.ByToken(d.dialled())
 	if !ok {
 		return
 	}
@@ -27,7 +27,7 @@ func (m *Manager) returns(snap *config.Snapshot, d *decision, trace bool) {
 	}
 	d.plan.Reject, d.plan.Attempts, d.plan.DomainID, d.code, d.reason, d.end = nil, nil, "", 0, "", ""
 	e := domain.Guest(username)
-	d.dest = &destination{domain: domain, entry: e, number: username, token: d.caller.Number}
+	d.dest = &destination{domain: domain, entry: e, number: username, token: d.dialled()}
 	d.step(trace, "subscriber", e.Subscriber.ID, "taken", "the upstream registrar calls a contact that stands for the subscriber's")
 	m.reach(snap, d, trace)
 }

@@ -131,9 +131,15 @@ func compileList(row *sbc.NumberList) *numberList {
 	return l
 }
 
-// Class sorts a number that a subscriber of the domain dialled; what no prefix fits is local.
+// Class sorts a number that a subscriber of the domain dialled, by the number plan of the domain, else by its own classes; what no prefix
+// fits is local.
 func (s *Snapshot) Class(d *sbc.Domain, number string) sbc.NumberClass {
 	if d != nil {
+		if p := s.NumberPlan(d.NumberPlanID); p != nil {
+			if class, found := p.Class(number, p.Normal(number)); found {
+				return class
+			}
+		}
 		if c := s.index.permissions.classes[d.ID]; c != nil {
 			if class, found := c.find(number); found {
 				return class

@@ -21,7 +21,8 @@ type Plan struct {
 	longest       int
 }
 
-// Compile compiles a plan; of two classes with the same prefix the first counts.
+// Compile compiles a plan; of two classes with the same prefix the first counts. Numbers of the country itself are national where no class
+// says otherwise.
 func Compile(row *sbc.NumberPlan) *Plan {
 	p := &Plan{row: row, abroad: slices.Clone(row.InternationalPrefixes), whole: map[string]sbc.NumberClass{},
 		begins: make(map[string]sbc.NumberClass, len(row.Classes))}
@@ -37,6 +38,9 @@ func Compile(row *sbc.NumberPlan) *Plan {
 		if _, there := list[prefix]; !there {
 			list[prefix] = c.Class
 		}
+	}
+	if home := "+" + row.CountryCode; p.begins[home] == "" { // "+" alone is what is abroad
+		p.begins[home], p.longest = sbc.ClassNational, max(p.longest, len(home))
 	}
 	return p
 }

@@ -10,7 +10,7 @@ func plan(country, area, national string, least int, abroad ...string) *Plan {
 	row := &sbc.NumberPlan{}
 	row.Defaults()
 	row.CountryCode, row.AreaCode, row.NationalPrefix, row.MinDigits, row.InternationalPrefixes = country, area, national, least, abroad
-	row.Classes = append(row.Classes, sbc.ClassPrefix{Prefix: "+49", Class: sbc.ClassNational}, sbc.ClassPrefix{Prefix: "+491", Class: sbc.ClassMobile},
+	row.Classes = append(row.Classes, sbc.ClassPrefix{Prefix: "+491", Class: sbc.ClassMobile},
 		sbc.ClassPrefix{Prefix: "115115$", Class: sbc.ClassEmergency})
 	return Compile(row)
 }

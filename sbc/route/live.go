@@ -26,6 +26,8 @@ type Query struct {
 	Next *Next
 	// Answers are those of other systems to rules that ask them, by the rule's id.
 	Answers map[string]*Answer
+	// Egress translates the numbers of attempts; nil leaves them as they are.
+	Egress Translator
 	// Live tells what is alive; nil: everything is well.
 	Live Live
 	// Rand gives a number from 0 to n-1 for what goes by chance; nil takes the first.

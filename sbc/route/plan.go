@@ -86,6 +86,9 @@ type Attempt struct {
 	RealmID string
 	// Number is the number to send to this endpoint.
 	Number string
+	// Caller is the calling number to show to it, "" as it is; Variables become the call's. Both are of the trunk's egress dialplan.
+	Caller    string
+	Variables map[string]string
 	// Address is an IP address or a name; Port is 0 where the transport's default or DNS says it.
 	Address   string
 	Port      int
@@ -237,7 +240,11 @@ func (p *planner) revive(number string) {
 // attempt lays out one on an endpoint.
 func (p *planner) attempt(tg *target, e *endpoint, number string) {
 	// The rule's number, not the last endpoint's: each attempt begins anew.
-	send := rewrite(number, e.row.Strip, e.row.Prefix)
+	t, ok := p.translate(tg.trunk.row, number)
+	if !ok {
+		return
+	}
+	send := rewrite(t.Callee, e.row.Strip, e.row.Prefix)
 	if send == "" {
 		p.step(e.row.ID, passed, "nothing is left of the number after strip %d", e.row.Strip)
 		return
@@ -248,7 +255,7 @@ func (p *planner) attempt(tg *target, e *endpoint, number string) {
 	}
 	p.plan.Attempts = append(p.plan.Attempts, Attempt{
 		TrunkID: tg.trunk.row.ID, TargetID: tg.id, EndpointID: e.row.ID, RealmID: tg.trunk.row.RealmID,
-		Number: send, Address: e.row.Address, Port: e.row.Port, Transport: e.row.Transport,
+		Number: send, Caller: t.Caller, Variables: t.Variables, Address: e.row.Address, Port: e.row.Port, Transport: e.row.Transport,
 	})
 }
 
