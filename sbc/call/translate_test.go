@@ -23,6 +23,7 @@ func ingress() *sbc.Dialplan {
 	p := &sbc.Dialplan{Meta: meta("dpl_in")}
 	p.Defaults()
 	p.Rules = []sbc.DialplanRule{
+		{Name: "televote", Field: sbc.DialplanCallee, Match: sbc.MatchPrefix, Pattern: "+49137", NumberClass: sbc.ClassPremium, Continue: true},
 		{Name: "digits", Field: sbc.DialplanCallee, Match: sbc.MatchPrefix, Pattern: "+49", SetCallee: "49$1", Continue: true,
 			Attributes: map[string]string{"reseller": "7"}},
 		{Name: "head office", Field: sbc.DialplanCaller, Match: sbc.MatchPrefix, Pattern: "+4930444", SetCaller: "+49304440",
@@ -148,7 +149,7 @@ func TestClassesOfTranslatedNumbers(t *testing.T) {
 		}
 	}
 	translated(t, groups, func(w *world) {
-		for number, want := range map[string]int{"0304930123": 0, "00331234567": 403, "0900123456": 403} {
+		for number, want := range map[string]int{"0304930123": 0, "0137123456": 403, "00331234567": 403, "0900123456": 403} {
 			req := sbc.ExplainRequest{SourceAddress: "192.0.2.99", SourcePort: 5060, SIPInterfaceID: "sif_a", Callee: number}
 			snap := w.snap
 			src, faults := explainSource(snap, req)
