@@ -174,7 +174,7 @@ func (m *Manager) reach(snap *config.Snapshot, d *decision, trace bool) {
 		return
 	}
 	d.plan.Attempts = t.attempts(phones)
-	d.shown(snap, d.plan.Attempts, trace)
+	d.display(snap, d.plan.Attempts, trace)
 	if trace {
 		for i := range phones {
 			d.step(trace, "location", phones[i].RegistrationID, "taken", "a phone of the subscriber")

@@ -162,8 +162,8 @@ func (e egress) Translate(dialplanID, callee, caller string, class sbc.NumberCla
 		OK: !got.Reject || class == sbc.ClassEmergency}
 }
 
-// shown sets the caller that a subscriber's phones are shown, by the egress dialplan of its domain.
-func (d *decision) shown(snap *config.Snapshot, attempts []route.Attempt, trace bool) {
+// display sets the caller that a subscriber's phones are shown, by the egress dialplan of its domain.
+func (d *decision) display(snap *config.Snapshot, attempts []route.Attempt, trace bool) {
 	dom := d.dest.domain
 	p := snap.Dialplan(dom.EgressDialplanID)
 	if p == nil || d.who != nil && d.who.Domain.ID == dom.ID {
