@@ -15,5 +15,11 @@
 //
 // # Limits
 //
-// Requests within dialogs are believed by their tags and their source, as those of trunks are; they are not challenged.
+// Requests within dialogs are not challenged. RFC 3261 22.1 lets a server challenge any request but ACK and CANCEL; here the dialog
+// itself was made by a request that proved whose it is, or by one of ours to a contact that did. Its tags are secrets of 80 bits
+// that only its two ends have seen, and a request that bears them is taken from where the phone was heard alone: its address, with the
+// policy strict its port and transport too, or an address that an access rule takes for the very subscriber. All else is refused
+// with 481, changes nothing, and is counted and told (security.dialog). A challenge would add a round trip to each BYE, which phones
+// that are about to leave do not wait for, and fail with those that answer challenges of INVITE and REGISTER only. Who can read what
+// passes between phone and border is not kept out by this, and would not be by a digest without auth-int: TLS does that.
 package access

@@ -25,8 +25,9 @@ type endpoint struct {
 	// over says that its dialog has ended.
 	over atomic.Bool
 	// trunkID is the leg's; peer is whence its peer was last heard, nil before. Only what belongs to the dialog is heard.
-	trunkID string
-	peer    atomic.Pointer[flow]
+	// subscriberID is of one that is gone.
+	trunkID, subscriberID string
+	peer                  atomic.Pointer[flow]
 	// policy says whence else requests are believed.
 	policy sbc.SourcePolicy
 	gone   atomic.Bool
@@ -57,14 +58,23 @@ func (e *endpoint) heard(h msg.Hop) {
 // late is what is known of the endpoint when its call is over.
 func (e *endpoint) late() *endpoint {
 	e.over.Store(true)
-	l := &endpoint{trunkID: e.trunkID, policy: e.policy}
+	l := &endpoint{trunkID: e.trunkID, subscriberID: e.subscriber(), policy: e.policy}
 	l.peer.Store(e.peer.Load())
 	l.gone.Store(true)
 	return l
 }
 
+// subscriber is whose leg it is, "" for a trunk's. It is known before the leg can be found by its tag.
+func (e *endpoint) subscriber() string {
+	if e.leg == nil {
+		return e.subscriberID
+	}
+	return e.leg.who.subscriberID()
+}
+
 // fromPeer tells whether a request comes from where the leg's policy believes it: strictly the flow on which the peer was last
-// heard, its address, or any address of its trunk: one that an identity or an endpoint names.
+// heard, its address, or any address of its trunk: one that an identity or an endpoint names. Addresses that a domain knows are each
+// of one subscriber.
 func (m *Manager) fromPeer(snap *config.Snapshot, e *endpoint, req *msg.Message) bool {
 	peer, from := e.peer.Load(), req.Hop.Remote
 	switch {
@@ -75,7 +85,7 @@ func (m *Manager) fromPeer(snap *config.Snapshot, e *endpoint, req *msg.Message)
 	case e.policy == sbc.SourceSameIP:
 		return false
 	}
-	return snap.FromTrunk(source(req.Hop), e.trunkID)
+	return snap.FromTrunk(source(req.Hop), e.trunkID, e.subscriber())
 }
 
 // Why a request that bears a dialog's tag is not the peer's.

@@ -144,6 +144,9 @@ func TestAccessRule(t *testing.T) {
 	if !ok || caller.TrunkID != "dom_1" || caller.SubscriberID != "sub_1" || caller.IdentityID != "acr_1" {
 		t.Errorf("%+v", caller)
 	}
+	if !s.FromTrunk(src, "dom_1", "sub_1") || s.FromTrunk(src, "dom_1", "sub_2") || s.FromTrunk(src, "dom_1", "") {
+		t.Error("the address is not sub_1's alone")
+	}
 	src.Addr = netip.MustParseAddr("192.0.2.1")
 	if caller, ok := s.Identify.Identify(src, "4930"); !ok || caller.SubscriberID != "" || caller.TrunkID != "trk_1" {
 		t.Errorf("a trunk's caller is %+v", caller)

@@ -268,11 +268,12 @@ func (s *Snapshot) Realm(id string) *sbc.Realm { return s.index.realms[id] }
 func (s *Snapshot) Interface(id string) *sbc.SIPInterface { return s.index.interfaces[id] }
 
 // FromTrunk tells whether a source is one of a trunk's addresses: one that an identity of it covers, or that an endpoint of it names.
-func (s *Snapshot) FromTrunk(src identify.Source, trunkID string) bool {
+// Where the trunk is a domain it is whether an access rule takes the source for the subscriber, "" for none.
+func (s *Snapshot) FromTrunk(src identify.Source, trunkID, subscriberID string) bool {
 	if trunkID == "" {
 		return false
 	}
-	if known, ok := s.Identify.Known(src); ok && known.TrunkID == trunkID {
+	if known, ok := s.Identify.Known(src); ok && known.TrunkID == trunkID && known.SubscriberID == subscriberID {
 		return true
 	}
 	for _, x := range s.Rows.Endpoints { // a peer that sends from another of its addresses: rare

@@ -167,7 +167,7 @@ func (m *Manager) fromPeer(s *side, req *msg.Message) bool {
 	case policy == sbc.SourceSameIP:
 		return false
 	}
-	return m.o.Snapshot().FromTrunk(source(req.Hop), s.trunk().ID)
+	return m.o.Snapshot().FromTrunk(source(req.Hop), s.trunk().ID, s.subscriberID)
 }
 
 // intruded counts and tells a request that bears a tag of ours and is not the peer's.

@@ -40,8 +40,10 @@ type side struct {
 	terms atomic.Pointer[terms]
 	// tag is ours, user the user part of our Contact, which tells nobody anything.
 	tag, user string
-	d         *dialog.Dialog
-	peer      atomic.Pointer[msg.Hop]
+	// subscriberID is whose side it is, "" for a trunk's.
+	subscriberID string
+	d            *dialog.Dialog
+	peer         atomic.Pointer[msg.Hop]
 }
 
 // terms are what the configuration says of a side; a refresh takes those of the day.
@@ -73,6 +75,9 @@ const maxNotices = 8
 func (e *errand) subscribe() int {
 	s := &subscription{m: e.m, snap: e.snap, queue: e.queue, event: e.event, names: e.names}
 	s.near = &side{sub: s, tag: msg.NewTag(), user: msg.NewTag()}
+	if e.from != nil {
+		s.near.subscriberID = e.from.Subscriber.ID
+	}
 	s.near.agree(e.snap, e.trunk)
 	s.near.heard(e.in.Hop)
 	d, err := dialog.NewUAS(e.in, s.near.tag)
