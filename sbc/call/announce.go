@@ -15,6 +15,9 @@ func (c *Call) announcement() *sbc.Announcement {
 		return nil
 	}
 	id := c.snap.Signalling(c.decision.trunk).Announcement(code)
+	if r := c.decision.plan.Reject; r != nil && r.AnnouncementID != "" && code == c.decision.code {
+		id = r.AnnouncementID
+	}
 	if id == "" {
 		return nil
 	}

@@ -94,6 +94,7 @@ func newCall(m *Manager, snap *config.Snapshot, tx msg.ServerTx, req *msg.Messag
 		c.tenant = d.trunk.TenantID
 	}
 	c.invite = c.received(c.a, req)
+	c.rec.variables = d.moment.variables
 	c.rec.privacy, c.rec.unnamed = header.Wish(c.invite, d.trunk)
 	if d.who != nil {
 		c.rec.begin(req, d, d.who.Outside)
@@ -156,7 +157,7 @@ func (c *Call) raise(kind eventKind) {
 
 // raiseAt notes an event that concerns one side's place.
 func (c *Call) raiseAt(kind eventKind, p place) {
-	c.events = append(c.events, event{kind: kind, next: c.hunt.more() || c.tr.more() || c.announces() || c.leadsOn(), place: p})
+	c.events = append(c.events, event{kind: kind, next: c.hunt.more() || c.tr.more() || c.announces() || c.leadsOn() || c.goesOn(), place: p})
 }
 
 // run steps the events that were raised and carries the actions out; actions may raise others.

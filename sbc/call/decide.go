@@ -19,6 +19,8 @@ type decision struct {
 	who    *Origin
 	moment moment
 	plan   route.Plan
+	// next is where the routing table is to go on, nil to begin.
+	next *route.Next
 	// ask is what must be asked about the callee first, dest the subscriber that is called; nil for most.
 	ask  *question
 	dest *destination
@@ -88,15 +90,7 @@ func (d *decision) route(snap *config.Snapshot, trace bool) {
 		return
 	}
 	d.plan = snap.Route.Plan(d.query(snap, trace))
-	d.steps = append(d.steps, d.plan.Steps...)
-	switch r := d.plan.Reject; {
-	case r != nil && r.Cause == route.CauseRule:
-		d.refuse(r.Code, r.Reason, sbc.EndRejected)
-	case r != nil:
-		d.refuse(r.Code, r.Reason, sbc.EndNoRoute)
-	case len(d.plan.Attempts) == 0:
-		d.refuse(404, "", sbc.EndNoRoute)
-	}
+	d.planned(trace)
 }
 
 func (d *decision) refuse(code int, reason string, end sbc.EndReason) {

@@ -54,6 +54,8 @@ type question struct {
 	uri *msg.URI
 	// plan says that the domain's plan has a say where nobody is found; gone that it is a phone of ours which is not there any more.
 	plan, gone bool
+	// anywhere says that id may be of any domain, target that it is a target of the route list.
+	anywhere, target bool
 }
 
 // destination is a subscriber that is called.
@@ -110,26 +112,21 @@ func (m *Manager) questionOf(snap *config.Snapshot, d *decision, uri *msg.URI) *
 	return q
 }
 
-// asks takes over the question that a rule leads to whose number is a subscriber's.
-func (d *decision) asks() {
-	if d.plan.DomainID != "" {
-		d.ask = &question{domainID: d.plan.DomainID, name: d.plan.Number}
-		d.code, d.reason, d.end = 0, "", ""
-	}
-}
-
 // answered goes on with what the directory said: with attempts, with a refusal, or with another question in d.ask.
 func (m *Manager) answered(snap *config.Snapshot, d *decision, q *question, e *sbc.Entry, err error, trace bool) {
-	d.ask = nil
-	if err == nil && (e.Subscriber.DomainID != q.domainID || !e.Subscriber.Enabled) {
+	if d.ask = nil; q.target {
+		m.targeted(snap, d, q, e, err, trace)
+		return
+	}
+	if err == nil && (e.Subscriber.DomainID != q.domainID && !q.anywhere || !e.Subscriber.Enabled) {
 		d.step(trace, "subscriber", e.Subscriber.ID, "refused", "the subscriber is disabled")
-		d.refuse(404, "", sbc.EndNoRoute)
+		m.unreached(snap, d, 404, sbc.EndNoRoute, trace)
 		return
 	}
 	switch {
 	case err == nil:
 		d.plan.Reject, d.code, d.reason, d.end = nil, 0, "", ""
-		d.dest = &destination{domain: snap.Domain(q.domainID), entry: e, number: q.name, uri: q.uri}
+		d.dest = &destination{domain: snap.Domain(e.Subscriber.DomainID), entry: e, number: q.name, uri: q.uri}
 		d.step(trace, "subscriber", e.Subscriber.ID, "taken", "the number "+q.name+" is the subscriber's")
 		m.reach(snap, d, trace)
 	case q.plan:
@@ -150,10 +147,10 @@ func (m *Manager) answered(snap *config.Snapshot, d *decision, q *question, e *s
 		d.refuse(480, "", sbc.EndNoRoute)
 	case sbc.CodeOf(err) == sbc.CodeNotFound:
 		d.step(trace, "subscriber", q.domainID, "refused", "no subscriber of the domain has the number "+q.name)
-		d.refuse(404, "", sbc.EndNoRoute)
+		m.unreached(snap, d, 404, sbc.EndNoRoute, trace)
 	default:
 		d.step(trace, "subscriber", q.domainID, "refused", "the subscriber cannot be looked up now")
-		d.refuse(503, "", sbc.EndError)
+		m.unreached(snap, d, 503, sbc.EndError, trace)
 	}
 }
 
@@ -162,8 +159,8 @@ func (m *Manager) reach(snap *config.Snapshot, d *decision, trace bool) {
 	t := d.dest
 	s := t.entry.Subscriber
 	if t.domain == nil || !snap.ActiveTrunk(t.domain.ID) || m.o.Location == nil {
-		d.refuse(480, "", sbc.EndNoRoute)
 		d.step(trace, "location", s.DomainID, "refused", "the domain is out of service")
+		m.unreached(snap, d, 480, sbc.EndNoRoute, trace)
 		return
 	}
 	if m.asleep(snap, d, trace) {

@@ -56,7 +56,9 @@ func (m *Manager) arrive(snap *config.Snapshot, d *decision, phones int, trace b
 		m.forward(snap, d, v, trace)
 	default:
 		d.step(trace, "service", s.ID, "refused", v.Detail)
-		d.refuse(v.Code, v.Phrase, endOf(v.Code))
+		if v.Code/100 == 6 || !m.resumed(snap, d, trace) {
+			d.refuse(v.Code, v.Phrase, endOf(v.Code))
+		}
 	}
 	return false
 }
@@ -91,12 +93,16 @@ func (m *Manager) forward(snap *config.Snapshot, d *decision, v service.Verdict,
 // routeForwarded is route for a call on the forwarder's account.
 func (d *decision) routeForwarded(snap *config.Snapshot, trace bool) {
 	by := d.way.by
-	f := decision{caller: by.caller(d.way.number), trunk: snap.Trunk(by.Domain.ID), who: by, moment: d.moment}
-	if f.retranslate(snap, trace); f.code == 0 {
+	f := decision{caller: by.caller(d.way.number), trunk: snap.Trunk(by.Domain.ID), who: by, moment: d.moment, next: d.next}
+	if f.next == nil {
+		f.retranslate(snap, trace)
+	}
+	if f.code == 0 {
 		f.route(snap, trace)
 	}
 	d.steps = append(d.steps, f.steps...)
-	d.plan, d.code, d.reason, d.end = f.plan, f.code, f.reason, f.end
+	d.plan, d.code, d.reason, d.end, d.next = f.plan, f.code, f.reason, f.end, nil
+	d.moment.variables = f.moment.variables
 }
 
 // causeOfForward is the reason of a forward as a SIP code (RFC 4458, RFC 7544 7).
@@ -181,7 +187,7 @@ func (c *Call) forwardOn() bool {
 func (c *Call) goOn() {
 	d, h := &c.decision, &c.hunt
 	if d.code != 0 {
-		h.final(d.code, d.reason, d.end)
+		c.refuseBy(d)
 	}
 	c.lead(d.plan.Attempts[:min(len(d.plan.Attempts), max(0, maxHunt-len(h.attempts)))])
 	c.try()
@@ -191,6 +197,7 @@ func (c *Call) goOn() {
 func (c *Call) lead(attempts []route.Attempt) {
 	h := &c.hunt
 	h.plan = append(slices.Clip(h.plan[:h.next]), attempts...)
+	h.until = c.until()
 	if c.decision.way == nil {
 		return
 	}

@@ -16,6 +16,8 @@ type hunt struct {
 	plan  []route.Attempt
 	next  int
 	offer []byte // the caller's SDP, nil in an offerless INVITE
+	// until is when no more attempts are begun, the zero time for no bound.
+	until time.Time
 	// stop says that the last answer is not one after which another attempt is made.
 	stop bool
 	// code, reason and end are what the caller is told if nobody answers, fixed by final or else the best so far; res is the
@@ -46,7 +48,18 @@ type hunt struct {
 }
 
 // more tells whether another attempt would be made, should the one under way end now.
-func (h *hunt) more() bool { return !h.stop && !h.fixed && h.next < len(h.plan) }
+func (h *hunt) more() bool { return !h.stop && !h.fixed && h.next < len(h.plan) && !h.late() }
+
+// late tells whether the time is over in which attempts are begun.
+func (h *hunt) late() bool { return !h.until.IsZero() && !now().Before(h.until) }
+
+// until is when no more attempts of the plan are begun.
+func (c *Call) until() (t time.Time) {
+	if s := c.decision.plan.MaxSetupS; s > 0 {
+		t = c.started.Add(time.Duration(s) * time.Second)
+	}
+	return t
+}
 
 // final fixes what the caller is told.
 func (h *hunt) final(code int, reason string, end sbc.EndReason) {
@@ -95,7 +108,7 @@ func (c *Call) try() {
 			return
 		}
 	}
-	if c.forwardOn() {
+	if c.forwardOn() || c.nextRule() {
 		return
 	}
 	if c.hunt.code == 0 {
@@ -108,8 +121,11 @@ func (c *Call) try() {
 
 // launch makes one attempt; it gives false if nothing was sent.
 func (c *Call) launch(at *route.Attempt) bool {
-	if at.Agent != "" {
+	switch {
+	case at.Agent != "":
 		return c.launchAgent(at)
+	case unexpanded(at):
+		return c.ringTarget(at)
 	}
 	trunk := c.snap.Trunk(at.TrunkID)
 	l := c.newLeg(opposite(c.a.side), at.TrunkID, trunk, len(c.hunt.attempts)+1)

@@ -25,6 +25,7 @@ func (c *Call) found(q *question, e *sbc.Entry, err error) {
 	if e != nil && err == nil && c.rec.sought == "" {
 		c.rec.sought = e.Subscriber.ID
 	}
+	c.assign()
 	c.proceed()
 }
 
@@ -59,7 +60,7 @@ func (c *Call) proceed() {
 func (c *Call) sought() {
 	d := &c.decision
 	if d.code != 0 {
-		c.hunt.final(d.code, d.reason, d.end)
+		c.refuseBy(d)
 	}
 	if c.lead(d.plan.Attempts); d.code == 0 || c.announcement() != nil {
 		c.openMedia()

@@ -45,10 +45,10 @@ func (c *Call) acceptable() bool {
 	}
 	c.hunt.offer = offer
 	if c.decision.code != 0 {
-		c.hunt.final(c.decision.code, c.decision.reason, c.decision.end)
+		c.refuseBy(&c.decision)
 		return false
 	}
-	c.hunt.plan = c.decision.plan.Attempts
+	c.hunt.plan, c.hunt.until = c.decision.plan.Attempts, c.until()
 	return true
 }
 

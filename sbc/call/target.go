@@ -16,6 +16,9 @@ func (c *Call) callTarget(t *transfer) {
 		c.releaseTargetLeg(t)
 		at := &t.plan[t.next]
 		t.next++
+		if unexpanded(at) {
+			at = c.expandTarget(t, at)
+		}
 		if c.launchTarget(t, at) {
 			t.stage = "calling"
 			return
@@ -36,6 +39,8 @@ func (c *Call) launchTarget(t *transfer, at *route.Attempt) bool {
 	})
 	c.forwarded(l)
 	switch {
+	case unexpanded(at):
+		return c.targetLost(t, l, 0, "not registered", 480)
 	case at.Agent != "": // whoever transfers must not leave the other side alone with a machine of ours
 		return c.targetLost(t, l, 0, string(at.Agent), 480)
 	case trunk == nil:

@@ -144,7 +144,7 @@ func (s *Snapshot) routeRows() route.Rows {
 	out := s.index.realmOut
 	return route.Rows{
 		Plans: s.Rows.Plans, Lists: s.Rows.Lists, Targets: s.Rows.Targets, Trunks: s.Rows.Trunks, Endpoints: s.Rows.Endpoints,
-		Numbers: s.Rows.Numbers, Out: func(t *sbc.Trunk) string { return out[t.RealmID] },
+		Numbers: s.Rows.Numbers, Times: s.Times(), Out: func(t *sbc.Trunk) string { return out[t.RealmID] },
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/config"
@@ -55,8 +56,12 @@ func (m *Manager) newErrand(snap *config.Snapshot, caller identify.Caller, from 
 		e.refuse(500)
 	}}
 	if e.trunk.RoutingPlanID != "" && caller.Number != "" && from.permitted(snap, caller.Number) {
-		p := snap.Route.Plan(route.Query{PlanID: e.trunk.RoutingPlanID, Number: caller.Number, Rand: rand.IntN})
-		e.plan = p.Attempts
+		p := snap.Route.Plan(route.Query{
+			PlanID: e.trunk.RoutingPlanID, Number: caller.Number, TrunkID: e.trunk.ID, RouteGroup: e.trunk.RouteGroup, Caller: e.names.caller,
+			CallID: req.CallID, Headers: req, At: time.Now(), Rand: rand.IntN,
+		})
+		// Of subscribers only those of the directory are known here, and they are asked before.
+		e.plan = slices.DeleteFunc(p.Attempts, func(at route.Attempt) bool { return at.SubscriberID != "" })
 		if e.code = 404; p.Reject != nil {
 			e.code = p.Reject.Code
 		}

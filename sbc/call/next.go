@@ -1,0 +1,250 @@
+package call
+
+import (
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/config"
+	"github.com/sallyport/sallyport/sbc/msg"
+	"github.com/sallyport/sallyport/sbc/route"
+	"github.com/sallyport/sallyport/sbc/service"
+)
+
+// A rule may let the next one decide if nobody takes the call, and a route list may hold subscribers. So a decision goes on while the
+// call is under way: it is resumed where it ended (route.Next), and subscribers of a list are looked up before the first attempt, but
+// their phones are those that are there when it is their turn.
+
+// planned takes over what the routing table said.
+func (d *decision) planned(trace bool) {
+	d.steps = append(d.steps, d.plan.Steps...)
+	d.moment.variables = assigned(d.moment.variables, d.plan.Variables)
+	switch r := d.plan.Reject; {
+	case r != nil && (r.Cause == route.CauseRule || r.Cause == route.CauseRedirect):
+		d.refuse(r.Code, r.Reason, sbc.EndRejected)
+	case r != nil:
+		d.refuse(r.Code, r.Reason, sbc.EndNoRoute)
+	case len(d.plan.Attempts) == 0:
+		d.refuse(404, "", sbc.EndNoRoute)
+	}
+}
+
+// assigned is variables with others set; neither is changed.
+func assigned(variables, others map[string]string) map[string]string {
+	if len(others) == 0 {
+		return variables
+	}
+	all := make(map[string]string, len(variables)+len(others))
+	maps.Copy(all, variables)
+	maps.Copy(all, others)
+	return all
+}
+
+// asks notes whom the plan leads to that must be looked up first: the subscriber that a rule or number calls, or those of the route list.
+func (d *decision) asks() {
+	p := &d.plan
+	switch {
+	case d.ask != nil || d.dest != nil:
+		return
+	case p.DomainID != "":
+		d.ask = &question{domainID: p.DomainID, name: p.Number}
+	case p.SubscriberID != "":
+		d.ask = &question{id: p.SubscriberID, name: p.Number, anywhere: true}
+	default:
+		for i := range p.Attempts {
+			if at := &p.Attempts[i]; at.SubscriberID != "" {
+				d.ask = &question{id: at.SubscriberID, name: at.Number, anywhere: true, target: true}
+				return
+			}
+		}
+		return
+	}
+	d.code, d.reason, d.end = 0, "", ""
+}
+
+// targeted goes on with what the directory said of a subscriber of the route list: it is there, or its attempts go.
+func (m *Manager) targeted(snap *config.Snapshot, d *decision, q *question, e *sbc.Entry, err error, trace bool) {
+	d.plan.Attempts = slices.Clone(d.plan.Attempts)
+	if dom := domainOf(snap, e); err == nil && e.Subscriber.Enabled && dom != nil {
+		t := &destination{domain: dom, entry: e, number: q.name}
+		for i := range d.plan.Attempts {
+			if at := &d.plan.Attempts[i]; at.SubscriberID == q.id {
+				targetID := at.TargetID
+				*at = t.attempt()
+				at.TargetID = targetID
+			}
+		}
+		d.step(trace, "subscriber", q.id, "taken", "the subscriber is a target of the route list")
+	} else {
+		d.plan.Attempts = slices.DeleteFunc(d.plan.Attempts, func(at route.Attempt) bool { return at.SubscriberID == q.id })
+		d.step(trace, "subscriber", q.id, "skipped", "the subscriber is disabled, or cannot be looked up now")
+	}
+	if len(d.plan.Attempts) == 0 && !m.resumed(snap, d, trace) {
+		d.refuse(503, "", sbc.EndNoRoute)
+	}
+	d.asks()
+}
+
+// domainOf is the domain of a subscriber, nil where there is none.
+func domainOf(snap *config.Snapshot, e *sbc.Entry) *sbc.Domain {
+	if e == nil {
+		return nil
+	}
+	return snap.Domain(e.Subscriber.DomainID)
+}
+
+// unreached refuses a call whose callee is not there, unless another rule decides then.
+func (m *Manager) unreached(snap *config.Snapshot, d *decision, code int, end sbc.EndReason, trace bool) {
+	if !m.resumed(snap, d, trace) {
+		d.refuse(code, "", end)
+	}
+}
+
+// resumed goes on behind the rule that led to nobody; false if there is nothing to go on with.
+func (m *Manager) resumed(snap *config.Snapshot, d *decision, trace bool) bool {
+	if d.plan.Next == nil {
+		return false
+	}
+	before := d.plan
+	d.next, d.dest, d.ask = d.plan.Next, nil, nil
+	d.code, d.reason, d.end = 0, "", ""
+	d.route(snap, trace)
+	d.asks()
+	if r := d.plan.Reject; d.ask == nil && r != nil && r.Cause != route.CauseRule && r.Cause != route.CauseRedirect {
+		d.code, d.reason, d.end = 0, "", "" // what went wrong before says more than that there was nothing else
+		before.Next, before.Attempts = nil, nil
+		d.plan = before
+		return false
+	}
+	return true
+}
+
+// goesOn tells whether another rule would decide, should the attempt under way fail.
+func (c *Call) goesOn() bool {
+	h := &c.hunt
+	return c.decision.plan.Next != nil && !h.fixed && !h.stop && c.st.a == callerInviting && !h.more()
+}
+
+// nextRule goes on behind the rule that nobody took the call of; false if nothing comes there.
+func (c *Call) nextRule() bool {
+	if !c.goesOn() || !c.m.resumed(c.snap, &c.decision, false) {
+		return false
+	}
+	if c.b != nil && c.b.invite != nil {
+		c.b.detach() // what still comes from the last attempt is a stray
+	}
+	h := &c.hunt
+	h.since, h.lapsed, h.diverted = len(h.attempts), false, ""
+	c.assign()
+	if c.decision.ask != nil {
+		c.decision.calling = c.askedBy()
+		c.seek()
+		return true
+	}
+	c.goOn()
+	return true
+}
+
+// assign sets the variables of the rules that decided on the call.
+func (c *Call) assign() { c.rec.variables = assigned(c.rec.variables, c.decision.plan.Variables) }
+
+// refuseBy fixes what the caller is told by the decision.
+func (c *Call) refuseBy(d *decision) {
+	c.hunt.final(d.code, d.reason, d.end)
+	if len(d.plan.Redirect) > 0 && c.hunt.code == d.code && c.hunt.fixed {
+		c.hunt.headers = elsewhere(d.plan.Redirect)
+	}
+}
+
+// elsewhere are the Contacts of a redirection to the addresses of a route list, the one to try first with the greatest q (RFC 3261 8.1.3.4).
+// A rule that redirects is meant to tell the caller whom to call in our place.
+func elsewhere(attempts []route.Attempt) (hs []msg.Header) {
+	for i, at := range attempts {
+		if at.Address == "" {
+			continue // a subscriber is reached by us alone
+		}
+		host := at.Address
+		if strings.Contains(host, ":") {
+			host = "[" + host + "]"
+		}
+		if at.Port != 0 {
+			host = net.JoinHostPort(at.Address, strconv.Itoa(at.Port))
+		}
+		uri := "sip:" + escape(at.Number) + "@" + host
+		if at.Transport == sbc.TransportTCP {
+			uri += ";transport=tcp"
+		}
+		q := strconv.FormatFloat(1-float64(i)/(2*route.MaxAttempts), 'f', 3, 64)
+		hs = append(hs, msg.Header{Name: "Contact", Value: "<" + uri + ">;q=" + q})
+	}
+	return hs
+}
+
+// expand puts the phones of a subscriber of a route list that there are now in the place of its attempt, if its services let them ring:
+// who wants calls elsewhere, or none, is passed over. code is then what that counts as.
+func (m *Manager) expand(snap *config.Snapshot, d *decision, at *route.Attempt) (attempts []route.Attempt, code int, why string) {
+	dom := snap.Domain(at.TrunkID)
+	if dom == nil || m.o.Location == nil || !snap.ActiveTrunk(dom.ID) {
+		return nil, 480, "out of service"
+	}
+	t := &destination{domain: dom, entry: at.Callee.Entry, number: at.Number}
+	on := decision{dest: t, calling: d.calling}
+	switch v := service.Arrive(t.entry.Subscriber, m.services(snap, &on)); v.Action {
+	case service.Ring:
+	case service.Forward:
+		return nil, 480, "forwarded"
+	default:
+		return nil, v.Code, "service"
+	}
+	phones := m.phones(t)
+	if len(phones) == 0 {
+		return nil, 480, "not registered"
+	}
+	attempts = t.attempts(phones)
+	for i := range attempts {
+		attempts[i].TargetID = at.TargetID
+	}
+	return attempts, 0, ""
+}
+
+// unexpanded tells whether an attempt is for a subscriber of a route list whose phones are not known yet.
+func unexpanded(at *route.Attempt) bool { return at.Callee != nil && len(at.Callee.Phones) == 0 }
+
+// ringTarget is launch for a subscriber of a route list.
+func (c *Call) ringTarget(at *route.Attempt) bool {
+	h := &c.hunt
+	attempts, code, why := c.m.expand(c.snap, &c.decision, at)
+	if len(attempts) == 0 {
+		l := c.newLeg(opposite(c.a.side), at.TrunkID, c.snap.Trunk(at.TrunkID), len(h.attempts)+1)
+		h.attempts = append(h.attempts, sbc.CDRAttempt{Number: l.attempt, TrunkID: at.TrunkID, Callee: at.Number, StartedAt: now(),
+			SubscriberID: at.Callee.ID()})
+		stop := h.stop
+		h.failed(l, 0, why, code, endOf(code))
+		h.stop = stop // nobody said anything
+		return false
+	}
+	here := h.next - 1
+	if n := len(attempts) - 1; n > 0 && here < len(h.detours) {
+		h.detours = slices.Insert(slices.Clip(h.detours), here, slices.Repeat(h.detours[here:here+1], n)...)
+	}
+	h.plan = slices.Replace(slices.Clip(h.plan), here, h.next, attempts...)
+	return c.launch(&h.plan[here])
+}
+
+// expandTarget is ringTarget for the target of a transfer: the attempt to make, which is the same where there is no phone.
+func (c *Call) expandTarget(t *transfer, at *route.Attempt) *route.Attempt {
+	d := decision{calling: service.Call{Caller: c.rec.caller}}
+	attempts, _, _ := c.m.expand(c.snap, &d, at)
+	if len(attempts) == 0 {
+		return at
+	}
+	here := t.next - 1
+	if n := len(attempts) - 1; n > 0 && here < len(t.detours) {
+		t.detours = slices.Insert(slices.Clip(t.detours), here, slices.Repeat(t.detours[here:here+1], n)...)
+	}
+	t.plan = slices.Replace(slices.Clip(t.plan), here, t.next, attempts...)
+	return &t.plan[here]
+}
