@@ -47,8 +47,10 @@ func (m *Manager) Explain(req sbc.ExplainRequest) (sbc.Explanation, error) {
 	}
 	e.Steps = append(e.Steps, forwards...)
 	e.Steps = append(e.Steps, m.limitSteps(snap, d.trunk, req.Caller, d.caller.Number, d.helps(snap))...)
-	e.Attempts = d.attempts()
-	if at := &d.plan.Attempts[0]; at.Agent == "" {
+	if err := m.explainAttempts(snap, &d, &e); err != nil {
+		return sbc.Explanation{}, err
+	}
+	if at := &d.plan.Attempts[0]; at.Agent == "" && !unexpanded(at) {
 		e.Message = m.explainMessage(snap, in, d, at)
 	}
 	return e, nil
