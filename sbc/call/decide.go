@@ -35,6 +35,8 @@ type decision struct {
 	code   int
 	reason string
 	end    sbc.EndReason
+	// past are the attempts of rules that nobody took the call of.
+	past []sbc.DecisionAttempt
 	// steps are the trace; shown are the attempts of the plan as the trace shows them, nil until the plan is dropped.
 	steps []sbc.DecisionStep
 	shown []sbc.DecisionAttempt
@@ -89,7 +91,9 @@ func (d *decision) route(snap *config.Snapshot, trace bool) {
 	if !d.permitted(snap, trace) {
 		return
 	}
-	d.plan = snap.Route.Plan(d.query(snap, trace))
+	q := d.query(snap, trace)
+	q.Next, d.next = d.next, nil
+	d.plan = snap.Route.Plan(q)
 	d.planned(trace)
 }
 

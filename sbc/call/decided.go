@@ -86,12 +86,13 @@ func became(a *sbc.CDRAttempt) sbc.DecisionStep {
 
 // attempts show the addresses of the plan.
 func (d *decision) attempts() []sbc.DecisionAttempt {
-	list := make([]sbc.DecisionAttempt, 0, len(d.plan.Attempts))
+	list := make([]sbc.DecisionAttempt, 0, len(d.past)+len(d.plan.Attempts))
+	list = append(list, d.past...)
 	for i := range d.plan.Attempts {
 		if len(list) >= maxAttempts {
 			break
 		}
-		list = append(list, explainAttempt(&d.plan.Attempts[i], i+1)...)
+		list = append(list, explainAttempt(&d.plan.Attempts[i], len(d.past)+i+1)...)
 	}
 	return list
 }

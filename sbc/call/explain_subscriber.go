@@ -76,7 +76,7 @@ func explainAttempt(a *route.Attempt, number int) []sbc.DecisionAttempt {
 		TrunkID: a.TrunkID, TargetID: a.TargetID, EndpointID: a.EndpointID, SubscriberID: a.Callee.ID(), Number: a.Number,
 		Address: a.Address, Port: a.Port, Transport: a.Transport,
 	}
-	if a.Callee == nil {
+	if a.Callee == nil || len(a.Callee.Phones) == 0 {
 		return []sbc.DecisionAttempt{shown}
 	}
 	list := make([]sbc.DecisionAttempt, len(a.Callee.Phones))

@@ -56,7 +56,6 @@ func (d *decision) query(snap *config.Snapshot, trace bool) route.Query {
 		q.RouteGroup = cmp.Or(d.who.Entry.Subscriber.RouteGroup, q.RouteGroup)
 	}
 	q.Class, q.Egress = d.class(snap), egress{snap}
-	q.Next, d.next = d.next, nil
 	return q
 }
 

@@ -108,15 +108,18 @@ func (m *Manager) resumed(snap *config.Snapshot, d *decision, trace bool) bool {
 	if d.plan.Next == nil {
 		return false
 	}
-	before := d.plan
+	before, past := d.plan, d.past
+	if trace {
+		d.past = d.attempts()
+	}
 	d.next, d.dest, d.ask = d.plan.Next, nil, nil
 	d.code, d.reason, d.end = 0, "", ""
 	d.route(snap, trace)
 	d.asks()
 	if r := d.plan.Reject; d.ask == nil && r != nil && r.Cause != route.CauseRule && r.Cause != route.CauseRedirect {
 		d.code, d.reason, d.end = 0, "", "" // what went wrong before says more than that there was nothing else
-		before.Next, before.Attempts = nil, nil
-		d.plan = before
+		before.Next = nil
+		d.plan, d.past = before, past
 		return false
 	}
 	return true
@@ -130,7 +133,7 @@ func (c *Call) goesOn() bool {
 
 // nextRule goes on behind the rule that nobody took the call of; false if nothing comes there.
 func (c *Call) nextRule() bool {
-	if !c.goesOn() || !c.m.resumed(c.snap, &c.decision, false) {
+	if !c.goesOn() || !c.m.resumed(c.snap, &c.decision, live) {
 		return false
 	}
 	if c.b != nil && c.b.invite != nil {
