@@ -94,7 +94,6 @@ func newCall(m *Manager, snap *config.Snapshot, tx msg.ServerTx, req *msg.Messag
 		c.tenant = d.trunk.TenantID
 	}
 	c.invite = c.received(c.a, req)
-	c.rec.variables = d.moment.variables
 	c.rec.privacy, c.rec.unnamed = header.Wish(c.invite, d.trunk)
 	if d.who != nil {
 		c.rec.begin(req, d, d.who.Outside)
