@@ -171,7 +171,7 @@ func (s *server) lookupRate(c echo.Context, who *caller) error {
 // rateView is a rate as the API shows it.
 func rateView(currency string, r *sbc.Rate) gen.Rate {
 	v := gen.Rate{
-		Prefix: r.Prefix, Currency: currency, PerMinute: rates.FormatAmount(r.PerMinute), Connection: rates.FormatAmount(r.Connection),
+		Prefix: r.Prefix, Currency: currency, PerMinute: sbc.FormatMoney(r.PerMinute), Connection: sbc.FormatMoney(r.Connection),
 		MinimumS: r.MinimumS, IncrementS: r.IncrementS,
 	}
 	if !r.From.IsZero() {

@@ -47,6 +47,7 @@ type App struct {
 	engine    *media.Engine
 	blobs     *blob.Copies
 	rates     *rates.Tables
+	prices    *prices
 	edge      *edge.Edge
 	border    border
 	parts     *parts // of the border, once requests are let in
@@ -190,12 +191,13 @@ func (a *App) openSignalling(context.Context) error {
 		Log: a.o.Log, Registerer: a.metrics,
 	})
 	a.life.onStop("edge", func(context.Context) error { return a.edge.Close() })
+	a.prices = &prices{tables: a.rates, current: a.config.Current}
 	a.tally = admit.New(admit.Options{Registerer: a.metrics})
 	a.openReach()
 	o := call.Options{
 		Snapshot: a.config.Current, Wire: a.edge, Engine: call.Media(a.engine), Ledger: a.journal,
 		Tally: a.tally, Node: a.o.Node, Log: a.o.Log, Registerer: a.metrics, MaxCalls: a.o.MaxCalls,
-		Events: a.events.Add, Wants: a.events.Wants, Blob: a.blobs.Open, Mailboxes: a.voicemail,
+		Events: a.events.Add, Wants: a.events.Wants, Blob: a.blobs.Open, Charge: a.prices.charge, Mailboxes: a.voicemail,
 		Directory: accounts{a.directory}, Location: location{a}, Features: newFeatures(a),
 		Reach: a.reach, Attempted: a.reach.Attempted,
 	}

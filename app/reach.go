@@ -17,12 +17,14 @@ import (
 type reach struct {
 	route.Well
 	*probe.Prober
-	tally *admit.Tally
+	tally  *admit.Tally
+	prices *prices
+	turns  turns
 }
 
 // openReach makes who asks endpoints whether they are alive.
 func (a *App) openReach() {
-	a.reach = &reach{tally: a.tally, Prober: probe.New(probe.Options{
+	a.reach = &reach{tally: a.tally, prices: a.prices, Prober: probe.New(probe.Options{
 		Revision: func() int64 { return a.config.Current().Revision }, Sources: func() []probe.Source { return endpoints(a.config.Current()) },
 		Wire: a.edge, Events: a.events.Add, ServerName: sbc.ServerName, Log: a.o.Log, Registerer: a.metrics,
 	})}

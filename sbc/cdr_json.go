@@ -55,6 +55,12 @@ func (c *CDR) AppendJSON(b []byte) []byte {
 	if len(c.LinkedCallIDs) > 0 {
 		o.any("linked_call_ids", c.LinkedCallIDs)
 	}
+	if c.Cost != nil {
+		o.any("cost", c.Cost)
+	}
+	if c.Price != nil {
+		o.any("price", c.Price)
+	}
 	o.integer("config_revision", c.ConfigRevision)
 	o.optional("rule_id", c.RuleID)
 	o.key("legs")

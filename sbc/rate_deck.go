@@ -42,17 +42,6 @@ type Rate struct {
 	Name        string
 }
 
-// Charge is what a call costs by one deck.
-type Charge struct {
-	// Amount is in Currency with nine decimals: "0.012500000".
-	Amount     string `json:"amount"`
-	Currency   string `json:"currency"`
-	RateDeckID string `json:"rate_deck_id"`
-	Prefix     string `json:"prefix"`
-	// BilledS is the duration that was charged, with minimum and increment.
-	BilledS int `json:"billed_s"`
-}
-
 // Kind names the kind.
 func (*RateDeck) Kind() Kind { return KindRateDeck }
 

@@ -25,7 +25,8 @@ type RouteList struct {
 	// MaxAttempts bounds the attempts of one call; MaxSetupS is for how long after the INVITE another attempt is begun, 0 for no bound.
 	MaxAttempts int `json:"max_attempts"`
 	MaxSetupS   int `json:"max_setup_s"`
-	// CheckMargin leaves out targets whose cost is not at least MinMarginPercent below the price of the call.
+	// CheckMargin leaves out trunks whose cost is not at least MinMarginPercent below the price of the call, by what a minute costs and is
+	// charged at; also where one of both is not known, or they are in different currencies. Emergency calls are not asked.
 	CheckMargin      bool `json:"check_margin"`
 	MinMarginPercent int  `json:"min_margin_percent"`
 	// QualityProfileID measures and weighs the trunks; "" does neither.

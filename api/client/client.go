@@ -3989,10 +3989,30 @@ type Charge struct {
 	// Example: 720
 	BilledS int `json:"billed_s"`
 
+	// Connection The price of an answered call as such, with nine decimals.
+	//
+	// Example: 0.000000000
+	Connection string `json:"connection"`
+
 	// Currency Code of ISO 4217.
 	//
 	// Example: EUR
 	Currency string `json:"currency"`
+
+	// IncrementS The step beyond that, in seconds.
+	//
+	// Example: 1
+	IncrementS int `json:"increment_s"`
+
+	// MinimumS The least that is charged, in seconds.
+	//
+	// Example: 60
+	MinimumS int `json:"minimum_s"`
+
+	// PerMinute The price of a minute, with nine decimals.
+	//
+	// Example: 0.012000000
+	PerMinute string `json:"per_minute"`
 
 	// Prefix The prefix of the rate.
 	//

@@ -204,6 +204,7 @@ func finish(c *sbc.CDR, written, lastSign time.Time, node string) {
 	}
 	c.DurationMS = c.EndedAt.Sub(*c.AnsweredAt).Milliseconds()
 	c.BillableMS = c.DurationMS
+	c.Cost, c.Price = c.Cost.Bill(c.BillableMS), c.Price.Bill(c.BillableMS)
 	c.Disposition, c.EndReason, c.ReleasedBy = sbc.DispositionAnswered, sbc.EndNodeFailure, sbc.SideSBC
 	c.Recovered = true
 	c.FinalCode = 200

@@ -43,6 +43,8 @@ type record struct {
 	variables             map[string]string
 	mode                  sbc.MediaMode
 	free                  bool // a service of ours, for which nothing is billed
+	// cost and price say by which rates the call is charged, nil by none.
+	cost, price *sbc.Charge
 }
 
 // begin notes what the INVITE says; caller is the number that its trunk is believed.
@@ -111,6 +113,7 @@ func (c *Call) cdr() *sbc.CDR {
 	d.CalleeSubscriberID = c.calleeSubscriber()
 	d.LinkedCallIDs = r.links
 	c.times(d)
+	r.bill(d)
 	return d
 }
 

@@ -107,6 +107,7 @@ type keptRecord struct {
 	Egress, Sent, Reached                      string            `json:",omitempty"`
 	Links                                      []string          `json:",omitempty"`
 	Variables                                  map[string]string `json:",omitempty"`
+	Cost, Price                                *sbc.Charge       `json:",omitempty"`
 }
 
 // keptText spells what of the call survives. Settled says that nothing of it is expected to change by itself.
@@ -183,7 +184,7 @@ func (r *record) keep() keptRecord {
 		Reason: r.reason, By: r.by, Cause: r.cause, FinalCode: r.finalCode, Text: r.text, FinalReason: r.finalReason,
 		Display: r.display, Said: r.said, Privacy: r.privacy, Hidden: r.hidden, Unnamed: r.unnamed,
 		Legs: r.legs, Media: r.media, Egress: r.egress, Sent: r.sent, Reached: r.reached, Links: r.links, Variables: r.variables,
-		Mode: r.mode,
+		Mode: r.mode, Cost: r.cost, Price: r.price,
 	}
 }
 
@@ -196,6 +197,6 @@ func (k *keptRecord) record() record {
 		reason: k.Reason, by: k.By, cause: k.Cause, finalCode: k.FinalCode, text: k.Text, finalReason: k.FinalReason,
 		display: k.Display, said: k.Said, privacy: k.Privacy, hidden: k.Hidden, unnamed: k.Unnamed,
 		legs: k.Legs, media: k.Media, egress: k.Egress, sent: k.Sent, reached: k.Reached, links: k.Links, variables: k.Variables,
-		mode: k.Mode,
+		mode: k.Mode, cost: k.Cost, price: k.Price,
 	}
 }

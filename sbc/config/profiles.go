@@ -116,6 +116,9 @@ func (s *Snapshot) EachLimit(t *sbc.Trunk, visit func(*sbc.LimitProfile)) {
 	}
 }
 
+// Deck finds a rate deck, nil if there is none.
+func (s *Snapshot) Deck(id string) *sbc.RateDeck { return find(s.Rows.Decks, id) }
+
 // Limit finds an enabled limit profile, nil if there is none.
 func (s *Snapshot) Limit(id string) *sbc.LimitProfile { return s.index.profiles.limits[id] }
 

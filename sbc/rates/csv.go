@@ -211,7 +211,7 @@ func (p *parser) amount(column int, name string) int64 {
 	if s == "" && column != 1 {
 		return 0
 	}
-	v, err := ParseAmount(s)
+	v, err := sbc.ParseMoney(s)
 	if err != nil {
 		p.fault(p.row, name, "amount", "%v", err)
 	}
@@ -271,7 +271,7 @@ func (t *Table) Write(w io.Writer) error {
 	}
 	for i := range t.keys {
 		r := t.row(i)
-		record[0], record[1], record[2] = r.Prefix, FormatAmount(r.PerMinute), FormatAmount(r.Connection)
+		record[0], record[1], record[2] = r.Prefix, sbc.FormatMoney(r.PerMinute), sbc.FormatMoney(r.Connection)
 		record[3], record[4] = strconv.Itoa(r.MinimumS), strconv.Itoa(r.IncrementS)
 		record[5], record[6], record[7] = date(r.From), date(r.Until), r.Name
 		if err := out.Write(record); err != nil {
@@ -287,4 +287,21 @@ func date(t time.Time) string {
 		return ""
 	}
 	return t.Format(time.RFC3339)
+}
+
+func isDigits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+// clip bounds what of a bad field is shown.
+func clip(s string) string {
+	if len(s) > 40 {
+		return strings.ToValidUTF8(s[:40], "?") + "…"
+	}
+	return s
 }

@@ -8,7 +8,7 @@
 // prefixes. Tables never change; a new upload is another one, found by the hash of its blob, so that a call that holds an old
 // configuration, and the change that is not committed yet, disturb nobody.
 //
-// Money is counted in billionths of the currency's unit, in integers: sums are exact.
+// Money is counted in billionths of the currency's unit, in integers: sums are exact (sbc.Charge).
 //
 // # Limits
 //

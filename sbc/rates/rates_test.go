@@ -64,7 +64,7 @@ func TestLongestPrefixThatHolds(t *testing.T) {
 		{"4915123456789012345678", "2026-11-23T12:00:00Z", "4915", "0.052000000"},
 	} {
 		r := table.Lookup(tt.number, day(t, tt.at))
-		if r == nil || r.Prefix != tt.prefix || FormatAmount(r.PerMinute) != tt.price {
+		if r == nil || r.Prefix != tt.prefix || sbc.FormatMoney(r.PerMinute) != tt.price {
 			t.Errorf("%s at %s: %+v, want %s at %s", tt.number, tt.at, r, tt.prefix, tt.price)
 		}
 	}
@@ -84,7 +84,7 @@ func TestMidnight(t *testing.T) {
 		before := table.Lookup("4930", time.Now())
 		time.Sleep(time.Second)
 		after := table.Lookup("4930", time.Now())
-		if before.PerMinute != 1*Unit || after.PerMinute != 2*Unit {
+		if before.PerMinute != 1*sbc.MoneyUnit || after.PerMinute != 2*sbc.MoneyUnit {
 			t.Errorf("%+v, then %+v", before, after)
 		}
 	})
@@ -137,7 +137,7 @@ func TestLookupEqualsTheObvious(t *testing.T) {
 			switch got := table.Lookup(number, time.Unix(at, 0)); {
 			case best < 0 && got != nil, best >= 0 && got == nil:
 				t.Fatalf("%s at %d: %+v, want row %d of\n%s", number, at, got, best, text.String())
-			case best >= 0 && got.PerMinute != rows[best].price*Unit:
+			case best >= 0 && got.PerMinute != rows[best].price*sbc.MoneyUnit:
 				t.Fatalf("%s at %d: %+v, want %+v of\n%s", number, at, got, rows[best], text.String())
 			}
 		}
@@ -164,7 +164,8 @@ func TestChargesAreExact(t *testing.T) {
 		{"49,10000,10000,3600,3600", 86_400_000, 86_400, "14410000.000000000"},
 	} {
 		r := read(t, "prefix,per_minute,connection,minimum_s,increment_s\n"+tt.rate+"\n").Lookup("49", time.Now())
-		c := ChargeFor("rdk_1", "EUR", r, tt.ms)
+		deck := &sbc.RateDeck{Meta: sbc.Meta{ID: "rdk_1"}, Currency: "EUR"}
+		c := r.Charge(deck).Bill(tt.ms)
 		if c.BilledS != tt.billed || c.Amount != tt.amount || c.Prefix != "49" || c.Currency != "EUR" || c.RateDeckID != "rdk_1" {
 			t.Errorf("%s, %d ms: %+v, want %d s and %s", tt.rate, tt.ms, c, tt.billed, tt.amount)
 		}

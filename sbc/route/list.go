@@ -133,13 +133,20 @@ func unusable(t *sbc.Target, to *trunk, out func(*sbc.Trunk) string) string {
 	return ""
 }
 
-// sequence gives the order in which ranked things are tried: by priority, and within one priority by chance, each as often
-// first as its weight says (RFC 2782, "Weight"). It picks as it goes, so that only what is asked for costs anything.
-type sequence[T ranked] struct {
+// scale weighs items.
+type scale[T ranked] struct {
 	items []T
 	rand  func(n int) int
 	// weigh, where it is set, gives the weight of an item at this moment in place of its own.
 	weigh func(*T) int
+}
+
+// sequence gives the order in which ranked things are tried: by priority, and within one priority by chance, each as often
+// first as its weight says (RFC 2782, "Weight"). It picks as it goes, so that only what is asked for costs anything.
+type sequence[T ranked] struct {
+	scale[T]
+	// choose, where it is set, picks in place of chance.
+	choose chooser
 	// next is the first item of the priority after the current one; left are the items of the current one not picked yet.
 	next int
 	left []int32
@@ -152,8 +159,12 @@ func (s *sequence[T]) pick() (*T, bool) {
 		return nil, false
 	}
 	at := 0
-	if len(s.left) > 1 {
-		at = s.draw()
+	switch {
+	case len(s.left) == 1:
+	case s.choose != nil:
+		at = s.choose(s.left)
+	default:
+		at = s.draw(s.left)
 	}
 	i := s.left[at]
 	// Order is kept: the same numbers of chance give the same order.
@@ -174,26 +185,26 @@ func (s *sequence[T]) fill() bool {
 	return true
 }
 
-// draw picks by weight.
-func (s *sequence[T]) draw() int {
+// draw picks by weight among the items left.
+func (s *scale[T]) draw(left []int32) int {
 	sum := 0
-	for _, i := range s.left {
+	for _, i := range left {
 		sum += s.weight(i)
 	}
 	if s.rand == nil || sum <= 0 {
 		return 0
 	}
 	chance := s.rand(sum)
-	for at, i := range s.left {
+	for at, i := range left {
 		if chance -= s.weight(i); chance < 0 {
 			return at
 		}
 	}
-	return len(s.left) - 1
+	return len(left) - 1
 }
 
 // weight is that of the item i.
-func (s *sequence[T]) weight(i int32) int {
+func (s *scale[T]) weight(i int32) int {
 	if s.weigh != nil {
 		return s.weigh(&s.items[i])
 	}

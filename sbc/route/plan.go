@@ -145,13 +145,15 @@ func (p *planner) lay(listID, number string) {
 		p.most = min(p.most, most)
 	}
 	p.plan.Attempts = make([]Attempt, 0, min(l.attempts, p.most))
-	order := sequence[target]{items: l.targets, rand: p.query.Rand}
+	order := p.targets(l)
 	for tg, ok := order.pick(); ok; tg, ok = order.pick() {
 		if len(p.plan.Attempts) == p.most {
 			p.step(l.row.ID, passed, "the targets left are beyond the bound of %d attempts", p.most)
 			return
 		}
-		p.aim(tg, number)
+		if p.usable(l, tg) {
+			p.aim(tg, number)
+		}
 	}
 	if len(p.plan.Attempts) == 0 {
 		p.revive(number)
@@ -176,10 +178,7 @@ func (p *planner) aim(tg *target, number string) {
 // target lays out the attempts on one trunk.
 func (p *planner) target(tg *target, number string) {
 	p.skip(tg.trunk.out)
-	order := sequence[endpoint]{items: tg.trunk.endpoints, rand: p.query.Rand}
-	if p.query.Live != nil {
-		order.weigh = p.weigh
-	}
+	order := p.endpoints(tg.trunk)
 	for e, ok := order.pick(); ok; e, ok = order.pick() {
 		if len(p.plan.Attempts) == p.most {
 			p.step(e.row.ID, passed, "beyond the bound of %d attempts", p.most)

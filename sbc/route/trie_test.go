@@ -180,7 +180,7 @@ func TestSequenceHoldsEveryItemOnce(t *testing.T) {
 			items[i].weight = rapid.IntRange(0, 65535).Draw(t, "weight")
 		}
 		slices.SortStableFunc(items, func(a, b endpoint) int { return a.priority - b.priority })
-		s := sequence[endpoint]{items: items, rand: func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "chance") }}
+		s := sequence[endpoint]{scale: scale[endpoint]{items: items, rand: func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "chance") }}}
 		seen, last := map[*endpoint]bool{}, 0
 		for e, ok := s.pick(); ok; e, ok = s.pick() {
 			if seen[e] || e.priority < last {
