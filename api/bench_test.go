@@ -14,7 +14,7 @@ func BenchmarkNew(b *testing.B) {
 	m := newMemory()
 	for b.Loop() {
 		if _, err := New(Options{Store: m, Config: manager{m}, Records: m, Calls: &live{}, Status: &node{m: m},
-			Explain: (&fixture{}).explain}); err != nil {
+			Explain: (&fixture{}).explain, Resolve: resolved}); err != nil {
 			b.Fatal(err)
 		}
 	}

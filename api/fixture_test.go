@@ -164,6 +164,7 @@ func start(t testing.TB, fast ...bool) *fixture {
 		Calls: f.calls, Registrations: f.contacts, Status: f.node,
 		Gatherer: registry, Registerer: registry, Version: "0.1.0-test",
 		Explain:           f.explain,
+		Resolve:           resolved,
 		Events:            f.happened,
 		Follow:            f.follow,
 		Bans:              f.jail,
@@ -187,6 +188,14 @@ func start(t testing.TB, fast ...bool) *fixture {
 	}
 	f.seed(doc)
 	return f
+}
+
+// resolved leads every name to one address.
+func resolved(_ context.Context, name string, port int, _ sbc.Transport) sbc.DNSLookup {
+	return sbc.DNSLookup{
+		Name: name, Port: port, Transport: sbc.TransportAuto, Questions: []sbc.DNSQuestion{},
+		Candidates: []sbc.DNSCandidate{{Address: "192.0.2.10", Port: 5060, Transport: sbc.TransportUDP}},
+	}
 }
 
 func (f *fixture) explain(_ context.Context, r sbc.ExplainRequest) (sbc.Explanation, error) {

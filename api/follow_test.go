@@ -58,7 +58,7 @@ func following(t *testing.T) (f *fixture, feed *newsFeed, asked *sbc.EventQuery,
 	ctx, stop := context.WithCancel(t.Context())
 	h, err := New(Options{
 		Store: f.m, Config: manager{f.m}, Records: f.m, Blobs: f.m, Jobs: f.jobs, Imports: imports(t, f.jobs, f.m),
-		Calls: f.calls, Registrations: f.contacts, Status: f.node, Explain: f.explain,
+		Calls: f.calls, Registrations: f.contacts, Status: f.node, Explain: f.explain, Resolve: resolved,
 		Events: f.happened, EncodeAudio: func(audio []byte) []byte { return []byte(wav(string(audio))) },
 		Voicemail: f.box,
 		Bans:      &jail{}, LimitUsage: func(string) []sbc.LimitUsage { return nil }, DecodeAudio: decoded, Rates: f.rates, TestHeaders: tried, ValidateResponses: true,

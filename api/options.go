@@ -73,6 +73,8 @@ type Options struct {
 	Registrations sbc.Registrations
 	Explain       func(ctx context.Context, r sbc.ExplainRequest) (sbc.Explanation, error)
 	Status        Status
+	// Resolve looks a name up as a request to it would; transport "" is none named.
+	Resolve func(ctx context.Context, name string, port int, transport sbc.Transport) sbc.DNSLookup
 	// Events selects events of this node, oldest first; missed says that some after q.After are gone already.
 	Events func(q sbc.EventQuery) (events []sbc.Event, missed bool)
 	// Follow begins to read events as they happen, after q.After or from now on if that is empty. CodeUnavailable: too many do.
@@ -109,8 +111,8 @@ type Options struct {
 // complete tells whether everything required is there.
 func (o Options) complete() error {
 	if o.Store == nil || o.Config == nil || o.Records == nil || o.Blobs == nil || o.Jobs == nil || o.Imports == nil || o.Calls == nil ||
-		o.Registrations == nil || o.Explain == nil || o.Status == nil || o.Events == nil || o.Follow == nil || o.LimitUsage == nil ||
-		o.Bans == nil || o.Voicemail == nil || o.DecodeAudio == nil || o.EncodeAudio == nil || o.Rates == nil || o.TestHeaders == nil {
+		o.Registrations == nil || o.Explain == nil || o.Resolve == nil || o.Status == nil || o.Events == nil || o.Follow == nil ||
+		o.LimitUsage == nil || o.Bans == nil || o.Voicemail == nil || o.DecodeAudio == nil || o.EncodeAudio == nil || o.Rates == nil || o.TestHeaders == nil {
 		return errors.New("api: an option that is required is missing")
 	}
 	return nil

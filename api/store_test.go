@@ -89,7 +89,7 @@ func overStore(t *testing.T, f *fixture) *fixture {
 	g.h, err = New(Options{
 		Store: store, Config: realManager{store}, Records: store, Blobs: store,
 		Jobs: f.jobs, Imports: imports(t, f.jobs, store), Calls: f.calls, Status: realNode{f.node, store}, Registrations: f.contacts,
-		Explain: f.explain, ValidateResponses: true, Events: f.happened, Follow: f.follow, DecodeAudio: decoded, TestHeaders: tried,
+		Explain: f.explain, Resolve: resolved, ValidateResponses: true, Events: f.happened, Follow: f.follow, DecodeAudio: decoded, TestHeaders: tried,
 		EncodeAudio: func(audio []byte) []byte { return []byte(wav(string(audio))) }, Rates: f.rates,
 		Voicemail:   f.box,
 		Bans:        &jail{bans: []sbc.Ban{seededBan(parsed(t))}},

@@ -272,7 +272,7 @@ func (a *App) openAPI(ctx context.Context) (err error) {
 	handler, err := api.New(api.Options{
 		Store: a.store, Config: a.config, Records: a.store, Blobs: a.store, Jobs: a.store, Imports: imports,
 		Calls: a.calls, Registrations: a.registrar,
-		Explain: a.explain, Status: a.health,
+		Explain: a.explain, Status: a.health, Resolve: a.edge.Resolve,
 		Events: a.events.Query, Follow: a.events.Follow, Stopping: stopping, LimitUsage: a.tally.Usage, Voicemail: a.voicemail, Bans: a.guard,
 		DecodeAudio: tone.DecodeWAV, EncodeAudio: tone.EncodeWAV, Rates: a.rates.Table, TestHeaders: testHeaders,
 		Gatherer: a.metrics, Registerer: a.metrics, Version: a.o.Version, Log: a.o.Log, ValidateResponses: a.o.ValidateResponses,

@@ -46,7 +46,8 @@ func endpoints(s *config.Snapshot) []probe.Source {
 		if e.Transport == sbc.TransportTCP {
 			p.URI.UriParams = msg.SetParam(nil, "transport", string(e.Transport))
 		}
-		p.Target = msg.Target{Host: e.Address, Port: e.Port, Transport: e.Transport, Interfaces: s.InterfacesOf(t.RealmID)}
+		host, port := t.NextHop(e.Address, e.Port)
+		p.Target = msg.Target{Host: host, Port: port, Transport: e.NamedTransport(), Interfaces: s.InterfacesOf(t.RealmID)}
 		list = append(list, p)
 	}
 	return list

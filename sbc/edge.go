@@ -91,6 +91,8 @@ type Transport string
 const (
 	TransportUDP Transport = "udp"
 	TransportTCP Transport = "tcp"
+	// TransportAuto is an endpoint's whose transport DNS chooses (RFC 3263 4.1); nothing is sent by it.
+	TransportAuto Transport = "auto"
 )
 
 // SIPInterface is an address of ours that speaks SIP in a realm.

@@ -13,13 +13,24 @@ type Trunk struct {
 	Terms
 	// Selection is the order in which the endpoints of one priority are tried.
 	Selection Selection `json:"selection"`
-	// OutboundProxy, where set, is where requests for the trunk go, whatever endpoint they are for: host, or host and port.
+	// OutboundProxy, where set, is where requests for the trunk go that begin a dialog or belong to none, whatever endpoint they are for:
+	// host, or host and port. Within a dialog it is the proxy's own Record-Route that keeps it on the way (RFC 3261 12.2.1.1).
 	OutboundProxy string `json:"outbound_proxy,omitempty"`
 	// Credentials answer challenges of the trunk to our INVITE, re-INVITE, BYE and the like (RFC 3261 22.2).
 	Credentials ClientCredentials `json:"credentials"`
 	Probe       Probe             `json:"probe"`
 	Outlier     Outlier           `json:"outlier"`
 	Drain
+}
+
+// NextHop is where a request to an address of the trunk is sent: there, or to the outbound proxy.
+func (t *Trunk) NextHop(address string, port int) (host string, at int) {
+	if t.OutboundProxy != "" {
+		if h, p, ok := SplitHost(t.OutboundProxy); ok {
+			return h, p
+		}
+	}
+	return address, port
 }
 
 // Kind names the kind.
@@ -69,7 +80,8 @@ type Endpoint struct {
 	// Address is an IP address or a name; a name without a port is looked up by RFC 3263 (SRV, then A and AAAA).
 	Address string `json:"address"`
 	// Port is 0 where the transport's default or the SRV record says it.
-	Port      int       `json:"port"`
+	Port int `json:"port"`
+	// Transport is UDP, TCP, or TransportAuto, where DNS chooses.
 	Transport Transport `json:"transport"`
 	// Priority: smaller is tried first. Weight: the share among equals, as in RFC 2782.
 	Priority int `json:"priority"`
@@ -97,7 +109,7 @@ func (e *Endpoint) Validate() []Fault {
 	f.need("#/trunk_id", e.TrunkID)
 	f.host("#/address", e.Address, true)
 	f.between("#/port", e.Port, 0, 65535)
-	oneOf(&f, "#/transport", e.Transport, TransportUDP, TransportTCP)
+	oneOf(&f, "#/transport", e.Transport, TransportUDP, TransportTCP, TransportAuto)
 	f.order(e.Priority, e.Weight)
 	f.between("#/strip", e.Strip, 0, 32)
 	f.number("#/prefix", e.Prefix)
@@ -112,6 +124,14 @@ func (e *Endpoint) References() []Reference {
 		{Pointer: "#/trunk_id", Kind: KindTrunk, ID: e.TrunkID, Owns: true},
 	}
 	return refs(append(list, limits(e.LimitProfileIDs)...)...)
+}
+
+// NamedTransport is the transport that is named for it, "" where DNS chooses (RFC 3263 4.1).
+func (e *Endpoint) NamedTransport() Transport {
+	if e.Transport == TransportAuto {
+		return ""
+	}
+	return e.Transport
 }
 
 // Identity is a way to recognise that a request comes from a trunk.

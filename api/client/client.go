@@ -190,6 +190,27 @@ func (e ContactSource) Valid() bool {
 	}
 }
 
+// Defines values for DNSQuestionState.
+const (
+	DNSQuestionStateFailed DNSQuestionState = "failed"
+	DNSQuestionStateFresh  DNSQuestionState = "fresh"
+	DNSQuestionStateStale  DNSQuestionState = "stale"
+)
+
+// Valid indicates whether the value is a known member of the DNSQuestionState enum.
+func (e DNSQuestionState) Valid() bool {
+	switch e {
+	case DNSQuestionStateFailed:
+		return true
+	case DNSQuestionStateFresh:
+		return true
+	case DNSQuestionStateStale:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DTMFMode.
 const (
 	DTMFModeInfo    DTMFMode = "info"
@@ -451,6 +472,27 @@ func (e EndpointState) Valid() bool {
 	case EndpointStateUnknown:
 		return true
 	case EndpointStateUp:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EndpointTransport.
+const (
+	EndpointTransportAuto EndpointTransport = "auto"
+	EndpointTransportTCP  EndpointTransport = "tcp"
+	EndpointTransportUDP  EndpointTransport = "udp"
+)
+
+// Valid indicates whether the value is a known member of the EndpointTransport enum.
+func (e EndpointTransport) Valid() bool {
+	switch e {
+	case EndpointTransportAuto:
+		return true
+	case EndpointTransportTCP:
+		return true
+	case EndpointTransportUDP:
 		return true
 	default:
 		return false
@@ -4141,6 +4183,92 @@ type ContactOverflow string
 // Example: private
 type ContactSource string
 
+// DNSCandidate An address of a name.
+type DNSCandidate struct {
+	// Address The address.
+	//
+	// Example: 192.0.2.10
+	Address string `json:"address"`
+
+	// Port The port.
+	//
+	// Example: 5060
+	Port int `json:"port"`
+
+	// Silent It did not answer within the last half minute: it is tried after the others.
+	//
+	// Example: false
+	Silent bool `json:"silent"`
+
+	// Transport How SIP travels there.
+	Transport Transport `json:"transport"`
+}
+
+// DNSLookup What a name comes to as a place that SIP is sent to.
+type DNSLookup struct {
+	// Candidates The addresses in the order in which they would be tried now.
+	Candidates []DNSCandidate `json:"candidates"`
+
+	// Name The name.
+	//
+	// Example: sip.carrier.example
+	Name string `json:"name"`
+
+	// Port The port that was named; 0 for none.
+	//
+	// Example: 0
+	Port int `json:"port"`
+
+	// Questions What was asked.
+	Questions []DNSQuestion `json:"questions"`
+
+	// Reason Why there is no address.
+	//
+	// Example: sip.carrier.example: no address
+	Reason *string `json:"reason,omitempty"`
+
+	// Transport The transport that was named; `auto` for none.
+	Transport EndpointTransport `json:"transport"`
+}
+
+// DNSQuestion A question to DNS with its answer.
+type DNSQuestion struct {
+	// ExpiresAt When it is asked again.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// Name What was asked for.
+	//
+	// Example: _sip._udp.sip.carrier.example.
+	Name string `json:"name"`
+
+	// Reason Why there is no answer.
+	//
+	// Example: no DNS server answered
+	Reason *string `json:"reason,omitempty"`
+
+	// Records The records, as in a zone file; none if there are none.
+	//
+	// Example: ["10 60 5060 one.carrier.example."]
+	Records []string `json:"records"`
+
+	// State `fresh`, `stale` (it has run out, but no server answers) or `failed` (no server answers and nothing is known from before).
+	//
+	// Example: fresh
+	State DNSQuestionState `json:"state"`
+
+	// Type The type of record: `NAPTR`, `SRV`, `A` or `AAAA`.
+	//
+	// Example: SRV
+	Type string `json:"type"`
+}
+
+// DNSQuestionState `fresh`, `stale` (it has run out, but no server answers) or `failed` (no server answers and nothing is known from before).
+//
+// Example: fresh
+type DNSQuestionState string
+
 // DTMFMode How digits are told: as the peers agree (`pass`), as packets of RFC 4733, as SIP INFO (application/dtmf-relay).
 //
 // Example: pass
@@ -4210,7 +4338,7 @@ type DecisionAttempt struct {
 	Together *int `json:"together,omitempty"`
 
 	// Transport How it would be sent.
-	Transport Transport `json:"transport"`
+	Transport EndpointTransport `json:"transport"`
 
 	// TrunkID Its trunk.
 	//
@@ -5366,7 +5494,7 @@ type Endpoint struct {
 	TenantID string `json:"tenant_id"`
 
 	// Transport How SIP travels.
-	Transport Transport `json:"transport"`
+	Transport EndpointTransport `json:"transport"`
 
 	// TrunkID The trunk it is part of.
 	//
@@ -5463,7 +5591,7 @@ type EndpointPatch struct {
 	Strip nullable.Nullable[int] `json:"strip,omitempty"`
 
 	// Transport How SIP travels.
-	Transport *Transport `json:"transport,omitempty"`
+	Transport *EndpointTransport `json:"transport,omitempty"`
 
 	// Weight The share among those of equal priority, as in RFC 2782. To switch one off, say `enabled: false`.
 	//
@@ -5521,6 +5649,11 @@ type EndpointStatus struct {
 	// Example: 100
 	WeightPercent int `json:"weight_percent"`
 }
+
+// EndpointTransport How SIP travels to an endpoint. `auto`: NAPTR, then SRV records choose (RFC 3263 4.1); `udp` for an address or a name with a port.
+//
+// Example: udp
+type EndpointTransport string
 
 // EndpointWrite What a client writes of an endpoint. An address to which calls of a trunk go.
 type EndpointWrite struct {
@@ -5595,7 +5728,7 @@ type EndpointWrite struct {
 	TenantID *string `json:"tenant_id,omitempty"`
 
 	// Transport How SIP travels.
-	Transport *Transport `json:"transport,omitempty"`
+	Transport *EndpointTransport `json:"transport,omitempty"`
 
 	// Weight The share among those of equal priority, as in RFC 2782. To switch one off, say `enabled: false`.
 	//
@@ -15384,6 +15517,15 @@ type ReplaceDialplanParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// LookupDNSParams defines parameters for LookupDNS.
+type LookupDNSParams struct {
+	// Port The port, where one is named; then SRV is not asked.
+	Port *int `form:"port,omitempty" json:"port,omitempty"`
+
+	// Transport The transport, where one is named; then NAPTR is not asked.
+	Transport *EndpointTransport `form:"transport,omitempty" json:"transport,omitempty"`
+}
+
 // ListDomainsParams defines parameters for ListDomains.
 type ListDomainsParams struct {
 	// Limit The most items in the answer.
@@ -18987,6 +19129,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/dialplans/{dialplan_id} (the `ReplaceDialplan` operationId).
 	ReplaceDialplan(ctx context.Context, dialplanID DialplanID, params *ReplaceDialplanParams, body ReplaceDialplanJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LookupDNS See where a name leads
+	//
+	// Looks a name up as a request to it would (RFC 3263: NAPTR, SRV, A and AAAA, from what this node keeps where that is fresh) and shows the addresses in the order in which they would be tried now, with every question that was asked.
+	//
+	// Corresponds with GET /v1/dns/{name} (the `LookupDNS` operationId).
+	LookupDNS(ctx context.Context, name string, params *LookupDNSParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListDomains List domains
 	//
@@ -23160,6 +23309,23 @@ func (c *Client) ReplaceDialplanWithBody(ctx context.Context, dialplanID Dialpla
 // Corresponds with PUT /v1/dialplans/{dialplan_id} (the `ReplaceDialplan` operationId).
 func (c *Client) ReplaceDialplan(ctx context.Context, dialplanID DialplanID, params *ReplaceDialplanParams, body ReplaceDialplanJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReplaceDialplanRequest(c.Server, dialplanID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LookupDNS See where a name leads
+//
+// Looks a name up as a request to it would (RFC 3263: NAPTR, SRV, A and AAAA, from what this node keeps where that is fresh) and shows the addresses in the order in which they would be tried now, with every question that was asked.
+//
+// Corresponds with GET /v1/dns/{name} (the `LookupDNS` operationId).
+func (c *Client) LookupDNS(ctx context.Context, name string, params *LookupDNSParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLookupDNSRequest(c.Server, name, params)
 	if err != nil {
 		return nil, err
 	}
@@ -34090,6 +34256,79 @@ func NewReplaceDialplanRequestWithBody(server string, dialplanID DialplanID, par
 			req.Header.Set("If-Match", headerParam0)
 		}
 
+	}
+
+	return req, nil
+}
+
+// NewLookupDNSRequest constructs an http.Request for the LookupDNS method
+func NewLookupDNSRequest(server string, name string, params *LookupDNSParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/dns/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Port != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "port", *params.Port, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Transport != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "transport", *params.Transport, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -53811,6 +54050,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /v1/dialplans/{dialplan_id} (the `ReplaceDialplan` operationId).
 	ReplaceDialplanWithResponse(ctx context.Context, dialplanID DialplanID, params *ReplaceDialplanParams, body ReplaceDialplanJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceDialplanResponse, error)
 
+	// LookupDNSWithResponse See where a name leads
+	//
+	// Looks a name up as a request to it would (RFC 3263: NAPTR, SRV, A and AAAA, from what this node keeps where that is fresh) and shows the addresses in the order in which they would be tried now, with every question that was asked.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/dns/{name} (the `LookupDNS` operationId).
+	LookupDNSWithResponse(ctx context.Context, name string, params *LookupDNSParams, reqEditors ...RequestEditorFn) (*LookupDNSResponse, error)
+
 	// ListDomainsWithResponse List domains
 	//
 	// Give at most one of the parameters that name another resource.
@@ -59816,6 +60064,54 @@ func (r ReplaceDialplanResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ReplaceDialplanResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type LookupDNSResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DNSLookup
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r LookupDNSResponse) GetJSON200() *DNSLookup {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r LookupDNSResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r LookupDNSResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LookupDNSResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LookupDNSResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LookupDNSResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -73055,6 +73351,21 @@ func (c *ClientWithResponses) ReplaceDialplanWithResponse(ctx context.Context, d
 	return ParseReplaceDialplanResponse(rsp)
 }
 
+// LookupDNSWithResponse See where a name leads
+//
+// Looks a name up as a request to it would (RFC 3263: NAPTR, SRV, A and AAAA, from what this node keeps where that is fresh) and shows the addresses in the order in which they would be tried now, with every question that was asked.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/dns/{name} (the `LookupDNS` operationId).
+func (c *ClientWithResponses) LookupDNSWithResponse(ctx context.Context, name string, params *LookupDNSParams, reqEditors ...RequestEditorFn) (*LookupDNSResponse, error) {
+	rsp, err := c.LookupDNS(ctx, name, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLookupDNSResponse(rsp)
+}
+
 // ListDomainsWithResponse List domains
 //
 // Give at most one of the parameters that name another resource.
@@ -80575,6 +80886,39 @@ func ParseReplaceDialplanResponse(rsp *http.Response) (*ReplaceDialplanResponse,
 			headers.ETag = value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseLookupDNSResponse parses an HTTP response from a LookupDNSWithResponse call
+func ParseLookupDNSResponse(rsp *http.Response) (*LookupDNSResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LookupDNSResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DNSLookup
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
 	}
 
 	return response, nil

@@ -189,6 +189,27 @@ func (e ContactSource) Valid() bool {
 	}
 }
 
+// Defines values for DNSQuestionState.
+const (
+	DNSQuestionStateFailed DNSQuestionState = "failed"
+	DNSQuestionStateFresh  DNSQuestionState = "fresh"
+	DNSQuestionStateStale  DNSQuestionState = "stale"
+)
+
+// Valid indicates whether the value is a known member of the DNSQuestionState enum.
+func (e DNSQuestionState) Valid() bool {
+	switch e {
+	case DNSQuestionStateFailed:
+		return true
+	case DNSQuestionStateFresh:
+		return true
+	case DNSQuestionStateStale:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DTMFMode.
 const (
 	DTMFModeInfo    DTMFMode = "info"
@@ -450,6 +471,27 @@ func (e EndpointState) Valid() bool {
 	case EndpointStateUnknown:
 		return true
 	case EndpointStateUp:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EndpointTransport.
+const (
+	EndpointTransportAuto EndpointTransport = "auto"
+	EndpointTransportTCP  EndpointTransport = "tcp"
+	EndpointTransportUDP  EndpointTransport = "udp"
+)
+
+// Valid indicates whether the value is a known member of the EndpointTransport enum.
+func (e EndpointTransport) Valid() bool {
+	switch e {
+	case EndpointTransportAuto:
+		return true
+	case EndpointTransportTCP:
+		return true
+	case EndpointTransportUDP:
 		return true
 	default:
 		return false
@@ -3999,6 +4041,92 @@ type ContactOverflow string
 // Example: private
 type ContactSource string
 
+// DNSCandidate An address of a name.
+type DNSCandidate struct {
+	// Address The address.
+	//
+	// Example: 192.0.2.10
+	Address string `json:"address"`
+
+	// Port The port.
+	//
+	// Example: 5060
+	Port int `json:"port"`
+
+	// Silent It did not answer within the last half minute: it is tried after the others.
+	//
+	// Example: false
+	Silent bool `json:"silent"`
+
+	// Transport How SIP travels there.
+	Transport Transport `json:"transport"`
+}
+
+// DNSLookup What a name comes to as a place that SIP is sent to.
+type DNSLookup struct {
+	// Candidates The addresses in the order in which they would be tried now.
+	Candidates []DNSCandidate `json:"candidates"`
+
+	// Name The name.
+	//
+	// Example: sip.carrier.example
+	Name string `json:"name"`
+
+	// Port The port that was named; 0 for none.
+	//
+	// Example: 0
+	Port int `json:"port"`
+
+	// Questions What was asked.
+	Questions []DNSQuestion `json:"questions"`
+
+	// Reason Why there is no address.
+	//
+	// Example: sip.carrier.example: no address
+	Reason *string `json:"reason,omitempty"`
+
+	// Transport The transport that was named; `auto` for none.
+	Transport EndpointTransport `json:"transport"`
+}
+
+// DNSQuestion A question to DNS with its answer.
+type DNSQuestion struct {
+	// ExpiresAt When it is asked again.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// Name What was asked for.
+	//
+	// Example: _sip._udp.sip.carrier.example.
+	Name string `json:"name"`
+
+	// Reason Why there is no answer.
+	//
+	// Example: no DNS server answered
+	Reason *string `json:"reason,omitempty"`
+
+	// Records The records, as in a zone file; none if there are none.
+	//
+	// Example: ["10 60 5060 one.carrier.example."]
+	Records []string `json:"records"`
+
+	// State `fresh`, `stale` (it has run out, but no server answers) or `failed` (no server answers and nothing is known from before).
+	//
+	// Example: fresh
+	State DNSQuestionState `json:"state"`
+
+	// Type The type of record: `NAPTR`, `SRV`, `A` or `AAAA`.
+	//
+	// Example: SRV
+	Type string `json:"type"`
+}
+
+// DNSQuestionState `fresh`, `stale` (it has run out, but no server answers) or `failed` (no server answers and nothing is known from before).
+//
+// Example: fresh
+type DNSQuestionState string
+
 // DTMFMode How digits are told: as the peers agree (`pass`), as packets of RFC 4733, as SIP INFO (application/dtmf-relay).
 //
 // Example: pass
@@ -4068,7 +4196,7 @@ type DecisionAttempt struct {
 	Together *int `json:"together,omitempty"`
 
 	// Transport How it would be sent.
-	Transport Transport `json:"transport"`
+	Transport EndpointTransport `json:"transport"`
 
 	// TrunkID Its trunk.
 	//
@@ -5224,7 +5352,7 @@ type Endpoint struct {
 	TenantID string `json:"tenant_id"`
 
 	// Transport How SIP travels.
-	Transport Transport `json:"transport"`
+	Transport EndpointTransport `json:"transport"`
 
 	// TrunkID The trunk it is part of.
 	//
@@ -5321,7 +5449,7 @@ type EndpointPatch struct {
 	Strip nullable.Nullable[int] `json:"strip,omitempty"`
 
 	// Transport How SIP travels.
-	Transport *Transport `json:"transport,omitempty"`
+	Transport *EndpointTransport `json:"transport,omitempty"`
 
 	// Weight The share among those of equal priority, as in RFC 2782. To switch one off, say `enabled: false`.
 	//
@@ -5379,6 +5507,11 @@ type EndpointStatus struct {
 	// Example: 100
 	WeightPercent int `json:"weight_percent"`
 }
+
+// EndpointTransport How SIP travels to an endpoint. `auto`: NAPTR, then SRV records choose (RFC 3263 4.1); `udp` for an address or a name with a port.
+//
+// Example: udp
+type EndpointTransport string
 
 // EndpointWrite What a client writes of an endpoint. An address to which calls of a trunk go.
 type EndpointWrite struct {
@@ -5453,7 +5586,7 @@ type EndpointWrite struct {
 	TenantID *string `json:"tenant_id,omitempty"`
 
 	// Transport How SIP travels.
-	Transport *Transport `json:"transport,omitempty"`
+	Transport *EndpointTransport `json:"transport,omitempty"`
 
 	// Weight The share among those of equal priority, as in RFC 2782. To switch one off, say `enabled: false`.
 	//
@@ -14807,6 +14940,15 @@ type GetCDRParams struct {
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
+// LookupDNSParams defines parameters for LookupDNS.
+type LookupDNSParams struct {
+	// Port The port, where one is named; then SRV is not asked.
+	Port *int `form:"port,omitempty" json:"port,omitempty"`
+
+	// Transport The transport, where one is named; then NAPTR is not asked.
+	Transport *EndpointTransport `form:"transport,omitempty" json:"transport,omitempty"`
+}
+
 // ListEventsParams defines parameters for ListEvents.
 type ListEventsParams struct {
 	// Limit The most items in the answer.
@@ -15145,6 +15287,9 @@ type ServerInterface interface {
 	// GetConfigStatus Ask which configuration is served
 	// (GET /v1/config/status)
 	GetConfigStatus(ctx echo.Context) error
+	// LookupDNS See where a name leads
+	// (GET /v1/dns/{name})
+	LookupDNS(ctx echo.Context, name string, params LookupDNSParams) error
 	// ListEvents Read what happened
 	// (GET /v1/events)
 	ListEvents(ctx echo.Context, params ListEventsParams) error
@@ -16092,6 +16237,38 @@ func (w *ServerInterfaceWrapper) GetConfigStatus(ctx echo.Context) error {
 	return err
 }
 
+// LookupDNS converts echo context to params.
+func (w *ServerInterfaceWrapper) LookupDNS(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "name" -------------
+	var name string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", ctx.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params LookupDNSParams
+	// ------------- Optional query parameter "port" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "port", ctx.QueryParams(), &params.Port, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter port: %s", err))
+	}
+
+	// ------------- Optional query parameter "transport" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "transport", ctx.QueryParams(), &params.Transport, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter transport: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.LookupDNS(ctx, name, params)
+	return err
+}
+
 // ListEvents converts echo context to params.
 func (w *ServerInterfaceWrapper) ListEvents(ctx echo.Context) error {
 	var err error
@@ -16976,6 +17153,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/cdrs", wrapper.ListCDRs, options.OperationMiddlewares["listCDRs"]...)
 	router.GET(options.BaseURL+"/v1/cdrs/:cdr_id", wrapper.GetCDR, options.OperationMiddlewares["getCDR"]...)
 	router.GET(options.BaseURL+"/v1/config/status", wrapper.GetConfigStatus, options.OperationMiddlewares["getConfigStatus"]...)
+	router.GET(options.BaseURL+"/v1/dns/:name", wrapper.LookupDNS, options.OperationMiddlewares["lookupDNS"]...)
 	router.GET(options.BaseURL+"/v1/events", wrapper.ListEvents, options.OperationMiddlewares["listEvents"]...)
 	router.GET(options.BaseURL+"/v1/events/stream", wrapper.FollowEvents, options.OperationMiddlewares["followEvents"]...)
 	router.POST(options.BaseURL+"/v1/header-profiles/test", wrapper.TestHeaderProfile, options.OperationMiddlewares["testHeaderProfile"]...)
@@ -17746,6 +17924,29 @@ func (response GetConfigStatus200JSONResponse) VisitGetConfigStatusResponse(w ht
 	return err
 }
 
+type LookupDNSRequestObject struct {
+	Name   string `json:"name"`
+	Params LookupDNSParams
+}
+
+type LookupDNSResponseObject interface {
+	VisitLookupDNSResponse(w http.ResponseWriter) error
+}
+
+type LookupDNS200JSONResponse DNSLookup
+
+func (response LookupDNS200JSONResponse) VisitLookupDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListEventsRequestObject struct {
 	Params ListEventsParams
 }
@@ -18498,6 +18699,9 @@ type StrictServerInterface interface {
 	// GetConfigStatus Ask which configuration is served
 	// (GET /v1/config/status)
 	GetConfigStatus(ctx context.Context, request GetConfigStatusRequestObject) (GetConfigStatusResponseObject, error)
+	// LookupDNS See where a name leads
+	// (GET /v1/dns/{name})
+	LookupDNS(ctx context.Context, request LookupDNSRequestObject) (LookupDNSResponseObject, error)
 	// ListEvents Read what happened
 	// (GET /v1/events)
 	ListEvents(ctx context.Context, request ListEventsRequestObject) (ListEventsResponseObject, error)
@@ -19484,6 +19688,32 @@ func (sh *strictHandler) GetConfigStatus(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(GetConfigStatusResponseObject); ok {
 		return validResponse.VisitGetConfigStatusResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// LookupDNS operation middleware
+func (sh *strictHandler) LookupDNS(ctx echo.Context, name string, params LookupDNSParams) error {
+	var request LookupDNSRequestObject
+
+	request.Name = name
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.LookupDNS(ctx.Request().Context(), request.(LookupDNSRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LookupDNS")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(LookupDNSResponseObject); ok {
+		return validResponse.VisitLookupDNSResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -1,6 +1,7 @@
 package call
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/sallyport/sallyport/sbc"
@@ -74,7 +75,7 @@ func (m *Manager) await(q *question) (*sbc.Entry, error) {
 func explainAttempt(a *route.Attempt, number int) []sbc.DecisionAttempt {
 	shown := sbc.DecisionAttempt{
 		TrunkID: a.TrunkID, TargetID: a.TargetID, EndpointID: a.EndpointID, SubscriberID: a.Callee.ID(), Number: a.Number,
-		Address: a.Address, Port: a.Port, Transport: a.Transport,
+		Address: a.Address, Port: a.Port, Transport: cmp.Or(a.Transport, sbc.TransportAuto),
 	}
 	if a.Callee == nil || len(a.Callee.Phones) == 0 {
 		return []sbc.DecisionAttempt{shown}

@@ -169,8 +169,9 @@ func (c *Call) launch(at *route.Attempt) bool {
 
 // sendInvite hands the INVITE of an attempt to the wire.
 func (c *Call) sendInvite(r *request, at *route.Attempt) {
+	host, port := r.leg.trunk.NextHop(at.Address, at.Port)
 	c.sendInviteTo(r, msg.Target{
-		Host: at.Address, Port: at.Port, Transport: at.Transport, Interfaces: c.snap.InterfacesOf(at.RealmID),
+		Host: host, Port: port, Transport: at.Transport, Interfaces: c.snap.InterfacesOf(at.RealmID),
 	})
 }
 

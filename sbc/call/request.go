@@ -32,7 +32,9 @@ type request struct {
 	// side and attempt are the leg's when the request was sent: it is told from outside the queue that it was.
 	side    sbc.Side
 	attempt int
-	req     *msg.Message
+	// terms are those of the trunk to whose endpoint an INVITE goes, nil for others; they never change.
+	terms *sbc.Terms
+	req   *msg.Message
 	tx      msg.ClientTx
 	// contact asks for a Contact of ours: the request refreshes the target.
 	contact bool
@@ -77,6 +79,9 @@ func (r *request) send(t msg.Target, timers msg.Timers) {
 		r.prove()
 	}
 	r.side, r.attempt = r.leg.side, r.leg.attempt
+	if r.kind == reqInvite && r.leg.endpointID != "" && r.leg.trunk != nil {
+		r.terms = &r.leg.trunk.Terms
+	}
 	r.tx = r.c.m.o.Wire.Send(msg.Outbound{
 		Request: r.req, Target: t, Timers: timers, Owner: r,
 	})
@@ -115,6 +120,15 @@ func (r *request) Sent(raw []byte, hop msg.Hop) {
 		return
 	}
 	r.c.ladder.add(r.side, true, r.attempt, raw, hop)
+}
+
+// Next tells whether an answer of one address of the callee leads to its next one (msg.Chooser): those that let the call fail over do, for
+// an INVITE that goes to an endpoint.
+func (r *request) Next(code int) bool {
+	if r.terms != nil {
+		return r.terms.Advances(code)
+	}
+	return code == 503
 }
 
 // sequence is the CSeq number of an INVITE, whose message is gone once it was answered.

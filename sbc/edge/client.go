@@ -248,6 +248,8 @@ func (t *try) put(raw []byte) error {
 func (tx *clientTx) note(w *work, c *candidate, err error) {
 	if c.large {
 		tx.edge.mtu.note(c.to)
+	} else {
+		tx.edge.dead.note(c.to)
 	}
 	tx.shard.mu.Lock()
 	defer tx.shard.mu.Unlock()

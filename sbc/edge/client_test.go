@@ -286,6 +286,60 @@ func TestNoFailoverAfterOtherFailures(t *testing.T) {
 	}, target(twoPeers()...))
 }
 
+// choosy is an owner that lets a request fail over on other codes than 503.
+type choosy struct{ msg.Owner }
+
+func (choosy) Next(code int) bool { return code == 486 }
+
+// TestFailoverByOwner: which answers lead to the next address is the owner's to say, 503 too.
+func TestFailoverByOwner(t *testing.T) {
+	for code, next := range map[int]bool{486: true, 503: false} {
+		virtual(t, func(w *world) {
+			second := w.phone(peerTwo)
+			o := named(w.outbound(msg.INVITE, peerAddr))
+			o.Owner = choosy{o.Owner}
+			w.edge.Send(o)
+			w.peer.answer(w.peer.method(msg.INVITE), code)
+			w.peer.method(msg.ACK)
+			if !next {
+				second.none()
+				return
+			}
+			second.answer(second.method(msg.INVITE), 200)
+			if w.heard() != "200" {
+				t.Errorf("heard %q", w.heard())
+			}
+		}, target(twoPeers()...))
+	}
+}
+
+// TestSilentAddressComesLast: an address of a name that did not answer is not waited for again, until half a minute has gone by.
+func TestSilentAddressComesLast(t *testing.T) {
+	virtual(t, func(w *world) {
+		second := w.phone(peerTwo)
+		send := func() {
+			o := named(w.outbound(msg.OPTIONS, peerAddr))
+			o.Timers.B = 4 * time.Second
+			w.edge.Send(o)
+		}
+		send()
+		w.peer.method(msg.OPTIONS)
+		pass(1800 * time.Millisecond)
+		second.answer(second.method(msg.OPTIONS), 200)
+		w.peer.next()
+		w.peer.next()
+		send()
+		second.answer(second.method(msg.OPTIONS), 200)
+		w.peer.none()
+		pass(31 * time.Second)
+		send()
+		w.peer.answer(w.peer.method(msg.OPTIONS), 200)
+		if w.heard() != "200 200 200" {
+			t.Errorf("heard %q", w.heard())
+		}
+	}, target(twoPeers()...))
+}
+
 func TestLateAnswerOfGivenUpAddress(t *testing.T) {
 	virtual(t, func(w *world) {
 		second := w.phone(peerTwo)

@@ -104,6 +104,7 @@ type Edge struct {
 	shed     *limiter // refusals for overload
 	overload overload
 	bindings *limiter // answers to STUN
+	dead     *lapses  // addresses that did not answer: of those that a name has they are tried last
 	mtu      *lapses  // peers that did not take TCP when a request was too large for UDP
 	seed     maphash.Seed
 
@@ -141,7 +142,7 @@ func newEdge(o Options, n network) *Edge {
 	e.shed = newLimiter(shedding, shedding)
 	e.overload.edge = e
 	e.bindings = newLimiter(20, 40)
-	e.mtu = newLapses(10*time.Minute, 4096)
+	e.mtu, e.dead = newLapses(10*time.Minute, 4096), newLapses(deadFor, 4096)
 	e.ifaces.Store(&map[string]*iface{})
 	e.stuns.Store(&map[netip.AddrPort]*stunSocket{})
 	e.ctx, e.stop = context.WithCancel(context.Background())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
@@ -18,7 +19,12 @@ const (
 	negativeTTL = 60 * time.Second // defaults.md: at most a minute
 	staleFor    = 24 * time.Hour   // RFC 8767 4: one to three days
 	retryAfter  = 30 * time.Second // RFC 8767 5: failure recheck timer
-	maxRecords  = 128
+	// answerWithin is how long the servers may take before a stale answer is served while they are still asked (RFC 8767 5: client response
+	// timer; it says 1.8 s, which a call that is set up does not have).
+	answerWithin = 300 * time.Millisecond
+	// troubleFor is how long stale answers are served at once after the servers kept somebody waiting: a name takes several questions.
+	troubleFor = 5 * time.Second
+	maxRecords   = 128
 )
 
 // question is what is asked: a name with its final dot, and a type.
@@ -32,6 +38,7 @@ type entry struct {
 	records []dns.RR
 	expires time.Time // fresh until then
 	stale   time.Time // to be served, for want of a better one, until then
+	overdue bool      // it had run out before, and no server answered
 }
 
 // dnsCache asks each question once at a time and keeps what came back.
@@ -40,6 +47,8 @@ type dnsCache struct {
 	budget  time.Duration
 	ask     *exchanger
 	flights singleflight.Group
+	// trouble is until when the servers are held for dead where a stale answer will do, in Unix nanoseconds.
+	trouble atomic.Int64
 
 	mu      sync.Mutex
 	entries map[question]entry
@@ -49,13 +58,26 @@ func newDNSCache(limit int, budget time.Duration, ask *exchanger) *dnsCache {
 	return &dnsCache{limit: limit, budget: budget, ask: ask, entries: map[question]entry{}}
 }
 
-// get answers from the cache while the answer is fresh, else asks. If nobody answers, an answer that has run out is served
-// (RFC 8767), and the servers are left alone for half a minute, so that calls do not wait for them one after the other.
+// get answers from the cache while the answer is fresh, else asks. If nobody answers soon, an answer that has run out is served
+// (RFC 8767), "there is none" too, and the servers are left alone for half a minute, so that calls do not wait for them one after the
+// other; what they still answer counts.
 func (c *dnsCache) get(ctx context.Context, q question) ([]dns.RR, error) {
 	q.name = strings.ToLower(q.name)
+	records, err := c.answer(ctx, q)
+	c.noted(ctx, q, records, err)
+	return records, err
+}
+
+// answer is get for a name in small letters.
+func (c *dnsCache) answer(ctx context.Context, q question) ([]dns.RR, error) {
 	old, known := c.find(q)
 	now := time.Now()
 	if known && now.Before(old.expires) {
+		return usable(old.records)
+	}
+	stale := known && now.Before(old.stale)
+	if stale && now.UnixNano() < c.trouble.Load() {
+		c.prolong(q, old, now.Add(retryAfter))
 		return usable(old.records)
 	}
 	// The query outlives an impatient asker: others wait for the same answer.
@@ -70,21 +92,38 @@ func (c *dnsCache) get(ctx context.Context, q question) ([]dns.RR, error) {
 		return e, nil
 	})
 	var err error
+	var soon <-chan time.Time
+	if stale {
+		t := time.NewTimer(answerWithin)
+		defer t.Stop()
+		soon = t.C
+	}
 	select {
 	case <-ctx.Done():
 		err = ctx.Err()
+	case <-soon:
 	case r := <-done:
 		if err = r.Err; err == nil {
 			e, _ := r.Val.(entry)
 			return usable(e.records)
 		}
 	}
-	if known && now.Before(old.stale) {
-		old.expires = now.Add(retryAfter)
-		c.store(q, old)
+	if stale {
+		c.trouble.Store(time.Now().Add(troubleFor).UnixNano())
+		c.prolong(q, old, now.Add(retryAfter))
 		return usable(old.records)
 	}
 	return nil, err
+}
+
+// prolong serves an answer that has run out a little longer, unless a newer one has come.
+func (c *dnsCache) prolong(q question, old entry, until time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.entries[q]; ok && e.expires.Equal(old.expires) {
+		e.expires, e.overdue = until, true
+		c.entries[q] = e
+	}
 }
 
 func usable(records []dns.RR) ([]dns.RR, error) {
@@ -160,11 +199,7 @@ func (x *exchanger) query(ctx context.Context, q question) (entry, error) {
 
 func keep(records []dns.RR, ttl time.Duration) entry {
 	now := time.Now()
-	e := entry{records, now.Add(max(ttl, minTTL)), now.Add(staleFor)}
-	if len(records) == 0 {
-		e.stale = e.expires
-	}
-	return e
+	return entry{records: records, expires: now.Add(max(ttl, minTTL)), stale: now.Add(staleFor)}
 }
 
 // chase follows the aliases within one reply. Records of other names are not looked at: nobody asked for them.

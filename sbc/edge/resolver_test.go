@@ -190,8 +190,41 @@ func TestLookupIsCachedAndServedStale(t *testing.T) {
 	}
 }
 
+// TestDeadServersAreNotWaitedFor: while no server answers, a name of which everything has run out, also that it has neither NAPTR nor
+// SRV records, is found as before, and nobody waits for longer than a moment; when they are back, they are believed.
+func TestDeadServersAreNotWaitedFor(t *testing.T) {
+	z := newZone(t)
+	z.add("plain.test. 1 IN A 192.0.2.10", "_sip._udp.srv.test. 1 IN SRV 1 1 5080 b.test.", "b.test. 1 IN A 192.0.2.20")
+	d := z.resolver(t)
+	ask := func(name, want string) {
+		t.Helper()
+		began := time.Now()
+		got, err := d.Lookup(context.Background(), name, 0, "")
+		if err != nil || show(got) != want {
+			t.Errorf("%s: %s %v", name, show(got), err)
+		}
+		if took := time.Since(began); took > 3*answerWithin {
+			t.Errorf("%s took %s", name, took)
+		}
+	}
+	ask("plain.test", "192.0.2.10:5060/udp")
+	ask("srv.test", "192.0.2.20:5080/udp")
+	z.silent.Store(true)
+	d.cache.expire()
+	ask("plain.test", "192.0.2.10:5060/udp")
+	ask("srv.test", "192.0.2.20:5080/udp")
+	z.mu.Lock()
+	z.records = nil
+	z.mu.Unlock()
+	z.add("plain.test. 1 IN A 192.0.2.99")
+	z.silent.Store(false)
+	d.cache.expire()
+	ask("plain.test", "192.0.2.99:5060/udp")
+}
+
 // expire lets everything run out.
 func (c *dnsCache) expire() {
+	c.trouble.Store(0)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for k, e := range c.entries {

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +13,8 @@ import (
 
 const (
 	maxTries = 8
+	// deadFor is how long an address that did not answer comes last (defaults.md: outlier 30 s).
+	deadFor = 30 * time.Second
 	// largeRequest is what RFC 3261 18.1.1 lets go by UDP where the path's MTU is not known.
 	largeRequest = 1300
 	// branchMark ends what is common to all branches of one request.
@@ -42,7 +45,7 @@ func (e *Edge) flowOf(t *msg.Target) (candidate, bool) {
 // candidates puts addresses and interfaces together. An address no interface can reach is passed over.
 // They are put behind those in list. Forbidden is why a target that a caller supplied may not be used, where that is so.
 func (e *Edge) candidates(list []candidate, t *msg.Target, found []Address) (all []candidate, forbidden error) {
-	for _, a := range found {
+	for _, a := range e.lively(found) {
 		i := e.fitting(t.Interfaces, a.Transport, a.Addr.Addr())
 		if i == nil && t.Transport == "" { // nobody asked for this transport: any that we have
 			i = e.fitting(t.Interfaces, "", a.Addr.Addr())
@@ -60,6 +63,24 @@ func (e *Edge) candidates(list []candidate, t *msg.Target, found []Address) (all
 		list = append(list, candidate{iface: i, to: a.Addr})
 	}
 	return list, forbidden
+}
+
+// lively puts those addresses last that did not answer lately; nothing else is moved.
+func (e *Edge) lively(found []Address) []Address {
+	isDead := func(a Address) bool { return e.dead.has(a.Addr) }
+	if len(found) < 2 || !slices.ContainsFunc(found, isDead) {
+		return found
+	}
+	order := make([]Address, 0, 2*len(found))
+	var last []Address
+	for _, a := range found {
+		if isDead(a) {
+			last = append(last, a)
+		} else {
+			order = append(order, a)
+		}
+	}
+	return append(order, last...)
 }
 
 // fitting is the first interface with the transport ("" is any) and family.

@@ -218,6 +218,7 @@ func (t *try) failed(cause error) {
 		t.edge.mtu.note(t.to)
 	}
 	t.release()
+	t.edge.dead.note(t.to)
 	if c, ok := t.link.(*conn); ok && errors.Is(cause, msg.ErrNoResponse) {
 		c.suspect(t.began)
 	}
@@ -344,10 +345,14 @@ func (t *try) againLocked(m *msg.Message) {
 	}
 }
 
-// nextLocked tells whether the next address is tried instead of telling the owner of a 503 (RFC 3263 4.3).
+// nextLocked tells whether the next address is tried instead of telling the owner of a failure (RFC 3263 4.3).
 func (t *try) nextLocked(m *msg.Message) bool {
 	tx := t.tx
-	return m.Status == 503 && !tx.cancelled && !tx.over && tx.work != nil && tx.work.next < len(tx.work.list)
+	next := m.Status == 503
+	if c, ok := tx.owner.(msg.Chooser); ok {
+		next = c.Next(m.Status)
+	}
+	return next && !tx.cancelled && !tx.over && tx.work != nil && tx.work.next < len(tx.work.list)
 }
 
 // failureLocked takes a final response above 299 to INVITE and acknowledges it. Its owner is kept, for a 2xx that crosses

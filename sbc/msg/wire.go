@@ -127,6 +127,12 @@ type Owner interface {
 	Sent(raw []byte, hop Hop)
 }
 
+// Chooser is an Owner that says which final answers of one address lead to the next one that a name has (RFC 3263 4.3). Without it, 503
+// does. It is asked under a lock and must only look at what does not change.
+type Chooser interface {
+	Next(code int) bool
+}
+
 // ClientTx is a request under way.
 type ClientTx interface {
 	// Cancel sends a CANCEL (RFC 3261 9.1) with these headers besides its own; it waits for a provisional by itself. A second

@@ -113,7 +113,8 @@ func contactsOf(parts []part, wildcard bool) func(req *msg.Message, local msg.Lo
 
 // to is the target of an address of an upstream registrar.
 func to(snap *config.Snapshot, trunk *sbc.Trunk, e *sbc.Endpoint) msg.Target {
-	return msg.Target{Host: e.Address, Port: e.Port, Transport: e.Transport, Interfaces: snap.InterfacesOf(trunk.RealmID)}
+	host, port := trunk.NextHop(e.Address, e.Port)
+	return msg.Target{Host: host, Port: port, Transport: e.NamedTransport(), Interfaces: snap.InterfacesOf(trunk.RealmID)}
 }
 
 // send asks the next address.

@@ -254,7 +254,7 @@ func (p *planner) attempt(tg *target, e *endpoint, number string) {
 	}
 	p.plan.Attempts = append(p.plan.Attempts, Attempt{
 		TrunkID: tg.trunk.row.ID, TargetID: tg.id, EndpointID: e.row.ID, RealmID: tg.trunk.row.RealmID,
-		Number: send, Caller: t.Caller, Variables: t.Variables, Address: e.row.Address, Port: e.row.Port, Transport: e.row.Transport,
+		Number: send, Caller: t.Caller, Variables: t.Variables, Address: e.row.Address, Port: e.row.Port, Transport: e.row.NamedTransport(),
 	})
 }
 

@@ -203,8 +203,9 @@ func (e *errand) send(at *route.Attempt, t *sbc.Trunk) {
 	answered := func(res *msg.Message) {
 		e.queue.do(func() { e.answered(at, t, out, e.names.received(e.snap, t, res)) })
 	}
+	host, port := t.NextHop(at.Address, at.Port)
 	out.send(msg.Target{
-		Host: at.Address, Port: at.Port, Transport: at.Transport, Interfaces: e.snap.InterfacesOf(at.RealmID),
+		Host: host, Port: port, Transport: at.Transport, Interfaces: e.snap.InterfacesOf(at.RealmID),
 	}, msg.Timers{}, answered, func(err error) { e.queue.do(func() { e.failed(t, 408, nil, nil) }) })
 }
 
