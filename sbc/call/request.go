@@ -35,7 +35,7 @@ type request struct {
 	// terms are those of the trunk to whose endpoint an INVITE goes, nil for others; they never change.
 	terms *sbc.Terms
 	req   *msg.Message
-	tx      msg.ClientTx
+	tx    msg.ClientTx
 	// contact asks for a Contact of ours: the request refreshes the target.
 	contact bool
 	// face is what of the other side's Contact shows in it, nil for nothing.

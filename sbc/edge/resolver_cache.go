@@ -24,7 +24,7 @@ const (
 	answerWithin = 300 * time.Millisecond
 	// troubleFor is how long stale answers are served at once after the servers kept somebody waiting: a name takes several questions.
 	troubleFor = 5 * time.Second
-	maxRecords   = 128
+	maxRecords = 128
 )
 
 // question is what is asked: a name with its final dot, and a type.
