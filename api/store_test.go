@@ -91,9 +91,9 @@ func overStore(t *testing.T, f *fixture) *fixture {
 		Jobs: f.jobs, Imports: imports(t, f.jobs, store), Calls: f.calls, Status: realNode{f.node, store}, Registrations: f.contacts,
 		Explain: f.explain, Resolve: resolved, ValidateResponses: true, Events: f.happened, Follow: f.follow, DecodeAudio: decoded, TestHeaders: tried,
 		EncodeAudio: func(audio []byte) []byte { return []byte(wav(string(audio))) }, Rates: f.rates,
-		Voicemail:   f.box,
-		Bans:        &jail{bans: []sbc.Ban{seededBan(parsed(t))}},
-		LimitUsage:  func(string) []sbc.LimitUsage { return nil },
+		Voicemail:  f.box,
+		Bans:       &jail{bans: []sbc.Ban{seededBan(parsed(t))}},
+		LimitUsage: func(string) []sbc.LimitUsage { return nil },
 	})
 	if err != nil {
 		t.Fatal(err)
