@@ -67,8 +67,8 @@ type Number struct {
 	// numbers of the same length.
 	Number   string `json:"number"`
 	RangeEnd string `json:"range_end,omitempty"`
-	// SubscriberID or RouteListID is where calls go; FailoverRouteListID where they go if nobody there takes them (the failover codes
-	// of the domain or trunk decide what counts as that).
+	// SubscriberID or RouteListID is where calls go; FailoverRouteListID where they go if nobody there takes them: of trunks the failover
+	// codes decide what counts as that, of a subscriber every failure does but 6xx, unless it has the call forwarded.
 	SubscriberID        string `json:"subscriber_id,omitempty"`
 	RouteListID         string `json:"route_list_id,omitempty"`
 	FailoverRouteListID string `json:"failover_route_list_id,omitempty"`

@@ -12,7 +12,7 @@ func (m *Manager) explainAttempts(snap *config.Snapshot, d *decision, e *sbc.Exp
 	on := *d
 	for on.plan.Next != nil {
 		on.steps = nil
-		m.resumed(snap, &on, true)
+		led := m.resumed(snap, &on, true)
 		for on.ask != nil {
 			q := on.ask
 			entry, err := m.await(q)
@@ -21,7 +21,7 @@ func (m *Manager) explainAttempts(snap *config.Snapshot, d *decision, e *sbc.Exp
 			}
 		}
 		e.Steps = append(e.Steps, on.steps...)
-		if on.code != 0 {
+		if !led || on.code != 0 {
 			return nil
 		}
 		m.showAttempts(snap, &on, e)

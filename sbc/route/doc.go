@@ -3,10 +3,11 @@
 //
 // # The idea
 //
-// A plan's rules sit in a trie over the characters of their prefixes. The longest prefix that the number begins with and that has
-// an enabled rule decides; among rules of one prefix the smallest priority, then the smallest id. The rule's route list gives
-// trunks, each trunk gives its endpoints, both ordered by priority and by chance within one priority as in RFC 2782. Strip and
-// prefix of an endpoint are applied to the rule's number anew for every attempt.
+// A plan's rules sit in a trie over the characters of their prefixes. Of the enabled rules whose terms hold (time, groups of callers,
+// conditions) the one with the longest prefix decides; of one prefix those that hold at times come first, then the smallest priority, then
+// the smallest id. A rule may have the next one decide if it has nobody to call, or if nobody took the call: then Plan.Next is where the
+// decision goes on. The rule's route list gives trunks and subscribers, each trunk gives its endpoints. Strip and prefix of an endpoint
+// are applied to the rule's number anew for every attempt.
 //
 // The trie is persistent: Table.With changes one rule by copying the nodes above it, a few microseconds whatever the plan's
 // size, and the old Table goes on serving the calls that hold it. Rules refer to route lists by id and are looked up when they
@@ -14,8 +15,8 @@
 //
 // # Limits
 //
-// One rule decides: if its route list has nobody to call, the call is refused and no shorter prefix is tried. Whether an
-// endpoint is alive is not known here. At most MaxAttempts attempts are laid out.
+// Subscribers are known by id only: whoever asks looks them up. What is alive is told by Query.Live. At most MaxAttempts attempts are laid
+// out for one rule; rules lead to another plan at most maxJumps times.
 //
 // A Table is immutable and safe for concurrent use. Clock and chance come in as arguments.
 package route
