@@ -48,7 +48,7 @@ func (a *App) openDoor(ctx context.Context) error {
 		return err
 	}
 	a.parts.door = access.New(access.Options{
-		Snapshot: a.config.Current, Directory: accounts{a.directory}, Guard: a.guard, Registered: a.registrar.CameBy,
+		Snapshot: a.config.Current, Directory: accounts{a.directory}, Guard: a.guard, Registered: a.registrar.CameBy, Inbound: a.registeredContact,
 		Nonces: digest.NewNonces(digest.NoncesOptions{Secret: secret}), Asks: a.hooks, Capabilities: a.calls.Capabilities,
 		ServerName: sbc.ServerName, Log: a.o.Log, Events: a.events.Add, Registerer: a.metrics,
 	})

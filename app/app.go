@@ -29,6 +29,7 @@ import (
 	"github.com/sallyport/sallyport/sbc/guard"
 	"github.com/sallyport/sallyport/sbc/rates"
 	"github.com/sallyport/sallyport/sbc/register"
+	"github.com/sallyport/sallyport/sbc/registrant"
 	"github.com/sallyport/sallyport/sbc/subscription"
 	"github.com/sallyport/sallyport/sbc/voicemail"
 	"github.com/sallyport/sallyport/storage"
@@ -65,9 +66,11 @@ type App struct {
 	health    *health
 	listening listening
 	finder    *discover.Finder
-	listener  net.Listener
-	server    *http.Server // of the API
-	firstKey  string
+	// registrants are our registrations at carriers.
+	registrants *registrant.Manager
+	listener    net.Listener
+	server      *http.Server // of the API
+	firstKey    string
 }
 
 // Start opens everything and returns when calls and API requests are served. If a part fails, those before it are stopped again
@@ -87,7 +90,7 @@ func Start(ctx context.Context, o Options) (*App, error) {
 		{"media", a.openMedia}, {"blobs", a.openBlobs}, {"guard", a.openGuard}, {"webhooks", a.openHooks}, {"voicemail", a.openVoicemail},
 		{"signalling", a.openSignalling}, {"registrar", a.openRegistrar}, {"mwi", a.openMWI}, {"door", a.openDoor},
 		{"configuration", a.openConfig},
-		{"api", a.openAPI}, {"calls", a.restoreCalls}, {"serving", a.serveAPI},
+		{"api", a.openAPI}, {"calls", a.restoreCalls}, {"registrants", a.registerAtCarriers}, {"serving", a.serveAPI},
 	} {
 		if err := part.open(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w", part.name, err), a.Stop(context.Background()))
@@ -171,7 +174,7 @@ func (a *App) openBlobs(context.Context) (err error) {
 
 // openSignalling makes edge and calls, which hand messages to each other through the functions given here. Nothing is listened
 // on before the configuration says where, and no request let in before restoreCalls.
-func (a *App) openSignalling(context.Context) error {
+func (a *App) openSignalling(ctx context.Context) error {
 	resolver, err := edge.NewResolver(edge.ResolverOptions{Servers: a.o.DNSServers})
 	if err != nil {
 		return err
@@ -192,13 +195,14 @@ func (a *App) openSignalling(context.Context) error {
 	})
 	a.life.onStop("edge", func(context.Context) error { return a.edge.Close() })
 	a.prices = &prices{tables: a.rates, current: a.config.Current}
+	a.openRegistrants(ctx)
 	a.tally = admit.New(admit.Options{Registerer: a.metrics})
 	a.openReach()
 	o := call.Options{
 		Snapshot: a.config.Current, Wire: a.edge, Engine: call.Media(a.engine), Ledger: a.journal,
 		Tally: a.tally, Node: a.o.Node, Log: a.o.Log, Registerer: a.metrics, MaxCalls: a.o.MaxCalls,
 		Events: a.events.Add, Wants: a.events.Wants, Blob: a.blobs.Open, Charge: a.prices.charge, Mailboxes: a.voicemail,
-		Directory: accounts{a.directory}, Location: location{a}, Features: newFeatures(a),
+		Directory: accounts{a.directory}, Location: location{a}, Features: newFeatures(a), Inbound: a.registrants.Inbound,
 		Reach: a.reach, Attempted: a.reach.Attempted,
 	}
 	a.keepCalls(&o)

@@ -84,6 +84,6 @@ func (h *health) Ready() []sbc.Condition {
 }
 
 // RegistrantStatus tells how far a registration of ours is.
-func (h *health) RegistrantStatus(string) (sbc.RegistrantStatus, bool) {
-	return sbc.RegistrantStatus{}, false
+func (h *health) RegistrantStatus(id string) (sbc.RegistrantStatus, bool) {
+	return h.app.registrants.Status(id)
 }

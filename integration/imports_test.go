@@ -51,6 +51,7 @@ var closed = map[string][]string{
 	"/sbc/account":      {"/sbc"},
 	"/sbc/subscription": {"/sbc", "/sbc/config", "/sbc/dialog", "/sbc/notify", "/sbc/msg", "/sbc/route", "/sbc/identify", "/sbc/header"},
 	"/sbc/register":     {"/auth/digest", "/sbc", "/sbc/config", "/sbc/identify", "/sbc/msg", "/webhook"},
+	"/sbc/registrant":   {"/sbc", "/sbc/config", "/sbc/msg", "/auth/digest"},
 	"/sbc/guard":        {"/sbc", "/sbc/msg"},
 	"/sbc/voicemail":    {"/sbc", "/webhook"},
 	"/sbc/mwi":          {"/sbc", "/sbc/msg", "/sbc/dialog", "/sbc/notify"},

@@ -34,6 +34,7 @@ const (
 	EventVoicemailMessage        EventType = "voicemail.message"        // data: subscriber_id, message_id, caller, duration_ms
 	EventVoicemailLost           EventType = "voicemail.lost"           // a recording is no message; data: subscriber_id, message_id, reason
 	EventOverload                EventType = "system.overload"          // data: state (begin, end), reason
+	EventRegistrant              EventType = "registrant.state"         // of ours at a carrier; data: registrant_id, registrar, aor, state, before, code, reason
 	EventAddress                 EventType = "address.changed"          // by STUN; data: resource, id, address, before, server
 	EventGatewayState            EventType = "gateway.state"            // calls go to an endpoint no more, or again; data: endpoint_id, state, before, reason
 )
@@ -45,7 +46,7 @@ func EventTypes() []EventType {
 		EventRegistrationNew, EventRegistrationRefreshed, EventRegistrationRemoved, EventRegistrationUnreachable,
 		EventRegistrationReachable, EventSecurityAuth, EventSecurityFlood, EventSecurityBan, EventSecurityUnban, EventSecurityContact,
 		EventSecurityEgress, EventSecurityScanner, EventSecurityIdentity, EventSubscriberChanged, EventVoicemailMessage, EventOverload,
-		EventAddress, EventGatewayState,
+		EventAddress, EventGatewayState, EventRegistrant,
 	}
 }
 

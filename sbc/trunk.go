@@ -60,6 +60,9 @@ func (t *Trunk) Validate() []Fault {
 		}
 	}
 	t.Credentials.validate(&f, "#/credentials")
+	if t.Credentials.Given() {
+		f.need("#/credentials/username", t.Credentials.Username)
+	}
 	t.Probe.validate(&f, "#/probe")
 	t.Outlier.validate(&f, "#/outlier")
 	return f

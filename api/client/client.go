@@ -509,6 +509,7 @@ const (
 	EventTypeCallState               EventType = "call.state"
 	EventTypeCallTransfer            EventType = "call.transfer"
 	EventTypeGatewayState            EventType = "gateway.state"
+	EventTypeRegistrantState         EventType = "registrant.state"
 	EventTypeRegistrationNew         EventType = "registration.new"
 	EventTypeRegistrationReachable   EventType = "registration.reachable"
 	EventTypeRegistrationRefreshed   EventType = "registration.refreshed"
@@ -547,6 +548,8 @@ func (e EventType) Valid() bool {
 	case EventTypeCallTransfer:
 		return true
 	case EventTypeGatewayState:
+		return true
+	case EventTypeRegistrantState:
 		return true
 	case EventTypeRegistrationNew:
 		return true
@@ -5748,7 +5751,7 @@ type Event struct {
 	// Example: call_06bq4v700g1717mqckeca89sap
 	CallID *string `json:"call_id,omitempty"`
 
-	// Data More, by type: `state`, `opensips_state`, `caller`, `callee`, `egress_trunk_id` and at the end `end_reason`, `released_by`, `final_code`, `duration_ms`; `side`, `digit` (`*` where masked), `duration_ms`; `held`; `stage`, `by`, `target`, `code`; `detector`; `method`, `source`, `reason`.
+	// Data More, by type: `state`, `opensips_state`, `caller`, `callee`, `egress_trunk_id` and at the end `end_reason`, `released_by`, `final_code`, `duration_ms`; `side`, `digit` (`*` where masked), `duration_ms`; `held`; `stage`, `by`, `target`, `code`; `detector`; `method`, `source`, `reason`; `registrant_id`, `registrar`, `aor`, `state`, `before`, `code`, `reason`.
 	//
 	// Example: {"held":"true","side":"caller"}
 	Data map[string]string `json:"data"`
@@ -5793,7 +5796,7 @@ type EventPage struct {
 	NextCursor *string `json:"next_cursor,omitempty"`
 }
 
-// EventType What happened: the state of a call changed (`call.state`; told only while somebody follows the events or reads them, and for five minutes after), a digit was sent (`call.dtmf`), a side was put on hold or taken back (`call.hold`), a transfer went on (`call.transfer`), a call without a live leg was found and ended (`call.stale`), a detector ended a call (`call.dead`), a request within a dialog came from where it may not (`security.dialog`). Of registrations: `.new`, `.refreshed` (from another source), `.removed`, `.unreachable`, `.reachable`. Of security: wrong answers to our challenges (`.auth_failed`), too many requests (`.flood`), bans made and taken back (`.ban`, `.unban`), a Contact or a target that is refused (`.contact`, `.egress`), scanners (`.scanner`), an identity that is not the caller's (`.identity`). A subscriber changed a service by a code (`subscriber.changed`), a message was left (`voicemail.message`) or could not be kept (`voicemail.lost`), the node began or ended to refuse calls (`system.overload`), a STUN server told another address of ours than before (`address.changed`), calls go to an endpoint of a trunk no more, or again (`gateway.state`).
+// EventType What happened: the state of a call changed (`call.state`; told only while somebody follows the events or reads them, and for five minutes after), a digit was sent (`call.dtmf`), a side was put on hold or taken back (`call.hold`), a transfer went on (`call.transfer`), a call without a live leg was found and ended (`call.stale`), a detector ended a call (`call.dead`), a request within a dialog came from where it may not (`security.dialog`). Of registrations: `.new`, `.refreshed` (from another source), `.removed`, `.unreachable`, `.reachable`. Of security: wrong answers to our challenges (`.auth_failed`), too many requests (`.flood`), bans made and taken back (`.ban`, `.unban`), a Contact or a target that is refused (`.contact`, `.egress`), scanners (`.scanner`), an identity that is not the caller's (`.identity`). A subscriber changed a service by a code (`subscriber.changed`), a message was left (`voicemail.message`) or could not be kept (`voicemail.lost`), the node began or ended to refuse calls (`system.overload`), a STUN server told another address of ours than before (`address.changed`), calls go to an endpoint of a trunk no more, or again (`gateway.state`), a registration of ours at a carrier came to another state (`registrant.state`).
 //
 // Example: call.hold
 type EventType string

@@ -59,6 +59,8 @@ type Options struct {
 	// Registered tells whether a subscriber of a domain whose accounts are an upstream registrar's has registered by the very way that a
 	// request came by; nil says no.
 	Registered func(subscriberID string, h msg.Hop) bool
+	// Inbound tells whether a request is for a contact that we have registered at a carrier; nil says no.
+	Inbound func(req *msg.Message) bool
 	// Asks makes the requests of domains that have calls authorised by others; nil makes none, and the policy of a failure holds.
 	Asks Poster
 	// Capabilities is what OPTIONS is answered with.
@@ -205,6 +207,9 @@ func (d *Door) visit(req *msg.Message) visit {
 		c, known = v.snap.Identify.Known(src)
 	}
 	v.trunk, v.subscriberID = known && c.SubscriberID == "", c.SubscriberID
+	if !v.trunk && d.o.Inbound != nil && d.o.Inbound(req) {
+		v.trunk, v.subscriberID = true, ""
+	}
 	return v
 }
 

@@ -50,7 +50,7 @@ func source(h msg.Hop) identify.Source {
 // decide finds the trunk and the attempts of a call. ok is false for strangers. It neither counts nor sends anything: limits
 // are taken by the call itself, in one step with the check.
 func (m *Manager) decide(snap *config.Snapshot, in *msg.Message, trace bool) (d decision, ok bool) {
-	d.caller, ok = snap.Identify.Identify(source(in.Hop), number(in.RequestURI))
+	d.caller, ok = m.recognised(snap, in)
 	ok = ok && d.caller.SubscriberID == "" // those come by HandleFrom
 	verdict := "taken"
 	if !ok {

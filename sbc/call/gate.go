@@ -43,12 +43,12 @@ func (m *Manager) Admit(req *msg.Message) msg.Decision {
 	}
 	src := source(req.Hop)
 	if req.Method == msg.INVITE {
-		if _, ok := snap.Identify.Identify(src, number(req.RequestURI)); !ok {
+		if _, ok := m.recognised(snap, req); !ok {
 			return m.stranger(snap, req)
 		}
 		return msg.Decision{Action: msg.Serve}
 	}
-	if _, ok := snap.Identify.Known(src); !ok {
+	if _, ok := snap.Identify.Known(src); !ok && !m.forUs(req) {
 		return m.stranger(snap, req)
 	}
 	switch req.Method {

@@ -168,6 +168,9 @@ type Options struct {
 	// Attempted hears what became of an attempt on an endpoint that began at some time: code is that of its final answer, 0 where it gave
 	// none at all. It must not block. nil: nobody.
 	Attempted func(endpointID string, began time.Time, code int)
+	// Inbound finds the trunk of a request for a contact that we have registered at a carrier, and the number that is called; nil: we
+	// have registered none.
+	Inbound func(req *msg.Message) (trunkID, registrantID, called string, ok bool)
 	// Features switches what subscribers dial codes for; nil: codes are numbers like others.
 	Features Features
 	// Node names this node in records.

@@ -42,7 +42,7 @@ func (m *Manager) identified(snap *config.Snapshot, req *msg.Message, from *Orig
 	if from != nil {
 		return from.caller(number(req.RequestURI)), true
 	}
-	c, ok := snap.Identify.Identify(source(req.Hop), number(req.RequestURI))
+	c, ok := m.recognised(snap, req)
 	return c, ok && c.SubscriberID == ""
 }
 
