@@ -253,7 +253,8 @@ func (p *planner) costs(l *list, left []int32) []float64 {
 		case c.currency != currency:
 			scores[at] = math.Inf(1)
 			if p.query.Trace {
-				p.step(id, passed, "a minute costs %s %s there, which is not compared with %s: it comes after", amount(c.amount), c.currency, currency)
+				p.step(id, passed, "a minute costs %s %s there, which is not compared with %s: it comes after", amount(c.amount), c.currency,
+					currency)
 			}
 		default:
 			scores[at] = float64(c.amount)
@@ -280,7 +281,8 @@ func (p *planner) margin(l *list, t *target) string {
 	case !ok:
 		return "the margin cannot be told: it is not known what a minute costs there"
 	case in != of:
-		return fmt.Sprintf("the margin cannot be told: a minute costs %s %s there and is charged at %s %s", amount(cost), in, amount(price), of)
+		return fmt.Sprintf("the margin cannot be told: a minute costs %s %s there and is charged at %s %s", amount(cost), in, amount(price),
+			of)
 	// At most 10,000 units of a billion, by at most 1,100: far from what 64 bits hold.
 	case cost*100 > price*int64(100-l.row.MinMarginPercent):
 		return fmt.Sprintf("a minute costs %s %s there and is charged at %s: less than %d percent are left", amount(cost), in, amount(price),
