@@ -20,6 +20,13 @@ type memory struct {
 	fail int // so many calls fail
 }
 
+// fails makes the next calls fail.
+func (m *memory) fails(n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fail = n
+}
+
 func (m *memory) down() error {
 	if m.fail > 0 {
 		m.fail--
@@ -128,6 +135,7 @@ type rig struct {
 	store   *memory
 	sub     *sbc.Subscriber
 	domain  *sbc.Domain
+	mu      sync.Mutex // tellers are goroutines of their own
 	events  []sbc.Event
 	changed int
 	posts   []webhook.Post
@@ -157,8 +165,19 @@ func runIn(t *testing.T, dir string, play func(r *rig)) {
 				done(&sbc.Entry{Subscriber: r.sub}, nil)
 			},
 			Domain: func(string) *sbc.Domain { return r.domain },
-			Events: func(e sbc.Event) { r.events = append(r.events, e) }, Changed: func(string) { r.changed++ },
+			Events: func(e sbc.Event) {
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				r.events = append(r.events, e)
+			},
+			Changed: func(string) {
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				r.changed++
+			},
 			Tell: func(_ context.Context, p webhook.Post) error {
+				r.mu.Lock()
+				defer r.mu.Unlock()
 				r.posts = append(r.posts, p)
 				if len(r.posts) <= r.refuse {
 					return errors.New("not now")
@@ -216,7 +235,7 @@ func TestOpen(t *testing.T) {
 		if _, err = r.open("sub_1"); sbc.CodeOf(err) != sbc.CodeConflict {
 			t.Errorf("a full one: %v", err)
 		}
-		r.store.fail = 1
+		r.store.fails(1)
 		if _, err = r.open("sub_1"); sbc.CodeOf(err) != sbc.CodeUnavailable {
 			t.Errorf("without a store: %v", err)
 		}

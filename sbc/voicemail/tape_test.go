@@ -133,7 +133,7 @@ func TestTapeWaitsForTheStore(t *testing.T) {
 		for range 2 {
 			m, _ := r.speaks(8000)
 			time.Sleep(2 * time.Second)
-			r.store.fail = 2 * attempts
+			r.store.fails(2 * attempts)
 			m.DurationMS = 2000
 			r.Deliver(m, second(8000))
 		}
@@ -141,7 +141,7 @@ func TestTapeWaitsForTheStore(t *testing.T) {
 		if len(files(t, dir)) != 2 || r.waiting() != 2 || len(r.events) != 0 {
 			t.Fatalf("%v, %d wait, events %+v", files(t, dir), r.waiting(), r.events)
 		}
-		r.store.fail = 0
+		r.store.fails(0)
 		if _, err := r.open("sub_1"); sbc.CodeOf(err) != sbc.CodeUnavailable {
 			t.Errorf("another one may be recorded: %v", err)
 		}
