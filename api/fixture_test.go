@@ -173,6 +173,7 @@ func start(t testing.TB, fast ...bool) *fixture {
 		DecodeAudio:       decoded,
 		EncodeAudio:       func(audio []byte) []byte { return []byte(wav(string(audio))) },
 		Rates:             f.rates,
+		Numbers:           tables{},
 		TestHeaders:       tried,
 		Log:               slog.New(slog.NewTextHandler(f.logs, nil)),
 		ValidateResponses: len(fast) == 0,

@@ -91,6 +91,8 @@ type Options struct {
 	DecodeAudio func(wav []byte, most int) ([]byte, error)
 	// EncodeAudio makes a WAV file of it again.
 	EncodeAudio func(audio []byte) (wav []byte)
+	// Numbers tries dialplans and time profiles.
+	Numbers Numbers
 	// Rates gives the table of a rate deck by the hash of its rates, nil where this node has it not.
 	Rates func(sha256 string) *rates.Table
 	// TestHeaders applies the rules of one stage to a message. Pointers of its faults begin with "#/profile", "#/message" and
@@ -113,7 +115,7 @@ func (o Options) complete() error {
 	if o.Store == nil || o.Config == nil || o.Records == nil || o.Blobs == nil || o.Jobs == nil || o.Imports == nil || o.Calls == nil ||
 		o.Registrations == nil || o.Explain == nil || o.Resolve == nil || o.Status == nil || o.Events == nil || o.Follow == nil ||
 		o.LimitUsage == nil || o.Bans == nil || o.Voicemail == nil || o.DecodeAudio == nil || o.EncodeAudio == nil ||
-		o.Rates == nil || o.TestHeaders == nil {
+		o.Rates == nil || o.Numbers == nil || o.TestHeaders == nil {
 		return errors.New("api: an option that is required is missing")
 	}
 	return nil

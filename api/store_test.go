@@ -90,7 +90,7 @@ func overStore(t *testing.T, f *fixture) *fixture {
 		Store: store, Config: realManager{store}, Records: store, Blobs: store,
 		Jobs: f.jobs, Imports: imports(t, f.jobs, store), Calls: f.calls, Status: realNode{f.node, store}, Registrations: f.contacts,
 		Explain: f.explain, Resolve: resolved, ValidateResponses: true, Events: f.happened, Follow: f.follow, DecodeAudio: decoded, TestHeaders: tried,
-		EncodeAudio: func(audio []byte) []byte { return []byte(wav(string(audio))) }, Rates: f.rates,
+		EncodeAudio: func(audio []byte) []byte { return []byte(wav(string(audio))) }, Rates: f.rates, Numbers: tables{},
 		Voicemail:  f.box,
 		Bans:       &jail{bans: []sbc.Ban{seededBan(parsed(t))}},
 		LimitUsage: func(string) []sbc.LimitUsage { return nil },

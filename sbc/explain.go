@@ -41,7 +41,7 @@ type Explanation struct {
 
 // DecisionStep is one thing considered: a rule, a target, an endpoint, a limit.
 type DecisionStep struct {
-	// Stage is identify, admit, route, attempt, subscriber, service, permit or location; Subject is the id of what was considered.
+	// Stage is identify, number, admit, route, attempt, subscriber, service, permit or location; Subject is the id of what was considered.
 	Stage   string `json:"stage"`
 	Subject string `json:"subject,omitempty"`
 	// Verdict is taken, skipped or refused, or conditional for what would be done if the attempts failed; Detail says why in a sentence.

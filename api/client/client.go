@@ -4356,7 +4356,7 @@ type DecisionStep struct {
 	// Example: the longest prefix of +4989222 is +49
 	Detail string `json:"detail"`
 
-	// Stage `identify`, `admit`, `route`, `attempt`, `subscriber`, `service`, `permit` or `location`. More may come.
+	// Stage `identify`, `number`, `admit`, `route`, `attempt`, `subscriber`, `service`, `permit` or `location`. More may come.
 	//
 	// Example: route
 	Stage string `json:"stage"`
@@ -4438,6 +4438,24 @@ type Dialplan struct {
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
+// DialplanCall A call to try a dialplan with.
+type DialplanCall struct {
+	// At When the call comes; left out it is now.
+	//
+	// Example: 2026-12-24T09:00:00Z
+	At *time.Time `json:"at,omitempty"`
+
+	// Callee The number called.
+	//
+	// Example: 030123456
+	Callee string `json:"callee"`
+
+	// Caller The calling number.
+	//
+	// Example: +4989222
+	Caller *string `json:"caller,omitempty"`
+}
+
 // DialplanField The number of a call that a rule looks at.
 //
 // Example: callee
@@ -4493,6 +4511,42 @@ type DialplanPatch struct {
 	//
 	// Example: [{"callee":"030123456","name":"Berlin as people dial it","want_callee":"+4930123456"}]
 	Tests nullable.Nullable[[]DialplanTest] `json:"tests,omitempty"`
+}
+
+// DialplanResult What a dialplan makes of a call.
+type DialplanResult struct {
+	// Attributes What becomes variables of the call.
+	//
+	// Example: {"reseller":"7"}
+	Attributes *map[string]string `json:"attributes,omitempty"`
+
+	// Callee The number called.
+	//
+	// Example: +4930123456
+	Callee string `json:"callee"`
+
+	// Caller The calling number.
+	//
+	// Example: +4989222
+	Caller string `json:"caller"`
+
+	// NumberClass What the number called counts as, where a rule says so.
+	NumberClass *NumberClass `json:"number_class,omitempty"`
+
+	// Rejected Whether the call gets 404, since no rule fits.
+	//
+	// Example: false
+	Rejected bool `json:"rejected"`
+
+	// Rule The last rule that was carried out; left out where none fits.
+	//
+	// Example: german national
+	Rule *string `json:"rule,omitempty"`
+
+	// Steps The rules in the order in which they are carried out.
+	//
+	// Example: [{"callee":"+4930123456","caller":"+4989222","rule":"german national"}]
+	Steps []DialplanStep `json:"steps"`
 }
 
 // DialplanRule One translation. Rules are tried by rising priority, then in their order; the first that fits is carried out.
@@ -4562,6 +4616,24 @@ type DialplanRule struct {
 	TimeProfileID *string `json:"time_profile_id,omitempty"`
 }
 
+// DialplanStep A rule that is carried out, and the numbers after it.
+type DialplanStep struct {
+	// Callee The number called.
+	//
+	// Example: +4930123456
+	Callee string `json:"callee"`
+
+	// Caller The calling number.
+	//
+	// Example: +4989222
+	Caller string `json:"caller"`
+
+	// Rule The name of the rule.
+	//
+	// Example: german national
+	Rule string `json:"rule"`
+}
+
 // DialplanTest A call and what the dialplan must make of it; what is left out is not looked at.
 type DialplanTest struct {
 	// At When the call comes; now where there is none.
@@ -4611,6 +4683,22 @@ type DialplanTest struct {
 	//
 	// Example: german national
 	WantRule *string `json:"want_rule,omitempty"`
+}
+
+// DialplanTrial Calls to try a dialplan with.
+type DialplanTrial struct {
+	// Calls The calls.
+	//
+	// Example: [{"callee":"030123456"}]
+	Calls []DialplanCall `json:"calls"`
+}
+
+// DialplanTrialResult What a dialplan makes of calls.
+type DialplanTrialResult struct {
+	// Results What becomes of each call, in the order of the calls.
+	//
+	// Example: [{"callee":"+4930123456","caller":"+4989222","rejected":false,"steps":[]}]
+	Results []DialplanResult `json:"results"`
 }
 
 // DialplanWrite What a client writes of a dialplan. Translates numbers of calls. Rules are tried by rising priority; the first that fits is carried out. A change that breaks one of `tests` is refused and names it.
@@ -13558,6 +13646,19 @@ type TenantWrite struct {
 	SignallingProfileID *string `json:"signalling_profile_id,omitempty"`
 }
 
+// TimeCheck Whether a moment is within a time profile.
+type TimeCheck struct {
+	// Reason By what, in a sentence.
+	//
+	// Example: no window holds
+	Reason string `json:"reason"`
+
+	// Within Whether it is.
+	//
+	// Example: true
+	Within bool `json:"within"`
+}
+
 // TimeProfile A set of times, in which a rule holds: windows that come back, or a recurrence as OpenSIPS writes it.
 type TimeProfile struct {
 	// CreatedAt When it was made.
@@ -17614,6 +17715,12 @@ type ReplaceTimeProfileParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// CheckTimeProfileParams defines parameters for CheckTimeProfile.
+type CheckTimeProfileParams struct {
+	// At The moment; left out it is now.
+	At *time.Time `form:"at,omitempty" json:"at,omitempty"`
+}
+
 // ListTrunksParams defines parameters for ListTrunks.
 type ListTrunksParams struct {
 	// Limit The most items in the answer.
@@ -18006,6 +18113,9 @@ type UpdateDialplanApplicationMergePatchPlusJSONRequestBody = DialplanPatch
 
 // ReplaceDialplanJSONRequestBody defines body for ReplaceDialplan for application/json ContentType.
 type ReplaceDialplanJSONRequestBody = DialplanWrite
+
+// TestDialplanJSONRequestBody defines body for TestDialplan for application/json ContentType.
+type TestDialplanJSONRequestBody = DialplanTrial
 
 // CreateDomainJSONRequestBody defines body for CreateDomain for application/json ContentType.
 type CreateDomainJSONRequestBody = DomainWrite
@@ -19132,6 +19242,24 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/dialplans/{dialplan_id} (the `ReplaceDialplan` operationId).
 	ReplaceDialplan(ctx context.Context, dialplanID DialplanID, params *ReplaceDialplanParams, body ReplaceDialplanJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TestDialplanWithBody Try a dialplan
+	//
+	// The code that translates the numbers of live calls translates these, and nothing is carried out. A number plan has no say here: numbers are taken as it would have left them.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/dialplans/{dialplan_id}/test (the `TestDialplan` operationId).
+	TestDialplanWithBody(ctx context.Context, dialplanID DialplanID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TestDialplan Try a dialplan
+	//
+	// The code that translates the numbers of live calls translates these, and nothing is carried out. A number plan has no say here: numbers are taken as it would have left them.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/dialplans/{dialplan_id}/test (the `TestDialplan` operationId).
+	TestDialplan(ctx context.Context, dialplanID DialplanID, body TestDialplanJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// LookupDNS See where a name leads
 	//
@@ -21343,6 +21471,11 @@ type ClientInterface interface {
 	// Corresponds with PUT /v1/time-profiles/{time_profile_id} (the `ReplaceTimeProfile` operationId).
 	ReplaceTimeProfile(ctx context.Context, timeProfileID TimeProfileID, params *ReplaceTimeProfileParams, body ReplaceTimeProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// CheckTimeProfile Ask whether a moment is within a time profile
+	//
+	// Corresponds with GET /v1/time-profiles/{time_profile_id}/check (the `CheckTimeProfile` operationId).
+	CheckTimeProfile(ctx context.Context, timeProfileID TimeProfileID, params *CheckTimeProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListTrunks List trunks
 	//
 	// Give at most one of the parameters that name another resource.
@@ -23312,6 +23445,44 @@ func (c *Client) ReplaceDialplanWithBody(ctx context.Context, dialplanID Dialpla
 // Corresponds with PUT /v1/dialplans/{dialplan_id} (the `ReplaceDialplan` operationId).
 func (c *Client) ReplaceDialplan(ctx context.Context, dialplanID DialplanID, params *ReplaceDialplanParams, body ReplaceDialplanJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReplaceDialplanRequest(c.Server, dialplanID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TestDialplanWithBody Try a dialplan
+//
+// The code that translates the numbers of live calls translates these, and nothing is carried out. A number plan has no say here: numbers are taken as it would have left them.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/dialplans/{dialplan_id}/test (the `TestDialplan` operationId).
+func (c *Client) TestDialplanWithBody(ctx context.Context, dialplanID DialplanID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTestDialplanRequestWithBody(c.Server, dialplanID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TestDialplan Try a dialplan
+//
+// The code that translates the numbers of live calls translates these, and nothing is carried out. A number plan has no say here: numbers are taken as it would have left them.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/dialplans/{dialplan_id}/test (the `TestDialplan` operationId).
+func (c *Client) TestDialplan(ctx context.Context, dialplanID DialplanID, body TestDialplanJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTestDialplanRequest(c.Server, dialplanID, body)
 	if err != nil {
 		return nil, err
 	}
@@ -28382,6 +28553,21 @@ func (c *Client) ReplaceTimeProfileWithBody(ctx context.Context, timeProfileID T
 // Corresponds with PUT /v1/time-profiles/{time_profile_id} (the `ReplaceTimeProfile` operationId).
 func (c *Client) ReplaceTimeProfile(ctx context.Context, timeProfileID TimeProfileID, params *ReplaceTimeProfileParams, body ReplaceTimeProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReplaceTimeProfileRequest(c.Server, timeProfileID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CheckTimeProfile Ask whether a moment is within a time profile
+//
+// Corresponds with GET /v1/time-profiles/{time_profile_id}/check (the `CheckTimeProfile` operationId).
+func (c *Client) CheckTimeProfile(ctx context.Context, timeProfileID TimeProfileID, params *CheckTimeProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCheckTimeProfileRequest(c.Server, timeProfileID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -34260,6 +34446,53 @@ func NewReplaceDialplanRequestWithBody(server string, dialplanID DialplanID, par
 		}
 
 	}
+
+	return req, nil
+}
+
+// NewTestDialplanRequest calls the generic TestDialplan builder with application/json body
+func NewTestDialplanRequest(server string, dialplanID DialplanID, body TestDialplanJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewTestDialplanRequestWithBody(server, dialplanID, "application/json", bodyReader)
+}
+
+// NewTestDialplanRequestWithBody constructs an http.Request for the TestDialplan method, with any body, and a specified content type
+func NewTestDialplanRequestWithBody(server string, dialplanID DialplanID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "dialplan_id", dialplanID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/dialplans/%s/test", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -50597,6 +50830,67 @@ func NewReplaceTimeProfileRequestWithBody(server string, timeProfileID TimeProfi
 	return req, nil
 }
 
+// NewCheckTimeProfileRequest constructs an http.Request for the CheckTimeProfile method
+func NewCheckTimeProfileRequest(server string, timeProfileID TimeProfileID, params *CheckTimeProfileParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "time_profile_id", timeProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/time-profiles/%s/check", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.At != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "at", *params.At, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListTrunksRequest constructs an http.Request for the ListTrunks method
 func NewListTrunksRequest(server string, params *ListTrunksParams) (*http.Request, error) {
 	var err error
@@ -54053,6 +54347,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /v1/dialplans/{dialplan_id} (the `ReplaceDialplan` operationId).
 	ReplaceDialplanWithResponse(ctx context.Context, dialplanID DialplanID, params *ReplaceDialplanParams, body ReplaceDialplanJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceDialplanResponse, error)
 
+	// TestDialplanWithBodyWithResponse Try a dialplan
+	//
+	// The code that translates the numbers of live calls translates these, and nothing is carried out. A number plan has no say here: numbers are taken as it would have left them.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/dialplans/{dialplan_id}/test (the `TestDialplan` operationId).
+	TestDialplanWithBodyWithResponse(ctx context.Context, dialplanID DialplanID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TestDialplanResponse, error)
+
+	// TestDialplanWithResponse Try a dialplan
+	//
+	// The code that translates the numbers of live calls translates these, and nothing is carried out. A number plan has no say here: numbers are taken as it would have left them.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/dialplans/{dialplan_id}/test (the `TestDialplan` operationId).
+	TestDialplanWithResponse(ctx context.Context, dialplanID DialplanID, body TestDialplanJSONRequestBody, reqEditors ...RequestEditorFn) (*TestDialplanResponse, error)
+
 	// LookupDNSWithResponse See where a name leads
 	//
 	// Looks a name up as a request to it would (RFC 3263: NAPTR, SRV, A and AAAA, from what this node keeps where that is fresh) and shows the addresses in the order in which they would be tried now, with every question that was asked.
@@ -56446,6 +56758,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /v1/time-profiles/{time_profile_id} (the `ReplaceTimeProfile` operationId).
 	ReplaceTimeProfileWithResponse(ctx context.Context, timeProfileID TimeProfileID, params *ReplaceTimeProfileParams, body ReplaceTimeProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceTimeProfileResponse, error)
+
+	// CheckTimeProfileWithResponse Ask whether a moment is within a time profile
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/time-profiles/{time_profile_id}/check (the `CheckTimeProfile` operationId).
+	CheckTimeProfileWithResponse(ctx context.Context, timeProfileID TimeProfileID, params *CheckTimeProfileParams, reqEditors ...RequestEditorFn) (*CheckTimeProfileResponse, error)
 
 	// ListTrunksWithResponse List trunks
 	//
@@ -60067,6 +60386,54 @@ func (r ReplaceDialplanResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ReplaceDialplanResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type TestDialplanResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DialplanTrialResult
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r TestDialplanResponse) GetJSON200() *DialplanTrialResult {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r TestDialplanResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r TestDialplanResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r TestDialplanResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r TestDialplanResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r TestDialplanResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -70398,6 +70765,54 @@ func (r ReplaceTimeProfileResponse) ContentType() string {
 	return ""
 }
 
+type CheckTimeProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TimeCheck
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CheckTimeProfileResponse) GetJSON200() *TimeCheck {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CheckTimeProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CheckTimeProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CheckTimeProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CheckTimeProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CheckTimeProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListTrunksResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -73352,6 +73767,36 @@ func (c *ClientWithResponses) ReplaceDialplanWithResponse(ctx context.Context, d
 		return nil, err
 	}
 	return ParseReplaceDialplanResponse(rsp)
+}
+
+// TestDialplanWithBodyWithResponse Try a dialplan
+//
+// The code that translates the numbers of live calls translates these, and nothing is carried out. A number plan has no say here: numbers are taken as it would have left them.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/dialplans/{dialplan_id}/test (the `TestDialplan` operationId).
+func (c *ClientWithResponses) TestDialplanWithBodyWithResponse(ctx context.Context, dialplanID DialplanID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TestDialplanResponse, error) {
+	rsp, err := c.TestDialplanWithBody(ctx, dialplanID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTestDialplanResponse(rsp)
+}
+
+// TestDialplanWithResponse Try a dialplan
+//
+// The code that translates the numbers of live calls translates these, and nothing is carried out. A number plan has no say here: numbers are taken as it would have left them.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/dialplans/{dialplan_id}/test (the `TestDialplan` operationId).
+func (c *ClientWithResponses) TestDialplanWithResponse(ctx context.Context, dialplanID DialplanID, body TestDialplanJSONRequestBody, reqEditors ...RequestEditorFn) (*TestDialplanResponse, error) {
+	rsp, err := c.TestDialplan(ctx, dialplanID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTestDialplanResponse(rsp)
 }
 
 // LookupDNSWithResponse See where a name leads
@@ -77464,6 +77909,19 @@ func (c *ClientWithResponses) ReplaceTimeProfileWithResponse(ctx context.Context
 	return ParseReplaceTimeProfileResponse(rsp)
 }
 
+// CheckTimeProfileWithResponse Ask whether a moment is within a time profile
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/time-profiles/{time_profile_id}/check (the `CheckTimeProfile` operationId).
+func (c *ClientWithResponses) CheckTimeProfileWithResponse(ctx context.Context, timeProfileID TimeProfileID, params *CheckTimeProfileParams, reqEditors ...RequestEditorFn) (*CheckTimeProfileResponse, error) {
+	rsp, err := c.CheckTimeProfile(ctx, timeProfileID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCheckTimeProfileResponse(rsp)
+}
+
 // ListTrunksWithResponse List trunks
 //
 // Give at most one of the parameters that name another resource.
@@ -80889,6 +81347,39 @@ func ParseReplaceDialplanResponse(rsp *http.Response) (*ReplaceDialplanResponse,
 			headers.ETag = value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseTestDialplanResponse parses an HTTP response from a TestDialplanWithResponse call
+func ParseTestDialplanResponse(rsp *http.Response) (*TestDialplanResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &TestDialplanResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DialplanTrialResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
 	}
 
 	return response, nil
@@ -89828,6 +90319,39 @@ func ParseReplaceTimeProfileResponse(rsp *http.Response) (*ReplaceTimeProfileRes
 			headers.ETag = value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCheckTimeProfileResponse parses an HTTP response from a CheckTimeProfileWithResponse call
+func ParseCheckTimeProfileResponse(rsp *http.Response) (*CheckTimeProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CheckTimeProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TimeCheck
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
 	}
 
 	return response, nil

@@ -4214,7 +4214,7 @@ type DecisionStep struct {
 	// Example: the longest prefix of +4989222 is +49
 	Detail string `json:"detail"`
 
-	// Stage `identify`, `admit`, `route`, `attempt`, `subscriber`, `service`, `permit` or `location`. More may come.
+	// Stage `identify`, `number`, `admit`, `route`, `attempt`, `subscriber`, `service`, `permit` or `location`. More may come.
 	//
 	// Example: route
 	Stage string `json:"stage"`
@@ -4296,6 +4296,24 @@ type Dialplan struct {
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
+// DialplanCall A call to try a dialplan with.
+type DialplanCall struct {
+	// At When the call comes; left out it is now.
+	//
+	// Example: 2026-12-24T09:00:00Z
+	At *time.Time `json:"at,omitempty"`
+
+	// Callee The number called.
+	//
+	// Example: 030123456
+	Callee string `json:"callee"`
+
+	// Caller The calling number.
+	//
+	// Example: +4989222
+	Caller *string `json:"caller,omitempty"`
+}
+
 // DialplanField The number of a call that a rule looks at.
 //
 // Example: callee
@@ -4351,6 +4369,42 @@ type DialplanPatch struct {
 	//
 	// Example: [{"callee":"030123456","name":"Berlin as people dial it","want_callee":"+4930123456"}]
 	Tests nullable.Nullable[[]DialplanTest] `json:"tests,omitempty"`
+}
+
+// DialplanResult What a dialplan makes of a call.
+type DialplanResult struct {
+	// Attributes What becomes variables of the call.
+	//
+	// Example: {"reseller":"7"}
+	Attributes *map[string]string `json:"attributes,omitempty"`
+
+	// Callee The number called.
+	//
+	// Example: +4930123456
+	Callee string `json:"callee"`
+
+	// Caller The calling number.
+	//
+	// Example: +4989222
+	Caller string `json:"caller"`
+
+	// NumberClass What the number called counts as, where a rule says so.
+	NumberClass *NumberClass `json:"number_class,omitempty"`
+
+	// Rejected Whether the call gets 404, since no rule fits.
+	//
+	// Example: false
+	Rejected bool `json:"rejected"`
+
+	// Rule The last rule that was carried out; left out where none fits.
+	//
+	// Example: german national
+	Rule *string `json:"rule,omitempty"`
+
+	// Steps The rules in the order in which they are carried out.
+	//
+	// Example: [{"callee":"+4930123456","caller":"+4989222","rule":"german national"}]
+	Steps []DialplanStep `json:"steps"`
 }
 
 // DialplanRule One translation. Rules are tried by rising priority, then in their order; the first that fits is carried out.
@@ -4420,6 +4474,24 @@ type DialplanRule struct {
 	TimeProfileID *string `json:"time_profile_id,omitempty"`
 }
 
+// DialplanStep A rule that is carried out, and the numbers after it.
+type DialplanStep struct {
+	// Callee The number called.
+	//
+	// Example: +4930123456
+	Callee string `json:"callee"`
+
+	// Caller The calling number.
+	//
+	// Example: +4989222
+	Caller string `json:"caller"`
+
+	// Rule The name of the rule.
+	//
+	// Example: german national
+	Rule string `json:"rule"`
+}
+
 // DialplanTest A call and what the dialplan must make of it; what is left out is not looked at.
 type DialplanTest struct {
 	// At When the call comes; now where there is none.
@@ -4469,6 +4541,22 @@ type DialplanTest struct {
 	//
 	// Example: german national
 	WantRule *string `json:"want_rule,omitempty"`
+}
+
+// DialplanTrial Calls to try a dialplan with.
+type DialplanTrial struct {
+	// Calls The calls.
+	//
+	// Example: [{"callee":"030123456"}]
+	Calls []DialplanCall `json:"calls"`
+}
+
+// DialplanTrialResult What a dialplan makes of calls.
+type DialplanTrialResult struct {
+	// Results What becomes of each call, in the order of the calls.
+	//
+	// Example: [{"callee":"+4930123456","caller":"+4989222","rejected":false,"steps":[]}]
+	Results []DialplanResult `json:"results"`
 }
 
 // DialplanWrite What a client writes of a dialplan. Translates numbers of calls. Rules are tried by rising priority; the first that fits is carried out. A change that breaks one of `tests` is refused and names it.
@@ -13416,6 +13504,19 @@ type TenantWrite struct {
 	SignallingProfileID *string `json:"signalling_profile_id,omitempty"`
 }
 
+// TimeCheck Whether a moment is within a time profile.
+type TimeCheck struct {
+	// Reason By what, in a sentence.
+	//
+	// Example: no window holds
+	Reason string `json:"reason"`
+
+	// Within Whether it is.
+	//
+	// Example: true
+	Within bool `json:"within"`
+}
+
 // TimeProfile A set of times, in which a rule holds: windows that come back, or a recurrence as OpenSIPS writes it.
 type TimeProfile struct {
 	// CreatedAt When it was made.
@@ -15165,6 +15266,12 @@ type UpdateVoicemailParams struct {
 	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
 }
 
+// CheckTimeProfileParams defines parameters for CheckTimeProfile.
+type CheckTimeProfileParams struct {
+	// At The moment; left out it is now.
+	At *time.Time `form:"at,omitempty" json:"at,omitempty"`
+}
+
 // OriginateCallJSONRequestBody defines body for OriginateCall for application/json ContentType.
 type OriginateCallJSONRequestBody = OriginateOrder
 
@@ -15194,6 +15301,9 @@ type ResumeCallJSONRequestBody = SideOrder
 
 // TransferCallJSONRequestBody defines body for TransferCall for application/json ContentType.
 type TransferCallJSONRequestBody = TransferOrder
+
+// TestDialplanJSONRequestBody defines body for TestDialplan for application/json ContentType.
+type TestDialplanJSONRequestBody = DialplanTrial
 
 // TestHeaderProfileJSONRequestBody defines body for TestHeaderProfile for application/json ContentType.
 type TestHeaderProfileJSONRequestBody = HeaderTest
@@ -15290,6 +15400,9 @@ type ServerInterface interface {
 	// GetConfigStatus Ask which configuration is served
 	// (GET /v1/config/status)
 	GetConfigStatus(ctx echo.Context) error
+	// TestDialplan Try a dialplan
+	// (POST /v1/dialplans/{dialplan_id}/test)
+	TestDialplan(ctx echo.Context, dialplanID DialplanID) error
 	// LookupDNS See where a name leads
 	// (GET /v1/dns/{name})
 	LookupDNS(ctx echo.Context, name string, params LookupDNSParams) error
@@ -15362,6 +15475,9 @@ type ServerInterface interface {
 	// DownloadVoicemail Read the audio of a message
 	// (GET /v1/subscribers/{subscriber_id}/voicemail/{message_id}/audio)
 	DownloadVoicemail(ctx echo.Context, subscriberID SubscriberID, messageID MessageID) error
+	// CheckTimeProfile Ask whether a moment is within a time profile
+	// (GET /v1/time-profiles/{time_profile_id}/check)
+	CheckTimeProfile(ctx echo.Context, timeProfileID TimeProfileID, params CheckTimeProfileParams) error
 	// WhoAmI Ask who the key is
 	// (GET /v1/whoami)
 	WhoAmI(ctx echo.Context) error
@@ -16240,6 +16356,22 @@ func (w *ServerInterfaceWrapper) GetConfigStatus(ctx echo.Context) error {
 	return err
 }
 
+// TestDialplan converts echo context to params.
+func (w *ServerInterfaceWrapper) TestDialplan(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "dialplan_id" -------------
+	var dialplanID DialplanID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "dialplan_id", ctx.Param("dialplan_id"), &dialplanID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dialplan_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TestDialplan(ctx, dialplanID)
+	return err
+}
+
 // LookupDNS converts echo context to params.
 func (w *ServerInterfaceWrapper) LookupDNS(ctx echo.Context) error {
 	var err error
@@ -17064,6 +17196,31 @@ func (w *ServerInterfaceWrapper) DownloadVoicemail(ctx echo.Context) error {
 	return err
 }
 
+// CheckTimeProfile converts echo context to params.
+func (w *ServerInterfaceWrapper) CheckTimeProfile(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "time_profile_id" -------------
+	var timeProfileID TimeProfileID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "time_profile_id", ctx.Param("time_profile_id"), &timeProfileID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter time_profile_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CheckTimeProfileParams
+	// ------------- Optional query parameter "at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "at", ctx.QueryParams(), &params.At, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter at: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CheckTimeProfile(ctx, timeProfileID, params)
+	return err
+}
+
 // WhoAmI converts echo context to params.
 func (w *ServerInterfaceWrapper) WhoAmI(ctx echo.Context) error {
 	var err error
@@ -17156,6 +17313,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/cdrs", wrapper.ListCDRs, options.OperationMiddlewares["listCDRs"]...)
 	router.GET(options.BaseURL+"/v1/cdrs/:cdr_id", wrapper.GetCDR, options.OperationMiddlewares["getCDR"]...)
 	router.GET(options.BaseURL+"/v1/config/status", wrapper.GetConfigStatus, options.OperationMiddlewares["getConfigStatus"]...)
+	router.POST(options.BaseURL+"/v1/dialplans/:dialplan_id/test", wrapper.TestDialplan, options.OperationMiddlewares["testDialplan"]...)
 	router.GET(options.BaseURL+"/v1/dns/:name", wrapper.LookupDNS, options.OperationMiddlewares["lookupDNS"]...)
 	router.GET(options.BaseURL+"/v1/events", wrapper.ListEvents, options.OperationMiddlewares["listEvents"]...)
 	router.GET(options.BaseURL+"/v1/events/stream", wrapper.FollowEvents, options.OperationMiddlewares["followEvents"]...)
@@ -17180,6 +17338,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/subscribers/:subscriber_id/voicemail/:message_id", wrapper.GetVoicemail, options.OperationMiddlewares["getVoicemail"]...)
 	router.PATCH(options.BaseURL+"/v1/subscribers/:subscriber_id/voicemail/:message_id", wrapper.UpdateVoicemail, options.OperationMiddlewares["updateVoicemail"]...)
 	router.GET(options.BaseURL+"/v1/subscribers/:subscriber_id/voicemail/:message_id/audio", wrapper.DownloadVoicemail, options.OperationMiddlewares["downloadVoicemail"]...)
+	router.GET(options.BaseURL+"/v1/time-profiles/:time_profile_id/check", wrapper.CheckTimeProfile, options.OperationMiddlewares["checkTimeProfile"]...)
 	router.GET(options.BaseURL+"/v1/whoami", wrapper.WhoAmI, options.OperationMiddlewares["whoAmI"]...)
 	router.GET(options.BaseURL+"/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
 
@@ -17927,6 +18086,29 @@ func (response GetConfigStatus200JSONResponse) VisitGetConfigStatusResponse(w ht
 	return err
 }
 
+type TestDialplanRequestObject struct {
+	DialplanID DialplanID `json:"dialplan_id"`
+	Body       *TestDialplanJSONRequestBody
+}
+
+type TestDialplanResponseObject interface {
+	VisitTestDialplanResponse(w http.ResponseWriter) error
+}
+
+type TestDialplan200JSONResponse DialplanTrialResult
+
+func (response TestDialplan200JSONResponse) VisitTestDialplanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type LookupDNSRequestObject struct {
 	Name   string `json:"name"`
 	Params LookupDNSParams
@@ -18569,6 +18751,29 @@ func (response DownloadVoicemail200AudioWavResponse) VisitDownloadVoicemailRespo
 	return err
 }
 
+type CheckTimeProfileRequestObject struct {
+	TimeProfileID TimeProfileID `json:"time_profile_id"`
+	Params        CheckTimeProfileParams
+}
+
+type CheckTimeProfileResponseObject interface {
+	VisitCheckTimeProfileResponse(w http.ResponseWriter) error
+}
+
+type CheckTimeProfile200JSONResponse TimeCheck
+
+func (response CheckTimeProfile200JSONResponse) VisitCheckTimeProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type WhoAmIRequestObject struct {
 }
 
@@ -18702,6 +18907,9 @@ type StrictServerInterface interface {
 	// GetConfigStatus Ask which configuration is served
 	// (GET /v1/config/status)
 	GetConfigStatus(ctx context.Context, request GetConfigStatusRequestObject) (GetConfigStatusResponseObject, error)
+	// TestDialplan Try a dialplan
+	// (POST /v1/dialplans/{dialplan_id}/test)
+	TestDialplan(ctx context.Context, request TestDialplanRequestObject) (TestDialplanResponseObject, error)
 	// LookupDNS See where a name leads
 	// (GET /v1/dns/{name})
 	LookupDNS(ctx context.Context, request LookupDNSRequestObject) (LookupDNSResponseObject, error)
@@ -18774,6 +18982,9 @@ type StrictServerInterface interface {
 	// DownloadVoicemail Read the audio of a message
 	// (GET /v1/subscribers/{subscriber_id}/voicemail/{message_id}/audio)
 	DownloadVoicemail(ctx context.Context, request DownloadVoicemailRequestObject) (DownloadVoicemailResponseObject, error)
+	// CheckTimeProfile Ask whether a moment is within a time profile
+	// (GET /v1/time-profiles/{time_profile_id}/check)
+	CheckTimeProfile(ctx context.Context, request CheckTimeProfileRequestObject) (CheckTimeProfileResponseObject, error)
 	// WhoAmI Ask who the key is
 	// (GET /v1/whoami)
 	WhoAmI(ctx context.Context, request WhoAmIRequestObject) (WhoAmIResponseObject, error)
@@ -19697,6 +19908,54 @@ func (sh *strictHandler) GetConfigStatus(ctx echo.Context) error {
 	return nil
 }
 
+// TestDialplan operation middleware
+func (sh *strictHandler) TestDialplan(ctx echo.Context, dialplanID DialplanID) error {
+	var request TestDialplanRequestObject
+
+	request.DialplanID = dialplanID
+
+	var body TestDialplanJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TestDialplan(ctx.Request().Context(), request.(TestDialplanRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TestDialplan")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(TestDialplanResponseObject); ok {
+		return validResponse.VisitTestDialplanResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // LookupDNS operation middleware
 func (sh *strictHandler) LookupDNS(ctx echo.Context, name string, params LookupDNSParams) error {
 	var request LookupDNSRequestObject
@@ -20395,6 +20654,32 @@ func (sh *strictHandler) DownloadVoicemail(ctx echo.Context, subscriberID Subscr
 		return err
 	} else if validResponse, ok := response.(DownloadVoicemailResponseObject); ok {
 		return validResponse.VisitDownloadVoicemailResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CheckTimeProfile operation middleware
+func (sh *strictHandler) CheckTimeProfile(ctx echo.Context, timeProfileID TimeProfileID, params CheckTimeProfileParams) error {
+	var request CheckTimeProfileRequestObject
+
+	request.TimeProfileID = timeProfileID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CheckTimeProfile(ctx.Request().Context(), request.(CheckTimeProfileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CheckTimeProfile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CheckTimeProfileResponseObject); ok {
+		return validResponse.VisitCheckTimeProfileResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
