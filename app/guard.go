@@ -112,7 +112,8 @@ func (a *App) egressOf(s *config.Snapshot, r *sbc.Realm) *guard.Egress {
 	return e
 }
 
-// emergency tells calls for help: by the numbers of the domain they are made in, else by the usual ones.
+// emergency tells calls for help: by the numbers of the domain they are made in, or by the number plan of the trunk that they come from,
+// else by the usual ones.
 func (a *App) emergency() func(m *msg.Message) bool {
 	usual := map[string]bool{}
 	for _, c := range sbc.DefaultNumberClasses() {
@@ -126,6 +127,10 @@ func (a *App) emergency() func(m *msg.Message) bool {
 			if d := s.DomainOf(r.ID, m.RequestURI.Host); d != nil {
 				return s.Class(d, number) == sbc.ClassEmergency
 			}
+		}
+		if emergency, known := s.Emergency(identify.Source{Addr: m.Hop.Remote.Addr(), Port: int(m.Hop.Remote.Port()),
+			Interface: m.Hop.Interface, Transport: m.Hop.Transport}, number); known {
+			return emergency
 		}
 		return usual[number]
 	}

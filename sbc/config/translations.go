@@ -5,6 +5,7 @@ import (
 
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/dialplan"
+	"github.com/sallyport/sallyport/sbc/identify"
 	"github.com/sallyport/sallyport/sbc/numberplan"
 	"github.com/sallyport/sallyport/sbc/timeprofile"
 )
@@ -84,4 +85,23 @@ func (s *Snapshot) PermittedAs(d *sbc.Domain, sub *sbc.Subscriber, dialled, numb
 		class = s.Class(d, dialled)
 	}
 	return s.permitted(d, sub, dialled, number, class)
+}
+
+// Emergency tells whether a source calls for help, by the number plan of its trunk; known is false where there is none that has a class for
+// the number.
+func (s *Snapshot) Emergency(src identify.Source, dialled string) (emergency, known bool) {
+	c, ok := s.Identify.Identify(src, dialled)
+	if !ok {
+		return false, false
+	}
+	t := s.Trunk(c.TrunkID)
+	if t == nil {
+		return false, false
+	}
+	p := s.NumberPlan(t.NumberPlanID)
+	if p == nil {
+		return false, false
+	}
+	class, found := p.Class(c.Number, p.Normal(c.Number))
+	return class == sbc.ClassEmergency, found
 }

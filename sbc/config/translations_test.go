@@ -2,11 +2,13 @@ package config
 
 import (
 	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/identify"
 )
 
 // faultList gives the faults of an error.
@@ -103,5 +105,37 @@ func TestPermissionsOfTranslatedNumbers(t *testing.T) {
 		if got, _, why := s.PermittedAs(&sbc.Domain{}, sub, x.dialled, x.number, x.class); got != x.want {
 			t.Errorf("%+v: %v (%s)", x, got, why)
 		}
+	}
+}
+
+// TestEmergencyNumbersOfATrunk: the number plan of a trunk says which of its calls are for help.
+func TestEmergencyNumbersOfATrunk(t *testing.T) {
+	meta := func(id string) sbc.Meta {
+		return sbc.Meta{ID: id, Name: id, Enabled: true, TenantID: sbc.DefaultTenantID}
+	}
+	realm, plan := &sbc.Realm{Meta: meta("rlm_1")}, &sbc.NumberPlan{Meta: meta("npl_1")}
+	realm.Defaults()
+	plan.Defaults()
+	plan.CountryCode = "33"
+	plan.Classes = []sbc.ClassPrefix{{Prefix: "15$", Class: sbc.ClassEmergency}, {Prefix: "911", Class: sbc.ClassLocal}}
+	trunk := &sbc.Trunk{Meta: meta("trk_1"), RealmID: "rlm_1"}
+	trunk.Defaults()
+	trunk.NumberPlanID = "npl_1"
+	door := &sbc.SIPInterface{Meta: meta("sif_1")}
+	door.Defaults()
+	door.RealmID, door.BindAddress = "rlm_1", "192.0.2.9"
+	s, err := Compile([]sbc.Resource{realm, plan, trunk, door, &sbc.Identity{Meta: meta("idn_1"), TrunkID: "trk_1", CIDR: "192.0.2.1"}}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := identify.Source{Addr: netip.MustParseAddr("192.0.2.1"), Port: 5060, Interface: "sif_1", Transport: sbc.TransportUDP}
+	for number, want := range map[string][2]bool{"15": {true, true}, "911": {false, true}, "777": {false, false}} {
+		if emergency, known := s.Emergency(src, number); emergency != want[0] || known != want[1] {
+			t.Errorf("%s: emergency %v, known %v", number, emergency, known)
+		}
+	}
+	src.Addr = netip.MustParseAddr("192.0.2.2")
+	if _, known := s.Emergency(src, "15"); known {
+		t.Error("a stranger has no number plan")
 	}
 }
