@@ -19,8 +19,11 @@ type decision struct {
 	who    *Origin
 	moment moment
 	plan   route.Plan
-	// next is where the routing table is to go on, nil to begin.
-	next *route.Next
+	// next is where the routing table is to go on, nil to begin. answers are those of other systems, by rule; from and mark are where the
+	// plan was begun, and how many steps there were then: it is made again with an answer.
+	next, from *route.Next
+	answers    map[string]*route.Answer
+	mark       int
 	// ask is what must be asked about the callee first, dest the subscriber that is called; nil for most.
 	ask  *question
 	dest *destination
@@ -69,6 +72,7 @@ func (m *Manager) decide(snap *config.Snapshot, in *msg.Message, trace bool) (d 
 
 // route finds the attempts of a call of the trunk that was found.
 func (d *decision) route(snap *config.Snapshot, trace bool) {
+	d.mark = len(d.steps)
 	switch {
 	case d.way != nil:
 		d.routeForwarded(snap, trace)
@@ -92,7 +96,7 @@ func (d *decision) route(snap *config.Snapshot, trace bool) {
 		return
 	}
 	q := d.query(snap, trace)
-	q.Next, d.next = d.next, nil
+	q.Next, d.from, d.next, q.Answers = d.next, d.next, nil, d.answers
 	d.plan = snap.Route.Plan(q)
 	d.planned(trace)
 }

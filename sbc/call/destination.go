@@ -54,6 +54,12 @@ type question struct {
 	uri *msg.URI
 	// plan says that the domain's plan has a say where nobody is found; gone that it is a phone of ours which is not there any more.
 	plan, gone bool
+	// rule is set where another system is asked for a rule and not the directory: answer is what it said. from is where the plan had been
+	// begun, mark how many steps there were before it.
+	rule   *route.Ask
+	answer *route.Answer
+	from   *route.Next
+	mark   int
 	// anywhere says that id may be of any domain, target that it is a target of the route list.
 	anywhere, target bool
 }
@@ -80,6 +86,8 @@ func (t *destination) located() string { return t.domain.Located(t.entry.Subscri
 // ask puts a question; then is called once, at once or later.
 func (m *Manager) ask(q *question, then func(*sbc.Entry, error)) {
 	switch {
+	case q.rule != nil:
+		m.consult(q, func() { then(nil, nil) })
 	case m.o.Directory == nil:
 		then(nil, sbc.Errorf(sbc.CodeNotFound, "there are no subscribers"))
 	case q.id != "":
@@ -114,7 +122,11 @@ func (m *Manager) questionOf(snap *config.Snapshot, d *decision, uri *msg.URI) *
 
 // answered goes on with what the directory said: with attempts, with a refusal, or with another question in d.ask.
 func (m *Manager) answered(snap *config.Snapshot, d *decision, q *question, e *sbc.Entry, err error, trace bool) {
-	if d.ask = nil; q.target {
+	switch d.ask = nil; {
+	case q.rule != nil:
+		d.consulted(snap, q, trace)
+		return
+	case q.target:
 		m.targeted(snap, d, q, e, err, trace)
 		return
 	}

@@ -93,14 +93,14 @@ func (m *Manager) forward(snap *config.Snapshot, d *decision, v service.Verdict,
 // routeForwarded is route for a call on the forwarder's account.
 func (d *decision) routeForwarded(snap *config.Snapshot, trace bool) {
 	by := d.way.by
-	f := decision{caller: by.caller(d.way.number), trunk: snap.Trunk(by.Domain.ID), who: by, moment: d.moment, next: d.next}
+	f := decision{caller: by.caller(d.way.number), trunk: snap.Trunk(by.Domain.ID), who: by, moment: d.moment, next: d.next, answers: d.answers}
 	if f.next == nil {
 		f.retranslate(snap, trace)
 	}
 	if f.code == 0 {
 		f.route(snap, trace)
 	}
-	d.steps = append(d.steps, f.steps...)
+	d.steps, d.from = append(d.steps, f.steps...), f.from
 	d.plan, d.code, d.reason, d.end, d.next = f.plan, f.code, f.reason, f.end, nil
 	d.moment.variables = f.moment.variables
 }

@@ -49,6 +49,8 @@ func (d *decision) asks() {
 	switch {
 	case d.ask != nil || d.dest != nil:
 		return
+	case p.Ask != nil:
+		d.ask = d.consults()
 	case p.DomainID != "":
 		d.ask = &question{domainID: p.DomainID, name: p.Number}
 	case p.SubscriberID != "":

@@ -163,6 +163,8 @@ type Options struct {
 	// Charge finds what a call to a number costs by a deck at a moment, before anything of it is billed; nil where no rate holds. The deck
 	// may be nil. A nil Charge charges nothing.
 	Charge func(d *sbc.RateDeck, number string, at time.Time) *sbc.Charge
+	// Consult asks other systems for rules that want it; nil: they do not answer.
+	Consult Consultant
 	// Reach tells what is alive on the way out; nil: all is well.
 	Reach route.Live
 	// Attempted hears what became of an attempt on an endpoint that began at some time: code is that of its final answer, 0 where it gave

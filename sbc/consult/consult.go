@@ -33,14 +33,6 @@ type Options struct {
 	Now func() time.Time
 }
 
-// Facts are what is told of a call.
-type Facts struct {
-	TenantID, RoutingPlanID, TrunkID string
-	Caller, Callee                   string
-	SIPCallID, Source                string
-	Variables                        map[string]string
-}
-
 // Consultant asks. It is safe for concurrent use.
 type Consultant struct {
 	o       Options
@@ -77,8 +69,8 @@ func New(o Options) *Consultant {
 
 // Ask puts the question of a rule about a call. Done is called once: at once with an answer that is known, else later from another
 // goroutine, within the time that the rule gives.
-func (c *Consultant) Ask(q *route.Ask, f Facts, done func(*route.Answer)) {
-	k := key{q.RuleID, q.HTTP.URL, f.TrunkID, f.Caller, f.Callee}
+func (c *Consultant) Ask(q *route.Ask, done func(*route.Answer)) {
+	k := key{q.RuleID, q.HTTP.URL, q.TrunkID, q.Caller, q.Number}
 	c.mu.Lock()
 	e := c.known[k]
 	switch {
@@ -106,14 +98,14 @@ func (c *Consultant) Ask(q *route.Ask, f Facts, done func(*route.Answer)) {
 		e.waiting = []func(*route.Answer){}
 	}
 	c.mu.Unlock()
-	go c.ask(q, f, e, done)
+	go c.ask(q, e, done)
 }
 
 var errCrowded = errors.New("too many calls wait for other systems")
 
 // ask makes the request and tells everyone who waits.
-func (c *Consultant) ask(q *route.Ask, f Facts, e *entry, done func(*route.Answer)) {
-	said, err := c.post(q, f)
+func (c *Consultant) ask(q *route.Ask, e *entry, done func(*route.Answer)) {
+	said, err := c.post(q)
 	c.mu.Lock()
 	c.asking--
 	var answer *route.Answer
@@ -148,7 +140,7 @@ func (c *Consultant) tell(done func(*route.Answer), answer *route.Answer) {
 }
 
 // post makes the request within its time.
-func (c *Consultant) post(q *route.Ask, f Facts) (said said, err error) {
+func (c *Consultant) post(q *route.Ask) (said said, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			c.o.Log.Error("asking another system panicked", "panic", r, "stack", string(debug.Stack()))
@@ -160,8 +152,8 @@ func (c *Consultant) post(q *route.Ask, f Facts) (said said, err error) {
 	err = c.o.Asks.Do(ctx, webhook.Post{
 		Purpose: "routing", URL: q.HTTP.URL, Secret: q.HTTP.Secret, ID: sbc.NewID("route_"), Answer: &said,
 		Body: question{
-			Type: "call.routing", At: c.o.Now().UTC(), TenantID: f.TenantID, RoutingPlanID: f.RoutingPlanID, RuleID: q.RuleID,
-			TrunkID: f.TrunkID, Caller: f.Caller, Callee: f.Callee, Variables: f.Variables, SIPCallID: f.SIPCallID, Source: f.Source,
+			Type: "call.routing", At: c.o.Now().UTC(), TenantID: q.TenantID, RoutingPlanID: q.PlanID, RuleID: q.RuleID,
+			TrunkID: q.TrunkID, Caller: q.Caller, Callee: q.Number, Variables: q.Variables, SIPCallID: q.CallID, Source: q.Source,
 		},
 	})
 	if err == nil {

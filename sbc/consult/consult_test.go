@@ -49,10 +49,17 @@ func rule(h sbc.HTTPDecision) *route.Ask {
 	return &route.Ask{RuleID: "rul_1", HTTP: &h, Number: "493012"}
 }
 
+// of is the question about a callee.
+func of(q *route.Ask, callee string) *route.Ask {
+	about := *q
+	about.TrunkID, about.Caller, about.Number = "trk_1", "100", callee
+	return &about
+}
+
 // asked puts a question and waits for the answer.
 func asked(c *Consultant, q *route.Ask, callee string) *route.Answer {
 	got := make(chan *route.Answer, 2)
-	c.Ask(q, Facts{TrunkID: "trk_1", Caller: "100", Callee: callee}, func(a *route.Answer) { got <- a })
+	c.Ask(of(q, callee), func(a *route.Answer) { got <- a })
 	return <-got
 }
 
@@ -93,7 +100,7 @@ func TestOneQuestionForMany(t *testing.T) {
 		c, q := New(Options{Asks: o}), rule(sbc.HTTPDecision{CacheS: 60, StaleS: 300, OnFailure: sbc.HTTPFailReject})
 		got := make(chan *route.Answer, 20)
 		for range 20 {
-			c.Ask(q, Facts{TrunkID: "trk_1", Caller: "100", Callee: "1"}, func(a *route.Answer) { got <- a })
+			c.Ask(of(q, "1"), func(a *route.Answer) { got <- a })
 		}
 		for range 20 {
 			if a := <-got; a.Action != sbc.ActionRoute {
@@ -123,7 +130,7 @@ func TestSlow(t *testing.T) {
 		q, began := rule(sbc.HTTPDecision{OnFailure: sbc.HTTPFailNext}), time.Now()
 		got := make(chan *route.Answer, 10)
 		for i := range 10 {
-			c.Ask(q, Facts{Callee: fmt.Sprint(i)}, func(a *route.Answer) { got <- a })
+			c.Ask(of(q, fmt.Sprint(i)), func(a *route.Answer) { got <- a })
 		}
 		for i := range 10 {
 			a := <-got

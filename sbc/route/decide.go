@@ -248,7 +248,8 @@ func (p *planner) ours(r *rule, at *place, number string) bool {
 func (p *planner) asked(r *rule, number string) (made, next bool) {
 	a := p.query.Answers[r.id]
 	if a == nil {
-		p.plan.Ask = &Ask{RuleID: r.id, HTTP: r.do.more.http, ENUMSuffix: r.do.more.enumSuffix, Number: number}
+		p.plan.Ask = &Ask{RuleID: r.id, HTTP: r.do.more.http, ENUMSuffix: r.do.more.enumSuffix, Number: number, PlanID: p.plan.RoutingPlanID,
+			TrunkID: p.query.TrunkID, Caller: p.query.Caller, CallID: p.query.CallID, Variables: p.query.Variables}
 		p.reject(503, "", CauseAsk)
 		return true, false
 	}

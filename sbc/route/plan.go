@@ -46,6 +46,10 @@ type Ask struct {
 	ENUMSuffix string
 	// Number is the one called, as the rule rewrote it.
 	Number string
+	// The rest is as in the Query that led here; TenantID and Source (who sent the INVITE) are for whoever asks to set.
+	PlanID, TrunkID, Caller, CallID string
+	Variables                       map[string]string
+	TenantID, Source                string
 }
 
 // Leads tells whether the plan leads to somebody, or to a question about it.
