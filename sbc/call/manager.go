@@ -1,8 +1,8 @@
 package call
 
 import (
-	"math"
 	"context"
+	"math"
 	"sync"
 	"time"
 

@@ -102,7 +102,9 @@ func TestProfilesAreInherited(t *testing.T) {
 
 // TestEffectiveValues: what is shown are the settings, the defaults where nothing is named; a realm's own are "own".
 func TestEffectiveValues(t *testing.T) {
-	s := inheriting(t, func(_ *sbc.Tenant, rlm *sbc.Realm, _ *sbc.Trunk, _ *sbc.Domain) { rlm.SignallingProfileID = "sgp_realm" })
+	s := inheriting(t, func(_ *sbc.Tenant, rlm *sbc.Realm, _ *sbc.Trunk, _ *sbc.Domain) {
+		rlm.SignallingProfileID = "sgp_realm"
+	})
 	e, ok := s.Effective(sbc.KindRealm, "rlm_1")
 	if !ok || e.Signalling.Origin != sbc.OriginOwn || e.Signalling.ProfileID != "sgp_realm" || e.Media.Origin != sbc.OriginSystem {
 		t.Errorf("%v %+v", ok, e)
