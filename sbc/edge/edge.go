@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"hash/maphash"
 	"log/slog"
+	"math/rand/v2"
 	"net/netip"
 	"runtime/debug"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,6 +39,7 @@ type Options struct {
 	// target or behind that name. Its error wraps msg.ErrForbidden. Nil lets it go anywhere.
 	Egress func(iface string, to netip.AddrPort, target string) error
 	// Emergency tells whether an INVITE is a call for help, which is served while others are refused for overload; nil knows none.
+	// It may see no more of it than its Request-URI and where it came from, and must not keep it.
 	Emergency func(m *msg.Message) bool
 	// NoShedding begins whatever comes, however much waits: refusals for overload are left to MaxTransactions and the calls.
 	NoShedding bool
@@ -140,7 +143,7 @@ func newEdge(o Options, n network) *Edge {
 	e.answers = newLimiter(4, 10)
 	e.refusal = newLimiter(500, 500)
 	e.shed = newLimiter(shedding, shedding)
-	e.overload.edge = e
+	e.overload.edge, e.overload.mark = e, []byte(";tag=o"+strconv.FormatUint(rand.Uint64(), 36)+".")
 	e.bindings = newLimiter(20, 40)
 	e.mtu, e.dead = newLapses(10*time.Minute, 4096), newLapses(deadFor, 4096)
 	e.ifaces.Store(&map[string]*iface{})

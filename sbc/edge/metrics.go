@@ -27,6 +27,7 @@ type metrics struct {
 	requestsBy  [2][methodCount][2]resolved[prometheus.Counter]
 	responsesBy [2][methodCount]atomic.Pointer[codes]
 	durationsBy [methodCount]resolved[prometheus.Observer]
+	shedBy      resolved[prometheus.Counter]
 }
 
 // codes are the counters of one direction and method by status code.
@@ -159,6 +160,15 @@ func (m *metrics) response(direction string, method msg.Method, code int) {
 	c, ok := by[code].known()
 	if !ok {
 		c = by[code].keep(m.responses.WithLabelValues(direction, methods[i], strconv.Itoa(code)))
+	}
+	c.Inc()
+}
+
+// shed counts a request that was refused or dropped for overload.
+func (m *metrics) shed() {
+	c, ok := m.shedBy.known()
+	if !ok {
+		c = m.shedBy.keep(m.drops.WithLabelValues("overload"))
 	}
 	c.Inc()
 }

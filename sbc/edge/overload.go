@@ -14,41 +14,48 @@ import (
 // overload sees to it that under more load than the node can carry, calls in progress and as many new ones as possible get all of
 // their messages, instead of each call some. Its measure is what waits in the sockets: a queue that is longer than what a short
 // burst makes does not become shorter by itself, for who waits in vain asks again (RFC 3261 17.1.1.2). From the first such queue
-// on only so much new is begun each second as was before, less with each look that finds a queue still too long, more with each
-// that does not. What is too much is answered with 503 (RFC 3261 21.5.4), and where even that were too many answers, dropped
-// unread.
+// on what would begin something waits in a line of its own, and has its turn when nothing else is to be done: when the socket has
+// been read empty, no other one is behind, and what was set going has run. There is no rate that could be wrong, and no time that
+// the processor was given to others is taken for slowness. What finds the line full, or stood in it for too long, is answered with
+// 503 (RFC 3261 21.5.4).
 type overload struct {
 	edge *Edge
+	// mark is what the To tags of refusals begin with, as it is found in a message: an ACK with it wants nothing.
+	mark []byte
 	// behind counts the sockets whose queue is too long.
 	behind atomic.Int32
-	// bounded is set while the rate is.
+	// bounded is set while what begins something stands in line.
 	bounded atomic.Bool
+	// share is which part of what came of late was begun, in 1/65536: connections, which have no line, get the same.
+	share atomic.Int64
+	// shed is when something was refused or dropped last, in ns of the table's clock.
+	shed atomic.Int64
 
-	mu sync.Mutex
-	// begun counts what was begun since the time; before is the rate of the time before that.
-	begun  int
-	since  time.Duration
-	before float64
-	// rate is what may be begun each second, tokens what may be now; answers is the same for refusals.
-	rate, tokens, answers float64
-	at, looked            time.Duration
-	shed                  time.Duration // when something was refused or dropped last
-	check                 *time.Timer
+	told atomic.Bool // that something is refused
+
+	mu    sync.Mutex
+	check *time.Timer
 }
 
 const (
 	// behindAt is the queue of a socket, in octets as the system counts them, at which it is behind; half of its room where that is
 	// less. It is caught up again at an eighth. A small datagram counts for three quarters of a KiB, an INVITE for about two.
-	behindAt = 512 << 10
+	behindAt = 128 << 10
 	// lookEvery is how many datagrams are read before the queue is looked at again.
-	lookEvery = 4
-	// overloadLook is how often the rate is set anew, by these factors.
-	overloadLook            = 50 * time.Millisecond
-	overloadLess            = 0.9
-	overloadMore            = 1.08
-	overloadMeasure         = 200 * time.Millisecond
-	overloadEnds            = 5 * time.Second // how long nothing was shed when it is over
-	shedding        float64 = 2000            // answers to what is shed, each second
+	lookEvery    = 4
+	overloadEnds = 5 * time.Second // how long nothing was shed when it is over
+	// lineLength is how many may stand in line at a socket, lineTime for how long: less than after what they would ask again
+	// (RFC 3261 17.1.1.1, T1).
+	lineLength = 128
+	lineTime   = 200 * time.Millisecond
+	// lineGivesWay is for how long those in line let another socket catch up.
+	lineGivesWay = 20 * time.Millisecond
+	// lineYields is how many of those in line have their turn before what they set going has.
+	lineYields = 8
+	// shareOf is over how many requests the share is taken.
+	shareOf = 256
+	// shedding is how many requests each second are read to be refused, because nothing is known of their senders.
+	shedding float64 = 4000
 	// shortNumber is the longest number that may be one for help: those are read before it is decided.
 	shortNumber = 6
 )
@@ -68,8 +75,18 @@ func (s *socket) look() {
 		s.caughtUp()
 		return
 	}
+	if bounded := s.edge.overload.bounded.Load(); bounded != s.hurried {
+		s.hurry(bounded)
+	}
 	b, ok := s.packets.(backlogged)
-	if s.reads++; !ok || !s.behind && s.reads%lookEvery != 0 {
+	switch s.reads++; {
+	case !ok:
+		return
+	case s.hurried:
+		if p, ok := s.packets.(hurried); ok && p.left() {
+			return // the queue is looked at when what was read of it is done
+		}
+	case s.reads%lookEvery != 0:
 		return
 	}
 	waiting, room := b.backlog()
@@ -77,9 +94,25 @@ func (s *socket) look() {
 	switch {
 	case !s.behind && room > 0 && waiting > limit:
 		s.behind = true
-		s.edge.overload.behind.Add(1)
+		s.edge.overload.lags()
 	case s.behind && waiting <= limit/8:
 		s.caughtUp()
+	}
+}
+
+// hurried is a packetConn that can read many datagrams at once.
+type hurried interface {
+	// hurry has it do so, or not any more; left tells whether some have been read and not given.
+	hurry(on bool)
+	left() bool
+	// more tells whether one can be given at once, and reads for that if need be.
+	more() bool
+}
+
+func (s *socket) hurry(on bool) {
+	s.hurried = on
+	if p, ok := s.packets.(hurried); ok {
+		p.hurry(on)
 	}
 }
 
@@ -111,107 +144,61 @@ func begins(m *msg.Message) bool {
 	return false
 }
 
-// sheds tells whether a request is refused because the node has more to do than it can, and with what; status -1 is silence.
-// Calls for help are served as long as anything is.
-func (o *overload) sheds(m *msg.Message) (msg.Decision, bool) {
-	if !begins(m) || m.Method == msg.INVITE && o.bounded.Load() && o.edge.o.Emergency(m) {
-		return msg.Decision{}, false
-	}
-	o.mu.Lock()
-	serve, answer := o.takeLocked(o.edge.txs.now())
-	o.mu.Unlock()
-	if serve {
-		return msg.Decision{}, false
-	}
-	o.edge.metrics.drops.WithLabelValues("overload").Inc()
-	if !answer {
-		return msg.Decision{Status: statusSilence}, true
-	}
-	after := 1 // a carrier may send nothing at all for so long
-	if m.Method != msg.INVITE {
-		after = 5 + rand.IntN(20) // phones that come back all at once would be the next overload
-	}
-	return msg.Decision{Status: 503, Headers: []msg.Header{{Name: "Retry-After", Value: strconv.Itoa(after)}}}, true
-}
-
-// takeLocked takes a place among what may be begun, or else among what may be answered.
-func (o *overload) takeLocked(now time.Duration) (serve, answer bool) {
-	if !o.bounded.Load() {
-		if o.behind.Load() == 0 {
-			o.measureLocked(now)
-			return true, false
-		}
-		o.boundLocked(now)
-	}
-	o.refillLocked(now)
-	switch {
-	case o.tokens >= 1:
-		o.tokens--
-		return true, false
-	case o.answers >= 1:
-		o.answers--
-		answer = true
-	}
-	o.shed = now
-	return false, answer
-}
-
-// measureLocked counts what is begun while all is well.
-func (o *overload) measureLocked(now time.Duration) {
-	if took := now - o.since; took >= overloadMeasure {
-		o.before = float64(o.begun) / took.Seconds()
-		o.begun, o.since = 0, now
-	}
-	o.begun++
-}
-
-// boundLocked begins to bound the rate, at what was reached until now.
-func (o *overload) boundLocked(now time.Duration) {
-	rate := o.before
-	if took := now - o.since; took >= overloadMeasure/4 || rate == 0 && took > 0 { // a node that has just begun knows no other
-		rate = max(rate, float64(o.begun)/took.Seconds())
-	}
-	o.rate, o.tokens, o.answers = max(10, rate), 0, shedding*overloadLook.Seconds()
-	o.at, o.looked, o.shed = now, now, now
-	o.bounded.Store(true)
-	if o.edge.closed.Load() {
-		return
-	}
-	o.check = time.AfterFunc(overloadEnds, o.over)
-	o.tell(true)
-}
-
-func (o *overload) refillLocked(now time.Duration) {
-	passed := (now - o.at).Seconds()
-	o.at = now
-	for ; now-o.looked >= overloadLook; o.looked += overloadLook {
-		if o.behind.Load() > 0 {
-			o.rate = max(10, o.rate*overloadLess)
-		} else {
-			o.rate = o.rate*overloadMore + 1
-		}
-		if now-o.looked > time.Second { // nobody asked meanwhile
-			o.looked = now
-		}
-	}
-	o.tokens = min(max(1, o.rate*overloadLook.Seconds()), o.tokens+passed*o.rate)
-	o.answers = min(max(1, shedding*overloadLook.Seconds()), o.answers+passed*shedding)
-}
-
-// unread tells whether a datagram is dropped before it is read: it would begin something, and neither a place nor an answer is
-// left.
-func (o *overload) unread(raw []byte) bool {
-	if !o.bounded.Load() || !rawBegins(raw) {
-		return false
-	}
+// lags notes that a socket came to be behind: from now on what begins something stands in line.
+func (o *overload) lags() {
+	o.behind.Add(1)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	now := o.edge.txs.now()
-	if o.refillLocked(now); o.tokens >= 1 || o.answers >= 1 {
-		return false
+	if o.bounded.Load() || o.edge.closed.Load() {
+		return
 	}
-	o.shed = now
-	return true
+	o.share.Store(1 << 16)
+	o.shed.Store(int64(o.edge.txs.now()))
+	o.bounded.Store(true)
+	o.check = time.AfterFunc(overloadEnds, o.over)
+}
+
+// sheds tells whether a request is refused because the node has more to do than it can, and with what. What came in a datagram has
+// stood in line, unless its sender was not known. Calls for help are served as long as anything is.
+func (o *overload) sheds(m *msg.Message, l link) (msg.Decision, bool) {
+	if !o.bounded.Load() || !begins(m) || m.Method == msg.INVITE && o.edge.o.Emergency(m) {
+		return msg.Decision{}, false
+	}
+	if s, ok := l.(*socket); ok {
+		s.friends.note(m.Hop.Remote, o.edge.txs.now())
+		if !s.refusing {
+			return msg.Decision{}, false
+		}
+	} else if rand.Int64N(1<<16) < o.share.Load() {
+		return msg.Decision{}, false
+	}
+	o.noteShed()
+	return msg.Decision{Status: 503, Headers: []msg.Header{{Name: "Retry-After", Value: retryAfterOverload(m.Method)}}}, true
+}
+
+// noteShed counts what is refused or dropped.
+func (o *overload) noteShed() {
+	o.edge.metrics.shed()
+	o.shed.Store(int64(o.edge.txs.now()))
+	o.shares(0)
+	if o.told.CompareAndSwap(false, true) {
+		o.tell(true)
+	}
+}
+
+// shares takes one request into the share, 1<<16 of one that was begun, 0 of one that was not.
+func (o *overload) shares(begun int64) {
+	was := o.share.Load()
+	o.share.Store(was + (begun-was)/shareOf) // two at once: one is not counted
+}
+
+// retryAfterOverload is what those who are refused are told, in seconds.
+func retryAfterOverload(method msg.Method) string {
+	after := 1 // a carrier may send nothing at all for so long
+	if method != msg.INVITE {
+		after = 5 + rand.IntN(20) // phones that come back all at once would be the next overload
+	}
+	return strconv.Itoa(after)
 }
 
 // rawBegins is begins for what is not parsed; where it is not sure it says no. Numbers that may be ones for help are read.
@@ -240,19 +227,25 @@ func rawBegins(raw []byte) bool {
 // over ends it when nothing was shed for a while.
 func (o *overload) over() {
 	defer o.edge.recovered("overload")
+	if o.ends() && o.told.CompareAndSwap(true, false) {
+		o.tell(false)
+	}
+}
+
+// ends looks whether it is over, or else comes back.
+func (o *overload) ends() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.bounded.Load() {
-		return
+		return false
 	}
-	now := o.edge.txs.now()
-	if left := o.shed + overloadEnds - now; left > 0 || o.behind.Load() > 0 {
-		o.check.Reset(max(left, overloadLook))
-		return
+	left := overloadEnds - (o.edge.txs.now() - time.Duration(o.shed.Load()))
+	if left > 0 || o.behind.Load() > 0 {
+		o.check.Reset(max(left, time.Second))
+		return false
 	}
-	o.begun, o.since = 0, now
 	o.bounded.Store(false)
-	o.tell(false)
+	return true
 }
 
 func (o *overload) tell(begins bool) {

@@ -23,6 +23,9 @@ type blockingPacket struct {
 	closed atomic.Bool
 	users  sync.RWMutex // held by who uses fd, so that its number is not given away meanwhile
 	ended  func()
+	// batch is the reader's, nil unless it is in a hurry.
+	batch   *batch
+	hurried bool
 }
 
 // wakeAfter is how long a read blocks at most: the net below Close, which wakes the reader at once.
@@ -80,7 +83,12 @@ func (p *blockingPacket) LocalAddr() net.Addr { return p.addr }
 
 // ReadFromUDPAddrPort waits for a datagram.
 func (p *blockingPacket) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {
-	runtime.Gosched() // what the last datagram set going shall not wait for the next
+	if !p.left() {
+		runtime.Gosched() // what the last datagram set going shall not wait for the next
+	}
+	if n, from, ok := p.many(b); ok {
+		return n, from, nil
+	}
 	p.users.RLock()
 	defer p.users.RUnlock()
 	var from unix.RawSockaddrInet4

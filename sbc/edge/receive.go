@@ -30,14 +30,23 @@ func (e *Edge) datagram(s *socket, b []byte, from netip.AddrPort) {
 	case i.STUN && isSTUN(b):
 		e.stun(s.packets, b, from)
 		return
-	case e.overload.unread(b):
-		e.metrics.drops.WithLabelValues("overload").Inc()
+	case e.overload.turnsAway(s, hop, b):
 		return
 	case !plausible(b):
 		e.metrics.parseErrors.WithLabelValues("udp", "garbage").Inc()
 		return
 	}
-	m, err := msg.Parse(bytes.Clone(b))
+	e.read(s, hop, bytes.Clone(b))
+	s.refusing = false
+}
+
+// read takes in a datagram that is ours to keep.
+func (e *Edge) read(s *socket, hop msg.Hop, b []byte) {
+	i := s.at()
+	if i == nil { // it went while the datagram stood in line
+		return
+	}
+	m, err := msg.Parse(b)
 	switch {
 	case err != nil:
 		e.o.Guard.Malformed(hop, b)
@@ -227,7 +236,7 @@ func (e *Edge) fresh(m *msg.Message, k key, l link) {
 		e.metrics.drops.WithLabelValues("stranger").Inc()
 		return
 	}
-	if d, sheds := e.overload.sheds(m); sheds {
+	if d, sheds := e.overload.sheds(m, l); sheds {
 		e.refuse(m, l, d, e.shed)
 		return
 	}

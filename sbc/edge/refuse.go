@@ -23,7 +23,11 @@ func (e *Edge) refuse(m *msg.Message, l link, d msg.Decision, budget *limiter) {
 	}
 	res := msg.NewResponse(m, d.Status, d.Reason)
 	if d.Status > 100 {
-		res.SetToTag(e.tagFor(m))
+		tag := e.tagFor(m)
+		if budget == e.shed {
+			tag = e.overload.tagFor(m.CallID, m.Via.Branch())
+		}
+		res.SetToTag(tag)
 	}
 	for _, h := range d.Headers {
 		res.Append(h.Name, h.Value)

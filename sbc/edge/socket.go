@@ -38,6 +38,12 @@ type socket struct {
 	reads     int                       // datagrams, by the reader alone; and so behind
 	junk      float64                   // the share of datagrams that the guard dropped, of late
 	behind    bool                      // more waits than is good
+	hurried   bool                      // many are read at once
+	refusing  bool                      // what is read now is to be refused
+	turns     int                       // of those in line
+	line      []inLine                  // what begins something while there is too much to do; of the reader
+	friends   friends                   // who may be refused without being read
+	seen      msg.Message               // what is known of a request that is not read; of the reader
 	query     atomic.Pointer[stunQuery] // of ours, under way
 	claimed   *Change                   // taken by the change being prepared; guarded by Edge.changing
 }
@@ -121,6 +127,9 @@ func (s *socket) readPackets() {
 	failures := 0
 	defer s.caughtUp()
 	for {
+		for s.turn() {
+			continue
+		}
 		n, from, err := s.packets.ReadFromUDPAddrPort(buf)
 		switch {
 		case err == nil:
