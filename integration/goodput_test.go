@@ -118,13 +118,13 @@ type carried struct{ rate, byClock, refused float64 }
 func (g *goodput) load(d time.Duration, args ...string) carried {
 	g.t.Helper()
 	ctx, cancel := context.WithCancel(g.t.Context())
-	defer cancel()
 	from, to := g.w.westPeer.String(), g.w.west.String()+":5060"
 	cmd := sippCommand(ctx, g.t, "caller_many.xml", append(append([]string{"-i", from, "-p", "5060", "-mi", from, "-s", "4930123456",
 		"-d", "0", "-rp", "1000", "-buff_size", "4000000"}, args...), to)...)
 	if err := cmd.Start(); err != nil {
 		g.t.Fatal(err)
 	}
+	defer func() { cancel(); _ = cmd.Wait() }() // it is killed
 	apart(g.t, cmd.Process.Pid, 1)
 	<-time.After(d / 4) // until SIPp calls as it should
 	ended, refused := g.answers()
