@@ -205,7 +205,7 @@ func (a *App) openSignalling(ctx context.Context) error {
 		Events: a.events.Add, Wants: a.events.Wants, Blob: a.blobs.Open, Charge: a.prices.charge, Mailboxes: a.voicemail,
 		Directory: accounts{a.directory}, Location: location{a}, Features: newFeatures(a), Inbound: a.registrants.Inbound,
 		Consult: consult.New(consult.Options{Asks: a.hooks, Log: a.o.Log, Registerer: a.metrics}),
-		Reach: a.reach, Attempted: a.reach.Attempted,
+		Reach:   a.reach, Attempted: a.reach.Attempted,
 	}
 	a.keepCalls(&o)
 	a.calls = call.New(o)
