@@ -204,7 +204,7 @@ func (a *App) openSignalling(ctx context.Context) error {
 		Tally: a.tally, Node: a.o.Node, Log: a.o.Log, Registerer: a.metrics, MaxCalls: a.o.MaxCalls,
 		Events: a.events.Add, Wants: a.events.Wants, Blob: a.blobs.Open, Charge: a.prices.charge, Mailboxes: a.voicemail,
 		Directory: accounts{a.directory}, Location: location{a}, Features: newFeatures(a), Inbound: a.registrants.Inbound,
-		Consult: consult.New(consult.Options{Asks: a.hooks, Log: a.o.Log, Registerer: a.metrics}),
+		Consult: consult.New(consult.Options{Asks: a.hooks, ENUM: resolver.ENUM, Log: a.o.Log, Registerer: a.metrics}),
 		Reach:   a.reach, Attempted: a.reach.Attempted,
 	}
 	a.keepCalls(&o)

@@ -55,7 +55,7 @@ var closed = map[string][]string{
 	"/sbc/guard":        {"/sbc", "/sbc/msg"},
 	"/sbc/voicemail":    {"/sbc", "/webhook"},
 	"/sbc/mwi":          {"/sbc", "/sbc/msg", "/sbc/dialog", "/sbc/notify"},
-	"/sbc/consult":      {"/sbc", "/sbc/route", "/webhook"},
+	"/sbc/consult":      {"/sbc", "/sbc/msg", "/sbc/route", "/webhook"},
 	"/sbc/eventlog":     {"/sbc"},
 	"/sbc/directory":    {"/sbc"},
 	"/sbc/discover":     {"/sbc"},

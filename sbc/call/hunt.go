@@ -172,6 +172,7 @@ func (c *Call) sendInvite(r *request, at *route.Attempt) {
 	host, port := r.leg.trunk.NextHop(at.Address, at.Port)
 	c.sendInviteTo(r, msg.Target{
 		Host: host, Port: port, Transport: at.Transport, Interfaces: c.snap.InterfacesOf(at.RealmID),
+		Supplied: at.Supplied && host == at.Address,
 	})
 }
 

@@ -24,7 +24,9 @@ type Poster interface {
 
 // Options are what a Consultant needs. Asks is required.
 type Options struct {
-	Asks       Poster
+	Asks Poster
+	// ENUM finds the SIP URIs of a number in DNS (RFC 6116), below a suffix; nil: there are none. edge.DNS does it.
+	ENUM       func(ctx context.Context, number, suffix string) ([]string, error)
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 	// Kept bounds the answers that are remembered, Most the questions under way; 0 are 10,000 and 1,000.
@@ -70,6 +72,10 @@ func New(o Options) *Consultant {
 // Ask puts the question of a rule about a call. Done is called once: at once with an answer that is known, else later from another
 // goroutine, within the time that the rule gives.
 func (c *Consultant) Ask(q *route.Ask, done func(*route.Answer)) {
+	if q.HTTP == nil {
+		c.enum(q, done)
+		return
+	}
 	k := key{q.RuleID, q.HTTP.URL, q.TrunkID, q.Caller, q.Number}
 	c.mu.Lock()
 	e := c.known[k]

@@ -154,3 +154,22 @@ func TestBounded(t *testing.T) {
 		t.Fatalf("%d are kept", len(c.known))
 	}
 }
+
+// TestENUM: the addresses that DNS names, and the next rule where it names none.
+func TestENUM(t *testing.T) {
+	for _, tt := range []struct {
+		uris []string
+		err  error
+		want string
+	}{
+		{[]string{"sip:4711@a.test:5070;transport=tcp", "sip:12@192.0.2.1"}, nil, "[{4711 a.test 5070 tcp} {12 192.0.2.1 0 }]"},
+		{[]string{"sips:1@a.test", "mailto:x@y", "sip:a b@c", "sip:1@a.test;transport=sctp", "sip:@a.test", "sip:a%0d@a.test"}, nil, "[]"},
+		{nil, errors.New("gone"), "[]"},
+	} {
+		c := New(Options{ENUM: func(context.Context, string, string) ([]string, error) { return tt.uris, tt.err }})
+		a := asked(c, &route.Ask{RuleID: "rul_1", ENUMSuffix: "e164.test"}, "+4930")
+		if got := fmt.Sprint(a.Hosts); got != tt.want || (a.Action == sbc.ActionRoute) != (len(a.Hosts) > 0) || a.Why == "" {
+			t.Errorf("%v: %+v", tt.uris, a)
+		}
+	}
+}

@@ -1,4 +1,4 @@
-// Package consult asks other systems where calls go: what the rule action "http" comes to.
+// Package consult asks other systems where calls go: what the rule actions "http" and "enum" come to.
 //
 // # The idea
 //
@@ -7,6 +7,8 @@
 // another goroutine. Calls that ask the same at the same time share one question. Nothing that takes long keeps another call waiting:
 // each question has a goroutine of its own, at most Options.Most at a time; beyond that, and where the other system is late, wrong
 // or gone, an older answer counts for as long as the rule says, and after that what the rule says for this case.
+//
+// A number is looked up in DNS likewise, within a second; what DNS says is kept by its resolver.
 //
 // # Limits
 //

@@ -297,6 +297,7 @@ func (p *planner) hosts(r *rule, found []Host, listID string) bool {
 			}
 			seen[at.TrunkID] = true
 			at.EndpointID, at.Number, at.Address, at.Port, at.Transport = "", h.Number, h.Address, h.Port, h.Transport
+			at.Supplied = true
 			p.plan.Attempts = append(p.plan.Attempts, at)
 			p.step(r.id, taken, "attempt %d: %s to %s port %d by trunk %s", len(p.plan.Attempts), h.Number, h.Address, h.Port, at.TrunkID)
 		}

@@ -97,6 +97,8 @@ type Attempt struct {
 	Address   string
 	Port      int
 	Transport sbc.Transport
+	// Supplied says that Address is not of the configuration: DNS named it for a number. It may not lead to networks of ours (msg.Target).
+	Supplied bool
 	// SubscriberID is set where a target is a subscriber that was not looked up yet: nothing but TargetID and Number is
 	// known of the attempt then.
 	SubscriberID string
