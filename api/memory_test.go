@@ -372,6 +372,15 @@ func (n *node) TrunkStatus(string) (sbc.TrunkStatus, bool) {
 	return sbc.TrunkStatus{State: "up", Since: time.Unix(1_700_000_000, 0).UTC()}, true
 }
 
+func (n *node) TrunkQuality(id, digits string) []sbc.TrunkQuality {
+	return []sbc.TrunkQuality{{
+		ProfileID: "qpr_06bq4v700g2s6a8d4f1h9j3k7p", Prefix: digits, State: sbc.QualityGood, WeightPercent: 100,
+		MeasuredSince: time.Unix(1_700_000_000, 0).UTC(), Why: "no figure of " + id + " is beyond its bounds",
+		Figures: []sbc.QualityFigure{{Metric: sbc.QualityASR, Value: 95, Samples: 40, MinSamples: 30, Warning: 40, Critical: 20,
+			State: sbc.QualityGood, Why: "asr is 95"}},
+	}}
+}
+
 func (n *node) EndpointStatus(string) (sbc.EndpointStatus, bool) { return sbc.EndpointStatus{}, false }
 
 func (n *node) RegistrantStatus(string) (sbc.RegistrantStatus, bool) {

@@ -55,6 +55,8 @@ type Status interface {
 	TrunkStatus(id string) (sbc.TrunkStatus, bool)
 	EndpointStatus(id string) (sbc.EndpointStatus, bool)
 	RegistrantStatus(id string) (sbc.RegistrantStatus, bool)
+	// TrunkQuality is what a trunk is worth for numbers that begin with digits, by each quality profile in use for it.
+	TrunkQuality(id, digits string) []sbc.TrunkQuality
 	ConfigStatus() sbc.ConfigStatus
 	// Ready lists what has to be right for the node to be ready; the node is ready when every condition is OK.
 	Ready() []sbc.Condition

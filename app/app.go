@@ -200,7 +200,7 @@ func (a *App) openSignalling(ctx context.Context) error {
 	a.tally = admit.New(admit.Options{Registerer: a.metrics})
 	a.openReach()
 	o := call.Options{
-		Snapshot: a.config.Current, Wire: a.edge, Engine: call.Media(a.engine), Ledger: a.journal,
+		Snapshot: a.config.Current, Wire: a.edge, Engine: call.Media(a.engine), Ledger: measured{a.journal, a.reach.qualities.meter},
 		Tally: a.tally, Node: a.o.Node, Log: a.o.Log, Registerer: a.metrics, MaxCalls: a.o.MaxCalls,
 		Events: a.events.Add, Wants: a.events.Wants, Blob: a.blobs.Open, Charge: a.prices.charge, Mailboxes: a.voicemail,
 		Directory: accounts{a.directory}, Location: location{a}, Features: newFeatures(a), Inbound: a.registrants.Inbound,

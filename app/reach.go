@@ -20,11 +20,13 @@ type reach struct {
 	tally  *admit.Tally
 	prices *prices
 	turns  turns
+	// qualities is what trunks are worth.
+	qualities *qualities
 }
 
 // openReach makes who asks endpoints whether they are alive.
 func (a *App) openReach() {
-	a.reach = &reach{tally: a.tally, prices: a.prices, Prober: probe.New(probe.Options{
+	a.reach = &reach{tally: a.tally, prices: a.prices, qualities: a.openQuality(), Prober: probe.New(probe.Options{
 		Revision: func() int64 { return a.config.Current().Revision }, Sources: func() []probe.Source { return endpoints(a.config.Current()) },
 		Wire: a.edge, Events: a.events.Add, ServerName: sbc.ServerName, Log: a.o.Log, Registerer: a.metrics,
 	})}

@@ -60,6 +60,7 @@ var closed = map[string][]string{
 	"/sbc/directory":    {"/sbc"},
 	"/sbc/discover":     {"/sbc"},
 	"/sbc/rates":        {"/sbc"},
+	"/sbc/quality":      {"/sbc"},
 	"/sbc/service":      {"/sbc"},
 	"/media/sdp":        {},
 	"/media/port":       {},

@@ -37,6 +37,8 @@ const (
 	EventRegistrant              EventType = "registrant.state"         // of ours at a carrier; data: registrant_id, registrar, aor, state, before, code, reason
 	EventAddress                 EventType = "address.changed"          // by STUN; data: resource, id, address, before, server
 	EventGatewayState            EventType = "gateway.state"            // calls go to an endpoint no more, or again; data: endpoint_id, state, before, reason
+	// What the calls on a trunk are worth changed; data: profile_id, prefix, metric, value, bound, state (QualityState).
+	EventGatewayQuality EventType = "gateway.quality"
 )
 
 // EventTypes lists every type.
@@ -46,7 +48,7 @@ func EventTypes() []EventType {
 		EventRegistrationNew, EventRegistrationRefreshed, EventRegistrationRemoved, EventRegistrationUnreachable,
 		EventRegistrationReachable, EventSecurityAuth, EventSecurityFlood, EventSecurityBan, EventSecurityUnban, EventSecurityContact,
 		EventSecurityEgress, EventSecurityScanner, EventSecurityIdentity, EventSubscriberChanged, EventVoicemailMessage, EventOverload,
-		EventAddress, EventGatewayState, EventRegistrant,
+		EventAddress, EventGatewayState, EventGatewayQuality, EventRegistrant,
 	}
 }
 

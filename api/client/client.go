@@ -508,6 +508,7 @@ const (
 	EventTypeCallStale               EventType = "call.stale"
 	EventTypeCallState               EventType = "call.state"
 	EventTypeCallTransfer            EventType = "call.transfer"
+	EventTypeGatewayQuality          EventType = "gateway.quality"
 	EventTypeGatewayState            EventType = "gateway.state"
 	EventTypeRegistrantState         EventType = "registrant.state"
 	EventTypeRegistrationNew         EventType = "registration.new"
@@ -546,6 +547,8 @@ func (e EventType) Valid() bool {
 	case EventTypeCallState:
 		return true
 	case EventTypeCallTransfer:
+		return true
+	case EventTypeGatewayQuality:
 		return true
 	case EventTypeGatewayState:
 		return true
@@ -1333,6 +1336,33 @@ func (e QualityMetric) Valid() bool {
 	case QualityMetricOneWayAudio:
 		return true
 	case QualityMetricPdd:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for QualityState.
+const (
+	QualityStateCritical    QualityState = "critical"
+	QualityStateGood        QualityState = "good"
+	QualityStateQuarantined QualityState = "quarantined"
+	QualityStateUnknown     QualityState = "unknown"
+	QualityStateWarning     QualityState = "warning"
+)
+
+// Valid indicates whether the value is a known member of the QualityState enum.
+func (e QualityState) Valid() bool {
+	switch e {
+	case QualityStateCritical:
+		return true
+	case QualityStateGood:
+		return true
+	case QualityStateQuarantined:
+		return true
+	case QualityStateUnknown:
+		return true
+	case QualityStateWarning:
 		return true
 	default:
 		return false
@@ -5884,7 +5914,7 @@ type EventPage struct {
 	NextCursor *string `json:"next_cursor,omitempty"`
 }
 
-// EventType What happened: the state of a call changed (`call.state`; told only while somebody follows the events or reads them, and for five minutes after), a digit was sent (`call.dtmf`), a side was put on hold or taken back (`call.hold`), a transfer went on (`call.transfer`), a call without a live leg was found and ended (`call.stale`), a detector ended a call (`call.dead`), a request within a dialog came from where it may not (`security.dialog`). Of registrations: `.new`, `.refreshed` (from another source), `.removed`, `.unreachable`, `.reachable`. Of security: wrong answers to our challenges (`.auth_failed`), too many requests (`.flood`), bans made and taken back (`.ban`, `.unban`), a Contact or a target that is refused (`.contact`, `.egress`), scanners (`.scanner`), an identity that is not the caller's (`.identity`). A subscriber changed a service by a code (`subscriber.changed`), a message was left (`voicemail.message`) or could not be kept (`voicemail.lost`), the node began or ended to refuse calls (`system.overload`), a STUN server told another address of ours than before (`address.changed`), calls go to an endpoint of a trunk no more, or again (`gateway.state`), a registration of ours at a carrier came to another state (`registrant.state`).
+// EventType What happened: the state of a call changed (`call.state`; told only while somebody follows the events or reads them, and for five minutes after), a digit was sent (`call.dtmf`), a side was put on hold or taken back (`call.hold`), a transfer went on (`call.transfer`), a call without a live leg was found and ended (`call.stale`), a detector ended a call (`call.dead`), a request within a dialog came from where it may not (`security.dialog`). Of registrations: `.new`, `.refreshed` (from another source), `.removed`, `.unreachable`, `.reachable`. Of security: wrong answers to our challenges (`.auth_failed`), too many requests (`.flood`), bans made and taken back (`.ban`, `.unban`), a Contact or a target that is refused (`.contact`, `.egress`), scanners (`.scanner`), an identity that is not the caller's (`.identity`). A subscriber changed a service by a code (`subscriber.changed`), a message was left (`voicemail.message`) or could not be kept (`voicemail.lost`), the node began or ended to refuse calls (`system.overload`), a STUN server told another address of ours than before (`address.changed`), calls go to an endpoint of a trunk no more, or again (`gateway.state`), a trunk is worth less by a quality profile, or more again (`gateway.quality`), a registration of ours at a carrier came to another state (`registrant.state`).
 //
 // Example: call.hold
 type EventType string
@@ -9817,6 +9847,45 @@ type PushPolicyWrite struct {
 // Example: penalty
 type QualityAction string
 
+// QualityFigure A figure beside its bounds.
+type QualityFigure struct {
+	// Critical The critical bound.
+	//
+	// Example: 20
+	Critical float32 `json:"critical"`
+
+	// Metric The figure.
+	Metric QualityMetric `json:"metric"`
+
+	// MinSamples From how many on it counts.
+	//
+	// Example: 30
+	MinSamples int `json:"min_samples"`
+
+	// Samples Of how many calls it is.
+	//
+	// Example: 60
+	Samples int `json:"samples"`
+
+	// State What it comes to; a breach lasts until it is back by the hysteresis.
+	State QualityState `json:"state"`
+
+	// Value In the unit of the metric; 0 without a sample.
+	//
+	// Example: 35
+	Value float32 `json:"value"`
+
+	// Warning The bound of a warning.
+	//
+	// Example: 40
+	Warning float32 `json:"warning"`
+
+	// Why It all in a sentence.
+	//
+	// Example: asr is 35, of 60 samples: beyond the warning bound of 40
+	Why string `json:"why"`
+}
+
 // QualityMetric A figure by which trunks are compared, over a window and for a trunk and a prefix: `asr` answered of all attempts in percent, `ccr` completed (no 5xx, 6xx or timeout) in percent, `pdd` INVITE to ringing in ms, `acd` mean duration in s, `mos`, `loss` in percent, `one_way_audio` in percent of answered calls.
 //
 // Example: asr
@@ -10060,6 +10129,11 @@ type QualityProfileWrite struct {
 	// Example: 1800
 	WindowS *int `json:"window_s,omitempty"`
 }
+
+// QualityState What a figure, or all of a trunk, comes to: `unknown` (too few calls: counts as good), `good`, `warning`, `critical`, and of a trunk `quarantined`.
+//
+// Example: good
+type QualityState string
 
 // QualityThreshold Bounds of a figure. Of `asr`, `ccr`, `acd` and `mos` less is worse, of the others more.
 type QualityThreshold struct {
@@ -14275,6 +14349,51 @@ type TrunkPatch struct {
 	SignallingProfileID nullable.Nullable[string] `json:"signalling_profile_id,omitempty"`
 }
 
+// TrunkQualities What a trunk is worth.
+type TrunkQualities struct {
+	// Items By profile and prefix.
+	Items []TrunkQuality `json:"items"`
+}
+
+// TrunkQuality What a quality profile makes of a trunk for numbers with a prefix.
+type TrunkQuality struct {
+	// Figures Each figure that the profile bounds.
+	Figures []QualityFigure `json:"figures"`
+
+	// MeasuredSince Since when calls count, by their ends: the window of the profile, or since the last quarantine.
+	//
+	// Example: 2026-11-22T09:11:00Z
+	MeasuredSince time.Time `json:"measured_since"`
+
+	// Prefix The prefix, of as many digits as the profile says; empty for all numbers.
+	//
+	// Example: 49
+	Prefix string `json:"prefix"`
+
+	// ProfileID The quality profile.
+	//
+	// Example: qpr_06bq4v700g2s6a8d4f1h9j3k7p
+	ProfileID string `json:"profile_id"`
+
+	// QuarantinedUntil The end of its quarantine.
+	//
+	// Example: 2026-11-22T09:42:12Z
+	QuarantinedUntil *time.Time `json:"quarantined_until,omitempty"`
+
+	// State What the figures come to.
+	State QualityState `json:"state"`
+
+	// WeightPercent What is left of its weight.
+	//
+	// Example: 50
+	WeightPercent int `json:"weight_percent"`
+
+	// Why Why, in a sentence.
+	//
+	// Example: no figure is beyond its bounds
+	Why string `json:"why"`
+}
+
 // TrunkState Whether calls go to a trunk: `up`, `degraded` (some endpoints get none), `down` (none does), `draining`, `disabled`, `unknown`.
 //
 // Example: unknown
@@ -17953,6 +18072,12 @@ type ReplaceIdentityParams struct {
 
 	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetTrunkQualityParams defines parameters for GetTrunkQuality.
+type GetTrunkQualityParams struct {
+	// Prefix Only what concerns numbers that begin with these digits.
+	Prefix *string `form:"prefix,omitempty" json:"prefix,omitempty"`
 }
 
 // ListRegistrantsParams defines parameters for ListRegistrants.
@@ -21732,6 +21857,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/trunks/{trunk_id}/identities/{identity_id} (the `ReplaceIdentity` operationId).
 	ReplaceIdentity(ctx context.Context, trunkID TrunkID, identityID IdentityID, params *ReplaceIdentityParams, body ReplaceIdentityJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetTrunkQuality See what a trunk is worth
+	//
+	// The figures of the calls on a trunk that are over, as this node saw them since it was started, beside their bounds: for each quality profile of a route list with the trunk, by prefix, at most 1,000 prefixes of each.
+	//
+	// Corresponds with GET /v1/trunks/{trunk_id}/quality (the `GetTrunkQuality` operationId).
+	GetTrunkQuality(ctx context.Context, trunkID TrunkID, params *GetTrunkQualityParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListRegistrants List registrants of a trunk
 	//
@@ -29155,6 +29287,23 @@ func (c *Client) ReplaceIdentityWithBody(ctx context.Context, trunkID TrunkID, i
 // Corresponds with PUT /v1/trunks/{trunk_id}/identities/{identity_id} (the `ReplaceIdentity` operationId).
 func (c *Client) ReplaceIdentity(ctx context.Context, trunkID TrunkID, identityID IdentityID, params *ReplaceIdentityParams, body ReplaceIdentityJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReplaceIdentityRequest(c.Server, trunkID, identityID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetTrunkQuality See what a trunk is worth
+//
+// The figures of the calls on a trunk that are over, as this node saw them since it was started, beside their bounds: for each quality profile of a route list with the trunk, by prefix, at most 1,000 prefixes of each.
+//
+// Corresponds with GET /v1/trunks/{trunk_id}/quality (the `GetTrunkQuality` operationId).
+func (c *Client) GetTrunkQuality(ctx context.Context, trunkID TrunkID, params *GetTrunkQualityParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTrunkQualityRequest(c.Server, trunkID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -52840,6 +52989,67 @@ func NewReplaceIdentityRequestWithBody(server string, trunkID TrunkID, identityI
 	return req, nil
 }
 
+// NewGetTrunkQualityRequest constructs an http.Request for the GetTrunkQuality method
+func NewGetTrunkQualityRequest(server string, trunkID TrunkID, params *GetTrunkQualityParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "trunk_id", trunkID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/trunks/%s/quality", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Prefix != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "prefix", *params.Prefix, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListRegistrantsRequest constructs an http.Request for the ListRegistrants method
 func NewListRegistrantsRequest(server string, trunkID TrunkID, params *ListRegistrantsParams) (*http.Request, error) {
 	var err error
@@ -57040,6 +57250,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /v1/trunks/{trunk_id}/identities/{identity_id} (the `ReplaceIdentity` operationId).
 	ReplaceIdentityWithResponse(ctx context.Context, trunkID TrunkID, identityID IdentityID, params *ReplaceIdentityParams, body ReplaceIdentityJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceIdentityResponse, error)
+
+	// GetTrunkQualityWithResponse See what a trunk is worth
+	//
+	// The figures of the calls on a trunk that are over, as this node saw them since it was started, beside their bounds: for each quality profile of a route list with the trunk, by prefix, at most 1,000 prefixes of each.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/trunks/{trunk_id}/quality (the `GetTrunkQuality` operationId).
+	GetTrunkQualityWithResponse(ctx context.Context, trunkID TrunkID, params *GetTrunkQualityParams, reqEditors ...RequestEditorFn) (*GetTrunkQualityResponse, error)
 
 	// ListRegistrantsWithResponse List registrants of a trunk
 	//
@@ -71963,6 +72182,54 @@ func (r ReplaceIdentityResponse) ContentType() string {
 	return ""
 }
 
+type GetTrunkQualityResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TrunkQualities
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetTrunkQualityResponse) GetJSON200() *TrunkQualities {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetTrunkQualityResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetTrunkQualityResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetTrunkQualityResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetTrunkQualityResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetTrunkQualityResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListRegistrantsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -78393,6 +78660,21 @@ func (c *ClientWithResponses) ReplaceIdentityWithResponse(ctx context.Context, t
 		return nil, err
 	}
 	return ParseReplaceIdentityResponse(rsp)
+}
+
+// GetTrunkQualityWithResponse See what a trunk is worth
+//
+// The figures of the calls on a trunk that are over, as this node saw them since it was started, beside their bounds: for each quality profile of a route list with the trunk, by prefix, at most 1,000 prefixes of each.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/trunks/{trunk_id}/quality (the `GetTrunkQuality` operationId).
+func (c *ClientWithResponses) GetTrunkQualityWithResponse(ctx context.Context, trunkID TrunkID, params *GetTrunkQualityParams, reqEditors ...RequestEditorFn) (*GetTrunkQualityResponse, error) {
+	rsp, err := c.GetTrunkQuality(ctx, trunkID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetTrunkQualityResponse(rsp)
 }
 
 // ListRegistrantsWithResponse List registrants of a trunk
@@ -91355,6 +91637,39 @@ func ParseReplaceIdentityResponse(rsp *http.Response) (*ReplaceIdentityResponse,
 			headers.ETag = value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetTrunkQualityResponse parses an HTTP response from a GetTrunkQualityWithResponse call
+func ParseGetTrunkQualityResponse(rsp *http.Response) (*GetTrunkQualityResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetTrunkQualityResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TrunkQualities
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
 	}
 
 	return response, nil

@@ -507,6 +507,7 @@ const (
 	EventTypeCallStale               EventType = "call.stale"
 	EventTypeCallState               EventType = "call.state"
 	EventTypeCallTransfer            EventType = "call.transfer"
+	EventTypeGatewayQuality          EventType = "gateway.quality"
 	EventTypeGatewayState            EventType = "gateway.state"
 	EventTypeRegistrantState         EventType = "registrant.state"
 	EventTypeRegistrationNew         EventType = "registration.new"
@@ -545,6 +546,8 @@ func (e EventType) Valid() bool {
 	case EventTypeCallState:
 		return true
 	case EventTypeCallTransfer:
+		return true
+	case EventTypeGatewayQuality:
 		return true
 	case EventTypeGatewayState:
 		return true
@@ -1332,6 +1335,33 @@ func (e QualityMetric) Valid() bool {
 	case QualityMetricOneWayAudio:
 		return true
 	case QualityMetricPdd:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for QualityState.
+const (
+	QualityStateCritical    QualityState = "critical"
+	QualityStateGood        QualityState = "good"
+	QualityStateQuarantined QualityState = "quarantined"
+	QualityStateUnknown     QualityState = "unknown"
+	QualityStateWarning     QualityState = "warning"
+)
+
+// Valid indicates whether the value is a known member of the QualityState enum.
+func (e QualityState) Valid() bool {
+	switch e {
+	case QualityStateCritical:
+		return true
+	case QualityStateGood:
+		return true
+	case QualityStateQuarantined:
+		return true
+	case QualityStateUnknown:
+		return true
+	case QualityStateWarning:
 		return true
 	default:
 		return false
@@ -5742,7 +5772,7 @@ type EventPage struct {
 	NextCursor *string `json:"next_cursor,omitempty"`
 }
 
-// EventType What happened: the state of a call changed (`call.state`; told only while somebody follows the events or reads them, and for five minutes after), a digit was sent (`call.dtmf`), a side was put on hold or taken back (`call.hold`), a transfer went on (`call.transfer`), a call without a live leg was found and ended (`call.stale`), a detector ended a call (`call.dead`), a request within a dialog came from where it may not (`security.dialog`). Of registrations: `.new`, `.refreshed` (from another source), `.removed`, `.unreachable`, `.reachable`. Of security: wrong answers to our challenges (`.auth_failed`), too many requests (`.flood`), bans made and taken back (`.ban`, `.unban`), a Contact or a target that is refused (`.contact`, `.egress`), scanners (`.scanner`), an identity that is not the caller's (`.identity`). A subscriber changed a service by a code (`subscriber.changed`), a message was left (`voicemail.message`) or could not be kept (`voicemail.lost`), the node began or ended to refuse calls (`system.overload`), a STUN server told another address of ours than before (`address.changed`), calls go to an endpoint of a trunk no more, or again (`gateway.state`), a registration of ours at a carrier came to another state (`registrant.state`).
+// EventType What happened: the state of a call changed (`call.state`; told only while somebody follows the events or reads them, and for five minutes after), a digit was sent (`call.dtmf`), a side was put on hold or taken back (`call.hold`), a transfer went on (`call.transfer`), a call without a live leg was found and ended (`call.stale`), a detector ended a call (`call.dead`), a request within a dialog came from where it may not (`security.dialog`). Of registrations: `.new`, `.refreshed` (from another source), `.removed`, `.unreachable`, `.reachable`. Of security: wrong answers to our challenges (`.auth_failed`), too many requests (`.flood`), bans made and taken back (`.ban`, `.unban`), a Contact or a target that is refused (`.contact`, `.egress`), scanners (`.scanner`), an identity that is not the caller's (`.identity`). A subscriber changed a service by a code (`subscriber.changed`), a message was left (`voicemail.message`) or could not be kept (`voicemail.lost`), the node began or ended to refuse calls (`system.overload`), a STUN server told another address of ours than before (`address.changed`), calls go to an endpoint of a trunk no more, or again (`gateway.state`), a trunk is worth less by a quality profile, or more again (`gateway.quality`), a registration of ours at a carrier came to another state (`registrant.state`).
 //
 // Example: call.hold
 type EventType string
@@ -9675,6 +9705,45 @@ type PushPolicyWrite struct {
 // Example: penalty
 type QualityAction string
 
+// QualityFigure A figure beside its bounds.
+type QualityFigure struct {
+	// Critical The critical bound.
+	//
+	// Example: 20
+	Critical float32 `json:"critical"`
+
+	// Metric The figure.
+	Metric QualityMetric `json:"metric"`
+
+	// MinSamples From how many on it counts.
+	//
+	// Example: 30
+	MinSamples int `json:"min_samples"`
+
+	// Samples Of how many calls it is.
+	//
+	// Example: 60
+	Samples int `json:"samples"`
+
+	// State What it comes to; a breach lasts until it is back by the hysteresis.
+	State QualityState `json:"state"`
+
+	// Value In the unit of the metric; 0 without a sample.
+	//
+	// Example: 35
+	Value float32 `json:"value"`
+
+	// Warning The bound of a warning.
+	//
+	// Example: 40
+	Warning float32 `json:"warning"`
+
+	// Why It all in a sentence.
+	//
+	// Example: asr is 35, of 60 samples: beyond the warning bound of 40
+	Why string `json:"why"`
+}
+
 // QualityMetric A figure by which trunks are compared, over a window and for a trunk and a prefix: `asr` answered of all attempts in percent, `ccr` completed (no 5xx, 6xx or timeout) in percent, `pdd` INVITE to ringing in ms, `acd` mean duration in s, `mos`, `loss` in percent, `one_way_audio` in percent of answered calls.
 //
 // Example: asr
@@ -9918,6 +9987,11 @@ type QualityProfileWrite struct {
 	// Example: 1800
 	WindowS *int `json:"window_s,omitempty"`
 }
+
+// QualityState What a figure, or all of a trunk, comes to: `unknown` (too few calls: counts as good), `good`, `warning`, `critical`, and of a trunk `quarantined`.
+//
+// Example: good
+type QualityState string
 
 // QualityThreshold Bounds of a figure. Of `asr`, `ccr`, `acd` and `mos` less is worse, of the others more.
 type QualityThreshold struct {
@@ -14133,6 +14207,51 @@ type TrunkPatch struct {
 	SignallingProfileID nullable.Nullable[string] `json:"signalling_profile_id,omitempty"`
 }
 
+// TrunkQualities What a trunk is worth.
+type TrunkQualities struct {
+	// Items By profile and prefix.
+	Items []TrunkQuality `json:"items"`
+}
+
+// TrunkQuality What a quality profile makes of a trunk for numbers with a prefix.
+type TrunkQuality struct {
+	// Figures Each figure that the profile bounds.
+	Figures []QualityFigure `json:"figures"`
+
+	// MeasuredSince Since when calls count, by their ends: the window of the profile, or since the last quarantine.
+	//
+	// Example: 2026-11-22T09:11:00Z
+	MeasuredSince time.Time `json:"measured_since"`
+
+	// Prefix The prefix, of as many digits as the profile says; empty for all numbers.
+	//
+	// Example: 49
+	Prefix string `json:"prefix"`
+
+	// ProfileID The quality profile.
+	//
+	// Example: qpr_06bq4v700g2s6a8d4f1h9j3k7p
+	ProfileID string `json:"profile_id"`
+
+	// QuarantinedUntil The end of its quarantine.
+	//
+	// Example: 2026-11-22T09:42:12Z
+	QuarantinedUntil *time.Time `json:"quarantined_until,omitempty"`
+
+	// State What the figures come to.
+	State QualityState `json:"state"`
+
+	// WeightPercent What is left of its weight.
+	//
+	// Example: 50
+	WeightPercent int `json:"weight_percent"`
+
+	// Why Why, in a sentence.
+	//
+	// Example: no figure is beyond its bounds
+	Why string `json:"why"`
+}
+
 // TrunkState Whether calls go to a trunk: `up`, `degraded` (some endpoints get none), `down` (none does), `draining`, `disabled`, `unknown`.
 //
 // Example: unknown
@@ -15272,6 +15391,12 @@ type CheckTimeProfileParams struct {
 	At *time.Time `form:"at,omitempty" json:"at,omitempty"`
 }
 
+// GetTrunkQualityParams defines parameters for GetTrunkQuality.
+type GetTrunkQualityParams struct {
+	// Prefix Only what concerns numbers that begin with these digits.
+	Prefix *string `form:"prefix,omitempty" json:"prefix,omitempty"`
+}
+
 // OriginateCallJSONRequestBody defines body for OriginateCall for application/json ContentType.
 type OriginateCallJSONRequestBody = OriginateOrder
 
@@ -15478,6 +15603,9 @@ type ServerInterface interface {
 	// CheckTimeProfile Ask whether a moment is within a time profile
 	// (GET /v1/time-profiles/{time_profile_id}/check)
 	CheckTimeProfile(ctx echo.Context, timeProfileID TimeProfileID, params CheckTimeProfileParams) error
+	// GetTrunkQuality See what a trunk is worth
+	// (GET /v1/trunks/{trunk_id}/quality)
+	GetTrunkQuality(ctx echo.Context, trunkID TrunkID, params GetTrunkQualityParams) error
 	// WhoAmI Ask who the key is
 	// (GET /v1/whoami)
 	WhoAmI(ctx echo.Context) error
@@ -17221,6 +17349,31 @@ func (w *ServerInterfaceWrapper) CheckTimeProfile(ctx echo.Context) error {
 	return err
 }
 
+// GetTrunkQuality converts echo context to params.
+func (w *ServerInterfaceWrapper) GetTrunkQuality(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "trunk_id" -------------
+	var trunkID TrunkID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "trunk_id", ctx.Param("trunk_id"), &trunkID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter trunk_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetTrunkQualityParams
+	// ------------- Optional query parameter "prefix" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "prefix", ctx.QueryParams(), &params.Prefix, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter prefix: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetTrunkQuality(ctx, trunkID, params)
+	return err
+}
+
 // WhoAmI converts echo context to params.
 func (w *ServerInterfaceWrapper) WhoAmI(ctx echo.Context) error {
 	var err error
@@ -17339,6 +17492,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PATCH(options.BaseURL+"/v1/subscribers/:subscriber_id/voicemail/:message_id", wrapper.UpdateVoicemail, options.OperationMiddlewares["updateVoicemail"]...)
 	router.GET(options.BaseURL+"/v1/subscribers/:subscriber_id/voicemail/:message_id/audio", wrapper.DownloadVoicemail, options.OperationMiddlewares["downloadVoicemail"]...)
 	router.GET(options.BaseURL+"/v1/time-profiles/:time_profile_id/check", wrapper.CheckTimeProfile, options.OperationMiddlewares["checkTimeProfile"]...)
+	router.GET(options.BaseURL+"/v1/trunks/:trunk_id/quality", wrapper.GetTrunkQuality, options.OperationMiddlewares["getTrunkQuality"]...)
 	router.GET(options.BaseURL+"/v1/whoami", wrapper.WhoAmI, options.OperationMiddlewares["whoAmI"]...)
 	router.GET(options.BaseURL+"/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
 
@@ -18774,6 +18928,29 @@ func (response CheckTimeProfile200JSONResponse) VisitCheckTimeProfileResponse(w 
 	return err
 }
 
+type GetTrunkQualityRequestObject struct {
+	TrunkID TrunkID `json:"trunk_id"`
+	Params  GetTrunkQualityParams
+}
+
+type GetTrunkQualityResponseObject interface {
+	VisitGetTrunkQualityResponse(w http.ResponseWriter) error
+}
+
+type GetTrunkQuality200JSONResponse TrunkQualities
+
+func (response GetTrunkQuality200JSONResponse) VisitGetTrunkQualityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type WhoAmIRequestObject struct {
 }
 
@@ -18985,6 +19162,9 @@ type StrictServerInterface interface {
 	// CheckTimeProfile Ask whether a moment is within a time profile
 	// (GET /v1/time-profiles/{time_profile_id}/check)
 	CheckTimeProfile(ctx context.Context, request CheckTimeProfileRequestObject) (CheckTimeProfileResponseObject, error)
+	// GetTrunkQuality See what a trunk is worth
+	// (GET /v1/trunks/{trunk_id}/quality)
+	GetTrunkQuality(ctx context.Context, request GetTrunkQualityRequestObject) (GetTrunkQualityResponseObject, error)
 	// WhoAmI Ask who the key is
 	// (GET /v1/whoami)
 	WhoAmI(ctx context.Context, request WhoAmIRequestObject) (WhoAmIResponseObject, error)
@@ -20680,6 +20860,32 @@ func (sh *strictHandler) CheckTimeProfile(ctx echo.Context, timeProfileID TimePr
 		return err
 	} else if validResponse, ok := response.(CheckTimeProfileResponseObject); ok {
 		return validResponse.VisitCheckTimeProfileResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetTrunkQuality operation middleware
+func (sh *strictHandler) GetTrunkQuality(ctx echo.Context, trunkID TrunkID, params GetTrunkQualityParams) error {
+	var request GetTrunkQualityRequestObject
+
+	request.TrunkID = trunkID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTrunkQuality(ctx.Request().Context(), request.(GetTrunkQualityRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTrunkQuality")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetTrunkQualityResponseObject); ok {
+		return validResponse.VisitGetTrunkQualityResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
