@@ -9852,7 +9852,7 @@ type QualityFigure struct {
 	// Critical The critical bound.
 	//
 	// Example: 20
-	Critical float32 `json:"critical"`
+	Critical float64 `json:"critical"`
 
 	// Metric The figure.
 	Metric QualityMetric `json:"metric"`
@@ -9873,12 +9873,12 @@ type QualityFigure struct {
 	// Value In the unit of the metric; 0 without a sample.
 	//
 	// Example: 35
-	Value float32 `json:"value"`
+	Value float64 `json:"value"`
 
 	// Warning The bound of a warning.
 	//
 	// Example: 40
-	Warning float32 `json:"warning"`
+	Warning float64 `json:"warning"`
 
 	// Why It all in a sentence.
 	//
