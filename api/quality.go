@@ -8,7 +8,9 @@ import (
 )
 
 // GetTrunkQuality shows what a trunk is worth by the quality profiles in use for it.
-func (s *server) GetTrunkQuality(ctx context.Context, r gen.GetTrunkQualityRequestObject) (gen.GetTrunkQualityResponseObject, error) {
+func (s *server) GetTrunkQuality(
+	ctx context.Context, r gen.GetTrunkQualityRequestObject,
+) (gen.GetTrunkQualityResponseObject, error) {
 	if _, err := s.o.Store.Get(ctx, sbc.KindTrunk, callerOf(ctx).tenant(), r.TrunkID); err != nil {
 		return nil, err
 	}

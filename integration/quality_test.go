@@ -9,8 +9,8 @@ import (
 	"github.com/sallyport/sallyport/sbc"
 )
 
-// TestBadCarrierGetsFewerCalls: of two SIPp carriers of the same weight one answers 30 percent of its calls, the other 95. Its share shrinks
-// once enough calls were seen; the API shows the ASR that the records have, and the event tells of it.
+// TestBadCarrierGetsFewerCalls: of two SIPp carriers of the same weight one answers 30 percent of its calls, the other 95. Its
+// share shrinks once enough calls were seen; the API shows the ASR that the records have, and the event tells of it.
 func TestBadCarrierGetsFewerCalls(t *testing.T) {
 	needs(t, "sipp")
 	t.Parallel()
@@ -85,7 +85,8 @@ func TestBadCarrierGetsFewerCalls(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e := page.Items[len(page.Items)-1]; e.TrunkID != w.eastTrunk || e.Data["state"] != "critical" || e.Data["metric"] != "asr" || e.Data["prefix"] != "49" {
+	e := page.Items[len(page.Items)-1]
+	if d := e.Data; e.TrunkID != w.eastTrunk || d["state"] != "critical" || d["metric"] != "asr" || d["prefix"] != "49" {
 		t.Errorf("%+v", e)
 	}
 }

@@ -117,8 +117,8 @@ func (c *cell) figures(p *sbc.QualityProfile, now time.Time) (all []sbc.QualityF
 	for i, t := range p.Thresholds {
 		value, samples := sum.figure(t.Metric)
 		f := sbc.QualityFigure{
-			Metric: t.Metric, Value: value, Samples: int(samples), MinSamples: t.MinSamples, Warning: t.Warning, Critical: t.Critical,
-			State: sbc.QualityUnknown,
+			Metric: t.Metric, Value: value, Samples: int(samples), MinSamples: t.MinSamples,
+			Warning: t.Warning, Critical: t.Critical, State: sbc.QualityUnknown,
 		}
 		if f.Samples >= t.MinSamples {
 			f.State = level(&f, c.levels[t.Metric], p.HysteresisPercent)

@@ -1,5 +1,6 @@
-// Package quality measures what trunks are worth from the records of calls: figures over a sliding window for each quality profile,
-// trunk and prefix, and what they do to the choice of trunks. It is fed with the records themselves, so that its figures are theirs.
+// Package quality measures what trunks are worth from the records of calls: figures over a sliding window for each quality
+// profile, trunk and prefix, and what they do to the choice of trunks. It is fed with the records themselves, so that its figures
+// are theirs.
 package quality
 
 import (
@@ -91,8 +92,8 @@ func (m *Meter) known(k key) *cell {
 	return nil
 }
 
-// Of gives the verdict on a trunk for numbers like this one, nil where nothing is known: it is good then. It is not to be changed;
-// sentences on its figures are left out.
+// Of gives the verdict on a trunk for numbers like this one, nil where nothing is known: it is good then. It is not to be
+// changed; sentences on its figures are left out.
 func (m *Meter) Of(p *sbc.QualityProfile, trunkID, number string) *sbc.TrunkQuality {
 	c := m.known(key{p.ID, trunkID, prefix(number, p.PrefixDigits)})
 	if c == nil {
@@ -110,8 +111,8 @@ func (m *Meter) verdict(c *cell, p *sbc.QualityProfile, now time.Time) *sbc.Trun
 	return &c.verdict.Load().TrunkQuality
 }
 
-// List explains every verdict by a profile on a trunk that concerns numbers which begin with digits: at most MaxListed, by prefix. Where
-// there is none, it shows what would count.
+// List explains every verdict by a profile on a trunk that concerns numbers which begin with digits: at most MaxListed, by
+// prefix. Where there is none, it shows what would count.
 func (m *Meter) List(p *sbc.QualityProfile, trunkID, digits string) []sbc.TrunkQuality {
 	var cells []*cell
 	digits = strings.TrimPrefix(digits, "+")

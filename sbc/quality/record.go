@@ -20,8 +20,8 @@ func answeredBy(r *sbc.CDR) int {
 
 func answered(a *sbc.CDRAttempt) bool { return a.Code >= 200 && a.Code < 300 }
 
-// completed tells whether the trunk did its part: no 5xx, no 6xx, and an answer in time. What the caller gave up is not the trunk's
-// fault.
+// completed tells whether the trunk did its part: no 5xx, no 6xx, and an answer in time. What the caller gave up is not the
+// trunk's fault.
 func completed(a *sbc.CDRAttempt) bool {
 	if a.Code == 0 {
 		return a.Reason == "cancelled"
