@@ -189,6 +189,7 @@ func TestSilence(t *testing.T) {
 		time.Sleep(60 * time.Second)
 		s.o.OnSilence(nil, s.last)
 		time.Sleep(time.Second)
+		synctest.Wait()
 		s.last = time.Now() // who was silent speaks again while it is told that the call is over
 		w.wire.next(msg.BYE).failed(msg.ErrTimeout)
 		w.wire.next(msg.BYE).failed(msg.ErrTimeout)

@@ -14,7 +14,7 @@ func (m *Manager) asleep(snap *config.Snapshot, d *decision, trace bool) bool {
 		return false
 	}
 	d.step(trace, "push", s.ID, "taken", "phones of the subscriber are woken first, and the call waits for them")
-	t.asleep = !trace // who only wants to know does not wait
+	t.asleep = d.wakes // who only wants to know does not wait
 	return t.asleep
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -254,12 +255,22 @@ func TestWhatIsWrittenIsReadAgain(t *testing.T) {
 }
 
 // copies stands for blob.Copies.
-type copies struct{ have map[string][]byte }
+type copies struct {
+	mu   sync.Mutex
+	have map[string][]byte
+}
 
-func (c *copies) Keep(b sbc.Blob, content []byte) error { c.have[b.SHA256] = content; return nil }
-func (c *copies) Load(context.Context, []sbc.Blob)      {}
-func (c *copies) Want([]sbc.Blob)                       {}
+func (c *copies) Keep(b sbc.Blob, content []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.have[b.SHA256] = content
+	return nil
+}
+func (c *copies) Load(context.Context, []sbc.Blob) {}
+func (c *copies) Want([]sbc.Blob)                  {}
 func (c *copies) Open(b sbc.Blob) (io.ReaderAt, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	content, ok := c.have[b.SHA256]
 	return bytes.NewReader(content), ok
 }
@@ -292,7 +303,9 @@ func TestTablesFollowTheConfiguration(t *testing.T) {
 		if tables.Table(one.SHA256) != nil || tables.Table(two.SHA256) != nil {
 			t.Error("a table is there that should not be")
 		}
-		inner.have[two.SHA256] = later
+		if err := inner.Keep(two, later); err != nil {
+			t.Fatal(err)
+		}
 		time.Sleep(2 * time.Second)
 		if tables.Table(two.SHA256) == nil {
 			t.Error("a blob that came late has no table")

@@ -74,6 +74,13 @@ func (x *world) get() *config.Snapshot {
 	return x.snap
 }
 
+// hear takes an event.
+func (x *world) hear(e sbc.Event) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.told = append(x.told, e)
+}
+
 // configure serves a configuration with another registrant; nil is none.
 func (x *world) configure(edit func(r *sbc.Registrant)) {
 	x.t.Helper()
@@ -111,7 +118,7 @@ func run(t *testing.T, edit func(r *sbc.Registrant), play func(x *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		x := &world{t: t, w: &wire{}, done: make(chan struct{})}
 		x.configure(edit)
-		x.m = New(Options{Snapshot: x.get, Wire: x.w, Secret: []byte("s"), Events: func(e sbc.Event) { x.told = append(x.told, e) }})
+		x.m = New(Options{Snapshot: x.get, Wire: x.w, Secret: []byte("s"), Events: x.hear})
 		ctx, stop := context.WithCancel(context.Background())
 		go func() { defer close(x.done); x.m.Run(ctx) }()
 		defer func() { stop(); <-x.done }()
@@ -219,6 +226,8 @@ func TestRegister(t *testing.T) {
 		x.next().answer(200)
 		x.none(time.Hour)
 		states := []string{}
+		x.mu.Lock()
+		defer x.mu.Unlock()
 		for _, e := range x.told {
 			states = append(states, e.Data["state"])
 		}
