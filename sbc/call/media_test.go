@@ -165,6 +165,8 @@ func (s *session) Move(to *media.Party) (Exchange, error) {
 
 func (s *session) Take(p *media.Party, from Session) error {
 	f, ok := from.(*session)
+	s.e.mu.Lock()
+	defer s.e.mu.Unlock()
 	if !ok || !f.parties[p] || f.closed {
 		return media.ErrClosed
 	}
@@ -274,6 +276,8 @@ func (s *session) Keep() media.SessionState {
 	return media.SessionState{Silence: s.o.Silence, HoldSilence: s.o.HoldSilence}
 }
 func (s *session) KeepParty(p *media.Party) *media.PartyState {
+	s.e.mu.Lock()
+	defer s.e.mu.Unlock()
 	if !s.parties[p] || s.closed || s.said[p] == nil {
 		return nil
 	}

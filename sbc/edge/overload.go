@@ -46,8 +46,8 @@ const (
 	overloadEnds = 5 * time.Second // how long nothing was shed when it is over
 	// lineLength is how many may stand in line at a socket, lineTime for how long: less than after what they would ask again
 	// (RFC 3261 17.1.1.1, T1).
-	lineLength = 128
-	lineTime   = 200 * time.Millisecond
+	lineLength = 512
+	lineTime   = 450 * time.Millisecond
 	// lineGivesWay is for how long those in line let another socket catch up.
 	lineGivesWay = 20 * time.Millisecond
 	// lineYields is how many of those in line have their turn before what they set going has.
