@@ -44,10 +44,12 @@ type request struct {
 	// host.
 	from msg.NameAddr
 	open header.Open
-	// settled is the request with the header rules applied.
-	settled *msg.Message
-	up      *update
-	rl      *relay
+	// settled is the request with the header rules applied, plain and bare what req and open were before them; nil where no rule changed
+	// anything. A request that is made anew begins there.
+	settled, plain *msg.Message
+	bare           header.Open
+	up             *update
+	rl             *relay
 	// sheet is a body with places for our host, nil for most.
 	sheet *sheet
 	// refer is whom a NOTIFY is for.

@@ -116,7 +116,7 @@ func (r *request) settle() {
 	if r.settled = ruled; ruled == r.req {
 		return
 	}
-	r.req = ruled
+	r.plain, r.bare, r.req = r.req, r.open, ruled
 	r.open.Of(ruled)
 }
 

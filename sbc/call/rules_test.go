@@ -186,3 +186,26 @@ func TestCorrelation(t *testing.T) {
 		}
 	})
 }
+
+// TestRulesOfAnINVITEThatGoesOutAgain: after a 422 the rules are applied once, to what the INVITE was before them.
+func TestRulesOfAnINVITEThatGoesOutAgain(t *testing.T) {
+	edit := signalling(func(p *sbc.SignallingProfile) { p.SessionTimer, p.SessionExpiresS = sbc.SessionTimerRequest, 600 })
+	run(t, edit, func(w *world) {
+		rules := map[string][]sbc.HeaderRule{"trk_b": {
+			line(sbc.HeaderOut, sbc.HeaderAdd, "X-Once", "at {our.host}", "INVITE"),
+			{Stage: sbc.HeaderOut, Messages: "requests", Action: sbc.HeaderRemove, Header: "Supported"},
+		}}
+		ruledBy(w, edits(edit, passing()), rules)
+		a := w.caller()
+		in := a.invite(sdp(callerIP, 4000))
+		w.wire.next(msg.INVITE).reply(422, "Min-SE: 900")
+		out := w.wire.next(msg.INVITE)
+		wantHeader(t, out.req, "Session-Expires", "900")
+		if got := out.req.GetAll("X-Once"); len(got) != 1 || got[0] != "at "+borderB || out.req.Has("Supported") {
+			t.Errorf("asked again with\n%s", out.req.AppendTo(nil))
+		}
+		out.reply(486)
+		in.want(486)
+		a.ack(a.lastInviteNumber, "")
+	})
+}

@@ -271,14 +271,18 @@ func (c *Call) askAgain(r *request, res *msg.Message) bool {
 	if res.Status != 422 || r.again >= maxRetries || !wanted || len(plan) == 0 || !c.longer(l, r.req, res) {
 		return false
 	}
-	req := *r.req
+	said, open := r.req, r.open
+	if r.plain != nil { // the rules are applied to what goes out again
+		said, open = r.plain, r.bare
+	}
+	req := *said
 	req.Headers = slices.Clone(req.Headers)
 	for _, name := range []string{"Via", "Supported", "Require", "Session-Expires", "Min-SE"} {
 		req.Remove(name)
 	}
-	req.SetCSeq(req.CSeq.Seq+1, msg.INVITE)
+	req.SetCSeq(r.req.CSeq.Seq+1, msg.INVITE)
 	again := &request{
-		c: c, leg: l, kind: reqInvite, req: &req, contact: true, from: r.from, open: slices.Clone(r.open), again: r.again + 1,
+		c: c, leg: l, kind: reqInvite, req: &req, contact: true, from: r.from, open: slices.Clone(open), again: r.again + 1,
 	}
 	r.detached = true
 	c.askTimer(l, &req)

@@ -238,7 +238,7 @@ func (l *leg) slim() {
 		return
 	}
 	uri := r.req.RequestURI
-	r.tx, r.req, r.settled, l.uri = nil, nil, nil, &uri
+	r.tx, r.req, r.settled, r.plain, r.bare, l.uri = nil, nil, nil, nil, nil, &uri
 }
 
 // targetFailed is an attempt without a final answer.
