@@ -38,6 +38,9 @@ func (s *server) ListCDRs(ctx context.Context, r gen.ListCDRsRequestObject) (gen
 		cursor := makeCursor(c.scope, strconv.FormatInt(records[n-1].Sequence, 10))
 		page.NextCursor = &cursor
 	}
+	for i := range records {
+		records[i].Decision = nil // an operation of its own shows it
+	}
 	page.Items, err = convert[[]gen.CDR](records)
 	return page, err
 }

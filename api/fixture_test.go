@@ -170,6 +170,8 @@ func start(t testing.TB, fast ...bool) *fixture {
 		Bans:              f.jail,
 		Voicemail:         f.box,
 		LimitUsage:        func(string) []sbc.LimitUsage { return slices.Clone(f.usage) },
+		Effective:         f.effective,
+		Diagnose:          f.diagnose,
 		DecodeAudio:       decoded,
 		EncodeAudio:       func(audio []byte) []byte { return []byte(wav(string(audio))) },
 		Rates:             f.rates,
@@ -280,6 +282,8 @@ func (f *fixture) seed(doc *openapi3.T) {
 	record := sbc.CDR{ID: exampleID(doc, "CDRID"), CallID: call.ID, TenantID: sbc.DefaultTenantID, Node: "test",
 		StartedAt: f.m.now, EndedAt: f.m.now.Add(time.Minute), Disposition: sbc.DispositionAnswered, EndReason: sbc.EndCallerBye,
 		ReleasedBy: sbc.SideCaller, FinalCode: 200}
+	decision := seededDecision()
+	record.Decision = &decision
 	foreign := record
 	foreign.ID, foreign.TenantID, foreign.CallID = "cdr_zz", f.ids[sbc.KindTenant], "call_zz"
 	if err := f.m.AppendCDRs(context.Background(), []sbc.CDR{record, foreign}); err != nil {

@@ -152,3 +152,19 @@ func (l *live) Media(id string) ([]sbc.StreamStats, bool) {
 		RemoteAddress: "127.0.0.20:40000", Packets: 500, Octets: 86000, Lost: -1, MOS: 4.36,
 		SSRC: 4294967295}}, id != "call_forgotten"
 }
+
+func (l *live) Decision(id string) (sbc.Explanation, bool) {
+	if _, ok := l.Get(id); !ok {
+		return sbc.Explanation{}, false
+	}
+	return seededDecision(), true
+}
+
+// seededDecision is a trace.
+func seededDecision() sbc.Explanation {
+	return sbc.Explanation{
+		Outcome: sbc.OutcomeRoute, Number: "4930",
+		Steps:    []sbc.DecisionStep{{Stage: "route", Verdict: "taken", Detail: "the longest prefix"}},
+		Attempts: []sbc.DecisionAttempt{},
+	}
+}

@@ -30,6 +30,8 @@ type Calls interface {
 	// Messages and Media also know calls that ended a short while ago.
 	Messages(id string) ([]sbc.TraceMessage, bool)
 	Media(id string) ([]sbc.StreamStats, bool)
+	// Decision knows why a call in progress went where it goes; false where it was made by a process before this one.
+	Decision(id string) (sbc.Explanation, bool)
 }
 
 // Voicemail is the mailboxes of subscribers; voicemail.Service is one. Errors: CodeNotFound.
@@ -87,6 +89,10 @@ type Options struct {
 	Voicemail Voicemail
 	// Bans are those of this node.
 	Bans sbc.Bans
+	// Effective gives the profiles that count for a trunk, a domain or a realm in service; false where there is none.
+	Effective func(kind sbc.Kind, id string) (sbc.EffectiveProfiles, bool)
+	// Diagnose finds out whether calls can go to a trunk; it may take seconds.
+	Diagnose func(ctx context.Context, trunkID string) (sbc.Diagnosis, error)
 	// LimitUsage gives the counts of a limit profile on this node.
 	LimitUsage func(profileID string) []sbc.LimitUsage
 	// DecodeAudio makes of a WAV file what sbc.Announcement keeps, at most so many bytes. Its errors are for whoever uploads.
@@ -117,7 +123,7 @@ func (o Options) complete() error {
 	if o.Store == nil || o.Config == nil || o.Records == nil || o.Blobs == nil || o.Jobs == nil || o.Imports == nil || o.Calls == nil ||
 		o.Registrations == nil || o.Explain == nil || o.Resolve == nil || o.Status == nil || o.Events == nil || o.Follow == nil ||
 		o.LimitUsage == nil || o.Bans == nil || o.Voicemail == nil || o.DecodeAudio == nil || o.EncodeAudio == nil ||
-		o.Rates == nil || o.Numbers == nil || o.TestHeaders == nil {
+		o.Rates == nil || o.Effective == nil || o.Diagnose == nil || o.Numbers == nil || o.TestHeaders == nil {
 		return errors.New("api: an option that is required is missing")
 	}
 	return nil

@@ -184,16 +184,24 @@ func idle(enabled bool) string {
 }
 
 // show reads one resource. Kinds with a runtime state know no If-None-Match: that state changes without the ETag.
-func (s *server) show(ctx context.Context, p place, id string, ifNoneMatch *string) (view, error) {
+// effective adds the profiles that count, which change without it, too.
+func (s *server) show(ctx context.Context, p place, id string, ifNoneMatch *string, effective bool) (view, error) {
 	r, err := p.find(s.stored(ctx), callerOf(ctx).tenant(), id)
 	if err != nil {
 		return view{}, err
 	}
 	tag := etag(r.Base().Revision)
-	if err := unmodified(ifNoneMatch, tag); err != nil {
+	var more []field
+	if effective {
+		profiles, ok := s.o.Effective(p.kind, id)
+		if !ok {
+			return view{}, sbc.Errorf(sbc.CodeUnavailable, "the configuration with this %s is not in service on this node yet", words(p.kind))
+		}
+		more = []field{{"effective", profiles}}
+	} else if err := unmodified(ifNoneMatch, tag); err != nil {
 		return view{}, err
 	}
-	body, err := s.present(r)
+	body, err := s.present(r, more...)
 	return view{body: body, tag: tag}, err
 }
 

@@ -180,7 +180,7 @@ func (s *server) listResources(c echo.Context, who *caller) error {
 
 func (s *server) getResource(c echo.Context, who *caller) error {
 	p, id := who.where()
-	v, err := s.show(c.Request().Context(), p, id, who.op.given(c.Request(), "If-None-Match"))
+	v, err := s.show(c.Request().Context(), p, id, who.op.given(c.Request(), "If-None-Match"), c.QueryParam("expand") == "effective")
 	return v.send(c, err)
 }
 

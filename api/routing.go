@@ -21,6 +21,10 @@ func (s *server) ExplainRouting(
 			sbc.TransportUDP), Caller: value(r.Body.Caller), Callee: r.Body.Callee,
 		CallerSubscriberID: value(r.Body.CallerSubscriberID),
 	}
+	q.CallID, q.Headers, q.Variables = value(r.Body.CallID), value(r.Body.Headers), value(r.Body.Variables)
+	if r.Body.At != nil {
+		q.At = *r.Body.At
+	}
 	if r.Body.SourcePort != nil {
 		q.SourcePort = *r.Body.SourcePort
 	}

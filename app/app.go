@@ -51,6 +51,7 @@ type App struct {
 	rates     *rates.Tables
 	prices    *prices
 	edge      *edge.Edge
+	resolver  edge.Resolver
 	border    border
 	parts     *parts // of the border, once requests are let in
 	registrar *register.Registrar
@@ -180,6 +181,7 @@ func (a *App) openSignalling(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.resolver = resolver
 	a.directory = directory.New(directory.Options{Source: a.store, Log: a.o.Log})
 	a.finder = a.newFinder()
 	a.config = config.New(config.Options{
@@ -280,6 +282,7 @@ func (a *App) openAPI(ctx context.Context) (err error) {
 		Calls: a.calls, Registrations: a.registrar,
 		Explain: a.explain, Status: a.health, Resolve: a.edge.Resolve,
 		Events: a.events.Query, Follow: a.events.Follow, Stopping: stopping, LimitUsage: a.tally.Usage, Voicemail: a.voicemail, Bans: a.guard,
+		Effective: a.effective, Diagnose: a.diagnose,
 		DecodeAudio: tone.DecodeWAV, EncodeAudio: tone.EncodeWAV, Rates: a.rates.Table, Numbers: numbers{a.config.Current},
 		TestHeaders: testHeaders,
 		Gatherer:    a.metrics, Registerer: a.metrics, Version: a.o.Version, Log: a.o.Log, ValidateResponses: a.o.ValidateResponses,

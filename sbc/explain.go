@@ -1,5 +1,12 @@
 package sbc
 
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
 // ExplainRequest describes a call that has not happened: where an INVITE would come from, and whom it would call.
 type ExplainRequest struct {
 	SourceAddress  string    `json:"source_address"`
@@ -10,6 +17,26 @@ type ExplainRequest struct {
 	Callee         string    `json:"callee"`
 	// CallerSubscriberID is who calls, as if it had proved that; "" is a call of a trunk.
 	CallerSubscriberID string `json:"caller_subscriber_id,omitempty"`
+	// At is the moment of the call, the zero time for now. CallID is that of the INVITE, Headers are more of its headers, Variables the
+	// call's.
+	At        time.Time         `json:"at,omitzero"`
+	CallID    string            `json:"call_id,omitempty"`
+	Headers   map[string]string `json:"headers,omitempty"`
+	Variables map[string]string `json:"variables,omitempty"`
+}
+
+// Validate checks the headers: those of the dialog itself are made by where the call comes from.
+func (r *ExplainRequest) Validate() []Fault {
+	var f faults
+	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
+		switch {
+		case !headerName.MatchString(name):
+			f.add("#/headers", "pattern", fmt.Sprintf("%q is not a header name", name))
+		case neverPassed[lower(name)]:
+			f.add("#/headers", "forbidden", fmt.Sprintf("%q belongs to the dialog and cannot be given", name))
+		}
+	}
+	return f
 }
 
 // Outcome says what a decision comes to.

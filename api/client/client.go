@@ -232,6 +232,30 @@ func (e DTMFMode) Valid() bool {
 	}
 }
 
+// Defines values for DiagnosisVerdict.
+const (
+	DiagnosisVerdictFailed  DiagnosisVerdict = "failed"
+	DiagnosisVerdictOk      DiagnosisVerdict = "ok"
+	DiagnosisVerdictSkipped DiagnosisVerdict = "skipped"
+	DiagnosisVerdictWarning DiagnosisVerdict = "warning"
+)
+
+// Valid indicates whether the value is a known member of the DiagnosisVerdict enum.
+func (e DiagnosisVerdict) Valid() bool {
+	switch e {
+	case DiagnosisVerdictFailed:
+		return true
+	case DiagnosisVerdictOk:
+		return true
+	case DiagnosisVerdictSkipped:
+		return true
+	case DiagnosisVerdictWarning:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DialplanField.
 const (
 	DialplanFieldCallee DialplanField = "callee"
@@ -1210,6 +1234,30 @@ func (e NumberFormat) Valid() bool {
 	}
 }
 
+// Defines values for Origin.
+const (
+	OriginOwn    Origin = "own"
+	OriginRealm  Origin = "realm"
+	OriginSystem Origin = "system"
+	OriginTenant Origin = "tenant"
+)
+
+// Valid indicates whether the value is a known member of the Origin enum.
+func (e Origin) Valid() bool {
+	switch e {
+	case OriginOwn:
+		return true
+	case OriginRealm:
+		return true
+	case OriginSystem:
+		return true
+	case OriginTenant:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Outcome.
 const (
 	OutcomeReject Outcome = "reject"
@@ -2077,6 +2125,21 @@ func (e UpstreamRegistrationState) Valid() bool {
 	}
 }
 
+// Defines values for Expand.
+const (
+	ExpandEffective Expand = "effective"
+)
+
+// Valid indicates whether the value is a known member of the Expand enum.
+func (e Expand) Valid() bool {
+	switch e {
+	case ExpandEffective:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ExportAliasesParamsFormat.
 const (
 	ExportAliasesParamsFormatCsv    ExportAliasesParamsFormat = "csv"
@@ -2107,6 +2170,21 @@ func (e ExportAliasesParamsReferences) Valid() bool {
 	case ExportAliasesParamsReferencesID:
 		return true
 	case ExportAliasesParamsReferencesName:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetDomainParamsExpand.
+const (
+	GetDomainParamsExpandEffective GetDomainParamsExpand = "effective"
+)
+
+// Valid indicates whether the value is a known member of the GetDomainParamsExpand enum.
+func (e GetDomainParamsExpand) Valid() bool {
+	switch e {
+	case GetDomainParamsExpandEffective:
 		return true
 	default:
 		return false
@@ -2200,6 +2278,21 @@ func (e ListJobErrorsParamsFormat) Valid() bool {
 	}
 }
 
+// Defines values for GetRealmParamsExpand.
+const (
+	GetRealmParamsExpandEffective GetRealmParamsExpand = "effective"
+)
+
+// Valid indicates whether the value is a known member of the GetRealmParamsExpand enum.
+func (e GetRealmParamsExpand) Valid() bool {
+	switch e {
+	case GetRealmParamsExpandEffective:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListBansParamsFormat.
 const (
 	ListBansParamsFormatJSON ListBansParamsFormat = "json"
@@ -2248,6 +2341,21 @@ func (e ExportSubscribersParamsReferences) Valid() bool {
 	case ExportSubscribersParamsReferencesID:
 		return true
 	case ExportSubscribersParamsReferencesName:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetTrunkParamsExpand.
+const (
+	GetTrunkParamsExpandEffective GetTrunkParamsExpand = "effective"
+)
+
+// Valid indicates whether the value is a known member of the GetTrunkParamsExpand enum.
+func (e GetTrunkParamsExpand) Valid() bool {
+	switch e {
+	case GetTrunkParamsExpandEffective:
 		return true
 	default:
 		return false
@@ -4402,6 +4510,51 @@ type DecisionStep struct {
 	Verdict string `json:"verdict"`
 }
 
+// Diagnosis What was found out about a trunk.
+type Diagnosis struct {
+	// Checks What was looked at, in order.
+	Checks []DiagnosisCheck `json:"checks"`
+
+	// TrunkID The trunk.
+	//
+	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
+	TrunkID string `json:"trunk_id"`
+
+	// Verdict The worst of the checks.
+	Verdict DiagnosisVerdict `json:"verdict"`
+}
+
+// DiagnosisCheck One thing that was looked at.
+type DiagnosisCheck struct {
+	// Check `configuration`, `dns`, `options`, `authentication` or `udp_size`. More may come.
+	//
+	// Example: options
+	Check string `json:"check"`
+
+	// Detail What was found, in a sentence.
+	//
+	// Example: 127.0.1.20:5060 answered 200 OK after 12 ms
+	Detail string `json:"detail"`
+
+	// EndpointID The endpoint, where it is about one.
+	//
+	// Example: end_06bq4v7013z3mbpxenxx73vpy6
+	EndpointID *string `json:"endpoint_id,omitempty"`
+
+	// RoundTripMs From the request to its answer, where there was one.
+	//
+	// Example: 12.4
+	RoundTripMs *float32 `json:"round_trip_ms,omitempty"`
+
+	// Verdict What it comes to.
+	Verdict DiagnosisVerdict `json:"verdict"`
+}
+
+// DiagnosisVerdict What a check comes to: `ok`, `warning` for what may go wrong, `failed`, or `skipped` where there was nothing to check.
+//
+// Example: ok
+type DiagnosisVerdict string
+
 // Dialplan Translates numbers of calls. Rules are tried by rising priority; the first that fits is carried out. A change that breaks one of `tests` is refused and names it.
 type Dialplan struct {
 	// CreatedAt When it was made.
@@ -4946,6 +5099,9 @@ type Domain struct {
 
 	// Digest How subscribers prove who they are.
 	Digest DigestPolicy `json:"digest"`
+
+	// Effective With `expand=effective`: the profiles that count.
+	Effective *EffectiveProfiles `json:"effective,omitempty"`
 
 	// EgressDialplanID Translates the numbers of calls that go out, before strip and prefix of the endpoint.
 	//
@@ -5519,6 +5675,37 @@ type DomainWrite struct {
 	Voicemail *VoicemailBoxWrite `json:"voicemail,omitempty"`
 }
 
+// EffectiveProfile A profile that counts, and where it is named. Profiles are inherited as a whole, so all of its values come from there.
+type EffectiveProfile struct {
+	// Origin Where it is named.
+	Origin Origin `json:"origin"`
+
+	// ProfileID The profile; none for the defaults of the kind.
+	//
+	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
+	ProfileID *string `json:"profile_id,omitempty"`
+
+	// Values Its settings, by their names in the profile.
+	//
+	// Example: {"session_timer":"accept"}
+	Values map[string]interface{} `json:"values"`
+}
+
+// EffectiveProfiles The profiles that count for a trunk, a domain, or what is in a realm and names none itself. A profile that is disabled is as if it were not named.
+type EffectiveProfiles struct {
+	// HeaderProfile The header profile; without one nothing is changed.
+	HeaderProfile EffectiveProfile `json:"header_profile"`
+
+	// LimitProfiles The limit profiles of the nearest list that is not empty, but for those that are disabled. Limits of the whole tenant come besides.
+	LimitProfiles []EffectiveProfile `json:"limit_profiles"`
+
+	// MediaProfile The media profile.
+	MediaProfile EffectiveProfile `json:"media_profile"`
+
+	// SignallingProfile The signalling profile.
+	SignallingProfile EffectiveProfile `json:"signalling_profile"`
+}
+
 // EndReason Why a call ended.
 //
 // Example: caller_bye
@@ -5921,6 +6108,16 @@ type EventType string
 
 // ExplainRequest A call that has not happened: where an INVITE would come from, and whom it would call.
 type ExplainRequest struct {
+	// At The moment of the call, for rules and numbers that depend on the time; now if it is left out.
+	//
+	// Example: 2026-12-24T18:00:00+01:00
+	At *time.Time `json:"at,omitempty"`
+
+	// CallID The Call-ID of the INVITE, for targets chosen by it.
+	//
+	// Example: a84b4c76e66710@pc33.example.com
+	CallID *string `json:"call_id,omitempty"`
+
 	// Callee The number called.
 	//
 	// Example: +4989222
@@ -5935,6 +6132,11 @@ type ExplainRequest struct {
 	//
 	// Example: sub_06bq4v700h6thqyqqw80n6pgs1
 	CallerSubscriberID *string `json:"caller_subscriber_id,omitempty"`
+
+	// Headers Headers of the INVITE, by name, for rules that look at them. Those of the dialog itself cannot be given.
+	//
+	// Example: {"X-Route":"blue"}
+	Headers *map[string]string `json:"headers,omitempty"`
 
 	// SIPInterfaceID The SIP interface it would come in on.
 	//
@@ -5953,6 +6155,11 @@ type ExplainRequest struct {
 
 	// Transport How it would come.
 	Transport *Transport `json:"transport,omitempty"`
+
+	// Variables Variables of the call, for rules that look at them.
+	//
+	// Example: {"customer":"gold"}
+	Variables *map[string]string `json:"variables,omitempty"`
 }
 
 // Explanation The decision on a call, with every step that led to it. It is made by the code that decides live calls.
@@ -9482,6 +9689,11 @@ type NumberWrite struct {
 	TenantID *string `json:"tenant_id,omitempty"`
 }
 
+// Origin Where an effective value comes from: the resource itself (`own`), its realm, the tenant of the realm, or the defaults of the kind (`system`).
+//
+// Example: realm
+type Origin string
+
 // OriginateOrder A call that the border makes by itself.
 type OriginateOrder struct {
 	// AnnouncementID Played to `from` while `to` is called; left out it is silence.
@@ -10388,6 +10600,9 @@ type Realm struct {
 	//
 	// Example: Main carrier, contract 2026-17
 	Description *string `json:"description,omitempty"`
+
+	// Effective With `expand=effective`: the profiles that count.
+	Effective *EffectiveProfiles `json:"effective,omitempty"`
 
 	// EgressAllow Networks to which names and addresses that callers supply (Contact, Refer-To, Route) may lead though they are private, ours or a trunk's.
 	//
@@ -14012,6 +14227,9 @@ type Trunk struct {
 	// Example: true
 	Draining bool `json:"draining"`
 
+	// Effective With `expand=effective`: the profiles that count.
+	Effective *EffectiveProfiles `json:"effective,omitempty"`
+
 	// EgressDialplanID Translates the numbers of calls that go out, before strip and prefix of the endpoint.
 	//
 	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
@@ -14942,6 +15160,9 @@ type DryRun = bool
 // EndpointID defines model for EndpointID.
 type EndpointID = string
 
+// Expand defines model for Expand.
+type Expand string
+
 // ExternalID defines model for ExternalID.
 type ExternalID = string
 
@@ -15814,9 +16035,15 @@ type DeleteDomainParams struct {
 
 // GetDomainParams defines parameters for GetDomain.
 type GetDomainParams struct {
+	// Expand `effective` adds the profiles that count, and where each is named. They change without the `ETag`, so `If-None-Match` is not looked at then.
+	Expand *GetDomainParamsExpand `form:"expand,omitempty" json:"expand,omitempty"`
+
 	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
+
+// GetDomainParamsExpand defines parameters for GetDomain.
+type GetDomainParamsExpand string
 
 // UpdateDomainParams defines parameters for UpdateDomain.
 type UpdateDomainParams struct {
@@ -16957,9 +17184,15 @@ type DeleteRealmParams struct {
 
 // GetRealmParams defines parameters for GetRealm.
 type GetRealmParams struct {
+	// Expand `effective` adds the profiles that count, and where each is named. They change without the `ETag`, so `If-None-Match` is not looked at then.
+	Expand *GetRealmParamsExpand `form:"expand,omitempty" json:"expand,omitempty"`
+
 	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
+
+// GetRealmParamsExpand defines parameters for GetRealm.
+type GetRealmParamsExpand string
 
 // UpdateRealmParams defines parameters for UpdateRealm.
 type UpdateRealmParams struct {
@@ -17911,6 +18144,15 @@ type DeleteTrunkParams struct {
 	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
+
+// GetTrunkParams defines parameters for GetTrunk.
+type GetTrunkParams struct {
+	// Expand `effective` adds the profiles that count, and where each is named. They change without the `ETag`, so `If-None-Match` is not looked at then.
+	Expand *GetTrunkParamsExpand `form:"expand,omitempty" json:"expand,omitempty"`
+}
+
+// GetTrunkParamsExpand defines parameters for GetTrunk.
+type GetTrunkParamsExpand string
 
 // UpdateTrunkParams defines parameters for UpdateTrunk.
 type UpdateTrunkParams struct {
@@ -19120,6 +19362,14 @@ type ClientInterface interface {
 	// Corresponds with PATCH /v1/calls/{call_id} (the `UpdateCall` operationId).
 	UpdateCallWithApplicationMergePatchPlusJSONBody(ctx context.Context, callID CallID, params *UpdateCallParams, body UpdateCallApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetCallDecision Read why a call in progress went where it goes
+	//
+	// The trace of the code that decided the call, as `POST /v1/routing/explain` shows it, with what its limits said and what became of
+	// each attempt so far. There is none for a call that began before the process did.
+	//
+	// Corresponds with GET /v1/calls/{call_id}/decision (the `GetCallDecision` operationId).
+	GetCallDecision(ctx context.Context, callID CallID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// SendDTMFWithBody Send digits to a side of a call
 	//
 	// As the media profile of the side's trunk says: packets of RFC 4733 or SIP INFO. The audit log does not hold the digits. In a call whose media go directly both sides are asked first to send through the border, by re-INVITE; 409 if one refuses.
@@ -19275,6 +19525,14 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/cdrs/{cdr_id} (the `GetCDR` operationId).
 	GetCDR(ctx context.Context, cdrid CDRID, params *GetCDRParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetCDRDecision Read why a call went where it went
+	//
+	// The trace of the code that decided the call, as it was kept with its record: at most 64 steps. There is none for a call that ended
+	// with its process, or went on in another.
+	//
+	// Corresponds with GET /v1/cdrs/{cdr_id}/decision (the `GetCDRDecision` operationId).
+	GetCDRDecision(ctx context.Context, cdrid CDRID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetConfigStatus Ask which configuration is served
 	//
@@ -21650,7 +21908,7 @@ type ClientInterface interface {
 	// GetTrunk Read a trunk
 	//
 	// Corresponds with GET /v1/trunks/{trunk_id} (the `GetTrunk` operationId).
-	GetTrunk(ctx context.Context, trunkID TrunkID, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetTrunk(ctx context.Context, trunkID TrunkID, params *GetTrunkParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UpdateTrunkWithBody Change some fields of a trunk
 	//
@@ -21687,6 +21945,15 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/trunks/{trunk_id} (the `ReplaceTrunk` operationId).
 	ReplaceTrunk(ctx context.Context, trunkID TrunkID, params *ReplaceTrunkParams, body ReplaceTrunkJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DiagnoseTrunk Find out whether calls can go to a trunk
+	//
+	// Looks at the configuration of the trunk, looks up the address of each endpoint, asks each once with OPTIONS from the realm's
+	// interface, and answers a challenge where the trunk has credentials; says whether an INVITE fits into a UDP packet of 1300 octets
+	// (RFC 3261 18.1.1). Nothing is changed. It takes up to 10 s.
+	//
+	// Corresponds with POST /v1/trunks/{trunk_id}/diagnose (the `DiagnoseTrunk` operationId).
+	DiagnoseTrunk(ctx context.Context, trunkID TrunkID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListEndpoints List endpoints of a trunk
 	//
@@ -23029,6 +23296,24 @@ func (c *Client) UpdateCallWithApplicationMergePatchPlusJSONBody(ctx context.Con
 	return c.Client.Do(req)
 }
 
+// GetCallDecision Read why a call in progress went where it goes
+//
+// The trace of the code that decided the call, as `POST /v1/routing/explain` shows it, with what its limits said and what became of
+// each attempt so far. There is none for a call that began before the process did.
+//
+// Corresponds with GET /v1/calls/{call_id}/decision (the `GetCallDecision` operationId).
+func (c *Client) GetCallDecision(ctx context.Context, callID CallID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetCallDecisionRequest(c.Server, callID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // SendDTMFWithBody Send digits to a side of a call
 //
 // As the media profile of the side's trunk says: packets of RFC 4733 or SIP INFO. The audit log does not hold the digits. In a call whose media go directly both sides are asked first to send through the border, by re-INVITE; 409 if one refuses.
@@ -23365,6 +23650,24 @@ func (c *Client) ListCDRs(ctx context.Context, params *ListCDRsParams, reqEditor
 // Corresponds with GET /v1/cdrs/{cdr_id} (the `GetCDR` operationId).
 func (c *Client) GetCDR(ctx context.Context, cdrid CDRID, params *GetCDRParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetCDRRequest(c.Server, cdrid, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetCDRDecision Read why a call went where it went
+//
+// The trace of the code that decided the call, as it was kept with its record: at most 64 steps. There is none for a call that ended
+// with its process, or went on in another.
+//
+// Corresponds with GET /v1/cdrs/{cdr_id}/decision (the `GetCDRDecision` operationId).
+func (c *Client) GetCDRDecision(ctx context.Context, cdrid CDRID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetCDRDecisionRequest(c.Server, cdrid)
 	if err != nil {
 		return nil, err
 	}
@@ -28819,8 +29122,8 @@ func (c *Client) DeleteTrunk(ctx context.Context, trunkID TrunkID, params *Delet
 // GetTrunk Read a trunk
 //
 // Corresponds with GET /v1/trunks/{trunk_id} (the `GetTrunk` operationId).
-func (c *Client) GetTrunk(ctx context.Context, trunkID TrunkID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetTrunkRequest(c.Server, trunkID)
+func (c *Client) GetTrunk(ctx context.Context, trunkID TrunkID, params *GetTrunkParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTrunkRequest(c.Server, trunkID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -28897,6 +29200,25 @@ func (c *Client) ReplaceTrunkWithBody(ctx context.Context, trunkID TrunkID, para
 // Corresponds with PUT /v1/trunks/{trunk_id} (the `ReplaceTrunk` operationId).
 func (c *Client) ReplaceTrunk(ctx context.Context, trunkID TrunkID, params *ReplaceTrunkParams, body ReplaceTrunkJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReplaceTrunkRequest(c.Server, trunkID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DiagnoseTrunk Find out whether calls can go to a trunk
+//
+// Looks at the configuration of the trunk, looks up the address of each endpoint, asks each once with OPTIONS from the realm's
+// interface, and answers a challenge where the trunk has credentials; says whether an INVITE fits into a UDP packet of 1300 octets
+// (RFC 3261 18.1.1). Nothing is changed. It takes up to 10 s.
+//
+// Corresponds with POST /v1/trunks/{trunk_id}/diagnose (the `DiagnoseTrunk` operationId).
+func (c *Client) DiagnoseTrunk(ctx context.Context, trunkID TrunkID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDiagnoseTrunkRequest(c.Server, trunkID)
 	if err != nil {
 		return nil, err
 	}
@@ -32962,6 +33284,40 @@ func NewUpdateCallRequestWithBody(server string, callID CallID, params *UpdateCa
 	return req, nil
 }
 
+// NewGetCallDecisionRequest constructs an http.Request for the GetCallDecision method
+func NewGetCallDecisionRequest(server string, callID CallID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "call_id", callID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/calls/%s/decision", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewSendDTMFRequest calls the generic SendDTMF builder with application/json body
 func NewSendDTMFRequest(server string, callID CallID, params *SendDTMFParams, body SendDTMFJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -33956,6 +34312,40 @@ func NewGetCDRRequest(server string, cdrid CDRID, params *GetCDRParams) (*http.R
 			req.Header.Set("If-None-Match", headerParam0)
 		}
 
+	}
+
+	return req, nil
+}
+
+// NewGetCDRDecisionRequest constructs an http.Request for the GetCDRDecision method
+func NewGetCDRDecisionRequest(server string, cdrid CDRID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "cdr_id", cdrid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/cdrs/%s/decision", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -35163,6 +35553,33 @@ func NewGetDomainRequest(server string, domainID DomainID, params *GetDomainPara
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Expand != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "expand", *params.Expand, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -44006,6 +44423,33 @@ func NewGetRealmRequest(server string, realmID RealmID, params *GetRealmParams) 
 		return nil, err
 	}
 
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Expand != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "expand", *params.Expand, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
@@ -51497,7 +51941,7 @@ func NewDeleteTrunkRequest(server string, trunkID TrunkID, params *DeleteTrunkPa
 }
 
 // NewGetTrunkRequest constructs an http.Request for the GetTrunk method
-func NewGetTrunkRequest(server string, trunkID TrunkID) (*http.Request, error) {
+func NewGetTrunkRequest(server string, trunkID TrunkID, params *GetTrunkParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -51520,6 +51964,33 @@ func NewGetTrunkRequest(server string, trunkID TrunkID) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Expand != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "expand", *params.Expand, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -51703,6 +52174,40 @@ func NewReplaceTrunkRequestWithBody(server string, trunkID TrunkID, params *Repl
 			req.Header.Set("If-Match", headerParam0)
 		}
 
+	}
+
+	return req, nil
+}
+
+// NewDiagnoseTrunkRequest constructs an http.Request for the DiagnoseTrunk method
+func NewDiagnoseTrunkRequest(server string, trunkID TrunkID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "trunk_id", trunkID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/trunks/%s/diagnose", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -54291,6 +54796,16 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PATCH /v1/calls/{call_id} (the `UpdateCall` operationId).
 	UpdateCallWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, callID CallID, params *UpdateCallParams, body UpdateCallApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateCallResponse, error)
 
+	// GetCallDecisionWithResponse Read why a call in progress went where it goes
+	//
+	// The trace of the code that decided the call, as `POST /v1/routing/explain` shows it, with what its limits said and what became of
+	// each attempt so far. There is none for a call that began before the process did.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/calls/{call_id}/decision (the `GetCallDecision` operationId).
+	GetCallDecisionWithResponse(ctx context.Context, callID CallID, reqEditors ...RequestEditorFn) (*GetCallDecisionResponse, error)
+
 	// SendDTMFWithBodyWithResponse Send digits to a side of a call
 	//
 	// As the media profile of the side's trunk says: packets of RFC 4733 or SIP INFO. The audit log does not hold the digits. In a call whose media go directly both sides are asked first to send through the border, by re-INVITE; 409 if one refuses.
@@ -54456,6 +54971,16 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/cdrs/{cdr_id} (the `GetCDR` operationId).
 	GetCDRWithResponse(ctx context.Context, cdrid CDRID, params *GetCDRParams, reqEditors ...RequestEditorFn) (*GetCDRResponse, error)
+
+	// GetCDRDecisionWithResponse Read why a call went where it went
+	//
+	// The trace of the code that decided the call, as it was kept with its record: at most 64 steps. There is none for a call that ended
+	// with its process, or went on in another.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/cdrs/{cdr_id}/decision (the `GetCDRDecision` operationId).
+	GetCDRDecisionWithResponse(ctx context.Context, cdrid CDRID, reqEditors ...RequestEditorFn) (*GetCDRDecisionResponse, error)
 
 	// GetConfigStatusWithResponse Ask which configuration is served
 	//
@@ -57031,7 +57556,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/trunks/{trunk_id} (the `GetTrunk` operationId).
-	GetTrunkWithResponse(ctx context.Context, trunkID TrunkID, reqEditors ...RequestEditorFn) (*GetTrunkResponse, error)
+	GetTrunkWithResponse(ctx context.Context, trunkID TrunkID, params *GetTrunkParams, reqEditors ...RequestEditorFn) (*GetTrunkResponse, error)
 
 	// UpdateTrunkWithBodyWithResponse Change some fields of a trunk
 	//
@@ -57068,6 +57593,17 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /v1/trunks/{trunk_id} (the `ReplaceTrunk` operationId).
 	ReplaceTrunkWithResponse(ctx context.Context, trunkID TrunkID, params *ReplaceTrunkParams, body ReplaceTrunkJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceTrunkResponse, error)
+
+	// DiagnoseTrunkWithResponse Find out whether calls can go to a trunk
+	//
+	// Looks at the configuration of the trunk, looks up the address of each endpoint, asks each once with OPTIONS from the realm's
+	// interface, and answers a challenge where the trunk has credentials; says whether an INVITE fits into a UDP packet of 1300 octets
+	// (RFC 3261 18.1.1). Nothing is changed. It takes up to 10 s.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/trunks/{trunk_id}/diagnose (the `DiagnoseTrunk` operationId).
+	DiagnoseTrunkWithResponse(ctx context.Context, trunkID TrunkID, reqEditors ...RequestEditorFn) (*DiagnoseTrunkResponse, error)
 
 	// ListEndpointsWithResponse List endpoints of a trunk
 	//
@@ -59564,6 +60100,54 @@ func (r UpdateCallResponse) ContentType() string {
 	return ""
 }
 
+type GetCallDecisionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Explanation
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetCallDecisionResponse) GetJSON200() *Explanation {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetCallDecisionResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetCallDecisionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetCallDecisionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetCallDecisionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetCallDecisionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // SendDTMFResponse204Headers the declared response headers of an HTTP 204 response for SendDTMF
 type SendDTMFResponse204Headers struct {
 	IdempotencyReplayed *string
@@ -60162,6 +60746,54 @@ func (r GetCDRResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetCDRResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetCDRDecisionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Explanation
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetCDRDecisionResponse) GetJSON200() *Explanation {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetCDRDecisionResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetCDRDecisionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetCDRDecisionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetCDRDecisionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetCDRDecisionResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -71413,6 +72045,54 @@ func (r ReplaceTrunkResponse) ContentType() string {
 	return ""
 }
 
+type DiagnoseTrunkResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Diagnosis
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DiagnoseTrunkResponse) GetJSON200() *Diagnosis {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DiagnoseTrunkResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DiagnoseTrunkResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DiagnoseTrunkResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DiagnoseTrunkResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DiagnoseTrunkResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListEndpointsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -73584,6 +74264,22 @@ func (c *ClientWithResponses) UpdateCallWithApplicationMergePatchPlusJSONBodyWit
 	return ParseUpdateCallResponse(rsp)
 }
 
+// GetCallDecisionWithResponse Read why a call in progress went where it goes
+//
+// The trace of the code that decided the call, as `POST /v1/routing/explain` shows it, with what its limits said and what became of
+// each attempt so far. There is none for a call that began before the process did.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/calls/{call_id}/decision (the `GetCallDecision` operationId).
+func (c *ClientWithResponses) GetCallDecisionWithResponse(ctx context.Context, callID CallID, reqEditors ...RequestEditorFn) (*GetCallDecisionResponse, error) {
+	rsp, err := c.GetCallDecision(ctx, callID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetCallDecisionResponse(rsp)
+}
+
 // SendDTMFWithBodyWithResponse Send digits to a side of a call
 //
 // As the media profile of the side's trunk says: packets of RFC 4733 or SIP INFO. The audit log does not hold the digits. In a call whose media go directly both sides are asked first to send through the border, by re-INVITE; 409 if one refuses.
@@ -73862,6 +74558,22 @@ func (c *ClientWithResponses) GetCDRWithResponse(ctx context.Context, cdrid CDRI
 		return nil, err
 	}
 	return ParseGetCDRResponse(rsp)
+}
+
+// GetCDRDecisionWithResponse Read why a call went where it went
+//
+// The trace of the code that decided the call, as it was kept with its record: at most 64 steps. There is none for a call that ended
+// with its process, or went on in another.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/cdrs/{cdr_id}/decision (the `GetCDRDecision` operationId).
+func (c *ClientWithResponses) GetCDRDecisionWithResponse(ctx context.Context, cdrid CDRID, reqEditors ...RequestEditorFn) (*GetCDRDecisionResponse, error) {
+	rsp, err := c.GetCDRDecision(ctx, cdrid, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetCDRDecisionResponse(rsp)
 }
 
 // GetConfigStatusWithResponse Ask which configuration is served
@@ -78280,8 +78992,8 @@ func (c *ClientWithResponses) DeleteTrunkWithResponse(ctx context.Context, trunk
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/trunks/{trunk_id} (the `GetTrunk` operationId).
-func (c *ClientWithResponses) GetTrunkWithResponse(ctx context.Context, trunkID TrunkID, reqEditors ...RequestEditorFn) (*GetTrunkResponse, error) {
-	rsp, err := c.GetTrunk(ctx, trunkID, reqEditors...)
+func (c *ClientWithResponses) GetTrunkWithResponse(ctx context.Context, trunkID TrunkID, params *GetTrunkParams, reqEditors ...RequestEditorFn) (*GetTrunkResponse, error) {
+	rsp, err := c.GetTrunk(ctx, trunkID, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -78346,6 +79058,23 @@ func (c *ClientWithResponses) ReplaceTrunkWithResponse(ctx context.Context, trun
 		return nil, err
 	}
 	return ParseReplaceTrunkResponse(rsp)
+}
+
+// DiagnoseTrunkWithResponse Find out whether calls can go to a trunk
+//
+// Looks at the configuration of the trunk, looks up the address of each endpoint, asks each once with OPTIONS from the realm's
+// interface, and answers a challenge where the trunk has credentials; says whether an INVITE fits into a UDP packet of 1300 octets
+// (RFC 3261 18.1.1). Nothing is changed. It takes up to 10 s.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/trunks/{trunk_id}/diagnose (the `DiagnoseTrunk` operationId).
+func (c *ClientWithResponses) DiagnoseTrunkWithResponse(ctx context.Context, trunkID TrunkID, reqEditors ...RequestEditorFn) (*DiagnoseTrunkResponse, error) {
+	rsp, err := c.DiagnoseTrunk(ctx, trunkID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDiagnoseTrunkResponse(rsp)
 }
 
 // ListEndpointsWithResponse List endpoints of a trunk
@@ -80734,6 +81463,39 @@ func ParseUpdateCallResponse(rsp *http.Response) (*UpdateCallResponse, error) {
 	return response, nil
 }
 
+// ParseGetCallDecisionResponse parses an HTTP response from a GetCallDecisionWithResponse call
+func ParseGetCallDecisionResponse(rsp *http.Response) (*GetCallDecisionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetCallDecisionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Explanation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseSendDTMFResponse parses an HTTP response from a SendDTMFWithResponse call
 func ParseSendDTMFResponse(rsp *http.Response) (*SendDTMFResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -81240,6 +82002,39 @@ func ParseGetCDRResponse(rsp *http.Response) (*GetCDRResponse, error) {
 			headers.ETag = value
 		}
 		response.Headers304 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetCDRDecisionResponse parses an HTTP response from a GetCDRDecisionWithResponse call
+func ParseGetCDRDecisionResponse(rsp *http.Response) (*GetCDRDecisionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetCDRDecisionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Explanation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
 	}
 
 	return response, nil
@@ -90964,6 +91759,39 @@ func ParseReplaceTrunkResponse(rsp *http.Response) (*ReplaceTrunkResponse, error
 			headers.ETag = value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDiagnoseTrunkResponse parses an HTTP response from a DiagnoseTrunkWithResponse call
+func ParseDiagnoseTrunkResponse(rsp *http.Response) (*DiagnoseTrunkResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DiagnoseTrunkResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Diagnosis
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
 	}
 
 	return response, nil

@@ -51,8 +51,8 @@ func source(h msg.Hop) identify.Source {
 }
 
 // decide finds the trunk and the attempts of a call. ok is false for strangers. It neither counts nor sends anything: limits
-// are taken by the call itself, in one step with the check.
-func (m *Manager) decide(snap *config.Snapshot, in *msg.Message, trace bool) (d decision, ok bool) {
+// are taken by the call itself, in one step with the check. variables are those that the call has from the beginning.
+func (m *Manager) decide(snap *config.Snapshot, in *msg.Message, variables map[string]string, trace bool) (d decision, ok bool) {
 	d.caller, ok = m.recognised(snap, in)
 	ok = ok && d.caller.SubscriberID == "" // those come by HandleFrom
 	verdict := "taken"
@@ -65,6 +65,7 @@ func (m *Manager) decide(snap *config.Snapshot, in *msg.Message, trace bool) (d 
 	}
 	d.trunk = snap.Trunk(d.caller.TrunkID)
 	d.moment = m.moment(snap, in, d.trunk, nil)
+	d.moment.variables = variables
 	d.translate(snap, trace)
 	d.route(snap, trace)
 	return d, true

@@ -1,8 +1,11 @@
 package call
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/config"
@@ -17,6 +20,7 @@ import (
 func (m *Manager) Explain(req sbc.ExplainRequest) (sbc.Explanation, error) {
 	snap := m.o.Snapshot()
 	src, faults := explainSource(snap, req)
+	faults = append(faults, req.Validate()...)
 	if err := sbc.Invalid(faults); err != nil {
 		return sbc.Explanation{}, err
 	}
@@ -111,11 +115,14 @@ func explainInvite(snap *config.Snapshot, req sbc.ExplainRequest, src identify.S
 	in := msg.NewRequest(msg.INVITE, to)
 	in.SetFrom(msg.NameAddr{URI: from}.WithTag("example"))
 	in.SetTo(msg.NameAddr{URI: to})
-	in.SetCallID("example")
+	in.SetCallID(cmp.Or(req.CallID, "example"))
 	in.SetCSeq(1, msg.INVITE)
 	in.SetMaxForwards(70)
 	in.Hop = msg.Hop{Interface: src.Interface, Transport: src.Transport, Local: i.Bind(),
-		Remote: netip.AddrPortFrom(src.Addr, uint16(src.Port))}
+		Remote: netip.AddrPortFrom(src.Addr, uint16(src.Port)), At: req.At}
+	for _, name := range slices.Sorted(maps.Keys(req.Headers)) {
+		in.Append(name, req.Headers[name])
+	}
 	return in
 }
 

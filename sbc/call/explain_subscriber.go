@@ -19,7 +19,7 @@ func (m *Manager) explainDecision(
 	snap *config.Snapshot, req sbc.ExplainRequest, src identify.Source, in *msg.Message,
 ) (d decision, known bool, err error) {
 	if req.CallerSubscriberID == "" {
-		if d, known = m.decide(snap, in, true); !known {
+		if d, known = m.decide(snap, in, req.Variables, true); !known {
 			return d, false, nil
 		}
 		m.returns(snap, &d, true)
@@ -29,6 +29,7 @@ func (m *Manager) explainDecision(
 		if err != nil {
 			return d, false, err
 		}
+		from.Variables = req.Variables
 		d = m.decideFrom(snap, from, in, true)
 	}
 	for d.ask != nil {

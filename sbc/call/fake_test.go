@@ -443,3 +443,11 @@ func (w *world) end(a *peer) {
 }
 
 func background() context.Context { return context.Background() }
+
+// last is the newest record of a call that ended.
+func (l *ledger) last() *sbc.CDR {
+	synctest.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ends[len(l.ends)-1]
+}

@@ -111,7 +111,7 @@ func (m *Manager) newCall(tx msg.ServerTx, req *msg.Message, from *Origin) {
 	if from != nil {
 		d = m.decideFrom(snap, from, req, live)
 	} else {
-		d, ok = m.decide(snap, req, live)
+		d, ok = m.decide(snap, req, nil, live)
 		m.returns(snap, &d, live)
 		d.asks()
 	}

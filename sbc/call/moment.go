@@ -26,6 +26,9 @@ type moment struct {
 // moment is that of a call which begins with an INVITE of a trunk, or of a subscriber; in is nil where there is none.
 func (m *Manager) moment(snap *config.Snapshot, in *msg.Message, trunk *sbc.Trunk, who *Origin) moment {
 	at := moment{at: now(), live: m.o.Reach, in: in}
+	if in != nil && !in.Hop.At.IsZero() {
+		at.at = in.Hop.At
+	}
 	switch {
 	case who != nil:
 		at.caller, at.variables = who.Outside, who.Variables
