@@ -102,3 +102,39 @@ func TestExplainShowsLimitProfiles(t *testing.T) {
 		w.end(a)
 	})
 }
+
+// TestEmergencyCallsPassLimits: while no limit lets another call in or out, an emergency number of the trunk's number plan is reached; it
+// is counted all the same, and Explain says so.
+func TestEmergencyCallsPassLimits(t *testing.T) {
+	translated(t, func(_ string, r sbc.Resource) {
+		switch r := r.(type) {
+		case *sbc.Trunk:
+			r.MaxCalls, r.DialplanID, r.EgressDialplanID = 1, "", ""
+		case *sbc.Endpoint:
+			r.Strip, r.Prefix = 0, ""
+		}
+	}, func(w *world) {
+		first, _, _, _ := w.talk()
+		w.m.o.MaxCalls = 1
+		w.caller().invite(sdp(callerIP, 4000)).want(503)
+		help := w.caller()
+		help.uri = "sip:112@" + borderA
+		in := help.invite(sdp(callerIP, 4002))
+		in.want(100)
+		out := w.wire.next(msg.INVITE)
+		out.reply(486)
+		in.want(486)
+		if u := w.tally.OfTrunk("trk_a"); u.In != 1 {
+			t.Errorf("%+v: the place is not given back", u)
+		}
+		kept := w.ledger.last().Decision
+		if kept == nil || !slices.ContainsFunc(kept.Steps, func(s sbc.DecisionStep) bool { return s.Detail == neverRefused }) {
+			t.Errorf("%+v", kept)
+		}
+		e, err := w.m.Explain(sbc.ExplainRequest{SourceAddress: callerIP, SIPInterfaceID: "sif_a", Caller: "4930", Callee: "112"})
+		if err != nil || !slices.ContainsFunc(e.Steps, func(s sbc.DecisionStep) bool { return s.Detail == neverRefused }) {
+			t.Errorf("%v %+v", err, e.Steps)
+		}
+		w.end(first)
+	})
+}
