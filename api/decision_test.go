@@ -56,7 +56,11 @@ func TestDecisionsAreShownToTheirTenant(t *testing.T) {
 	if r := f.do("GET", "/v1/cdrs", "").is(200); strings.Contains(string(r.body), "longest prefix") {
 		t.Error(r.body)
 	}
-	f.m.cdrs[len(f.m.cdrs)-1].Decision = nil
+	f.m.mu.Lock()
+	for i := range f.m.cdrs {
+		f.m.cdrs[i].Decision = nil
+	}
+	f.m.mu.Unlock()
 	f.do("GET", "/v1/cdrs/cdr_zz/decision", "").problem(404, "not_found")
 	f.do("GET", "/v1/calls/call_zz/decision", "").problem(404, "not_found")
 	if r := f.do("POST", "/v1/trunks/"+f.ids[sbc.KindTrunk]+"/diagnose", "").is(200).json(); r["verdict"] != "warning" {

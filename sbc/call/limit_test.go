@@ -112,6 +112,8 @@ func TestEmergencyCallsPassLimits(t *testing.T) {
 			r.MaxCalls, r.DialplanID, r.EgressDialplanID = 1, "", ""
 		case *sbc.Endpoint:
 			r.Strip, r.Prefix = 0, ""
+		case *sbc.Rule:
+			r.Prefix = map[bool]string{true: "4900"}[r.Action == sbc.ActionReject]
 		}
 	}, func(w *world) {
 		first, _, _, _ := w.talk()
