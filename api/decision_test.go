@@ -62,7 +62,7 @@ func TestDecisionsAreShownToTheirTenant(t *testing.T) {
 	}
 	f.m.mu.Unlock()
 	f.do("GET", "/v1/cdrs/cdr_zz/decision", "").problem(404, "not_found")
-	f.do("GET", "/v1/calls/call_zz/decision", "").problem(404, "not_found")
+	f.do("GET", "/v1/calls/call_none/decision", "").problem(404, "not_found")
 	if r := f.do("POST", "/v1/trunks/"+f.ids[sbc.KindTrunk]+"/diagnose", "").is(200).json(); r["verdict"] != "warning" {
 		t.Error(r)
 	}
