@@ -231,6 +231,30 @@ func (e DTMFMode) Valid() bool {
 	}
 }
 
+// Defines values for DiagnosisVerdict.
+const (
+	DiagnosisVerdictFailed  DiagnosisVerdict = "failed"
+	DiagnosisVerdictOk      DiagnosisVerdict = "ok"
+	DiagnosisVerdictSkipped DiagnosisVerdict = "skipped"
+	DiagnosisVerdictWarning DiagnosisVerdict = "warning"
+)
+
+// Valid indicates whether the value is a known member of the DiagnosisVerdict enum.
+func (e DiagnosisVerdict) Valid() bool {
+	switch e {
+	case DiagnosisVerdictFailed:
+		return true
+	case DiagnosisVerdictOk:
+		return true
+	case DiagnosisVerdictSkipped:
+		return true
+	case DiagnosisVerdictWarning:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DialplanField.
 const (
 	DialplanFieldCallee DialplanField = "callee"
@@ -1209,6 +1233,30 @@ func (e NumberFormat) Valid() bool {
 	}
 }
 
+// Defines values for Origin.
+const (
+	OriginOwn    Origin = "own"
+	OriginRealm  Origin = "realm"
+	OriginSystem Origin = "system"
+	OriginTenant Origin = "tenant"
+)
+
+// Valid indicates whether the value is a known member of the Origin enum.
+func (e Origin) Valid() bool {
+	switch e {
+	case OriginOwn:
+		return true
+	case OriginRealm:
+		return true
+	case OriginSystem:
+		return true
+	case OriginTenant:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Outcome.
 const (
 	OutcomeReject Outcome = "reject"
@@ -2070,6 +2118,21 @@ func (e UpstreamRegistrationState) Valid() bool {
 	case UpstreamRegistrationStateFailing:
 		return true
 	case UpstreamRegistrationStateRegistered:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Expand.
+const (
+	ExpandEffective Expand = "effective"
+)
+
+// Valid indicates whether the value is a known member of the Expand enum.
+func (e Expand) Valid() bool {
+	switch e {
+	case ExpandEffective:
 		return true
 	default:
 		return false
@@ -4260,6 +4323,51 @@ type DecisionStep struct {
 	Verdict string `json:"verdict"`
 }
 
+// Diagnosis What was found out about a trunk.
+type Diagnosis struct {
+	// Checks What was looked at, in order.
+	Checks []DiagnosisCheck `json:"checks"`
+
+	// TrunkID The trunk.
+	//
+	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
+	TrunkID string `json:"trunk_id"`
+
+	// Verdict The worst of the checks.
+	Verdict DiagnosisVerdict `json:"verdict"`
+}
+
+// DiagnosisCheck One thing that was looked at.
+type DiagnosisCheck struct {
+	// Check `configuration`, `dns`, `options`, `authentication` or `udp_size`. More may come.
+	//
+	// Example: options
+	Check string `json:"check"`
+
+	// Detail What was found, in a sentence.
+	//
+	// Example: 127.0.1.20:5060 answered 200 OK after 12 ms
+	Detail string `json:"detail"`
+
+	// EndpointID The endpoint, where it is about one.
+	//
+	// Example: end_06bq4v7013z3mbpxenxx73vpy6
+	EndpointID *string `json:"endpoint_id,omitempty"`
+
+	// RoundTripMs From the request to its answer, where there was one.
+	//
+	// Example: 12.4
+	RoundTripMs *float32 `json:"round_trip_ms,omitempty"`
+
+	// Verdict What it comes to.
+	Verdict DiagnosisVerdict `json:"verdict"`
+}
+
+// DiagnosisVerdict What a check comes to: `ok`, `warning` for what may go wrong, `failed`, or `skipped` where there was nothing to check.
+//
+// Example: ok
+type DiagnosisVerdict string
+
 // Dialplan Translates numbers of calls. Rules are tried by rising priority; the first that fits is carried out. A change that breaks one of `tests` is refused and names it.
 type Dialplan struct {
 	// CreatedAt When it was made.
@@ -4804,6 +4912,9 @@ type Domain struct {
 
 	// Digest How subscribers prove who they are.
 	Digest DigestPolicy `json:"digest"`
+
+	// Effective With `expand=effective`: the profiles that count.
+	Effective *EffectiveProfiles `json:"effective,omitempty"`
 
 	// EgressDialplanID Translates the numbers of calls that go out, before strip and prefix of the endpoint.
 	//
@@ -5377,6 +5488,37 @@ type DomainWrite struct {
 	Voicemail *VoicemailBoxWrite `json:"voicemail,omitempty"`
 }
 
+// EffectiveProfile A profile that counts, and where it is named. Profiles are inherited as a whole, so all of its values come from there.
+type EffectiveProfile struct {
+	// Origin Where it is named.
+	Origin Origin `json:"origin"`
+
+	// ProfileID The profile; none for the defaults of the kind.
+	//
+	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
+	ProfileID *string `json:"profile_id,omitempty"`
+
+	// Values Its settings, by their names in the profile.
+	//
+	// Example: {"session_timer":"accept"}
+	Values map[string]interface{} `json:"values"`
+}
+
+// EffectiveProfiles The profiles that count for a trunk, a domain, or what is in a realm and names none itself. A profile that is disabled is as if it were not named.
+type EffectiveProfiles struct {
+	// HeaderProfile The header profile; without one nothing is changed.
+	HeaderProfile EffectiveProfile `json:"header_profile"`
+
+	// LimitProfiles The limit profiles of the nearest list that is not empty, but for those that are disabled. Limits of the whole tenant come besides.
+	LimitProfiles []EffectiveProfile `json:"limit_profiles"`
+
+	// MediaProfile The media profile.
+	MediaProfile EffectiveProfile `json:"media_profile"`
+
+	// SignallingProfile The signalling profile.
+	SignallingProfile EffectiveProfile `json:"signalling_profile"`
+}
+
 // EndReason Why a call ended.
 //
 // Example: caller_bye
@@ -5779,6 +5921,16 @@ type EventType string
 
 // ExplainRequest A call that has not happened: where an INVITE would come from, and whom it would call.
 type ExplainRequest struct {
+	// At The moment of the call, for rules and numbers that depend on the time; now if it is left out.
+	//
+	// Example: 2026-12-24T18:00:00+01:00
+	At *time.Time `json:"at,omitempty"`
+
+	// CallID The Call-ID of the INVITE, for targets chosen by it.
+	//
+	// Example: a84b4c76e66710@pc33.example.com
+	CallID *string `json:"call_id,omitempty"`
+
 	// Callee The number called.
 	//
 	// Example: +4989222
@@ -5793,6 +5945,11 @@ type ExplainRequest struct {
 	//
 	// Example: sub_06bq4v700h6thqyqqw80n6pgs1
 	CallerSubscriberID *string `json:"caller_subscriber_id,omitempty"`
+
+	// Headers Headers of the INVITE, by name, for rules that look at them. Those of the dialog itself cannot be given.
+	//
+	// Example: {"X-Route":"blue"}
+	Headers *map[string]string `json:"headers,omitempty"`
 
 	// SIPInterfaceID The SIP interface it would come in on.
 	//
@@ -5811,6 +5968,11 @@ type ExplainRequest struct {
 
 	// Transport How it would come.
 	Transport *Transport `json:"transport,omitempty"`
+
+	// Variables Variables of the call, for rules that look at them.
+	//
+	// Example: {"customer":"gold"}
+	Variables *map[string]string `json:"variables,omitempty"`
 }
 
 // Explanation The decision on a call, with every step that led to it. It is made by the code that decides live calls.
@@ -9340,6 +9502,11 @@ type NumberWrite struct {
 	TenantID *string `json:"tenant_id,omitempty"`
 }
 
+// Origin Where an effective value comes from: the resource itself (`own`), its realm, the tenant of the realm, or the defaults of the kind (`system`).
+//
+// Example: realm
+type Origin string
+
 // OriginateOrder A call that the border makes by itself.
 type OriginateOrder struct {
 	// AnnouncementID Played to `from` while `to` is called; left out it is silence.
@@ -10246,6 +10413,9 @@ type Realm struct {
 	//
 	// Example: Main carrier, contract 2026-17
 	Description *string `json:"description,omitempty"`
+
+	// Effective With `expand=effective`: the profiles that count.
+	Effective *EffectiveProfiles `json:"effective,omitempty"`
 
 	// EgressAllow Networks to which names and addresses that callers supply (Contact, Refer-To, Route) may lead though they are private, ours or a trunk's.
 	//
@@ -13870,6 +14040,9 @@ type Trunk struct {
 	// Example: true
 	Draining bool `json:"draining"`
 
+	// Effective With `expand=effective`: the profiles that count.
+	Effective *EffectiveProfiles `json:"effective,omitempty"`
+
 	// EgressDialplanID Translates the numbers of calls that go out, before strip and prefix of the endpoint.
 	//
 	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
@@ -14800,6 +14973,9 @@ type DryRun = bool
 // EndpointID defines model for EndpointID.
 type EndpointID = string
 
+// Expand defines model for Expand.
+type Expand string
+
 // ExternalID defines model for ExternalID.
 type ExternalID = string
 
@@ -15486,6 +15662,9 @@ type ServerInterface interface {
 	// UpdateCall Change a call in progress
 	// (PATCH /v1/calls/{call_id})
 	UpdateCall(ctx echo.Context, callID CallID, params UpdateCallParams) error
+	// GetCallDecision Read why a call in progress went where it goes
+	// (GET /v1/calls/{call_id}/decision)
+	GetCallDecision(ctx echo.Context, callID CallID) error
 	// SendDTMF Send digits to a side of a call
 	// (POST /v1/calls/{call_id}/dtmf)
 	SendDTMF(ctx echo.Context, callID CallID, params SendDTMFParams) error
@@ -15522,6 +15701,9 @@ type ServerInterface interface {
 	// GetCDR Read one call detail record
 	// (GET /v1/cdrs/{cdr_id})
 	GetCDR(ctx echo.Context, cdrid CDRID, params GetCDRParams) error
+	// GetCDRDecision Read why a call went where it went
+	// (GET /v1/cdrs/{cdr_id}/decision)
+	GetCDRDecision(ctx echo.Context, cdrid CDRID) error
 	// GetConfigStatus Ask which configuration is served
 	// (GET /v1/config/status)
 	GetConfigStatus(ctx echo.Context) error
@@ -15603,6 +15785,9 @@ type ServerInterface interface {
 	// CheckTimeProfile Ask whether a moment is within a time profile
 	// (GET /v1/time-profiles/{time_profile_id}/check)
 	CheckTimeProfile(ctx echo.Context, timeProfileID TimeProfileID, params CheckTimeProfileParams) error
+	// DiagnoseTrunk Find out whether calls can go to a trunk
+	// (POST /v1/trunks/{trunk_id}/diagnose)
+	DiagnoseTrunk(ctx echo.Context, trunkID TrunkID) error
 	// GetTrunkQuality See what a trunk is worth
 	// (GET /v1/trunks/{trunk_id}/quality)
 	GetTrunkQuality(ctx echo.Context, trunkID TrunkID, params GetTrunkQualityParams) error
@@ -15983,6 +16168,22 @@ func (w *ServerInterfaceWrapper) UpdateCall(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UpdateCall(ctx, callID, params)
+	return err
+}
+
+// GetCallDecision converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCallDecision(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "call_id" -------------
+	var callID CallID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "call_id", ctx.Param("call_id"), &callID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter call_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCallDecision(ctx, callID)
 	return err
 }
 
@@ -16472,6 +16673,22 @@ func (w *ServerInterfaceWrapper) GetCDR(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetCDR(ctx, cdrid, params)
+	return err
+}
+
+// GetCDRDecision converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCDRDecision(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "cdr_id" -------------
+	var cdrid CDRID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "cdr_id", ctx.Param("cdr_id"), &cdrid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cdr_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCDRDecision(ctx, cdrid)
 	return err
 }
 
@@ -17349,6 +17566,22 @@ func (w *ServerInterfaceWrapper) CheckTimeProfile(ctx echo.Context) error {
 	return err
 }
 
+// DiagnoseTrunk converts echo context to params.
+func (w *ServerInterfaceWrapper) DiagnoseTrunk(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "trunk_id" -------------
+	var trunkID TrunkID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "trunk_id", ctx.Param("trunk_id"), &trunkID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter trunk_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DiagnoseTrunk(ctx, trunkID)
+	return err
+}
+
 // GetTrunkQuality converts echo context to params.
 func (w *ServerInterfaceWrapper) GetTrunkQuality(ctx echo.Context) error {
 	var err error
@@ -17452,6 +17685,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/v1/calls/:call_id", wrapper.HangUpCall, options.OperationMiddlewares["hangUpCall"]...)
 	router.GET(options.BaseURL+"/v1/calls/:call_id", wrapper.GetCall, options.OperationMiddlewares["getCall"]...)
 	router.PATCH(options.BaseURL+"/v1/calls/:call_id", wrapper.UpdateCall, options.OperationMiddlewares["updateCall"]...)
+	router.GET(options.BaseURL+"/v1/calls/:call_id/decision", wrapper.GetCallDecision, options.OperationMiddlewares["getCallDecision"]...)
 	router.POST(options.BaseURL+"/v1/calls/:call_id/dtmf", wrapper.SendDTMF, options.OperationMiddlewares["sendDTMF"]...)
 	router.POST(options.BaseURL+"/v1/calls/:call_id/hold", wrapper.HoldCall, options.OperationMiddlewares["holdCall"]...)
 	router.POST(options.BaseURL+"/v1/calls/:call_id/info", wrapper.SendInfo, options.OperationMiddlewares["sendInfo"]...)
@@ -17465,6 +17699,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/calls/hang-up", wrapper.HangUpCalls, options.OperationMiddlewares["hangUpCalls"]...)
 	router.GET(options.BaseURL+"/v1/cdrs", wrapper.ListCDRs, options.OperationMiddlewares["listCDRs"]...)
 	router.GET(options.BaseURL+"/v1/cdrs/:cdr_id", wrapper.GetCDR, options.OperationMiddlewares["getCDR"]...)
+	router.GET(options.BaseURL+"/v1/cdrs/:cdr_id/decision", wrapper.GetCDRDecision, options.OperationMiddlewares["getCDRDecision"]...)
 	router.GET(options.BaseURL+"/v1/config/status", wrapper.GetConfigStatus, options.OperationMiddlewares["getConfigStatus"]...)
 	router.POST(options.BaseURL+"/v1/dialplans/:dialplan_id/test", wrapper.TestDialplan, options.OperationMiddlewares["testDialplan"]...)
 	router.GET(options.BaseURL+"/v1/dns/:name", wrapper.LookupDNS, options.OperationMiddlewares["lookupDNS"]...)
@@ -17492,6 +17727,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PATCH(options.BaseURL+"/v1/subscribers/:subscriber_id/voicemail/:message_id", wrapper.UpdateVoicemail, options.OperationMiddlewares["updateVoicemail"]...)
 	router.GET(options.BaseURL+"/v1/subscribers/:subscriber_id/voicemail/:message_id/audio", wrapper.DownloadVoicemail, options.OperationMiddlewares["downloadVoicemail"]...)
 	router.GET(options.BaseURL+"/v1/time-profiles/:time_profile_id/check", wrapper.CheckTimeProfile, options.OperationMiddlewares["checkTimeProfile"]...)
+	router.POST(options.BaseURL+"/v1/trunks/:trunk_id/diagnose", wrapper.DiagnoseTrunk, options.OperationMiddlewares["diagnoseTrunk"]...)
 	router.GET(options.BaseURL+"/v1/trunks/:trunk_id/quality", wrapper.GetTrunkQuality, options.OperationMiddlewares["getTrunkQuality"]...)
 	router.GET(options.BaseURL+"/v1/whoami", wrapper.WhoAmI, options.OperationMiddlewares["whoAmI"]...)
 	router.GET(options.BaseURL+"/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
@@ -17891,6 +18127,28 @@ func (response UpdateCall200JSONResponse) VisitUpdateCallResponse(w http.Respons
 	return err
 }
 
+type GetCallDecisionRequestObject struct {
+	CallID CallID `json:"call_id"`
+}
+
+type GetCallDecisionResponseObject interface {
+	VisitGetCallDecisionResponse(w http.ResponseWriter) error
+}
+
+type GetCallDecision200JSONResponse Explanation
+
+func (response GetCallDecision200JSONResponse) VisitGetCallDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SendDTMFRequestObject struct {
 	CallID CallID `json:"call_id"`
 	Params SendDTMFParams
@@ -18206,6 +18464,28 @@ func (response GetCDR200JSONResponse) VisitGetCDRResponse(w http.ResponseWriter)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCDRDecisionRequestObject struct {
+	CDRID CDRID `json:"cdr_id"`
+}
+
+type GetCDRDecisionResponseObject interface {
+	VisitGetCDRDecisionResponse(w http.ResponseWriter) error
+}
+
+type GetCDRDecision200JSONResponse Explanation
+
+func (response GetCDRDecision200JSONResponse) VisitGetCDRDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18928,6 +19208,28 @@ func (response CheckTimeProfile200JSONResponse) VisitCheckTimeProfileResponse(w 
 	return err
 }
 
+type DiagnoseTrunkRequestObject struct {
+	TrunkID TrunkID `json:"trunk_id"`
+}
+
+type DiagnoseTrunkResponseObject interface {
+	VisitDiagnoseTrunkResponse(w http.ResponseWriter) error
+}
+
+type DiagnoseTrunk200JSONResponse Diagnosis
+
+func (response DiagnoseTrunk200JSONResponse) VisitDiagnoseTrunkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetTrunkQualityRequestObject struct {
 	TrunkID TrunkID `json:"trunk_id"`
 	Params  GetTrunkQualityParams
@@ -19045,6 +19347,9 @@ type StrictServerInterface interface {
 	// UpdateCall Change a call in progress
 	// (PATCH /v1/calls/{call_id})
 	UpdateCall(ctx context.Context, request UpdateCallRequestObject) (UpdateCallResponseObject, error)
+	// GetCallDecision Read why a call in progress went where it goes
+	// (GET /v1/calls/{call_id}/decision)
+	GetCallDecision(ctx context.Context, request GetCallDecisionRequestObject) (GetCallDecisionResponseObject, error)
 	// SendDTMF Send digits to a side of a call
 	// (POST /v1/calls/{call_id}/dtmf)
 	SendDTMF(ctx context.Context, request SendDTMFRequestObject) (SendDTMFResponseObject, error)
@@ -19081,6 +19386,9 @@ type StrictServerInterface interface {
 	// GetCDR Read one call detail record
 	// (GET /v1/cdrs/{cdr_id})
 	GetCDR(ctx context.Context, request GetCDRRequestObject) (GetCDRResponseObject, error)
+	// GetCDRDecision Read why a call went where it went
+	// (GET /v1/cdrs/{cdr_id}/decision)
+	GetCDRDecision(ctx context.Context, request GetCDRDecisionRequestObject) (GetCDRDecisionResponseObject, error)
 	// GetConfigStatus Ask which configuration is served
 	// (GET /v1/config/status)
 	GetConfigStatus(ctx context.Context, request GetConfigStatusRequestObject) (GetConfigStatusResponseObject, error)
@@ -19162,6 +19470,9 @@ type StrictServerInterface interface {
 	// CheckTimeProfile Ask whether a moment is within a time profile
 	// (GET /v1/time-profiles/{time_profile_id}/check)
 	CheckTimeProfile(ctx context.Context, request CheckTimeProfileRequestObject) (CheckTimeProfileResponseObject, error)
+	// DiagnoseTrunk Find out whether calls can go to a trunk
+	// (POST /v1/trunks/{trunk_id}/diagnose)
+	DiagnoseTrunk(ctx context.Context, request DiagnoseTrunkRequestObject) (DiagnoseTrunkResponseObject, error)
 	// GetTrunkQuality See what a trunk is worth
 	// (GET /v1/trunks/{trunk_id}/quality)
 	GetTrunkQuality(ctx context.Context, request GetTrunkQualityRequestObject) (GetTrunkQualityResponseObject, error)
@@ -19589,6 +19900,31 @@ func (sh *strictHandler) UpdateCall(ctx echo.Context, callID CallID, params Upda
 		return err
 	} else if validResponse, ok := response.(UpdateCallResponseObject); ok {
 		return validResponse.VisitUpdateCallResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetCallDecision operation middleware
+func (sh *strictHandler) GetCallDecision(ctx echo.Context, callID CallID) error {
+	var request GetCallDecisionRequestObject
+
+	request.CallID = callID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCallDecision(ctx.Request().Context(), request.(GetCallDecisionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCallDecision")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetCallDecisionResponseObject); ok {
+		return validResponse.VisitGetCallDecisionResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -20059,6 +20395,31 @@ func (sh *strictHandler) GetCDR(ctx echo.Context, cdrid CDRID, params GetCDRPara
 		return err
 	} else if validResponse, ok := response.(GetCDRResponseObject); ok {
 		return validResponse.VisitGetCDRResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetCDRDecision operation middleware
+func (sh *strictHandler) GetCDRDecision(ctx echo.Context, cdrid CDRID) error {
+	var request GetCDRDecisionRequestObject
+
+	request.CDRID = cdrid
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCDRDecision(ctx.Request().Context(), request.(GetCDRDecisionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCDRDecision")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetCDRDecisionResponseObject); ok {
+		return validResponse.VisitGetCDRDecisionResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -20860,6 +21221,31 @@ func (sh *strictHandler) CheckTimeProfile(ctx echo.Context, timeProfileID TimePr
 		return err
 	} else if validResponse, ok := response.(CheckTimeProfileResponseObject); ok {
 		return validResponse.VisitCheckTimeProfileResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DiagnoseTrunk operation middleware
+func (sh *strictHandler) DiagnoseTrunk(ctx echo.Context, trunkID TrunkID) error {
+	var request DiagnoseTrunkRequestObject
+
+	request.TrunkID = trunkID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DiagnoseTrunk(ctx.Request().Context(), request.(DiagnoseTrunkRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DiagnoseTrunk")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DiagnoseTrunkResponseObject); ok {
+		return validResponse.VisitDiagnoseTrunkResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
