@@ -43,23 +43,10 @@ func (ch *change) whole() bool { return ch.c.op.method == http.MethodPut }
 
 // keepAccess carries over the secrets that a body does not bring, and refuses another domain.
 func (ch *change) keepAccess(r, old sbc.Resource) error {
+	if ch.whole() {
+		sbc.KeepSecrets(r, old)
+	}
 	switch r := r.(type) {
-	case *sbc.Domain:
-		if before, ok := old.(*sbc.Domain); ok && ch.whole() {
-			r.KeepSecrets(before)
-		}
-	case *sbc.Trunk:
-		if before, ok := old.(*sbc.Trunk); ok && ch.whole() {
-			r.KeepSecrets(before)
-		}
-	case *sbc.Registrant:
-		if before, ok := old.(*sbc.Registrant); ok && ch.whole() {
-			r.KeepSecrets(before)
-		}
-	case *sbc.Rule:
-		if before, ok := old.(*sbc.Rule); ok && ch.whole() {
-			r.KeepSecrets(before)
-		}
 	case *sbc.Subscriber:
 		before, ok := old.(*sbc.Subscriber)
 		if !ok {

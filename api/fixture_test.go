@@ -315,7 +315,7 @@ func (f *fixture) fromExample(doc *openapi3.T, kind sbc.Kind) sbc.Resource {
 func schemaName(kind sbc.Kind) string {
 	var b strings.Builder
 	for part := range strings.SplitSeq(string(kind), "-") {
-		if slices.Contains([]string{"api", "sip"}, part) {
+		if slices.Contains([]string{"api", "sip", "tls"}, part) {
 			b.WriteString(strings.ToUpper(part))
 			continue
 		}

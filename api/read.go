@@ -1,6 +1,8 @@
 package api
 
 import (
+	"time"
+
 	"context"
 	"fmt"
 	"net/url"
@@ -95,22 +97,12 @@ func bare(r sbc.Resource) sbc.Resource {
 		shown := *r
 		shown.AudioSHA256, shown.AudioBytes = "", 0
 		return &shown
-	case *sbc.Domain:
-		return r.Shown()
-	case *sbc.Subscriber:
-		return r.Shown()
-	case *sbc.Trunk:
-		return r.Shown()
-	case *sbc.Registrant:
-		return r.Shown()
-	case *sbc.Rule:
-		return r.Shown()
 	case *sbc.RateDeck:
 		shown := *r
 		shown.RatesSHA256, shown.RatesBytes, shown.Rates = "", 0, nil
 		return &shown
 	}
-	return r
+	return sbc.WithoutSecrets(r)
 }
 
 // runtime is what a resource is doing now, if its kind does anything.
@@ -137,6 +129,8 @@ func (s *server) runtime(r sbc.Resource) []field {
 			status = *d.Rates
 		}
 		return []field{{"status", status}}
+	case sbc.KindCertificate, sbc.KindCertificateAuthority:
+		return []field{{"status", certificateStatus(r)}}
 	case sbc.KindAPIKey:
 		status := gen.APIKeyStatus{}
 		if at := s.keys.lastUsed(m.ID); !at.IsZero() {
@@ -340,4 +334,15 @@ func unknownReference(ref sbc.Reference) sbc.Fault {
 		Pointer: ref.Pointer, Code: "unknown_reference", Detail: fmt.Sprintf("there is no %s %s", words(ref.Kind),
 			clip(ref.ID)),
 	}
+}
+
+// certificateStatus is what a certificate or the root of an authority is good for.
+func certificateStatus(r sbc.Resource) sbc.CertificateStatus {
+	switch r := r.(type) {
+	case *sbc.Certificate:
+		return sbc.StatusOf(r.CertificatePEM, time.Now())
+	case *sbc.CertificateAuthority:
+		return sbc.StatusOf(r.CertificatePEM, time.Now())
+	}
+	return sbc.CertificateStatus{}
 }

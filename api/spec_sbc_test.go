@@ -132,7 +132,7 @@ func TestNothingIsLostBetweenSBCAndTheWire(t *testing.T) {
 			}
 			back := sbc.New(kind)
 			raw := wire(t, kind, r)
-			for _, hidden := range append(secretFields(), "hash", "audio_sha256", "audio_bytes", "secret", "rates_sha256", "rates_bytes", "rates") {
+			for _, hidden := range append(secretFields(), "hash", "audio_sha256", "audio_bytes", "secret", "private_key_pem", "rates_sha256", "rates_bytes", "rates") {
 				if strings.Contains(string(raw), `"`+hidden+`"`) {
 					t.Errorf("what nobody may see gets out: %s", hidden)
 				}
@@ -154,6 +154,10 @@ func TestNothingIsLostBetweenSBCAndTheWire(t *testing.T) {
 				back.KeepSecrets(r.(*sbc.Registrant))
 			case *sbc.Rule:
 				back.KeepSecrets(r.(*sbc.Rule))
+			case *sbc.Certificate:
+				back.KeepSecrets(r.(*sbc.Certificate))
+			case *sbc.CertificateAuthority:
+				back.KeepSecrets(r.(*sbc.CertificateAuthority))
 			case *sbc.RateDeck:
 				back.RatesSHA256, back.RatesBytes = r.(*sbc.RateDeck).RatesSHA256, r.(*sbc.RateDeck).RatesBytes
 				back.Rates = r.(*sbc.RateDeck).Rates
@@ -266,7 +270,7 @@ func TestEveryFieldOfSBCIsInTheSpecification(t *testing.T) {
 	for _, kind := range sbc.Kinds() {
 		want := map[string]bool{}
 		jsonNames(reflect.TypeOf(sbc.New(kind)).Elem(), want)
-		for _, hidden := range append(secretFields(), "hash", "audio_sha256", "audio_bytes", "rates_sha256", "rates_bytes", "rates") {
+		for _, hidden := range append(secretFields(), "hash", "private_key_pem", "audio_sha256", "audio_bytes", "rates_sha256", "rates_bytes", "rates") {
 			delete(want, hidden)
 		}
 		if kind == sbc.KindTenant {

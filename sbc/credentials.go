@@ -92,6 +92,40 @@ func (c *ClientCredentials) keep(before *ClientCredentials) {
 	}
 }
 
+// Shown is the certificate without its key.
+func (c *Certificate) Shown() *Certificate {
+	shown := *c
+	shown.PrivateKeyPEM = ""
+	return &shown
+}
+
+// KeepSecrets takes over what the certificate does not bring: the key, and of one that is made here the certificate.
+func (c *Certificate) KeepSecrets(before *Certificate) {
+	if c.Source != before.Source {
+		return
+	}
+	if c.PrivateKeyPEM == "" {
+		c.PrivateKeyPEM = before.PrivateKeyPEM
+	}
+	if c.CertificatePEM == "" && c.Source != CertificateUpload {
+		c.CertificatePEM = before.CertificatePEM
+	}
+}
+
+// Shown is the authority without its key.
+func (a *CertificateAuthority) Shown() *CertificateAuthority {
+	shown := *a
+	shown.PrivateKeyPEM = ""
+	return &shown
+}
+
+// KeepSecrets takes over root and key where the authority brings neither.
+func (a *CertificateAuthority) KeepSecrets(before *CertificateAuthority) {
+	if a.PrivateKeyPEM == "" && (a.CertificatePEM == "" || a.CertificatePEM == before.CertificatePEM) {
+		a.CertificatePEM, a.PrivateKeyPEM = before.CertificatePEM, before.PrivateKeyPEM
+	}
+}
+
 // Shown is the rule without the secret of whom it asks.
 func (r *Rule) Shown() *Rule {
 	if r.HTTP == nil {
@@ -119,5 +153,51 @@ func (d *Domain) KeepSecrets(before *Domain) {
 		if w.now.Secret == "" {
 			w.now.Secret = w.then.Secret
 		}
+	}
+}
+
+// WithoutSecrets is a resource without its secrets: what may be shown. One that has none is given back as it is.
+func WithoutSecrets(r Resource) Resource {
+	switch r := r.(type) {
+	case *Domain:
+		return r.Shown()
+	case *Subscriber:
+		return r.Shown()
+	case *Trunk:
+		return r.Shown()
+	case *Registrant:
+		return r.Shown()
+	case *Rule:
+		return r.Shown()
+	case *Certificate:
+		return r.Shown()
+	case *CertificateAuthority:
+		return r.Shown()
+	}
+	return r
+}
+
+// KeepSecrets takes over the secrets of a resource as it was, which one that replaces it does not bring. Those of subscribers are
+// hashes and another matter.
+func KeepSecrets(r, before Resource) {
+	switch r := r.(type) {
+	case *Domain:
+		keep(r, before)
+	case *Trunk:
+		keep(r, before)
+	case *Registrant:
+		keep(r, before)
+	case *Rule:
+		keep(r, before)
+	case *Certificate:
+		keep(r, before)
+	case *CertificateAuthority:
+		keep(r, before)
+	}
+}
+
+func keep[T interface{ KeepSecrets(before T) }](r T, before Resource) {
+	if b, ok := before.(T); ok {
+		r.KeepSecrets(b)
 	}
 }

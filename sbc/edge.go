@@ -91,6 +91,9 @@ type Transport string
 const (
 	TransportUDP Transport = "udp"
 	TransportTCP Transport = "tcp"
+	TransportTLS Transport = "tls"
+	TransportWS  Transport = "ws"  // RFC 7118
+	TransportWSS Transport = "wss" // RFC 7118, in TLS
 	// TransportAuto is an endpoint's whose transport DNS chooses (RFC 3263 4.1); nothing is sent by it.
 	TransportAuto Transport = "auto"
 )
@@ -102,6 +105,11 @@ type SIPInterface struct {
 	Transport   Transport `json:"transport"`
 	BindAddress string    `json:"bind_address"`
 	Port        int       `json:"port"`
+	// TLSProfileID says how TLS is spoken on it (tls, wss), and with those that it connects to unless their trunk says otherwise.
+	TLSProfileID string `json:"tls_profile_id,omitempty"`
+	// Origins are the origins (RFC 6454) of web pages whose WebSockets are accepted (ws, wss); "*" is any. Clients that name no origin,
+	// which browsers always do, are accepted.
+	Origins []string `json:"origins"`
 	// AdvertisedAddress stands in Via and Contact instead of BindAddress when the border is behind 1:1 NAT.
 	AdvertisedAddress string `json:"advertised_address,omitempty"`
 	// AdvertisedSTUN asks a STUN server for that address.
@@ -130,6 +138,7 @@ func (i *SIPInterface) Defaults() {
 	i.MaxMessageBytes = 65535
 	i.MaxConnections, i.MaxConnectionsPerSource = 4096, 50
 	i.IdleTimeoutS = 600
+	i.Origins = []string{}
 	i.STUN = true
 	i.RefreshS = defaultSTUNRefresh
 }
@@ -138,7 +147,11 @@ func (i *SIPInterface) Defaults() {
 func (i *SIPInterface) Validate() []Fault {
 	f := faults(i.Meta.validate())
 	f.need("#/realm_id", i.RealmID)
-	oneOf(&f, "#/transport", i.Transport, TransportUDP, TransportTCP)
+	oneOf(&f, "#/transport", i.Transport, TransportUDP, TransportTCP, TransportTLS, TransportWS, TransportWSS)
+	if i.Transport.Encrypted() {
+		f.need("#/tls_profile_id", i.TLSProfileID)
+	}
+	f.origins("#/origins", i.Origins)
 	f.address("#/bind_address", i.BindAddress, true)
 	f.between("#/port", i.Port, 1, 65535)
 	f.host("#/advertised_address", i.AdvertisedAddress, false)
@@ -156,6 +169,7 @@ func (i *SIPInterface) References() []Reference {
 	return refs(
 		Reference{Pointer: "#/tenant_id", Kind: KindTenant, ID: i.TenantID},
 		Reference{Pointer: "#/realm_id", Kind: KindRealm, ID: i.RealmID},
+		Reference{Pointer: "#/tls_profile_id", Kind: KindTLSProfile, ID: i.TLSProfileID},
 	)
 }
 

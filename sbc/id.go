@@ -52,6 +52,10 @@ const (
 	PrefixRateDeck        = "rdk"
 	PrefixQualityProfile  = "qpr"
 	PrefixRegistrant      = "rgt"
+
+	PrefixCertificateAuthority = "cau"
+	PrefixCertificate          = "crt"
+	PrefixTLSProfile           = "tls"
 )
 
 // crockford is the alphabet of Crockford's base 32: no i, l, o, u, so that an identifier can be read out on the telephone.

@@ -75,6 +75,7 @@ type MediaProfile struct {
 	Silence             SilenceMode `json:"silence"`
 	// MediaMode lets media go directly only together with that of the other leg's profile.
 	MediaMode MediaMode `json:"media_mode"`
+	SecureMedia
 }
 
 // Kind names the kind.
@@ -89,6 +90,7 @@ func (p *MediaProfile) Defaults() {
 	p.CodecsAllow, p.CodecsDeny, p.CodecsOrder, p.StripAttributes = []string{}, []string{}, []string{}, []string{}
 	p.DTMF, p.DTMFEvents, p.Hold, p.Silence = DTMFPass, DiscloseOff, HoldPass, SilenceBoth
 	p.MediaMode = MediaRelay
+	p.SecureMedia.defaults()
 }
 
 var (
@@ -111,6 +113,7 @@ func (p *MediaProfile) Validate() []Fault {
 	oneOf(&f, "#/hold", p.Hold, HoldPass, HoldSilence, HoldMusic)
 	oneOf(&f, "#/silence", p.Silence, SilenceBoth, SilenceEither)
 	oneOf(&f, "#/media_mode", p.MediaMode, MediaRelay, MediaDirect, MediaAuto)
+	p.SecureMedia.validate(&f)
 	if p.Hold == HoldMusic {
 		f.need("#/music_announcement_id", p.MusicAnnouncementID)
 	}

@@ -94,7 +94,7 @@ func (r *Registrant) Validate() []Fault {
 	f.host("#/registrar", r.Registrar, true)
 	f.host("#/aor_domain", r.AORDomain, false)
 	f.between("#/port", r.Port, 0, 65535)
-	oneOf(&f, "#/transport", r.Transport, TransportUDP, TransportTCP)
+	oneOf(&f, "#/transport", r.Transport, TransportUDP, TransportTCP, TransportTLS)
 	for _, u := range []struct {
 		at, user string
 		needed   bool

@@ -48,13 +48,17 @@ const (
 	KindRateDeck        Kind = "rate-deck"
 	KindQualityProfile  Kind = "quality-profile"
 	KindRegistrant      Kind = "registrant"
+
+	KindCertificateAuthority Kind = "certificate-authority"
+	KindCertificate          Kind = "certificate"
+	KindTLSProfile           Kind = "tls-profile"
 )
 
 // Kinds lists every kind, what is referred to before what refers to it.
 func Kinds() []Kind {
 	return []Kind{
 		KindTenant, KindAPIKey, KindFloodProfile, KindAnnouncement, KindSignallingProfile, KindMediaProfile, KindHeaderProfile,
-		KindLimitProfile, KindRealm, KindSIPInterface, KindMediaPool, KindHolidayCalendar, KindTimeProfile, KindNumberPlan, KindDialplan,
+		KindLimitProfile, KindCertificateAuthority, KindCertificate, KindTLSProfile, KindRealm, KindSIPInterface, KindMediaPool, KindHolidayCalendar, KindTimeProfile, KindNumberPlan, KindDialplan,
 		KindRateDeck, KindQualityProfile, KindRoutingPlan, KindRouteList, KindTrunk, KindEndpoint, KindIdentity, KindRegistrant, KindGroup,
 		KindNumberList, KindDomain, KindRule, KindSubscriber, KindAlias, KindAccessRule, KindTarget, KindNumber,
 	}
@@ -152,7 +156,10 @@ func New(kind Kind) Resource {
 		if r = newAccess(kind); r != nil {
 			break
 		}
-		if r = newRouting(kind); r == nil {
+		if r = newRouting(kind); r != nil {
+			break
+		}
+		if r = newSecurity(kind); r == nil {
 			return nil
 		}
 	}
@@ -205,6 +212,19 @@ func newRouting(kind Kind) Resource {
 	return nil
 }
 
+// newSecurity makes the kinds that TLS needs.
+func newSecurity(kind Kind) Resource {
+	switch kind {
+	case KindCertificateAuthority:
+		return &CertificateAuthority{}
+	case KindCertificate:
+		return &Certificate{}
+	case KindTLSProfile:
+		return &TLSProfile{}
+	}
+	return nil
+}
+
 // Prefix gives the prefix of a kind's identifiers.
 func (k Kind) Prefix() string {
 	return map[Kind]string{
@@ -218,6 +238,7 @@ func (k Kind) Prefix() string {
 		KindDialplan: PrefixDialplan, KindTimeProfile: PrefixTimeProfile, KindHolidayCalendar: PrefixHolidayCalendar,
 		KindNumberPlan: PrefixNumberPlan, KindNumber: PrefixNumber, KindRateDeck: PrefixRateDeck,
 		KindQualityProfile: PrefixQualityProfile, KindRegistrant: PrefixRegistrant,
+		KindCertificateAuthority: PrefixCertificateAuthority, KindCertificate: PrefixCertificate, KindTLSProfile: PrefixTLSProfile,
 	}[k]
 }
 

@@ -16,6 +16,8 @@ type Trunk struct {
 	// OutboundProxy, where set, is where requests for the trunk go that begin a dialog or belong to none, whatever endpoint they are for:
 	// host, or host and port. Within a dialog it is the proxy's own Record-Route that keeps it on the way (RFC 3261 12.2.1.1).
 	OutboundProxy string `json:"outbound_proxy,omitempty"`
+	// TLSProfileID says how TLS is spoken with it: our certificate there, and whom we believe; "" is that of the SIP interface.
+	TLSProfileID string `json:"tls_profile_id,omitempty"`
 	// Credentials answer challenges of the trunk to our INVITE, re-INVITE, BYE and the like (RFC 3261 22.2).
 	Credentials ClientCredentials `json:"credentials"`
 	Probe       Probe             `json:"probe"`
@@ -73,6 +75,7 @@ func (t *Trunk) References() []Reference {
 	return refs(append([]Reference{
 		{Pointer: "#/tenant_id", Kind: KindTenant, ID: t.TenantID},
 		{Pointer: "#/realm_id", Kind: KindRealm, ID: t.RealmID},
+		{Pointer: "#/tls_profile_id", Kind: KindTLSProfile, ID: t.TLSProfileID},
 	}, t.Terms.references()...)...)
 }
 
@@ -112,7 +115,7 @@ func (e *Endpoint) Validate() []Fault {
 	f.need("#/trunk_id", e.TrunkID)
 	f.host("#/address", e.Address, true)
 	f.between("#/port", e.Port, 0, 65535)
-	oneOf(&f, "#/transport", e.Transport, TransportUDP, TransportTCP, TransportAuto)
+	oneOf(&f, "#/transport", e.Transport, TransportUDP, TransportTCP, TransportTLS, TransportAuto)
 	f.order(e.Priority, e.Weight)
 	f.between("#/strip", e.Strip, 0, 32)
 	f.number("#/prefix", e.Prefix)
@@ -147,6 +150,9 @@ type Identity struct {
 	Port           int       `json:"port"`
 	SIPInterfaceID string    `json:"sip_interface_id,omitempty"`
 	Transport      Transport `json:"transport,omitempty"`
+	// TLSName, where set, is a name that the certificate must hold that the peer shows and that is good by the profile of the SIP interface
+	// (mTLS; RFC 5922 7.1); CIDR may then be left out.
+	TLSName string `json:"tls_name,omitempty"`
 	// TechPrefix is what the dialled number must begin with; it is removed.
 	TechPrefix string `json:"tech_prefix,omitempty"`
 }
@@ -165,6 +171,7 @@ func (i *Identity) Validate() []Fault {
 	f := faults(i.Meta.validate())
 	f.need("#/trunk_id", i.TrunkID)
 	switch p, err := ParseCIDR(i.CIDR); {
+	case i.CIDR == "" && i.TLSName != "":
 	case err != nil:
 		f.add("#/cidr", "cidr", fmt.Sprintf("%q is not a network such as 192.0.2.0/28 or 2001:db8::/64", i.CIDR))
 	case p.Bits() == 0:
@@ -172,7 +179,11 @@ func (i *Identity) Validate() []Fault {
 	}
 	f.between("#/port", i.Port, 0, 65535)
 	if i.Transport != "" {
-		oneOf(&f, "#/transport", i.Transport, TransportUDP, TransportTCP)
+		oneOf(&f, "#/transport", i.Transport, TransportUDP, TransportTCP, TransportTLS, TransportWS, TransportWSS)
+	}
+	f.host("#/tls_name", i.TLSName, false)
+	if i.TLSName != "" && i.Transport != "" && !i.Transport.Encrypted() {
+		f.add("#/tls_name", "conflict", "a transport without TLS shows no certificate")
 	}
 	f.number("#/tech_prefix", i.TechPrefix)
 	return f

@@ -19,6 +19,24 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for ACMEChallenge.
+const (
+	ACMEChallengeHttp01    ACMEChallenge = "http-01"
+	ACMEChallengeTLSAlpn01 ACMEChallenge = "tls-alpn-01"
+)
+
+// Valid indicates whether the value is a known member of the ACMEChallenge enum.
+func (e ACMEChallenge) Valid() bool {
+	switch e {
+	case ACMEChallengeHttp01:
+		return true
+	case ACMEChallengeTLSAlpn01:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for BanReason.
 const (
 	BanReasonAuthFailures BanReason = "auth_failures"
@@ -112,6 +130,81 @@ func (e CallState) Valid() bool {
 	case CallStateSetup:
 		return true
 	case CallStateTerminating:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CertificateSource.
+const (
+	CertificateSourceAcme     CertificateSource = "acme"
+	CertificateSourceCsr      CertificateSource = "csr"
+	CertificateSourceInternal CertificateSource = "internal"
+	CertificateSourceUpload   CertificateSource = "upload"
+)
+
+// Valid indicates whether the value is a known member of the CertificateSource enum.
+func (e CertificateSource) Valid() bool {
+	switch e {
+	case CertificateSourceAcme:
+		return true
+	case CertificateSourceCsr:
+		return true
+	case CertificateSourceInternal:
+		return true
+	case CertificateSourceUpload:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CertificateState.
+const (
+	CertificateStateExpired     CertificateState = "expired"
+	CertificateStateExpiring    CertificateState = "expiring"
+	CertificateStateFailed      CertificateState = "failed"
+	CertificateStateNotYetValid CertificateState = "not_yet_valid"
+	CertificateStatePending     CertificateState = "pending"
+	CertificateStateValid       CertificateState = "valid"
+)
+
+// Valid indicates whether the value is a known member of the CertificateState enum.
+func (e CertificateState) Valid() bool {
+	switch e {
+	case CertificateStateExpired:
+		return true
+	case CertificateStateExpiring:
+		return true
+	case CertificateStateFailed:
+		return true
+	case CertificateStateNotYetValid:
+		return true
+	case CertificateStatePending:
+		return true
+	case CertificateStateValid:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ClientAuth.
+const (
+	ClientAuthOff     ClientAuth = "off"
+	ClientAuthRequest ClientAuth = "request"
+	ClientAuthRequire ClientAuth = "require"
+)
+
+// Valid indicates whether the value is a known member of the ClientAuth enum.
+func (e ClientAuth) Valid() bool {
+	switch e {
+	case ClientAuthOff:
+		return true
+	case ClientAuthRequest:
+		return true
+	case ClientAuthRequire:
 		return true
 	default:
 		return false
@@ -506,6 +599,7 @@ func (e EndpointState) Valid() bool {
 const (
 	EndpointTransportAuto EndpointTransport = "auto"
 	EndpointTransportTCP  EndpointTransport = "tcp"
+	EndpointTransportTLS  EndpointTransport = "tls"
 	EndpointTransportUDP  EndpointTransport = "udp"
 )
 
@@ -515,6 +609,8 @@ func (e EndpointTransport) Valid() bool {
 	case EndpointTransportAuto:
 		return true
 	case EndpointTransportTCP:
+		return true
+	case EndpointTransportTLS:
 		return true
 	case EndpointTransportUDP:
 		return true
@@ -856,6 +952,24 @@ func (e HolidayMode) Valid() bool {
 	}
 }
 
+// Defines values for ICEMode.
+const (
+	ICEModeLite ICEMode = "lite"
+	ICEModeOff  ICEMode = "off"
+)
+
+// Valid indicates whether the value is a known member of the ICEMode enum.
+func (e ICEMode) Valid() bool {
+	switch e {
+	case ICEModeLite:
+		return true
+	case ICEModeOff:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for IdentityField.
 const (
 	IdentityFieldFrom IdentityField = "from"
@@ -1006,6 +1120,30 @@ func (e KeepAliveMode) Valid() bool {
 	case KeepAliveModeOptions:
 		return true
 	case KeepAliveModeUDP:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for KeyType.
+const (
+	KeyTypeEcdsaP256 KeyType = "ecdsa_p256"
+	KeyTypeEcdsaP384 KeyType = "ecdsa_p384"
+	KeyTypeRsa2048   KeyType = "rsa_2048"
+	KeyTypeRsa4096   KeyType = "rsa_4096"
+)
+
+// Valid indicates whether the value is a known member of the KeyType enum.
+func (e KeyType) Valid() bool {
+	switch e {
+	case KeyTypeEcdsaP256:
+		return true
+	case KeyTypeEcdsaP384:
+		return true
+	case KeyTypeRsa2048:
+		return true
+	case KeyTypeRsa4096:
 		return true
 	default:
 		return false
@@ -1513,6 +1651,27 @@ func (e RegistrantState) Valid() bool {
 	}
 }
 
+// Defines values for RegistrantTransport.
+const (
+	RegistrantTransportTCP RegistrantTransport = "tcp"
+	RegistrantTransportTLS RegistrantTransport = "tls"
+	RegistrantTransportUDP RegistrantTransport = "udp"
+)
+
+// Valid indicates whether the value is a known member of the RegistrantTransport enum.
+func (e RegistrantTransport) Valid() bool {
+	switch e {
+	case RegistrantTransportTCP:
+		return true
+	case RegistrantTransportTLS:
+		return true
+	case RegistrantTransportUDP:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RegistrationNatTests.
 const (
 	RegistrationNatTestsContactAddress RegistrationNatTests = "contact_address"
@@ -1611,38 +1770,41 @@ func (e ReliableProvisional) Valid() bool {
 
 // Defines values for ResourceKind.
 const (
-	ResourceKindAPIKey            ResourceKind = "api-key"
-	ResourceKindAccessRule        ResourceKind = "access-rule"
-	ResourceKindAlias             ResourceKind = "alias"
-	ResourceKindAnnouncement      ResourceKind = "announcement"
-	ResourceKindDialplan          ResourceKind = "dialplan"
-	ResourceKindDomain            ResourceKind = "domain"
-	ResourceKindEndpoint          ResourceKind = "endpoint"
-	ResourceKindFloodProfile      ResourceKind = "flood-profile"
-	ResourceKindGroup             ResourceKind = "group"
-	ResourceKindHeaderProfile     ResourceKind = "header-profile"
-	ResourceKindHolidayCalendar   ResourceKind = "holiday-calendar"
-	ResourceKindIdentity          ResourceKind = "identity"
-	ResourceKindLimitProfile      ResourceKind = "limit-profile"
-	ResourceKindMediaPool         ResourceKind = "media-pool"
-	ResourceKindMediaProfile      ResourceKind = "media-profile"
-	ResourceKindNumber            ResourceKind = "number"
-	ResourceKindNumberList        ResourceKind = "number-list"
-	ResourceKindNumberPlan        ResourceKind = "number-plan"
-	ResourceKindQualityProfile    ResourceKind = "quality-profile"
-	ResourceKindRateDeck          ResourceKind = "rate-deck"
-	ResourceKindRealm             ResourceKind = "realm"
-	ResourceKindRegistrant        ResourceKind = "registrant"
-	ResourceKindRouteList         ResourceKind = "route-list"
-	ResourceKindRoutingPlan       ResourceKind = "routing-plan"
-	ResourceKindRule              ResourceKind = "rule"
-	ResourceKindSIPInterface      ResourceKind = "sip-interface"
-	ResourceKindSignallingProfile ResourceKind = "signalling-profile"
-	ResourceKindSubscriber        ResourceKind = "subscriber"
-	ResourceKindTarget            ResourceKind = "target"
-	ResourceKindTenant            ResourceKind = "tenant"
-	ResourceKindTimeProfile       ResourceKind = "time-profile"
-	ResourceKindTrunk             ResourceKind = "trunk"
+	ResourceKindAPIKey               ResourceKind = "api-key"
+	ResourceKindAccessRule           ResourceKind = "access-rule"
+	ResourceKindAlias                ResourceKind = "alias"
+	ResourceKindAnnouncement         ResourceKind = "announcement"
+	ResourceKindCertificate          ResourceKind = "certificate"
+	ResourceKindCertificateAuthority ResourceKind = "certificate-authority"
+	ResourceKindDialplan             ResourceKind = "dialplan"
+	ResourceKindDomain               ResourceKind = "domain"
+	ResourceKindEndpoint             ResourceKind = "endpoint"
+	ResourceKindFloodProfile         ResourceKind = "flood-profile"
+	ResourceKindGroup                ResourceKind = "group"
+	ResourceKindHeaderProfile        ResourceKind = "header-profile"
+	ResourceKindHolidayCalendar      ResourceKind = "holiday-calendar"
+	ResourceKindIdentity             ResourceKind = "identity"
+	ResourceKindLimitProfile         ResourceKind = "limit-profile"
+	ResourceKindMediaPool            ResourceKind = "media-pool"
+	ResourceKindMediaProfile         ResourceKind = "media-profile"
+	ResourceKindNumber               ResourceKind = "number"
+	ResourceKindNumberList           ResourceKind = "number-list"
+	ResourceKindNumberPlan           ResourceKind = "number-plan"
+	ResourceKindQualityProfile       ResourceKind = "quality-profile"
+	ResourceKindRateDeck             ResourceKind = "rate-deck"
+	ResourceKindRealm                ResourceKind = "realm"
+	ResourceKindRegistrant           ResourceKind = "registrant"
+	ResourceKindRouteList            ResourceKind = "route-list"
+	ResourceKindRoutingPlan          ResourceKind = "routing-plan"
+	ResourceKindRule                 ResourceKind = "rule"
+	ResourceKindSIPInterface         ResourceKind = "sip-interface"
+	ResourceKindSignallingProfile    ResourceKind = "signalling-profile"
+	ResourceKindSubscriber           ResourceKind = "subscriber"
+	ResourceKindTLSProfile           ResourceKind = "tls-profile"
+	ResourceKindTarget               ResourceKind = "target"
+	ResourceKindTenant               ResourceKind = "tenant"
+	ResourceKindTimeProfile          ResourceKind = "time-profile"
+	ResourceKindTrunk                ResourceKind = "trunk"
 )
 
 // Valid indicates whether the value is a known member of the ResourceKind enum.
@@ -1655,6 +1817,10 @@ func (e ResourceKind) Valid() bool {
 	case ResourceKindAlias:
 		return true
 	case ResourceKindAnnouncement:
+		return true
+	case ResourceKindCertificate:
+		return true
+	case ResourceKindCertificateAuthority:
 		return true
 	case ResourceKindDialplan:
 		return true
@@ -1703,6 +1869,8 @@ func (e ResourceKind) Valid() bool {
 	case ResourceKindSignallingProfile:
 		return true
 	case ResourceKindSubscriber:
+		return true
+	case ResourceKindTLSProfile:
 		return true
 	case ResourceKindTarget:
 		return true
@@ -1771,6 +1939,75 @@ func (e RuleAction) Valid() bool {
 	case RuleActionRoute:
 		return true
 	case RuleActionSubscriber:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SRTPKeying.
+const (
+	SRTPKeyingDtls SRTPKeying = "dtls"
+	SRTPKeyingSdes SRTPKeying = "sdes"
+)
+
+// Valid indicates whether the value is a known member of the SRTPKeying enum.
+func (e SRTPKeying) Valid() bool {
+	switch e {
+	case SRTPKeyingDtls:
+		return true
+	case SRTPKeyingSdes:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SRTPMode.
+const (
+	SRTPModeOff      SRTPMode = "off"
+	SRTPModeOptional SRTPMode = "optional"
+	SRTPModeRequired SRTPMode = "required"
+)
+
+// Valid indicates whether the value is a known member of the SRTPMode enum.
+func (e SRTPMode) Valid() bool {
+	switch e {
+	case SRTPModeOff:
+		return true
+	case SRTPModeOptional:
+		return true
+	case SRTPModeRequired:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SRTPSuite.
+const (
+	SRTPSuiteAEADAES128GCM      SRTPSuite = "AEAD_AES_128_GCM"
+	SRTPSuiteAEADAES256GCM      SRTPSuite = "AEAD_AES_256_GCM"
+	SRTPSuiteAES256CMHMACSHA132 SRTPSuite = "AES_256_CM_HMAC_SHA1_32"
+	SRTPSuiteAES256CMHMACSHA180 SRTPSuite = "AES_256_CM_HMAC_SHA1_80"
+	SRTPSuiteAESCM128HMACSHA132 SRTPSuite = "AES_CM_128_HMAC_SHA1_32"
+	SRTPSuiteAESCM128HMACSHA180 SRTPSuite = "AES_CM_128_HMAC_SHA1_80"
+)
+
+// Valid indicates whether the value is a known member of the SRTPSuite enum.
+func (e SRTPSuite) Valid() bool {
+	switch e {
+	case SRTPSuiteAEADAES128GCM:
+		return true
+	case SRTPSuiteAEADAES256GCM:
+		return true
+	case SRTPSuiteAES256CMHMACSHA132:
+		return true
+	case SRTPSuiteAES256CMHMACSHA180:
+		return true
+	case SRTPSuiteAESCM128HMACSHA132:
+		return true
+	case SRTPSuiteAESCM128HMACSHA180:
 		return true
 	default:
 		return false
@@ -2020,10 +2257,31 @@ func (e SourcePolicy) Valid() bool {
 	}
 }
 
+// Defines values for TLSVersion.
+const (
+	TLSVersionN12 TLSVersion = "1.2"
+	TLSVersionN13 TLSVersion = "1.3"
+)
+
+// Valid indicates whether the value is a known member of the TLSVersion enum.
+func (e TLSVersion) Valid() bool {
+	switch e {
+	case TLSVersionN12:
+		return true
+	case TLSVersionN13:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Transport.
 const (
 	TransportTCP Transport = "tcp"
+	TransportTLS Transport = "tls"
 	TransportUDP Transport = "udp"
+	TransportWs  Transport = "ws"
+	TransportWss Transport = "wss"
 )
 
 // Valid indicates whether the value is a known member of the Transport enum.
@@ -2031,7 +2289,13 @@ func (e Transport) Valid() bool {
 	switch e {
 	case TransportTCP:
 		return true
+	case TransportTLS:
+		return true
 	case TransportUDP:
+		return true
+	case TransportWs:
+		return true
+	case TransportWss:
 		return true
 	default:
 		return false
@@ -2119,6 +2383,24 @@ func (e UpstreamRegistrationState) Valid() bool {
 	case UpstreamRegistrationStateFailing:
 		return true
 	case UpstreamRegistrationStateRegistered:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ZRTPMode.
+const (
+	ZRTPModePass  ZRTPMode = "pass"
+	ZRTPModeStrip ZRTPMode = "strip"
+)
+
+// Valid indicates whether the value is a known member of the ZRTPMode enum.
+func (e ZRTPMode) Valid() bool {
+	switch e {
+	case ZRTPModePass:
+		return true
+	case ZRTPModeStrip:
 		return true
 	default:
 		return false
@@ -2360,6 +2642,117 @@ func (e GetTrunkParamsExpand) Valid() bool {
 	default:
 		return false
 	}
+}
+
+// ACME Whom a certificate is asked of (RFC 8555).
+type ACME struct {
+	// Challenge How a name is shown to be ours.
+	Challenge ACMEChallenge `json:"challenge"`
+
+	// DirectoryURL The directory of the server; that of Let's Encrypt where there is none.
+	//
+	// Example: https://acme.example/directory
+	DirectoryURL *string `json:"directory_url,omitempty"`
+
+	// Email An address for the account.
+	//
+	// Example: noc@sbc.example
+	Email *string `json:"email,omitempty"`
+
+	// TermsAgreed The terms of service of the server are agreed to; nothing is asked without that.
+	//
+	// Example: true
+	TermsAgreed bool `json:"terms_agreed"`
+
+	// TrustAnchorsPem Certificates (PEM) believed besides those of the system when the server is asked.
+	//
+	// Example: -----BEGIN CERTIFICATE-----
+	// MIIBnDCCAUGgAwIBAgIUNRoyxbwWFwFIyUEWvuJmzxo0sFQwCgYIKoZIzj0EAwIw
+	// FjEUMBIGA1UEAwwLc2JjLmV4YW1wbGUwIBcNMjYxMTIzMTA1MTAzWhgPMjEyNjEw
+	// MzAxMDUxMDNaMBYxFDASBgNVBAMMC3NiYy5leGFtcGxlMFkwEwYHKoZIzj0CAQYI
+	// KoZIzj0DAQcDQgAEoEyFiprLsjmZPqWCkBxJPTQ5+NC+90tZ8l+q5yAI+leIYqrq
+	// tTAph3MChwScGLByP0qb6zj1zBPTXo2y9fLh5KNrMGkwHQYDVR0OBBYEFIo0+KhY
+	// SXlpOP1Ko+2n0abd3douMB8GA1UdIwQYMBaAFIo0+KhYSXlpOP1Ko+2n0abd3dou
+	// MA8GA1UdEwEB/wQFMAMBAf8wFgYDVR0RBA8wDYILc2JjLmV4YW1wbGUwCgYIKoZI
+	// zj0EAwIDSQAwRgIhAK5H2K7SC0lLz4LyWDcAEJS3wgpgxBidXKnOLsY4jngJAiEA
+	// lmWP1pilYK1dhrJ/8DZ7vf1klZlW+M8ej09VtUJ+jUg=
+	// -----END CERTIFICATE-----
+	TrustAnchorsPem *string `json:"trust_anchors_pem,omitempty"`
+}
+
+// ACMEChallenge How an ACME server is shown that a name is ours: `http-01` (RFC 8555 8.3) on port 80, `tls-alpn-01` (RFC 8737) on port 443.
+type ACMEChallenge string
+
+// ACMEPatch Whom a certificate is asked of (RFC 8555).
+type ACMEPatch struct {
+	// Challenge How a name is shown to be ours.
+	Challenge *ACMEChallenge `json:"challenge,omitempty"`
+
+	// DirectoryURL The directory of the server; that of Let's Encrypt where there is none.
+	//
+	// Example: https://acme.example/directory
+	DirectoryURL nullable.Nullable[string] `json:"directory_url,omitempty"`
+
+	// Email An address for the account.
+	//
+	// Example: noc@sbc.example
+	Email nullable.Nullable[string] `json:"email,omitempty"`
+
+	// TermsAgreed The terms of service of the server are agreed to; nothing is asked without that.
+	//
+	// Example: true
+	TermsAgreed nullable.Nullable[bool] `json:"terms_agreed,omitempty"`
+
+	// TrustAnchorsPem Certificates (PEM) believed besides those of the system when the server is asked.
+	//
+	// Example: -----BEGIN CERTIFICATE-----
+	// MIIBnDCCAUGgAwIBAgIUNRoyxbwWFwFIyUEWvuJmzxo0sFQwCgYIKoZIzj0EAwIw
+	// FjEUMBIGA1UEAwwLc2JjLmV4YW1wbGUwIBcNMjYxMTIzMTA1MTAzWhgPMjEyNjEw
+	// MzAxMDUxMDNaMBYxFDASBgNVBAMMC3NiYy5leGFtcGxlMFkwEwYHKoZIzj0CAQYI
+	// KoZIzj0DAQcDQgAEoEyFiprLsjmZPqWCkBxJPTQ5+NC+90tZ8l+q5yAI+leIYqrq
+	// tTAph3MChwScGLByP0qb6zj1zBPTXo2y9fLh5KNrMGkwHQYDVR0OBBYEFIo0+KhY
+	// SXlpOP1Ko+2n0abd3douMB8GA1UdIwQYMBaAFIo0+KhYSXlpOP1Ko+2n0abd3dou
+	// MA8GA1UdEwEB/wQFMAMBAf8wFgYDVR0RBA8wDYILc2JjLmV4YW1wbGUwCgYIKoZI
+	// zj0EAwIDSQAwRgIhAK5H2K7SC0lLz4LyWDcAEJS3wgpgxBidXKnOLsY4jngJAiEA
+	// lmWP1pilYK1dhrJ/8DZ7vf1klZlW+M8ej09VtUJ+jUg=
+	// -----END CERTIFICATE-----
+	TrustAnchorsPem nullable.Nullable[string] `json:"trust_anchors_pem,omitempty"`
+}
+
+// ACMEWrite Whom a certificate is asked of (RFC 8555).
+type ACMEWrite struct {
+	// Challenge How a name is shown to be ours.
+	Challenge *ACMEChallenge `json:"challenge,omitempty"`
+
+	// DirectoryURL The directory of the server; that of Let's Encrypt where there is none.
+	//
+	// Example: https://acme.example/directory
+	DirectoryURL *string `json:"directory_url,omitempty"`
+
+	// Email An address for the account.
+	//
+	// Example: noc@sbc.example
+	Email *string `json:"email,omitempty"`
+
+	// TermsAgreed The terms of service of the server are agreed to; nothing is asked without that.
+	//
+	// Example: true
+	TermsAgreed *bool `json:"terms_agreed,omitempty"`
+
+	// TrustAnchorsPem Certificates (PEM) believed besides those of the system when the server is asked.
+	//
+	// Example: -----BEGIN CERTIFICATE-----
+	// MIIBnDCCAUGgAwIBAgIUNRoyxbwWFwFIyUEWvuJmzxo0sFQwCgYIKoZIzj0EAwIw
+	// FjEUMBIGA1UEAwwLc2JjLmV4YW1wbGUwIBcNMjYxMTIzMTA1MTAzWhgPMjEyNjEw
+	// MzAxMDUxMDNaMBYxFDASBgNVBAMMC3NiYy5leGFtcGxlMFkwEwYHKoZIzj0CAQYI
+	// KoZIzj0DAQcDQgAEoEyFiprLsjmZPqWCkBxJPTQ5+NC+90tZ8l+q5yAI+leIYqrq
+	// tTAph3MChwScGLByP0qb6zj1zBPTXo2y9fLh5KNrMGkwHQYDVR0OBBYEFIo0+KhY
+	// SXlpOP1Ko+2n0abd3douMB8GA1UdIwQYMBaAFIo0+KhYSXlpOP1Ko+2n0abd3dou
+	// MA8GA1UdEwEB/wQFMAMBAf8wFgYDVR0RBA8wDYILc2JjLmV4YW1wbGUwCgYIKoZI
+	// zj0EAwIDSQAwRgIhAK5H2K7SC0lLz4LyWDcAEJS3wgpgxBidXKnOLsY4jngJAiEA
+	// lmWP1pilYK1dhrJ/8DZ7vf1klZlW+M8ej09VtUJ+jUg=
+	// -----END CERTIFICATE-----
+	TrustAnchorsPem *string `json:"trust_anchors_pem,omitempty"`
 }
 
 // APIKey Lets a program in. Only a hash of the key is kept: the key itself is in the answer to its making and never again.
@@ -4160,6 +4553,576 @@ type CallerIdentityWrite struct {
 	UserPhone *bool `json:"user_phone,omitempty"`
 }
 
+// Certificate A certificate of ours with its private key. A new one is in use with the next handshake; connections go on.
+type Certificate struct {
+	// Acme Whom it is asked of, of the source `acme`.
+	Acme ACME `json:"acme"`
+
+	// AuthorityID Who issues it, of the source `internal`.
+	//
+	// Example: cau_06bq4v703bk3n5q7s9v1x3z5a7
+	AuthorityID *string `json:"authority_id,omitempty"`
+
+	// CertificatePem The chain, our own certificate first.
+	//
+	// Example: -----BEGIN CERTIFICATE-----
+	// MIIBnDCCAUGgAwIBAgIUNRoyxbwWFwFIyUEWvuJmzxo0sFQwCgYIKoZIzj0EAwIw
+	// FjEUMBIGA1UEAwwLc2JjLmV4YW1wbGUwIBcNMjYxMTIzMTA1MTAzWhgPMjEyNjEw
+	// MzAxMDUxMDNaMBYxFDASBgNVBAMMC3NiYy5leGFtcGxlMFkwEwYHKoZIzj0CAQYI
+	// KoZIzj0DAQcDQgAEoEyFiprLsjmZPqWCkBxJPTQ5+NC+90tZ8l+q5yAI+leIYqrq
+	// tTAph3MChwScGLByP0qb6zj1zBPTXo2y9fLh5KNrMGkwHQYDVR0OBBYEFIo0+KhY
+	// SXlpOP1Ko+2n0abd3douMB8GA1UdIwQYMBaAFIo0+KhYSXlpOP1Ko+2n0abd3dou
+	// MA8GA1UdEwEB/wQFMAMBAf8wFgYDVR0RBA8wDYILc2JjLmV4YW1wbGUwCgYIKoZI
+	// zj0EAwIDSQAwRgIhAK5H2K7SC0lLz4LyWDcAEJS3wgpgxBidXKnOLsY4jngJAiEA
+	// lmWP1pilYK1dhrJ/8DZ7vf1klZlW+M8ej09VtUJ+jUg=
+	// -----END CERTIFICATE-----
+	CertificatePem *string `json:"certificate_pem,omitempty"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: crt_06bq4v703aj2m4p6r8t0w2y4z6
+	ID string `json:"id"`
+
+	// KeyType The kind of its key, where that is made here.
+	KeyType KeyType `json:"key_type"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: sbc.example
+	Name string `json:"name"`
+
+	// Names The DNS names and addresses it is for, where it is made here or by ACME.
+	//
+	// Example: ["sbc.example"]
+	Names []string `json:"names"`
+
+	// RenewBeforeDays How many days before its end it is renewed, where it is by itself; 0 is when a third of its time is left.
+	//
+	// Example: 30
+	RenewBeforeDays int `json:"renew_before_days"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// Source Where it comes from.
+	Source CertificateSource `json:"source"`
+
+	// Status What is known of it.
+	Status CertificateStatus `json:"status"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// ValidDays How long one of the source `internal` is valid.
+	//
+	// Example: 90
+	ValidDays int `json:"valid_days"`
+}
+
+// CertificateAuthority A certificate authority of ours: its root is given to phones, and it issues certificates.
+type CertificateAuthority struct {
+	// CertificatePem The root. It is made here unless it is written together with its key.
+	//
+	// Example: -----BEGIN CERTIFICATE-----
+	// MIIBnDCCAUGgAwIBAgIUNRoyxbwWFwFIyUEWvuJmzxo0sFQwCgYIKoZIzj0EAwIw
+	// FjEUMBIGA1UEAwwLc2JjLmV4YW1wbGUwIBcNMjYxMTIzMTA1MTAzWhgPMjEyNjEw
+	// MzAxMDUxMDNaMBYxFDASBgNVBAMMC3NiYy5leGFtcGxlMFkwEwYHKoZIzj0CAQYI
+	// KoZIzj0DAQcDQgAEoEyFiprLsjmZPqWCkBxJPTQ5+NC+90tZ8l+q5yAI+leIYqrq
+	// tTAph3MChwScGLByP0qb6zj1zBPTXo2y9fLh5KNrMGkwHQYDVR0OBBYEFIo0+KhY
+	// SXlpOP1Ko+2n0abd3douMB8GA1UdIwQYMBaAFIo0+KhYSXlpOP1Ko+2n0abd3dou
+	// MA8GA1UdEwEB/wQFMAMBAf8wFgYDVR0RBA8wDYILc2JjLmV4YW1wbGUwCgYIKoZI
+	// zj0EAwIDSQAwRgIhAK5H2K7SC0lLz4LyWDcAEJS3wgpgxBidXKnOLsY4jngJAiEA
+	// lmWP1pilYK1dhrJ/8DZ7vf1klZlW+M8ej09VtUJ+jUg=
+	// -----END CERTIFICATE-----
+	CertificatePem *string `json:"certificate_pem,omitempty"`
+
+	// CommonName The name on the root; `name` where there is none.
+	//
+	// Example: Sallyport CA
+	CommonName *string `json:"common_name,omitempty"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: cau_06bq4v703bk3n5q7s9v1x3z5a7
+	ID string `json:"id"`
+
+	// KeyType The kind of its key.
+	KeyType KeyType `json:"key_type"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: Sallyport CA
+	Name string `json:"name"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// Status What is known of the root.
+	Status CertificateStatus `json:"status"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// ValidDays How long the root is valid.
+	//
+	// Example: 3650
+	ValidDays int `json:"valid_days"`
+}
+
+// CertificateAuthorityPage A page of certificate authorities.
+type CertificateAuthorityPage struct {
+	// Items The resources, by rising id.
+	Items []CertificateAuthority `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// CertificateAuthorityPatch A JSON Merge Patch (RFC 7396) of a certificate authority: fields left out stay as they are, null puts a field back to its default.
+type CertificateAuthorityPatch struct {
+	// CertificatePem The root. It is made here unless it is written together with its key.
+	//
+	// Example: -----BEGIN CERTIFICATE-----
+	// MIIBnDCCAUGgAwIBAgIUNRoyxbwWFwFIyUEWvuJmzxo0sFQwCgYIKoZIzj0EAwIw
+	// FjEUMBIGA1UEAwwLc2JjLmV4YW1wbGUwIBcNMjYxMTIzMTA1MTAzWhgPMjEyNjEw
+	// MzAxMDUxMDNaMBYxFDASBgNVBAMMC3NiYy5leGFtcGxlMFkwEwYHKoZIzj0CAQYI
+	// KoZIzj0DAQcDQgAEoEyFiprLsjmZPqWCkBxJPTQ5+NC+90tZ8l+q5yAI+leIYqrq
+	// tTAph3MChwScGLByP0qb6zj1zBPTXo2y9fLh5KNrMGkwHQYDVR0OBBYEFIo0+KhY
+	// SXlpOP1Ko+2n0abd3douMB8GA1UdIwQYMBaAFIo0+KhYSXlpOP1Ko+2n0abd3dou
+	// MA8GA1UdEwEB/wQFMAMBAf8wFgYDVR0RBA8wDYILc2JjLmV4YW1wbGUwCgYIKoZI
+	// zj0EAwIDSQAwRgIhAK5H2K7SC0lLz4LyWDcAEJS3wgpgxBidXKnOLsY4jngJAiEA
+	// lmWP1pilYK1dhrJ/8DZ7vf1klZlW+M8ej09VtUJ+jUg=
+	// -----END CERTIFICATE-----
+	CertificatePem nullable.Nullable[string] `json:"certificate_pem,omitempty"`
+
+	// CommonName The name on the root; `name` where there is none.
+	//
+	// Example: Sallyport CA
+	CommonName nullable.Nullable[string] `json:"common_name,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// KeyType The kind of its key.
+	KeyType *KeyType `json:"key_type,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: Sallyport CA
+	Name *string `json:"name,omitempty"`
+
+	// PrivateKeyPem The key of the root, sealed in the store. It is never shown.
+	//
+	// Example: -----BEGIN PRIVATE KEY-----
+	// MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQglqrihYnVHg81XK2w
+	// Kxl/29OnIbp+54jI3UXQlLVZH5uhRANCAASgTIWKmsuyOZk+pYKQHEk9NDn40L73
+	// S1nyX6rnIAj6V4hiquq1MCmHcwKHBJwYsHI/SpvrOPXME9NejbL18uHk
+	// -----END PRIVATE KEY-----
+	PrivateKeyPem nullable.Nullable[string] `json:"private_key_pem,omitempty"`
+
+	// ValidDays How long the root is valid.
+	//
+	// Example: 3650
+	ValidDays nullable.Nullable[int] `json:"valid_days,omitempty"`
+}
+
+// CertificateAuthorityWrite What a client writes of a certificate authority. A certificate authority of ours: its root is given to phones, and it issues certificates.
+type CertificateAuthorityWrite struct {
+	// CertificatePem The root. It is made here unless it is written together with its key.
+	//
+	// Example: -----BEGIN CERTIFICATE-----
+	// MIIBnDCCAUGgAwIBAgIUNRoyxbwWFwFIyUEWvuJmzxo0sFQwCgYIKoZIzj0EAwIw
+	// FjEUMBIGA1UEAwwLc2JjLmV4YW1wbGUwIBcNMjYxMTIzMTA1MTAzWhgPMjEyNjEw
+	// MzAxMDUxMDNaMBYxFDASBgNVBAMMC3NiYy5leGFtcGxlMFkwEwYHKoZIzj0CAQYI
+	// KoZIzj0DAQcDQgAEoEyFiprLsjmZPqWCkBxJPTQ5+NC+90tZ8l+q5yAI+leIYqrq
+	// tTAph3MChwScGLByP0qb6zj1zBPTXo2y9fLh5KNrMGkwHQYDVR0OBBYEFIo0+KhY
+	// SXlpOP1Ko+2n0abd3douMB8GA1UdIwQYMBaAFIo0+KhYSXlpOP1Ko+2n0abd3dou
+	// MA8GA1UdEwEB/wQFMAMBAf8wFgYDVR0RBA8wDYILc2JjLmV4YW1wbGUwCgYIKoZI
+	// zj0EAwIDSQAwRgIhAK5H2K7SC0lLz4LyWDcAEJS3wgpgxBidXKnOLsY4jngJAiEA
+	// lmWP1pilYK1dhrJ/8DZ7vf1klZlW+M8ej09VtUJ+jUg=
+	// -----END CERTIFICATE-----
+	CertificatePem *string `json:"certificate_pem,omitempty"`
+
+	// CommonName The name on the root; `name` where there is none.
+	//
+	// Example: Sallyport CA
+	CommonName *string `json:"common_name,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// KeyType The kind of its key.
+	KeyType *KeyType `json:"key_type,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: Sallyport CA
+	Name string `json:"name"`
+
+	// PrivateKeyPem The key of the root, sealed in the store. It is never shown.
+	//
+	// Example: -----BEGIN PRIVATE KEY-----
+	// MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQglqrihYnVHg81XK2w
+	// Kxl/29OnIbp+54jI3UXQlLVZH5uhRANCAASgTIWKmsuyOZk+pYKQHEk9NDn40L73
+	// S1nyX6rnIAj6V4hiquq1MCmHcwKHBJwYsHI/SpvrOPXME9NejbL18uHk
+	// -----END PRIVATE KEY-----
+	PrivateKeyPem *string `json:"private_key_pem,omitempty"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+
+	// ValidDays How long the root is valid.
+	//
+	// Example: 3650
+	ValidDays *int `json:"valid_days,omitempty"`
+}
+
+// CertificatePage A page of certificates.
+type CertificatePage struct {
+	// Items The resources, by rising id.
+	Items []Certificate `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// CertificatePatch A JSON Merge Patch (RFC 7396) of a certificate: fields left out stay as they are, null puts a field back to its default.
+type CertificatePatch struct {
+	// Acme Whom it is asked of, of the source `acme`.
+	Acme *ACMEPatch `json:"acme,omitempty"`
+
+	// AuthorityID Who issues it, of the source `internal`.
+	//
+	// Example: cau_06bq4v703bk3n5q7s9v1x3z5a7
+	AuthorityID nullable.Nullable[string] `json:"authority_id,omitempty"`
+
+	// CertificatePem The chain, our own certificate first.
+	//
+	// Example: -----BEGIN CERTIFICATE-----
+	// MIIBnDCCAUGgAwIBAgIUNRoyxbwWFwFIyUEWvuJmzxo0sFQwCgYIKoZIzj0EAwIw
+	// FjEUMBIGA1UEAwwLc2JjLmV4YW1wbGUwIBcNMjYxMTIzMTA1MTAzWhgPMjEyNjEw
+	// MzAxMDUxMDNaMBYxFDASBgNVBAMMC3NiYy5leGFtcGxlMFkwEwYHKoZIzj0CAQYI
+	// KoZIzj0DAQcDQgAEoEyFiprLsjmZPqWCkBxJPTQ5+NC+90tZ8l+q5yAI+leIYqrq
+	// tTAph3MChwScGLByP0qb6zj1zBPTXo2y9fLh5KNrMGkwHQYDVR0OBBYEFIo0+KhY
+	// SXlpOP1Ko+2n0abd3douMB8GA1UdIwQYMBaAFIo0+KhYSXlpOP1Ko+2n0abd3dou
+	// MA8GA1UdEwEB/wQFMAMBAf8wFgYDVR0RBA8wDYILc2JjLmV4YW1wbGUwCgYIKoZI
+	// zj0EAwIDSQAwRgIhAK5H2K7SC0lLz4LyWDcAEJS3wgpgxBidXKnOLsY4jngJAiEA
+	// lmWP1pilYK1dhrJ/8DZ7vf1klZlW+M8ej09VtUJ+jUg=
+	// -----END CERTIFICATE-----
+	CertificatePem nullable.Nullable[string] `json:"certificate_pem,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// KeyType The kind of its key, where that is made here.
+	KeyType *KeyType `json:"key_type,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: sbc.example
+	Name *string `json:"name,omitempty"`
+
+	// Names The DNS names and addresses it is for, where it is made here or by ACME.
+	//
+	// Example: ["sbc.example"]
+	Names nullable.Nullable[[]string] `json:"names,omitempty"`
+
+	// PrivateKeyPem Its key (PKCS #8, PKCS #1 or SEC 1), sealed in the store. It is never shown.
+	//
+	// Example: -----BEGIN PRIVATE KEY-----
+	// MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQglqrihYnVHg81XK2w
+	// Kxl/29OnIbp+54jI3UXQlLVZH5uhRANCAASgTIWKmsuyOZk+pYKQHEk9NDn40L73
+	// S1nyX6rnIAj6V4hiquq1MCmHcwKHBJwYsHI/SpvrOPXME9NejbL18uHk
+	// -----END PRIVATE KEY-----
+	PrivateKeyPem nullable.Nullable[string] `json:"private_key_pem,omitempty"`
+
+	// RenewBeforeDays How many days before its end it is renewed, where it is by itself; 0 is when a third of its time is left.
+	//
+	// Example: 30
+	RenewBeforeDays nullable.Nullable[int] `json:"renew_before_days,omitempty"`
+
+	// Source Where it comes from.
+	Source *CertificateSource `json:"source,omitempty"`
+
+	// ValidDays How long one of the source `internal` is valid.
+	//
+	// Example: 90
+	ValidDays nullable.Nullable[int] `json:"valid_days,omitempty"`
+}
+
+// CertificateSource Where a certificate comes from: `upload` certificate and key are written; `csr` the key is made here, the request is read at `/csr`, and what was signed is written as `certificate_pem`; `internal` issued by a certificate authority of ours and renewed; `acme` obtained by ACME (RFC 8555) and renewed.
+type CertificateSource string
+
+// CertificateState What a certificate is good for: `expiring` is one with less than 30 days left, or less than a third of its time if that is shorter; of `pending` and `failed` there is none yet.
+type CertificateState string
+
+// CertificateStatus What is known of a certificate.
+type CertificateStatus struct {
+	// FingerprintSha256 SHA-256 of the certificate, in hexadecimal.
+	//
+	// Example: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+	FingerprintSha256 *string `json:"fingerprint_sha256,omitempty"`
+
+	// Issuer Who issued it.
+	//
+	// Example: CN=Sallyport CA
+	Issuer *string `json:"issuer,omitempty"`
+
+	// KeyAlgorithm The kind of its key.
+	//
+	// Example: ECDSA P-256
+	KeyAlgorithm *string `json:"key_algorithm,omitempty"`
+
+	// Names The names and addresses it is for.
+	//
+	// Example: ["sbc.example"]
+	Names *[]string `json:"names,omitempty"`
+
+	// NotAfter Until when.
+	//
+	// Example: 2027-02-20T09:41:12Z
+	NotAfter *time.Time `json:"not_after,omitempty"`
+
+	// NotBefore Since when it is valid.
+	//
+	// Example: 2027-02-20T09:41:12Z
+	NotBefore *time.Time `json:"not_before,omitempty"`
+
+	// Reason Why, in a sentence.
+	//
+	// Example: the server could not reach http://sbc.example/.well-known/acme-challenge
+	Reason *string `json:"reason,omitempty"`
+
+	// RenewalAt When it is renewed next.
+	//
+	// Example: 2027-02-20T09:41:12Z
+	RenewalAt *time.Time `json:"renewal_at,omitempty"`
+
+	// SerialNumber Its number, in hexadecimal.
+	//
+	// Example: 03f1a2
+	SerialNumber *string `json:"serial_number,omitempty"`
+
+	// State What it is good for.
+	State CertificateState `json:"state"`
+
+	// Subject Its subject.
+	//
+	// Example: CN=sbc.example
+	Subject *string `json:"subject,omitempty"`
+}
+
+// CertificateWrite What a client writes of a certificate. A certificate of ours with its private key. A new one is in use with the next handshake; connections go on.
+type CertificateWrite struct {
+	// Acme Whom it is asked of, of the source `acme`.
+	Acme *ACMEWrite `json:"acme,omitempty"`
+
+	// AuthorityID Who issues it, of the source `internal`.
+	//
+	// Example: cau_06bq4v703bk3n5q7s9v1x3z5a7
+	AuthorityID *string `json:"authority_id,omitempty"`
+
+	// CertificatePem The chain, our own certificate first.
+	//
+	// Example: -----BEGIN CERTIFICATE-----
+	// MIIBnDCCAUGgAwIBAgIUNRoyxbwWFwFIyUEWvuJmzxo0sFQwCgYIKoZIzj0EAwIw
+	// FjEUMBIGA1UEAwwLc2JjLmV4YW1wbGUwIBcNMjYxMTIzMTA1MTAzWhgPMjEyNjEw
+	// MzAxMDUxMDNaMBYxFDASBgNVBAMMC3NiYy5leGFtcGxlMFkwEwYHKoZIzj0CAQYI
+	// KoZIzj0DAQcDQgAEoEyFiprLsjmZPqWCkBxJPTQ5+NC+90tZ8l+q5yAI+leIYqrq
+	// tTAph3MChwScGLByP0qb6zj1zBPTXo2y9fLh5KNrMGkwHQYDVR0OBBYEFIo0+KhY
+	// SXlpOP1Ko+2n0abd3douMB8GA1UdIwQYMBaAFIo0+KhYSXlpOP1Ko+2n0abd3dou
+	// MA8GA1UdEwEB/wQFMAMBAf8wFgYDVR0RBA8wDYILc2JjLmV4YW1wbGUwCgYIKoZI
+	// zj0EAwIDSQAwRgIhAK5H2K7SC0lLz4LyWDcAEJS3wgpgxBidXKnOLsY4jngJAiEA
+	// lmWP1pilYK1dhrJ/8DZ7vf1klZlW+M8ej09VtUJ+jUg=
+	// -----END CERTIFICATE-----
+	CertificatePem *string `json:"certificate_pem,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// KeyType The kind of its key, where that is made here.
+	KeyType *KeyType `json:"key_type,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: sbc.example
+	Name string `json:"name"`
+
+	// Names The DNS names and addresses it is for, where it is made here or by ACME.
+	//
+	// Example: ["sbc.example"]
+	Names *[]string `json:"names,omitempty"`
+
+	// PrivateKeyPem Its key (PKCS #8, PKCS #1 or SEC 1), sealed in the store. It is never shown.
+	//
+	// Example: -----BEGIN PRIVATE KEY-----
+	// MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQglqrihYnVHg81XK2w
+	// Kxl/29OnIbp+54jI3UXQlLVZH5uhRANCAASgTIWKmsuyOZk+pYKQHEk9NDn40L73
+	// S1nyX6rnIAj6V4hiquq1MCmHcwKHBJwYsHI/SpvrOPXME9NejbL18uHk
+	// -----END PRIVATE KEY-----
+	PrivateKeyPem *string `json:"private_key_pem,omitempty"`
+
+	// RenewBeforeDays How many days before its end it is renewed, where it is by itself; 0 is when a third of its time is left.
+	//
+	// Example: 30
+	RenewBeforeDays *int `json:"renew_before_days,omitempty"`
+
+	// Source Where it comes from.
+	Source *CertificateSource `json:"source,omitempty"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+
+	// ValidDays How long one of the source `internal` is valid.
+	//
+	// Example: 90
+	ValidDays *int `json:"valid_days,omitempty"`
+}
+
 // Charge What a call costs by one rate deck.
 type Charge struct {
 	// Amount The amount, exactly, with nine decimals.
@@ -4218,6 +5181,9 @@ type ClassPrefix struct {
 	// Example: 0800
 	Prefix string `json:"prefix"`
 }
+
+// ClientAuth What is asked of those who connect: `request` lets those in that show no certificate.
+type ClientAuth string
 
 // ClientCredentials What answers digest challenges of another system (RFC 7616, RFC 8760).
 type ClientCredentials struct {
@@ -7576,6 +8542,9 @@ type HungUpCalls struct {
 	CallIds []string `json:"call_ids"`
 }
 
+// ICEMode Whether ICE is spoken: `lite` (RFC 8445 2.5) answers the checks of the peer.
+type ICEMode string
+
 // Identity A way to recognise that a request comes from a trunk. The longest network decides, then port, interface, transport and the longest tech prefix. Two trunks that could claim the same request equally are refused.
 type Identity struct {
 	// Cidr The source network. A lone address counts as its own network; a network of length 0 is refused.
@@ -7642,6 +8611,11 @@ type Identity struct {
 	//
 	// Example: ten_default
 	TenantID string `json:"tenant_id"`
+
+	// TLSName A name that the certificate must hold that the peer shows; `cidr` may then be left out.
+	//
+	// Example: sip.carrier.example
+	TLSName *string `json:"tls_name,omitempty"`
 
 	// Transport Only requests over this transport.
 	Transport *Transport `json:"transport,omitempty"`
@@ -7720,6 +8694,11 @@ type IdentityPatch struct {
 	// Example: 7788#
 	TechPrefix nullable.Nullable[string] `json:"tech_prefix,omitempty"`
 
+	// TLSName A name that the certificate must hold that the peer shows; `cidr` may then be left out.
+	//
+	// Example: sip.carrier.example
+	TLSName nullable.Nullable[string] `json:"tls_name,omitempty"`
+
 	// Transport Only requests over this transport. Null removes it.
 	//
 	// Example: udp
@@ -7777,6 +8756,11 @@ type IdentityWrite struct {
 	//
 	// Example: ten_default
 	TenantID *string `json:"tenant_id,omitempty"`
+
+	// TLSName A name that the certificate must hold that the peer shows; `cidr` may then be left out.
+	//
+	// Example: sip.carrier.example
+	TLSName *string `json:"tls_name,omitempty"`
 
 	// Transport Only requests over this transport.
 	Transport *Transport `json:"transport,omitempty"`
@@ -8112,6 +9096,9 @@ type KeepAlivePolicyWrite struct {
 	// Example: false
 	RemoveUnreachable *bool `json:"remove_unreachable,omitempty"`
 }
+
+// KeyType The kind of a private key that is made here.
+type KeyType string
 
 // Ladder The messages of a call on both sides, in the order of time.
 type Ladder struct {
@@ -8783,6 +9770,9 @@ type MediaProfile struct {
 	// Hold What a party hears that is put on hold by a peer of this trunk or through the API.
 	Hold HoldMedia `json:"hold"`
 
+	// Ice Whether ICE is spoken.
+	Ice ICEMode `json:"ice"`
+
 	// ID Given by the server; sorts by time of making.
 	//
 	// Example: mdp_06bq4v700c8e5r2t9wy4k6q1hm
@@ -8816,8 +9806,36 @@ type MediaProfile struct {
 	// Example: 42
 	Revision int64 `json:"revision"`
 
+	// RtcpMux RTCP on the port of RTP, where the peer can (RFC 5761); asked for in our offers.
+	//
+	// Example: true
+	RtcpMux bool `json:"rtcp_mux"`
+
 	// Silence Which silence makes a call a dead one.
 	Silence SilenceMode `json:"silence"`
+
+	// Srtp Whether media are encrypted.
+	Srtp SRTPMode `json:"srtp"`
+
+	// SrtpKeying How keys may be agreed on; the first is offered.
+	//
+	// Example: ["dtls"]
+	SrtpKeying []SRTPKeying `json:"srtp_keying"`
+
+	// SrtpKeysInClear Keys of SDES may travel by signalling that is not encrypted; otherwise they count as not offered.
+	//
+	// Example: true
+	SrtpKeysInClear bool `json:"srtp_keys_in_clear"`
+
+	// SrtpPassThrough Keys of SDES are handed on where both legs want the same, so that packets pass as they are.
+	//
+	// Example: true
+	SrtpPassThrough bool `json:"srtp_pass_through"`
+
+	// SrtpSuites The suites accepted and, in this order, offered.
+	//
+	// Example: ["AEAD_AES_128_GCM","AEAD_AES_256_GCM","AES_CM_128_HMAC_SHA1_80"]
+	SrtpSuites []SRTPSuite `json:"srtp_suites"`
 
 	// StripAttributes Names of SDP attributes that never go to the trunk.
 	//
@@ -8833,6 +9851,9 @@ type MediaProfile struct {
 	//
 	// Example: 2026-11-22T09:41:12.25Z
 	UpdatedAt time.Time `json:"updated_at"`
+
+	// Zrtp What becomes of ZRTP.
+	Zrtp ZRTPMode `json:"zrtp"`
 }
 
 // MediaProfilePage A page of media profiles.
@@ -8887,6 +9908,9 @@ type MediaProfilePatch struct {
 	// Hold What a party hears that is put on hold by a peer of this trunk or through the API.
 	Hold *HoldMedia `json:"hold,omitempty"`
 
+	// Ice Whether ICE is spoken.
+	Ice *ICEMode `json:"ice,omitempty"`
+
 	// Labels Labels to set or, with null, to remove; others stay as they are.
 	//
 	// Example: {"region":"eu"}
@@ -8910,13 +9934,44 @@ type MediaProfilePatch struct {
 	// Example: 20
 	PtimeMs nullable.Nullable[int] `json:"ptime_ms,omitempty"`
 
+	// RtcpMux RTCP on the port of RTP, where the peer can (RFC 5761); asked for in our offers.
+	//
+	// Example: true
+	RtcpMux nullable.Nullable[bool] `json:"rtcp_mux,omitempty"`
+
 	// Silence Which silence makes a call a dead one.
 	Silence *SilenceMode `json:"silence,omitempty"`
+
+	// Srtp Whether media are encrypted.
+	Srtp *SRTPMode `json:"srtp,omitempty"`
+
+	// SrtpKeying How keys may be agreed on; the first is offered.
+	//
+	// Example: ["dtls"]
+	SrtpKeying nullable.Nullable[[]SRTPKeying] `json:"srtp_keying,omitempty"`
+
+	// SrtpKeysInClear Keys of SDES may travel by signalling that is not encrypted; otherwise they count as not offered.
+	//
+	// Example: true
+	SrtpKeysInClear nullable.Nullable[bool] `json:"srtp_keys_in_clear,omitempty"`
+
+	// SrtpPassThrough Keys of SDES are handed on where both legs want the same, so that packets pass as they are.
+	//
+	// Example: true
+	SrtpPassThrough nullable.Nullable[bool] `json:"srtp_pass_through,omitempty"`
+
+	// SrtpSuites The suites accepted and, in this order, offered.
+	//
+	// Example: ["AEAD_AES_128_GCM","AEAD_AES_256_GCM","AES_CM_128_HMAC_SHA1_80"]
+	SrtpSuites nullable.Nullable[[]SRTPSuite] `json:"srtp_suites,omitempty"`
 
 	// StripAttributes Names of SDP attributes that never go to the trunk.
 	//
 	// Example: ["candidate"]
 	StripAttributes nullable.Nullable[[]string] `json:"strip_attributes,omitempty"`
+
+	// Zrtp What becomes of ZRTP.
+	Zrtp *ZRTPMode `json:"zrtp,omitempty"`
 }
 
 // MediaProfileWrite What a client writes of a media profile. What media with a trunk are like. A trunk without one has the defaults.
@@ -8960,6 +10015,9 @@ type MediaProfileWrite struct {
 	// Hold What a party hears that is put on hold by a peer of this trunk or through the API.
 	Hold *HoldMedia `json:"hold,omitempty"`
 
+	// Ice Whether ICE is spoken.
+	Ice *ICEMode `json:"ice,omitempty"`
+
 	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
 	//
 	// Example: {"region":"eu"}
@@ -8983,8 +10041,36 @@ type MediaProfileWrite struct {
 	// Example: 20
 	PtimeMs *int `json:"ptime_ms,omitempty"`
 
+	// RtcpMux RTCP on the port of RTP, where the peer can (RFC 5761); asked for in our offers.
+	//
+	// Example: true
+	RtcpMux *bool `json:"rtcp_mux,omitempty"`
+
 	// Silence Which silence makes a call a dead one.
 	Silence *SilenceMode `json:"silence,omitempty"`
+
+	// Srtp Whether media are encrypted.
+	Srtp *SRTPMode `json:"srtp,omitempty"`
+
+	// SrtpKeying How keys may be agreed on; the first is offered.
+	//
+	// Example: ["dtls"]
+	SrtpKeying *[]SRTPKeying `json:"srtp_keying,omitempty"`
+
+	// SrtpKeysInClear Keys of SDES may travel by signalling that is not encrypted; otherwise they count as not offered.
+	//
+	// Example: true
+	SrtpKeysInClear *bool `json:"srtp_keys_in_clear,omitempty"`
+
+	// SrtpPassThrough Keys of SDES are handed on where both legs want the same, so that packets pass as they are.
+	//
+	// Example: true
+	SrtpPassThrough *bool `json:"srtp_pass_through,omitempty"`
+
+	// SrtpSuites The suites accepted and, in this order, offered.
+	//
+	// Example: ["AEAD_AES_128_GCM","AEAD_AES_256_GCM","AES_CM_128_HMAC_SHA1_80"]
+	SrtpSuites *[]SRTPSuite `json:"srtp_suites,omitempty"`
 
 	// StripAttributes Names of SDP attributes that never go to the trunk.
 	//
@@ -8995,6 +10081,9 @@ type MediaProfileWrite struct {
 	//
 	// Example: ten_default
 	TenantID *string `json:"tenant_id,omitempty"`
+
+	// Zrtp What becomes of ZRTP.
+	Zrtp *ZRTPMode `json:"zrtp,omitempty"`
 }
 
 // MediaStream One media stream as one side sends it: what was received from that side and passed on.
@@ -10969,7 +12058,7 @@ type Registrant struct {
 	TenantID string `json:"tenant_id"`
 
 	// Transport How SIP travels.
-	Transport Transport `json:"transport"`
+	Transport RegistrantTransport `json:"transport"`
 
 	// TrunkID The trunk it is part of.
 	//
@@ -11074,7 +12163,7 @@ type RegistrantPatch struct {
 	SIPInterfaceID nullable.Nullable[string] `json:"sip_interface_id,omitempty"`
 
 	// Transport How SIP travels.
-	Transport *Transport `json:"transport,omitempty"`
+	Transport *RegistrantTransport `json:"transport,omitempty"`
 }
 
 // RegistrantState How far a registration of ours is.
@@ -11117,6 +12206,11 @@ type RegistrantStatus struct {
 	// State How far it is.
 	State RegistrantState `json:"state"`
 }
+
+// RegistrantTransport How a registration of ours travels.
+//
+// Example: udp
+type RegistrantTransport string
 
 // RegistrantWrite What a client writes of a registrant. A registration of ours at a carrier, so that it sends us calls (RFC 3261 10.2).
 type RegistrantWrite struct {
@@ -11204,7 +12298,7 @@ type RegistrantWrite struct {
 	TenantID *string `json:"tenant_id,omitempty"`
 
 	// Transport How SIP travels.
-	Transport *Transport `json:"transport,omitempty"`
+	Transport *RegistrantTransport `json:"transport,omitempty"`
 }
 
 // Registration A contact of a subscriber: a phone, or one flow of it.
@@ -12446,6 +13540,11 @@ type SIPInterface struct {
 	// Example: carriers udp
 	Name string `json:"name"`
 
+	// Origins Origins (RFC 6454) of web pages whose WebSockets are accepted (`ws`, `wss`); `*` is any. Clients that name none are accepted.
+	//
+	// Example: ["https://phone.example"]
+	Origins []string `json:"origins"`
+
 	// Port The port to listen on.
 	//
 	// Example: 5060
@@ -12478,6 +13577,11 @@ type SIPInterface struct {
 	//
 	// Example: ten_default
 	TenantID string `json:"tenant_id"`
+
+	// TLSProfileID How TLS is spoken on it (`tls`, `wss`), and with those that it connects to unless their trunk says otherwise.
+	//
+	// Example: tls_06bq4v703cm4p6r8t0w2y4a6c8
+	TLSProfileID *string `json:"tls_profile_id,omitempty"`
 
 	// Transport How SIP travels.
 	Transport Transport `json:"transport"`
@@ -12566,6 +13670,11 @@ type SIPInterfacePatch struct {
 	// Example: carriers udp
 	Name *string `json:"name,omitempty"`
 
+	// Origins Origins (RFC 6454) of web pages whose WebSockets are accepted (`ws`, `wss`); `*` is any. Clients that name none are accepted.
+	//
+	// Example: ["https://phone.example"]
+	Origins nullable.Nullable[[]string] `json:"origins,omitempty"`
+
 	// Port The port to listen on.
 	//
 	// Example: 5060
@@ -12585,6 +13694,11 @@ type SIPInterfacePatch struct {
 	//
 	// Example: 3478
 	StunPort nullable.Nullable[int] `json:"stun_port,omitempty"`
+
+	// TLSProfileID How TLS is spoken on it (`tls`, `wss`), and with those that it connects to unless their trunk says otherwise.
+	//
+	// Example: tls_06bq4v703cm4p6r8t0w2y4a6c8
+	TLSProfileID nullable.Nullable[string] `json:"tls_profile_id,omitempty"`
 
 	// Transport How SIP travels.
 	Transport *Transport `json:"transport,omitempty"`
@@ -12688,6 +13802,11 @@ type SIPInterfaceWrite struct {
 	// Example: carriers udp
 	Name string `json:"name"`
 
+	// Origins Origins (RFC 6454) of web pages whose WebSockets are accepted (`ws`, `wss`); `*` is any. Clients that name none are accepted.
+	//
+	// Example: ["https://phone.example"]
+	Origins *[]string `json:"origins,omitempty"`
+
 	// Port The port to listen on.
 	//
 	// Example: 5060
@@ -12713,9 +13832,23 @@ type SIPInterfaceWrite struct {
 	// Example: ten_default
 	TenantID *string `json:"tenant_id,omitempty"`
 
+	// TLSProfileID How TLS is spoken on it (`tls`, `wss`), and with those that it connects to unless their trunk says otherwise.
+	//
+	// Example: tls_06bq4v703cm4p6r8t0w2y4a6c8
+	TLSProfileID *string `json:"tls_profile_id,omitempty"`
+
 	// Transport How SIP travels.
 	Transport *Transport `json:"transport,omitempty"`
 }
+
+// SRTPKeying How keys are agreed on: `sdes` in SDP (RFC 4568), `dtls` by a handshake beside the media (RFC 5763).
+type SRTPKeying string
+
+// SRTPMode Whether media are encrypted (RFC 3711): `off` never, `optional` where the peer can (RFC 8643), `required` or there is no call.
+type SRTPMode string
+
+// SRTPSuite A way to encrypt, by its name in SDP (RFC 4568, RFC 6188, RFC 7714).
+type SRTPSuite string
 
 // Scope What a key may do. `admin` covers everything, and `x:write` covers `x:read`.
 //
@@ -13555,6 +14688,317 @@ type SubscriberWrite struct {
 	VoicemailEnabled *bool `json:"voicemail_enabled,omitempty"`
 }
 
+// TLSProfile How TLS is spoken: by a SIP interface with those who connect, by a trunk with those we connect to.
+type TLSProfile struct {
+	// AuthorityIds Certificate authorities of ours that are believed too.
+	//
+	// Example: ["cau_06bq4v703bk3n5q7s9v1x3z5a7"]
+	AuthorityIds []string `json:"authority_ids"`
+
+	// CertificateIds Ours. The one that has the name asked for (SNI) is shown, the first if none has.
+	//
+	// Example: ["crt_06bq4v703aj2m4p6r8t0w2y4z6"]
+	CertificateIds []string `json:"certificate_ids"`
+
+	// CipherSuites Those of TLS 1.2, by their IANA names; all good ones where there is none.
+	//
+	// Example: ["TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"]
+	CipherSuites []string `json:"cipher_suites"`
+
+	// ClientAuth What is asked of those who connect.
+	ClientAuth ClientAuth `json:"client_auth"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// HandshakeTimeoutS How long a handshake may take, in seconds.
+	//
+	// Example: 5
+	HandshakeTimeoutS int `json:"handshake_timeout_s"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: tls_06bq4v703cm4p6r8t0w2y4a6c8
+	ID string `json:"id"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// MinVersion The oldest version spoken.
+	MinVersion TLSVersion `json:"min_version"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: public
+	Name string `json:"name"`
+
+	// PeerNames Names accepted in them besides the one that was asked for (RFC 5922 7).
+	//
+	// Example: ["sip.carrier.example"]
+	PeerNames []string `json:"peer_names"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// RevokedPem Lists of revoked certificates (X509 CRL in PEM).
+	//
+	// Example:
+	RevokedPem *string `json:"revoked_pem,omitempty"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// TrustAnchorsPem Whose certificates are believed (PEM).
+	//
+	// Example: -----BEGIN CERTIFICATE-----
+	// MIIBnDCCAUGgAwIBAgIUNRoyxbwWFwFIyUEWvuJmzxo0sFQwCgYIKoZIzj0EAwIw
+	// FjEUMBIGA1UEAwwLc2JjLmV4YW1wbGUwIBcNMjYxMTIzMTA1MTAzWhgPMjEyNjEw
+	// MzAxMDUxMDNaMBYxFDASBgNVBAMMC3NiYy5leGFtcGxlMFkwEwYHKoZIzj0CAQYI
+	// KoZIzj0DAQcDQgAEoEyFiprLsjmZPqWCkBxJPTQ5+NC+90tZ8l+q5yAI+leIYqrq
+	// tTAph3MChwScGLByP0qb6zj1zBPTXo2y9fLh5KNrMGkwHQYDVR0OBBYEFIo0+KhY
+	// SXlpOP1Ko+2n0abd3douMB8GA1UdIwQYMBaAFIo0+KhYSXlpOP1Ko+2n0abd3dou
+	// MA8GA1UdEwEB/wQFMAMBAf8wFgYDVR0RBA8wDYILc2JjLmV4YW1wbGUwCgYIKoZI
+	// zj0EAwIDSQAwRgIhAK5H2K7SC0lLz4LyWDcAEJS3wgpgxBidXKnOLsY4jngJAiEA
+	// lmWP1pilYK1dhrJ/8DZ7vf1klZlW+M8ej09VtUJ+jUg=
+	// -----END CERTIFICATE-----
+	TrustAnchorsPem *string `json:"trust_anchors_pem,omitempty"`
+
+	// TrustSystem The anchors of the system are believed too.
+	//
+	// Example: true
+	TrustSystem bool `json:"trust_system"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// VerifyPeer Certificates of those we connect to are checked.
+	//
+	// Example: true
+	VerifyPeer bool `json:"verify_peer"`
+}
+
+// TLSProfilePage A page of TLS profiles.
+type TLSProfilePage struct {
+	// Items The resources, by rising id.
+	Items []TLSProfile `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// TLSProfilePatch A JSON Merge Patch (RFC 7396) of a TLS profile: fields left out stay as they are, null puts a field back to its default.
+type TLSProfilePatch struct {
+	// AuthorityIds Certificate authorities of ours that are believed too.
+	//
+	// Example: ["cau_06bq4v703bk3n5q7s9v1x3z5a7"]
+	AuthorityIds nullable.Nullable[[]string] `json:"authority_ids,omitempty"`
+
+	// CertificateIds Ours. The one that has the name asked for (SNI) is shown, the first if none has.
+	//
+	// Example: ["crt_06bq4v703aj2m4p6r8t0w2y4z6"]
+	CertificateIds nullable.Nullable[[]string] `json:"certificate_ids,omitempty"`
+
+	// CipherSuites Those of TLS 1.2, by their IANA names; all good ones where there is none.
+	//
+	// Example: ["TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"]
+	CipherSuites nullable.Nullable[[]string] `json:"cipher_suites,omitempty"`
+
+	// ClientAuth What is asked of those who connect.
+	ClientAuth *ClientAuth `json:"client_auth,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// HandshakeTimeoutS How long a handshake may take, in seconds.
+	//
+	// Example: 5
+	HandshakeTimeoutS nullable.Nullable[int] `json:"handshake_timeout_s,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// MinVersion The oldest version spoken.
+	MinVersion *TLSVersion `json:"min_version,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: public
+	Name *string `json:"name,omitempty"`
+
+	// PeerNames Names accepted in them besides the one that was asked for (RFC 5922 7).
+	//
+	// Example: ["sip.carrier.example"]
+	PeerNames nullable.Nullable[[]string] `json:"peer_names,omitempty"`
+
+	// RevokedPem Lists of revoked certificates (X509 CRL in PEM).
+	//
+	// Example:
+	RevokedPem nullable.Nullable[string] `json:"revoked_pem,omitempty"`
+
+	// TrustAnchorsPem Whose certificates are believed (PEM).
+	//
+	// Example: -----BEGIN CERTIFICATE-----
+	// MIIBnDCCAUGgAwIBAgIUNRoyxbwWFwFIyUEWvuJmzxo0sFQwCgYIKoZIzj0EAwIw
+	// FjEUMBIGA1UEAwwLc2JjLmV4YW1wbGUwIBcNMjYxMTIzMTA1MTAzWhgPMjEyNjEw
+	// MzAxMDUxMDNaMBYxFDASBgNVBAMMC3NiYy5leGFtcGxlMFkwEwYHKoZIzj0CAQYI
+	// KoZIzj0DAQcDQgAEoEyFiprLsjmZPqWCkBxJPTQ5+NC+90tZ8l+q5yAI+leIYqrq
+	// tTAph3MChwScGLByP0qb6zj1zBPTXo2y9fLh5KNrMGkwHQYDVR0OBBYEFIo0+KhY
+	// SXlpOP1Ko+2n0abd3douMB8GA1UdIwQYMBaAFIo0+KhYSXlpOP1Ko+2n0abd3dou
+	// MA8GA1UdEwEB/wQFMAMBAf8wFgYDVR0RBA8wDYILc2JjLmV4YW1wbGUwCgYIKoZI
+	// zj0EAwIDSQAwRgIhAK5H2K7SC0lLz4LyWDcAEJS3wgpgxBidXKnOLsY4jngJAiEA
+	// lmWP1pilYK1dhrJ/8DZ7vf1klZlW+M8ej09VtUJ+jUg=
+	// -----END CERTIFICATE-----
+	TrustAnchorsPem nullable.Nullable[string] `json:"trust_anchors_pem,omitempty"`
+
+	// TrustSystem The anchors of the system are believed too.
+	//
+	// Example: true
+	TrustSystem nullable.Nullable[bool] `json:"trust_system,omitempty"`
+
+	// VerifyPeer Certificates of those we connect to are checked.
+	//
+	// Example: true
+	VerifyPeer nullable.Nullable[bool] `json:"verify_peer,omitempty"`
+}
+
+// TLSProfileWrite What a client writes of a TLS profile. How TLS is spoken: by a SIP interface with those who connect, by a trunk with those we connect to.
+type TLSProfileWrite struct {
+	// AuthorityIds Certificate authorities of ours that are believed too.
+	//
+	// Example: ["cau_06bq4v703bk3n5q7s9v1x3z5a7"]
+	AuthorityIds *[]string `json:"authority_ids,omitempty"`
+
+	// CertificateIds Ours. The one that has the name asked for (SNI) is shown, the first if none has.
+	//
+	// Example: ["crt_06bq4v703aj2m4p6r8t0w2y4z6"]
+	CertificateIds *[]string `json:"certificate_ids,omitempty"`
+
+	// CipherSuites Those of TLS 1.2, by their IANA names; all good ones where there is none.
+	//
+	// Example: ["TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"]
+	CipherSuites *[]string `json:"cipher_suites,omitempty"`
+
+	// ClientAuth What is asked of those who connect.
+	ClientAuth *ClientAuth `json:"client_auth,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// HandshakeTimeoutS How long a handshake may take, in seconds.
+	//
+	// Example: 5
+	HandshakeTimeoutS *int `json:"handshake_timeout_s,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// MinVersion The oldest version spoken.
+	MinVersion *TLSVersion `json:"min_version,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: public
+	Name string `json:"name"`
+
+	// PeerNames Names accepted in them besides the one that was asked for (RFC 5922 7).
+	//
+	// Example: ["sip.carrier.example"]
+	PeerNames *[]string `json:"peer_names,omitempty"`
+
+	// RevokedPem Lists of revoked certificates (X509 CRL in PEM).
+	//
+	// Example:
+	RevokedPem *string `json:"revoked_pem,omitempty"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+
+	// TrustAnchorsPem Whose certificates are believed (PEM).
+	//
+	// Example: -----BEGIN CERTIFICATE-----
+	// MIIBnDCCAUGgAwIBAgIUNRoyxbwWFwFIyUEWvuJmzxo0sFQwCgYIKoZIzj0EAwIw
+	// FjEUMBIGA1UEAwwLc2JjLmV4YW1wbGUwIBcNMjYxMTIzMTA1MTAzWhgPMjEyNjEw
+	// MzAxMDUxMDNaMBYxFDASBgNVBAMMC3NiYy5leGFtcGxlMFkwEwYHKoZIzj0CAQYI
+	// KoZIzj0DAQcDQgAEoEyFiprLsjmZPqWCkBxJPTQ5+NC+90tZ8l+q5yAI+leIYqrq
+	// tTAph3MChwScGLByP0qb6zj1zBPTXo2y9fLh5KNrMGkwHQYDVR0OBBYEFIo0+KhY
+	// SXlpOP1Ko+2n0abd3douMB8GA1UdIwQYMBaAFIo0+KhYSXlpOP1Ko+2n0abd3dou
+	// MA8GA1UdEwEB/wQFMAMBAf8wFgYDVR0RBA8wDYILc2JjLmV4YW1wbGUwCgYIKoZI
+	// zj0EAwIDSQAwRgIhAK5H2K7SC0lLz4LyWDcAEJS3wgpgxBidXKnOLsY4jngJAiEA
+	// lmWP1pilYK1dhrJ/8DZ7vf1klZlW+M8ej09VtUJ+jUg=
+	// -----END CERTIFICATE-----
+	TrustAnchorsPem *string `json:"trust_anchors_pem,omitempty"`
+
+	// TrustSystem The anchors of the system are believed too.
+	//
+	// Example: true
+	TrustSystem *bool `json:"trust_system,omitempty"`
+
+	// VerifyPeer Certificates of those we connect to are checked.
+	//
+	// Example: true
+	VerifyPeer *bool `json:"verify_peer,omitempty"`
+}
+
+// TLSVersion A version of TLS; older ones are not spoken (RFC 8996).
+type TLSVersion string
+
 // Target A trunk in a route list.
 type Target struct {
 	// CreatedAt When it was made.
@@ -14382,6 +15826,11 @@ type Trunk struct {
 	// Example: ten_default
 	TenantID string `json:"tenant_id"`
 
+	// TLSProfileID How TLS is spoken with it; that of the SIP interface where there is none.
+	//
+	// Example: tls_06bq4v703cm4p6r8t0w2y4a6c8
+	TLSProfileID *string `json:"tls_profile_id,omitempty"`
+
 	// UpdatedAt When it was last written.
 	//
 	// Example: 2026-11-22T09:41:12.25Z
@@ -14565,6 +16014,11 @@ type TrunkPatch struct {
 	//
 	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
 	SignallingProfileID nullable.Nullable[string] `json:"signalling_profile_id,omitempty"`
+
+	// TLSProfileID How TLS is spoken with it; that of the SIP interface where there is none.
+	//
+	// Example: tls_06bq4v703cm4p6r8t0w2y4a6c8
+	TLSProfileID nullable.Nullable[string] `json:"tls_profile_id,omitempty"`
 }
 
 // TrunkQualities What a trunk is worth.
@@ -14809,6 +16263,11 @@ type TrunkWrite struct {
 	//
 	// Example: ten_default
 	TenantID *string `json:"tenant_id,omitempty"`
+
+	// TLSProfileID How TLS is spoken with it; that of the SIP interface where there is none.
+	//
+	// Example: tls_06bq4v703cm4p6r8t0w2y4a6c8
+	TLSProfileID *string `json:"tls_profile_id,omitempty"`
 }
 
 // Trust How far the network behind a realm is believed: `access` are phones on the open internet (asserted identities are dropped), `peer` are carriers (asserted identities are believed and passed), `core` is our own network.
@@ -15124,6 +16583,9 @@ type WhoAmI struct {
 	TenantID *string `json:"tenant_id,omitempty"`
 }
 
+// ZRTPMode What becomes of ZRTP (RFC 6189), which phones speak among themselves.
+type ZRTPMode string
+
 // APIKeyID defines model for APIKeyID.
 type APIKeyID = string
 
@@ -15144,6 +16606,12 @@ type CDRID = string
 
 // CallID defines model for CallID.
 type CallID = string
+
+// CertificateAuthorityID defines model for CertificateAuthorityID.
+type CertificateAuthorityID = string
+
+// CertificateID defines model for CertificateID.
+type CertificateID = string
 
 // Cursor defines model for Cursor.
 type Cursor = string
@@ -15267,6 +16735,9 @@ type SignallingProfileID = string
 
 // SubscriberID defines model for SubscriberID.
 type SubscriberID = string
+
+// TLSProfileID defines model for TLSProfileID.
+type TLSProfileID = string
 
 // TargetID defines model for TargetID.
 type TargetID = string
@@ -15881,6 +17352,150 @@ type ListCDRsParams struct {
 type GetCDRParams struct {
 	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// ListCertificateAuthoritysParams defines parameters for ListCertificateAuthoritys.
+type ListCertificateAuthoritysParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Name Only the resource with exactly this name.
+	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
+
+	// ExternalID Only the resource with exactly this external id.
+	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
+
+	// Enabled Only resources that are enabled, or not.
+	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
+
+	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
+	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// CreateCertificateAuthorityParams defines parameters for CreateCertificateAuthority.
+type CreateCertificateAuthorityParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UpsertCertificateAuthorityParams defines parameters for UpsertCertificateAuthority.
+type UpsertCertificateAuthorityParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only make, never change (412 if it exists).
+	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
+}
+
+// DeleteCertificateAuthorityParams defines parameters for DeleteCertificateAuthority.
+type DeleteCertificateAuthorityParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// UpdateCertificateAuthorityParams defines parameters for UpdateCertificateAuthority.
+type UpdateCertificateAuthorityParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReplaceCertificateAuthorityParams defines parameters for ReplaceCertificateAuthority.
+type ReplaceCertificateAuthorityParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListCertificatesParams defines parameters for ListCertificates.
+type ListCertificatesParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Name Only the resource with exactly this name.
+	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
+
+	// ExternalID Only the resource with exactly this external id.
+	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
+
+	// Enabled Only resources that are enabled, or not.
+	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
+
+	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
+	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// CreateCertificateParams defines parameters for CreateCertificate.
+type CreateCertificateParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UpsertCertificateParams defines parameters for UpsertCertificate.
+type UpsertCertificateParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only make, never change (412 if it exists).
+	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
+}
+
+// DeleteCertificateParams defines parameters for DeleteCertificate.
+type DeleteCertificateParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// UpdateCertificateParams defines parameters for UpdateCertificate.
+type UpdateCertificateParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReplaceCertificateParams defines parameters for ReplaceCertificate.
+type ReplaceCertificateParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListDialplansParams defines parameters for ListDialplans.
@@ -18073,6 +19688,84 @@ type CheckTimeProfileParams struct {
 	At *time.Time `form:"at,omitempty" json:"at,omitempty"`
 }
 
+// ListTLSProfilesParams defines parameters for ListTLSProfiles.
+type ListTLSProfilesParams struct {
+	// Limit The most items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It belongs to the filters it was made with.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Name Only the resource with exactly this name.
+	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
+
+	// ExternalID Only the resource with exactly this external id.
+	ExternalID *FilterExternalID `form:"external_id,omitempty" json:"external_id,omitempty"`
+
+	// Enabled Only resources that are enabled, or not.
+	Enabled *FilterEnabled `form:"enabled,omitempty" json:"enabled,omitempty"`
+
+	// Label Only resources with this label, as `key=value`; may be repeated: all must match.
+	Label *FilterLabel `form:"label,omitempty" json:"label,omitempty"`
+
+	// TenantID Only what belongs to this tenant. For system-wide keys; another key sees its own tenant anyway.
+	TenantID *FilterTenant `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// CreateTLSProfileParams defines parameters for CreateTLSProfile.
+type CreateTLSProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UpsertTLSProfileParams defines parameters for UpsertTLSProfile.
+type UpsertTLSProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only make, never change (412 if it exists).
+	IfNoneMatch *IfNoneMatchCreate `json:"If-None-Match,omitempty"`
+}
+
+// DeleteTLSProfileParams defines parameters for DeleteTLSProfile.
+type DeleteTLSProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetTLSProfileParams defines parameters for GetTLSProfile.
+type GetTLSProfileParams struct {
+	// IfNoneMatch Answer 304 if the resource is still as this `ETag` says.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// UpdateTLSProfileParams defines parameters for UpdateTLSProfile.
+type UpdateTLSProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReplaceTLSProfileParams defines parameters for ReplaceTLSProfile.
+type ReplaceTLSProfileParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Write only if the resource is still as this `ETag` says (412 otherwise); `*` for any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // ListTrunksParams defines parameters for ListTrunks.
 type ListTrunksParams struct {
 	// Limit The most items in the answer.
@@ -18469,6 +20162,30 @@ type ResumeCallJSONRequestBody = SideOrder
 // TransferCallJSONRequestBody defines body for TransferCall for application/json ContentType.
 type TransferCallJSONRequestBody = TransferOrder
 
+// CreateCertificateAuthorityJSONRequestBody defines body for CreateCertificateAuthority for application/json ContentType.
+type CreateCertificateAuthorityJSONRequestBody = CertificateAuthorityWrite
+
+// UpsertCertificateAuthorityJSONRequestBody defines body for UpsertCertificateAuthority for application/json ContentType.
+type UpsertCertificateAuthorityJSONRequestBody = CertificateAuthorityWrite
+
+// UpdateCertificateAuthorityApplicationMergePatchPlusJSONRequestBody defines body for UpdateCertificateAuthority for application/merge-patch+json ContentType.
+type UpdateCertificateAuthorityApplicationMergePatchPlusJSONRequestBody = CertificateAuthorityPatch
+
+// ReplaceCertificateAuthorityJSONRequestBody defines body for ReplaceCertificateAuthority for application/json ContentType.
+type ReplaceCertificateAuthorityJSONRequestBody = CertificateAuthorityWrite
+
+// CreateCertificateJSONRequestBody defines body for CreateCertificate for application/json ContentType.
+type CreateCertificateJSONRequestBody = CertificateWrite
+
+// UpsertCertificateJSONRequestBody defines body for UpsertCertificate for application/json ContentType.
+type UpsertCertificateJSONRequestBody = CertificateWrite
+
+// UpdateCertificateApplicationMergePatchPlusJSONRequestBody defines body for UpdateCertificate for application/merge-patch+json ContentType.
+type UpdateCertificateApplicationMergePatchPlusJSONRequestBody = CertificatePatch
+
+// ReplaceCertificateJSONRequestBody defines body for ReplaceCertificate for application/json ContentType.
+type ReplaceCertificateJSONRequestBody = CertificateWrite
+
 // CreateDialplanJSONRequestBody defines body for CreateDialplan for application/json ContentType.
 type CreateDialplanJSONRequestBody = DialplanWrite
 
@@ -18771,6 +20488,18 @@ type UpdateTimeProfileApplicationMergePatchPlusJSONRequestBody = TimeProfilePatc
 
 // ReplaceTimeProfileJSONRequestBody defines body for ReplaceTimeProfile for application/json ContentType.
 type ReplaceTimeProfileJSONRequestBody = TimeProfileWrite
+
+// CreateTLSProfileJSONRequestBody defines body for CreateTLSProfile for application/json ContentType.
+type CreateTLSProfileJSONRequestBody = TLSProfileWrite
+
+// UpsertTLSProfileJSONRequestBody defines body for UpsertTLSProfile for application/json ContentType.
+type UpsertTLSProfileJSONRequestBody = TLSProfileWrite
+
+// UpdateTLSProfileApplicationMergePatchPlusJSONRequestBody defines body for UpdateTLSProfile for application/merge-patch+json ContentType.
+type UpdateTLSProfileApplicationMergePatchPlusJSONRequestBody = TLSProfilePatch
+
+// ReplaceTLSProfileJSONRequestBody defines body for ReplaceTLSProfile for application/json ContentType.
+type ReplaceTLSProfileJSONRequestBody = TLSProfileWrite
 
 // CreateTrunkJSONRequestBody defines body for CreateTrunk for application/json ContentType.
 type CreateTrunkJSONRequestBody = TrunkWrite
@@ -19533,6 +21262,176 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/cdrs/{cdr_id}/decision (the `GetCDRDecision` operationId).
 	GetCDRDecision(ctx context.Context, cdrid CDRID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListCertificateAuthoritys List certificate authorities
+	//
+	// Corresponds with GET /v1/certificate-authorities (the `ListCertificateAuthoritys` operationId).
+	ListCertificateAuthoritys(ctx context.Context, params *ListCertificateAuthoritysParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateCertificateAuthorityWithBody Make a certificate authority
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/certificate-authorities (the `CreateCertificateAuthority` operationId).
+	CreateCertificateAuthorityWithBody(ctx context.Context, params *CreateCertificateAuthorityParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateCertificateAuthority Make a certificate authority
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/certificate-authorities (the `CreateCertificateAuthority` operationId).
+	CreateCertificateAuthority(ctx context.Context, params *CreateCertificateAuthorityParams, body CreateCertificateAuthorityJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertCertificateAuthorityWithBody Make or replace a certificate authority by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/certificate-authorities/by-external-id/{external_id} (the `UpsertCertificateAuthority` operationId).
+	UpsertCertificateAuthorityWithBody(ctx context.Context, externalID ExternalID, params *UpsertCertificateAuthorityParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertCertificateAuthority Make or replace a certificate authority by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/certificate-authorities/by-external-id/{external_id} (the `UpsertCertificateAuthority` operationId).
+	UpsertCertificateAuthority(ctx context.Context, externalID ExternalID, params *UpsertCertificateAuthorityParams, body UpsertCertificateAuthorityJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteCertificateAuthority Delete a certificate authority
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Corresponds with DELETE /v1/certificate-authorities/{certificate_authority_id} (the `DeleteCertificateAuthority` operationId).
+	DeleteCertificateAuthority(ctx context.Context, certificateAuthorityID CertificateAuthorityID, params *DeleteCertificateAuthorityParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetCertificateAuthority Read a certificate authority
+	//
+	// Corresponds with GET /v1/certificate-authorities/{certificate_authority_id} (the `GetCertificateAuthority` operationId).
+	GetCertificateAuthority(ctx context.Context, certificateAuthorityID CertificateAuthorityID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateCertificateAuthorityWithBody Change some fields of a certificate authority
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/certificate-authorities/{certificate_authority_id} (the `UpdateCertificateAuthority` operationId).
+	UpdateCertificateAuthorityWithBody(ctx context.Context, certificateAuthorityID CertificateAuthorityID, params *UpdateCertificateAuthorityParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateCertificateAuthorityWithApplicationMergePatchPlusJSONBody Change some fields of a certificate authority
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/certificate-authorities/{certificate_authority_id} (the `UpdateCertificateAuthority` operationId).
+	UpdateCertificateAuthorityWithApplicationMergePatchPlusJSONBody(ctx context.Context, certificateAuthorityID CertificateAuthorityID, params *UpdateCertificateAuthorityParams, body UpdateCertificateAuthorityApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceCertificateAuthorityWithBody Replace a certificate authority
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/certificate-authorities/{certificate_authority_id} (the `ReplaceCertificateAuthority` operationId).
+	ReplaceCertificateAuthorityWithBody(ctx context.Context, certificateAuthorityID CertificateAuthorityID, params *ReplaceCertificateAuthorityParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceCertificateAuthority Replace a certificate authority
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/certificate-authorities/{certificate_authority_id} (the `ReplaceCertificateAuthority` operationId).
+	ReplaceCertificateAuthority(ctx context.Context, certificateAuthorityID CertificateAuthorityID, params *ReplaceCertificateAuthorityParams, body ReplaceCertificateAuthorityJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListCertificates List certificates
+	//
+	// Corresponds with GET /v1/certificates (the `ListCertificates` operationId).
+	ListCertificates(ctx context.Context, params *ListCertificatesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateCertificateWithBody Make a certificate
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/certificates (the `CreateCertificate` operationId).
+	CreateCertificateWithBody(ctx context.Context, params *CreateCertificateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateCertificate Make a certificate
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/certificates (the `CreateCertificate` operationId).
+	CreateCertificate(ctx context.Context, params *CreateCertificateParams, body CreateCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertCertificateWithBody Make or replace a certificate by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/certificates/by-external-id/{external_id} (the `UpsertCertificate` operationId).
+	UpsertCertificateWithBody(ctx context.Context, externalID ExternalID, params *UpsertCertificateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertCertificate Make or replace a certificate by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/certificates/by-external-id/{external_id} (the `UpsertCertificate` operationId).
+	UpsertCertificate(ctx context.Context, externalID ExternalID, params *UpsertCertificateParams, body UpsertCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteCertificate Delete a certificate
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Corresponds with DELETE /v1/certificates/{certificate_id} (the `DeleteCertificate` operationId).
+	DeleteCertificate(ctx context.Context, certificateID CertificateID, params *DeleteCertificateParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetCertificate Read a certificate
+	//
+	// Corresponds with GET /v1/certificates/{certificate_id} (the `GetCertificate` operationId).
+	GetCertificate(ctx context.Context, certificateID CertificateID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateCertificateWithBody Change some fields of a certificate
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/certificates/{certificate_id} (the `UpdateCertificate` operationId).
+	UpdateCertificateWithBody(ctx context.Context, certificateID CertificateID, params *UpdateCertificateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateCertificateWithApplicationMergePatchPlusJSONBody Change some fields of a certificate
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/certificates/{certificate_id} (the `UpdateCertificate` operationId).
+	UpdateCertificateWithApplicationMergePatchPlusJSONBody(ctx context.Context, certificateID CertificateID, params *UpdateCertificateParams, body UpdateCertificateApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceCertificateWithBody Replace a certificate
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/certificates/{certificate_id} (the `ReplaceCertificate` operationId).
+	ReplaceCertificateWithBody(ctx context.Context, certificateID CertificateID, params *ReplaceCertificateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceCertificate Replace a certificate
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/certificates/{certificate_id} (the `ReplaceCertificate` operationId).
+	ReplaceCertificate(ctx context.Context, certificateID CertificateID, params *ReplaceCertificateParams, body ReplaceCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetConfigStatus Ask which configuration is served
 	//
@@ -21859,6 +23758,91 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/time-profiles/{time_profile_id}/check (the `CheckTimeProfile` operationId).
 	CheckTimeProfile(ctx context.Context, timeProfileID TimeProfileID, params *CheckTimeProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListTLSProfiles List TLS profiles
+	//
+	// Corresponds with GET /v1/tls-profiles (the `ListTLSProfiles` operationId).
+	ListTLSProfiles(ctx context.Context, params *ListTLSProfilesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateTLSProfileWithBody Make a TLS profile
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/tls-profiles (the `CreateTLSProfile` operationId).
+	CreateTLSProfileWithBody(ctx context.Context, params *CreateTLSProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateTLSProfile Make a TLS profile
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/tls-profiles (the `CreateTLSProfile` operationId).
+	CreateTLSProfile(ctx context.Context, params *CreateTLSProfileParams, body CreateTLSProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertTLSProfileWithBody Make or replace a TLS profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/tls-profiles/by-external-id/{external_id} (the `UpsertTLSProfile` operationId).
+	UpsertTLSProfileWithBody(ctx context.Context, externalID ExternalID, params *UpsertTLSProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpsertTLSProfile Make or replace a TLS profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/tls-profiles/by-external-id/{external_id} (the `UpsertTLSProfile` operationId).
+	UpsertTLSProfile(ctx context.Context, externalID ExternalID, params *UpsertTLSProfileParams, body UpsertTLSProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteTLSProfile Delete a TLS profile
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Corresponds with DELETE /v1/tls-profiles/{tls_profile_id} (the `DeleteTLSProfile` operationId).
+	DeleteTLSProfile(ctx context.Context, tlsProfileID TLSProfileID, params *DeleteTLSProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetTLSProfile Read a TLS profile
+	//
+	// Corresponds with GET /v1/tls-profiles/{tls_profile_id} (the `GetTLSProfile` operationId).
+	GetTLSProfile(ctx context.Context, tlsProfileID TLSProfileID, params *GetTLSProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateTLSProfileWithBody Change some fields of a TLS profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/tls-profiles/{tls_profile_id} (the `UpdateTLSProfile` operationId).
+	UpdateTLSProfileWithBody(ctx context.Context, tlsProfileID TLSProfileID, params *UpdateTLSProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateTLSProfileWithApplicationMergePatchPlusJSONBody Change some fields of a TLS profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/tls-profiles/{tls_profile_id} (the `UpdateTLSProfile` operationId).
+	UpdateTLSProfileWithApplicationMergePatchPlusJSONBody(ctx context.Context, tlsProfileID TLSProfileID, params *UpdateTLSProfileParams, body UpdateTLSProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceTLSProfileWithBody Replace a TLS profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/tls-profiles/{tls_profile_id} (the `ReplaceTLSProfile` operationId).
+	ReplaceTLSProfileWithBody(ctx context.Context, tlsProfileID TLSProfileID, params *ReplaceTLSProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceTLSProfile Replace a TLS profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/tls-profiles/{tls_profile_id} (the `ReplaceTLSProfile` operationId).
+	ReplaceTLSProfile(ctx context.Context, tlsProfileID TLSProfileID, params *ReplaceTLSProfileParams, body ReplaceTLSProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListTrunks List trunks
 	//
 	// Give at most one of the parameters that name another resource.
@@ -23668,6 +25652,396 @@ func (c *Client) GetCDR(ctx context.Context, cdrid CDRID, params *GetCDRParams, 
 // Corresponds with GET /v1/cdrs/{cdr_id}/decision (the `GetCDRDecision` operationId).
 func (c *Client) GetCDRDecision(ctx context.Context, cdrid CDRID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetCDRDecisionRequest(c.Server, cdrid)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListCertificateAuthoritys List certificate authorities
+//
+// Corresponds with GET /v1/certificate-authorities (the `ListCertificateAuthoritys` operationId).
+func (c *Client) ListCertificateAuthoritys(ctx context.Context, params *ListCertificateAuthoritysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListCertificateAuthoritysRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateCertificateAuthorityWithBody Make a certificate authority
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/certificate-authorities (the `CreateCertificateAuthority` operationId).
+func (c *Client) CreateCertificateAuthorityWithBody(ctx context.Context, params *CreateCertificateAuthorityParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateCertificateAuthorityRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateCertificateAuthority Make a certificate authority
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/certificate-authorities (the `CreateCertificateAuthority` operationId).
+func (c *Client) CreateCertificateAuthority(ctx context.Context, params *CreateCertificateAuthorityParams, body CreateCertificateAuthorityJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateCertificateAuthorityRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertCertificateAuthorityWithBody Make or replace a certificate authority by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/certificate-authorities/by-external-id/{external_id} (the `UpsertCertificateAuthority` operationId).
+func (c *Client) UpsertCertificateAuthorityWithBody(ctx context.Context, externalID ExternalID, params *UpsertCertificateAuthorityParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertCertificateAuthorityRequestWithBody(c.Server, externalID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertCertificateAuthority Make or replace a certificate authority by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/certificate-authorities/by-external-id/{external_id} (the `UpsertCertificateAuthority` operationId).
+func (c *Client) UpsertCertificateAuthority(ctx context.Context, externalID ExternalID, params *UpsertCertificateAuthorityParams, body UpsertCertificateAuthorityJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertCertificateAuthorityRequest(c.Server, externalID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteCertificateAuthority Delete a certificate authority
+//
+// 409 with `referrers` while others need it.
+//
+// Corresponds with DELETE /v1/certificate-authorities/{certificate_authority_id} (the `DeleteCertificateAuthority` operationId).
+func (c *Client) DeleteCertificateAuthority(ctx context.Context, certificateAuthorityID CertificateAuthorityID, params *DeleteCertificateAuthorityParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteCertificateAuthorityRequest(c.Server, certificateAuthorityID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetCertificateAuthority Read a certificate authority
+//
+// Corresponds with GET /v1/certificate-authorities/{certificate_authority_id} (the `GetCertificateAuthority` operationId).
+func (c *Client) GetCertificateAuthority(ctx context.Context, certificateAuthorityID CertificateAuthorityID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetCertificateAuthorityRequest(c.Server, certificateAuthorityID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateCertificateAuthorityWithBody Change some fields of a certificate authority
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/certificate-authorities/{certificate_authority_id} (the `UpdateCertificateAuthority` operationId).
+func (c *Client) UpdateCertificateAuthorityWithBody(ctx context.Context, certificateAuthorityID CertificateAuthorityID, params *UpdateCertificateAuthorityParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateCertificateAuthorityRequestWithBody(c.Server, certificateAuthorityID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateCertificateAuthorityWithApplicationMergePatchPlusJSONBody Change some fields of a certificate authority
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/certificate-authorities/{certificate_authority_id} (the `UpdateCertificateAuthority` operationId).
+func (c *Client) UpdateCertificateAuthorityWithApplicationMergePatchPlusJSONBody(ctx context.Context, certificateAuthorityID CertificateAuthorityID, params *UpdateCertificateAuthorityParams, body UpdateCertificateAuthorityApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateCertificateAuthorityRequestWithApplicationMergePatchPlusJSONBody(c.Server, certificateAuthorityID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceCertificateAuthorityWithBody Replace a certificate authority
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/certificate-authorities/{certificate_authority_id} (the `ReplaceCertificateAuthority` operationId).
+func (c *Client) ReplaceCertificateAuthorityWithBody(ctx context.Context, certificateAuthorityID CertificateAuthorityID, params *ReplaceCertificateAuthorityParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceCertificateAuthorityRequestWithBody(c.Server, certificateAuthorityID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceCertificateAuthority Replace a certificate authority
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/certificate-authorities/{certificate_authority_id} (the `ReplaceCertificateAuthority` operationId).
+func (c *Client) ReplaceCertificateAuthority(ctx context.Context, certificateAuthorityID CertificateAuthorityID, params *ReplaceCertificateAuthorityParams, body ReplaceCertificateAuthorityJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceCertificateAuthorityRequest(c.Server, certificateAuthorityID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListCertificates List certificates
+//
+// Corresponds with GET /v1/certificates (the `ListCertificates` operationId).
+func (c *Client) ListCertificates(ctx context.Context, params *ListCertificatesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListCertificatesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateCertificateWithBody Make a certificate
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/certificates (the `CreateCertificate` operationId).
+func (c *Client) CreateCertificateWithBody(ctx context.Context, params *CreateCertificateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateCertificateRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateCertificate Make a certificate
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/certificates (the `CreateCertificate` operationId).
+func (c *Client) CreateCertificate(ctx context.Context, params *CreateCertificateParams, body CreateCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateCertificateRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertCertificateWithBody Make or replace a certificate by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/certificates/by-external-id/{external_id} (the `UpsertCertificate` operationId).
+func (c *Client) UpsertCertificateWithBody(ctx context.Context, externalID ExternalID, params *UpsertCertificateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertCertificateRequestWithBody(c.Server, externalID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertCertificate Make or replace a certificate by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/certificates/by-external-id/{external_id} (the `UpsertCertificate` operationId).
+func (c *Client) UpsertCertificate(ctx context.Context, externalID ExternalID, params *UpsertCertificateParams, body UpsertCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertCertificateRequest(c.Server, externalID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteCertificate Delete a certificate
+//
+// 409 with `referrers` while others need it.
+//
+// Corresponds with DELETE /v1/certificates/{certificate_id} (the `DeleteCertificate` operationId).
+func (c *Client) DeleteCertificate(ctx context.Context, certificateID CertificateID, params *DeleteCertificateParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteCertificateRequest(c.Server, certificateID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetCertificate Read a certificate
+//
+// Corresponds with GET /v1/certificates/{certificate_id} (the `GetCertificate` operationId).
+func (c *Client) GetCertificate(ctx context.Context, certificateID CertificateID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetCertificateRequest(c.Server, certificateID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateCertificateWithBody Change some fields of a certificate
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/certificates/{certificate_id} (the `UpdateCertificate` operationId).
+func (c *Client) UpdateCertificateWithBody(ctx context.Context, certificateID CertificateID, params *UpdateCertificateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateCertificateRequestWithBody(c.Server, certificateID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateCertificateWithApplicationMergePatchPlusJSONBody Change some fields of a certificate
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/certificates/{certificate_id} (the `UpdateCertificate` operationId).
+func (c *Client) UpdateCertificateWithApplicationMergePatchPlusJSONBody(ctx context.Context, certificateID CertificateID, params *UpdateCertificateParams, body UpdateCertificateApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateCertificateRequestWithApplicationMergePatchPlusJSONBody(c.Server, certificateID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceCertificateWithBody Replace a certificate
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/certificates/{certificate_id} (the `ReplaceCertificate` operationId).
+func (c *Client) ReplaceCertificateWithBody(ctx context.Context, certificateID CertificateID, params *ReplaceCertificateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceCertificateRequestWithBody(c.Server, certificateID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceCertificate Replace a certificate
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/certificates/{certificate_id} (the `ReplaceCertificate` operationId).
+func (c *Client) ReplaceCertificate(ctx context.Context, certificateID CertificateID, params *ReplaceCertificateParams, body ReplaceCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceCertificateRequest(c.Server, certificateID, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -29013,6 +31387,201 @@ func (c *Client) CheckTimeProfile(ctx context.Context, timeProfileID TimeProfile
 	return c.Client.Do(req)
 }
 
+// ListTLSProfiles List TLS profiles
+//
+// Corresponds with GET /v1/tls-profiles (the `ListTLSProfiles` operationId).
+func (c *Client) ListTLSProfiles(ctx context.Context, params *ListTLSProfilesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListTLSProfilesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateTLSProfileWithBody Make a TLS profile
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/tls-profiles (the `CreateTLSProfile` operationId).
+func (c *Client) CreateTLSProfileWithBody(ctx context.Context, params *CreateTLSProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTLSProfileRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateTLSProfile Make a TLS profile
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/tls-profiles (the `CreateTLSProfile` operationId).
+func (c *Client) CreateTLSProfile(ctx context.Context, params *CreateTLSProfileParams, body CreateTLSProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTLSProfileRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertTLSProfileWithBody Make or replace a TLS profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/tls-profiles/by-external-id/{external_id} (the `UpsertTLSProfile` operationId).
+func (c *Client) UpsertTLSProfileWithBody(ctx context.Context, externalID ExternalID, params *UpsertTLSProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertTLSProfileRequestWithBody(c.Server, externalID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpsertTLSProfile Make or replace a TLS profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/tls-profiles/by-external-id/{external_id} (the `UpsertTLSProfile` operationId).
+func (c *Client) UpsertTLSProfile(ctx context.Context, externalID ExternalID, params *UpsertTLSProfileParams, body UpsertTLSProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpsertTLSProfileRequest(c.Server, externalID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteTLSProfile Delete a TLS profile
+//
+// 409 with `referrers` while others need it.
+//
+// Corresponds with DELETE /v1/tls-profiles/{tls_profile_id} (the `DeleteTLSProfile` operationId).
+func (c *Client) DeleteTLSProfile(ctx context.Context, tlsProfileID TLSProfileID, params *DeleteTLSProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteTLSProfileRequest(c.Server, tlsProfileID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetTLSProfile Read a TLS profile
+//
+// Corresponds with GET /v1/tls-profiles/{tls_profile_id} (the `GetTLSProfile` operationId).
+func (c *Client) GetTLSProfile(ctx context.Context, tlsProfileID TLSProfileID, params *GetTLSProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTLSProfileRequest(c.Server, tlsProfileID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateTLSProfileWithBody Change some fields of a TLS profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/tls-profiles/{tls_profile_id} (the `UpdateTLSProfile` operationId).
+func (c *Client) UpdateTLSProfileWithBody(ctx context.Context, tlsProfileID TLSProfileID, params *UpdateTLSProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateTLSProfileRequestWithBody(c.Server, tlsProfileID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateTLSProfileWithApplicationMergePatchPlusJSONBody Change some fields of a TLS profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/tls-profiles/{tls_profile_id} (the `UpdateTLSProfile` operationId).
+func (c *Client) UpdateTLSProfileWithApplicationMergePatchPlusJSONBody(ctx context.Context, tlsProfileID TLSProfileID, params *UpdateTLSProfileParams, body UpdateTLSProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateTLSProfileRequestWithApplicationMergePatchPlusJSONBody(c.Server, tlsProfileID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceTLSProfileWithBody Replace a TLS profile
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/tls-profiles/{tls_profile_id} (the `ReplaceTLSProfile` operationId).
+func (c *Client) ReplaceTLSProfileWithBody(ctx context.Context, tlsProfileID TLSProfileID, params *ReplaceTLSProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceTLSProfileRequestWithBody(c.Server, tlsProfileID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceTLSProfile Replace a TLS profile
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/tls-profiles/{tls_profile_id} (the `ReplaceTLSProfile` operationId).
+func (c *Client) ReplaceTLSProfile(ctx context.Context, tlsProfileID TLSProfileID, params *ReplaceTLSProfileParams, body ReplaceTLSProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceTLSProfileRequest(c.Server, tlsProfileID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListTrunks List trunks
 //
 // Give at most one of the parameters that name another resource.
@@ -34346,6 +36915,1198 @@ func NewGetCDRDecisionRequest(server string, cdrid CDRID) (*http.Request, error)
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListCertificateAuthoritysRequest constructs an http.Request for the ListCertificateAuthoritys method
+func NewListCertificateAuthoritysRequest(server string, params *ListCertificateAuthoritysParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/certificate-authorities")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExternalID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "external_id", *params.ExternalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Enabled != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "enabled", *params.Enabled, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Label != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "label", *params.Label, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateCertificateAuthorityRequest calls the generic CreateCertificateAuthority builder with application/json body
+func NewCreateCertificateAuthorityRequest(server string, params *CreateCertificateAuthorityParams, body CreateCertificateAuthorityJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateCertificateAuthorityRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateCertificateAuthorityRequestWithBody constructs an http.Request for the CreateCertificateAuthority method, with any body, and a specified content type
+func NewCreateCertificateAuthorityRequestWithBody(server string, params *CreateCertificateAuthorityParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/certificate-authorities")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpsertCertificateAuthorityRequest calls the generic UpsertCertificateAuthority builder with application/json body
+func NewUpsertCertificateAuthorityRequest(server string, externalID ExternalID, params *UpsertCertificateAuthorityParams, body UpsertCertificateAuthorityJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpsertCertificateAuthorityRequestWithBody(server, externalID, params, "application/json", bodyReader)
+}
+
+// NewUpsertCertificateAuthorityRequestWithBody constructs an http.Request for the UpsertCertificateAuthority method, with any body, and a specified content type
+func NewUpsertCertificateAuthorityRequestWithBody(server string, externalID ExternalID, params *UpsertCertificateAuthorityParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "external_id", externalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/certificate-authorities/by-external-id/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteCertificateAuthorityRequest constructs an http.Request for the DeleteCertificateAuthority method
+func NewDeleteCertificateAuthorityRequest(server string, certificateAuthorityID CertificateAuthorityID, params *DeleteCertificateAuthorityParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "certificate_authority_id", certificateAuthorityID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/certificate-authorities/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetCertificateAuthorityRequest constructs an http.Request for the GetCertificateAuthority method
+func NewGetCertificateAuthorityRequest(server string, certificateAuthorityID CertificateAuthorityID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "certificate_authority_id", certificateAuthorityID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/certificate-authorities/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateCertificateAuthorityRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateCertificateAuthority builder with application/merge-patch+json body
+func NewUpdateCertificateAuthorityRequestWithApplicationMergePatchPlusJSONBody(server string, certificateAuthorityID CertificateAuthorityID, params *UpdateCertificateAuthorityParams, body UpdateCertificateAuthorityApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateCertificateAuthorityRequestWithBody(server, certificateAuthorityID, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewUpdateCertificateAuthorityRequestWithBody constructs an http.Request for the UpdateCertificateAuthority method, with any body, and a specified content type
+func NewUpdateCertificateAuthorityRequestWithBody(server string, certificateAuthorityID CertificateAuthorityID, params *UpdateCertificateAuthorityParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "certificate_authority_id", certificateAuthorityID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/certificate-authorities/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReplaceCertificateAuthorityRequest calls the generic ReplaceCertificateAuthority builder with application/json body
+func NewReplaceCertificateAuthorityRequest(server string, certificateAuthorityID CertificateAuthorityID, params *ReplaceCertificateAuthorityParams, body ReplaceCertificateAuthorityJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReplaceCertificateAuthorityRequestWithBody(server, certificateAuthorityID, params, "application/json", bodyReader)
+}
+
+// NewReplaceCertificateAuthorityRequestWithBody constructs an http.Request for the ReplaceCertificateAuthority method, with any body, and a specified content type
+func NewReplaceCertificateAuthorityRequestWithBody(server string, certificateAuthorityID CertificateAuthorityID, params *ReplaceCertificateAuthorityParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "certificate_authority_id", certificateAuthorityID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/certificate-authorities/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListCertificatesRequest constructs an http.Request for the ListCertificates method
+func NewListCertificatesRequest(server string, params *ListCertificatesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/certificates")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExternalID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "external_id", *params.ExternalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Enabled != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "enabled", *params.Enabled, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Label != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "label", *params.Label, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateCertificateRequest calls the generic CreateCertificate builder with application/json body
+func NewCreateCertificateRequest(server string, params *CreateCertificateParams, body CreateCertificateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateCertificateRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateCertificateRequestWithBody constructs an http.Request for the CreateCertificate method, with any body, and a specified content type
+func NewCreateCertificateRequestWithBody(server string, params *CreateCertificateParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/certificates")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpsertCertificateRequest calls the generic UpsertCertificate builder with application/json body
+func NewUpsertCertificateRequest(server string, externalID ExternalID, params *UpsertCertificateParams, body UpsertCertificateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpsertCertificateRequestWithBody(server, externalID, params, "application/json", bodyReader)
+}
+
+// NewUpsertCertificateRequestWithBody constructs an http.Request for the UpsertCertificate method, with any body, and a specified content type
+func NewUpsertCertificateRequestWithBody(server string, externalID ExternalID, params *UpsertCertificateParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "external_id", externalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/certificates/by-external-id/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteCertificateRequest constructs an http.Request for the DeleteCertificate method
+func NewDeleteCertificateRequest(server string, certificateID CertificateID, params *DeleteCertificateParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "certificate_id", certificateID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/certificates/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetCertificateRequest constructs an http.Request for the GetCertificate method
+func NewGetCertificateRequest(server string, certificateID CertificateID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "certificate_id", certificateID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/certificates/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateCertificateRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateCertificate builder with application/merge-patch+json body
+func NewUpdateCertificateRequestWithApplicationMergePatchPlusJSONBody(server string, certificateID CertificateID, params *UpdateCertificateParams, body UpdateCertificateApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateCertificateRequestWithBody(server, certificateID, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewUpdateCertificateRequestWithBody constructs an http.Request for the UpdateCertificate method, with any body, and a specified content type
+func NewUpdateCertificateRequestWithBody(server string, certificateID CertificateID, params *UpdateCertificateParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "certificate_id", certificateID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/certificates/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReplaceCertificateRequest calls the generic ReplaceCertificate builder with application/json body
+func NewReplaceCertificateRequest(server string, certificateID CertificateID, params *ReplaceCertificateParams, body ReplaceCertificateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReplaceCertificateRequestWithBody(server, certificateID, params, "application/json", bodyReader)
+}
+
+// NewReplaceCertificateRequestWithBody constructs an http.Request for the ReplaceCertificate method, with any body, and a specified content type
+func NewReplaceCertificateRequestWithBody(server string, certificateID CertificateID, params *ReplaceCertificateParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "certificate_id", certificateID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/certificates/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -51484,6 +55245,617 @@ func NewCheckTimeProfileRequest(server string, timeProfileID TimeProfileID, para
 	return req, nil
 }
 
+// NewListTLSProfilesRequest constructs an http.Request for the ListTLSProfiles method
+func NewListTLSProfilesRequest(server string, params *ListTLSProfilesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/tls-profiles")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExternalID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "external_id", *params.ExternalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Enabled != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "enabled", *params.Enabled, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Label != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "label", *params.Label, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateTLSProfileRequest calls the generic CreateTLSProfile builder with application/json body
+func NewCreateTLSProfileRequest(server string, params *CreateTLSProfileParams, body CreateTLSProfileJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateTLSProfileRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateTLSProfileRequestWithBody constructs an http.Request for the CreateTLSProfile method, with any body, and a specified content type
+func NewCreateTLSProfileRequestWithBody(server string, params *CreateTLSProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/tls-profiles")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpsertTLSProfileRequest calls the generic UpsertTLSProfile builder with application/json body
+func NewUpsertTLSProfileRequest(server string, externalID ExternalID, params *UpsertTLSProfileParams, body UpsertTLSProfileJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpsertTLSProfileRequestWithBody(server, externalID, params, "application/json", bodyReader)
+}
+
+// NewUpsertTLSProfileRequestWithBody constructs an http.Request for the UpsertTLSProfile method, with any body, and a specified content type
+func NewUpsertTLSProfileRequestWithBody(server string, externalID ExternalID, params *UpsertTLSProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "external_id", externalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/tls-profiles/by-external-id/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteTLSProfileRequest constructs an http.Request for the DeleteTLSProfile method
+func NewDeleteTLSProfileRequest(server string, tlsProfileID TLSProfileID, params *DeleteTLSProfileParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "tls_profile_id", tlsProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/tls-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetTLSProfileRequest constructs an http.Request for the GetTLSProfile method
+func NewGetTLSProfileRequest(server string, tlsProfileID TLSProfileID, params *GetTLSProfileParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "tls_profile_id", tlsProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/tls-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpdateTLSProfileRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateTLSProfile builder with application/merge-patch+json body
+func NewUpdateTLSProfileRequestWithApplicationMergePatchPlusJSONBody(server string, tlsProfileID TLSProfileID, params *UpdateTLSProfileParams, body UpdateTLSProfileApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateTLSProfileRequestWithBody(server, tlsProfileID, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewUpdateTLSProfileRequestWithBody constructs an http.Request for the UpdateTLSProfile method, with any body, and a specified content type
+func NewUpdateTLSProfileRequestWithBody(server string, tlsProfileID TLSProfileID, params *UpdateTLSProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "tls_profile_id", tlsProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/tls-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReplaceTLSProfileRequest calls the generic ReplaceTLSProfile builder with application/json body
+func NewReplaceTLSProfileRequest(server string, tlsProfileID TLSProfileID, params *ReplaceTLSProfileParams, body ReplaceTLSProfileJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReplaceTLSProfileRequestWithBody(server, tlsProfileID, params, "application/json", bodyReader)
+}
+
+// NewReplaceTLSProfileRequestWithBody constructs an http.Request for the ReplaceTLSProfile method, with any body, and a specified content type
+func NewReplaceTLSProfileRequestWithBody(server string, tlsProfileID TLSProfileID, params *ReplaceTLSProfileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "tls_profile_id", tlsProfileID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/tls-profiles/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewListTrunksRequest constructs an http.Request for the ListTrunks method
 func NewListTrunksRequest(server string, params *ListTrunksParams) (*http.Request, error) {
 	var err error
@@ -54982,6 +59354,188 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/cdrs/{cdr_id}/decision (the `GetCDRDecision` operationId).
 	GetCDRDecisionWithResponse(ctx context.Context, cdrid CDRID, reqEditors ...RequestEditorFn) (*GetCDRDecisionResponse, error)
 
+	// ListCertificateAuthoritysWithResponse List certificate authorities
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/certificate-authorities (the `ListCertificateAuthoritys` operationId).
+	ListCertificateAuthoritysWithResponse(ctx context.Context, params *ListCertificateAuthoritysParams, reqEditors ...RequestEditorFn) (*ListCertificateAuthoritysResponse, error)
+
+	// CreateCertificateAuthorityWithBodyWithResponse Make a certificate authority
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/certificate-authorities (the `CreateCertificateAuthority` operationId).
+	CreateCertificateAuthorityWithBodyWithResponse(ctx context.Context, params *CreateCertificateAuthorityParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateCertificateAuthorityResponse, error)
+
+	// CreateCertificateAuthorityWithResponse Make a certificate authority
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/certificate-authorities (the `CreateCertificateAuthority` operationId).
+	CreateCertificateAuthorityWithResponse(ctx context.Context, params *CreateCertificateAuthorityParams, body CreateCertificateAuthorityJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateCertificateAuthorityResponse, error)
+
+	// UpsertCertificateAuthorityWithBodyWithResponse Make or replace a certificate authority by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/certificate-authorities/by-external-id/{external_id} (the `UpsertCertificateAuthority` operationId).
+	UpsertCertificateAuthorityWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertCertificateAuthorityParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertCertificateAuthorityResponse, error)
+
+	// UpsertCertificateAuthorityWithResponse Make or replace a certificate authority by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/certificate-authorities/by-external-id/{external_id} (the `UpsertCertificateAuthority` operationId).
+	UpsertCertificateAuthorityWithResponse(ctx context.Context, externalID ExternalID, params *UpsertCertificateAuthorityParams, body UpsertCertificateAuthorityJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertCertificateAuthorityResponse, error)
+
+	// DeleteCertificateAuthorityWithResponse Delete a certificate authority
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/certificate-authorities/{certificate_authority_id} (the `DeleteCertificateAuthority` operationId).
+	DeleteCertificateAuthorityWithResponse(ctx context.Context, certificateAuthorityID CertificateAuthorityID, params *DeleteCertificateAuthorityParams, reqEditors ...RequestEditorFn) (*DeleteCertificateAuthorityResponse, error)
+
+	// GetCertificateAuthorityWithResponse Read a certificate authority
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/certificate-authorities/{certificate_authority_id} (the `GetCertificateAuthority` operationId).
+	GetCertificateAuthorityWithResponse(ctx context.Context, certificateAuthorityID CertificateAuthorityID, reqEditors ...RequestEditorFn) (*GetCertificateAuthorityResponse, error)
+
+	// UpdateCertificateAuthorityWithBodyWithResponse Change some fields of a certificate authority
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/certificate-authorities/{certificate_authority_id} (the `UpdateCertificateAuthority` operationId).
+	UpdateCertificateAuthorityWithBodyWithResponse(ctx context.Context, certificateAuthorityID CertificateAuthorityID, params *UpdateCertificateAuthorityParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateCertificateAuthorityResponse, error)
+
+	// UpdateCertificateAuthorityWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a certificate authority
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/certificate-authorities/{certificate_authority_id} (the `UpdateCertificateAuthority` operationId).
+	UpdateCertificateAuthorityWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, certificateAuthorityID CertificateAuthorityID, params *UpdateCertificateAuthorityParams, body UpdateCertificateAuthorityApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateCertificateAuthorityResponse, error)
+
+	// ReplaceCertificateAuthorityWithBodyWithResponse Replace a certificate authority
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/certificate-authorities/{certificate_authority_id} (the `ReplaceCertificateAuthority` operationId).
+	ReplaceCertificateAuthorityWithBodyWithResponse(ctx context.Context, certificateAuthorityID CertificateAuthorityID, params *ReplaceCertificateAuthorityParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceCertificateAuthorityResponse, error)
+
+	// ReplaceCertificateAuthorityWithResponse Replace a certificate authority
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/certificate-authorities/{certificate_authority_id} (the `ReplaceCertificateAuthority` operationId).
+	ReplaceCertificateAuthorityWithResponse(ctx context.Context, certificateAuthorityID CertificateAuthorityID, params *ReplaceCertificateAuthorityParams, body ReplaceCertificateAuthorityJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceCertificateAuthorityResponse, error)
+
+	// ListCertificatesWithResponse List certificates
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/certificates (the `ListCertificates` operationId).
+	ListCertificatesWithResponse(ctx context.Context, params *ListCertificatesParams, reqEditors ...RequestEditorFn) (*ListCertificatesResponse, error)
+
+	// CreateCertificateWithBodyWithResponse Make a certificate
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/certificates (the `CreateCertificate` operationId).
+	CreateCertificateWithBodyWithResponse(ctx context.Context, params *CreateCertificateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateCertificateResponse, error)
+
+	// CreateCertificateWithResponse Make a certificate
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/certificates (the `CreateCertificate` operationId).
+	CreateCertificateWithResponse(ctx context.Context, params *CreateCertificateParams, body CreateCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateCertificateResponse, error)
+
+	// UpsertCertificateWithBodyWithResponse Make or replace a certificate by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/certificates/by-external-id/{external_id} (the `UpsertCertificate` operationId).
+	UpsertCertificateWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertCertificateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertCertificateResponse, error)
+
+	// UpsertCertificateWithResponse Make or replace a certificate by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/certificates/by-external-id/{external_id} (the `UpsertCertificate` operationId).
+	UpsertCertificateWithResponse(ctx context.Context, externalID ExternalID, params *UpsertCertificateParams, body UpsertCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertCertificateResponse, error)
+
+	// DeleteCertificateWithResponse Delete a certificate
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/certificates/{certificate_id} (the `DeleteCertificate` operationId).
+	DeleteCertificateWithResponse(ctx context.Context, certificateID CertificateID, params *DeleteCertificateParams, reqEditors ...RequestEditorFn) (*DeleteCertificateResponse, error)
+
+	// GetCertificateWithResponse Read a certificate
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/certificates/{certificate_id} (the `GetCertificate` operationId).
+	GetCertificateWithResponse(ctx context.Context, certificateID CertificateID, reqEditors ...RequestEditorFn) (*GetCertificateResponse, error)
+
+	// UpdateCertificateWithBodyWithResponse Change some fields of a certificate
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/certificates/{certificate_id} (the `UpdateCertificate` operationId).
+	UpdateCertificateWithBodyWithResponse(ctx context.Context, certificateID CertificateID, params *UpdateCertificateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateCertificateResponse, error)
+
+	// UpdateCertificateWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a certificate
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/certificates/{certificate_id} (the `UpdateCertificate` operationId).
+	UpdateCertificateWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, certificateID CertificateID, params *UpdateCertificateParams, body UpdateCertificateApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateCertificateResponse, error)
+
+	// ReplaceCertificateWithBodyWithResponse Replace a certificate
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/certificates/{certificate_id} (the `ReplaceCertificate` operationId).
+	ReplaceCertificateWithBodyWithResponse(ctx context.Context, certificateID CertificateID, params *ReplaceCertificateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceCertificateResponse, error)
+
+	// ReplaceCertificateWithResponse Replace a certificate
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/certificates/{certificate_id} (the `ReplaceCertificate` operationId).
+	ReplaceCertificateWithResponse(ctx context.Context, certificateID CertificateID, params *ReplaceCertificateParams, body ReplaceCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceCertificateResponse, error)
+
 	// GetConfigStatusWithResponse Ask which configuration is served
 	//
 	// For system-wide keys.
@@ -57500,6 +62054,97 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/time-profiles/{time_profile_id}/check (the `CheckTimeProfile` operationId).
 	CheckTimeProfileWithResponse(ctx context.Context, timeProfileID TimeProfileID, params *CheckTimeProfileParams, reqEditors ...RequestEditorFn) (*CheckTimeProfileResponse, error)
+
+	// ListTLSProfilesWithResponse List TLS profiles
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/tls-profiles (the `ListTLSProfiles` operationId).
+	ListTLSProfilesWithResponse(ctx context.Context, params *ListTLSProfilesParams, reqEditors ...RequestEditorFn) (*ListTLSProfilesResponse, error)
+
+	// CreateTLSProfileWithBodyWithResponse Make a TLS profile
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/tls-profiles (the `CreateTLSProfile` operationId).
+	CreateTLSProfileWithBodyWithResponse(ctx context.Context, params *CreateTLSProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTLSProfileResponse, error)
+
+	// CreateTLSProfileWithResponse Make a TLS profile
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/tls-profiles (the `CreateTLSProfile` operationId).
+	CreateTLSProfileWithResponse(ctx context.Context, params *CreateTLSProfileParams, body CreateTLSProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTLSProfileResponse, error)
+
+	// UpsertTLSProfileWithBodyWithResponse Make or replace a TLS profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/tls-profiles/by-external-id/{external_id} (the `UpsertTLSProfile` operationId).
+	UpsertTLSProfileWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertTLSProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertTLSProfileResponse, error)
+
+	// UpsertTLSProfileWithResponse Make or replace a TLS profile by its external id
+	//
+	// For the syncs of billing and CRM systems: the same request may be sent again and again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/tls-profiles/by-external-id/{external_id} (the `UpsertTLSProfile` operationId).
+	UpsertTLSProfileWithResponse(ctx context.Context, externalID ExternalID, params *UpsertTLSProfileParams, body UpsertTLSProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertTLSProfileResponse, error)
+
+	// DeleteTLSProfileWithResponse Delete a TLS profile
+	//
+	// 409 with `referrers` while others need it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/tls-profiles/{tls_profile_id} (the `DeleteTLSProfile` operationId).
+	DeleteTLSProfileWithResponse(ctx context.Context, tlsProfileID TLSProfileID, params *DeleteTLSProfileParams, reqEditors ...RequestEditorFn) (*DeleteTLSProfileResponse, error)
+
+	// GetTLSProfileWithResponse Read a TLS profile
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/tls-profiles/{tls_profile_id} (the `GetTLSProfile` operationId).
+	GetTLSProfileWithResponse(ctx context.Context, tlsProfileID TLSProfileID, params *GetTLSProfileParams, reqEditors ...RequestEditorFn) (*GetTLSProfileResponse, error)
+
+	// UpdateTLSProfileWithBodyWithResponse Change some fields of a TLS profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/tls-profiles/{tls_profile_id} (the `UpdateTLSProfile` operationId).
+	UpdateTLSProfileWithBodyWithResponse(ctx context.Context, tlsProfileID TLSProfileID, params *UpdateTLSProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateTLSProfileResponse, error)
+
+	// UpdateTLSProfileWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a TLS profile
+	//
+	// A JSON Merge Patch (RFC 7396).
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/tls-profiles/{tls_profile_id} (the `UpdateTLSProfile` operationId).
+	UpdateTLSProfileWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, tlsProfileID TLSProfileID, params *UpdateTLSProfileParams, body UpdateTLSProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateTLSProfileResponse, error)
+
+	// ReplaceTLSProfileWithBodyWithResponse Replace a TLS profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/tls-profiles/{tls_profile_id} (the `ReplaceTLSProfile` operationId).
+	ReplaceTLSProfileWithBodyWithResponse(ctx context.Context, tlsProfileID TLSProfileID, params *ReplaceTLSProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceTLSProfileResponse, error)
+
+	// ReplaceTLSProfileWithResponse Replace a TLS profile
+	//
+	// Fields left out get their defaults.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/tls-profiles/{tls_profile_id} (the `ReplaceTLSProfile` operationId).
+	ReplaceTLSProfileWithResponse(ctx context.Context, tlsProfileID TLSProfileID, params *ReplaceTLSProfileParams, body ReplaceTLSProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceTLSProfileResponse, error)
 
 	// ListTrunksWithResponse List trunks
 	//
@@ -60794,6 +65439,768 @@ func (r GetCDRDecisionResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetCDRDecisionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListCertificateAuthoritysResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CertificateAuthorityPage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListCertificateAuthoritysResponse) GetJSON200() *CertificateAuthorityPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListCertificateAuthoritysResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListCertificateAuthoritysResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListCertificateAuthoritysResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListCertificateAuthoritysResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListCertificateAuthoritysResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateCertificateAuthorityResponse201Headers the declared response headers of an HTTP 201 response for CreateCertificateAuthority
+type CreateCertificateAuthorityResponse201Headers struct {
+	ETag                string
+	IdempotencyReplayed *string
+	Location            string
+}
+
+type CreateCertificateAuthorityResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *CertificateAuthority
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateCertificateAuthorityResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateCertificateAuthorityResponse) GetJSON201() *CertificateAuthority {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateCertificateAuthorityResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateCertificateAuthorityResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateCertificateAuthorityResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateCertificateAuthorityResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateCertificateAuthorityResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpsertCertificateAuthorityResponse200Headers the declared response headers of an HTTP 200 response for UpsertCertificateAuthority
+type UpsertCertificateAuthorityResponse200Headers struct {
+	ETag string
+}
+
+// UpsertCertificateAuthorityResponse201Headers the declared response headers of an HTTP 201 response for UpsertCertificateAuthority
+type UpsertCertificateAuthorityResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+type UpsertCertificateAuthorityResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CertificateAuthority
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *CertificateAuthority
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpsertCertificateAuthorityResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *UpsertCertificateAuthorityResponse201Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpsertCertificateAuthorityResponse) GetJSON200() *CertificateAuthority {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r UpsertCertificateAuthorityResponse) GetJSON201() *CertificateAuthority {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpsertCertificateAuthorityResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpsertCertificateAuthorityResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpsertCertificateAuthorityResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpsertCertificateAuthorityResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpsertCertificateAuthorityResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteCertificateAuthorityResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteCertificateAuthorityResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteCertificateAuthorityResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteCertificateAuthorityResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteCertificateAuthorityResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteCertificateAuthorityResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetCertificateAuthorityResponse200Headers the declared response headers of an HTTP 200 response for GetCertificateAuthority
+type GetCertificateAuthorityResponse200Headers struct {
+	ETag string
+}
+
+type GetCertificateAuthorityResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CertificateAuthority
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetCertificateAuthorityResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetCertificateAuthorityResponse) GetJSON200() *CertificateAuthority {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetCertificateAuthorityResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetCertificateAuthorityResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetCertificateAuthorityResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetCertificateAuthorityResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetCertificateAuthorityResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateCertificateAuthorityResponse200Headers the declared response headers of an HTTP 200 response for UpdateCertificateAuthority
+type UpdateCertificateAuthorityResponse200Headers struct {
+	ETag string
+}
+
+type UpdateCertificateAuthorityResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CertificateAuthority
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateCertificateAuthorityResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateCertificateAuthorityResponse) GetJSON200() *CertificateAuthority {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateCertificateAuthorityResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateCertificateAuthorityResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateCertificateAuthorityResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateCertificateAuthorityResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateCertificateAuthorityResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReplaceCertificateAuthorityResponse200Headers the declared response headers of an HTTP 200 response for ReplaceCertificateAuthority
+type ReplaceCertificateAuthorityResponse200Headers struct {
+	ETag string
+}
+
+type ReplaceCertificateAuthorityResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CertificateAuthority
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReplaceCertificateAuthorityResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReplaceCertificateAuthorityResponse) GetJSON200() *CertificateAuthority {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReplaceCertificateAuthorityResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplaceCertificateAuthorityResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplaceCertificateAuthorityResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplaceCertificateAuthorityResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplaceCertificateAuthorityResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListCertificatesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CertificatePage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListCertificatesResponse) GetJSON200() *CertificatePage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListCertificatesResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListCertificatesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListCertificatesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListCertificatesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListCertificatesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateCertificateResponse201Headers the declared response headers of an HTTP 201 response for CreateCertificate
+type CreateCertificateResponse201Headers struct {
+	ETag                string
+	IdempotencyReplayed *string
+	Location            string
+}
+
+type CreateCertificateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Certificate
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateCertificateResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateCertificateResponse) GetJSON201() *Certificate {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateCertificateResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateCertificateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateCertificateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateCertificateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateCertificateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpsertCertificateResponse200Headers the declared response headers of an HTTP 200 response for UpsertCertificate
+type UpsertCertificateResponse200Headers struct {
+	ETag string
+}
+
+// UpsertCertificateResponse201Headers the declared response headers of an HTTP 201 response for UpsertCertificate
+type UpsertCertificateResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+type UpsertCertificateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Certificate
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Certificate
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpsertCertificateResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *UpsertCertificateResponse201Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpsertCertificateResponse) GetJSON200() *Certificate {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r UpsertCertificateResponse) GetJSON201() *Certificate {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpsertCertificateResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpsertCertificateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpsertCertificateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpsertCertificateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpsertCertificateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteCertificateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteCertificateResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteCertificateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteCertificateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteCertificateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteCertificateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetCertificateResponse200Headers the declared response headers of an HTTP 200 response for GetCertificate
+type GetCertificateResponse200Headers struct {
+	ETag string
+}
+
+type GetCertificateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Certificate
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetCertificateResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetCertificateResponse) GetJSON200() *Certificate {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetCertificateResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetCertificateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetCertificateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetCertificateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetCertificateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateCertificateResponse200Headers the declared response headers of an HTTP 200 response for UpdateCertificate
+type UpdateCertificateResponse200Headers struct {
+	ETag string
+}
+
+type UpdateCertificateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Certificate
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateCertificateResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateCertificateResponse) GetJSON200() *Certificate {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateCertificateResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateCertificateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateCertificateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateCertificateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateCertificateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReplaceCertificateResponse200Headers the declared response headers of an HTTP 200 response for ReplaceCertificate
+type ReplaceCertificateResponse200Headers struct {
+	ETag string
+}
+
+type ReplaceCertificateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Certificate
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReplaceCertificateResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReplaceCertificateResponse) GetJSON200() *Certificate {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReplaceCertificateResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplaceCertificateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplaceCertificateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplaceCertificateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplaceCertificateResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -71664,6 +77071,394 @@ func (r CheckTimeProfileResponse) ContentType() string {
 	return ""
 }
 
+type ListTLSProfilesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TLSProfilePage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListTLSProfilesResponse) GetJSON200() *TLSProfilePage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListTLSProfilesResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListTLSProfilesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListTLSProfilesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListTLSProfilesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListTLSProfilesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateTLSProfileResponse201Headers the declared response headers of an HTTP 201 response for CreateTLSProfile
+type CreateTLSProfileResponse201Headers struct {
+	ETag                string
+	IdempotencyReplayed *string
+	Location            string
+}
+
+type CreateTLSProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *TLSProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateTLSProfileResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateTLSProfileResponse) GetJSON201() *TLSProfile {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateTLSProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateTLSProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateTLSProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateTLSProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateTLSProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpsertTLSProfileResponse200Headers the declared response headers of an HTTP 200 response for UpsertTLSProfile
+type UpsertTLSProfileResponse200Headers struct {
+	ETag string
+}
+
+// UpsertTLSProfileResponse201Headers the declared response headers of an HTTP 201 response for UpsertTLSProfile
+type UpsertTLSProfileResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+type UpsertTLSProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TLSProfile
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *TLSProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpsertTLSProfileResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *UpsertTLSProfileResponse201Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpsertTLSProfileResponse) GetJSON200() *TLSProfile {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r UpsertTLSProfileResponse) GetJSON201() *TLSProfile {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpsertTLSProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpsertTLSProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpsertTLSProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpsertTLSProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpsertTLSProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteTLSProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteTLSProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteTLSProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteTLSProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteTLSProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteTLSProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetTLSProfileResponse200Headers the declared response headers of an HTTP 200 response for GetTLSProfile
+type GetTLSProfileResponse200Headers struct {
+	ETag string
+}
+
+// GetTLSProfileResponse304Headers the declared response headers of an HTTP 304 response for GetTLSProfile
+type GetTLSProfileResponse304Headers struct {
+	ETag string
+}
+
+type GetTLSProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TLSProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetTLSProfileResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetTLSProfileResponse304Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetTLSProfileResponse) GetJSON200() *TLSProfile {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetTLSProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetTLSProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetTLSProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetTLSProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetTLSProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateTLSProfileResponse200Headers the declared response headers of an HTTP 200 response for UpdateTLSProfile
+type UpdateTLSProfileResponse200Headers struct {
+	ETag string
+}
+
+type UpdateTLSProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TLSProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateTLSProfileResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateTLSProfileResponse) GetJSON200() *TLSProfile {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateTLSProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateTLSProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateTLSProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateTLSProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateTLSProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReplaceTLSProfileResponse200Headers the declared response headers of an HTTP 200 response for ReplaceTLSProfile
+type ReplaceTLSProfileResponse200Headers struct {
+	ETag string
+}
+
+type ReplaceTLSProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TLSProfile
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReplaceTLSProfileResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReplaceTLSProfileResponse) GetJSON200() *TLSProfile {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReplaceTLSProfileResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplaceTLSProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplaceTLSProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplaceTLSProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplaceTLSProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListTrunksResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -74574,6 +80369,320 @@ func (c *ClientWithResponses) GetCDRDecisionWithResponse(ctx context.Context, cd
 		return nil, err
 	}
 	return ParseGetCDRDecisionResponse(rsp)
+}
+
+// ListCertificateAuthoritysWithResponse List certificate authorities
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/certificate-authorities (the `ListCertificateAuthoritys` operationId).
+func (c *ClientWithResponses) ListCertificateAuthoritysWithResponse(ctx context.Context, params *ListCertificateAuthoritysParams, reqEditors ...RequestEditorFn) (*ListCertificateAuthoritysResponse, error) {
+	rsp, err := c.ListCertificateAuthoritys(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListCertificateAuthoritysResponse(rsp)
+}
+
+// CreateCertificateAuthorityWithBodyWithResponse Make a certificate authority
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/certificate-authorities (the `CreateCertificateAuthority` operationId).
+func (c *ClientWithResponses) CreateCertificateAuthorityWithBodyWithResponse(ctx context.Context, params *CreateCertificateAuthorityParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateCertificateAuthorityResponse, error) {
+	rsp, err := c.CreateCertificateAuthorityWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateCertificateAuthorityResponse(rsp)
+}
+
+// CreateCertificateAuthorityWithResponse Make a certificate authority
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/certificate-authorities (the `CreateCertificateAuthority` operationId).
+func (c *ClientWithResponses) CreateCertificateAuthorityWithResponse(ctx context.Context, params *CreateCertificateAuthorityParams, body CreateCertificateAuthorityJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateCertificateAuthorityResponse, error) {
+	rsp, err := c.CreateCertificateAuthority(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateCertificateAuthorityResponse(rsp)
+}
+
+// UpsertCertificateAuthorityWithBodyWithResponse Make or replace a certificate authority by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/certificate-authorities/by-external-id/{external_id} (the `UpsertCertificateAuthority` operationId).
+func (c *ClientWithResponses) UpsertCertificateAuthorityWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertCertificateAuthorityParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertCertificateAuthorityResponse, error) {
+	rsp, err := c.UpsertCertificateAuthorityWithBody(ctx, externalID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertCertificateAuthorityResponse(rsp)
+}
+
+// UpsertCertificateAuthorityWithResponse Make or replace a certificate authority by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/certificate-authorities/by-external-id/{external_id} (the `UpsertCertificateAuthority` operationId).
+func (c *ClientWithResponses) UpsertCertificateAuthorityWithResponse(ctx context.Context, externalID ExternalID, params *UpsertCertificateAuthorityParams, body UpsertCertificateAuthorityJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertCertificateAuthorityResponse, error) {
+	rsp, err := c.UpsertCertificateAuthority(ctx, externalID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertCertificateAuthorityResponse(rsp)
+}
+
+// DeleteCertificateAuthorityWithResponse Delete a certificate authority
+//
+// 409 with `referrers` while others need it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/certificate-authorities/{certificate_authority_id} (the `DeleteCertificateAuthority` operationId).
+func (c *ClientWithResponses) DeleteCertificateAuthorityWithResponse(ctx context.Context, certificateAuthorityID CertificateAuthorityID, params *DeleteCertificateAuthorityParams, reqEditors ...RequestEditorFn) (*DeleteCertificateAuthorityResponse, error) {
+	rsp, err := c.DeleteCertificateAuthority(ctx, certificateAuthorityID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteCertificateAuthorityResponse(rsp)
+}
+
+// GetCertificateAuthorityWithResponse Read a certificate authority
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/certificate-authorities/{certificate_authority_id} (the `GetCertificateAuthority` operationId).
+func (c *ClientWithResponses) GetCertificateAuthorityWithResponse(ctx context.Context, certificateAuthorityID CertificateAuthorityID, reqEditors ...RequestEditorFn) (*GetCertificateAuthorityResponse, error) {
+	rsp, err := c.GetCertificateAuthority(ctx, certificateAuthorityID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetCertificateAuthorityResponse(rsp)
+}
+
+// UpdateCertificateAuthorityWithBodyWithResponse Change some fields of a certificate authority
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/certificate-authorities/{certificate_authority_id} (the `UpdateCertificateAuthority` operationId).
+func (c *ClientWithResponses) UpdateCertificateAuthorityWithBodyWithResponse(ctx context.Context, certificateAuthorityID CertificateAuthorityID, params *UpdateCertificateAuthorityParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateCertificateAuthorityResponse, error) {
+	rsp, err := c.UpdateCertificateAuthorityWithBody(ctx, certificateAuthorityID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateCertificateAuthorityResponse(rsp)
+}
+
+// UpdateCertificateAuthorityWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a certificate authority
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/certificate-authorities/{certificate_authority_id} (the `UpdateCertificateAuthority` operationId).
+func (c *ClientWithResponses) UpdateCertificateAuthorityWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, certificateAuthorityID CertificateAuthorityID, params *UpdateCertificateAuthorityParams, body UpdateCertificateAuthorityApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateCertificateAuthorityResponse, error) {
+	rsp, err := c.UpdateCertificateAuthorityWithApplicationMergePatchPlusJSONBody(ctx, certificateAuthorityID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateCertificateAuthorityResponse(rsp)
+}
+
+// ReplaceCertificateAuthorityWithBodyWithResponse Replace a certificate authority
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/certificate-authorities/{certificate_authority_id} (the `ReplaceCertificateAuthority` operationId).
+func (c *ClientWithResponses) ReplaceCertificateAuthorityWithBodyWithResponse(ctx context.Context, certificateAuthorityID CertificateAuthorityID, params *ReplaceCertificateAuthorityParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceCertificateAuthorityResponse, error) {
+	rsp, err := c.ReplaceCertificateAuthorityWithBody(ctx, certificateAuthorityID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceCertificateAuthorityResponse(rsp)
+}
+
+// ReplaceCertificateAuthorityWithResponse Replace a certificate authority
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/certificate-authorities/{certificate_authority_id} (the `ReplaceCertificateAuthority` operationId).
+func (c *ClientWithResponses) ReplaceCertificateAuthorityWithResponse(ctx context.Context, certificateAuthorityID CertificateAuthorityID, params *ReplaceCertificateAuthorityParams, body ReplaceCertificateAuthorityJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceCertificateAuthorityResponse, error) {
+	rsp, err := c.ReplaceCertificateAuthority(ctx, certificateAuthorityID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceCertificateAuthorityResponse(rsp)
+}
+
+// ListCertificatesWithResponse List certificates
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/certificates (the `ListCertificates` operationId).
+func (c *ClientWithResponses) ListCertificatesWithResponse(ctx context.Context, params *ListCertificatesParams, reqEditors ...RequestEditorFn) (*ListCertificatesResponse, error) {
+	rsp, err := c.ListCertificates(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListCertificatesResponse(rsp)
+}
+
+// CreateCertificateWithBodyWithResponse Make a certificate
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/certificates (the `CreateCertificate` operationId).
+func (c *ClientWithResponses) CreateCertificateWithBodyWithResponse(ctx context.Context, params *CreateCertificateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateCertificateResponse, error) {
+	rsp, err := c.CreateCertificateWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateCertificateResponse(rsp)
+}
+
+// CreateCertificateWithResponse Make a certificate
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/certificates (the `CreateCertificate` operationId).
+func (c *ClientWithResponses) CreateCertificateWithResponse(ctx context.Context, params *CreateCertificateParams, body CreateCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateCertificateResponse, error) {
+	rsp, err := c.CreateCertificate(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateCertificateResponse(rsp)
+}
+
+// UpsertCertificateWithBodyWithResponse Make or replace a certificate by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/certificates/by-external-id/{external_id} (the `UpsertCertificate` operationId).
+func (c *ClientWithResponses) UpsertCertificateWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertCertificateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertCertificateResponse, error) {
+	rsp, err := c.UpsertCertificateWithBody(ctx, externalID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertCertificateResponse(rsp)
+}
+
+// UpsertCertificateWithResponse Make or replace a certificate by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/certificates/by-external-id/{external_id} (the `UpsertCertificate` operationId).
+func (c *ClientWithResponses) UpsertCertificateWithResponse(ctx context.Context, externalID ExternalID, params *UpsertCertificateParams, body UpsertCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertCertificateResponse, error) {
+	rsp, err := c.UpsertCertificate(ctx, externalID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertCertificateResponse(rsp)
+}
+
+// DeleteCertificateWithResponse Delete a certificate
+//
+// 409 with `referrers` while others need it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/certificates/{certificate_id} (the `DeleteCertificate` operationId).
+func (c *ClientWithResponses) DeleteCertificateWithResponse(ctx context.Context, certificateID CertificateID, params *DeleteCertificateParams, reqEditors ...RequestEditorFn) (*DeleteCertificateResponse, error) {
+	rsp, err := c.DeleteCertificate(ctx, certificateID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteCertificateResponse(rsp)
+}
+
+// GetCertificateWithResponse Read a certificate
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/certificates/{certificate_id} (the `GetCertificate` operationId).
+func (c *ClientWithResponses) GetCertificateWithResponse(ctx context.Context, certificateID CertificateID, reqEditors ...RequestEditorFn) (*GetCertificateResponse, error) {
+	rsp, err := c.GetCertificate(ctx, certificateID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetCertificateResponse(rsp)
+}
+
+// UpdateCertificateWithBodyWithResponse Change some fields of a certificate
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/certificates/{certificate_id} (the `UpdateCertificate` operationId).
+func (c *ClientWithResponses) UpdateCertificateWithBodyWithResponse(ctx context.Context, certificateID CertificateID, params *UpdateCertificateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateCertificateResponse, error) {
+	rsp, err := c.UpdateCertificateWithBody(ctx, certificateID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateCertificateResponse(rsp)
+}
+
+// UpdateCertificateWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a certificate
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/certificates/{certificate_id} (the `UpdateCertificate` operationId).
+func (c *ClientWithResponses) UpdateCertificateWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, certificateID CertificateID, params *UpdateCertificateParams, body UpdateCertificateApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateCertificateResponse, error) {
+	rsp, err := c.UpdateCertificateWithApplicationMergePatchPlusJSONBody(ctx, certificateID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateCertificateResponse(rsp)
+}
+
+// ReplaceCertificateWithBodyWithResponse Replace a certificate
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/certificates/{certificate_id} (the `ReplaceCertificate` operationId).
+func (c *ClientWithResponses) ReplaceCertificateWithBodyWithResponse(ctx context.Context, certificateID CertificateID, params *ReplaceCertificateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceCertificateResponse, error) {
+	rsp, err := c.ReplaceCertificateWithBody(ctx, certificateID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceCertificateResponse(rsp)
+}
+
+// ReplaceCertificateWithResponse Replace a certificate
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/certificates/{certificate_id} (the `ReplaceCertificate` operationId).
+func (c *ClientWithResponses) ReplaceCertificateWithResponse(ctx context.Context, certificateID CertificateID, params *ReplaceCertificateParams, body ReplaceCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceCertificateResponse, error) {
+	rsp, err := c.ReplaceCertificate(ctx, certificateID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceCertificateResponse(rsp)
 }
 
 // GetConfigStatusWithResponse Ask which configuration is served
@@ -78901,6 +85010,163 @@ func (c *ClientWithResponses) CheckTimeProfileWithResponse(ctx context.Context, 
 	return ParseCheckTimeProfileResponse(rsp)
 }
 
+// ListTLSProfilesWithResponse List TLS profiles
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/tls-profiles (the `ListTLSProfiles` operationId).
+func (c *ClientWithResponses) ListTLSProfilesWithResponse(ctx context.Context, params *ListTLSProfilesParams, reqEditors ...RequestEditorFn) (*ListTLSProfilesResponse, error) {
+	rsp, err := c.ListTLSProfiles(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListTLSProfilesResponse(rsp)
+}
+
+// CreateTLSProfileWithBodyWithResponse Make a TLS profile
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/tls-profiles (the `CreateTLSProfile` operationId).
+func (c *ClientWithResponses) CreateTLSProfileWithBodyWithResponse(ctx context.Context, params *CreateTLSProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTLSProfileResponse, error) {
+	rsp, err := c.CreateTLSProfileWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateTLSProfileResponse(rsp)
+}
+
+// CreateTLSProfileWithResponse Make a TLS profile
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/tls-profiles (the `CreateTLSProfile` operationId).
+func (c *ClientWithResponses) CreateTLSProfileWithResponse(ctx context.Context, params *CreateTLSProfileParams, body CreateTLSProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTLSProfileResponse, error) {
+	rsp, err := c.CreateTLSProfile(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateTLSProfileResponse(rsp)
+}
+
+// UpsertTLSProfileWithBodyWithResponse Make or replace a TLS profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/tls-profiles/by-external-id/{external_id} (the `UpsertTLSProfile` operationId).
+func (c *ClientWithResponses) UpsertTLSProfileWithBodyWithResponse(ctx context.Context, externalID ExternalID, params *UpsertTLSProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpsertTLSProfileResponse, error) {
+	rsp, err := c.UpsertTLSProfileWithBody(ctx, externalID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertTLSProfileResponse(rsp)
+}
+
+// UpsertTLSProfileWithResponse Make or replace a TLS profile by its external id
+//
+// For the syncs of billing and CRM systems: the same request may be sent again and again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/tls-profiles/by-external-id/{external_id} (the `UpsertTLSProfile` operationId).
+func (c *ClientWithResponses) UpsertTLSProfileWithResponse(ctx context.Context, externalID ExternalID, params *UpsertTLSProfileParams, body UpsertTLSProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*UpsertTLSProfileResponse, error) {
+	rsp, err := c.UpsertTLSProfile(ctx, externalID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpsertTLSProfileResponse(rsp)
+}
+
+// DeleteTLSProfileWithResponse Delete a TLS profile
+//
+// 409 with `referrers` while others need it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/tls-profiles/{tls_profile_id} (the `DeleteTLSProfile` operationId).
+func (c *ClientWithResponses) DeleteTLSProfileWithResponse(ctx context.Context, tlsProfileID TLSProfileID, params *DeleteTLSProfileParams, reqEditors ...RequestEditorFn) (*DeleteTLSProfileResponse, error) {
+	rsp, err := c.DeleteTLSProfile(ctx, tlsProfileID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteTLSProfileResponse(rsp)
+}
+
+// GetTLSProfileWithResponse Read a TLS profile
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/tls-profiles/{tls_profile_id} (the `GetTLSProfile` operationId).
+func (c *ClientWithResponses) GetTLSProfileWithResponse(ctx context.Context, tlsProfileID TLSProfileID, params *GetTLSProfileParams, reqEditors ...RequestEditorFn) (*GetTLSProfileResponse, error) {
+	rsp, err := c.GetTLSProfile(ctx, tlsProfileID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetTLSProfileResponse(rsp)
+}
+
+// UpdateTLSProfileWithBodyWithResponse Change some fields of a TLS profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/tls-profiles/{tls_profile_id} (the `UpdateTLSProfile` operationId).
+func (c *ClientWithResponses) UpdateTLSProfileWithBodyWithResponse(ctx context.Context, tlsProfileID TLSProfileID, params *UpdateTLSProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateTLSProfileResponse, error) {
+	rsp, err := c.UpdateTLSProfileWithBody(ctx, tlsProfileID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateTLSProfileResponse(rsp)
+}
+
+// UpdateTLSProfileWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a TLS profile
+//
+// A JSON Merge Patch (RFC 7396).
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/tls-profiles/{tls_profile_id} (the `UpdateTLSProfile` operationId).
+func (c *ClientWithResponses) UpdateTLSProfileWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, tlsProfileID TLSProfileID, params *UpdateTLSProfileParams, body UpdateTLSProfileApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateTLSProfileResponse, error) {
+	rsp, err := c.UpdateTLSProfileWithApplicationMergePatchPlusJSONBody(ctx, tlsProfileID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateTLSProfileResponse(rsp)
+}
+
+// ReplaceTLSProfileWithBodyWithResponse Replace a TLS profile
+//
+// Fields left out get their defaults.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/tls-profiles/{tls_profile_id} (the `ReplaceTLSProfile` operationId).
+func (c *ClientWithResponses) ReplaceTLSProfileWithBodyWithResponse(ctx context.Context, tlsProfileID TLSProfileID, params *ReplaceTLSProfileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceTLSProfileResponse, error) {
+	rsp, err := c.ReplaceTLSProfileWithBody(ctx, tlsProfileID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceTLSProfileResponse(rsp)
+}
+
+// ReplaceTLSProfileWithResponse Replace a TLS profile
+//
+// Fields left out get their defaults.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/tls-profiles/{tls_profile_id} (the `ReplaceTLSProfile` operationId).
+func (c *ClientWithResponses) ReplaceTLSProfileWithResponse(ctx context.Context, tlsProfileID TLSProfileID, params *ReplaceTLSProfileParams, body ReplaceTLSProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceTLSProfileResponse, error) {
+	rsp, err := c.ReplaceTLSProfile(ctx, tlsProfileID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceTLSProfileResponse(rsp)
+}
+
 // ListTrunksWithResponse List trunks
 //
 // Give at most one of the parameters that name another resource.
@@ -82035,6 +88301,666 @@ func ParseGetCDRDecisionResponse(rsp *http.Response) (*GetCDRDecisionResponse, e
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseListCertificateAuthoritysResponse parses an HTTP response from a ListCertificateAuthoritysWithResponse call
+func ParseListCertificateAuthoritysResponse(rsp *http.Response) (*ListCertificateAuthoritysResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListCertificateAuthoritysResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CertificateAuthorityPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateCertificateAuthorityResponse parses an HTTP response from a CreateCertificateAuthorityWithResponse call
+func ParseCreateCertificateAuthorityResponse(rsp *http.Response) (*CreateCertificateAuthorityResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateCertificateAuthorityResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest CertificateAuthority
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateCertificateAuthorityResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpsertCertificateAuthorityResponse parses an HTTP response from a UpsertCertificateAuthorityWithResponse call
+func ParseUpsertCertificateAuthorityResponse(rsp *http.Response) (*UpsertCertificateAuthorityResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpsertCertificateAuthorityResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CertificateAuthority
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest CertificateAuthority
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpsertCertificateAuthorityResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers UpsertCertificateAuthorityResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteCertificateAuthorityResponse parses an HTTP response from a DeleteCertificateAuthorityWithResponse call
+func ParseDeleteCertificateAuthorityResponse(rsp *http.Response) (*DeleteCertificateAuthorityResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteCertificateAuthorityResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetCertificateAuthorityResponse parses an HTTP response from a GetCertificateAuthorityWithResponse call
+func ParseGetCertificateAuthorityResponse(rsp *http.Response) (*GetCertificateAuthorityResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetCertificateAuthorityResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CertificateAuthority
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetCertificateAuthorityResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateCertificateAuthorityResponse parses an HTTP response from a UpdateCertificateAuthorityWithResponse call
+func ParseUpdateCertificateAuthorityResponse(rsp *http.Response) (*UpdateCertificateAuthorityResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateCertificateAuthorityResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CertificateAuthority
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateCertificateAuthorityResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplaceCertificateAuthorityResponse parses an HTTP response from a ReplaceCertificateAuthorityWithResponse call
+func ParseReplaceCertificateAuthorityResponse(rsp *http.Response) (*ReplaceCertificateAuthorityResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplaceCertificateAuthorityResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CertificateAuthority
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReplaceCertificateAuthorityResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListCertificatesResponse parses an HTTP response from a ListCertificatesWithResponse call
+func ParseListCertificatesResponse(rsp *http.Response) (*ListCertificatesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListCertificatesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CertificatePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateCertificateResponse parses an HTTP response from a CreateCertificateWithResponse call
+func ParseCreateCertificateResponse(rsp *http.Response) (*CreateCertificateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateCertificateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Certificate
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateCertificateResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpsertCertificateResponse parses an HTTP response from a UpsertCertificateWithResponse call
+func ParseUpsertCertificateResponse(rsp *http.Response) (*UpsertCertificateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpsertCertificateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Certificate
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Certificate
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpsertCertificateResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers UpsertCertificateResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteCertificateResponse parses an HTTP response from a DeleteCertificateWithResponse call
+func ParseDeleteCertificateResponse(rsp *http.Response) (*DeleteCertificateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteCertificateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetCertificateResponse parses an HTTP response from a GetCertificateWithResponse call
+func ParseGetCertificateResponse(rsp *http.Response) (*GetCertificateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetCertificateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Certificate
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetCertificateResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateCertificateResponse parses an HTTP response from a UpdateCertificateWithResponse call
+func ParseUpdateCertificateResponse(rsp *http.Response) (*UpdateCertificateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateCertificateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Certificate
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateCertificateResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplaceCertificateResponse parses an HTTP response from a ReplaceCertificateWithResponse call
+func ParseReplaceCertificateResponse(rsp *http.Response) (*ReplaceCertificateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplaceCertificateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Certificate
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReplaceCertificateResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil
@@ -91429,6 +98355,349 @@ func ParseCheckTimeProfileResponse(rsp *http.Response) (*CheckTimeProfileRespons
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseListTLSProfilesResponse parses an HTTP response from a ListTLSProfilesWithResponse call
+func ParseListTLSProfilesResponse(rsp *http.Response) (*ListTLSProfilesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListTLSProfilesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TLSProfilePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateTLSProfileResponse parses an HTTP response from a CreateTLSProfileWithResponse call
+func ParseCreateTLSProfileResponse(rsp *http.Response) (*CreateTLSProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateTLSProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest TLSProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateTLSProfileResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpsertTLSProfileResponse parses an HTTP response from a UpsertTLSProfileWithResponse call
+func ParseUpsertTLSProfileResponse(rsp *http.Response) (*UpsertTLSProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpsertTLSProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TLSProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest TLSProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpsertTLSProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers UpsertTLSProfileResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteTLSProfileResponse parses an HTTP response from a DeleteTLSProfileWithResponse call
+func ParseDeleteTLSProfileResponse(rsp *http.Response) (*DeleteTLSProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteTLSProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetTLSProfileResponse parses an HTTP response from a GetTLSProfileWithResponse call
+func ParseGetTLSProfileResponse(rsp *http.Response) (*GetTLSProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetTLSProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TLSProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetTLSProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetTLSProfileResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateTLSProfileResponse parses an HTTP response from a UpdateTLSProfileWithResponse call
+func ParseUpdateTLSProfileResponse(rsp *http.Response) (*UpdateTLSProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateTLSProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TLSProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateTLSProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplaceTLSProfileResponse parses an HTTP response from a ReplaceTLSProfileWithResponse call
+func ParseReplaceTLSProfileResponse(rsp *http.Response) (*ReplaceTLSProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplaceTLSProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TLSProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReplaceTLSProfileResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil

@@ -18,6 +18,24 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for ACMEChallenge.
+const (
+	ACMEChallengeHttp01    ACMEChallenge = "http-01"
+	ACMEChallengeTLSAlpn01 ACMEChallenge = "tls-alpn-01"
+)
+
+// Valid indicates whether the value is a known member of the ACMEChallenge enum.
+func (e ACMEChallenge) Valid() bool {
+	switch e {
+	case ACMEChallengeHttp01:
+		return true
+	case ACMEChallengeTLSAlpn01:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for BanReason.
 const (
 	BanReasonAuthFailures BanReason = "auth_failures"
@@ -111,6 +129,81 @@ func (e CallState) Valid() bool {
 	case CallStateSetup:
 		return true
 	case CallStateTerminating:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CertificateSource.
+const (
+	CertificateSourceAcme     CertificateSource = "acme"
+	CertificateSourceCsr      CertificateSource = "csr"
+	CertificateSourceInternal CertificateSource = "internal"
+	CertificateSourceUpload   CertificateSource = "upload"
+)
+
+// Valid indicates whether the value is a known member of the CertificateSource enum.
+func (e CertificateSource) Valid() bool {
+	switch e {
+	case CertificateSourceAcme:
+		return true
+	case CertificateSourceCsr:
+		return true
+	case CertificateSourceInternal:
+		return true
+	case CertificateSourceUpload:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CertificateState.
+const (
+	CertificateStateExpired     CertificateState = "expired"
+	CertificateStateExpiring    CertificateState = "expiring"
+	CertificateStateFailed      CertificateState = "failed"
+	CertificateStateNotYetValid CertificateState = "not_yet_valid"
+	CertificateStatePending     CertificateState = "pending"
+	CertificateStateValid       CertificateState = "valid"
+)
+
+// Valid indicates whether the value is a known member of the CertificateState enum.
+func (e CertificateState) Valid() bool {
+	switch e {
+	case CertificateStateExpired:
+		return true
+	case CertificateStateExpiring:
+		return true
+	case CertificateStateFailed:
+		return true
+	case CertificateStateNotYetValid:
+		return true
+	case CertificateStatePending:
+		return true
+	case CertificateStateValid:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ClientAuth.
+const (
+	ClientAuthOff     ClientAuth = "off"
+	ClientAuthRequest ClientAuth = "request"
+	ClientAuthRequire ClientAuth = "require"
+)
+
+// Valid indicates whether the value is a known member of the ClientAuth enum.
+func (e ClientAuth) Valid() bool {
+	switch e {
+	case ClientAuthOff:
+		return true
+	case ClientAuthRequest:
+		return true
+	case ClientAuthRequire:
 		return true
 	default:
 		return false
@@ -505,6 +598,7 @@ func (e EndpointState) Valid() bool {
 const (
 	EndpointTransportAuto EndpointTransport = "auto"
 	EndpointTransportTCP  EndpointTransport = "tcp"
+	EndpointTransportTLS  EndpointTransport = "tls"
 	EndpointTransportUDP  EndpointTransport = "udp"
 )
 
@@ -514,6 +608,8 @@ func (e EndpointTransport) Valid() bool {
 	case EndpointTransportAuto:
 		return true
 	case EndpointTransportTCP:
+		return true
+	case EndpointTransportTLS:
 		return true
 	case EndpointTransportUDP:
 		return true
@@ -855,6 +951,24 @@ func (e HolidayMode) Valid() bool {
 	}
 }
 
+// Defines values for ICEMode.
+const (
+	ICEModeLite ICEMode = "lite"
+	ICEModeOff  ICEMode = "off"
+)
+
+// Valid indicates whether the value is a known member of the ICEMode enum.
+func (e ICEMode) Valid() bool {
+	switch e {
+	case ICEModeLite:
+		return true
+	case ICEModeOff:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for IdentityField.
 const (
 	IdentityFieldFrom IdentityField = "from"
@@ -1005,6 +1119,30 @@ func (e KeepAliveMode) Valid() bool {
 	case KeepAliveModeOptions:
 		return true
 	case KeepAliveModeUDP:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for KeyType.
+const (
+	KeyTypeEcdsaP256 KeyType = "ecdsa_p256"
+	KeyTypeEcdsaP384 KeyType = "ecdsa_p384"
+	KeyTypeRsa2048   KeyType = "rsa_2048"
+	KeyTypeRsa4096   KeyType = "rsa_4096"
+)
+
+// Valid indicates whether the value is a known member of the KeyType enum.
+func (e KeyType) Valid() bool {
+	switch e {
+	case KeyTypeEcdsaP256:
+		return true
+	case KeyTypeEcdsaP384:
+		return true
+	case KeyTypeRsa2048:
+		return true
+	case KeyTypeRsa4096:
 		return true
 	default:
 		return false
@@ -1512,6 +1650,27 @@ func (e RegistrantState) Valid() bool {
 	}
 }
 
+// Defines values for RegistrantTransport.
+const (
+	RegistrantTransportTCP RegistrantTransport = "tcp"
+	RegistrantTransportTLS RegistrantTransport = "tls"
+	RegistrantTransportUDP RegistrantTransport = "udp"
+)
+
+// Valid indicates whether the value is a known member of the RegistrantTransport enum.
+func (e RegistrantTransport) Valid() bool {
+	switch e {
+	case RegistrantTransportTCP:
+		return true
+	case RegistrantTransportTLS:
+		return true
+	case RegistrantTransportUDP:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RegistrationNatTests.
 const (
 	RegistrationNatTestsContactAddress RegistrationNatTests = "contact_address"
@@ -1610,38 +1769,41 @@ func (e ReliableProvisional) Valid() bool {
 
 // Defines values for ResourceKind.
 const (
-	ResourceKindAPIKey            ResourceKind = "api-key"
-	ResourceKindAccessRule        ResourceKind = "access-rule"
-	ResourceKindAlias             ResourceKind = "alias"
-	ResourceKindAnnouncement      ResourceKind = "announcement"
-	ResourceKindDialplan          ResourceKind = "dialplan"
-	ResourceKindDomain            ResourceKind = "domain"
-	ResourceKindEndpoint          ResourceKind = "endpoint"
-	ResourceKindFloodProfile      ResourceKind = "flood-profile"
-	ResourceKindGroup             ResourceKind = "group"
-	ResourceKindHeaderProfile     ResourceKind = "header-profile"
-	ResourceKindHolidayCalendar   ResourceKind = "holiday-calendar"
-	ResourceKindIdentity          ResourceKind = "identity"
-	ResourceKindLimitProfile      ResourceKind = "limit-profile"
-	ResourceKindMediaPool         ResourceKind = "media-pool"
-	ResourceKindMediaProfile      ResourceKind = "media-profile"
-	ResourceKindNumber            ResourceKind = "number"
-	ResourceKindNumberList        ResourceKind = "number-list"
-	ResourceKindNumberPlan        ResourceKind = "number-plan"
-	ResourceKindQualityProfile    ResourceKind = "quality-profile"
-	ResourceKindRateDeck          ResourceKind = "rate-deck"
-	ResourceKindRealm             ResourceKind = "realm"
-	ResourceKindRegistrant        ResourceKind = "registrant"
-	ResourceKindRouteList         ResourceKind = "route-list"
-	ResourceKindRoutingPlan       ResourceKind = "routing-plan"
-	ResourceKindRule              ResourceKind = "rule"
-	ResourceKindSIPInterface      ResourceKind = "sip-interface"
-	ResourceKindSignallingProfile ResourceKind = "signalling-profile"
-	ResourceKindSubscriber        ResourceKind = "subscriber"
-	ResourceKindTarget            ResourceKind = "target"
-	ResourceKindTenant            ResourceKind = "tenant"
-	ResourceKindTimeProfile       ResourceKind = "time-profile"
-	ResourceKindTrunk             ResourceKind = "trunk"
+	ResourceKindAPIKey               ResourceKind = "api-key"
+	ResourceKindAccessRule           ResourceKind = "access-rule"
+	ResourceKindAlias                ResourceKind = "alias"
+	ResourceKindAnnouncement         ResourceKind = "announcement"
+	ResourceKindCertificate          ResourceKind = "certificate"
+	ResourceKindCertificateAuthority ResourceKind = "certificate-authority"
+	ResourceKindDialplan             ResourceKind = "dialplan"
+	ResourceKindDomain               ResourceKind = "domain"
+	ResourceKindEndpoint             ResourceKind = "endpoint"
+	ResourceKindFloodProfile         ResourceKind = "flood-profile"
+	ResourceKindGroup                ResourceKind = "group"
+	ResourceKindHeaderProfile        ResourceKind = "header-profile"
+	ResourceKindHolidayCalendar      ResourceKind = "holiday-calendar"
+	ResourceKindIdentity             ResourceKind = "identity"
+	ResourceKindLimitProfile         ResourceKind = "limit-profile"
+	ResourceKindMediaPool            ResourceKind = "media-pool"
+	ResourceKindMediaProfile         ResourceKind = "media-profile"
+	ResourceKindNumber               ResourceKind = "number"
+	ResourceKindNumberList           ResourceKind = "number-list"
+	ResourceKindNumberPlan           ResourceKind = "number-plan"
+	ResourceKindQualityProfile       ResourceKind = "quality-profile"
+	ResourceKindRateDeck             ResourceKind = "rate-deck"
+	ResourceKindRealm                ResourceKind = "realm"
+	ResourceKindRegistrant           ResourceKind = "registrant"
+	ResourceKindRouteList            ResourceKind = "route-list"
+	ResourceKindRoutingPlan          ResourceKind = "routing-plan"
+	ResourceKindRule                 ResourceKind = "rule"
+	ResourceKindSIPInterface         ResourceKind = "sip-interface"
+	ResourceKindSignallingProfile    ResourceKind = "signalling-profile"
+	ResourceKindSubscriber           ResourceKind = "subscriber"
+	ResourceKindTLSProfile           ResourceKind = "tls-profile"
+	ResourceKindTarget               ResourceKind = "target"
+	ResourceKindTenant               ResourceKind = "tenant"
+	ResourceKindTimeProfile          ResourceKind = "time-profile"
+	ResourceKindTrunk                ResourceKind = "trunk"
 )
 
 // Valid indicates whether the value is a known member of the ResourceKind enum.
@@ -1654,6 +1816,10 @@ func (e ResourceKind) Valid() bool {
 	case ResourceKindAlias:
 		return true
 	case ResourceKindAnnouncement:
+		return true
+	case ResourceKindCertificate:
+		return true
+	case ResourceKindCertificateAuthority:
 		return true
 	case ResourceKindDialplan:
 		return true
@@ -1702,6 +1868,8 @@ func (e ResourceKind) Valid() bool {
 	case ResourceKindSignallingProfile:
 		return true
 	case ResourceKindSubscriber:
+		return true
+	case ResourceKindTLSProfile:
 		return true
 	case ResourceKindTarget:
 		return true
@@ -1770,6 +1938,75 @@ func (e RuleAction) Valid() bool {
 	case RuleActionRoute:
 		return true
 	case RuleActionSubscriber:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SRTPKeying.
+const (
+	SRTPKeyingDtls SRTPKeying = "dtls"
+	SRTPKeyingSdes SRTPKeying = "sdes"
+)
+
+// Valid indicates whether the value is a known member of the SRTPKeying enum.
+func (e SRTPKeying) Valid() bool {
+	switch e {
+	case SRTPKeyingDtls:
+		return true
+	case SRTPKeyingSdes:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SRTPMode.
+const (
+	SRTPModeOff      SRTPMode = "off"
+	SRTPModeOptional SRTPMode = "optional"
+	SRTPModeRequired SRTPMode = "required"
+)
+
+// Valid indicates whether the value is a known member of the SRTPMode enum.
+func (e SRTPMode) Valid() bool {
+	switch e {
+	case SRTPModeOff:
+		return true
+	case SRTPModeOptional:
+		return true
+	case SRTPModeRequired:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SRTPSuite.
+const (
+	SRTPSuiteAEADAES128GCM      SRTPSuite = "AEAD_AES_128_GCM"
+	SRTPSuiteAEADAES256GCM      SRTPSuite = "AEAD_AES_256_GCM"
+	SRTPSuiteAES256CMHMACSHA132 SRTPSuite = "AES_256_CM_HMAC_SHA1_32"
+	SRTPSuiteAES256CMHMACSHA180 SRTPSuite = "AES_256_CM_HMAC_SHA1_80"
+	SRTPSuiteAESCM128HMACSHA132 SRTPSuite = "AES_CM_128_HMAC_SHA1_32"
+	SRTPSuiteAESCM128HMACSHA180 SRTPSuite = "AES_CM_128_HMAC_SHA1_80"
+)
+
+// Valid indicates whether the value is a known member of the SRTPSuite enum.
+func (e SRTPSuite) Valid() bool {
+	switch e {
+	case SRTPSuiteAEADAES128GCM:
+		return true
+	case SRTPSuiteAEADAES256GCM:
+		return true
+	case SRTPSuiteAES256CMHMACSHA132:
+		return true
+	case SRTPSuiteAES256CMHMACSHA180:
+		return true
+	case SRTPSuiteAESCM128HMACSHA132:
+		return true
+	case SRTPSuiteAESCM128HMACSHA180:
 		return true
 	default:
 		return false
@@ -2019,10 +2256,31 @@ func (e SourcePolicy) Valid() bool {
 	}
 }
 
+// Defines values for TLSVersion.
+const (
+	TLSVersionN12 TLSVersion = "1.2"
+	TLSVersionN13 TLSVersion = "1.3"
+)
+
+// Valid indicates whether the value is a known member of the TLSVersion enum.
+func (e TLSVersion) Valid() bool {
+	switch e {
+	case TLSVersionN12:
+		return true
+	case TLSVersionN13:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Transport.
 const (
 	TransportTCP Transport = "tcp"
+	TransportTLS Transport = "tls"
 	TransportUDP Transport = "udp"
+	TransportWs  Transport = "ws"
+	TransportWss Transport = "wss"
 )
 
 // Valid indicates whether the value is a known member of the Transport enum.
@@ -2030,7 +2288,13 @@ func (e Transport) Valid() bool {
 	switch e {
 	case TransportTCP:
 		return true
+	case TransportTLS:
+		return true
 	case TransportUDP:
+		return true
+	case TransportWs:
+		return true
+	case TransportWss:
 		return true
 	default:
 		return false
@@ -2124,6 +2388,24 @@ func (e UpstreamRegistrationState) Valid() bool {
 	}
 }
 
+// Defines values for ZRTPMode.
+const (
+	ZRTPModePass  ZRTPMode = "pass"
+	ZRTPModeStrip ZRTPMode = "strip"
+)
+
+// Valid indicates whether the value is a known member of the ZRTPMode enum.
+func (e ZRTPMode) Valid() bool {
+	switch e {
+	case ZRTPModePass:
+		return true
+	case ZRTPModeStrip:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Expand.
 const (
 	ExpandEffective Expand = "effective"
@@ -2173,6 +2455,117 @@ func (e ListBansParamsFormat) Valid() bool {
 	default:
 		return false
 	}
+}
+
+// ACME Whom a certificate is asked of (RFC 8555).
+type ACME struct {
+	// Challenge How a name is shown to be ours.
+	Challenge ACMEChallenge `json:"challenge"`
+
+	// DirectoryURL The directory of the server; that of Let's Encrypt where there is none.
+	//
+	// Example: https://acme.example/directory
+	DirectoryURL *string `json:"directory_url,omitempty"`
+
+	// Email An address for the account.
+	//
+	// Example: noc@sbc.example
+	Email *string `json:"email,omitempty"`
+
+	// TermsAgreed The terms of service of the server are agreed to; nothing is asked without that.
+	//
+	// Example: true
+	TermsAgreed bool `json:"terms_agreed"`
+
+	// TrustAnchorsPem Certificates (PEM) believed besides those of the system when the server is asked.
+	//
+	// Example: -----BEGIN CERTIFICATE-----
+	// MIIBnDCCAUGgAwIBAgIUNRoyxbwWFwFIyUEWvuJmzxo0sFQwCgYIKoZIzj0EAwIw
+	// FjEUMBIGA1UEAwwLc2JjLmV4YW1wbGUwIBcNMjYxMTIzMTA1MTAzWhgPMjEyNjEw
+	// MzAxMDUxMDNaMBYxFDASBgNVBAMMC3NiYy5leGFtcGxlMFkwEwYHKoZIzj0CAQYI
+	// KoZIzj0DAQcDQgAEoEyFiprLsjmZPqWCkBxJPTQ5+NC+90tZ8l+q5yAI+leIYqrq
+	// tTAph3MChwScGLByP0qb6zj1zBPTXo2y9fLh5KNrMGkwHQYDVR0OBBYEFIo0+KhY
+	// SXlpOP1Ko+2n0abd3douMB8GA1UdIwQYMBaAFIo0+KhYSXlpOP1Ko+2n0abd3dou
+	// MA8GA1UdEwEB/wQFMAMBAf8wFgYDVR0RBA8wDYILc2JjLmV4YW1wbGUwCgYIKoZI
+	// zj0EAwIDSQAwRgIhAK5H2K7SC0lLz4LyWDcAEJS3wgpgxBidXKnOLsY4jngJAiEA
+	// lmWP1pilYK1dhrJ/8DZ7vf1klZlW+M8ej09VtUJ+jUg=
+	// -----END CERTIFICATE-----
+	TrustAnchorsPem *string `json:"trust_anchors_pem,omitempty"`
+}
+
+// ACMEChallenge How an ACME server is shown that a name is ours: `http-01` (RFC 8555 8.3) on port 80, `tls-alpn-01` (RFC 8737) on port 443.
+type ACMEChallenge string
+
+// ACMEPatch Whom a certificate is asked of (RFC 8555).
+type ACMEPatch struct {
+	// Challenge How a name is shown to be ours.
+	Challenge *ACMEChallenge `json:"challenge,omitempty"`
+
+	// DirectoryURL The directory of the server; that of Let's Encrypt where there is none.
+	//
+	// Example: https://acme.example/directory
+	DirectoryURL nullable.Nullable[string] `json:"directory_url,omitempty"`
+
+	// Email An address for the account.
+	//
+	// Example: noc@sbc.example
+	Email nullable.Nullable[string] `json:"email,omitempty"`
+
+	// TermsAgreed The terms of service of the server are agreed to; nothing is asked without that.
+	//
+	// Example: true
+	TermsAgreed nullable.Nullable[bool] `json:"terms_agreed,omitempty"`
+
+	// TrustAnchorsPem Certificates (PEM) believed besides those of the system when the server is asked.
+	//
+	// Example: -----BEGIN CERTIFICATE-----
+	// MIIBnDCCAUGgAwIBAgIUNRoyxbwWFwFIyUEWvuJmzxo0sFQwCgYIKoZIzj0EAwIw
+	// FjEUMBIGA1UEAwwLc2JjLmV4YW1wbGUwIBcNMjYxMTIzMTA1MTAzWhgPMjEyNjEw
+	// MzAxMDUxMDNaMBYxFDASBgNVBAMMC3NiYy5leGFtcGxlMFkwEwYHKoZIzj0CAQYI
+	// KoZIzj0DAQcDQgAEoEyFiprLsjmZPqWCkBxJPTQ5+NC+90tZ8l+q5yAI+leIYqrq
+	// tTAph3MChwScGLByP0qb6zj1zBPTXo2y9fLh5KNrMGkwHQYDVR0OBBYEFIo0+KhY
+	// SXlpOP1Ko+2n0abd3douMB8GA1UdIwQYMBaAFIo0+KhYSXlpOP1Ko+2n0abd3dou
+	// MA8GA1UdEwEB/wQFMAMBAf8wFgYDVR0RBA8wDYILc2JjLmV4YW1wbGUwCgYIKoZI
+	// zj0EAwIDSQAwRgIhAK5H2K7SC0lLz4LyWDcAEJS3wgpgxBidXKnOLsY4jngJAiEA
+	// lmWP1pilYK1dhrJ/8DZ7vf1klZlW+M8ej09VtUJ+jUg=
+	// -----END CERTIFICATE-----
+	TrustAnchorsPem nullable.Nullable[string] `json:"trust_anchors_pem,omitempty"`
+}
+
+// ACMEWrite Whom a certificate is asked of (RFC 8555).
+type ACMEWrite struct {
+	// Challenge How a name is shown to be ours.
+	Challenge *ACMEChallenge `json:"challenge,omitempty"`
+
+	// DirectoryURL The directory of the server; that of Let's Encrypt where there is none.
+	//
+	// Example: https://acme.example/directory
+	DirectoryURL *string `json:"directory_url,omitempty"`
+
+	// Email An address for the account.
+	//
+	// Example: noc@sbc.example
+	Email *string `json:"email,omitempty"`
+
+	// TermsAgreed The terms of service of the server are agreed to; nothing is asked without that.
+	//
+	// Example: true
+	TermsAgreed *bool `json:"terms_agreed,omitempty"`
+
+	// TrustAnchorsPem Certificates (PEM) believed besides those of the system when the server is asked.
+	//
+	// Example: -----BEGIN CERTIFICATE-----
+	// MIIBnDCCAUGgAwIBAgIUNRoyxbwWFwFIyUEWvuJmzxo0sFQwCgYIKoZIzj0EAwIw
+	// FjEUMBIGA1UEAwwLc2JjLmV4YW1wbGUwIBcNMjYxMTIzMTA1MTAzWhgPMjEyNjEw
+	// MzAxMDUxMDNaMBYxFDASBgNVBAMMC3NiYy5leGFtcGxlMFkwEwYHKoZIzj0CAQYI
+	// KoZIzj0DAQcDQgAEoEyFiprLsjmZPqWCkBxJPTQ5+NC+90tZ8l+q5yAI+leIYqrq
+	// tTAph3MChwScGLByP0qb6zj1zBPTXo2y9fLh5KNrMGkwHQYDVR0OBBYEFIo0+KhY
+	// SXlpOP1Ko+2n0abd3douMB8GA1UdIwQYMBaAFIo0+KhYSXlpOP1Ko+2n0abd3dou
+	// MA8GA1UdEwEB/wQFMAMBAf8wFgYDVR0RBA8wDYILc2JjLmV4YW1wbGUwCgYIKoZI
+	// zj0EAwIDSQAwRgIhAK5H2K7SC0lLz4LyWDcAEJS3wgpgxBidXKnOLsY4jngJAiEA
+	// lmWP1pilYK1dhrJ/8DZ7vf1klZlW+M8ej09VtUJ+jUg=
+	// -----END CERTIFICATE-----
+	TrustAnchorsPem *string `json:"trust_anchors_pem,omitempty"`
 }
 
 // APIKey Lets a program in. Only a hash of the key is kept: the key itself is in the answer to its making and never again.
@@ -3973,6 +4366,576 @@ type CallerIdentityWrite struct {
 	UserPhone *bool `json:"user_phone,omitempty"`
 }
 
+// Certificate A certificate of ours with its private key. A new one is in use with the next handshake; connections go on.
+type Certificate struct {
+	// Acme Whom it is asked of, of the source `acme`.
+	Acme ACME `json:"acme"`
+
+	// AuthorityID Who issues it, of the source `internal`.
+	//
+	// Example: cau_06bq4v703bk3n5q7s9v1x3z5a7
+	AuthorityID *string `json:"authority_id,omitempty"`
+
+	// CertificatePem The chain, our own certificate first.
+	//
+	// Example: -----BEGIN CERTIFICATE-----
+	// MIIBnDCCAUGgAwIBAgIUNRoyxbwWFwFIyUEWvuJmzxo0sFQwCgYIKoZIzj0EAwIw
+	// FjEUMBIGA1UEAwwLc2JjLmV4YW1wbGUwIBcNMjYxMTIzMTA1MTAzWhgPMjEyNjEw
+	// MzAxMDUxMDNaMBYxFDASBgNVBAMMC3NiYy5leGFtcGxlMFkwEwYHKoZIzj0CAQYI
+	// KoZIzj0DAQcDQgAEoEyFiprLsjmZPqWCkBxJPTQ5+NC+90tZ8l+q5yAI+leIYqrq
+	// tTAph3MChwScGLByP0qb6zj1zBPTXo2y9fLh5KNrMGkwHQYDVR0OBBYEFIo0+KhY
+	// SXlpOP1Ko+2n0abd3douMB8GA1UdIwQYMBaAFIo0+KhYSXlpOP1Ko+2n0abd3dou
+	// MA8GA1UdEwEB/wQFMAMBAf8wFgYDVR0RBA8wDYILc2JjLmV4YW1wbGUwCgYIKoZI
+	// zj0EAwIDSQAwRgIhAK5H2K7SC0lLz4LyWDcAEJS3wgpgxBidXKnOLsY4jngJAiEA
+	// lmWP1pilYK1dhrJ/8DZ7vf1klZlW+M8ej09VtUJ+jUg=
+	// -----END CERTIFICATE-----
+	CertificatePem *string `json:"certificate_pem,omitempty"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: crt_06bq4v703aj2m4p6r8t0w2y4z6
+	ID string `json:"id"`
+
+	// KeyType The kind of its key, where that is made here.
+	KeyType KeyType `json:"key_type"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: sbc.example
+	Name string `json:"name"`
+
+	// Names The DNS names and addresses it is for, where it is made here or by ACME.
+	//
+	// Example: ["sbc.example"]
+	Names []string `json:"names"`
+
+	// RenewBeforeDays How many days before its end it is renewed, where it is by itself; 0 is when a third of its time is left.
+	//
+	// Example: 30
+	RenewBeforeDays int `json:"renew_before_days"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// Source Where it comes from.
+	Source CertificateSource `json:"source"`
+
+	// Status What is known of it.
+	Status CertificateStatus `json:"status"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// ValidDays How long one of the source `internal` is valid.
+	//
+	// Example: 90
+	ValidDays int `json:"valid_days"`
+}
+
+// CertificateAuthority A certificate authority of ours: its root is given to phones, and it issues certificates.
+type CertificateAuthority struct {
+	// CertificatePem The root. It is made here unless it is written together with its key.
+	//
+	// Example: -----BEGIN CERTIFICATE-----
+	// MIIBnDCCAUGgAwIBAgIUNRoyxbwWFwFIyUEWvuJmzxo0sFQwCgYIKoZIzj0EAwIw
+	// FjEUMBIGA1UEAwwLc2JjLmV4YW1wbGUwIBcNMjYxMTIzMTA1MTAzWhgPMjEyNjEw
+	// MzAxMDUxMDNaMBYxFDASBgNVBAMMC3NiYy5leGFtcGxlMFkwEwYHKoZIzj0CAQYI
+	// KoZIzj0DAQcDQgAEoEyFiprLsjmZPqWCkBxJPTQ5+NC+90tZ8l+q5yAI+leIYqrq
+	// tTAph3MChwScGLByP0qb6zj1zBPTXo2y9fLh5KNrMGkwHQYDVR0OBBYEFIo0+KhY
+	// SXlpOP1Ko+2n0abd3douMB8GA1UdIwQYMBaAFIo0+KhYSXlpOP1Ko+2n0abd3dou
+	// MA8GA1UdEwEB/wQFMAMBAf8wFgYDVR0RBA8wDYILc2JjLmV4YW1wbGUwCgYIKoZI
+	// zj0EAwIDSQAwRgIhAK5H2K7SC0lLz4LyWDcAEJS3wgpgxBidXKnOLsY4jngJAiEA
+	// lmWP1pilYK1dhrJ/8DZ7vf1klZlW+M8ej09VtUJ+jUg=
+	// -----END CERTIFICATE-----
+	CertificatePem *string `json:"certificate_pem,omitempty"`
+
+	// CommonName The name on the root; `name` where there is none.
+	//
+	// Example: Sallyport CA
+	CommonName *string `json:"common_name,omitempty"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: cau_06bq4v703bk3n5q7s9v1x3z5a7
+	ID string `json:"id"`
+
+	// KeyType The kind of its key.
+	KeyType KeyType `json:"key_type"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: Sallyport CA
+	Name string `json:"name"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// Status What is known of the root.
+	Status CertificateStatus `json:"status"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// ValidDays How long the root is valid.
+	//
+	// Example: 3650
+	ValidDays int `json:"valid_days"`
+}
+
+// CertificateAuthorityPage A page of certificate authorities.
+type CertificateAuthorityPage struct {
+	// Items The resources, by rising id.
+	Items []CertificateAuthority `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// CertificateAuthorityPatch A JSON Merge Patch (RFC 7396) of a certificate authority: fields left out stay as they are, null puts a field back to its default.
+type CertificateAuthorityPatch struct {
+	// CertificatePem The root. It is made here unless it is written together with its key.
+	//
+	// Example: -----BEGIN CERTIFICATE-----
+	// MIIBnDCCAUGgAwIBAgIUNRoyxbwWFwFIyUEWvuJmzxo0sFQwCgYIKoZIzj0EAwIw
+	// FjEUMBIGA1UEAwwLc2JjLmV4YW1wbGUwIBcNMjYxMTIzMTA1MTAzWhgPMjEyNjEw
+	// MzAxMDUxMDNaMBYxFDASBgNVBAMMC3NiYy5leGFtcGxlMFkwEwYHKoZIzj0CAQYI
+	// KoZIzj0DAQcDQgAEoEyFiprLsjmZPqWCkBxJPTQ5+NC+90tZ8l+q5yAI+leIYqrq
+	// tTAph3MChwScGLByP0qb6zj1zBPTXo2y9fLh5KNrMGkwHQYDVR0OBBYEFIo0+KhY
+	// SXlpOP1Ko+2n0abd3douMB8GA1UdIwQYMBaAFIo0+KhYSXlpOP1Ko+2n0abd3dou
+	// MA8GA1UdEwEB/wQFMAMBAf8wFgYDVR0RBA8wDYILc2JjLmV4YW1wbGUwCgYIKoZI
+	// zj0EAwIDSQAwRgIhAK5H2K7SC0lLz4LyWDcAEJS3wgpgxBidXKnOLsY4jngJAiEA
+	// lmWP1pilYK1dhrJ/8DZ7vf1klZlW+M8ej09VtUJ+jUg=
+	// -----END CERTIFICATE-----
+	CertificatePem nullable.Nullable[string] `json:"certificate_pem,omitempty"`
+
+	// CommonName The name on the root; `name` where there is none.
+	//
+	// Example: Sallyport CA
+	CommonName nullable.Nullable[string] `json:"common_name,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// KeyType The kind of its key.
+	KeyType *KeyType `json:"key_type,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: Sallyport CA
+	Name *string `json:"name,omitempty"`
+
+	// PrivateKeyPem The key of the root, sealed in the store. It is never shown.
+	//
+	// Example: -----BEGIN PRIVATE KEY-----
+	// MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQglqrihYnVHg81XK2w
+	// Kxl/29OnIbp+54jI3UXQlLVZH5uhRANCAASgTIWKmsuyOZk+pYKQHEk9NDn40L73
+	// S1nyX6rnIAj6V4hiquq1MCmHcwKHBJwYsHI/SpvrOPXME9NejbL18uHk
+	// -----END PRIVATE KEY-----
+	PrivateKeyPem nullable.Nullable[string] `json:"private_key_pem,omitempty"`
+
+	// ValidDays How long the root is valid.
+	//
+	// Example: 3650
+	ValidDays nullable.Nullable[int] `json:"valid_days,omitempty"`
+}
+
+// CertificateAuthorityWrite What a client writes of a certificate authority. A certificate authority of ours: its root is given to phones, and it issues certificates.
+type CertificateAuthorityWrite struct {
+	// CertificatePem The root. It is made here unless it is written together with its key.
+	//
+	// Example: -----BEGIN CERTIFICATE-----
+	// MIIBnDCCAUGgAwIBAgIUNRoyxbwWFwFIyUEWvuJmzxo0sFQwCgYIKoZIzj0EAwIw
+	// FjEUMBIGA1UEAwwLc2JjLmV4YW1wbGUwIBcNMjYxMTIzMTA1MTAzWhgPMjEyNjEw
+	// MzAxMDUxMDNaMBYxFDASBgNVBAMMC3NiYy5leGFtcGxlMFkwEwYHKoZIzj0CAQYI
+	// KoZIzj0DAQcDQgAEoEyFiprLsjmZPqWCkBxJPTQ5+NC+90tZ8l+q5yAI+leIYqrq
+	// tTAph3MChwScGLByP0qb6zj1zBPTXo2y9fLh5KNrMGkwHQYDVR0OBBYEFIo0+KhY
+	// SXlpOP1Ko+2n0abd3douMB8GA1UdIwQYMBaAFIo0+KhYSXlpOP1Ko+2n0abd3dou
+	// MA8GA1UdEwEB/wQFMAMBAf8wFgYDVR0RBA8wDYILc2JjLmV4YW1wbGUwCgYIKoZI
+	// zj0EAwIDSQAwRgIhAK5H2K7SC0lLz4LyWDcAEJS3wgpgxBidXKnOLsY4jngJAiEA
+	// lmWP1pilYK1dhrJ/8DZ7vf1klZlW+M8ej09VtUJ+jUg=
+	// -----END CERTIFICATE-----
+	CertificatePem *string `json:"certificate_pem,omitempty"`
+
+	// CommonName The name on the root; `name` where there is none.
+	//
+	// Example: Sallyport CA
+	CommonName *string `json:"common_name,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// KeyType The kind of its key.
+	KeyType *KeyType `json:"key_type,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: Sallyport CA
+	Name string `json:"name"`
+
+	// PrivateKeyPem The key of the root, sealed in the store. It is never shown.
+	//
+	// Example: -----BEGIN PRIVATE KEY-----
+	// MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQglqrihYnVHg81XK2w
+	// Kxl/29OnIbp+54jI3UXQlLVZH5uhRANCAASgTIWKmsuyOZk+pYKQHEk9NDn40L73
+	// S1nyX6rnIAj6V4hiquq1MCmHcwKHBJwYsHI/SpvrOPXME9NejbL18uHk
+	// -----END PRIVATE KEY-----
+	PrivateKeyPem *string `json:"private_key_pem,omitempty"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+
+	// ValidDays How long the root is valid.
+	//
+	// Example: 3650
+	ValidDays *int `json:"valid_days,omitempty"`
+}
+
+// CertificatePage A page of certificates.
+type CertificatePage struct {
+	// Items The resources, by rising id.
+	Items []Certificate `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// CertificatePatch A JSON Merge Patch (RFC 7396) of a certificate: fields left out stay as they are, null puts a field back to its default.
+type CertificatePatch struct {
+	// Acme Whom it is asked of, of the source `acme`.
+	Acme *ACMEPatch `json:"acme,omitempty"`
+
+	// AuthorityID Who issues it, of the source `internal`.
+	//
+	// Example: cau_06bq4v703bk3n5q7s9v1x3z5a7
+	AuthorityID nullable.Nullable[string] `json:"authority_id,omitempty"`
+
+	// CertificatePem The chain, our own certificate first.
+	//
+	// Example: -----BEGIN CERTIFICATE-----
+	// MIIBnDCCAUGgAwIBAgIUNRoyxbwWFwFIyUEWvuJmzxo0sFQwCgYIKoZIzj0EAwIw
+	// FjEUMBIGA1UEAwwLc2JjLmV4YW1wbGUwIBcNMjYxMTIzMTA1MTAzWhgPMjEyNjEw
+	// MzAxMDUxMDNaMBYxFDASBgNVBAMMC3NiYy5leGFtcGxlMFkwEwYHKoZIzj0CAQYI
+	// KoZIzj0DAQcDQgAEoEyFiprLsjmZPqWCkBxJPTQ5+NC+90tZ8l+q5yAI+leIYqrq
+	// tTAph3MChwScGLByP0qb6zj1zBPTXo2y9fLh5KNrMGkwHQYDVR0OBBYEFIo0+KhY
+	// SXlpOP1Ko+2n0abd3douMB8GA1UdIwQYMBaAFIo0+KhYSXlpOP1Ko+2n0abd3dou
+	// MA8GA1UdEwEB/wQFMAMBAf8wFgYDVR0RBA8wDYILc2JjLmV4YW1wbGUwCgYIKoZI
+	// zj0EAwIDSQAwRgIhAK5H2K7SC0lLz4LyWDcAEJS3wgpgxBidXKnOLsY4jngJAiEA
+	// lmWP1pilYK1dhrJ/8DZ7vf1klZlW+M8ej09VtUJ+jUg=
+	// -----END CERTIFICATE-----
+	CertificatePem nullable.Nullable[string] `json:"certificate_pem,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// KeyType The kind of its key, where that is made here.
+	KeyType *KeyType `json:"key_type,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: sbc.example
+	Name *string `json:"name,omitempty"`
+
+	// Names The DNS names and addresses it is for, where it is made here or by ACME.
+	//
+	// Example: ["sbc.example"]
+	Names nullable.Nullable[[]string] `json:"names,omitempty"`
+
+	// PrivateKeyPem Its key (PKCS #8, PKCS #1 or SEC 1), sealed in the store. It is never shown.
+	//
+	// Example: -----BEGIN PRIVATE KEY-----
+	// MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQglqrihYnVHg81XK2w
+	// Kxl/29OnIbp+54jI3UXQlLVZH5uhRANCAASgTIWKmsuyOZk+pYKQHEk9NDn40L73
+	// S1nyX6rnIAj6V4hiquq1MCmHcwKHBJwYsHI/SpvrOPXME9NejbL18uHk
+	// -----END PRIVATE KEY-----
+	PrivateKeyPem nullable.Nullable[string] `json:"private_key_pem,omitempty"`
+
+	// RenewBeforeDays How many days before its end it is renewed, where it is by itself; 0 is when a third of its time is left.
+	//
+	// Example: 30
+	RenewBeforeDays nullable.Nullable[int] `json:"renew_before_days,omitempty"`
+
+	// Source Where it comes from.
+	Source *CertificateSource `json:"source,omitempty"`
+
+	// ValidDays How long one of the source `internal` is valid.
+	//
+	// Example: 90
+	ValidDays nullable.Nullable[int] `json:"valid_days,omitempty"`
+}
+
+// CertificateSource Where a certificate comes from: `upload` certificate and key are written; `csr` the key is made here, the request is read at `/csr`, and what was signed is written as `certificate_pem`; `internal` issued by a certificate authority of ours and renewed; `acme` obtained by ACME (RFC 8555) and renewed.
+type CertificateSource string
+
+// CertificateState What a certificate is good for: `expiring` is one with less than 30 days left, or less than a third of its time if that is shorter; of `pending` and `failed` there is none yet.
+type CertificateState string
+
+// CertificateStatus What is known of a certificate.
+type CertificateStatus struct {
+	// FingerprintSha256 SHA-256 of the certificate, in hexadecimal.
+	//
+	// Example: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+	FingerprintSha256 *string `json:"fingerprint_sha256,omitempty"`
+
+	// Issuer Who issued it.
+	//
+	// Example: CN=Sallyport CA
+	Issuer *string `json:"issuer,omitempty"`
+
+	// KeyAlgorithm The kind of its key.
+	//
+	// Example: ECDSA P-256
+	KeyAlgorithm *string `json:"key_algorithm,omitempty"`
+
+	// Names The names and addresses it is for.
+	//
+	// Example: ["sbc.example"]
+	Names *[]string `json:"names,omitempty"`
+
+	// NotAfter Until when.
+	//
+	// Example: 2027-02-20T09:41:12Z
+	NotAfter *time.Time `json:"not_after,omitempty"`
+
+	// NotBefore Since when it is valid.
+	//
+	// Example: 2027-02-20T09:41:12Z
+	NotBefore *time.Time `json:"not_before,omitempty"`
+
+	// Reason Why, in a sentence.
+	//
+	// Example: the server could not reach http://sbc.example/.well-known/acme-challenge
+	Reason *string `json:"reason,omitempty"`
+
+	// RenewalAt When it is renewed next.
+	//
+	// Example: 2027-02-20T09:41:12Z
+	RenewalAt *time.Time `json:"renewal_at,omitempty"`
+
+	// SerialNumber Its number, in hexadecimal.
+	//
+	// Example: 03f1a2
+	SerialNumber *string `json:"serial_number,omitempty"`
+
+	// State What it is good for.
+	State CertificateState `json:"state"`
+
+	// Subject Its subject.
+	//
+	// Example: CN=sbc.example
+	Subject *string `json:"subject,omitempty"`
+}
+
+// CertificateWrite What a client writes of a certificate. A certificate of ours with its private key. A new one is in use with the next handshake; connections go on.
+type CertificateWrite struct {
+	// Acme Whom it is asked of, of the source `acme`.
+	Acme *ACMEWrite `json:"acme,omitempty"`
+
+	// AuthorityID Who issues it, of the source `internal`.
+	//
+	// Example: cau_06bq4v703bk3n5q7s9v1x3z5a7
+	AuthorityID *string `json:"authority_id,omitempty"`
+
+	// CertificatePem The chain, our own certificate first.
+	//
+	// Example: -----BEGIN CERTIFICATE-----
+	// MIIBnDCCAUGgAwIBAgIUNRoyxbwWFwFIyUEWvuJmzxo0sFQwCgYIKoZIzj0EAwIw
+	// FjEUMBIGA1UEAwwLc2JjLmV4YW1wbGUwIBcNMjYxMTIzMTA1MTAzWhgPMjEyNjEw
+	// MzAxMDUxMDNaMBYxFDASBgNVBAMMC3NiYy5leGFtcGxlMFkwEwYHKoZIzj0CAQYI
+	// KoZIzj0DAQcDQgAEoEyFiprLsjmZPqWCkBxJPTQ5+NC+90tZ8l+q5yAI+leIYqrq
+	// tTAph3MChwScGLByP0qb6zj1zBPTXo2y9fLh5KNrMGkwHQYDVR0OBBYEFIo0+KhY
+	// SXlpOP1Ko+2n0abd3douMB8GA1UdIwQYMBaAFIo0+KhYSXlpOP1Ko+2n0abd3dou
+	// MA8GA1UdEwEB/wQFMAMBAf8wFgYDVR0RBA8wDYILc2JjLmV4YW1wbGUwCgYIKoZI
+	// zj0EAwIDSQAwRgIhAK5H2K7SC0lLz4LyWDcAEJS3wgpgxBidXKnOLsY4jngJAiEA
+	// lmWP1pilYK1dhrJ/8DZ7vf1klZlW+M8ej09VtUJ+jUg=
+	// -----END CERTIFICATE-----
+	CertificatePem *string `json:"certificate_pem,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// KeyType The kind of its key, where that is made here.
+	KeyType *KeyType `json:"key_type,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: sbc.example
+	Name string `json:"name"`
+
+	// Names The DNS names and addresses it is for, where it is made here or by ACME.
+	//
+	// Example: ["sbc.example"]
+	Names *[]string `json:"names,omitempty"`
+
+	// PrivateKeyPem Its key (PKCS #8, PKCS #1 or SEC 1), sealed in the store. It is never shown.
+	//
+	// Example: -----BEGIN PRIVATE KEY-----
+	// MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQglqrihYnVHg81XK2w
+	// Kxl/29OnIbp+54jI3UXQlLVZH5uhRANCAASgTIWKmsuyOZk+pYKQHEk9NDn40L73
+	// S1nyX6rnIAj6V4hiquq1MCmHcwKHBJwYsHI/SpvrOPXME9NejbL18uHk
+	// -----END PRIVATE KEY-----
+	PrivateKeyPem *string `json:"private_key_pem,omitempty"`
+
+	// RenewBeforeDays How many days before its end it is renewed, where it is by itself; 0 is when a third of its time is left.
+	//
+	// Example: 30
+	RenewBeforeDays *int `json:"renew_before_days,omitempty"`
+
+	// Source Where it comes from.
+	Source *CertificateSource `json:"source,omitempty"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+
+	// ValidDays How long one of the source `internal` is valid.
+	//
+	// Example: 90
+	ValidDays *int `json:"valid_days,omitempty"`
+}
+
 // Charge What a call costs by one rate deck.
 type Charge struct {
 	// Amount The amount, exactly, with nine decimals.
@@ -4031,6 +4994,9 @@ type ClassPrefix struct {
 	// Example: 0800
 	Prefix string `json:"prefix"`
 }
+
+// ClientAuth What is asked of those who connect: `request` lets those in that show no certificate.
+type ClientAuth string
 
 // ClientCredentials What answers digest challenges of another system (RFC 7616, RFC 8760).
 type ClientCredentials struct {
@@ -7389,6 +8355,9 @@ type HungUpCalls struct {
 	CallIds []string `json:"call_ids"`
 }
 
+// ICEMode Whether ICE is spoken: `lite` (RFC 8445 2.5) answers the checks of the peer.
+type ICEMode string
+
 // Identity A way to recognise that a request comes from a trunk. The longest network decides, then port, interface, transport and the longest tech prefix. Two trunks that could claim the same request equally are refused.
 type Identity struct {
 	// Cidr The source network. A lone address counts as its own network; a network of length 0 is refused.
@@ -7455,6 +8424,11 @@ type Identity struct {
 	//
 	// Example: ten_default
 	TenantID string `json:"tenant_id"`
+
+	// TLSName A name that the certificate must hold that the peer shows; `cidr` may then be left out.
+	//
+	// Example: sip.carrier.example
+	TLSName *string `json:"tls_name,omitempty"`
 
 	// Transport Only requests over this transport.
 	Transport *Transport `json:"transport,omitempty"`
@@ -7533,6 +8507,11 @@ type IdentityPatch struct {
 	// Example: 7788#
 	TechPrefix nullable.Nullable[string] `json:"tech_prefix,omitempty"`
 
+	// TLSName A name that the certificate must hold that the peer shows; `cidr` may then be left out.
+	//
+	// Example: sip.carrier.example
+	TLSName nullable.Nullable[string] `json:"tls_name,omitempty"`
+
 	// Transport Only requests over this transport. Null removes it.
 	//
 	// Example: udp
@@ -7590,6 +8569,11 @@ type IdentityWrite struct {
 	//
 	// Example: ten_default
 	TenantID *string `json:"tenant_id,omitempty"`
+
+	// TLSName A name that the certificate must hold that the peer shows; `cidr` may then be left out.
+	//
+	// Example: sip.carrier.example
+	TLSName *string `json:"tls_name,omitempty"`
 
 	// Transport Only requests over this transport.
 	Transport *Transport `json:"transport,omitempty"`
@@ -7925,6 +8909,9 @@ type KeepAlivePolicyWrite struct {
 	// Example: false
 	RemoveUnreachable *bool `json:"remove_unreachable,omitempty"`
 }
+
+// KeyType The kind of a private key that is made here.
+type KeyType string
 
 // Ladder The messages of a call on both sides, in the order of time.
 type Ladder struct {
@@ -8596,6 +9583,9 @@ type MediaProfile struct {
 	// Hold What a party hears that is put on hold by a peer of this trunk or through the API.
 	Hold HoldMedia `json:"hold"`
 
+	// Ice Whether ICE is spoken.
+	Ice ICEMode `json:"ice"`
+
 	// ID Given by the server; sorts by time of making.
 	//
 	// Example: mdp_06bq4v700c8e5r2t9wy4k6q1hm
@@ -8629,8 +9619,36 @@ type MediaProfile struct {
 	// Example: 42
 	Revision int64 `json:"revision"`
 
+	// RtcpMux RTCP on the port of RTP, where the peer can (RFC 5761); asked for in our offers.
+	//
+	// Example: true
+	RtcpMux bool `json:"rtcp_mux"`
+
 	// Silence Which silence makes a call a dead one.
 	Silence SilenceMode `json:"silence"`
+
+	// Srtp Whether media are encrypted.
+	Srtp SRTPMode `json:"srtp"`
+
+	// SrtpKeying How keys may be agreed on; the first is offered.
+	//
+	// Example: ["dtls"]
+	SrtpKeying []SRTPKeying `json:"srtp_keying"`
+
+	// SrtpKeysInClear Keys of SDES may travel by signalling that is not encrypted; otherwise they count as not offered.
+	//
+	// Example: true
+	SrtpKeysInClear bool `json:"srtp_keys_in_clear"`
+
+	// SrtpPassThrough Keys of SDES are handed on where both legs want the same, so that packets pass as they are.
+	//
+	// Example: true
+	SrtpPassThrough bool `json:"srtp_pass_through"`
+
+	// SrtpSuites The suites accepted and, in this order, offered.
+	//
+	// Example: ["AEAD_AES_128_GCM","AEAD_AES_256_GCM","AES_CM_128_HMAC_SHA1_80"]
+	SrtpSuites []SRTPSuite `json:"srtp_suites"`
 
 	// StripAttributes Names of SDP attributes that never go to the trunk.
 	//
@@ -8646,6 +9664,9 @@ type MediaProfile struct {
 	//
 	// Example: 2026-11-22T09:41:12.25Z
 	UpdatedAt time.Time `json:"updated_at"`
+
+	// Zrtp What becomes of ZRTP.
+	Zrtp ZRTPMode `json:"zrtp"`
 }
 
 // MediaProfilePage A page of media profiles.
@@ -8700,6 +9721,9 @@ type MediaProfilePatch struct {
 	// Hold What a party hears that is put on hold by a peer of this trunk or through the API.
 	Hold *HoldMedia `json:"hold,omitempty"`
 
+	// Ice Whether ICE is spoken.
+	Ice *ICEMode `json:"ice,omitempty"`
+
 	// Labels Labels to set or, with null, to remove; others stay as they are.
 	//
 	// Example: {"region":"eu"}
@@ -8723,13 +9747,44 @@ type MediaProfilePatch struct {
 	// Example: 20
 	PtimeMs nullable.Nullable[int] `json:"ptime_ms,omitempty"`
 
+	// RtcpMux RTCP on the port of RTP, where the peer can (RFC 5761); asked for in our offers.
+	//
+	// Example: true
+	RtcpMux nullable.Nullable[bool] `json:"rtcp_mux,omitempty"`
+
 	// Silence Which silence makes a call a dead one.
 	Silence *SilenceMode `json:"silence,omitempty"`
+
+	// Srtp Whether media are encrypted.
+	Srtp *SRTPMode `json:"srtp,omitempty"`
+
+	// SrtpKeying How keys may be agreed on; the first is offered.
+	//
+	// Example: ["dtls"]
+	SrtpKeying nullable.Nullable[[]SRTPKeying] `json:"srtp_keying,omitempty"`
+
+	// SrtpKeysInClear Keys of SDES may travel by signalling that is not encrypted; otherwise they count as not offered.
+	//
+	// Example: true
+	SrtpKeysInClear nullable.Nullable[bool] `json:"srtp_keys_in_clear,omitempty"`
+
+	// SrtpPassThrough Keys of SDES are handed on where both legs want the same, so that packets pass as they are.
+	//
+	// Example: true
+	SrtpPassThrough nullable.Nullable[bool] `json:"srtp_pass_through,omitempty"`
+
+	// SrtpSuites The suites accepted and, in this order, offered.
+	//
+	// Example: ["AEAD_AES_128_GCM","AEAD_AES_256_GCM","AES_CM_128_HMAC_SHA1_80"]
+	SrtpSuites nullable.Nullable[[]SRTPSuite] `json:"srtp_suites,omitempty"`
 
 	// StripAttributes Names of SDP attributes that never go to the trunk.
 	//
 	// Example: ["candidate"]
 	StripAttributes nullable.Nullable[[]string] `json:"strip_attributes,omitempty"`
+
+	// Zrtp What becomes of ZRTP.
+	Zrtp *ZRTPMode `json:"zrtp,omitempty"`
 }
 
 // MediaProfileWrite What a client writes of a media profile. What media with a trunk are like. A trunk without one has the defaults.
@@ -8773,6 +9828,9 @@ type MediaProfileWrite struct {
 	// Hold What a party hears that is put on hold by a peer of this trunk or through the API.
 	Hold *HoldMedia `json:"hold,omitempty"`
 
+	// Ice Whether ICE is spoken.
+	Ice *ICEMode `json:"ice,omitempty"`
+
 	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
 	//
 	// Example: {"region":"eu"}
@@ -8796,8 +9854,36 @@ type MediaProfileWrite struct {
 	// Example: 20
 	PtimeMs *int `json:"ptime_ms,omitempty"`
 
+	// RtcpMux RTCP on the port of RTP, where the peer can (RFC 5761); asked for in our offers.
+	//
+	// Example: true
+	RtcpMux *bool `json:"rtcp_mux,omitempty"`
+
 	// Silence Which silence makes a call a dead one.
 	Silence *SilenceMode `json:"silence,omitempty"`
+
+	// Srtp Whether media are encrypted.
+	Srtp *SRTPMode `json:"srtp,omitempty"`
+
+	// SrtpKeying How keys may be agreed on; the first is offered.
+	//
+	// Example: ["dtls"]
+	SrtpKeying *[]SRTPKeying `json:"srtp_keying,omitempty"`
+
+	// SrtpKeysInClear Keys of SDES may travel by signalling that is not encrypted; otherwise they count as not offered.
+	//
+	// Example: true
+	SrtpKeysInClear *bool `json:"srtp_keys_in_clear,omitempty"`
+
+	// SrtpPassThrough Keys of SDES are handed on where both legs want the same, so that packets pass as they are.
+	//
+	// Example: true
+	SrtpPassThrough *bool `json:"srtp_pass_through,omitempty"`
+
+	// SrtpSuites The suites accepted and, in this order, offered.
+	//
+	// Example: ["AEAD_AES_128_GCM","AEAD_AES_256_GCM","AES_CM_128_HMAC_SHA1_80"]
+	SrtpSuites *[]SRTPSuite `json:"srtp_suites,omitempty"`
 
 	// StripAttributes Names of SDP attributes that never go to the trunk.
 	//
@@ -8808,6 +9894,9 @@ type MediaProfileWrite struct {
 	//
 	// Example: ten_default
 	TenantID *string `json:"tenant_id,omitempty"`
+
+	// Zrtp What becomes of ZRTP.
+	Zrtp *ZRTPMode `json:"zrtp,omitempty"`
 }
 
 // MediaStream One media stream as one side sends it: what was received from that side and passed on.
@@ -10782,7 +11871,7 @@ type Registrant struct {
 	TenantID string `json:"tenant_id"`
 
 	// Transport How SIP travels.
-	Transport Transport `json:"transport"`
+	Transport RegistrantTransport `json:"transport"`
 
 	// TrunkID The trunk it is part of.
 	//
@@ -10887,7 +11976,7 @@ type RegistrantPatch struct {
 	SIPInterfaceID nullable.Nullable[string] `json:"sip_interface_id,omitempty"`
 
 	// Transport How SIP travels.
-	Transport *Transport `json:"transport,omitempty"`
+	Transport *RegistrantTransport `json:"transport,omitempty"`
 }
 
 // RegistrantState How far a registration of ours is.
@@ -10930,6 +12019,11 @@ type RegistrantStatus struct {
 	// State How far it is.
 	State RegistrantState `json:"state"`
 }
+
+// RegistrantTransport How a registration of ours travels.
+//
+// Example: udp
+type RegistrantTransport string
 
 // RegistrantWrite What a client writes of a registrant. A registration of ours at a carrier, so that it sends us calls (RFC 3261 10.2).
 type RegistrantWrite struct {
@@ -11017,7 +12111,7 @@ type RegistrantWrite struct {
 	TenantID *string `json:"tenant_id,omitempty"`
 
 	// Transport How SIP travels.
-	Transport *Transport `json:"transport,omitempty"`
+	Transport *RegistrantTransport `json:"transport,omitempty"`
 }
 
 // Registration A contact of a subscriber: a phone, or one flow of it.
@@ -12259,6 +13353,11 @@ type SIPInterface struct {
 	// Example: carriers udp
 	Name string `json:"name"`
 
+	// Origins Origins (RFC 6454) of web pages whose WebSockets are accepted (`ws`, `wss`); `*` is any. Clients that name none are accepted.
+	//
+	// Example: ["https://phone.example"]
+	Origins []string `json:"origins"`
+
 	// Port The port to listen on.
 	//
 	// Example: 5060
@@ -12291,6 +13390,11 @@ type SIPInterface struct {
 	//
 	// Example: ten_default
 	TenantID string `json:"tenant_id"`
+
+	// TLSProfileID How TLS is spoken on it (`tls`, `wss`), and with those that it connects to unless their trunk says otherwise.
+	//
+	// Example: tls_06bq4v703cm4p6r8t0w2y4a6c8
+	TLSProfileID *string `json:"tls_profile_id,omitempty"`
 
 	// Transport How SIP travels.
 	Transport Transport `json:"transport"`
@@ -12379,6 +13483,11 @@ type SIPInterfacePatch struct {
 	// Example: carriers udp
 	Name *string `json:"name,omitempty"`
 
+	// Origins Origins (RFC 6454) of web pages whose WebSockets are accepted (`ws`, `wss`); `*` is any. Clients that name none are accepted.
+	//
+	// Example: ["https://phone.example"]
+	Origins nullable.Nullable[[]string] `json:"origins,omitempty"`
+
 	// Port The port to listen on.
 	//
 	// Example: 5060
@@ -12398,6 +13507,11 @@ type SIPInterfacePatch struct {
 	//
 	// Example: 3478
 	StunPort nullable.Nullable[int] `json:"stun_port,omitempty"`
+
+	// TLSProfileID How TLS is spoken on it (`tls`, `wss`), and with those that it connects to unless their trunk says otherwise.
+	//
+	// Example: tls_06bq4v703cm4p6r8t0w2y4a6c8
+	TLSProfileID nullable.Nullable[string] `json:"tls_profile_id,omitempty"`
 
 	// Transport How SIP travels.
 	Transport *Transport `json:"transport,omitempty"`
@@ -12501,6 +13615,11 @@ type SIPInterfaceWrite struct {
 	// Example: carriers udp
 	Name string `json:"name"`
 
+	// Origins Origins (RFC 6454) of web pages whose WebSockets are accepted (`ws`, `wss`); `*` is any. Clients that name none are accepted.
+	//
+	// Example: ["https://phone.example"]
+	Origins *[]string `json:"origins,omitempty"`
+
 	// Port The port to listen on.
 	//
 	// Example: 5060
@@ -12526,9 +13645,23 @@ type SIPInterfaceWrite struct {
 	// Example: ten_default
 	TenantID *string `json:"tenant_id,omitempty"`
 
+	// TLSProfileID How TLS is spoken on it (`tls`, `wss`), and with those that it connects to unless their trunk says otherwise.
+	//
+	// Example: tls_06bq4v703cm4p6r8t0w2y4a6c8
+	TLSProfileID *string `json:"tls_profile_id,omitempty"`
+
 	// Transport How SIP travels.
 	Transport *Transport `json:"transport,omitempty"`
 }
+
+// SRTPKeying How keys are agreed on: `sdes` in SDP (RFC 4568), `dtls` by a handshake beside the media (RFC 5763).
+type SRTPKeying string
+
+// SRTPMode Whether media are encrypted (RFC 3711): `off` never, `optional` where the peer can (RFC 8643), `required` or there is no call.
+type SRTPMode string
+
+// SRTPSuite A way to encrypt, by its name in SDP (RFC 4568, RFC 6188, RFC 7714).
+type SRTPSuite string
 
 // Scope What a key may do. `admin` covers everything, and `x:write` covers `x:read`.
 //
@@ -13368,6 +14501,317 @@ type SubscriberWrite struct {
 	VoicemailEnabled *bool `json:"voicemail_enabled,omitempty"`
 }
 
+// TLSProfile How TLS is spoken: by a SIP interface with those who connect, by a trunk with those we connect to.
+type TLSProfile struct {
+	// AuthorityIds Certificate authorities of ours that are believed too.
+	//
+	// Example: ["cau_06bq4v703bk3n5q7s9v1x3z5a7"]
+	AuthorityIds []string `json:"authority_ids"`
+
+	// CertificateIds Ours. The one that has the name asked for (SNI) is shown, the first if none has.
+	//
+	// Example: ["crt_06bq4v703aj2m4p6r8t0w2y4z6"]
+	CertificateIds []string `json:"certificate_ids"`
+
+	// CipherSuites Those of TLS 1.2, by their IANA names; all good ones where there is none.
+	//
+	// Example: ["TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"]
+	CipherSuites []string `json:"cipher_suites"`
+
+	// ClientAuth What is asked of those who connect.
+	ClientAuth ClientAuth `json:"client_auth"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// HandshakeTimeoutS How long a handshake may take, in seconds.
+	//
+	// Example: 5
+	HandshakeTimeoutS int `json:"handshake_timeout_s"`
+
+	// ID Given by the server; sorts by time of making.
+	//
+	// Example: tls_06bq4v703cm4p6r8t0w2y4a6c8
+	ID string `json:"id"`
+
+	// Labels Free labels.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// MinVersion The oldest version spoken.
+	MinVersion TLSVersion `json:"min_version"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: public
+	Name string `json:"name"`
+
+	// PeerNames Names accepted in them besides the one that was asked for (RFC 5922 7).
+	//
+	// Example: ["sip.carrier.example"]
+	PeerNames []string `json:"peer_names"`
+
+	// Revision The configuration revision of the last write; it is also the ETag.
+	//
+	// Example: 42
+	Revision int64 `json:"revision"`
+
+	// RevokedPem Lists of revoked certificates (X509 CRL in PEM).
+	//
+	// Example:
+	RevokedPem *string `json:"revoked_pem,omitempty"`
+
+	// TenantID The tenant it belongs to.
+	//
+	// Example: ten_default
+	TenantID string `json:"tenant_id"`
+
+	// TrustAnchorsPem Whose certificates are believed (PEM).
+	//
+	// Example: -----BEGIN CERTIFICATE-----
+	// MIIBnDCCAUGgAwIBAgIUNRoyxbwWFwFIyUEWvuJmzxo0sFQwCgYIKoZIzj0EAwIw
+	// FjEUMBIGA1UEAwwLc2JjLmV4YW1wbGUwIBcNMjYxMTIzMTA1MTAzWhgPMjEyNjEw
+	// MzAxMDUxMDNaMBYxFDASBgNVBAMMC3NiYy5leGFtcGxlMFkwEwYHKoZIzj0CAQYI
+	// KoZIzj0DAQcDQgAEoEyFiprLsjmZPqWCkBxJPTQ5+NC+90tZ8l+q5yAI+leIYqrq
+	// tTAph3MChwScGLByP0qb6zj1zBPTXo2y9fLh5KNrMGkwHQYDVR0OBBYEFIo0+KhY
+	// SXlpOP1Ko+2n0abd3douMB8GA1UdIwQYMBaAFIo0+KhYSXlpOP1Ko+2n0abd3dou
+	// MA8GA1UdEwEB/wQFMAMBAf8wFgYDVR0RBA8wDYILc2JjLmV4YW1wbGUwCgYIKoZI
+	// zj0EAwIDSQAwRgIhAK5H2K7SC0lLz4LyWDcAEJS3wgpgxBidXKnOLsY4jngJAiEA
+	// lmWP1pilYK1dhrJ/8DZ7vf1klZlW+M8ej09VtUJ+jUg=
+	// -----END CERTIFICATE-----
+	TrustAnchorsPem *string `json:"trust_anchors_pem,omitempty"`
+
+	// TrustSystem The anchors of the system are believed too.
+	//
+	// Example: true
+	TrustSystem bool `json:"trust_system"`
+
+	// UpdatedAt When it was last written.
+	//
+	// Example: 2026-11-22T09:41:12.25Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// VerifyPeer Certificates of those we connect to are checked.
+	//
+	// Example: true
+	VerifyPeer bool `json:"verify_peer"`
+}
+
+// TLSProfilePage A page of TLS profiles.
+type TLSProfilePage struct {
+	// Items The resources, by rising id.
+	Items []TLSProfile `json:"items"`
+
+	// NextCursor Give it as `cursor` for the next page; absent on the last one.
+	//
+	// Example: AfKq0d3bX2RlZmF1bHQ
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// TLSProfilePatch A JSON Merge Patch (RFC 7396) of a TLS profile: fields left out stay as they are, null puts a field back to its default.
+type TLSProfilePatch struct {
+	// AuthorityIds Certificate authorities of ours that are believed too.
+	//
+	// Example: ["cau_06bq4v703bk3n5q7s9v1x3z5a7"]
+	AuthorityIds nullable.Nullable[[]string] `json:"authority_ids,omitempty"`
+
+	// CertificateIds Ours. The one that has the name asked for (SNI) is shown, the first if none has.
+	//
+	// Example: ["crt_06bq4v703aj2m4p6r8t0w2y4z6"]
+	CertificateIds nullable.Nullable[[]string] `json:"certificate_ids,omitempty"`
+
+	// CipherSuites Those of TLS 1.2, by their IANA names; all good ones where there is none.
+	//
+	// Example: ["TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"]
+	CipherSuites nullable.Nullable[[]string] `json:"cipher_suites,omitempty"`
+
+	// ClientAuth What is asked of those who connect.
+	ClientAuth *ClientAuth `json:"client_auth,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled nullable.Nullable[bool] `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// HandshakeTimeoutS How long a handshake may take, in seconds.
+	//
+	// Example: 5
+	HandshakeTimeoutS nullable.Nullable[int] `json:"handshake_timeout_s,omitempty"`
+
+	// Labels Labels to set or, with null, to remove; others stay as they are.
+	//
+	// Example: {"region":"eu"}
+	Labels nullable.Nullable[map[string]*string] `json:"labels,omitempty"`
+
+	// MinVersion The oldest version spoken.
+	MinVersion *TLSVersion `json:"min_version,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: public
+	Name *string `json:"name,omitempty"`
+
+	// PeerNames Names accepted in them besides the one that was asked for (RFC 5922 7).
+	//
+	// Example: ["sip.carrier.example"]
+	PeerNames nullable.Nullable[[]string] `json:"peer_names,omitempty"`
+
+	// RevokedPem Lists of revoked certificates (X509 CRL in PEM).
+	//
+	// Example:
+	RevokedPem nullable.Nullable[string] `json:"revoked_pem,omitempty"`
+
+	// TrustAnchorsPem Whose certificates are believed (PEM).
+	//
+	// Example: -----BEGIN CERTIFICATE-----
+	// MIIBnDCCAUGgAwIBAgIUNRoyxbwWFwFIyUEWvuJmzxo0sFQwCgYIKoZIzj0EAwIw
+	// FjEUMBIGA1UEAwwLc2JjLmV4YW1wbGUwIBcNMjYxMTIzMTA1MTAzWhgPMjEyNjEw
+	// MzAxMDUxMDNaMBYxFDASBgNVBAMMC3NiYy5leGFtcGxlMFkwEwYHKoZIzj0CAQYI
+	// KoZIzj0DAQcDQgAEoEyFiprLsjmZPqWCkBxJPTQ5+NC+90tZ8l+q5yAI+leIYqrq
+	// tTAph3MChwScGLByP0qb6zj1zBPTXo2y9fLh5KNrMGkwHQYDVR0OBBYEFIo0+KhY
+	// SXlpOP1Ko+2n0abd3douMB8GA1UdIwQYMBaAFIo0+KhYSXlpOP1Ko+2n0abd3dou
+	// MA8GA1UdEwEB/wQFMAMBAf8wFgYDVR0RBA8wDYILc2JjLmV4YW1wbGUwCgYIKoZI
+	// zj0EAwIDSQAwRgIhAK5H2K7SC0lLz4LyWDcAEJS3wgpgxBidXKnOLsY4jngJAiEA
+	// lmWP1pilYK1dhrJ/8DZ7vf1klZlW+M8ej09VtUJ+jUg=
+	// -----END CERTIFICATE-----
+	TrustAnchorsPem nullable.Nullable[string] `json:"trust_anchors_pem,omitempty"`
+
+	// TrustSystem The anchors of the system are believed too.
+	//
+	// Example: true
+	TrustSystem nullable.Nullable[bool] `json:"trust_system,omitempty"`
+
+	// VerifyPeer Certificates of those we connect to are checked.
+	//
+	// Example: true
+	VerifyPeer nullable.Nullable[bool] `json:"verify_peer,omitempty"`
+}
+
+// TLSProfileWrite What a client writes of a TLS profile. How TLS is spoken: by a SIP interface with those who connect, by a trunk with those we connect to.
+type TLSProfileWrite struct {
+	// AuthorityIds Certificate authorities of ours that are believed too.
+	//
+	// Example: ["cau_06bq4v703bk3n5q7s9v1x3z5a7"]
+	AuthorityIds *[]string `json:"authority_ids,omitempty"`
+
+	// CertificateIds Ours. The one that has the name asked for (SNI) is shown, the first if none has.
+	//
+	// Example: ["crt_06bq4v703aj2m4p6r8t0w2y4z6"]
+	CertificateIds *[]string `json:"certificate_ids,omitempty"`
+
+	// CipherSuites Those of TLS 1.2, by their IANA names; all good ones where there is none.
+	//
+	// Example: ["TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"]
+	CipherSuites *[]string `json:"cipher_suites,omitempty"`
+
+	// ClientAuth What is asked of those who connect.
+	ClientAuth *ClientAuth `json:"client_auth,omitempty"`
+
+	// Description Free text.
+	//
+	// Example: Main carrier, contract 2026-17
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it is used at all.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExternalID The key of a billing or CRM system, unique within the tenant and the kind.
+	//
+	// Example: crm-4711
+	ExternalID *string `json:"external_id,omitempty"`
+
+	// HandshakeTimeoutS How long a handshake may take, in seconds.
+	//
+	// Example: 5
+	HandshakeTimeoutS *int `json:"handshake_timeout_s,omitempty"`
+
+	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
+	//
+	// Example: {"region":"eu"}
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// MinVersion The oldest version spoken.
+	MinVersion *TLSVersion `json:"min_version,omitempty"`
+
+	// Name A name for people, unique within the tenant, the kind and the parent.
+	//
+	// Example: public
+	Name string `json:"name"`
+
+	// PeerNames Names accepted in them besides the one that was asked for (RFC 5922 7).
+	//
+	// Example: ["sip.carrier.example"]
+	PeerNames *[]string `json:"peer_names,omitempty"`
+
+	// RevokedPem Lists of revoked certificates (X509 CRL in PEM).
+	//
+	// Example:
+	RevokedPem *string `json:"revoked_pem,omitempty"`
+
+	// TenantID The tenant it belongs to. Only system-wide keys may name another than their own; left out it is `ten_default`. It cannot be changed later.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+
+	// TrustAnchorsPem Whose certificates are believed (PEM).
+	//
+	// Example: -----BEGIN CERTIFICATE-----
+	// MIIBnDCCAUGgAwIBAgIUNRoyxbwWFwFIyUEWvuJmzxo0sFQwCgYIKoZIzj0EAwIw
+	// FjEUMBIGA1UEAwwLc2JjLmV4YW1wbGUwIBcNMjYxMTIzMTA1MTAzWhgPMjEyNjEw
+	// MzAxMDUxMDNaMBYxFDASBgNVBAMMC3NiYy5leGFtcGxlMFkwEwYHKoZIzj0CAQYI
+	// KoZIzj0DAQcDQgAEoEyFiprLsjmZPqWCkBxJPTQ5+NC+90tZ8l+q5yAI+leIYqrq
+	// tTAph3MChwScGLByP0qb6zj1zBPTXo2y9fLh5KNrMGkwHQYDVR0OBBYEFIo0+KhY
+	// SXlpOP1Ko+2n0abd3douMB8GA1UdIwQYMBaAFIo0+KhYSXlpOP1Ko+2n0abd3dou
+	// MA8GA1UdEwEB/wQFMAMBAf8wFgYDVR0RBA8wDYILc2JjLmV4YW1wbGUwCgYIKoZI
+	// zj0EAwIDSQAwRgIhAK5H2K7SC0lLz4LyWDcAEJS3wgpgxBidXKnOLsY4jngJAiEA
+	// lmWP1pilYK1dhrJ/8DZ7vf1klZlW+M8ej09VtUJ+jUg=
+	// -----END CERTIFICATE-----
+	TrustAnchorsPem *string `json:"trust_anchors_pem,omitempty"`
+
+	// TrustSystem The anchors of the system are believed too.
+	//
+	// Example: true
+	TrustSystem *bool `json:"trust_system,omitempty"`
+
+	// VerifyPeer Certificates of those we connect to are checked.
+	//
+	// Example: true
+	VerifyPeer *bool `json:"verify_peer,omitempty"`
+}
+
+// TLSVersion A version of TLS; older ones are not spoken (RFC 8996).
+type TLSVersion string
+
 // Target A trunk in a route list.
 type Target struct {
 	// CreatedAt When it was made.
@@ -14195,6 +15639,11 @@ type Trunk struct {
 	// Example: ten_default
 	TenantID string `json:"tenant_id"`
 
+	// TLSProfileID How TLS is spoken with it; that of the SIP interface where there is none.
+	//
+	// Example: tls_06bq4v703cm4p6r8t0w2y4a6c8
+	TLSProfileID *string `json:"tls_profile_id,omitempty"`
+
 	// UpdatedAt When it was last written.
 	//
 	// Example: 2026-11-22T09:41:12.25Z
@@ -14378,6 +15827,11 @@ type TrunkPatch struct {
 	//
 	// Example: sgp_06bq4v70094hj6mnp3s8v1x7ta
 	SignallingProfileID nullable.Nullable[string] `json:"signalling_profile_id,omitempty"`
+
+	// TLSProfileID How TLS is spoken with it; that of the SIP interface where there is none.
+	//
+	// Example: tls_06bq4v703cm4p6r8t0w2y4a6c8
+	TLSProfileID nullable.Nullable[string] `json:"tls_profile_id,omitempty"`
 }
 
 // TrunkQualities What a trunk is worth.
@@ -14622,6 +16076,11 @@ type TrunkWrite struct {
 	//
 	// Example: ten_default
 	TenantID *string `json:"tenant_id,omitempty"`
+
+	// TLSProfileID How TLS is spoken with it; that of the SIP interface where there is none.
+	//
+	// Example: tls_06bq4v703cm4p6r8t0w2y4a6c8
+	TLSProfileID *string `json:"tls_profile_id,omitempty"`
 }
 
 // Trust How far the network behind a realm is believed: `access` are phones on the open internet (asserted identities are dropped), `peer` are carriers (asserted identities are believed and passed), `core` is our own network.
@@ -14937,6 +16396,9 @@ type WhoAmI struct {
 	TenantID *string `json:"tenant_id,omitempty"`
 }
 
+// ZRTPMode What becomes of ZRTP (RFC 6189), which phones speak among themselves.
+type ZRTPMode string
+
 // APIKeyID defines model for APIKeyID.
 type APIKeyID = string
 
@@ -14957,6 +16419,12 @@ type CDRID = string
 
 // CallID defines model for CallID.
 type CallID = string
+
+// CertificateAuthorityID defines model for CertificateAuthorityID.
+type CertificateAuthorityID = string
+
+// CertificateID defines model for CertificateID.
+type CertificateID = string
 
 // Cursor defines model for Cursor.
 type Cursor = string
@@ -15080,6 +16548,9 @@ type SignallingProfileID = string
 
 // SubscriberID defines model for SubscriberID.
 type SubscriberID = string
+
+// TLSProfileID defines model for TLSProfileID.
+type TLSProfileID = string
 
 // TargetID defines model for TargetID.
 type TargetID = string

@@ -34,14 +34,17 @@ type Rows struct {
 	NumberLists []*sbc.NumberList
 	Floods      []*sbc.FloodProfile
 
-	Dialplans   []*sbc.Dialplan
-	Times       []*sbc.TimeProfile
-	Calendars   []*sbc.HolidayCalendar
-	NumberPlans []*sbc.NumberPlan
-	Numbers     []*sbc.Number
-	Decks       []*sbc.RateDeck
-	Qualities   []*sbc.QualityProfile
-	Registrants []*sbc.Registrant
+	Dialplans    []*sbc.Dialplan
+	Times        []*sbc.TimeProfile
+	Calendars    []*sbc.HolidayCalendar
+	NumberPlans  []*sbc.NumberPlan
+	Numbers      []*sbc.Number
+	Decks        []*sbc.RateDeck
+	Qualities    []*sbc.QualityProfile
+	Registrants  []*sbc.Registrant
+	Authorities  []*sbc.CertificateAuthority
+	Certificates []*sbc.Certificate
+	TLS          []*sbc.TLSProfile
 }
 
 // edit is one resource before and after a write; Old is known for rules only, New is nil for a deleted one.
@@ -144,6 +147,20 @@ func (rows *Rows) routing(r sbc.Resource) {
 		rows.Qualities = append(rows.Qualities, r)
 	case *sbc.Registrant:
 		rows.Registrants = append(rows.Registrants, r)
+	default:
+		rows.security(r)
+	}
+}
+
+// security takes up what TLS needs.
+func (rows *Rows) security(r sbc.Resource) {
+	switch r := r.(type) {
+	case *sbc.CertificateAuthority:
+		rows.Authorities = append(rows.Authorities, r)
+	case *sbc.Certificate:
+		rows.Certificates = append(rows.Certificates, r)
+	case *sbc.TLSProfile:
+		rows.TLS = append(rows.TLS, r)
 	}
 }
 
@@ -178,6 +195,9 @@ func (r *Rows) order() {
 	byID(r.Decks)
 	byID(r.Qualities)
 	byID(r.Registrants)
+	byID(r.Authorities)
+	byID(r.Certificates)
+	byID(r.TLS)
 }
 
 func byID[T sbc.Resource](rows []T) {
@@ -272,6 +292,12 @@ func (r *Rows) withRouting(e edit) {
 		apply(&r.Qualities, e)
 	case sbc.KindRegistrant:
 		apply(&r.Registrants, e)
+	case sbc.KindCertificateAuthority:
+		apply(&r.Authorities, e)
+	case sbc.KindCertificate:
+		apply(&r.Certificates, e)
+	case sbc.KindTLSProfile:
+		apply(&r.TLS, e)
 	}
 }
 
@@ -313,6 +339,9 @@ func (r *Rows) each(f func(sbc.Resource)) {
 	walk(r.Media, f)
 	walk(r.Headers, f)
 	walk(r.Limits, f)
+	walk(r.Authorities, f)
+	walk(r.Certificates, f)
+	walk(r.TLS, f)
 	walk(r.Realms, f)
 	walk(r.Interfaces, f)
 	walk(r.Pools, f)
