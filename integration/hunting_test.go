@@ -65,6 +65,24 @@ func TestHuntRaces(t *testing.T) {
 			two.hear(msg.ACK)
 			s.overAt(call, two, number, "0 timeout", "200 ")
 		}},
+		{"the first answers when its CANCEL is under way, and then nothing any more", func(t *testing.T, s *stage) {
+			number := s.number()
+			call, one := s.ringing(number)
+			one.hear(msg.CANCEL)
+			one.say(one.invite, 200, "", s.east.sdp())
+			began := time.Now()
+			two := second.ring() // though nobody answers the BYE
+			if took := time.Since(began); took > 2*time.Second {
+				t.Errorf("the caller waited %s for the answer to a BYE", took)
+			}
+			one.hear(msg.ACK)
+			bye := one.hear(msg.BYE)
+			two.say(two.invite, 200, "", second.sdp())
+			call.final(200)
+			two.hear(msg.ACK)
+			s.overAt(call, two, number, "0 timeout", "200 ")
+			one.say(bye, 200, "", "")
+		}},
 		{"the caller cancels between two attempts", func(t *testing.T, s *stage) {
 			number := s.number()
 			call := s.west.dial(number, s.west.sdp())

@@ -235,6 +235,8 @@ type ear struct {
 	seq  uint16
 	last atomic.Pointer[heardPacket]
 	done chan struct{}
+	// strangers counts what came without a mark of carries.
+	strangers atomic.Int32
 }
 
 type heardPacket struct {
@@ -260,6 +262,9 @@ func listen(t testing.TB, addr netip.Addr) *ear {
 			n, from, err := c.ReadFromUDPAddrPort(buf)
 			if err != nil {
 				return
+			}
+			if !bytes.HasPrefix(buf[min(12, n):n], []byte("mark")) {
+				e.strangers.Add(1)
 			}
 			if n > 12 && buf[0]>>6 == 2 {
 				e.last.Store(&heardPacket{pt: buf[1] & 0x7f, data: string(buf[12:n]), from: netip.AddrPortFrom(from.Addr().Unmap(), from.Port())})

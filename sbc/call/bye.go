@@ -73,7 +73,15 @@ func (c *Call) bye(l *leg) {
 	r := &request{c: c, leg: l, kind: reqBye, req: l.d.Request(msg.BYE)}
 	c.own(r.req)
 	c.reasons(r)
+	if l == c.b && l.invite != nil && c.tr == nil && c.st.a == callerInviting {
+		// Whoever answered too late, or what is of no use, does not keep the caller waiting by its silence.
+		r.detached = true
+		l.detach()
+	}
 	r.send(l.d.Target(), msg.Timers{})
+	if r.detached {
+		c.raise(evCalleeGone)
+	}
 }
 
 // reasons puts the Reason headers on a BYE (RFC 3326), and what else of the other side's BYE may pass.
