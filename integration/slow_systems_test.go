@@ -67,7 +67,8 @@ func silentServer(t *testing.T) (at netip.AddrPort, asked *atomic.Int32) {
 // of the same kind.
 type slowKind struct {
 	name string
-	wait time.Duration // of each slow call, at least
+	// wait is how long half of the slow calls wait at least; those that ask DNS the same at the same time share one question.
+	wait time.Duration
 	open func(t *testing.T) (*border, wiring)
 	// slow makes the slow calls, nil for SIPp's.
 	slow func(t *testing.T, b *border, w wiring) error
@@ -85,7 +86,7 @@ func slowKinds() []slowKind {
 			}
 			return b, w
 		}},
-		{name: "ENUM", wait: 900 * time.Millisecond, open: func(t *testing.T) (*border, wiring) {
+		{name: "ENUM", wait: 500 * time.Millisecond, open: func(t *testing.T) (*border, wiring) {
 			s := newSides(t)
 			silent, _ := silentServer(t)
 			server, _ := zoneServer(t, fmt.Sprintf("--server=/slow.example/%s#%d", silent.Addr(), silent.Port()),
@@ -98,7 +99,7 @@ func slowKinds() []slowKind {
 			}
 			return b, w
 		}},
-		{name: "a gateway's name", wait: 1800 * time.Millisecond, open: func(t *testing.T) (*border, wiring) {
+		{name: "a gateway's name", wait: 500 * time.Millisecond, open: func(t *testing.T) (*border, wiring) {
 			s := newSides(t)
 			silent, _ := silentServer(t)
 			server, _ := zoneServer(t, fmt.Sprintf("--server=/slow.example/%s#%d", silent.Addr(), silent.Port()),
