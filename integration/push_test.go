@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/sallyport/sallyport/auth/digest"
 	"github.com/sallyport/sallyport/integration/rest"
@@ -46,8 +47,13 @@ func TestPushed(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	call, _ := h.dial("alice", "secret", "bob", digest.SHA256)
-	if id := <-woken; id != "leakwesttoken" {
-		t.Errorf("woken %s", id)
+	select {
+	case id := <-woken:
+		if id != "leakwesttoken" {
+			t.Errorf("woken %s", id)
+		}
+	case <-patience(t, 10*time.Second).Done():
+		t.Fatal("nobody was woken")
 	}
 	h.phone.nothing("an INVITE before the phone is awake", func(m *msg.Message) bool { return m.IsRequest() && m.Method == msg.INVITE })
 	h.want(h.register("bob", "secret", contact, "Expires: 600"), 200)
