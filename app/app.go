@@ -233,6 +233,7 @@ func (a *App) openConfig(ctx context.Context) error {
 	a.life.background("listeners", a.rebind)
 	a.life.background("endpoints", a.reach.Run)
 	a.life.background("drained trunks", a.drain)
+	a.life.background("quality of trunks", a.recallQuality)
 	a.life.background("own addresses", a.finder.Run)
 	a.life.background("subscribers", a.directory.Run)
 	a.life.onStop("configuration", func(context.Context) error { a.config.Close(); return nil })

@@ -2,6 +2,7 @@ package app
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/call"
@@ -26,8 +27,17 @@ type qualityIndex struct {
 // openQuality makes who measures trunks.
 func (a *App) openQuality() *qualities {
 	q := &qualities{current: a.config.Current}
-	q.meter = quality.New(quality.Options{Profiles: q.profiles, Events: a.events.Add})
+	q.meter = quality.New(quality.Options{Profiles: q.profiles, Events: a.events.Add, Registerer: a.metrics})
+	q.meter.BeginRecall()
 	return q
+}
+
+// longest is the longest window of a profile in use, 0 for none.
+func (q *qualities) longest() (d time.Duration) {
+	for _, p := range q.now().byList {
+		d = max(d, time.Duration(p.WindowS)*time.Second)
+	}
+	return d
 }
 
 // profiles are those of the route lists with a trunk.
@@ -101,9 +111,8 @@ type measured struct {
 	meter *quality.Meter
 }
 
-// End keeps a record, and counts it.
+// End counts a record, and keeps it.
 func (l measured) End(r *sbc.CDR) error {
-	err := l.Ledger.End(r)
-	l.meter.Observe(r)
-	return err
+	l.meter.Observe(r) // before the store can have it: a record that is recalled from there is not counted twice
+	return l.Ledger.End(r)
 }

@@ -44,8 +44,10 @@ type Lookup struct {
 type CDRQuery struct {
 	TenantID string
 	// After is the sequence after which to begin: the lossless feed. Order is always by rising sequence.
-	After                         int64
-	Limit                         int
+	After int64
+	Limit int
+	// Newest asks for the last ones in place of the first; their order is the same.
+	Newest                        bool
 	CallID                        string
 	IngressTrunkID, EgressTrunkID string
 	Caller, Callee                string

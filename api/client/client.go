@@ -24111,7 +24111,7 @@ type ClientInterface interface {
 
 	// GetTrunkQuality See what a trunk is worth
 	//
-	// The figures of the calls on a trunk that are over, as this node saw them since it was started, beside their bounds: for each quality profile of a route list with the trunk, by prefix, at most 1,000 prefixes of each.
+	// The figures of the calls of this node on a trunk that are over, after a restart those of its records, beside their bounds: for each quality profile of a route list with the trunk, by prefix, at most 1,000 prefixes of each.
 	//
 	// Corresponds with GET /v1/trunks/{trunk_id}/quality (the `GetTrunkQuality` operationId).
 	GetTrunkQuality(ctx context.Context, trunkID TrunkID, params *GetTrunkQualityParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -32190,7 +32190,7 @@ func (c *Client) ReplaceIdentity(ctx context.Context, trunkID TrunkID, identityI
 
 // GetTrunkQuality See what a trunk is worth
 //
-// The figures of the calls on a trunk that are over, as this node saw them since it was started, beside their bounds: for each quality profile of a route list with the trunk, by prefix, at most 1,000 prefixes of each.
+// The figures of the calls of this node on a trunk that are over, after a restart those of its records, beside their bounds: for each quality profile of a route list with the trunk, by prefix, at most 1,000 prefixes of each.
 //
 // Corresponds with GET /v1/trunks/{trunk_id}/quality (the `GetTrunkQuality` operationId).
 func (c *Client) GetTrunkQuality(ctx context.Context, trunkID TrunkID, params *GetTrunkQualityParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -62434,7 +62434,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetTrunkQualityWithResponse See what a trunk is worth
 	//
-	// The figures of the calls on a trunk that are over, as this node saw them since it was started, beside their bounds: for each quality profile of a route list with the trunk, by prefix, at most 1,000 prefixes of each.
+	// The figures of the calls of this node on a trunk that are over, after a restart those of its records, beside their bounds: for each quality profile of a route list with the trunk, by prefix, at most 1,000 prefixes of each.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -85659,7 +85659,7 @@ func (c *ClientWithResponses) ReplaceIdentityWithResponse(ctx context.Context, t
 
 // GetTrunkQualityWithResponse See what a trunk is worth
 //
-// The figures of the calls on a trunk that are over, as this node saw them since it was started, beside their bounds: for each quality profile of a route list with the trunk, by prefix, at most 1,000 prefixes of each.
+// The figures of the calls of this node on a trunk that are over, after a restart those of its records, beside their bounds: for each quality profile of a route list with the trunk, by prefix, at most 1,000 prefixes of each.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -17,6 +17,7 @@ const mostDoubled = 3
 type cell struct {
 	key     key
 	verdict atomic.Pointer[verdict]
+	begun   *atomic.Int64 // the Meter's
 
 	mu     sync.Mutex
 	window window
@@ -91,8 +92,10 @@ func (c *cell) judge(p *sbc.QualityProfile, now time.Time, n *counts, at time.Ti
 		ProfileID: p.ID, Prefix: c.key.prefix, State: state, WeightPercent: percent(p, state),
 		MeasuredSince: c.window.begin(now), Figures: figures,
 	}
-	if c.since.After(v.MeasuredSince) {
-		v.MeasuredSince = c.since.UTC()
+	for _, since := range [...]time.Time{c.since, time.Unix(0, c.begun.Load())} {
+		if since.After(v.MeasuredSince) {
+			v.MeasuredSince = since.UTC()
+		}
 	}
 	if state == sbc.QualityQuarantined {
 		end := c.until.UTC()

@@ -9,7 +9,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sallyport/sallyport/sbc"
 )
@@ -27,15 +30,21 @@ type Options struct {
 	Profiles func(trunkID string) []*sbc.QualityProfile
 	// Events hears of changes; it must not block. nil: nobody.
 	Events func(sbc.Event)
+	// Registerer takes the metrics; nil registers none.
+	Registerer prometheus.Registerer
 }
 
 // Meter measures. It is safe for concurrent use.
 type Meter struct {
 	o     Options
 	most  int
+	count *prometheus.CounterVec
 	mu    sync.RWMutex
 	cells map[key]*list.Element // of *cell
 	order *list.List            // the one that was fed last is first
+	// begun is the moment before which nothing is known, in nanoseconds since 1970.
+	begun  atomic.Int64
+	recall recall
 }
 
 // key is whose figures a cell has.
@@ -43,24 +52,37 @@ type key struct{ profile, trunk, prefix string }
 
 // New makes a Meter that knows nothing.
 func New(o Options) *Meter {
-	return &Meter{o: o, most: maxCells, cells: map[key]*list.Element{}, order: list.New()}
+	m := &Meter{o: o, most: maxCells, cells: map[key]*list.Element{}, order: list.New()}
+	m.begun.Store(time.Now().UnixNano())
+	m.register(o.Registerer)
+	return m
 }
 
 // Observe counts the record of a call that is over. It is called once for each.
 func (m *Meter) Observe(r *sbc.CDR) {
-	took, now := answeredBy(r), time.Now()
+	m.recall.note(r.ID)
+	m.observe(r, time.Now(), m.tell)
+}
+
+// observe counts a record at a moment.
+func (m *Meter) observe(r *sbc.CDR, now time.Time, tell func(*sbc.Event)) {
+	took := answeredBy(r)
 	for i := range r.Attempts {
 		a := &r.Attempts[i]
 		for _, p := range m.o.Profiles(a.TrunkID) {
 			c := m.cell(key{p.ID, a.TrunkID, prefix(called(r, a), p.PrefixDigits)})
 			n := ofAttempt(r, a, i == took)
-			m.tell(c.feed(p, now, r.EndedAt, &n))
+			tell(c.feed(p, now, r.EndedAt, &n))
 		}
 	}
 }
 
 func (m *Meter) tell(e *sbc.Event) {
-	if e != nil && m.o.Events != nil {
+	if e == nil {
+		return
+	}
+	m.changed(e)
+	if m.o.Events != nil {
 		m.o.Events(*e)
 	}
 }
@@ -77,7 +99,7 @@ func (m *Meter) cell(k key) *cell {
 		delete(m.cells, m.order.Remove(m.order.Back()).(*cell).key)
 	}
 	k.prefix = strings.Clone(k.prefix) // not the record's
-	c := &cell{key: k}
+	c := &cell{key: k, begun: &m.begun}
 	m.cells[k] = m.order.PushFront(c)
 	return c
 }
@@ -125,7 +147,7 @@ func (m *Meter) List(p *sbc.QualityProfile, trunkID, digits string) []sbc.TrunkQ
 	m.mu.RUnlock()
 	slices.SortFunc(cells, func(a, b *cell) int { return cmp.Compare(a.key.prefix, b.key.prefix) })
 	if len(cells) == 0 {
-		cells = []*cell{{key: key{p.ID, trunkID, prefix(digits, p.PrefixDigits)}}}
+		cells = []*cell{{key: key{p.ID, trunkID, prefix(digits, p.PrefixDigits)}, begun: &m.begun}}
 	}
 	now, all := time.Now(), make([]sbc.TrunkQuality, 0, len(cells))
 	for _, c := range cells[:min(len(cells), MaxListed)] {

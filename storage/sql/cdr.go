@@ -200,10 +200,16 @@ func (s *Store) CDRs(ctx context.Context, q sbc.CDRQuery) ([]sbc.CDR, error) {
 	var rows []cdrRow
 	err := s.run(ctx, "cdrs", readTimeout, func(ctx context.Context) error {
 		db := filterCDRs(s.read.WithContext(ctx), q).Select("sequence", "document")
+		if q.Newest {
+			return db.Order("sequence DESC").Limit(limit(q.Limit)).Find(&rows).Error
+		}
 		return db.Order("sequence").Limit(limit(q.Limit)).Find(&rows).Error
 	})
 	if err != nil {
 		return nil, err
+	}
+	if q.Newest {
+		slices.Reverse(rows)
 	}
 	records := make([]sbc.CDR, len(rows))
 	for i := range rows {

@@ -45,6 +45,12 @@ func recordContent(t *testing.T, f *fixture) {
 	if got := f.cdrs(sbc.CDRQuery{}); !reflect.DeepEqual(got, []sbc.CDR{full, bare}) {
 		t.Errorf("got %+v\nwant %+v", got, []sbc.CDR{full, bare})
 	}
+	if got := f.cdrs(sbc.CDRQuery{Newest: true, Limit: 1}); len(got) != 1 || got[0].ID != bare.ID {
+		t.Errorf("the newest: %+v", got)
+	}
+	if got := f.cdrs(sbc.CDRQuery{Newest: true}); len(got) != 2 || got[0].ID != full.ID {
+		t.Errorf("the newest two by rising sequence: %+v", got)
+	}
 	got, err := f.CDR(f.ctx, "", full.ID)
 	if err != nil || !reflect.DeepEqual(got, &full) {
 		t.Errorf("got %+v, %v", got, err)
