@@ -205,13 +205,14 @@ func (a *App) openSignalling(ctx context.Context) error {
 		Snapshot: a.config.Current, Wire: a.edge, Engine: call.Media(a.engine), Ledger: measured{a.journal, a.reach.qualities.meter},
 		Tally: a.tally, Node: a.o.Node, Log: a.o.Log, Registerer: a.metrics, MaxCalls: a.o.MaxCalls,
 		Events: a.events.Add, Wants: a.events.Wants, Blob: a.blobs.Open, Charge: a.prices.charge, Mailboxes: a.voicemail,
-		Directory: accounts{a.directory}, Location: location{a}, Features: newFeatures(a), Inbound: a.registrants.Inbound,
+		Directory: accounts{a.directory}, Location: location{a}, Features: newFeatures(a), Inbound: a.registrants.Inbound, Route: a.registrants.Route,
 		Consult: consult.New(consult.Options{Asks: a.hooks, ENUM: resolver.ENUM, Log: a.o.Log, Registerer: a.metrics}),
 		Reach:   a.reach, Attempted: a.reach.Attempted,
 	}
 	a.keepCalls(&o)
 	a.calls = call.New(o)
 	a.parts = &parts{calls: a.calls, subscriptions: subscription.New(subscription.Options{
+		Route:    a.registrants.Route,
 		Snapshot: a.config.Current, Wire: a.edge, Log: a.o.Log, Registerer: a.metrics, Events: a.events.Add,
 	})}
 	a.life.background("kept calls", a.calls.Keep)

@@ -158,7 +158,10 @@ func challenges(res *msg.Message) bool { return res.Status == 401 || res.Status 
 // authentication answers the challenge of an endpoint.
 func (d *diagnosing) authentication(ctx context.Context, s *probe.Source, res *msg.Message) {
 	c := sbc.DiagnosisCheck{Check: "authentication", EndpointID: s.ID, Verdict: sbc.DiagnosisSkipped}
-	k := &d.trunk.Credentials
+	k := d.snap.Credentials(d.trunk)
+	if k == nil {
+		k = &sbc.ClientCredentials{}
+	}
 	client := digest.Client{Username: k.Username, Password: k.Password, Realm: k.Realm}
 	switch {
 	case !challenges(res) && k.Given():
@@ -205,7 +208,7 @@ func (d *diagnosing) size(e *sbc.Endpoint) {
 			return
 		}
 		n += usualSDP
-		if d.trunk.Credentials.Given() {
+		if d.snap.Credentials(d.trunk) != nil {
 			n += usualCredentials
 		}
 		c.Verdict, c.Detail = sbc.DiagnosisOK, fmt.Sprintf("an INVITE has about %d octets, at most %d go by UDP without risk", n, maxDatagram)

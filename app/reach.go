@@ -43,7 +43,7 @@ func endpoints(s *config.Snapshot) []probe.Source {
 		if t == nil || !e.Enabled || !s.ActiveTrunk(t.ID) {
 			continue
 		}
-		p := probe.Source{ID: e.ID, TrunkID: t.ID, TenantID: e.TenantID, Probe: t.Probe, Outlier: t.Outlier}
+		p := probe.Source{ID: e.ID, TrunkID: t.ID, TenantID: e.TenantID, Probe: t.Probe, Outlier: t.Outlier, Credentials: s.Credentials(t)}
 		p.URI.Scheme, p.URI.Host, p.URI.Port = "sip", strings.Trim(e.Address, "[]"), e.Port
 		if e.Transport == sbc.TransportTCP {
 			p.URI.UriParams = msg.SetParam(nil, "transport", string(e.Transport))

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"crypto/rand"
+	"net/netip"
 
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/msg"
@@ -18,8 +19,20 @@ func (a *App) openRegistrants(ctx context.Context) {
 	}
 	a.registrants = registrant.New(registrant.Options{
 		Snapshot: a.config.Current, Wire: a.edge, Secret: secret, ServerName: sbc.ServerName, Events: a.events.Add, Log: a.o.Log,
-		Registerer: a.metrics,
+		Registerer: a.metrics, Resolve: a.addressesOf,
 	})
+}
+
+// addressesOf gives the addresses of a name, whatever their ports.
+func (a *App) addressesOf(ctx context.Context, host string, port int, transport sbc.Transport) (found []netip.Addr) {
+	list, err := a.resolver.Lookup(ctx, host, port, transport)
+	if err != nil {
+		a.o.Log.Debug("the addresses of a registrar", "host", host, "error", err)
+	}
+	for _, x := range list {
+		found = append(found, x.Addr.Addr())
+	}
+	return found
 }
 
 // registerAtCarriers begins to register when calls can be taken. At the end the carriers are told first, so that they send no more.

@@ -227,7 +227,7 @@ func (p *RegistrationPolicy) validate(f *faults, at string) {
 	oneOf(f, at+"/path", p.Path, PathOff, PathAllow, PathNeed)
 }
 
-// KeepAliveMode says how a contact's NAT binding is kept open.
+// KeepAliveMode says how a NAT binding is kept open, of a contact or towards a carrier.
 type KeepAliveMode string
 
 // The modes. On streams a keep-alive is always CRLF (RFC 5626 4.4.1).

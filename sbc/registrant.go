@@ -28,6 +28,20 @@ type Registrant struct {
 	// RetryS is the wait after the first failure; it doubles with each that follows, up to MaxRetryS (RetryS, if that is more).
 	RetryS    int `json:"retry_s"`
 	MaxRetryS int `json:"max_retry_s"`
+	// KeepAlive keeps the way open by which the carrier's calls come.
+	KeepAlive FlowKeepAlive `json:"keep_alive"`
+}
+
+// FlowKeepAlive says how the connection or NAT binding is kept open by which a registration of ours went (RFC 5626 4.4), every
+// IntervalS seconds. On a stream that is CRLF, unless Mode is off. A zero Mode is off.
+type FlowKeepAlive struct {
+	Mode      KeepAliveMode `json:"mode"`
+	IntervalS int           `json:"interval_s"`
+}
+
+func (k *FlowKeepAlive) validate(f *faults, at string) {
+	oneOf(f, at+"/mode", k.Mode, KeepAliveOff, KeepAliveOptions, KeepAliveUDP)
+	f.between(at+"/interval_s", k.IntervalS, 5, 3600)
 }
 
 // ClientCredentials are ours at somebody else's: what answers a digest challenge (RFC 7616, RFC 8760). The password is needed as it is,
@@ -56,7 +70,7 @@ const (
 	RegistrantDisabled         RegistrantState = "disabled"
 	RegistrantRegistering      RegistrantState = "registering"
 	RegistrantRegistered       RegistrantState = "registered"
-	RegistrantRejected         RegistrantState = "rejected"          // refused; tried again after a while
+	RegistrantRejected         RegistrantState = "rejected"          // refused; tried again after a while, unless by 403 or 404
 	RegistrantWrongCredentials RegistrantState = "wrong_credentials" // not tried again until something is changed
 	RegistrantUnreachable      RegistrantState = "unreachable"       // no answer; tried again after a while
 	RegistrantUnregistering    RegistrantState = "unregistering"
@@ -82,9 +96,10 @@ func (*Registrant) Kind() Kind { return KindRegistrant }
 // Base gives the common fields.
 func (r *Registrant) Base() *Meta { return &r.Meta }
 
-// Defaults: UDP, an hour, refreshed at 85 percent, 30 s to 15 minutes between tries.
+// Defaults: UDP, an hour, refreshed at 85 percent, 30 s to 15 minutes between tries, kept alive with four octets every 25 s.
 func (r *Registrant) Defaults() {
 	r.Transport, r.ExpiresS, r.RefreshPercent, r.RetryS, r.MaxRetryS = TransportUDP, 3600, 85, 30, 900
+	r.KeepAlive = FlowKeepAlive{Mode: KeepAliveUDP, IntervalS: 25}
 }
 
 // Validate checks names and ranges.
@@ -108,6 +123,7 @@ func (r *Registrant) Validate() []Fault {
 	f.between("#/refresh_percent", r.RefreshPercent, 10, 95)
 	f.between("#/retry_s", r.RetryS, 1, 3600)
 	f.between("#/max_retry_s", r.MaxRetryS, 1, 86_400)
+	r.KeepAlive.validate(&f, "#/keep_alive")
 	return f
 }
 

@@ -7673,6 +7673,39 @@ type FloodProfileWrite struct {
 	WindowMs *int `json:"window_ms,omitempty"`
 }
 
+// FlowKeepAlive What keeps the connection or NAT binding open by which a registration of ours went, and so the way of the carrier's calls. On a stream it is CRLF (RFC 5626 4.4.1), unless `mode` is `off`. A connection that is found closed, or three `options` without an answer, have the registrant register anew at once.
+type FlowKeepAlive struct {
+	// IntervalS How often, in seconds.
+	//
+	// Example: 25
+	IntervalS int `json:"interval_s"`
+
+	// Mode What is sent.
+	Mode KeepAliveMode `json:"mode"`
+}
+
+// FlowKeepAlivePatch What keeps the way open by which the carrier's calls come.
+type FlowKeepAlivePatch struct {
+	// IntervalS How often, in seconds.
+	//
+	// Example: 25
+	IntervalS nullable.Nullable[int] `json:"interval_s,omitempty"`
+
+	// Mode What is sent.
+	Mode *KeepAliveMode `json:"mode,omitempty"`
+}
+
+// FlowKeepAliveWrite What keeps the way open by which the carrier's calls come.
+type FlowKeepAliveWrite struct {
+	// IntervalS How often, in seconds.
+	//
+	// Example: 25
+	IntervalS *int `json:"interval_s,omitempty"`
+
+	// Mode What is sent.
+	Mode *KeepAliveMode `json:"mode,omitempty"`
+}
+
 // ForwardTarget Where to: a number, or the mailbox; neither is nowhere.
 type ForwardTarget struct {
 	// Target A number, routed as if the subscriber had dialled it.
@@ -12004,6 +12037,9 @@ type Registrant struct {
 	// Example: rgt_06bq4v7039h1k3n5q7s9v1x3z5
 	ID string `json:"id"`
 
+	// KeepAlive Keeps the way open by which the carrier's calls come.
+	KeepAlive FlowKeepAlive `json:"keep_alive"`
+
 	// Labels Free labels.
 	//
 	// Example: {"region":"eu"}
@@ -12122,6 +12158,9 @@ type RegistrantPatch struct {
 	// Example: crm-4711
 	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
 
+	// KeepAlive Keeps the way open by which the carrier's calls come.
+	KeepAlive *FlowKeepAlivePatch `json:"keep_alive,omitempty"`
+
 	// Labels Labels to set or, with null, to remove; others stay as they are.
 	//
 	// Example: {"region":"eu"}
@@ -12166,7 +12205,7 @@ type RegistrantPatch struct {
 	Transport *RegistrantTransport `json:"transport,omitempty"`
 }
 
-// RegistrantState How far a registration of ours is.
+// RegistrantState How far a registration of ours is. `wrong_credentials`, and `rejected` by 403 or 404, are not tried again before the registrant is changed; `rejected` by anything else and `unreachable` are, at `next_at`.
 //
 // Example: disabled
 type RegistrantState string
@@ -12251,6 +12290,9 @@ type RegistrantWrite struct {
 	//
 	// Example: crm-4711
 	ExternalID *string `json:"external_id,omitempty"`
+
+	// KeepAlive Keeps the way open by which the carrier's calls come.
+	KeepAlive *FlowKeepAliveWrite `json:"keep_alive,omitempty"`
 
 	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
 	//

@@ -170,10 +170,12 @@ func (c *Call) launch(at *route.Attempt) bool {
 // sendInvite hands the INVITE of an attempt to the wire.
 func (c *Call) sendInvite(r *request, at *route.Attempt) {
 	host, port := r.leg.trunk.NextHop(at.Address, at.Port)
-	c.sendInviteTo(r, msg.Target{
+	to := msg.Target{
 		Host: host, Port: port, Transport: at.Transport, Interfaces: c.snap.InterfacesOf(at.RealmID),
 		Supplied: at.Supplied && host == at.Address,
-	})
+	}
+	c.m.routed(r.req, at, &to)
+	c.sendInviteTo(r, to)
 }
 
 func (c *Call) sendInviteTo(r *request, to msg.Target) { r.send(to, inviteTimers(r.leg.trunk)) }
@@ -250,6 +252,7 @@ func (c *Call) inviteFor(l *leg, at *route.Attempt, in *msg.Message, caller *leg
 		from.URI.Host = at.Address
 	}
 	req := inviteTo(at, from, l.trunk != nil && l.trunk.CallerIdentity.UserPhone)
+	c.m.preload(req, at)
 	l.tag, l.inviteSeq = req.From.Tag(), req.CSeq.Seq
 	if id := c.callIDFor(l, caller); id != "" {
 		req.SetCallID(id)

@@ -173,6 +173,8 @@ type Options struct {
 	// Inbound finds the trunk of a request for a contact that we have registered at a carrier, and the number that is called; nil: we
 	// have registered none.
 	Inbound func(req *msg.Message) (trunkID, registrantID, called string, ok bool)
+	// Route gives the proxies on the way to a trunk that its registrar has named (RFC 3608), and where they begin; nil knows of none.
+	Route func(trunkID string) (routes []msg.NameAddr, next msg.Target, ok bool)
 	// Features switches what subscribers dial codes for; nil: codes are numbers like others.
 	Features Features
 	// Node names this node in records.

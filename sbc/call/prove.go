@@ -65,7 +65,7 @@ func (p *prover) repeat(ack *msg.Message) *msg.Message {
 	return ack
 }
 
-// challenged deals with a response of a trunk that has our credentials: true says that the request was sent again.
+// challenged deals with a response of a trunk: true says that it was a challenge, and the request was sent again.
 func (c *Call) challenged(r *request, res *msg.Message) bool {
 	l := r.leg
 	switch {
@@ -81,7 +81,10 @@ func (c *Call) challenged(r *request, res *msg.Message) bool {
 		return false
 	}
 	if l.prover == nil {
-		k := &l.trunk.Credentials
+		k := c.snap.Credentials(l.trunk)
+		if k == nil {
+			return false
+		}
 		l.prover = &prover{client: digest.Client{Username: k.Username, Password: k.Password, Realm: k.Realm}}
 	}
 	if r.proving == nil {

@@ -162,7 +162,7 @@ func (c *Call) response(r *request, res *msg.Message) {
 	if !r.detached { // a phone that lost may be elsewhere
 		r.leg.end.heard(res.Hop)
 	}
-	if r.leg.trunk != nil && r.leg.trunk.Credentials.Given() && c.challenged(r, res) {
+	if r.leg.trunk != nil && c.challenged(r, res) {
 		return
 	}
 	switch r.kind {

@@ -46,6 +46,8 @@ type index struct {
 	permissions permissions
 	// translations are what numbers are read and changed by.
 	translations translations
+	// credentials are what answers for trunks that have none of their own.
+	credentials map[string]*sbc.ClientCredentials
 	// upstreams are the trunks that are registrars of domains in service.
 	upstreams map[string]bool
 	// floods are the flood profiles that are enabled; usualFlood has the defaults of the kind.
@@ -157,6 +159,7 @@ func newIndex(rows *Rows, before *index) *index {
 	}
 	off := x.out(rows)
 	x.profiles = newProfiles(rows)
+	x.credentials = credentials(rows)
 	on := func(m *sbc.Meta, realmID string) bool {
 		return m.Enabled && !off[m.TenantID] && x.realmOut[realmID] == ""
 	}

@@ -147,6 +147,9 @@ func (m *Message) Routes() ([]NameAddr, error) { return m.addresses("Route") }
 // RecordRoutes gives the values of all Record-Route headers, in the order of the message.
 func (m *Message) RecordRoutes() ([]NameAddr, error) { return m.addresses("Record-Route") }
 
+// Addresses gives the values of all headers of a name that holds addresses, such as Service-Route (RFC 3608).
+func (m *Message) Addresses(name string) ([]NameAddr, error) { return m.addresses(name) }
+
 func (m *Message) addresses(name string) (out []NameAddr, err error) {
 	var a arena
 	want := match(name)

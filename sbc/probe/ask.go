@@ -6,28 +6,42 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/sbc/msg"
+	"github.com/sallyport/sallyport/sbc/prove"
 )
 
 // ask sends one probe.
 func (p *Prober) ask(e *endpoint, s *Source) {
-	began := time.Now()
 	req := request(s)
 	req.Append("User-Agent", p.o.ServerName)
+	p.send(e, s, req, s.Target, prove.New(s.Credentials))
+}
+
+// send sends a probe, once more where it is challenged and we have credentials.
+func (p *Prober) send(e *endpoint, s *Source, req *msg.Message, to msg.Target, prover *prove.Answerer) {
+	began := time.Now()
 	user := s.Probe.FromUser
 	from := req.From
 	p.o.Wire.Send(msg.Outbound{
-		Request: req, Target: s.Target, Timers: msg.Timers{B: time.Duration(s.Probe.TimeoutMS) * time.Millisecond},
+		Request: req, Target: to, Timers: msg.Timers{B: time.Duration(s.Probe.TimeoutMS) * time.Millisecond},
 		Owner: &msg.OwnerFuncs{
 			OnPrepare: func(req *msg.Message, local msg.Local) {
 				at := from
 				at.URI.Host = local.Host
 				req.SetFrom(at)
 				req.Set("Contact", local.Contact(user))
+				prover.Put(req)
 			},
-			OnResponse: func(_ msg.ClientTx, res *msg.Message) {
-				if res.Status >= 200 {
-					p.heard(e, s, began, res.Status, "")
+			OnResponse: func(tx msg.ClientTx, res *msg.Message) {
+				if res.Status < 200 {
+					return
 				}
+				if prover != nil {
+					if again, to, ok := prover.Again(req, res, tx.Hop()); ok {
+						p.send(e, s, again, to, prover)
+						return
+					}
+				}
+				p.heard(e, s, began, res.Status, "")
 			},
 			OnFailed: func(_ msg.ClientTx, err error) {
 				if why := silence(err); why != "" {

@@ -30,6 +30,8 @@ type Source struct {
 	// nothing is known.
 	URI    msg.URI
 	Target msg.Target
+	// Credentials answer its challenges; nil for none.
+	Credentials *sbc.ClientCredentials
 }
 
 // same tells whether two sources are the same endpoint at the same place.
@@ -147,7 +149,7 @@ func (p *Prober) turn(e *endpoint, now time.Time) (ask bool, s *Source) {
 		}
 		e.asking = true
 		p.flying.Add(1)
-		ask, s = true, &Source{URI: e.source.URI, Target: e.source.Target, Probe: e.source.Probe}
+		ask, s = true, &Source{URI: e.source.URI, Target: e.source.Target, Probe: e.source.Probe, Credentials: e.source.Credentials}
 	}
 	event := p.changed(e, now)
 	e.mu.Unlock()

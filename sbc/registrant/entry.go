@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sallyport/sallyport/auth/digest"
 	"github.com/sallyport/sallyport/sbc"
@@ -22,6 +23,8 @@ const (
 	maxRetryAfter = 24 * time.Hour
 	// soonest is the shortest wait before a refresh.
 	soonest = 5 * time.Second
+	// maxWords bounds what is told of a registrar's own words, in octets.
+	maxWords = 64
 	// maxPeers bounds the addresses of a registrar that are remembered.
 	maxPeers = 16
 )
@@ -50,6 +53,14 @@ type entry struct {
 	until time.Time
 	local msg.Local
 	peers []netip.Addr
+	// set are the addresses that the registrar's name has besides.
+	set []netip.Addr
+	// flow is how the registration went, kept alive at the time alive; missed counts the OPTIONS in a row that nobody answered.
+	flow   msg.Hop
+	alive  time.Time
+	missed int
+	// routes are those of the newest 200 (RFC 3608).
+	routes []msg.NameAddr
 	// target is where the last request went.
 	target msg.Target
 }
@@ -112,7 +123,7 @@ func (m *Manager) answered(e *entry, res *msg.Message) {
 			err = digest.ErrUnanswerable
 		}
 		if err == nil {
-			m.send(e)
+			m.sendTo(e, askedBy(res.Hop))
 			return
 		}
 		m.unproven(e, code, err)
@@ -128,9 +139,31 @@ func (m *Manager) answered(e *entry, res *msg.Message) {
 		m.granted(e, res)
 	case code == 423 && e.raise(res):
 		m.send(e)
+	case code == 403 || code == 404:
+		m.stopped(e, sbc.RegistrantRejected, code, said(res)+"; it is not asked again before something is changed")
 	default:
-		reason := fmt.Sprintf("the registrar answered %d %s", code, msg.StatusText(code))
-		m.failed(e, sbc.RegistrantRejected, code, reason, retryAfter(res))
+		m.failed(e, sbc.RegistrantRejected, code, said(res), retryAfter(res))
+	}
+}
+
+// said tells what a registrar answered, with the start of its own words: they are often the only hint.
+func said(res *msg.Message) string {
+	words := strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == utf8.RuneError {
+			return -1
+		}
+		return r
+	}, res.Reason[:min(len(res.Reason), maxWords)])
+	return fmt.Sprintf("the registrar answered %d %s", res.Status, cmp.Or(strings.TrimSpace(words), msg.StatusText(res.Status)))
+}
+
+// askedBy is the server that challenged: another of its name may not know the nonce.
+func askedBy(h msg.Hop) *msg.Target {
+	if !h.Remote.IsValid() {
+		return nil
+	}
+	return &msg.Target{
+		Host: h.Remote.Addr().String(), Port: int(h.Remote.Port()), Transport: h.Transport, Flow: &h, Interfaces: []string{h.Interface},
 	}
 }
 
@@ -161,6 +194,9 @@ func (m *Manager) granted(e *entry, res *msg.Message) {
 	if a := res.Hop.Remote.Addr(); a.IsValid() && !slices.Contains(e.peers, a) {
 		e.peers = append(e.peers[max(0, len(e.peers)-maxPeers+1):], a)
 	}
+	m.flows(e, res.Hop, lasts)
+	m.routed(e, res)
+	m.members(e)
 	m.turn(e, sbc.RegistrantRegistered, res.Status, fmt.Sprintf("registered for %d s", int(lasts/time.Second)))
 	m.over(e)
 }
@@ -210,10 +246,15 @@ func (m *Manager) unproven(e *entry, code int, err error) {
 		if errors.Is(err, digest.ErrUnanswerable) {
 			reason = "the registrar asks for credentials that there are none of"
 		}
-		e.due, e.failures = time.Time{}, e.failures+1
-		m.turn(e, sbc.RegistrantWrongCredentials, code, reason)
-		m.over(e)
+		m.stopped(e, sbc.RegistrantWrongCredentials, code, reason)
 	}
+}
+
+// stopped is a refusal that trying again would not change, but anger the carrier: the next REGISTER comes when something is changed.
+func (m *Manager) stopped(e *entry, s sbc.RegistrantState, code int, reason string) {
+	e.due, e.failures = time.Time{}, e.failures+1
+	m.turn(e, s, code, reason)
+	m.over(e)
 }
 
 // failed is a request that came to nothing: the next one comes after a while, which is at least so long as the registrar wants.

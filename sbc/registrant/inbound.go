@@ -1,7 +1,6 @@
 package registrant
 
 import (
-	"slices"
 	"time"
 
 	"github.com/sallyport/sallyport/sbc/msg"
@@ -17,7 +16,7 @@ func (m *Manager) Inbound(req *msg.Message) (trunkID, registrantID, number strin
 	defer m.mu.RUnlock()
 	for _, e := range m.users[req.RequestURI.User] {
 		if e.local.Interface != req.Hop.Interface || !time.Now().Before(e.until) ||
-			e.r.ContactUser != "" && !slices.Contains(e.peers, req.Hop.Remote.Addr()) {
+			e.r.ContactUser != "" && !e.known(req.Hop.Remote.Addr()) {
 			continue
 		}
 		number = req.To.URI.Number()

@@ -37,9 +37,12 @@ type Manager struct {
 	seen   *config.Snapshot
 	stale  bool
 	closed bool
-	// orders and events are carried out when the lock is given back.
+	// orders, events and later are carried out when the lock is given back.
 	orders []*order
 	events []sbc.Event
+	later  []func()
+	// routes are the ways out that carriers have told, by trunk.
+	routes atomic.Pointer[map[string]way]
 }
 
 // New makes a Manager; Run has it work.
@@ -98,8 +101,8 @@ func (m *Manager) do(change func()) {
 		defer m.recovered()
 		change()
 	}()
-	orders, events := m.orders, m.events
-	m.orders, m.events = nil, nil
+	orders, events, later := m.orders, m.events, m.later
+	m.orders, m.events, m.later = nil, nil, nil
 	m.some.Store(len(m.entries) > 0)
 	m.mu.Unlock()
 	defer m.recovered()
@@ -110,6 +113,9 @@ func (m *Manager) do(change func()) {
 	}
 	for _, o := range orders {
 		m.o.Wire.Send(msg.Outbound{Request: o.req, Target: o.target, Timers: msg.Timers{B: o.patience}, Owner: o})
+	}
+	for _, f := range later {
+		f()
 	}
 }
 
@@ -133,6 +139,7 @@ func (m *Manager) look() {
 	var due []*entry
 	now := time.Now()
 	for _, e := range m.entries {
+		m.keep(e, now)
 		if !e.busy && !e.due.IsZero() && !now.Before(e.due) {
 			due = append(due, e)
 		}
@@ -184,6 +191,7 @@ func (m *Manager) enter(r *sbc.Registrant, trunk *sbc.Trunk) {
 func (m *Manager) leave(e *entry) {
 	id := e.r.ID
 	delete(m.entries, id)
+	m.unrouted(e)
 	m.users[e.user] = slices.DeleteFunc(m.users[e.user], func(x *entry) bool { return x == e })
 	if len(m.users[e.user]) == 0 {
 		delete(m.users, e.user)

@@ -1,7 +1,10 @@
 package registrant
 
 import (
+	"context"
 	"log/slog"
+	"net/netip"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -10,9 +13,13 @@ import (
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
-// Wire sends requests; edge.Edge is one.
+// Wire sends requests, and keeps open the ways they went; edge.Edge is one.
 type Wire interface {
 	Send(o msg.Outbound) msg.ClientTx
+	// KeepAlive sends what keeps a NAT binding or a connection open; msg.ErrClosed says that it is gone.
+	KeepAlive(h msg.Hop) error
+	// Hold keeps a connection from being closed for its silence for so long.
+	Hold(h msg.Hop, d time.Duration)
 }
 
 // Options are what a Manager needs.
@@ -23,6 +30,8 @@ type Options struct {
 	Secret     []byte
 	ServerName string
 	Events     func(sbc.Event) // may be nil
+	// Resolve gives all addresses of a registrar, from any of which its calls may come; nil knows none.
+	Resolve    func(ctx context.Context, host string, port int, transport sbc.Transport) []netip.Addr
 	Log        *slog.Logger
 	Registerer prometheus.Registerer // may be nil
 }

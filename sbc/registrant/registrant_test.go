@@ -20,6 +20,25 @@ import (
 type wire struct {
 	mu   sync.Mutex
 	sent []*sent
+	// kept counts keep-alives, which are answered with gone; held is how long the connection is.
+	kept int
+	gone error
+	held time.Duration
+}
+
+// KeepAlive counts, and says what it was told to.
+func (w *wire) KeepAlive(msg.Hop) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.kept++
+	return w.gone
+}
+
+// Hold notes for how long a connection is held.
+func (w *wire) Hold(_ msg.Hop, d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.held = d
 }
 
 // sent is a REGISTER of ours.

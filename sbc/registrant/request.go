@@ -42,14 +42,21 @@ func (m *Manager) begin(e *entry) {
 }
 
 // send sends the REGISTER under way, anew if it was before.
-func (m *Manager) send(e *entry) {
+func (m *Manager) send(e *entry) { m.sendTo(e, nil) }
+
+// sendTo is send to a server that has been heard; nil is wherever registrations go.
+func (m *Manager) sendTo(e *entry, at *msg.Target) {
 	e.number++
 	e.seq++
 	if !e.leaving {
 		e.target = m.targetOf(e)
 	}
+	target := e.target
+	if at != nil {
+		target = *at
+	}
 	o := &order{
-		m: m, e: e, number: e.number, target: e.target, user: e.user, seconds: e.expires(), proofs: e.client.Proofs(), patience: patience,
+		m: m, e: e, number: e.number, target: target, user: e.user, seconds: e.expires(), proofs: e.client.Proofs(), patience: patience,
 	}
 	if e.leaving {
 		o.seconds, o.patience = 0, farewell

@@ -1,6 +1,7 @@
 package subscription
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -169,7 +170,7 @@ func (e *errand) send(at *route.Attempt, t *sbc.Trunk) {
 		uri.UriParams = msg.SetParam(uri.UriParams, "transport", string(at.Transport))
 	}
 	from := sender(in, f, withheld || e.from != nil && e.from.Anonymous)
-	out := &outbound{m: e.m, from: from, req: dialog.NewRequest(e.in.Method, uri, from, msg.NameAddr{URI: to})}
+	out := &outbound{m: e.m, from: from, req: dialog.NewRequest(e.in.Method, uri, from, msg.NameAddr{URI: to}), queue: e.queue}
 	out.from = out.from.WithTag(out.req.From.Tag())
 	if e.in.MaxForwards >= 0 {
 		out.req.SetMaxForwards(e.in.MaxForwards - 1)
@@ -199,14 +200,28 @@ func (e *errand) send(at *route.Attempt, t *sbc.Trunk) {
 	out.settle(e.names, e.snap, t, f)
 	if e.to = t; e.sub != nil {
 		e.sub.asked = out.req
+		out.again = func(req *msg.Message) { e.sub.asked = req }
 	}
 	answered := func(res *msg.Message) {
 		e.queue.do(func() { e.answered(at, t, out, e.names.received(e.snap, t, res)) })
 	}
+	out.send(e.way(out.req, at, t), msg.Timers{}, answered, func(err error) { e.queue.do(func() { e.failed(t, 408, nil, nil) }) })
+}
+
+// way says where a request to an address of a trunk is sent, by the proxies that the trunk's registrar wants (RFC 3608 6.1).
+func (e *errand) way(req *msg.Message, at *route.Attempt, t *sbc.Trunk) msg.Target {
 	host, port := t.NextHop(at.Address, at.Port)
-	out.send(msg.Target{
-		Host: host, Port: port, Transport: at.Transport, Interfaces: e.snap.InterfacesOf(at.RealmID),
-	}, msg.Timers{}, answered, func(err error) { e.queue.do(func() { e.failed(t, 408, nil, nil) }) })
+	to := msg.Target{Host: host, Port: port, Transport: at.Transport, Interfaces: e.snap.InterfacesOf(at.RealmID)}
+	if e.m.o.Route == nil {
+		return to
+	}
+	if routes, next, ok := e.m.o.Route(t.ID); ok {
+		for _, r := range routes {
+			req.Append("Route", r.String())
+		}
+		to.Host, to.Port, to.Supplied, to.Transport = next.Host, next.Port, next.Supplied, cmp.Or(next.Transport, to.Transport)
+	}
+	return to
 }
 
 // sender is who sends, as the other side sees it: a number, or nobody.

@@ -26,6 +26,8 @@ type Options struct {
 	Log        *slog.Logger
 	// Events hears of requests that came from where they may not (security.dialog); it must not block. nil: nobody.
 	Events func(sbc.Event)
+	// Route gives the proxies on the way to a trunk that its registrar has named (RFC 3608), and where they begin; nil knows of none.
+	Route func(trunkID string) (routes []msg.NameAddr, next msg.Target, ok bool)
 	// Registerer takes the metrics; nil registers none.
 	Registerer prometheus.Registerer
 	// Max bounds the subscriptions, the published states, and the requests under way, each; 0 is 20,000. MaxPerTrunk bounds them

@@ -1,8 +1,10 @@
 package subscription
 
 import (
+	"github.com/sallyport/sallyport/sbc/dialog"
 	"github.com/sallyport/sallyport/sbc/header"
 	"github.com/sallyport/sallyport/sbc/msg"
+	"github.com/sallyport/sallyport/sbc/prove"
 )
 
 // outbound is a request of ours.
@@ -17,6 +19,12 @@ type outbound struct {
 	open header.Open
 	kind string
 	body []byte
+	// prover answers the challenges of the trunk it goes to, on the queue of whom it is for; nil for none.
+	prover *prove.Answerer
+	queue  *serial
+	// dialog is what it was built in, nil outside; again hears of the request that is sent once more, nil for nobody.
+	dialog *dialog.Dialog
+	again  func(req *msg.Message)
 }
 
 // pass puts headers of the other side that may pass.
@@ -31,14 +39,35 @@ func (o *outbound) send(t msg.Target, timers msg.Timers, answered func(*msg.Mess
 		Request: o.req, Target: t, Timers: timers,
 		Owner: &msg.OwnerFuncs{
 			OnPrepare: o.prepare,
-			OnResponse: func(_ msg.ClientTx, res *msg.Message) {
-				if res.Status >= 200 {
+			OnResponse: func(tx msg.ClientTx, res *msg.Message) {
+				switch {
+				case res.Status < 200:
+				case o.prover != nil && (res.Status == 401 || res.Status == 407):
+					hop := tx.Hop()
+					o.queue.do(func() { o.challenged(res, hop, timers, answered, failed) })
+				default:
 					answered(res)
 				}
 			},
 			OnFailed: func(_ msg.ClientTx, err error) { failed(err) },
 		},
 	})
+}
+
+// challenged sends the request once more with our credentials, or hands the challenge on as any failure.
+func (o *outbound) challenged(res *msg.Message, hop msg.Hop, timers msg.Timers, answered func(*msg.Message), failed func(error)) {
+	again, to, ok := o.prover.Again(o.req, res, hop)
+	if !ok {
+		answered(res)
+		return
+	}
+	if o.dialog != nil {
+		o.dialog.Renumber(again)
+	}
+	if o.req = again; o.again != nil {
+		o.again(again)
+	}
+	o.send(to, timers, answered, failed)
 }
 
 // prepare puts what depends on the interface the request leaves by.
@@ -55,4 +84,5 @@ func (o *outbound) prepare(req *msg.Message, local msg.Local) {
 	if o.kind != "" {
 		req.SetBody(o.kind, []byte(header.Fill(string(o.body), local.Host)))
 	}
+	o.prover.Put(req)
 }

@@ -5,6 +5,7 @@ import (
 	"github.com/sallyport/sallyport/sbc/config"
 	"github.com/sallyport/sallyport/sbc/header"
 	"github.com/sallyport/sallyport/sbc/msg"
+	"github.com/sallyport/sallyport/sbc/prove"
 )
 
 // names are who asked and who was asked, for header rules.
@@ -52,8 +53,9 @@ func (n names) fields(t *sbc.Trunk, source, host string) header.Fields {
 	}
 }
 
-// settle applies the header rules to a request that is complete.
+// settle applies the header rules to a request that is complete, and finds what answers the trunk's challenges.
 func (o *outbound) settle(n names, snap *config.Snapshot, t *sbc.Trunk, f header.Flow) {
+	o.prover = prove.New(snap.Credentials(t))
 	if ruled := n.leaving(snap, t, &f, o.req); ruled != o.req {
 		o.req = ruled
 		o.open.Of(ruled)

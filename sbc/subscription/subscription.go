@@ -209,7 +209,7 @@ func (s *subscription) request(at *side, tx msg.ServerTx, req *msg.Message) {
 
 // within begins a request in the dialog of a side that stands for one of the other side.
 func (s *subscription) within(to, from *side, in *msg.Message) *outbound {
-	out := &outbound{m: s.m, req: to.d.Request(in.Method), contact: to.user}
+	out := &outbound{m: s.m, req: to.d.Request(in.Method), contact: to.user, queue: s.queue, dialog: to.d}
 	if in.MaxForwards >= 0 {
 		out.req.SetMaxForwards(max(0, in.MaxForwards-1))
 	}
