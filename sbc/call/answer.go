@@ -68,7 +68,7 @@ func (c *Call) slim() {
 	c.decision.shown = c.decision.attempts()
 	c.invite, c.hunt.res, c.hunt.plan, c.decision.plan.Attempts = nil, nil, nil, nil
 	c.decision.moment.in = nil
-	c.hunt.offer, c.hunt.next, c.hunt.detours, c.hunt.followed = nil, 0, nil, nil
+	c.hunt.offer, c.hunt.next, c.hunt.detours, c.hunt.followed, c.hunt.aside = nil, 0, nil, nil, nil
 	c.b.slim()
 	if c.st.b != calleeHeld {
 		c.exchange, c.answer = nil, nil

@@ -28,7 +28,7 @@ func (c *Call) inviteResponse(r *request, res *msg.Message) {
 		}
 	default:
 		if c.timers.t[timerRing] == nil && c.st.b == calleeCalling {
-			c.arm(timerRing, c.ringing(l))
+			c.arm(timerRing, c.ringing(&c.hunt.pursuit, l))
 		}
 		if res.Status > 100 {
 			d := l.fork(res)

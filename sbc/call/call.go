@@ -84,6 +84,7 @@ func newCall(m *Manager, snap *config.Snapshot, tx msg.ServerTx, req *msg.Messag
 		m: m, id: sbc.NewID(sbc.PrefixCall), snap: snap, started: now(), ladder: new(ladder), tx: tx, invite: req, decision: d,
 		shown: sbc.CallSetup,
 	}
+	c.hunt.d, c.hunt.began = &c.decision, c.started
 	c.a = c.newLeg(sbc.SideCaller, d.caller.TrunkID, d.trunk, 0)
 	c.a.who = d.who
 	c.a.end.heard(req.Hop)
@@ -156,7 +157,12 @@ func (c *Call) raise(kind eventKind) {
 
 // raiseAt notes an event that concerns one side's place.
 func (c *Call) raiseAt(kind eventKind, p place) {
-	c.events = append(c.events, event{kind: kind, next: c.hunt.more() || c.tr.more() || c.announces() || c.leadsOn() || c.goesOn(), place: p})
+	c.events = append(c.events, event{kind: kind, next: c.more(), place: p})
+}
+
+// more tells whether there is another attempt to make, or something to do in its place.
+func (c *Call) more() bool {
+	return c.hunt.more() || c.tr.more() || c.announces() || c.leadsOn(&c.hunt.pursuit) || c.tr != nil && c.leadsOn(&c.tr.pursuit)
 }
 
 // run steps the events that were raised and carries the actions out; actions may raise others.
@@ -234,8 +240,8 @@ func (c *Call) start() {
 		c.switchFeature()
 		return
 	case c.decision.ask != nil:
-		c.decision.calling = c.askedBy()
-		c.seek()
+		c.decision.calling = c.askedBy(&c.hunt.pursuit)
+		c.seek(&c.hunt.pursuit)
 		return
 	default:
 		c.openMedia()
@@ -252,7 +258,7 @@ func (c *Call) timer(k timerKind) {
 	switch k {
 	case timerRing:
 		c.b.eachRinging(func() { c.hunt.failed(c.b, 0, "timeout", c.hunt.rungOut(c.b), sbc.EndNoAnswer) })
-		c.rangOut()
+		c.hunt.rangOut(c.b)
 		c.raise(evRungOut)
 	case timerGuard: // no final answer to a CANCEL: whatever still comes is dealt with as a stray
 		if c.b != nil && c.b.invite != nil {

@@ -17,6 +17,11 @@ type Consultant interface {
 func (d *decision) consults() *question {
 	rule := d.plan.Ask
 	rule.TenantID = d.trunk.TenantID
+	if d.way != nil {
+		if by, _ := d.way.forwarder(); by != nil {
+			rule.TenantID = by.Domain.TenantID
+		}
+	}
 	if in := d.moment.in; in != nil {
 		rule.Source = in.Hop.Remote.String()
 	}

@@ -16,7 +16,9 @@ type decision struct {
 	numbers *translation
 	trunk   *sbc.Trunk
 	// who is the subscriber that calls, nil for a call of a trunk.
-	who    *Origin
+	who *Origin
+	// home is the domain in whose name we call ourselves, nil for most.
+	home   *sbc.Domain
 	moment moment
 	plan   route.Plan
 	// next is where the routing table is to go on, nil to begin. answers are those of other systems, by rule; from and mark are where the
@@ -34,6 +36,8 @@ type decision struct {
 	calling service.Call
 	way     *detour
 	feature *featureOrder
+	// sideways says that it is about a contact of a redirection, after which there is more to look at.
+	sideways bool
 	// code is the answer where there is no attempt to be made, end the reason for the record.
 	code   int
 	reason string

@@ -104,13 +104,20 @@ func (m *Manager) ask(q *question, then func(*sbc.Entry, error)) {
 // questionOf is what is to be asked about the callee of a subscriber's call before its domain's plan routes it: nil for emergency numbers,
 // which are nobody's name, for what is no name, and where the names are an upstream registrar's.
 func (m *Manager) questionOf(snap *config.Snapshot, d *decision, uri *msg.URI) *question {
-	if m.o.Directory == nil || d.code != 0 || d.who == nil || d.caller.Number == "" || d.who.Domain.Upstream() ||
+	home := d.home
+	if d.who != nil {
+		home = d.who.Domain
+	}
+	if m.o.Directory == nil || d.code != 0 || home == nil || d.caller.Number == "" || home.Upstream() ||
 		d.class(snap) == sbc.ClassEmergency {
 		return nil
 	}
-	q := &question{domainID: d.who.Domain.ID, name: d.caller.Number, uri: uri, plan: true}
+	q := &question{domainID: home.ID, name: d.caller.Number, uri: uri, plan: true}
 	if t := d.numbers; t != nil && !t.ruled && t.dialled != q.name {
 		q.name, q.next = t.dialled, q.name
+	}
+	if uri == nil {
+		return q
 	}
 	if _, there := uri.Param("gr"); there && m.o.Location != nil {
 		if _, owner, ok := m.o.Location.ByGRUU(*uri, ""); ok { // a temporary one: its user part names nobody

@@ -14,20 +14,19 @@ import (
 
 // divert notes where a phone of the subscriber sends the call: the first of its contacts that can be. Phones that ring already go on; no
 // other is tried. False leaves the answer to count as a failure.
-func (c *Call) divert(l *leg, res *msg.Message, most int) bool {
-	h, t := &c.hunt, c.decision.dest
-	if t == nil || t.entry.Subscriber.ID != l.who.subscriberID() {
+func (c *Call) divert(p *pursuit, l *leg, res *msg.Message, most int) bool {
+	if p.d == nil || p.d.dest == nil || p.d.dest.entry.Subscriber.ID != l.who.subscriberID() {
 		return false
 	}
-	if h.diverted != "" { // another phone was quicker
-		h.failed(l, res.Status, msg.StatusText(res.Status), 0, "")
+	if p.diverted != "" { // another phone was quicker
+		c.turnedAway(p, l, res)
 		return true
 	}
-	if h.redirects >= most {
+	if p.redirects >= most {
 		return false
 	}
-	found := redirections(res)
-	call := c.m.services(c.snap, &c.decision)
+	t, found := p.d.dest, redirections(res)
+	call := c.m.services(c.snap, p.d)
 	i := slices.IndexFunc(found, func(r redirection) bool {
 		return r.number != t.number && service.Redirect(t.entry.Subscriber, call, r.number).Action == service.Forward &&
 			l.who.unlisted(c.snap, r.number)
@@ -35,18 +34,18 @@ func (c *Call) divert(l *leg, res *msg.Message, most int) bool {
 	if i < 0 {
 		return false
 	}
-	h.redirects++
-	h.failed(l, res.Status, msg.StatusText(res.Status), 0, "")
-	h.diverted, h.next = found[i].number, len(h.plan)
+	p.redirects++
+	c.turnedAway(p, l, res)
+	p.diverted, p.next = found[i].number, len(p.plan)
 	return true
 }
 
 // diverts is where a phone had the call forwarded, when all have answered; false if none had, or one declined for all (RFC 3261 16.7).
-func (c *Call) diverts() (v service.Verdict, ok bool) {
-	if c.hunt.diverted == "" || c.hunt.code/100 == 6 {
+func (c *Call) diverts(p *pursuit, code int) (v service.Verdict, ok bool) {
+	if p.diverted == "" || code/100 == 6 {
 		return v, false
 	}
-	return service.Redirect(c.decision.dest.entry.Subscriber, c.m.services(c.snap, &c.decision), c.hunt.diverted), true
+	return service.Redirect(p.d.dest.entry.Subscriber, c.m.services(c.snap, p.d), p.diverted), true
 }
 
 // payer is on whose account a redirection of the leg goes on: the subscriber's that redirects, or else of who had the call forwarded to

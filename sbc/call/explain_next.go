@@ -35,6 +35,10 @@ func (m *Manager) showAttempts(snap *config.Snapshot, d *decision, e *sbc.Explan
 	for i := range d.plan.Attempts {
 		at := &d.plan.Attempts[i]
 		all := []route.Attempt{*at}
+		if m.sleeper(snap, d, at) != nil {
+			e.Steps = append(e.Steps, sbc.DecisionStep{Stage: "push", Subject: at.Callee.ID(), Verdict: "taken",
+				Detail: "phones of the subscriber are woken when it is their turn, and the call waits for them"})
+		}
 		if unexpanded(at) {
 			attempts, _, why := m.expand(snap, d, at)
 			if all = attempts; len(all) == 0 {

@@ -72,37 +72,72 @@ func (m *Manager) forward(snap *config.Snapshot, d *decision, v service.Verdict,
 		Number: by.Outside, Cause: causeOfForward(v.Reason), Reason: service.Diversion(v.Reason),
 	}}
 	d.calling.Forwarders = append(slices.Clip(d.calling.Forwarders), t.entry.Subscriber.ID)
-	d.way, d.dest, d.ask, d.plan = way, nil, nil, route.Plan{RoutingPlanID: d.plan.RoutingPlanID, RuleID: d.plan.RuleID}
 	if way.number = v.To.Target; v.To.Voicemail {
 		way.number = t.domain.Voicemail.Target
 	}
 	if way.number == "" {
 		way.number = t.number
+		d.away(way)
 		d.plan.Attempts = []route.Attempt{route.Voicemail(t.domain.ID, t.entry.Subscriber.ID, t.number)}
 		return
 	}
-	switch {
-	case !d.screened(snap, by, way.number, trace):
-	case by.emergency(snap, way.number):
-		d.route(snap, trace)
-	default:
-		d.ask = &question{domainID: t.domain.ID, name: way.number, plan: true}
-	}
+	m.turn(snap, d, way, trace)
 }
 
-// routeForwarded is route for a call on the forwarder's account.
-func (d *decision) routeForwarded(snap *config.Snapshot, trace bool) {
-	by := d.way.by
-	f := decision{caller: by.caller(d.way.number), trunk: snap.Trunk(by.Domain.ID), who: by, moment: d.moment, next: d.next, answers: d.answers}
-	if f.next == nil {
-		f.retranslate(snap, trace)
+// away leaves where the decision led for another way. What other systems said was of another number.
+func (d *decision) away(way *detour) {
+	d.way, d.dest, d.ask, d.next, d.from, d.answers = way, nil, nil, nil, nil, nil
+	d.plan = route.Plan{RoutingPlanID: d.plan.RoutingPlanID, RuleID: d.plan.RuleID}
+	d.code, d.reason, d.end = 0, "", ""
+}
+
+// turn has the decision look for the number of another way, as if whoever pays for it had dialled: among the names of its domain, then by
+// its plan, with its permissions and lists, its number plan and dialplan.
+func (m *Manager) turn(snap *config.Snapshot, d *decision, way *detour, trace bool) {
+	d.away(way)
+	f := d.onward(snap)
+	if !f.screened(snap, f.who, way.number, trace) {
+		d.take(&f)
+		return
 	}
-	if f.code == 0 {
-		f.route(snap, trace)
+	f.retranslate(snap, false)
+	if f.code == 0 && (f.numbers == nil || f.screened(snap, f.who, f.caller.Number, trace)) {
+		if d.ask = m.questionOf(snap, &f, nil); d.ask == nil {
+			d.route(snap, trace)
+			d.asks()
+		}
+		return
 	}
+	d.take(&f)
+}
+
+// onward is the decision on the number of the way, in the name of whoever pays for it: of the last that had the call forwarded, or else of
+// whoever calls.
+func (d *decision) onward(snap *config.Snapshot) decision {
+	f := decision{caller: d.caller, trunk: d.trunk, who: d.who, home: d.home, moment: d.moment, next: d.next, answers: d.answers}
+	f.caller.Number = d.way.number
+	if by, _ := d.way.forwarder(); by != nil {
+		f.caller, f.trunk, f.who, f.home = by.caller(d.way.number), snap.Trunk(by.Domain.ID), by, nil
+	}
+	return f
+}
+
+// take has the decision be what was decided in the name of another.
+func (d *decision) take(f *decision) {
 	d.steps, d.from = append(d.steps, f.steps...), f.from
 	d.plan, d.code, d.reason, d.end, d.next = f.plan, f.code, f.reason, f.end, nil
 	d.moment.variables = f.moment.variables
+	d.way.routed = f.caller.Number
+}
+
+// routeForwarded is route for a call that goes another way.
+func (d *decision) routeForwarded(snap *config.Snapshot, trace bool) {
+	f := d.onward(snap)
+	f.retranslate(snap, trace && f.next == nil)
+	if f.code == 0 {
+		f.route(snap, trace)
+	}
+	d.take(&f)
 }
 
 // causeOfForward is the reason of a forward as a SIP code (RFC 4458, RFC 7544 7).
@@ -139,109 +174,83 @@ func (c *Call) forwarded(l *leg) {
 }
 
 // unanswered asks the services of the subscriber whose phones all failed; false if the failure stands.
-func (c *Call) unanswered() (v service.Verdict, ok bool) {
-	h := &c.hunt
-	if c.decision.dest == nil || h.fixed || c.st.a != callerInviting || h.more() {
+func (c *Call) unanswered(p *pursuit) (v service.Verdict, ok bool) {
+	if p.d.dest == nil || !c.spent(p) {
 		return v, false
 	}
-	if v, ok = c.diverts(); ok || h.code == 0 {
+	code := c.bestOf(p)
+	if v, ok = c.diverts(p, code); ok || code == 0 {
 		return v, ok
 	}
-	rang := h.lapsed
-	for _, a := range h.attempts[h.since:] {
+	rang := p.lapsed
+	for _, a := range c.hunt.attempts[min(p.since, len(c.hunt.attempts)):] {
 		rang = rang || a.ProgressAt != nil
 	}
-	v = service.Unanswered(c.decision.dest.entry.Subscriber, c.m.services(c.snap, &c.decision), h.code, rang)
+	v = service.Unanswered(p.d.dest.entry.Subscriber, c.m.services(c.snap, p.d), code, rang)
 	return v, v.Action == service.Forward
-}
-
-// leadsOn tells whether a failure now would lead elsewhere.
-func (c *Call) leadsOn() bool {
-	_, ok := c.unanswered()
-	return ok
 }
 
 // forwardOn goes on to where the subscriber that did not answer forwards; false if nowhere. What still comes from its phones is
 // put in order as of strangers: a 2xx gets its ACK and a BYE (RFC 3261 13.2.2.4).
-func (c *Call) forwardOn() bool {
-	v, ok := c.unanswered()
+func (c *Call) forwardOn(p *pursuit) bool {
+	if p.d == nil {
+		return false
+	}
+	v, ok := c.unanswered(p)
 	if !ok {
 		return false
 	}
-	if c.b != nil && c.b.invite != nil {
-		c.b.detach()
+	c.given(p)
+	p.stop = false
+	if h := &c.hunt; p.t == nil {
+		h.code, h.reason, h.end, h.cause, h.headers, h.res, h.leg = 0, "", "", 0, nil, nil, nil
+	} else {
+		p.t.best = 0
 	}
-	h := &c.hunt
-	h.stop, h.code, h.reason, h.end, h.cause, h.headers, h.res, h.leg = false, 0, "", "", 0, nil, nil, nil
-	h.since, h.lapsed, h.diverted = len(h.attempts), false, ""
-	c.m.forward(c.snap, &c.decision, v, live)
-	if c.decision.ask != nil {
-		c.seek()
+	c.m.forward(c.snap, p.d, v, p.t == nil)
+	if p.d.ask != nil {
+		c.seek(p)
 		return true
 	}
-	c.goOn()
+	c.goOn(p)
 	return true
-}
-
-// goOn makes the attempts that a forward led to. Should it end on the way, nobody knows anything better than its failure.
-func (c *Call) goOn() {
-	d, h := &c.decision, &c.hunt
-	if d.code != 0 {
-		c.refuseBy(d)
-	}
-	c.lead(d.plan.Attempts[:min(len(d.plan.Attempts), max(0, maxHunt-len(h.attempts)))])
-	c.try()
-}
-
-// lead appends attempts to the plan, with the way that led to them.
-func (c *Call) lead(attempts []route.Attempt) {
-	h := &c.hunt
-	h.plan = append(slices.Clip(h.plan[:h.next]), attempts...)
-	h.until = c.until()
-	if c.decision.way == nil {
-		return
-	}
-	h.detours = h.detours[:min(len(h.detours), h.next)]
-	for len(h.detours) < h.next {
-		h.detours = append(h.detours, nil)
-	}
-	for range attempts {
-		h.detours = append(h.detours, c.decision.way)
-	}
 }
 
 // ringing is how long an attempt may ring: as long as its trunk says, or until the subscriber wants the call forwarded. That time
 // runs from the first alert on any of its phones.
-func (c *Call) ringing(l *leg) time.Duration {
+func (c *Call) ringing(p *pursuit, l *leg) time.Duration {
 	longest := time.Duration(l.trunk.RingTimeoutS) * time.Second
-	if c.decision.dest == nil || c.decision.dest.ringFor == 0 {
+	if p.d == nil || p.d.dest == nil || p.d.dest.ringFor == 0 {
 		return longest
 	}
-	left := c.decision.dest.ringFor
-	for _, a := range c.hunt.attempts[c.hunt.since:] {
+	left := p.d.dest.ringFor
+	for _, a := range c.hunt.attempts[p.since:] {
 		if a.ProgressAt != nil {
-			left = min(left, c.decision.dest.ringFor-now().Sub(*a.ProgressAt))
+			left = min(left, p.d.dest.ringFor-now().Sub(*a.ProgressAt))
 		}
 	}
 	return max(0, min(longest, left))
 }
 
-// rangOut notes that the phones rang as long as the subscriber wanted: no other is tried then.
-func (c *Call) rangOut() {
-	t := c.decision.dest
-	if t == nil || t.ringFor == 0 || t.ringFor > time.Duration(c.b.trunk.RingTimeoutS)*time.Second {
+// rangOut notes that the phones of l rang as long as the subscriber wanted: no other is tried then.
+func (p *pursuit) rangOut(l *leg) {
+	if p.d == nil || p.d.dest == nil || p.d.dest.ringFor == 0 ||
+		p.d.dest.ringFor > time.Duration(l.trunk.RingTimeoutS)*time.Second {
 		return
 	}
-	c.hunt.lapsed = true
-	c.hunt.next = len(c.hunt.plan)
+	p.lapsed = true
+	p.next = len(p.plan)
 }
 
-// askedBy is the caller as the services of who is called see it.
-func (c *Call) askedBy() service.Call {
-	name := c.rec.caller
-	if w := c.decision.who; w != nil && c.decision.ask != nil && w.Domain.ID == c.decision.ask.domainID {
-		name = w.Inside
+// askedBy is who calls, as the services of who is called see it.
+func (c *Call) askedBy(p *pursuit) service.Call {
+	who, name := c.subject(p)
+	if d := p.d; who != nil && d.ask != nil && who.Domain.ID == d.ask.domainID {
+		name = who.Inside
 	}
-	anonymous := c.rec.privacy != "" || c.rec.hidden || c.rec.unnamed || c.decision.who != nil && c.decision.who.Anonymous
+	if p.t != nil && (p.t.kept != c.a || c.a.number != "") {
+		return service.Call{Caller: name}
+	}
+	anonymous := c.rec.privacy != "" || c.rec.hidden || c.rec.unnamed || who != nil && who.Anonymous
 	return service.Call{Caller: cmp.Or(name, c.rec.said), Anonymous: anonymous}
 }

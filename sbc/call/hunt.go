@@ -11,15 +11,10 @@ import (
 	"github.com/sallyport/sallyport/sbc/route"
 )
 
-// hunt is the search for a callee: the attempts of the plan one after the other, and the best of what they answered.
+// hunt is the search for the callee: a pursuit, and the best of what was answered.
 type hunt struct {
-	plan  []route.Attempt
-	next  int
+	pursuit
 	offer []byte // the caller's SDP, nil in an offerless INVITE
-	// until is when no more attempts are begun, the zero time for no bound.
-	until time.Time
-	// stop says that the last answer is not one after which another attempt is made.
-	stop bool
 	// code, reason and end are what the caller is told if nobody answers, fixed by final or else the best so far; res is the
 	// response they come from, of leg.
 	code    int
@@ -32,34 +27,13 @@ type hunt struct {
 	leg     *leg
 	// gone is the caller's CANCEL, or its BYE instead of one: the callee is told its reason, however late (RFC 3326).
 	gone *msg.Message
-	// detours say of the attempts in plan which redirections led to them, as far as they reach; followed are the numbers of those,
-	// redirects how many were followed.
-	detours   []*detour
-	followed  []string
-	redirects int
-	// diverted is the number to which a phone of the subscriber that is called now sent the call, "" for none.
-	diverted string
-	// since is how many attempts were made before the subscriber that is called now; lapsed says that it rang as long as that one wanted.
-	since  int
-	lapsed bool
 	// attempts are those made, for the record; tags are ours in their dialogs.
 	attempts []sbc.CDRAttempt
 	tags     []string
 }
 
 // more tells whether another attempt would be made, should the one under way end now.
-func (h *hunt) more() bool { return !h.stop && !h.fixed && h.next < len(h.plan) && !h.late() }
-
-// late tells whether the time is over in which attempts are begun.
-func (h *hunt) late() bool { return !h.until.IsZero() && !now().Before(h.until) }
-
-// until is when no more attempts of the plan are begun.
-func (c *Call) until() (t time.Time) {
-	if s := c.decision.plan.MaxSetupS; s > 0 {
-		t = c.started.Add(time.Duration(s) * time.Second)
-	}
-	return t
-}
+func (h *hunt) more() bool { return !h.stop && !h.fixed && h.next < len(h.plan) && !h.overdue() }
 
 // final fixes what the caller is told.
 func (h *hunt) final(code int, reason string, end sbc.EndReason) {
@@ -104,11 +78,11 @@ func (c *Call) try() {
 	for more := c.hunt.more(); more && c.hunt.next < len(c.hunt.plan) && !c.hunt.fixed; {
 		at := &c.hunt.plan[c.hunt.next]
 		c.hunt.next++
-		if c.launch(at) {
+		if c.rouses(&c.hunt.pursuit, at) || c.launch(at) {
 			return
 		}
 	}
-	if c.forwardOn() || c.nextRule() {
+	if c.pursue(&c.hunt.pursuit) {
 		return
 	}
 	if c.hunt.code == 0 {

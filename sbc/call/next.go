@@ -127,35 +127,6 @@ func (m *Manager) resumed(snap *config.Snapshot, d *decision, trace bool) bool {
 	return true
 }
 
-// goesOn tells whether another rule would decide, should the attempt under way fail.
-func (c *Call) goesOn() bool {
-	h := &c.hunt
-	return c.decision.plan.Next != nil && !h.fixed && !h.stop && c.st.a == callerInviting && !h.more()
-}
-
-// nextRule goes on behind the rule that nobody took the call of; false if nothing comes there.
-func (c *Call) nextRule() bool {
-	if !c.goesOn() || !c.m.resumed(c.snap, &c.decision, live) {
-		return false
-	}
-	if c.b != nil && c.b.invite != nil {
-		c.b.detach() // what still comes from the last attempt is a stray
-	}
-	h := &c.hunt
-	h.since, h.lapsed, h.diverted = len(h.attempts), false, ""
-	c.assign()
-	if c.decision.ask != nil {
-		c.decision.calling = c.askedBy()
-		c.seek()
-		return true
-	}
-	c.goOn()
-	return true
-}
-
-// assign sets the variables of the rules that decided on the call.
-func (c *Call) assign() { c.rec.variables = assigned(c.rec.variables, c.decision.plan.Variables) }
-
 // refuseBy fixes what the caller is told by the decision.
 func (c *Call) refuseBy(d *decision) {
 	c.hunt.final(d.code, d.reason, d.end)
@@ -218,11 +189,26 @@ func (m *Manager) expand(snap *config.Snapshot, d *decision, at *route.Attempt) 
 // unexpanded tells whether an attempt is for a subscriber of a route list whose phones are not known yet.
 func unexpanded(at *route.Attempt) bool { return at.Callee != nil && len(at.Callee.Phones) == 0 }
 
+// expandInto puts the phones of a subscriber of a route list in the place of its attempt, the last one taken; nil with the reason where
+// there is nobody to ring.
+func (c *Call) expandInto(p *pursuit, at *route.Attempt) (first *route.Attempt, code int, why string) {
+	attempts, code, why := c.m.expand(c.snap, p.d, at)
+	if len(attempts) == 0 {
+		return nil, code, why
+	}
+	here := p.next - 1
+	if n := len(attempts) - 1; n > 0 && here < len(p.detours) {
+		p.detours = slices.Insert(slices.Clip(p.detours), here, slices.Repeat(p.detours[here:here+1], n)...)
+	}
+	p.plan = slices.Replace(slices.Clip(p.plan), here, p.next, attempts...)
+	return &p.plan[here], 0, ""
+}
+
 // ringTarget is launch for a subscriber of a route list.
 func (c *Call) ringTarget(at *route.Attempt) bool {
 	h := &c.hunt
-	attempts, code, why := c.m.expand(c.snap, &c.decision, at)
-	if len(attempts) == 0 {
+	first, code, why := c.expandInto(&h.pursuit, at)
+	if first == nil {
 		l := c.newLeg(opposite(c.a.side), at.TrunkID, c.snap.Trunk(at.TrunkID), len(h.attempts)+1)
 		h.attempts = append(h.attempts, sbc.CDRAttempt{Number: l.attempt, TrunkID: at.TrunkID, Callee: at.Number, StartedAt: now(),
 			SubscriberID: at.Callee.ID()})
@@ -231,25 +217,5 @@ func (c *Call) ringTarget(at *route.Attempt) bool {
 		h.stop = stop // nobody said anything
 		return false
 	}
-	here := h.next - 1
-	if n := len(attempts) - 1; n > 0 && here < len(h.detours) {
-		h.detours = slices.Insert(slices.Clip(h.detours), here, slices.Repeat(h.detours[here:here+1], n)...)
-	}
-	h.plan = slices.Replace(slices.Clip(h.plan), here, h.next, attempts...)
-	return c.launch(&h.plan[here])
-}
-
-// expandTarget is ringTarget for the target of a transfer: the attempt to make, which is the same where there is no phone.
-func (c *Call) expandTarget(t *transfer, at *route.Attempt) *route.Attempt {
-	d := decision{calling: service.Call{Caller: c.rec.caller}}
-	attempts, _, _ := c.m.expand(c.snap, &d, at)
-	if len(attempts) == 0 {
-		return at
-	}
-	here := t.next - 1
-	if n := len(attempts) - 1; n > 0 && here < len(t.detours) {
-		t.detours = slices.Insert(slices.Clip(t.detours), here, slices.Repeat(t.detours[here:here+1], n)...)
-	}
-	t.plan = slices.Replace(slices.Clip(t.plan), here, t.next, attempts...)
-	return &t.plan[here]
+	return c.launch(first)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/admit"
+	"github.com/sallyport/sallyport/sbc/config"
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
@@ -27,13 +28,8 @@ func (m *Manager) Originate(_ context.Context, o sbc.OriginateOrder) (sbc.CallIn
 	if a := snap.Announcement(o.AnnouncementID); o.AnnouncementID != "" && (a == nil || !a.HasAudio()) {
 		return sbc.CallInfo{}, sbc.Invalid([]sbc.Fault{{Pointer: "#/announcement_id", Code: "reference", Detail: "there is none with audio"}})
 	}
-	d := decision{trunk: trunk, moment: m.moment(snap, nil, nil, nil)}
-	d.moment.caller, d.moment.variables = cmp.Or(o.Caller, o.To), o.Variables
-	d.caller.TrunkID, d.caller.Number = o.TrunkID, o.From
-	d.route(snap, live)
-	to := d
-	to.caller.Number, to.code, to.moment.caller = o.To, 0, cmp.Or(o.Caller, o.From)
-	to.route(snap, false)
+	d := m.decideOwn(snap, trunk, o.From, cmp.Or(o.Caller, o.To), o.Variables, live)
+	to := m.decideOwn(snap, trunk, o.To, cmp.Or(o.Caller, o.From), o.Variables, false)
 	if d.code != 0 || to.code != 0 {
 		return sbc.CallInfo{}, sbc.Errorf(sbc.CodeConflict, "the plan of trunk %s does not permit a call to %s", o.TrunkID,
 			map[bool]string{true: "from", false: "to"}[d.code != 0])
@@ -91,11 +87,33 @@ func (c *Call) launchOwn() error {
 		c.raise(evStart)
 		return sbc.Errorf(sbc.CodeConflict, "trunk %s is at its limits", c.a.end.trunkID)
 	}
-	c.hunt.plan = c.decision.plan.Attempts
-	c.openMedia()
 	c.hunt.offer = vacantOffer()
-	c.raise(evStart)
+	if c.decision.ask != nil {
+		c.decision.calling = c.askedBy(&c.hunt.pursuit)
+		c.seek(&c.hunt.pursuit)
+		return nil
+	}
+	c.sought()
 	return nil
+}
+
+// decideOwn decides on a call of ours to a number, as if the trunk, or somebody of the domain, had dialled it: by its number plan, dialplan and
+// routing plan, after the names of the domain.
+func (m *Manager) decideOwn(
+	snap *config.Snapshot, trunk *sbc.Trunk, dialled, caller string, variables map[string]string, trace bool,
+) decision {
+	d := decision{trunk: trunk, home: snap.Domain(trunk.ID), moment: m.moment(snap, nil, nil, nil)}
+	d.moment.caller, d.moment.variables = caller, variables
+	d.caller.TrunkID, d.caller.Number, d.caller.Reason = trunk.ID, dialled, "the call is ours, in the name of the trunk"
+	d.step(trace, "identify", trunk.ID, "taken", d.caller.Reason)
+	if d.translate(snap, trace); d.code != 0 {
+		return d
+	}
+	if d.ask = m.questionOf(snap, &d, nil); d.ask == nil {
+		d.route(snap, trace)
+		d.asks()
+	}
+	return d
 }
 
 // vacantOffer is what the vacant place says: it speaks G.711 and hears nothing (RFC 3264 8.4's address of nobody).
@@ -108,11 +126,12 @@ func vacantOffer() []byte {
 // connectTo begins to call To: From has answered.
 func (c *Call) connectTo() *transfer {
 	c.slim()
-	d := decision{trunk: c.a.trunk, moment: c.m.moment(c.snap, nil, nil, nil)}
-	d.moment.caller, d.moment.variables = c.rec.caller, c.rec.variables
-	d.caller.TrunkID, d.caller.Number = c.a.end.trunkID, c.plan.To
-	d.route(c.snap, false)
-	t := &transfer{place: placeCaller, old: c.a, kept: c.b, by: "api", number: c.plan.To, plan: d.plan.Attempts, code: d.code}
+	d := c.m.decideOwn(c.snap, c.a.trunk, c.plan.To, c.rec.caller, c.rec.variables, false)
+	d.wakes = true
+	c.rec.normalised = d.caller.Number
+	t := &transfer{place: placeCaller, old: c.a, kept: c.b, by: "api", number: c.plan.To, unsought: true}
+	t.begin(&d, t)
+	t.since = len(c.hunt.attempts)
 	t.in = c.inviteFrom(t.kept, c.plan.To)
 	t.stage = "calling"
 	c.tr = t

@@ -6,7 +6,6 @@ import (
 
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/admit"
-	"github.com/sallyport/sallyport/sbc/route"
 )
 
 // promise is a leg that another call asked for before it was answered (the semi-attended transfer: phones send a REFER with
@@ -80,20 +79,26 @@ func (c *Call) breakPromise() func() {
 	c.a.place = nil
 	toll.MoveTo(p.to.id)
 	c.rec.links = append(c.rec.links, p.to.id)
-	plan, number := slices.Clone(h.plan[h.next-1:]), c.decision.caller.Number
+	decided, number := c.decision, c.decision.caller.Number
+	search := pursuit{d: &decided, t: t, plan: slices.Clone(h.plan[h.next-1:]), began: h.began, until: h.until, followed: h.followed,
+		redirects: h.redirects, aside: h.aside}
+	if h.next <= len(h.detours) {
+		search.detours = slices.Clone(h.detours[h.next-1:])
+	}
 	return func() {
-		p.to.post(job{kind: jobRun, run: func() { p.to.takeOver(t, plan, number, toll, id) }})
+		p.to.post(job{kind: jobRun, run: func() { p.to.takeOver(t, search, number, toll, id) }})
 	}
 }
 
 // takeOver goes on with a call that its caller, the transferor, gave up while it rang: the number is called from here.
-func (c *Call) takeOver(t *transfer, plan []route.Attempt, number string, toll *admit.Place, from string) {
+func (c *Call) takeOver(t *transfer, search pursuit, number string, toll *admit.Place, from string) {
 	if c.tr != t {
 		toll.Release()
 		return
 	}
 	c.rec.links = append(c.rec.links, from)
-	t.plan, t.toll, t.number, t.asked = plan, toll, number, nil
+	t.pursuit, t.toll, t.number, t.asked = search, toll, number, nil
+	t.since = len(c.hunt.attempts)
 	t.in = c.inviteFrom(t.kept, number)
 	c.fail(t, 487)
 	c.run()

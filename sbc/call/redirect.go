@@ -10,7 +10,6 @@ import (
 	"github.com/sallyport/sallyport/sbc/header"
 	"github.com/sallyport/sallyport/sbc/msg"
 	"github.com/sallyport/sallyport/sbc/route"
-	"github.com/sallyport/sallyport/sbc/service"
 )
 
 const (
@@ -26,6 +25,8 @@ type detour struct {
 	number string
 	header.Detour
 	before *detour
+	// routed is the number as the payer's number plan and dialplan made it, "" before it was routed.
+	routed string
 	// by is the subscriber that had the call forwarded, and reason why; nil for a redirection.
 	by     *Origin
 	reason string
@@ -57,89 +58,49 @@ func (c *Call) redirected(l *leg, res *msg.Message) bool {
 	switch p.Redirects {
 	case sbc.RedirectFollow:
 		if l.who != nil {
-			return c.divert(l, res, p.MaxRedirects)
+			return c.divert(&c.hunt.pursuit, l, res, p.MaxRedirects)
 		}
-		return c.follow(l, res, p.MaxRedirects)
+		return c.follow(&c.hunt.pursuit, l, res, p.MaxRedirects)
 	case sbc.RedirectPass:
 		return c.passRedirect(l, res)
 	}
 	return false
 }
 
-// follow makes the contacts the next attempts, before those of the plan that are left. They are new numbers of the same caller, or of the
-// subscriber that had the call forwarded: its plan routes them, the hosts they name are never asked. A number that was tried is not
-// tried again.
-func (c *Call) follow(l *leg, res *msg.Message, most int) bool {
-	h := &c.hunt
-	if h.redirects >= most {
-		return false
-	}
-	left := maxHunt - len(h.attempts) - (len(h.plan) - h.next)
-	attempts, detours := c.around(l, res, c.routed(l), c.decision, &h.followed)
-	if attempts = attempts[:max(0, min(len(attempts), left))]; len(attempts) == 0 {
-		return false
-	}
-	h.redirects++
-	for len(h.detours) < len(h.plan) {
-		h.detours = append(h.detours, nil)
-	}
-	h.plan = slices.Insert(slices.Clip(h.plan), h.next, attempts...)
-	h.detours = slices.Insert(h.detours, h.next, detours[:len(attempts)]...)
-	h.failed(l, res.Status, msg.StatusText(res.Status), 0, "")
-	h.stop = false
-	return true
-}
-
-// around finds the attempts that lead to the contacts: new numbers of who d is about, whose plan routes them. here is the number that
-// the leg was called for; followed are those that were tried after redirections. Where a subscriber had the call come here, or redirects
-// it, the numbers are that subscriber's: its domain's plan routes them, and they lead nowhere that it may not dial.
-func (c *Call) around(l *leg, res *msg.Message, here string, d decision, followed *[]string) (attempts []route.Attempt, ways []*detour) {
-	if by := l.payer(); by != nil {
-		t := c.snap.Trunk(by.Domain.ID)
-		if t == nil {
-			return nil, nil
-		}
-		d.who, d.trunk = by, t
+// around finds the ways to the contacts of a redirection. They are in the name of whoever pays for the leg: its lists and groups must let it
+// call them.
+func (c *Call) around(p *pursuit, l *leg, res *msg.Message) (ways []*detour) {
+	by, here := l.payer(), p.routed(l)
+	if by == nil {
+		by = p.d.who
 	}
 	for _, r := range redirections(res) {
-		if r.number == d.caller.Number || slices.Contains(*followed, r.number) || !d.who.calls(c.snap, r.number) {
+		if r.number == p.d.caller.Number || slices.Contains(p.followed, r.number) || !by.calls(c.snap, r.number) {
 			continue
 		}
-		called := d
-		called.caller.Number = r.number
-		if called.retranslate(c.snap, false); called.code != 0 {
-			continue
-		}
-		plan := c.snap.Route.Plan(called.query(c.snap, false))
-		if len(plan.Attempts) == 0 {
-			continue
-		}
-		*followed = append(*followed, r.number)
+		p.followed = append(p.followed, r.number)
 		way := &detour{number: r.number, Detour: header.Detour{Number: here, Cause: header.DivertedBy(res)}, before: l.detour}
-		if l.who != nil {
-			way.by, way.reason = l.who, service.Redirected
-			way.Number, way.Reason = l.who.Outside, service.Diversion(way.reason)
-		}
-		for _, at := range plan.Attempts {
-			attempts, ways = append(attempts, at), append(ways, way)
-		}
+		ways = append(ways, way)
 	}
-	return attempts, ways
+	return ways
 }
 
 // routed is the number that an attempt is for, as it was routed.
-func (c *Call) routed(l *leg) string {
-	if l.detour != nil {
+func (p *pursuit) routed(l *leg) string {
+	switch {
+	case l.detour != nil:
 		return l.detour.number
+	case p.t != nil:
+		return p.t.number
 	}
-	return c.decision.caller.Number
+	return p.d.caller.Number
 }
 
 // passRedirect lets the caller have the redirection, if nothing better comes: the numbers, at our own host. A contact that is the
 // number it called would send it here again.
 func (c *Call) passRedirect(l *leg, res *msg.Message) bool {
 	h := &c.hunt
-	hs := c.contacts(res, c.flow(l, c.a), c.tx.Local(), c.routed(l), c.rec.callee)
+	hs := c.contacts(res, c.flow(l, c.a), c.tx.Local(), c.hunt.routed(l), c.rec.callee)
 	if len(hs) == 0 {
 		return false
 	}

@@ -2,35 +2,37 @@ package call
 
 import "github.com/sallyport/sallyport/sbc"
 
-// seek looks up who is called, or to whom the call is forwarded. The call waits for the answer and nobody else does; a CANCEL meanwhile
-// ends it as ever.
-func (c *Call) seek() {
-	q := c.decision.ask
-	c.decision.wakes = true
+// seek looks up what the decision of a pursuit asks. The call waits for the answer and nobody else does; a CANCEL meanwhile ends it as ever.
+func (c *Call) seek(p *pursuit) {
+	q := p.d.ask
+	p.d.wakes = true
 	c.m.ask(q, func(e *sbc.Entry, err error) {
-		c.post(job{kind: jobOrder, run: func() { c.found(q, e, err) }})
+		c.post(job{kind: jobOrder, run: func() { c.found(p, q, e, err) }})
 	})
 }
 
 // found goes on with what was found.
-func (c *Call) found(q *question, e *sbc.Entry, err error) {
-	d := &c.decision
-	if d.ask != q {
+func (c *Call) found(p *pursuit, q *question, e *sbc.Entry, err error) {
+	d := p.d
+	if d == nil || d.ask != q {
 		return
 	}
-	if d.ask = nil; !c.waits() {
+	if d.ask = nil; !c.waits(p) {
 		return
 	}
-	c.m.answered(c.snap, d, q, e, err, live)
-	if e != nil && err == nil && c.rec.sought == "" {
+	c.m.answered(c.snap, d, q, e, err, p.t == nil)
+	if p.t == nil && e != nil && err == nil && c.rec.sought == "" {
 		c.rec.sought = e.Subscriber.ID
 	}
-	c.assign()
-	c.proceed()
+	c.assign(p)
+	c.proceed(p)
 }
 
-// waits tells whether the call still wants to know whom it leads to.
-func (c *Call) waits() bool {
+// waits tells whether the call still wants to know whom a pursuit leads to.
+func (c *Call) waits(p *pursuit) bool {
+	if p.t != nil {
+		return c.targetAwaited(p.t)
+	}
 	switch {
 	case c.st.ended:
 		return false
@@ -38,19 +40,21 @@ func (c *Call) waits() bool {
 		c.raise(evFailed)
 		return false
 	}
-	return c.st.a == callerInviting && (c.st.b == calleeNone || c.st.b == calleeCalling)
+	return (c.st.a == callerInviting || c.st.a == callerAway) && (c.st.b == calleeNone || c.st.b == calleeCalling)
 }
 
 // proceed goes on with the decision as far as it is made.
-func (c *Call) proceed() {
-	d := &c.decision
+func (c *Call) proceed(p *pursuit) {
+	d := p.d
 	switch {
 	case d.ask != nil:
-		c.seek()
+		c.seek(p)
 	case d.dest != nil && d.dest.asleep:
-		c.wake()
-	case c.st.b == calleeCalling:
-		c.goOn()
+		c.wake(p)
+	case p.t != nil && p.t != c.tr:
+		c.decidedTarget(p.t)
+	case p.t != nil || c.st.b == calleeCalling:
+		c.goOn(p)
 	default:
 		c.sought()
 	}
@@ -62,7 +66,7 @@ func (c *Call) sought() {
 	if d.code != 0 {
 		c.refuseBy(d)
 	}
-	if c.lead(d.plan.Attempts); d.code == 0 || c.announcement() != nil {
+	if c.lead(&c.hunt.pursuit, d.plan.Attempts); d.code == 0 || c.announcement() != nil {
 		c.openMedia()
 	}
 	c.startHunt()

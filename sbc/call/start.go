@@ -48,7 +48,8 @@ func (c *Call) acceptable() bool {
 		c.refuseBy(&c.decision)
 		return false
 	}
-	c.hunt.plan, c.hunt.until = c.decision.plan.Attempts, c.until()
+	c.hunt.plan = c.decision.plan.Attempts
+	c.hunt.bound()
 	return true
 }
 

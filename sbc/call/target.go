@@ -1,8 +1,6 @@
 package call
 
 import (
-	"time"
-
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/admit"
 	"github.com/sallyport/sallyport/sbc/dialog"
@@ -12,19 +10,31 @@ import (
 
 // callTarget makes the next attempt to reach the target of a transfer. Those that cannot even be sent are passed over.
 func (c *Call) callTarget(t *transfer) {
-	for t.next < len(t.plan) {
+	if t.unsought { // it is looked up first
+		t.unsought = false
+		c.proceed(&t.pursuit)
+		return
+	}
+	for t.next < len(t.plan) && !t.overdue() {
 		c.releaseTargetLeg(t)
 		at := &t.plan[t.next]
 		t.next++
+		if c.rouses(&t.pursuit, at) {
+			return
+		}
 		if unexpanded(at) {
-			at = c.expandTarget(t, at)
+			if first, _, _ := c.expandInto(&t.pursuit, at); first != nil {
+				at = first
+			}
 		}
 		if c.launchTarget(t, at) {
 			t.stage = "calling"
 			return
 		}
 	}
-	c.raise(evTargetFailed)
+	if !c.pursue(&t.pursuit) {
+		c.raise(evTargetFailed)
+	}
 }
 
 // launchTarget makes one attempt; it gives false if nothing was sent. The target is offered what the side that stays said last.
@@ -76,8 +86,11 @@ func (c *Call) launchTarget(t *transfer, at *route.Attempt) bool {
 func (c *Call) targetLost(t *transfer, l *leg, answered int, word string, code int) bool {
 	if c.targetEnded(l, answered, word) {
 		t.code = translate(code)
+		if better(t.code, t.best) && !l.lesser(t.code, t.best) {
+			t.best = t.code
+		}
 	}
-	if l.stops(code, false) {
+	if t.stop = l.stops(code, t.stop); t.stop {
 		t.next = len(t.plan)
 	}
 	return false
@@ -132,7 +145,7 @@ func (c *Call) targetResponse(r *request, res *msg.Message) {
 		c.targetOver(l, res.Status)
 	default:
 		if c.timers.t[timerRing] == nil && c.st.t == targetCalling {
-			c.arm(timerRing, time.Duration(l.trunk.RingTimeoutS)*time.Second)
+			c.arm(timerRing, c.ringing(&t.pursuit, l))
 		}
 		if res.Status > 100 {
 			d := l.fork(res)
@@ -262,6 +275,7 @@ func (c *Call) targetTimer(k timerKind) {
 	t := c.tr
 	if k == timerRing {
 		t.target.eachRinging(func() { c.targetLost(t, t.target, 0, "timeout", 480) })
+		t.rangOut(t.target)
 		c.raise(evTargetRungOut)
 		return
 	}

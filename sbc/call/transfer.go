@@ -11,7 +11,6 @@ import (
 	"github.com/sallyport/sallyport/sbc/admit"
 	"github.com/sallyport/sallyport/sbc/dialog"
 	"github.com/sallyport/sallyport/sbc/msg"
-	"github.com/sallyport/sallyport/sbc/route"
 )
 
 // transfer is one under way: somebody, the target, is to take the place of one side, while the other side stays. The machine's part
@@ -21,12 +20,9 @@ type transfer struct {
 	old, kept *leg
 	// target is the leg under way.
 	target *leg
-	plan   []route.Attempt
-	next   int
-	// detours, followed and redirects are what redirections did to the plan, as in hunt.
-	detours   []*detour
-	followed  []string
-	redirects int
+	// pursuit is how the target is looked for, in the name of the side that is replaced; unsought says that the search has not begun.
+	pursuit
+	unsought bool
 	// in is the INVITE that the target's is made of, as if it had come from the side that stays.
 	in *msg.Message
 	x  Exchange
@@ -40,8 +36,10 @@ type transfer struct {
 	// number is whom it is about; code is what came of the attempts so far, stage how far the one under way is.
 	number string
 	code   int
-	stage  string
-	rang   int // the provisional response that was told last
+	// best is the best final answer of whom was called last, for its services.
+	best  int
+	stage string
+	rang  int // the provisional response that was told last
 	// invite, tx and answer are those of an INVITE with Replaces; asked is where the leg of another call is asked for.
 	invite *msg.Message
 	tx     msg.ServerTx
@@ -57,7 +55,9 @@ type transfer struct {
 const maxTransfers = 10
 
 // more tells whether there is another attempt to make, should the one under way end now.
-func (t *transfer) more() bool { return t != nil && t.next < len(t.plan) && t.code/100 != 6 }
+func (t *transfer) more() bool {
+	return t != nil && t.next < len(t.plan) && t.code/100 != 6 && !t.overdue()
+}
 
 // placeOf names the machine's place of a leg.
 func (c *Call) placeOf(l *leg) place {
@@ -73,7 +73,8 @@ func (c *Call) present(l *leg) bool {
 }
 
 // transferDecided begins a transfer to a number that was routed. Where a subscriber was found, its failure is told as it is.
-func (c *Call) transferDecided(t *transfer, d *decision) (code int) {
+func (c *Call) transferDecided(t *transfer) (code int) {
+	d := t.d
 	switch {
 	case d.code != 0 && d.dest != nil:
 		return d.code
@@ -91,10 +92,8 @@ func (c *Call) transferDecided(t *transfer, d *decision) (code int) {
 	if !v.OK {
 		return 603
 	}
-	t.plan, t.toll = d.plan.Attempts, toll
-	if d.way != nil { // the target has its calls forwarded
-		t.detours = slices.Repeat([]*detour{d.way}, len(t.plan))
-	}
+	t.toll, t.began, t.since = toll, now(), len(c.hunt.attempts)
+	c.lead(&t.pursuit, d.plan.Attempts) // by a way, where the target has its calls forwarded
 	t.in = c.inviteFrom(t.kept, t.number)
 	c.begun(t)
 	c.raiseAt(evTransfer, t.place)

@@ -109,6 +109,8 @@ func (d *decision) class(snap *config.Snapshot) sbc.NumberClass {
 		return d.numbers.class
 	case d.who != nil:
 		return snap.Class(d.who.Domain, d.dialled())
+	case d.home != nil:
+		return snap.Class(d.home, d.dialled())
 	}
 	return ""
 }

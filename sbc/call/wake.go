@@ -2,6 +2,7 @@ package call
 
 import (
 	"github.com/sallyport/sallyport/sbc/config"
+	"github.com/sallyport/sallyport/sbc/route"
 	"github.com/sallyport/sallyport/sbc/service"
 )
 
@@ -19,9 +20,14 @@ func (m *Manager) asleep(snap *config.Snapshot, d *decision, trace bool) bool {
 }
 
 // wake has the callee's phones woken. The call waits as it does for the directory: a CANCEL ends it as ever.
-func (c *Call) wake() {
-	t := c.decision.dest
-	caller, who := c.rec.caller, c.decision.who
+func (c *Call) wake(p *pursuit) {
+	t := p.d.dest
+	c.rouse(p, t, func() { c.woken(p, t) })
+}
+
+// rouse has the phones of a subscriber woken; then is called on the call's queue.
+func (c *Call) rouse(p *pursuit, t *destination, then func()) {
+	who, caller := c.subject(p)
 	if who != nil && who.Domain.ID == t.domain.ID {
 		caller = who.Inside
 	}
@@ -29,18 +35,54 @@ func (c *Call) wake() {
 		caller = anonymousUser
 	}
 	c.m.o.Location.Wake(t.domain, t.entry.Subscriber, c.id, caller, func() {
-		c.post(job{kind: jobOrder, run: func() { c.woken(t) }})
+		c.post(job{kind: jobOrder, run: then})
 	})
 }
 
 // woken goes on with the phones that there are now.
-func (c *Call) woken(t *destination) {
-	if c.decision.dest != t || !t.asleep {
+func (c *Call) woken(p *pursuit, t *destination) {
+	if p.d == nil || p.d.dest != t || !t.asleep {
 		return
 	}
-	if t.asleep, t.woken = false, true; !c.waits() {
+	if t.asleep, t.woken = false, true; !c.waits(p) {
 		return
 	}
-	c.m.reach(c.snap, &c.decision, live)
-	c.proceed()
+	c.m.reach(c.snap, p.d, p.t == nil)
+	c.proceed(p)
+}
+
+// sleeper is the subscriber of a route list whose turn it is, if its phones must be woken before they can be rung; else nil.
+func (m *Manager) sleeper(snap *config.Snapshot, d *decision, at *route.Attempt) *destination {
+	if !unexpanded(at) || m.o.Location == nil {
+		return nil
+	}
+	dom := snap.Domain(at.TrunkID)
+	if dom == nil || dom.Push.URL == "" || !snap.ActiveTrunk(dom.ID) {
+		return nil
+	}
+	t := &destination{domain: dom, entry: at.Callee.Entry, number: at.Number}
+	on := decision{dest: t, calling: d.calling}
+	if !m.o.Location.Asleep(dom, t.located()) || service.Arrive(t.entry.Subscriber, m.services(snap, &on)).Action != service.Ring {
+		return nil
+	}
+	return t
+}
+
+// rouses has the phones of a subscriber of a route list woken before they are rung, once; false if it is not waited for any.
+func (c *Call) rouses(p *pursuit, at *route.Attempt) bool {
+	if p.woken == p.next {
+		return false
+	}
+	t := c.m.sleeper(c.snap, p.d, at)
+	if t == nil {
+		return false
+	}
+	p.woken = p.next
+	p.next-- // its turn comes again
+	c.rouse(p, t, func() {
+		if p.d != nil && p.woken == p.next+1 && c.waits(p) {
+			c.tryOn(p)
+		}
+	})
+	return true
 }
