@@ -78,9 +78,11 @@ func (c *Call) try() {
 	for more := c.hunt.more(); more && c.hunt.next < len(c.hunt.plan) && !c.hunt.fixed; {
 		at := &c.hunt.plan[c.hunt.next]
 		c.hunt.next++
+		stop := c.hunt.stop
 		if c.rouses(&c.hunt.pursuit, at) || c.launch(at) {
 			return
 		}
+		c.hunt.stop = stop // nobody said anything
 	}
 	if c.pursue(&c.hunt.pursuit) {
 		return

@@ -212,9 +212,7 @@ func (c *Call) ringTarget(at *route.Attempt) bool {
 		l := c.newLeg(opposite(c.a.side), at.TrunkID, c.snap.Trunk(at.TrunkID), len(h.attempts)+1)
 		h.attempts = append(h.attempts, sbc.CDRAttempt{Number: l.attempt, TrunkID: at.TrunkID, Callee: at.Number, StartedAt: now(),
 			SubscriberID: at.Callee.ID()})
-		stop := h.stop
 		h.failed(l, 0, why, code, endOf(code))
-		h.stop = stop // nobody said anything
 		return false
 	}
 	return c.launch(first)

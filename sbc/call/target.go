@@ -27,10 +27,12 @@ func (c *Call) callTarget(t *transfer) {
 				at = first
 			}
 		}
+		stop, next := t.stop, t.next
 		if c.launchTarget(t, at) {
 			t.stage = "calling"
 			return
 		}
+		t.stop, t.next = stop, next // nobody said anything
 	}
 	if !c.pursue(&t.pursuit) {
 		c.raise(evTargetFailed)
