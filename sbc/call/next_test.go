@@ -13,6 +13,7 @@ import (
 
 // furtherRules are what the tests of rules have besides the usual provisioning: trk_c, two route lists, and rules by first digit.
 const furtherRules = `
+signalling-profile sgp_3 redirects=follow
 trunk trk_c realm=rlm_b
 endpoint end_c trunk=trk_c address=198.51.100.20
 list rls_c

@@ -1,0 +1,116 @@
+package call
+
+import (
+	"testing"
+
+	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/msg"
+)
+
+// TestTransferTargetForwards: the target of a transfer has its calls forwarded when it is busy, or does not answer in time, as for every call.
+func TestTransferTargetForwards(t *testing.T) {
+	for name, fails := range map[string]func(s *sent){
+		"busy":      func(s *sent) { s.reply(486) },
+		"its phone": func(s *sent) { s.reply(302, "Contact: <sip:49551@9.9.9.9>") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			follower(t, func(v *village) {
+				v.book.phones["sub_bob"] = []Contact{phone("reg_1", bobIP, 1)}
+				v.bob.Subscriber.Forwarding.Busy.Target = "49551"
+				a, _, _, _ := v.talk()
+				id := v.m.List(sbc.CallFilter{})[0].ID
+				if err := v.m.Transfer(background(), id, sbc.TransferOrder{Keep: sbc.SideCallee, Target: "49772"}); err != nil {
+					t.Fatal(err)
+				}
+				s := v.wire.next(msg.INVITE)
+				if s.target.Host != bobIP {
+					t.Fatalf("went to %s", s.target.Host)
+				}
+				fails(s)
+				v.went(calleeIP, "49551").reply(486)
+				v.wire.none(msg.INVITE)
+				v.end(a)
+				d := v.record()
+				if n := len(d.Attempts); n != 3 || d.Attempts[2].ForwardedBy != "sub_bob" {
+					t.Errorf("attempts %+v", d.Attempts)
+				}
+			})
+		})
+	}
+}
+
+// TestOriginateWithin: the API calls subscribers of a domain by their names, and their phones ring.
+func TestOriginateWithin(t *testing.T) {
+	follower(t, func(v *village) {
+		v.book.phones["sub_bob"] = []Contact{phone("reg_1", bobIP, 1)}
+		v.book.phones["sub_carol"] = []Contact{phone("reg_2", bobIP2, 1)}
+		if _, err := v.m.Originate(background(), sbc.OriginateOrder{TrunkID: "dom_1", From: "bob", To: "carol"}); err != nil {
+			t.Fatal(err)
+		}
+		one := v.wire.next(msg.INVITE)
+		one.reply(200, sdp(bobIP, 5000))
+		two := v.wire.next(msg.INVITE)
+		if one.target.Host != bobIP || two.target.Host != bobIP2 {
+			t.Errorf("called %s and %s", one.target.Host, two.target.Host)
+		}
+		two.reply(486)
+		v.wire.next(msg.BYE).reply(200)
+		if d := v.record(); d.Attempts[0].SubscriberID != "sub_bob" || d.Attempts[1].SubscriberID != "sub_carol" {
+			t.Errorf("%+v", d.Attempts)
+		}
+	})
+}
+
+// TestListSleeper: phones of a subscriber of a route list are woken when it is their turn, and only then; who gives up meanwhile is let go.
+func TestListSleeper(t *testing.T) {
+	runRules(t, func(v *village) {
+		v.snap.Domain("dom_1").Push.URL = "http://push.example"
+		v.book.sleeps = true
+		e, err := v.m.Explain(sbc.ExplainRequest{SourceAddress: callerIP, SIPInterfaceID: "sif_a", Caller: "1", Callee: "2"})
+		if err != nil || e.Outcome != sbc.OutcomeRoute || v.book.waker != nil {
+			t.Fatalf("explained %+v, %v", e, err)
+		}
+		pushed := false
+		for _, s := range e.Steps {
+			pushed = pushed || s.Stage == "push" && s.Subject == "sub_bob"
+		}
+		if !pushed {
+			t.Errorf("steps %+v", e.Steps)
+		}
+		_, in := v.dial("2")
+		v.wire.none(msg.INVITE)
+		if v.book.waker == nil {
+			t.Fatal("nobody is woken")
+		}
+		v.book.phones["sub_bob"] = []Contact{phone("reg_2", bobIP2, 1)}
+		v.book.waker()
+		s := v.wire.next(msg.INVITE)
+		if s.target.Host != bobIP2 {
+			t.Errorf("went to %s", s.target.Host)
+		}
+		v.book.waker()
+		s.reply(486)
+		v.wire.next(msg.INVITE).reply(486)
+		in.want(486)
+
+		a, in := v.dial("2")
+		v.wire.none(msg.INVITE)
+		in.onCancel(a.build(msg.CANCEL, a.lastInviteNumber, ""))
+		in.want(487)
+		v.book.waker()
+		v.wire.none(msg.INVITE)
+	})
+}
+
+// TestRedirectToSubscriber: a carrier sends the call to a number of ours, whose phones ring; when they fail, where that number fails over to.
+func TestRedirectToSubscriber(t *testing.T) {
+	runRules(t, func(v *village) {
+		v.snap.Trunk("trk_b").SignallingProfileID = "sgp_3"
+		_, in := v.dial("4930123")
+		v.wire.next(msg.INVITE).reply(302, "Contact: <sip:51@x>, <sip:530@x>;q=0.5")
+		v.went(bobIP, "secret-reg_1").reply(486)
+		v.went("198.51.100.20", "51").reply(503)
+		v.went("198.51.100.20", "530").reply(486)
+		in.want(486)
+	})
+}
