@@ -17,6 +17,7 @@ import (
 	"github.com/sallyport/sallyport/api/gen"
 	"github.com/sallyport/sallyport/auth/token"
 	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/template"
 )
 
 // server holds what the handlers need; they are its methods. Those of resources are in resources.go, the others implement
@@ -32,6 +33,7 @@ type server struct {
 	docs    *documentation
 
 	presenters map[sbc.Kind]presenter
+	templates  []*template.Template
 }
 
 // New builds the handler of the whole API: resources, documentation, health and metrics.
@@ -55,6 +57,9 @@ func New(o Options) (http.Handler, error) {
 		s.errors[k.code] = k
 	}
 	if s.docs, err = renderDocumentation(spec, o.Version, catalogue()); err != nil {
+		return nil, err
+	}
+	if s.templates, err = template.All(); err != nil {
 		return nil, err
 	}
 	if s.metrics, err = newMetrics(o.Registerer); err != nil {

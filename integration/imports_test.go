@@ -64,6 +64,7 @@ var closed = map[string][]string{
 	"/sbc/rates":        {"/sbc"},
 	"/sbc/quality":      {"/sbc"},
 	"/sbc/service":      {"/sbc"},
+	"/sbc/template":     {"/sbc"},
 	"/media/sdp":        {},
 	"/media/port":       {},
 	"/media/relay":      {"/media/port"},
@@ -75,7 +76,7 @@ var closed = map[string][]string{
 	"/webhook":          {},
 	"/sbc/access":       {"/sbc", "/sbc/msg", "/sbc/config", "/sbc/identify", "/auth/digest", "/webhook"},
 	"/storage/sql":      {"/sbc"},
-	"/api":              {"/sbc", "/sbc/bulk", "/sbc/rates", "/auth/token", "/api/gen", ""},
+	"/api":              {"/sbc", "/sbc/bulk", "/sbc/rates", "/sbc/template", "/auth/token", "/api/gen", ""},
 	"/api/gen":          {},
 	"/api/client":       {},
 }

@@ -17,7 +17,11 @@ type NumberPlan struct {
 	NationalPrefix        string   `json:"national_prefix"`
 	// MinDigits is how many digits a number must have to be brought to the normal form: shorter ones are services and stay as they are.
 	MinDigits int `json:"min_digits"`
-	// Classes sort the number as it was dialled, then, if that fits none, its normal form; the longest prefix decides.
+	// NationalDigits is how many digits a number has that is whole without NationalPrefix, and is dialled so from another area, too (10 in
+	// North America); 0 where there is no such way to dial.
+	NationalDigits int `json:"national_digits"`
+	// Classes sort the number as it was dialled, then, if that fits none, its normal form; the longest prefix decides. A whole number that
+	// stands here as it is dialled ("116117$") stays as it is.
 	Classes []ClassPrefix `json:"classes"`
 }
 
@@ -51,6 +55,7 @@ func (p *NumberPlan) Validate() []Fault {
 		only(fmt.Sprintf("#/international_prefixes/%d", i), s, 1, 6)
 	}
 	f.between("#/min_digits", p.MinDigits, 1, 15)
+	f.between("#/national_digits", p.NationalDigits, 0, 15)
 	validateClasses(&f, "#/classes", p.Classes)
 	return f
 }

@@ -2275,6 +2275,51 @@ func (e TLSVersion) Valid() bool {
 	}
 }
 
+// Defines values for TemplateKind.
+const (
+	TemplateKindNumberPlan TemplateKind = "number_plan"
+	TemplateKindTrunk      TemplateKind = "trunk"
+)
+
+// Valid indicates whether the value is a known member of the TemplateKind enum.
+func (e TemplateKind) Valid() bool {
+	switch e {
+	case TemplateKindNumberPlan:
+		return true
+	case TemplateKindTrunk:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TemplateParameterType.
+const (
+	TemplateParameterTypeBoolean   TemplateParameterType = "boolean"
+	TemplateParameterTypeInteger   TemplateParameterType = "integer"
+	TemplateParameterTypeList      TemplateParameterType = "list"
+	TemplateParameterTypeReference TemplateParameterType = "reference"
+	TemplateParameterTypeString    TemplateParameterType = "string"
+)
+
+// Valid indicates whether the value is a known member of the TemplateParameterType enum.
+func (e TemplateParameterType) Valid() bool {
+	switch e {
+	case TemplateParameterTypeBoolean:
+		return true
+	case TemplateParameterTypeInteger:
+		return true
+	case TemplateParameterTypeList:
+		return true
+	case TemplateParameterTypeReference:
+		return true
+	case TemplateParameterTypeString:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Transport.
 const (
 	TransportTCP Transport = "tcp"
@@ -10545,7 +10590,7 @@ type NumberPlan struct {
 	// Example: 30
 	AreaCode *string `json:"area_code,omitempty"`
 
-	// Classes Sort the number as it was dialled, then, if that fits none, its normal form. The longest prefix decides; one that ends in `$` is a whole number. Left out it is a table to begin with.
+	// Classes Sort the number as it was dialled, then, if that fits none, its normal form. The longest prefix decides; one that ends in `$` is a whole number, which stays as it is dialled. Left out it is a table to begin with.
 	//
 	// Example: [{"class":"premium","prefix":"0900"}]
 	Classes []ClassPrefix `json:"classes"`
@@ -10600,6 +10645,11 @@ type NumberPlan struct {
 	// Example: Germany, Berlin
 	Name string `json:"name"`
 
+	// NationalDigits How many digits a number has that is whole without `national_prefix`, and is dialled so from another area, too (10 in North America); 0 where there is no such way to dial.
+	//
+	// Example: 10
+	NationalDigits int `json:"national_digits"`
+
 	// NationalPrefix Dialled before numbers of other areas.
 	//
 	// Example: 0
@@ -10639,7 +10689,7 @@ type NumberPlanPatch struct {
 	// Example: 30
 	AreaCode nullable.Nullable[string] `json:"area_code,omitempty"`
 
-	// Classes Sort the number as it was dialled, then, if that fits none, its normal form. The longest prefix decides; one that ends in `$` is a whole number. Left out it is a table to begin with.
+	// Classes Sort the number as it was dialled, then, if that fits none, its normal form. The longest prefix decides; one that ends in `$` is a whole number, which stays as it is dialled. Left out it is a table to begin with.
 	//
 	// Example: [{"class":"premium","prefix":"0900"}]
 	Classes nullable.Nullable[[]ClassPrefix] `json:"classes,omitempty"`
@@ -10684,6 +10734,11 @@ type NumberPlanPatch struct {
 	// Example: Germany, Berlin
 	Name *string `json:"name,omitempty"`
 
+	// NationalDigits How many digits a number has that is whole without `national_prefix`, and is dialled so from another area, too (10 in North America); 0 where there is no such way to dial.
+	//
+	// Example: 10
+	NationalDigits nullable.Nullable[int] `json:"national_digits,omitempty"`
+
 	// NationalPrefix Dialled before numbers of other areas.
 	//
 	// Example: 0
@@ -10697,7 +10752,7 @@ type NumberPlanWrite struct {
 	// Example: 30
 	AreaCode *string `json:"area_code,omitempty"`
 
-	// Classes Sort the number as it was dialled, then, if that fits none, its normal form. The longest prefix decides; one that ends in `$` is a whole number. Left out it is a table to begin with.
+	// Classes Sort the number as it was dialled, then, if that fits none, its normal form. The longest prefix decides; one that ends in `$` is a whole number, which stays as it is dialled. Left out it is a table to begin with.
 	//
 	// Example: [{"class":"premium","prefix":"0900"}]
 	Classes *[]ClassPrefix `json:"classes,omitempty"`
@@ -10741,6 +10796,11 @@ type NumberPlanWrite struct {
 	//
 	// Example: Germany, Berlin
 	Name string `json:"name"`
+
+	// NationalDigits How many digits a number has that is whole without `national_prefix`, and is dialled so from another area, too (10 in North America); 0 where there is no such way to dial.
+	//
+	// Example: 10
+	NationalDigits *int `json:"national_digits,omitempty"`
 
 	// NationalPrefix Dialled before numbers of other areas.
 	//
@@ -15231,6 +15291,181 @@ type TargetWrite struct {
 	Weight *int `json:"weight,omitempty"`
 }
 
+// Template Makes a whole trunk or number plan of a few parameters.
+type Template struct {
+	// Creates What it creates, in order; left out of lists.
+	Creates *[]TemplateItem `json:"creates,omitempty"`
+
+	// Description What it sets, and what is to be checked with the provider.
+	//
+	// Example: A carrier that knows us by our address, as we know it by its own.
+	Description string `json:"description"`
+
+	// Kind What it creates.
+	Kind TemplateKind `json:"kind"`
+
+	// Name Its name.
+	//
+	// Example: generic-carrier
+	Name string `json:"name"`
+
+	// Parameters What it wants to know.
+	Parameters []TemplateParameter `json:"parameters"`
+
+	// Scopes The scopes that applying it needs.
+	//
+	// Example: ["trunks:write","profiles:write"]
+	Scopes []string `json:"scopes"`
+
+	// Title What it is for.
+	//
+	// Example: Carrier by address
+	Title string `json:"title"`
+}
+
+// TemplateApplication What a template is to be applied with.
+type TemplateApplication struct {
+	// Parameters The parameters, by name. Secrets are written here and never shown again.
+	//
+	// Example: {"name":"carrier north"}
+	Parameters map[string]interface{} `json:"parameters"`
+
+	// TenantID The tenant that gets what is created. Only system-wide keys may name another than their own; left out it is `ten_default`.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+}
+
+// TemplateCreated A resource that a template created.
+type TemplateCreated struct {
+	// ID Its id.
+	//
+	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
+	ID string `json:"id"`
+
+	// Kind What it is.
+	Kind ResourceKind `json:"kind"`
+
+	// Location Where it is in the API.
+	//
+	// Example: /v1/trunks/trk_06bq4v700h6thqyqqw80n6pgs1
+	Location string `json:"location"`
+
+	// Name Its name.
+	//
+	// Example: carrier north
+	Name string `json:"name"`
+}
+
+// TemplateItem What a template creates.
+type TemplateItem struct {
+	// Body What a client would send to create it. `${parameter}` stands for a parameter, `${each}` for an entry of the list and `${n}` for its number; what holds a parameter that is not given is left out.
+	//
+	// Example: {"name":"${name}"}
+	Body map[string]interface{} `json:"body"`
+
+	// ForEach The list, of which every entry gets one.
+	//
+	// Example: addresses
+	ForEach *string `json:"for_each,omitempty"`
+
+	// Key Its name within the template: `${key.id}` is the id of what is created.
+	//
+	// Example: trunk
+	Key string `json:"key"`
+
+	// Kind What it is.
+	Kind ResourceKind `json:"kind"`
+
+	// PartOf The key of the resource that it is a part of.
+	//
+	// Example: trunk
+	PartOf *string `json:"part_of,omitempty"`
+
+	// When The parameter without which it is not created, or `parameter=value`.
+	//
+	// Example: number_form=digits
+	When *string `json:"when,omitempty"`
+}
+
+// TemplateKind What a template is for.
+//
+// Example: trunk
+type TemplateKind string
+
+// TemplatePage The templates of this node.
+type TemplatePage struct {
+	// Items The templates, by name, without what they create.
+	Items []Template `json:"items"`
+}
+
+// TemplateParameter Something that a template wants to know.
+type TemplateParameter struct {
+	// Default A value of a parameter, of the parameter's type. As `default` it holds where none is given, as `example` it is one that could be.
+	//
+	// Example: udp
+	Default *TemplateValue `json:"default,omitempty"`
+
+	// Description What it means.
+	//
+	// Example: The addresses of the carrier.
+	Description string `json:"description"`
+
+	// Example A value of a parameter, of the parameter's type. As `default` it holds where none is given, as `example` it is one that could be.
+	//
+	// Example: udp
+	Example *TemplateValue `json:"example,omitempty"`
+
+	// Name Its name.
+	//
+	// Example: addresses
+	Name string `json:"name"`
+
+	// References Of a reference, the kind of resource.
+	References *ResourceKind `json:"references,omitempty"`
+
+	// Required Whether it must be given.
+	//
+	// Example: true
+	Required bool `json:"required"`
+
+	// Secret It is never shown.
+	//
+	// Example: false
+	Secret bool `json:"secret"`
+
+	// Type What its value is: `list` is one of strings, `reference` the id of a resource of the kind in `references`.
+	//
+	// Example: list
+	Type TemplateParameterType `json:"type"`
+
+	// Values The values that it can have, where there is no choice but these.
+	//
+	// Example: ["plus","digits"]
+	Values *[]string `json:"values,omitempty"`
+}
+
+// TemplateParameterType What its value is: `list` is one of strings, `reference` the id of a resource of the kind in `references`.
+//
+// Example: list
+type TemplateParameterType string
+
+// TemplateResult What a template created.
+type TemplateResult struct {
+	// Created The resources, in the order in which they were made.
+	Created []TemplateCreated `json:"created"`
+
+	// Template Its name.
+	//
+	// Example: generic-carrier
+	Template string `json:"template"`
+}
+
+// TemplateValue A value of a parameter, of the parameter's type. As `default` it holds where none is given, as `example` it is one that could be.
+//
+// Example: udp
+type TemplateValue = interface{}
+
 // Tenant A customer of the operator. Names are unique and visible only within a tenant.
 type Tenant struct {
 	// CreatedAt When it was made.
@@ -16783,6 +17018,9 @@ type TLSProfileID = string
 
 // TargetID defines model for TargetID.
 type TargetID = string
+
+// TemplateName defines model for TemplateName.
+type TemplateName = string
 
 // TenantID defines model for TenantID.
 type TenantID = string
@@ -19571,6 +19809,21 @@ type UpdateVoicemailParams struct {
 	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
 }
 
+// ListTemplatesParams defines parameters for ListTemplates.
+type ListTemplatesParams struct {
+	// Kind Only templates of this kind.
+	Kind *TemplateKind `form:"kind,omitempty" json:"kind,omitempty"`
+}
+
+// ApplyTemplateParams defines parameters for ApplyTemplate.
+type ApplyTemplateParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListTenantsParams defines parameters for ListTenants.
 type ListTenantsParams struct {
 	// Limit The most items in the answer.
@@ -20506,6 +20759,9 @@ type ReplaceSubscriberJSONRequestBody = SubscriberWrite
 
 // UpdateVoicemailApplicationMergePatchPlusJSONRequestBody defines body for UpdateVoicemail for application/merge-patch+json ContentType.
 type UpdateVoicemailApplicationMergePatchPlusJSONRequestBody = VoicemailMessagePatch
+
+// ApplyTemplateJSONRequestBody defines body for ApplyTemplate for application/json ContentType.
+type ApplyTemplateJSONRequestBody = TemplateApplication
 
 // CreateTenantJSONRequestBody defines body for CreateTenant for application/json ContentType.
 type CreateTenantJSONRequestBody = TenantWrite
@@ -23620,6 +23876,36 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/subscribers/{subscriber_id}/voicemail/{message_id}/audio (the `DownloadVoicemail` operationId).
 	DownloadVoicemail(ctx context.Context, subscriberID SubscriberID, messageID MessageID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListTemplates List templates
+	//
+	// A template makes a whole trunk (with its endpoints, identities, profiles and registration) or a number plan of a few parameters. This is all of them, by name; what each creates is told by `GET /v1/templates/{name}`.
+	//
+	// Corresponds with GET /v1/templates (the `ListTemplates` operationId).
+	ListTemplates(ctx context.Context, params *ListTemplatesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetTemplate Get a template, and what it creates
+	//
+	// Corresponds with GET /v1/templates/{name} (the `GetTemplate` operationId).
+	GetTemplate(ctx context.Context, name TemplateName, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApplyTemplateWithBody Create what a template describes
+	//
+	// Creates everything in one transaction, each resource as the same write by itself would be: checked, audited, live when this is answered; if any of it is refused, nothing is created. Pointers of faults name parameters. The key needs the scopes of everything that is created (`scopes` of the template). What is created is changed and deleted like any other resource: it keeps no tie to the template.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/templates/{name}/apply (the `ApplyTemplate` operationId).
+	ApplyTemplateWithBody(ctx context.Context, name TemplateName, params *ApplyTemplateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApplyTemplate Create what a template describes
+	//
+	// Creates everything in one transaction, each resource as the same write by itself would be: checked, audited, live when this is answered; if any of it is refused, nothing is created. Pointers of faults name parameters. The key needs the scopes of everything that is created (`scopes` of the template). What is created is changed and deleted like any other resource: it keeps no tie to the template.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/templates/{name}/apply (the `ApplyTemplate` operationId).
+	ApplyTemplate(ctx context.Context, name TemplateName, params *ApplyTemplateParams, body ApplyTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListTenants List tenants
 	//
@@ -31010,6 +31296,76 @@ func (c *Client) UpdateVoicemailWithApplicationMergePatchPlusJSONBody(ctx contex
 // Corresponds with GET /v1/subscribers/{subscriber_id}/voicemail/{message_id}/audio (the `DownloadVoicemail` operationId).
 func (c *Client) DownloadVoicemail(ctx context.Context, subscriberID SubscriberID, messageID MessageID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDownloadVoicemailRequest(c.Server, subscriberID, messageID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListTemplates List templates
+//
+// A template makes a whole trunk (with its endpoints, identities, profiles and registration) or a number plan of a few parameters. This is all of them, by name; what each creates is told by `GET /v1/templates/{name}`.
+//
+// Corresponds with GET /v1/templates (the `ListTemplates` operationId).
+func (c *Client) ListTemplates(ctx context.Context, params *ListTemplatesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListTemplatesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetTemplate Get a template, and what it creates
+//
+// Corresponds with GET /v1/templates/{name} (the `GetTemplate` operationId).
+func (c *Client) GetTemplate(ctx context.Context, name TemplateName, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTemplateRequest(c.Server, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApplyTemplateWithBody Create what a template describes
+//
+// Creates everything in one transaction, each resource as the same write by itself would be: checked, audited, live when this is answered; if any of it is refused, nothing is created. Pointers of faults name parameters. The key needs the scopes of everything that is created (`scopes` of the template). What is created is changed and deleted like any other resource: it keeps no tie to the template.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/templates/{name}/apply (the `ApplyTemplate` operationId).
+func (c *Client) ApplyTemplateWithBody(ctx context.Context, name TemplateName, params *ApplyTemplateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApplyTemplateRequestWithBody(c.Server, name, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApplyTemplate Create what a template describes
+//
+// Creates everything in one transaction, each resource as the same write by itself would be: checked, audited, live when this is answered; if any of it is refused, nothing is created. Pointers of faults name parameters. The key needs the scopes of everything that is created (`scopes` of the template). What is created is changed and deleted like any other resource: it keeps no tie to the template.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/templates/{name}/apply (the `ApplyTemplate` operationId).
+func (c *Client) ApplyTemplate(ctx context.Context, name TemplateName, params *ApplyTemplateParams, body ApplyTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApplyTemplateRequest(c.Server, name, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -54016,6 +54372,183 @@ func NewDownloadVoicemailRequest(server string, subscriberID SubscriberID, messa
 	return req, nil
 }
 
+// NewListTemplatesRequest constructs an http.Request for the ListTemplates method
+func NewListTemplatesRequest(server string, params *ListTemplatesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/templates")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Kind != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "kind", *params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetTemplateRequest constructs an http.Request for the GetTemplate method
+func NewGetTemplateRequest(server string, name TemplateName) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/templates/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewApplyTemplateRequest calls the generic ApplyTemplate builder with application/json body
+func NewApplyTemplateRequest(server string, name TemplateName, params *ApplyTemplateParams, body ApplyTemplateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewApplyTemplateRequestWithBody(server, name, params, "application/json", bodyReader)
+}
+
+// NewApplyTemplateRequestWithBody constructs an http.Request for the ApplyTemplate method, with any body, and a specified content type
+func NewApplyTemplateRequestWithBody(server string, name TemplateName, params *ApplyTemplateParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/templates/%s/apply", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewListTenantsRequest constructs an http.Request for the ListTenants method
 func NewListTenantsRequest(server string, params *ListTenantsParams) (*http.Request, error) {
 	var err error
@@ -61903,6 +62436,40 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/subscribers/{subscriber_id}/voicemail/{message_id}/audio (the `DownloadVoicemail` operationId).
 	DownloadVoicemailWithResponse(ctx context.Context, subscriberID SubscriberID, messageID MessageID, reqEditors ...RequestEditorFn) (*DownloadVoicemailResponse, error)
+
+	// ListTemplatesWithResponse List templates
+	//
+	// A template makes a whole trunk (with its endpoints, identities, profiles and registration) or a number plan of a few parameters. This is all of them, by name; what each creates is told by `GET /v1/templates/{name}`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/templates (the `ListTemplates` operationId).
+	ListTemplatesWithResponse(ctx context.Context, params *ListTemplatesParams, reqEditors ...RequestEditorFn) (*ListTemplatesResponse, error)
+
+	// GetTemplateWithResponse Get a template, and what it creates
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/templates/{name} (the `GetTemplate` operationId).
+	GetTemplateWithResponse(ctx context.Context, name TemplateName, reqEditors ...RequestEditorFn) (*GetTemplateResponse, error)
+
+	// ApplyTemplateWithBodyWithResponse Create what a template describes
+	//
+	// Creates everything in one transaction, each resource as the same write by itself would be: checked, audited, live when this is answered; if any of it is refused, nothing is created. Pointers of faults name parameters. The key needs the scopes of everything that is created (`scopes` of the template). What is created is changed and deleted like any other resource: it keeps no tie to the template.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/templates/{name}/apply (the `ApplyTemplate` operationId).
+	ApplyTemplateWithBodyWithResponse(ctx context.Context, name TemplateName, params *ApplyTemplateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApplyTemplateResponse, error)
+
+	// ApplyTemplateWithResponse Create what a template describes
+	//
+	// Creates everything in one transaction, each resource as the same write by itself would be: checked, audited, live when this is answered; if any of it is refused, nothing is created. Pointers of faults name parameters. The key needs the scopes of everything that is created (`scopes` of the template). What is created is changed and deleted like any other resource: it keeps no tie to the template.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/templates/{name}/apply (the `ApplyTemplate` operationId).
+	ApplyTemplateWithResponse(ctx context.Context, name TemplateName, params *ApplyTemplateParams, body ApplyTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*ApplyTemplateResponse, error)
 
 	// ListTenantsWithResponse List tenants
 	//
@@ -76289,6 +76856,158 @@ func (r DownloadVoicemailResponse) ContentType() string {
 	return ""
 }
 
+type ListTemplatesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TemplatePage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListTemplatesResponse) GetJSON200() *TemplatePage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListTemplatesResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListTemplatesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListTemplatesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListTemplatesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListTemplatesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetTemplateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Template
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetTemplateResponse) GetJSON200() *Template {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetTemplateResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetTemplateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetTemplateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetTemplateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetTemplateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ApplyTemplateResponse201Headers the declared response headers of an HTTP 201 response for ApplyTemplate
+type ApplyTemplateResponse201Headers struct {
+	IdempotencyReplayed *string
+	Location            string
+}
+
+type ApplyTemplateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *TemplateResult
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *ApplyTemplateResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ApplyTemplateResponse) GetJSON201() *TemplateResult {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ApplyTemplateResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ApplyTemplateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApplyTemplateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApplyTemplateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApplyTemplateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListTenantsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -84719,6 +85438,64 @@ func (c *ClientWithResponses) DownloadVoicemailWithResponse(ctx context.Context,
 		return nil, err
 	}
 	return ParseDownloadVoicemailResponse(rsp)
+}
+
+// ListTemplatesWithResponse List templates
+//
+// A template makes a whole trunk (with its endpoints, identities, profiles and registration) or a number plan of a few parameters. This is all of them, by name; what each creates is told by `GET /v1/templates/{name}`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/templates (the `ListTemplates` operationId).
+func (c *ClientWithResponses) ListTemplatesWithResponse(ctx context.Context, params *ListTemplatesParams, reqEditors ...RequestEditorFn) (*ListTemplatesResponse, error) {
+	rsp, err := c.ListTemplates(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListTemplatesResponse(rsp)
+}
+
+// GetTemplateWithResponse Get a template, and what it creates
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/templates/{name} (the `GetTemplate` operationId).
+func (c *ClientWithResponses) GetTemplateWithResponse(ctx context.Context, name TemplateName, reqEditors ...RequestEditorFn) (*GetTemplateResponse, error) {
+	rsp, err := c.GetTemplate(ctx, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetTemplateResponse(rsp)
+}
+
+// ApplyTemplateWithBodyWithResponse Create what a template describes
+//
+// Creates everything in one transaction, each resource as the same write by itself would be: checked, audited, live when this is answered; if any of it is refused, nothing is created. Pointers of faults name parameters. The key needs the scopes of everything that is created (`scopes` of the template). What is created is changed and deleted like any other resource: it keeps no tie to the template.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/templates/{name}/apply (the `ApplyTemplate` operationId).
+func (c *ClientWithResponses) ApplyTemplateWithBodyWithResponse(ctx context.Context, name TemplateName, params *ApplyTemplateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApplyTemplateResponse, error) {
+	rsp, err := c.ApplyTemplateWithBody(ctx, name, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApplyTemplateResponse(rsp)
+}
+
+// ApplyTemplateWithResponse Create what a template describes
+//
+// Creates everything in one transaction, each resource as the same write by itself would be: checked, audited, live when this is answered; if any of it is refused, nothing is created. Pointers of faults name parameters. The key needs the scopes of everything that is created (`scopes` of the template). What is created is changed and deleted like any other resource: it keeps no tie to the template.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/templates/{name}/apply (the `ApplyTemplate` operationId).
+func (c *ClientWithResponses) ApplyTemplateWithResponse(ctx context.Context, name TemplateName, params *ApplyTemplateParams, body ApplyTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*ApplyTemplateResponse, error) {
+	rsp, err := c.ApplyTemplate(ctx, name, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApplyTemplateResponse(rsp)
 }
 
 // ListTenantsWithResponse List tenants
@@ -97678,6 +98455,125 @@ func ParseDownloadVoicemailResponse(rsp *http.Response) (*DownloadVoicemailRespo
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseListTemplatesResponse parses an HTTP response from a ListTemplatesWithResponse call
+func ParseListTemplatesResponse(rsp *http.Response) (*ListTemplatesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListTemplatesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TemplatePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetTemplateResponse parses an HTTP response from a GetTemplateWithResponse call
+func ParseGetTemplateResponse(rsp *http.Response) (*GetTemplateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetTemplateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Template
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseApplyTemplateResponse parses an HTTP response from a ApplyTemplateWithResponse call
+func ParseApplyTemplateResponse(rsp *http.Response) (*ApplyTemplateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApplyTemplateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest TemplateResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers ApplyTemplateResponse201Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
 	}
 
 	return response, nil

@@ -2274,6 +2274,51 @@ func (e TLSVersion) Valid() bool {
 	}
 }
 
+// Defines values for TemplateKind.
+const (
+	TemplateKindNumberPlan TemplateKind = "number_plan"
+	TemplateKindTrunk      TemplateKind = "trunk"
+)
+
+// Valid indicates whether the value is a known member of the TemplateKind enum.
+func (e TemplateKind) Valid() bool {
+	switch e {
+	case TemplateKindNumberPlan:
+		return true
+	case TemplateKindTrunk:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TemplateParameterType.
+const (
+	TemplateParameterTypeBoolean   TemplateParameterType = "boolean"
+	TemplateParameterTypeInteger   TemplateParameterType = "integer"
+	TemplateParameterTypeList      TemplateParameterType = "list"
+	TemplateParameterTypeReference TemplateParameterType = "reference"
+	TemplateParameterTypeString    TemplateParameterType = "string"
+)
+
+// Valid indicates whether the value is a known member of the TemplateParameterType enum.
+func (e TemplateParameterType) Valid() bool {
+	switch e {
+	case TemplateParameterTypeBoolean:
+		return true
+	case TemplateParameterTypeInteger:
+		return true
+	case TemplateParameterTypeList:
+		return true
+	case TemplateParameterTypeReference:
+		return true
+	case TemplateParameterTypeString:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Transport.
 const (
 	TransportTCP Transport = "tcp"
@@ -10358,7 +10403,7 @@ type NumberPlan struct {
 	// Example: 30
 	AreaCode *string `json:"area_code,omitempty"`
 
-	// Classes Sort the number as it was dialled, then, if that fits none, its normal form. The longest prefix decides; one that ends in `$` is a whole number. Left out it is a table to begin with.
+	// Classes Sort the number as it was dialled, then, if that fits none, its normal form. The longest prefix decides; one that ends in `$` is a whole number, which stays as it is dialled. Left out it is a table to begin with.
 	//
 	// Example: [{"class":"premium","prefix":"0900"}]
 	Classes []ClassPrefix `json:"classes"`
@@ -10413,6 +10458,11 @@ type NumberPlan struct {
 	// Example: Germany, Berlin
 	Name string `json:"name"`
 
+	// NationalDigits How many digits a number has that is whole without `national_prefix`, and is dialled so from another area, too (10 in North America); 0 where there is no such way to dial.
+	//
+	// Example: 10
+	NationalDigits int `json:"national_digits"`
+
 	// NationalPrefix Dialled before numbers of other areas.
 	//
 	// Example: 0
@@ -10452,7 +10502,7 @@ type NumberPlanPatch struct {
 	// Example: 30
 	AreaCode nullable.Nullable[string] `json:"area_code,omitempty"`
 
-	// Classes Sort the number as it was dialled, then, if that fits none, its normal form. The longest prefix decides; one that ends in `$` is a whole number. Left out it is a table to begin with.
+	// Classes Sort the number as it was dialled, then, if that fits none, its normal form. The longest prefix decides; one that ends in `$` is a whole number, which stays as it is dialled. Left out it is a table to begin with.
 	//
 	// Example: [{"class":"premium","prefix":"0900"}]
 	Classes nullable.Nullable[[]ClassPrefix] `json:"classes,omitempty"`
@@ -10497,6 +10547,11 @@ type NumberPlanPatch struct {
 	// Example: Germany, Berlin
 	Name *string `json:"name,omitempty"`
 
+	// NationalDigits How many digits a number has that is whole without `national_prefix`, and is dialled so from another area, too (10 in North America); 0 where there is no such way to dial.
+	//
+	// Example: 10
+	NationalDigits nullable.Nullable[int] `json:"national_digits,omitempty"`
+
 	// NationalPrefix Dialled before numbers of other areas.
 	//
 	// Example: 0
@@ -10510,7 +10565,7 @@ type NumberPlanWrite struct {
 	// Example: 30
 	AreaCode *string `json:"area_code,omitempty"`
 
-	// Classes Sort the number as it was dialled, then, if that fits none, its normal form. The longest prefix decides; one that ends in `$` is a whole number. Left out it is a table to begin with.
+	// Classes Sort the number as it was dialled, then, if that fits none, its normal form. The longest prefix decides; one that ends in `$` is a whole number, which stays as it is dialled. Left out it is a table to begin with.
 	//
 	// Example: [{"class":"premium","prefix":"0900"}]
 	Classes *[]ClassPrefix `json:"classes,omitempty"`
@@ -10554,6 +10609,11 @@ type NumberPlanWrite struct {
 	//
 	// Example: Germany, Berlin
 	Name string `json:"name"`
+
+	// NationalDigits How many digits a number has that is whole without `national_prefix`, and is dialled so from another area, too (10 in North America); 0 where there is no such way to dial.
+	//
+	// Example: 10
+	NationalDigits *int `json:"national_digits,omitempty"`
 
 	// NationalPrefix Dialled before numbers of other areas.
 	//
@@ -15044,6 +15104,181 @@ type TargetWrite struct {
 	Weight *int `json:"weight,omitempty"`
 }
 
+// Template Makes a whole trunk or number plan of a few parameters.
+type Template struct {
+	// Creates What it creates, in order; left out of lists.
+	Creates *[]TemplateItem `json:"creates,omitempty"`
+
+	// Description What it sets, and what is to be checked with the provider.
+	//
+	// Example: A carrier that knows us by our address, as we know it by its own.
+	Description string `json:"description"`
+
+	// Kind What it creates.
+	Kind TemplateKind `json:"kind"`
+
+	// Name Its name.
+	//
+	// Example: generic-carrier
+	Name string `json:"name"`
+
+	// Parameters What it wants to know.
+	Parameters []TemplateParameter `json:"parameters"`
+
+	// Scopes The scopes that applying it needs.
+	//
+	// Example: ["trunks:write","profiles:write"]
+	Scopes []string `json:"scopes"`
+
+	// Title What it is for.
+	//
+	// Example: Carrier by address
+	Title string `json:"title"`
+}
+
+// TemplateApplication What a template is to be applied with.
+type TemplateApplication struct {
+	// Parameters The parameters, by name. Secrets are written here and never shown again.
+	//
+	// Example: {"name":"carrier north"}
+	Parameters map[string]interface{} `json:"parameters"`
+
+	// TenantID The tenant that gets what is created. Only system-wide keys may name another than their own; left out it is `ten_default`.
+	//
+	// Example: ten_default
+	TenantID *string `json:"tenant_id,omitempty"`
+}
+
+// TemplateCreated A resource that a template created.
+type TemplateCreated struct {
+	// ID Its id.
+	//
+	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
+	ID string `json:"id"`
+
+	// Kind What it is.
+	Kind ResourceKind `json:"kind"`
+
+	// Location Where it is in the API.
+	//
+	// Example: /v1/trunks/trk_06bq4v700h6thqyqqw80n6pgs1
+	Location string `json:"location"`
+
+	// Name Its name.
+	//
+	// Example: carrier north
+	Name string `json:"name"`
+}
+
+// TemplateItem What a template creates.
+type TemplateItem struct {
+	// Body What a client would send to create it. `${parameter}` stands for a parameter, `${each}` for an entry of the list and `${n}` for its number; what holds a parameter that is not given is left out.
+	//
+	// Example: {"name":"${name}"}
+	Body map[string]interface{} `json:"body"`
+
+	// ForEach The list, of which every entry gets one.
+	//
+	// Example: addresses
+	ForEach *string `json:"for_each,omitempty"`
+
+	// Key Its name within the template: `${key.id}` is the id of what is created.
+	//
+	// Example: trunk
+	Key string `json:"key"`
+
+	// Kind What it is.
+	Kind ResourceKind `json:"kind"`
+
+	// PartOf The key of the resource that it is a part of.
+	//
+	// Example: trunk
+	PartOf *string `json:"part_of,omitempty"`
+
+	// When The parameter without which it is not created, or `parameter=value`.
+	//
+	// Example: number_form=digits
+	When *string `json:"when,omitempty"`
+}
+
+// TemplateKind What a template is for.
+//
+// Example: trunk
+type TemplateKind string
+
+// TemplatePage The templates of this node.
+type TemplatePage struct {
+	// Items The templates, by name, without what they create.
+	Items []Template `json:"items"`
+}
+
+// TemplateParameter Something that a template wants to know.
+type TemplateParameter struct {
+	// Default A value of a parameter, of the parameter's type. As `default` it holds where none is given, as `example` it is one that could be.
+	//
+	// Example: udp
+	Default *TemplateValue `json:"default,omitempty"`
+
+	// Description What it means.
+	//
+	// Example: The addresses of the carrier.
+	Description string `json:"description"`
+
+	// Example A value of a parameter, of the parameter's type. As `default` it holds where none is given, as `example` it is one that could be.
+	//
+	// Example: udp
+	Example *TemplateValue `json:"example,omitempty"`
+
+	// Name Its name.
+	//
+	// Example: addresses
+	Name string `json:"name"`
+
+	// References Of a reference, the kind of resource.
+	References *ResourceKind `json:"references,omitempty"`
+
+	// Required Whether it must be given.
+	//
+	// Example: true
+	Required bool `json:"required"`
+
+	// Secret It is never shown.
+	//
+	// Example: false
+	Secret bool `json:"secret"`
+
+	// Type What its value is: `list` is one of strings, `reference` the id of a resource of the kind in `references`.
+	//
+	// Example: list
+	Type TemplateParameterType `json:"type"`
+
+	// Values The values that it can have, where there is no choice but these.
+	//
+	// Example: ["plus","digits"]
+	Values *[]string `json:"values,omitempty"`
+}
+
+// TemplateParameterType What its value is: `list` is one of strings, `reference` the id of a resource of the kind in `references`.
+//
+// Example: list
+type TemplateParameterType string
+
+// TemplateResult What a template created.
+type TemplateResult struct {
+	// Created The resources, in the order in which they were made.
+	Created []TemplateCreated `json:"created"`
+
+	// Template Its name.
+	//
+	// Example: generic-carrier
+	Template string `json:"template"`
+}
+
+// TemplateValue A value of a parameter, of the parameter's type. As `default` it holds where none is given, as `example` it is one that could be.
+//
+// Example: udp
+type TemplateValue = interface{}
+
 // Tenant A customer of the operator. Names are unique and visible only within a tenant.
 type Tenant struct {
 	// CreatedAt When it was made.
@@ -16597,6 +16832,9 @@ type TLSProfileID = string
 // TargetID defines model for TargetID.
 type TargetID = string
 
+// TemplateName defines model for TemplateName.
+type TemplateName = string
+
 // TenantID defines model for TenantID.
 type TenantID = string
 
@@ -17074,6 +17312,21 @@ type UpdateVoicemailParams struct {
 	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
 }
 
+// ListTemplatesParams defines parameters for ListTemplates.
+type ListTemplatesParams struct {
+	// Kind Only templates of this kind.
+	Kind *TemplateKind `form:"kind,omitempty" json:"kind,omitempty"`
+}
+
+// ApplyTemplateParams defines parameters for ApplyTemplate.
+type ApplyTemplateParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // CheckTimeProfileParams defines parameters for CheckTimeProfile.
 type CheckTimeProfileParams struct {
 	// At The moment; left out it is now.
@@ -17130,6 +17383,9 @@ type CreateBanJSONRequestBody = BanWrite
 
 // UpdateVoicemailApplicationMergePatchPlusJSONRequestBody defines body for UpdateVoicemail for application/merge-patch+json ContentType.
 type UpdateVoicemailApplicationMergePatchPlusJSONRequestBody = VoicemailMessagePatch
+
+// ApplyTemplateJSONRequestBody defines body for ApplyTemplate for application/json ContentType.
+type ApplyTemplateJSONRequestBody = TemplateApplication
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -17295,6 +17551,15 @@ type ServerInterface interface {
 	// DownloadVoicemail Read the audio of a message
 	// (GET /v1/subscribers/{subscriber_id}/voicemail/{message_id}/audio)
 	DownloadVoicemail(ctx echo.Context, subscriberID SubscriberID, messageID MessageID) error
+	// ListTemplates List templates
+	// (GET /v1/templates)
+	ListTemplates(ctx echo.Context, params ListTemplatesParams) error
+	// GetTemplate Get a template, and what it creates
+	// (GET /v1/templates/{name})
+	GetTemplate(ctx echo.Context, name TemplateName) error
+	// ApplyTemplate Create what a template describes
+	// (POST /v1/templates/{name}/apply)
+	ApplyTemplate(ctx echo.Context, name TemplateName, params ApplyTemplateParams) error
 	// CheckTimeProfile Ask whether a moment is within a time profile
 	// (GET /v1/time-profiles/{time_profile_id}/check)
 	CheckTimeProfile(ctx echo.Context, timeProfileID TimeProfileID, params CheckTimeProfileParams) error
@@ -19054,6 +19319,82 @@ func (w *ServerInterfaceWrapper) DownloadVoicemail(ctx echo.Context) error {
 	return err
 }
 
+// ListTemplates converts echo context to params.
+func (w *ServerInterfaceWrapper) ListTemplates(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTemplatesParams
+	// ------------- Optional query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", ctx.QueryParams(), &params.Kind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter kind: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListTemplates(ctx, params)
+	return err
+}
+
+// GetTemplate converts echo context to params.
+func (w *ServerInterfaceWrapper) GetTemplate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "name" -------------
+	var name TemplateName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", ctx.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetTemplate(ctx, name)
+	return err
+}
+
+// ApplyTemplate converts echo context to params.
+func (w *ServerInterfaceWrapper) ApplyTemplate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "name" -------------
+	var name TemplateName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", ctx.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ApplyTemplateParams
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ApplyTemplate(ctx, name, params)
+	return err
+}
+
 // CheckTimeProfile converts echo context to params.
 func (w *ServerInterfaceWrapper) CheckTimeProfile(ctx echo.Context) error {
 	var err error
@@ -19239,6 +19580,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/subscribers/:subscriber_id/voicemail/:message_id", wrapper.GetVoicemail, options.OperationMiddlewares["getVoicemail"]...)
 	router.PATCH(options.BaseURL+"/v1/subscribers/:subscriber_id/voicemail/:message_id", wrapper.UpdateVoicemail, options.OperationMiddlewares["updateVoicemail"]...)
 	router.GET(options.BaseURL+"/v1/subscribers/:subscriber_id/voicemail/:message_id/audio", wrapper.DownloadVoicemail, options.OperationMiddlewares["downloadVoicemail"]...)
+	router.GET(options.BaseURL+"/v1/templates", wrapper.ListTemplates, options.OperationMiddlewares["listTemplates"]...)
+	router.GET(options.BaseURL+"/v1/templates/:name", wrapper.GetTemplate, options.OperationMiddlewares["getTemplate"]...)
+	router.POST(options.BaseURL+"/v1/templates/:name/apply", wrapper.ApplyTemplate, options.OperationMiddlewares["applyTemplate"]...)
 	router.GET(options.BaseURL+"/v1/time-profiles/:time_profile_id/check", wrapper.CheckTimeProfile, options.OperationMiddlewares["checkTimeProfile"]...)
 	router.POST(options.BaseURL+"/v1/trunks/:trunk_id/diagnose", wrapper.DiagnoseTrunk, options.OperationMiddlewares["diagnoseTrunk"]...)
 	router.GET(options.BaseURL+"/v1/trunks/:trunk_id/quality", wrapper.GetTrunkQuality, options.OperationMiddlewares["getTrunkQuality"]...)
@@ -20698,6 +21042,86 @@ func (response DownloadVoicemail200AudioWavResponse) VisitDownloadVoicemailRespo
 	return err
 }
 
+type ListTemplatesRequestObject struct {
+	Params ListTemplatesParams
+}
+
+type ListTemplatesResponseObject interface {
+	VisitListTemplatesResponse(w http.ResponseWriter) error
+}
+
+type ListTemplates200JSONResponse TemplatePage
+
+func (response ListTemplates200JSONResponse) VisitListTemplatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTemplateRequestObject struct {
+	Name TemplateName `json:"name"`
+}
+
+type GetTemplateResponseObject interface {
+	VisitGetTemplateResponse(w http.ResponseWriter) error
+}
+
+type GetTemplate200JSONResponse Template
+
+func (response GetTemplate200JSONResponse) VisitGetTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyTemplateRequestObject struct {
+	Name   TemplateName `json:"name"`
+	Params ApplyTemplateParams
+	Body   *ApplyTemplateJSONRequestBody
+}
+
+type ApplyTemplateResponseObject interface {
+	VisitApplyTemplateResponse(w http.ResponseWriter) error
+}
+
+type ApplyTemplate201ResponseHeaders struct {
+	IdempotencyReplayed *string
+	Location            string
+}
+
+type ApplyTemplate201JSONResponse struct {
+	Body    TemplateResult
+	Headers ApplyTemplate201ResponseHeaders
+}
+
+func (response ApplyTemplate201JSONResponse) VisitApplyTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CheckTimeProfileRequestObject struct {
 	TimeProfileID TimeProfileID `json:"time_profile_id"`
 	Params        CheckTimeProfileParams
@@ -20980,6 +21404,15 @@ type StrictServerInterface interface {
 	// DownloadVoicemail Read the audio of a message
 	// (GET /v1/subscribers/{subscriber_id}/voicemail/{message_id}/audio)
 	DownloadVoicemail(ctx context.Context, request DownloadVoicemailRequestObject) (DownloadVoicemailResponseObject, error)
+	// ListTemplates List templates
+	// (GET /v1/templates)
+	ListTemplates(ctx context.Context, request ListTemplatesRequestObject) (ListTemplatesResponseObject, error)
+	// GetTemplate Get a template, and what it creates
+	// (GET /v1/templates/{name})
+	GetTemplate(ctx context.Context, request GetTemplateRequestObject) (GetTemplateResponseObject, error)
+	// ApplyTemplate Create what a template describes
+	// (POST /v1/templates/{name}/apply)
+	ApplyTemplate(ctx context.Context, request ApplyTemplateRequestObject) (ApplyTemplateResponseObject, error)
 	// CheckTimeProfile Ask whether a moment is within a time profile
 	// (GET /v1/time-profiles/{time_profile_id}/check)
 	CheckTimeProfile(ctx context.Context, request CheckTimeProfileRequestObject) (CheckTimeProfileResponseObject, error)
@@ -22708,6 +23141,105 @@ func (sh *strictHandler) DownloadVoicemail(ctx echo.Context, subscriberID Subscr
 		return err
 	} else if validResponse, ok := response.(DownloadVoicemailResponseObject); ok {
 		return validResponse.VisitDownloadVoicemailResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListTemplates operation middleware
+func (sh *strictHandler) ListTemplates(ctx echo.Context, params ListTemplatesParams) error {
+	var request ListTemplatesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTemplates(ctx.Request().Context(), request.(ListTemplatesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTemplates")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListTemplatesResponseObject); ok {
+		return validResponse.VisitListTemplatesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetTemplate operation middleware
+func (sh *strictHandler) GetTemplate(ctx echo.Context, name TemplateName) error {
+	var request GetTemplateRequestObject
+
+	request.Name = name
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTemplate(ctx.Request().Context(), request.(GetTemplateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTemplate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetTemplateResponseObject); ok {
+		return validResponse.VisitGetTemplateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ApplyTemplate operation middleware
+func (sh *strictHandler) ApplyTemplate(ctx echo.Context, name TemplateName, params ApplyTemplateParams) error {
+	var request ApplyTemplateRequestObject
+
+	request.Name = name
+	request.Params = params
+
+	var body ApplyTemplateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ApplyTemplate(ctx.Request().Context(), request.(ApplyTemplateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApplyTemplate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ApplyTemplateResponseObject); ok {
+		return validResponse.VisitApplyTemplateResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

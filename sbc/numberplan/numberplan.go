@@ -49,7 +49,8 @@ func Compile(row *sbc.NumberPlan) *Plan {
 func (p *Plan) Row() *sbc.NumberPlan { return p.row }
 
 // Normal brings a number to the normal form of E.164, "+" and digits. What is none of the plan's stays as it is: names, codes with * or #,
-// services that are shorter than MinDigits, emergency numbers, and what would be longer than E.164 allows.
+// services that are shorter than MinDigits or stand in the plan as whole numbers, emergency numbers, and what would be longer than E.164
+// allows.
 func (p *Plan) Normal(number string) string {
 	plus := strings.HasPrefix(number, "+")
 	digits := strings.TrimPrefix(number, "+")
@@ -61,6 +62,9 @@ func (p *Plan) Normal(number string) string {
 	}
 	normal := digits
 	if !plus {
+		if _, service := p.whole[digits]; service {
+			return number
+		}
 		if class, found := p.class(digits); found && class == sbc.ClassEmergency {
 			return number
 		}
@@ -99,16 +103,33 @@ func (p *Plan) complete(digits string) (normal string, ok bool) {
 		return p.row.CountryCode + p.row.AreaCode + digits, true
 	case national && rest != "":
 		return p.row.CountryCode + rest, true
-	case p.row.AreaCode != "":
+	case len(digits) == p.row.NationalDigits:
+		return p.row.CountryCode + digits, true
+	case p.row.AreaCode != "" && !p.service(digits):
 		return p.row.CountryCode + p.row.AreaCode + digits, true
 	}
 	return "", false
+}
+
+// service tells whether a number without any prefix is no subscriber's: there are no local numbers among what is dear or free.
+func (p *Plan) service(digits string) bool {
+	class, found := p.class(digits)
+	return found && (class == sbc.ClassPremium || class == sbc.ClassFreephone)
 }
 
 // Class sorts a number: as it was dialled, else by its normal form. found is false where neither has a class.
 func (p *Plan) Class(dialled, normal string) (class sbc.NumberClass, found bool) {
 	if class, found = p.class(dialled); !found && normal != dialled {
 		class, found = p.class(normal)
+	}
+	if found {
+		return class, true
+	}
+	if digits := strings.Map(separators, dialled); len(digits) >= p.row.MinDigits && allDigits(digits) {
+		// Too long for E.164: digits that are one too many must not make a call abroad a local one, for a carrier may cut them off.
+		if full, ok := p.complete(digits); ok {
+			return p.class("+" + full)
+		}
 	}
 	return class, found
 }
