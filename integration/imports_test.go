@@ -26,6 +26,7 @@ var rules = []rule{
 	{"github.com/pressly/goose", []string{"/storage/sql"}, "migrations are a matter of storage/sql"},
 	{"github.com/emiago/sipgo", []string{"/sbc/msg"}, "one package knows sipgo's types"},
 	{"github.com/pion/srtp", []string{"/media/secure"}, "one package knows SRTP"},
+	{"github.com/pion/stun", []string{"/media/ice"}, "one package knows STUN's form"},
 	{"github.com/labstack/echo", []string{"/api", "/api/"}, "HTTP ends in api"},
 	{"github.com/miekg/dns", []string{"/sbc/edge"}, "names are resolved in edge"},
 }
@@ -68,6 +69,7 @@ var closed = map[string][]string{
 	"/media/sdp":        {},
 	"/media/port":       {},
 	"/media/relay":      {"/media/port"},
+	"/media/ice":        {},
 	"/media/tone":       {},
 	"/media":            {"/media/sdp", "/media/port", "/media/relay", "/media/tone"},
 	"/auth/token":       {},
