@@ -3,6 +3,8 @@ package media
 import (
 	"sync"
 	"time"
+
+	"github.com/sallyport/sallyport/media/secure"
 )
 
 // pacer is the one goroutine that sends what we say ourselves, a packet every 20 ms to each party spoken to. While nobody is
@@ -21,7 +23,7 @@ type pacer struct {
 
 	// What follows belongs to the goroutine.
 	list []*voice
-	buf  [voiceBuffer]byte
+	buf  [voiceBuffer + secure.Overhead]byte
 }
 
 func newPacer(clock func() int64, panicky func(any)) *pacer {
@@ -111,7 +113,7 @@ func (p *pacer) one(v *voice, now int64) {
 			p.panicky(r)
 		}
 	}()
-	for done := v.turn(now, p.buf[:]); done != nil; done = v.turn(now, p.buf[:]) {
+	for done := v.turn(now, p.buf[:voiceBuffer]); done != nil; done = v.turn(now, p.buf[:voiceBuffer]) {
 		done()
 	}
 }

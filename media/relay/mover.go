@@ -33,6 +33,8 @@ type Totals struct {
 	NoSession       uint64 // arrived at a port without a call
 	WrongSource     uint64 // of strangers
 	Malformed       uint64
+	Unauthentic     uint64 // not under the key that was agreed on (SRTP)
+	Replayed        uint64 // there before (SRTP)
 	Consumed        uint64 // accepted with nowhere to go, as during hold
 	Unsent          uint64 // refused by the system
 	Panics          uint64
@@ -57,12 +59,14 @@ func (o *Options) defaults() {
 type tally struct {
 	packets, octets                                             uint64
 	noSession, wrongSource, malformed, consumed, unsent, panics uint64
+	unauthentic, replayed                                       uint64
 }
 
 // board is where threads publish their tallies.
 type board struct {
 	packets, octets                                             atomic.Uint64
 	noSession, wrongSource, malformed, consumed, unsent, panics atomic.Uint64
+	unauthentic, replayed                                       atomic.Uint64
 }
 
 // publish adds what was counted since the last time.
@@ -80,6 +84,8 @@ func (b *board) publish(t *tally) {
 	add(&b.consumed, t.consumed)
 	add(&b.unsent, t.unsent)
 	add(&b.panics, t.panics)
+	add(&b.unauthentic, t.unauthentic)
+	add(&b.replayed, t.replayed)
 	*t = tally{}
 }
 
@@ -88,5 +94,6 @@ func (b *board) totals() Totals {
 		Packets: b.packets.Load(), Octets: b.octets.Load(),
 		NoSession: b.noSession.Load(), WrongSource: b.wrongSource.Load(), Malformed: b.malformed.Load(),
 		Consumed: b.consumed.Load(), Unsent: b.unsent.Load(), Panics: b.panics.Load(),
+		Unauthentic: b.unauthentic.Load(), Replayed: b.replayed.Load(),
 	}
 }

@@ -92,7 +92,7 @@ func (o *Outlet) Yield() {
 }
 
 // Say sends a packet of ours: b is a whole RTP packet with payload type and marker set; the rest of the fixed header is put
-// here. Its timestamp is step ticks after the last packet's, or, for the first of what we say, what the clock says now. rate is
+// here; behind it there must be room for secure.Overhead octets. Its timestamp is step ticks after the last packet's, or, for the first of what we say, what the clock says now. rate is
 // the clock of the payload type in Hz.
 func (o *Outlet) Say(b []byte, rate, step uint32, first bool, now int64) {
 	o.mu.Lock()
@@ -116,7 +116,9 @@ func (o *Outlet) Say(b []byte, rate, step uint32, first bool, now int64) {
 	b[0] = 2 << 6
 	o.stamp(b)
 	if d := o.to.rtp.dest.Load(); d != nil {
-		o.port.wire.send(b, d) // a packet the system does not take is a lost one
+		if b, ok := o.to.seal(b, false); ok {
+			o.port.wire.send(b, d) // a packet the system does not take is a lost one
+		}
 	}
 }
 

@@ -73,6 +73,8 @@ const (
 	consumed
 	wrongSource
 	malformed
+	unauthentic // not under the key that was agreed on
+	replayed
 )
 
 // admits says whether a packet of a payload type may pass now, and fits it in.

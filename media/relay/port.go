@@ -52,7 +52,7 @@ func (p *Port) receive(b []byte, src netip.AddrPort, now int64, t *tally) {
 		path.control(b, src, now, t)
 		return
 	}
-	result, pt := path.From.media(b, src, now, path)
+	b, result, pt := path.From.media(b, src, now, path)
 	if (result == pass || result == consumed) && !p.heard.Load() {
 		p.heard.Store(true)
 	}
@@ -75,38 +75,50 @@ func (p *Port) receive(b []byte, src netip.AddrPort, now int64, t *tally) {
 		if path.Map != nil && path.Kind == KindRTP {
 			b[1] = b[1]&0x80 | path.Map[pt]&0x7f
 		}
+		if path.Kind == KindRTP {
+			var ok bool
+			if b, ok = path.RTP.To.seal(b, false); !ok {
+				path.From.unsent()
+				t.unsent++
+				return
+			}
+		}
 		if !path.RTP.send(b, t) {
 			path.From.unsent()
 		}
-	case wrongSource:
-		t.wrongSource++
-	case malformed:
-		t.malformed++
-	case consumed:
-		t.consumed++
+	default:
+		t.count(result)
 	}
 }
 
 // control handles one RTCP packet. It is read before its source is judged, because reading also rewrites its texts; a stranger's
 // packet changes nothing but the buffer.
 func (p *Path) control(b []byte, src netip.AddrPort, now int64, t *tally) {
+	b, result := p.From.openRTCP(b, src, now)
+	if result != pass {
+		t.count(result)
+		return
+	}
 	c := readRTCP(b, p.Mask)
-	switch p.From.rtcpIn(&c, src, now) {
-	case wrongSource:
-		t.wrongSource++
-	case malformed:
-		t.malformed++
+	switch result := p.From.rtcpIn(&c, src, now); result {
+	default:
+		t.count(result)
 	case pass, consumed:
 		if p.Out != nil || p.Back != nil {
 			says, hears := p.From.told(p.Out, now), p.RTCP.To.told(p.Back, now)
 			c.retell(b, &says, &hears)
 		}
 		p.From.round(p.RTCP.To, &c, now)
-		if p.RTCP.ready() {
-			p.RTCP.send(b, t)
-		} else {
+		if !p.RTCP.ready() {
 			t.consumed++
+			return
 		}
+		b, ok := p.RTCP.To.seal(b, true)
+		if !ok {
+			t.unsent++
+			return
+		}
+		p.RTCP.send(b, t)
 	}
 }
 

@@ -3,6 +3,7 @@ package relay
 import (
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -67,6 +68,8 @@ type Stream struct {
 
 	rtp, rtcp latch
 	mux       bool
+	// crypt is nil where media are not encrypted.
+	crypt atomic.Pointer[crypt]
 
 	source                      source
 	packets, octets             uint64
@@ -150,22 +153,29 @@ func (s *Stream) Heard() (last int64, noise bool) {
 	return s.last, s.source.noise
 }
 
-// media judges and counts one packet that is not RTCP, and tells its payload type if it is RTP.
-func (s *Stream) media(b []byte, src netip.AddrPort, now int64, p *Path) (outcome, uint8) {
+// media judges and counts one packet that is not RTCP. It gives it decrypted, and tells its payload type if it is RTP.
+func (s *Stream) media(b []byte, src netip.AddrPort, now int64, p *Path) ([]byte, outcome, uint8) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v := s.rtp.check(src, now)
 	if v == stranger {
 		s.discarded++
-		return wrongSource, 0
+		return b, wrongSource, 0
 	}
 	var h rtpHeader
 	if p.Kind != KindOpaque {
+		if c := s.crypt.Load(); c != nil {
+			var result outcome
+			if b, result = c.open(b, false, now); result != pass {
+				s.discarded++
+				return b, result, 0
+			}
+		}
 		var ok bool
 		// RTCP on a port it was not agreed for is no RTP, unless its number was announced as a payload type.
 		if h, ok = parseRTP(b); !ok || !p.Formats.plausible(h.pt) && (v == candidate || looksRTCP(b)) {
 			s.discarded++
-			return malformed, 0
+			return b, malformed, 0
 		}
 	}
 	if v == candidate {
@@ -179,9 +189,9 @@ func (s *Stream) media(b []byte, src netip.AddrPort, now int64, p *Path) (outcom
 	s.touch(now)
 	if p.RTP.ready() {
 		s.relayed++
-		return pass, h.pt
+		return b, pass, h.pt
 	}
-	return consumed, h.pt
+	return b, consumed, h.pt
 }
 
 func (s *Stream) touch(now int64) {
