@@ -68,34 +68,28 @@ func (a *App) drain(ctx context.Context) {
 			return
 		case now := <-ticker.C:
 			if over := a.overdue(now); len(over) > 0 {
-				n := a.calls.Drain(func(trunkID, endpointID string) string {
-					if over[trunkID] {
-						return "trunk drained"
-					} else if over[endpointID] {
-						return "endpoint drained"
-					}
-					return ""
-				})
-				a.o.Log.Info("calls ended: a trunk or endpoint is taken out of service", "calls", n)
+				if n := a.calls.Drain(over); n > 0 {
+					a.o.Log.Info("calls ended: a trunk or endpoint is taken out of service", "calls", n)
+				}
 			}
 		}
 	}
 }
 
-// overdue are the trunks and endpoints that still have calls though their deadline has passed, by id.
-func (a *App) overdue(now time.Time) map[string]bool {
-	s, over := a.config.Current(), map[string]bool{}
+// overdue are the trunks and endpoints that still have calls though their deadline has passed, by id, with what is said of it.
+func (a *App) overdue(now time.Time) map[string]string {
+	s, over := a.config.Current(), map[string]string{}
 	passed := func(d *sbc.Drain) bool { return d.Draining && d.DrainDeadline != nil && !now.Before(*d.DrainDeadline) }
 	for _, t := range s.Rows.Trunks {
 		if passed(&t.Drain) {
 			if u := a.tally.OfTrunk(t.ID); u.In+u.Out > 0 {
-				over[t.ID] = true
+				over[t.ID] = "trunk drained"
 			}
 		}
 	}
 	for _, e := range s.Rows.Endpoints {
 		if passed(&e.Drain) && a.tally.OfEndpoint(e.ID) > 0 {
-			over[e.ID] = true
+			over[e.ID] = "endpoint drained"
 		}
 	}
 	return over

@@ -10,7 +10,8 @@ import (
 
 // Drain takes a trunk or an endpoint out of service without cutting anybody off.
 type Drain struct {
-	// Draining: it gets no new call, those in progress go on. From DrainDeadline on, where one is set, they are ended.
+	// Draining: it gets no new call, those in progress go on. From DrainDeadline on, where one is set, they are ended. New calls from a
+	// trunk that drains are refused with 503 and Retry-After. Calls for help pass, and are not ended.
 	Draining      bool       `json:"draining"`
 	DrainDeadline *time.Time `json:"drain_deadline,omitempty"`
 }

@@ -6739,12 +6739,12 @@ type Endpoint struct {
 	// Example: Main carrier, contract 2026-17
 	Description *string `json:"description,omitempty"`
 
-	// DrainDeadline While it drains: when the calls in progress are ended.
+	// DrainDeadline While it drains: when the calls in progress are ended, but those for help.
 	//
 	// Example: 2026-11-22T09:41:12.25Z
 	DrainDeadline *time.Time `json:"drain_deadline,omitempty"`
 
-	// Draining It gets no new call; those in progress go on.
+	// Draining It gets no new call, except for help; those in progress go on.
 	//
 	// Example: true
 	Draining bool `json:"draining"`
@@ -6854,12 +6854,12 @@ type EndpointPatch struct {
 	// Example: Main carrier, contract 2026-17
 	Description nullable.Nullable[string] `json:"description,omitempty"`
 
-	// DrainDeadline While it drains: when the calls in progress are ended.
+	// DrainDeadline While it drains: when the calls in progress are ended, but those for help.
 	//
 	// Example: 2026-11-22T09:41:12.25Z
 	DrainDeadline nullable.Nullable[time.Time] `json:"drain_deadline,omitempty"`
 
-	// Draining It gets no new call; those in progress go on.
+	// Draining It gets no new call, except for help; those in progress go on.
 	//
 	// Example: true
 	Draining nullable.Nullable[bool] `json:"draining,omitempty"`
@@ -6986,12 +6986,12 @@ type EndpointWrite struct {
 	// Example: Main carrier, contract 2026-17
 	Description *string `json:"description,omitempty"`
 
-	// DrainDeadline While it drains: when the calls in progress are ended.
+	// DrainDeadline While it drains: when the calls in progress are ended, but those for help.
 	//
 	// Example: 2026-11-22T09:41:12.25Z
 	DrainDeadline *time.Time `json:"drain_deadline,omitempty"`
 
-	// Draining It gets no new call; those in progress go on.
+	// Draining It gets no new call, except for help; those in progress go on.
 	//
 	// Example: true
 	Draining *bool `json:"draining,omitempty"`
@@ -15938,12 +15938,12 @@ type Trunk struct {
 	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
 	DialplanID *string `json:"dialplan_id,omitempty"`
 
-	// DrainDeadline While it drains: when the calls in progress are ended.
+	// DrainDeadline While it drains: when the calls in progress are ended, but those for help.
 	//
 	// Example: 2026-11-22T09:41:12.25Z
 	DrainDeadline *time.Time `json:"drain_deadline,omitempty"`
 
-	// Draining It gets no new call; those in progress go on.
+	// Draining It gets no new call, and new calls from it are refused with 503 and Retry-After; those in progress go on. Calls for help pass.
 	//
 	// Example: true
 	Draining bool `json:"draining"`
@@ -16148,12 +16148,12 @@ type TrunkPatch struct {
 	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
 	DialplanID nullable.Nullable[string] `json:"dialplan_id,omitempty"`
 
-	// DrainDeadline While it drains: when the calls in progress are ended.
+	// DrainDeadline While it drains: when the calls in progress are ended, but those for help.
 	//
 	// Example: 2026-11-22T09:41:12.25Z
 	DrainDeadline nullable.Nullable[time.Time] `json:"drain_deadline,omitempty"`
 
-	// Draining It gets no new call; those in progress go on.
+	// Draining It gets no new call, and new calls from it are refused with 503 and Retry-After; those in progress go on. Calls for help pass.
 	//
 	// Example: true
 	Draining nullable.Nullable[bool] `json:"draining,omitempty"`
@@ -16392,12 +16392,12 @@ type TrunkWrite struct {
 	// Example: dpl_06bq4v7032a4c6e8g0j2m4p6r8
 	DialplanID *string `json:"dialplan_id,omitempty"`
 
-	// DrainDeadline While it drains: when the calls in progress are ended.
+	// DrainDeadline While it drains: when the calls in progress are ended, but those for help.
 	//
 	// Example: 2026-11-22T09:41:12.25Z
 	DrainDeadline *time.Time `json:"drain_deadline,omitempty"`
 
-	// Draining It gets no new call; those in progress go on.
+	// Draining It gets no new call, and new calls from it are refused with 503 and Retry-After; those in progress go on. Calls for help pass.
 	//
 	// Example: true
 	Draining *bool `json:"draining,omitempty"`

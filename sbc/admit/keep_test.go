@@ -1,6 +1,7 @@
 package admit
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/sallyport/sallyport/sbc"
@@ -42,5 +43,21 @@ func TestRestore(t *testing.T) {
 	}
 	if _, v := after.Take(c); !v.OK {
 		t.Error("what was given back is not there")
+	}
+}
+
+// TestHolders: the calls on a trunk or endpoint, each once, also where a leg of an earlier process holds the place.
+func TestHolders(t *testing.T) {
+	tally := New(Options{})
+	for call, p := range map[string]*PlaceState{
+		"call_1": {Trunk: "trk_1", Direction: In}, "call_2": {Trunk: "trk_2", Direction: Out, Endpoint: "end_1"}, "call_3": {Trunk: "trk_3", Direction: Out},
+	} {
+		tally.Restore(call, p)
+		tally.Restore(call, &PlaceState{Trunk: p.Trunk, Direction: Out})
+	}
+	for id, want := range map[string]string{"trk_1": "[call_1]", "end_1": "[call_2]", "trk_3": "[call_3]", "trk_4": "[]"} {
+		if got := fmt.Sprint(tally.Holders(map[string]string{id: "over"})); got != want {
+			t.Errorf("%s: %s, want %s", id, got, want)
+		}
 	}
 }

@@ -70,6 +70,7 @@ type Call struct {
 	forgotten bool          // out of the registry
 	crashed   bool          // a panic ends it
 	suspect   bool          // found stale once
+	helping   bool          // it is one for help, as a process before this one knew
 	// stored says that a record is kept for a later process, noted that it is to be written anew, looks how often that was because
 	// media have not settled. sign is, of a call of an earlier process, that one's last sign of life; broken that it ended with it.
 	stored, noted bool

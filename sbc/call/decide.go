@@ -42,6 +42,8 @@ type decision struct {
 	code   int
 	reason string
 	end    sbc.EndReason
+	// away is the Retry-After of that answer in seconds, 0 for none.
+	away int
 	// past are the attempts of rules that nobody took the call of.
 	past []sbc.DecisionAttempt
 	// steps are the trace; shown are the attempts of the plan as the trace shows them, nil until the plan is dropped.
@@ -91,6 +93,8 @@ func (d *decision) route(snap *config.Snapshot, trace bool) {
 		d.step(trace, "admit", d.trunk.ID, "refused", "the trunk has no routing plan, so it may not call")
 		return
 	case d.code != 0: // its dialplan has refused it
+		return
+	case d.drained(snap, trace):
 		return
 	case d.caller.Number == "":
 		d.refuse(484, "", sbc.EndNoRoute) // RFC 3261 21.4.22

@@ -34,6 +34,7 @@ type keptCall struct {
 	Forwards           int
 	Transfers, Longest int              `json:",omitempty"`
 	Own                bool             `json:",omitempty"` // ordered by Originate
+	Helps              bool             `json:",omitempty"` // a call for help
 	Attempts           []sbc.CDRAttempt `json:",omitempty"`
 }
 
@@ -116,6 +117,7 @@ func (c *Call) keptText() (text []byte, settled bool, err error) {
 		Form: keptForm, ID: c.id, Tenant: c.tenant, Started: c.started, At: now(), Whole: c.whole(), Record: c.rec.keep(),
 		Ingress: c.decision.caller.TrunkID, Dialled: c.decision.caller.Number, Rule: c.decision.plan.RuleID, Forwards: c.forwards,
 		Transfers: c.transfers, Longest: c.longest, Own: c.plan != nil, Attempts: c.hunt.attempts,
+		Helps: c.helps(),
 	}
 	k.A, k.B, k.Former, k.Transfer = c.keptLeg(c.a), c.keptLeg(c.b), c.keptLeg(c.former), c.keptTransfer()
 	settled = true

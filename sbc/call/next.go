@@ -132,6 +132,8 @@ func (c *Call) refuseBy(d *decision) {
 	c.hunt.final(d.code, d.reason, d.end)
 	if len(d.plan.Redirect) > 0 && c.hunt.code == d.code && c.hunt.fixed {
 		c.hunt.headers = elsewhere(d.plan.Redirect)
+	} else if hs := d.later(); hs != nil && c.hunt.code == d.code {
+		c.hunt.headers = hs
 	}
 }
 

@@ -123,7 +123,7 @@ func (m *Manager) revive(k *keptCall, sign time.Time) *Call {
 	c := &Call{
 		m: m, id: k.ID, tenant: k.Tenant, snap: m.o.Snapshot(), started: k.Started, ladder: new(ladder), shown: sbc.CallSetup,
 		forwards: k.Forwards, transfers: k.Transfers, longest: k.Longest, rec: k.Record.record(), final: true, announced: true,
-		stored: m.keeper != nil, sign: sign,
+		stored: m.keeper != nil, sign: sign, helping: k.Helps,
 	}
 	if k.At.After(sign) {
 		c.sign = k.At
