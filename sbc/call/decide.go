@@ -42,8 +42,8 @@ type decision struct {
 	code   int
 	reason string
 	end    sbc.EndReason
-	// away is the Retry-After of that answer in seconds, 0 for none.
-	away int
+	// retryAfter is the header of that answer in seconds, 0 for none.
+	retryAfter int
 	// past are the attempts of rules that nobody took the call of.
 	past []sbc.DecisionAttempt
 	// steps are the trace; shown are the attempts of the plan as the trace shows them, nil until the plan is dropped.

@@ -18,17 +18,17 @@ func (d *decision) drained(snap *config.Snapshot, trace bool) bool {
 		return false
 	}
 	d.refuse(503, "", sbc.EndRejected)
-	d.away = drainingFor
+	d.retryAfter = drainingFor
 	d.step(trace, "admit", d.trunk.ID, "refused", "the trunk is draining: it gets no new calls")
 	return true
 }
 
 // later tells a refused caller when to come again, if the decision says so (RFC 3261 21.5.4).
 func (d *decision) later() []msg.Header {
-	if d.away == 0 {
+	if d.retryAfter == 0 {
 		return nil
 	}
-	return []msg.Header{{Name: "Retry-After", Value: strconv.Itoa(d.away)}}
+	return []msg.Header{{Name: "Retry-After", Value: strconv.Itoa(d.retryAfter)}}
 }
 
 // helps tells whether the call is one for help, also of a process before this one.
