@@ -158,11 +158,25 @@ func (p *planner) lay(listID, number string) {
 			return
 		}
 		if p.usable(l, tg) {
+			p.standing(l, tg)
 			p.aim(tg, number)
 		}
 	}
 	if len(p.plan.Attempts) == 0 {
 		p.revive(number)
+	}
+}
+
+// standing says by which figures a target was compared with others, where it was by those of its calls.
+func (p *planner) standing(l *list, tg *target) {
+	how := l.row.Selection
+	if !p.query.Trace || tg.trunk == nil || how != sbc.SelectLeastCalls && how != sbc.SelectHeadroom {
+		return
+	}
+	if now, most := p.calls(tg.trunk.row.ID, ""); most > 0 {
+		p.step(tg.id, taken, "%d calls in progress there, of at most %d", now, most)
+	} else {
+		p.step(tg.id, taken, "%d calls in progress there, no limit", now)
 	}
 }
 

@@ -301,8 +301,11 @@ func (p *planner) usable(l *list, t *target) bool {
 	if l.row.QualityProfileID == "" || t.trunk == nil || p.query.Live == nil || p.query.Class == sbc.ClassEmergency {
 		return true
 	}
-	_, out, why := p.query.Live.Quality(l.row.ID, t.trunk.row.ID, p.query.Number)
+	left, out, why := p.query.Live.Quality(l.row.ID, t.trunk.row.ID, p.query.Number)
 	if !out {
+		if p.query.Trace && left < 100 && l.row.Selection == sbc.SelectQuality {
+			p.step(t.id, taken, "%d %% of its weight are left: %s", left, why)
+		}
 		return true
 	}
 	p.step(t.id, passed, "the trunk gets no calls of this list now: %s", why)

@@ -311,8 +311,11 @@ func TestQuality(t *testing.T) {
 	if a, b := count["trk_00"], count["trk_01"]; a < 60 || a > 140 || b < 880 || b > 1120 {
 		t.Errorf("5, 50 and 100 percent: %v", count)
 	}
-	live.quarantined = map[string]bool{"trk_00": true, "trk_02": true}
 	plan := table.Plan(Query{PlanID: "rpl_1", Number: "1", Live: live, Trace: true})
+	wantStep(t, plan, "tgt_00", taken, "5 % of its weight are left: ")
+	wantStep(t, plan, "tgt_01", taken, "50 % of its weight are left: ")
+	live.quarantined = map[string]bool{"trk_00": true, "trk_02": true}
+	plan = table.Plan(Query{PlanID: "rpl_1", Number: "1", Live: live, Trace: true})
 	if got := ways(plan); got != "01" {
 		t.Errorf("two in quarantine: %s", got)
 	}
@@ -322,6 +325,14 @@ func TestQuality(t *testing.T) {
 	if slices.Sort(got); !slices.Equal(got, []string{"00", "01", "02"}) {
 		t.Errorf("all in quarantine: %s", got)
 	}
+}
+
+// TestCallsThatWereCompared: where calls in progress decide, the explanation says how many there are.
+func TestCallsThatWereCompared(t *testing.T) {
+	live := pricing{now: map[string]int{"trk_00": 5, "trk_01": 2}, most: map[string]int{"trk_00": 10}}
+	plan := fleet(t, 2, sbc.SelectLeastCalls, nil).Plan(Query{PlanID: "rpl_1", Number: "1", Live: live, Trace: true})
+	wantStep(t, plan, "tgt_00", taken, "5 calls in progress there, of at most 10")
+	wantStep(t, plan, "tgt_01", taken, "2 calls in progress there, no limit")
 }
 
 // BenchmarkPlanSelected is a decision among 30 trunks by a hash.
