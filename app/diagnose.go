@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sallyport/sallyport/auth/digest"
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/config"
 	"github.com/sallyport/sallyport/sbc/edge"
@@ -148,7 +147,7 @@ func (d *diagnosing) options(ctx context.Context, s *probe.Source, heard <-chan 
 	}
 	d.found.Add(c)
 	if a.Response != nil {
-		d.authentication(ctx, s, a.Response)
+		d.authentication(ctx, s, &a)
 	}
 }
 
@@ -156,37 +155,35 @@ func (d *diagnosing) options(ctx context.Context, s *probe.Source, heard <-chan 
 func challenges(res *msg.Message) bool { return res.Status == 401 || res.Status == 407 }
 
 // authentication answers the challenge of an endpoint.
-func (d *diagnosing) authentication(ctx context.Context, s *probe.Source, res *msg.Message) {
+func (d *diagnosing) authentication(ctx context.Context, s *probe.Source, met *probe.Answer) {
 	c := sbc.DiagnosisCheck{Check: "authentication", EndpointID: s.ID, Verdict: sbc.DiagnosisSkipped}
 	k := d.snap.Credentials(d.trunk)
-	if k == nil {
-		k = &sbc.ClientCredentials{}
-	}
-	client := digest.Client{Username: k.Username, Password: k.Password, Realm: k.Realm}
 	switch {
-	case !challenges(res) && k.Given():
+	case !challenges(met.Response) && k != nil:
 		c.Detail = "OPTIONS was not challenged, so the credentials could not be tried"
-	case !challenges(res):
+	case !challenges(met.Response):
 		c.Detail = "nothing was asked for, and the trunk has no credentials"
-	case !k.Given():
-		c.Verdict, c.Detail = sbc.DiagnosisFailed, "it asks for credentials, and the trunk has none"
-	case client.Heard(new(digest.Try), res.GetAll("WWW-Authenticate"), res.GetAll("Proxy-Authenticate")) != nil:
-		c.Verdict, c.Detail = sbc.DiagnosisFailed, "its challenge cannot be answered: its realm or its algorithm is not ours"
+	case k == nil:
+		c.Verdict, c.Detail = sbc.DiagnosisFailed, "it asks for credentials, and neither the trunk nor a registrant of it has any"
 	default:
-		var proofs []msg.Header
-		for _, p := range client.Proofs() {
-			name, value := p.Header(string(msg.OPTIONS), s.URI.String(), nil)
-			proofs = append(proofs, msg.Header{Name: name, Value: value})
-		}
-		c.Verdict, c.Detail = sbc.DiagnosisFailed, "no answer to the credentials"
-		if a, ok := await(ctx, probe.Once(d.app.edge, s, sbc.ServerName, optionsPatience, proofs...)); ok && a.Response != nil {
-			c.Detail = fmt.Sprintf("the credentials of %s are refused with %d", k.Username, a.Response.Status)
-			if !challenges(a.Response) && a.Response.Status != 403 {
-				c.Verdict, c.Detail = sbc.DiagnosisOK, "the credentials are accepted"
-			}
-		}
+		c.Verdict, c.Detail = d.proven(ctx, s, met, k)
 	}
 	d.found.Add(c)
+}
+
+// proven tries credentials.
+func (d *diagnosing) proven(ctx context.Context, s *probe.Source, met *probe.Answer, k *sbc.ClientCredentials) (sbc.DiagnosisVerdict, string) {
+	heard, ok := met.Prove(d.app.edge, s, k, optionsPatience)
+	if !ok {
+		return sbc.DiagnosisFailed, "its challenge cannot be answered: its realm or its algorithm is not ours"
+	}
+	switch a, ok := await(ctx, heard); {
+	case !ok || a.Response == nil:
+		return sbc.DiagnosisFailed, "no answer to the credentials"
+	case challenges(a.Response) || a.Response.Status == 403:
+		return sbc.DiagnosisFailed, fmt.Sprintf("the credentials of %s are refused with %d: the name or the password is wrong", k.Username, a.Response.Status)
+	}
+	return sbc.DiagnosisOK, fmt.Sprintf("the credentials of %s are accepted", k.Username)
 }
 
 // await waits for one answer.
