@@ -22,13 +22,19 @@ func upstreamModes() []string { return []string{"mirror", "throttle_contact", "t
 // startKamailioAt runs a registrar and proxy on an address until the test ends.
 func startKamailioAt(t testing.TB, at netip.Addr) {
 	t.Helper()
+	startKamailio(t, "registrar.cfg", "-l", "udp:"+at.String()+":5060")
+}
+
+// startKamailio runs a Kamailio with a configuration of testdata until the test ends.
+func startKamailio(t testing.TB, name string, args ...string) {
+	t.Helper()
 	needs(t, "kamailio")
-	config, err := filepath.Abs("testdata/kamailio/registrar.cfg")
+	config, err := filepath.Abs("testdata/kamailio/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	run := t.TempDir()
-	cmd := exec.Command("kamailio", "-DD", "-E", "-m", "64", "-Y", run, "-l", "udp:"+at.String()+":5060", "-f", config)
+	cmd := exec.Command("kamailio", append([]string{"-DD", "-E", "-m", "64", "-Y", run, "-f", config}, args...)...)
 	cmd.Dir = run
 	output := &safeBuffer{}
 	cmd.Stdout, cmd.Stderr = output, output
