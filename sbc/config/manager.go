@@ -143,7 +143,7 @@ func (m *Manager) first(ctx context.Context) error {
 
 // replace compiles, prepares and commits; the turn is held.
 func (m *Manager) replace(resources []sbc.Resource, revision int64) error {
-	next, err := Compile(m.allSeen(resources), revision)
+	next, err := compile(m.allSeen(resources), revision, m.Current())
 	if err != nil {
 		return m.failure("compile", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/sallyport/sallyport/sbc/header"
 	"github.com/sallyport/sallyport/sbc/identify"
 	"github.com/sallyport/sallyport/sbc/route"
+	"github.com/sallyport/sallyport/sbc/trust"
 )
 
 // Snapshot is one revision of the configuration, compiled. It is immutable and safe for concurrent use.
@@ -53,16 +54,23 @@ type index struct {
 	// floods are the flood profiles that are enabled; usualFlood has the defaults of the kind.
 	floods     map[string]*sbc.FloodProfile
 	usualFlood *sbc.FloodProfile
+	// trust is what TLS profiles are made of.
+	trust *trust.Set
 }
 
 // Compile builds the Snapshot of a revision from all resources, in any order. The error is an *sbc.Error with every fault found.
 func Compile(resources []sbc.Resource, revision int64) (*Snapshot, error) {
+	return compile(resources, revision, nil)
+}
+
+// compile is Compile after another Snapshot, nil for none: what of TLS has not changed is taken from it.
+func compile(resources []sbc.Resource, revision int64, before *Snapshot) (*Snapshot, error) {
 	rows, rules := sortRows(resources)
 	var b blames
 	b.doubles(&rows)
 	b.references(&rows, rules)
 	s := &Snapshot{Revision: revision, Rows: rows}
-	s.compile(&b, nil)
+	s.compile(&b, nil, before.trusted())
 	routes := s.routeRows()
 	routes.Rules = rules
 	table, err := route.Compile(routes)
@@ -91,7 +99,7 @@ func (s *Snapshot) with(edits []edit, revision int64) (*Snapshot, error) {
 		next.Identify, next.Header, next.index, next.Route = s.Identify, s.Header, s.index, s.Route
 	} else {
 		b.references(&next.Rows, nil)
-		next.compile(&b, s.index)
+		next.compile(&b, s.index, s.index.trust)
 		next.Route = s.Route.WithRows(next.routeRows())
 	}
 	b.rules(&next.Rows, rules)
@@ -105,8 +113,8 @@ func (s *Snapshot) with(edits []edit, revision int64) (*Snapshot, error) {
 }
 
 // compile makes everything but the routing table, and checks the rows against each other.
-// before is the index of the Snapshot it follows, nil where there is none.
-func (s *Snapshot) compile(b *blames, before *index) {
+// before is the index of the Snapshot it follows, and trusted what that has of TLS; nil where there is none.
+func (s *Snapshot) compile(b *blames, before *index, trusted *trust.Set) {
 	s.index = newIndex(&s.Rows, before)
 	s.index.translations = b.translate(&s.Rows, before)
 	active := &s.index.active
@@ -135,6 +143,8 @@ func (s *Snapshot) compile(b *blames, before *index) {
 	}
 	s.Header = headers
 	s.index.profiles.compileHeaders(s.Rows.Headers, b)
+	s.index.trust = b.trust(&s.Rows, trusted)
+	b.shows(active.interfaces, s.Rows.TLS)
 	b.domains(s.Rows.Domains)
 	b.interfaces(active.interfaces)
 	b.pools(active.pools)

@@ -97,7 +97,7 @@ func (u *update) compile(tx sbc.Tx, rec *recorder) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Compile(u.manager.allSeen(resources), u.revision)
+	return compile(u.manager.allSeen(resources), u.revision, current)
 }
 
 // finish is the part after the store's commit.
