@@ -159,6 +159,9 @@ func (b *blames) interfaces(active []*sbc.SIPInterface) {
 	at := map[place][]*sbc.SIPInterface{}
 	for _, i := range active {
 		p := place{i.Transport, i.Port}
+		if p.transport.Stream() { // all are spoken over TCP
+			p.transport = sbc.TransportTCP
+		}
 		for _, other := range at[p] {
 			if overlap(i.Bind().Addr(), other.Bind().Addr()) {
 				b.collide(i, other, "#/port", fmt.Sprintf("%s port %d over %s is taken by", i.BindAddress, i.Port, i.Transport))

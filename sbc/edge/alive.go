@@ -10,13 +10,16 @@ import (
 )
 
 // KeepAlive sends what keeps a NAT binding or a connection open: CRLF twice on a stream, which its peer answers with one (RFC
-// 5626 4.4.1), four octets of zero on UDP, which nobody answers. It does not block. msg.ErrClosed says that the connection, or
+// 5626 4.4.1), a ping on a WebSocket (RFC 7118 6), four octets of zero on UDP, which nobody answers. It does not block. msg.ErrClosed says that the connection, or
 // the interface, is gone.
 func (e *Edge) KeepAlive(h msg.Hop) error {
 	if h.Conn != 0 {
 		c := e.streams.flow(&h)
 		if c == nil {
 			return msg.ErrClosed
+		}
+		if c.sock.transport.WebSocket() {
+			return c.ping()
 		}
 		return c.send([]byte("\r\n\r\n"), c.remote)
 	}
@@ -63,9 +66,5 @@ func (c *conn) left() {
 		return
 	}
 	defer e.recovered("closed connection")
-	h := msg.Hop{Transport: sbc.TransportTCP, Local: c.here, Remote: c.remote, Conn: c.id, At: time.Now()}
-	if i := c.at(); i != nil {
-		h.Interface = i.ID
-	}
-	e.o.Closed(h)
+	e.o.Closed(c.hop())
 }

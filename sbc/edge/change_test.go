@@ -265,7 +265,7 @@ func TestSlowReader(t *testing.T) {
 			t.Fatal(err)
 		}
 		pass(6 * time.Second)
-		if n := w.edge.streams.count(); n != 0 {
+		if n := w.edge.count(sbc.TransportTCP); n != 0 {
 			t.Errorf("%d connections left", n)
 		}
 		if len(w.failures) != 20 {

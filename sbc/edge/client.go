@@ -73,13 +73,16 @@ func (e *Edge) Send(o msg.Outbound) msg.ClientTx {
 		tx.flush(false)
 		return tx
 	}
+	t := &w.Target
+	t.Secure = secureOnly(o.Request, t)
 	w.list = w.first[:0]
-	if c, ok := e.flowOf(&o.Target); ok {
+	if c, ok := e.flowOf(t); ok {
 		w.list = append(w.list, c)
 	}
-	if a, ok := Literal(o.Target.Host, o.Target.Port, o.Target.Transport); ok {
-		w.list, w.cause = e.candidates(w.list, &w.Target, []Address{a})
-	} else if len(w.list) == 0 {
+	t.Transport = e.way(o.Request, t)
+	if a, ok := Literal(t.Host, t.Port, t.Transport); ok {
+		w.list, w.cause = e.candidates(w.list, t, []Address{a})
+	} else if len(w.list) == 0 && !t.Transport.WebSocket() {
 		e.start("resolver", tx.resolve)
 		return tx
 	}

@@ -2,6 +2,8 @@ package edge
 
 import (
 	"bufio"
+	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -12,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
@@ -39,16 +42,19 @@ type conn struct {
 	id       uint64
 	remote   netip.AddrPort
 	outbound bool
-	trusted  atomic.Bool   // somebody has authenticated on it
-	deadline time.Duration // until when that must be, as table.now; 0 is no matter
-	known    atomic.Bool   // it brought something we served
-	slow     atomic.Bool   // the peer does not read
-	heard    atomic.Int64  // when it last brought anything, as table.now
-	held     atomic.Int64  // until when it is not closed for silence, as table.now
+	tls      security                 // how TLS is spoken, and with whom; of those that we open
+	peer     atomic.Pointer[msg.Peer] // who it is by TLS, once that is known
+	trusted  atomic.Bool              // somebody has authenticated on it
+	deadline time.Duration            // until when that must be, as table.now; 0 is no matter
+	known    atomic.Bool              // it brought something we served
+	slow     atomic.Bool              // the peer does not read
+	heard    atomic.Int64             // when it last brought anything, as table.now
+	held     atomic.Int64             // until when it is not closed for silence, as table.now
 
 	mu       sync.Mutex
 	state    connState
 	nc       net.Conn
+	web      *webSocket // once it is one
 	raw      syscall.RawConn
 	here     netip.AddrPort
 	queue    [][]byte
@@ -73,6 +79,9 @@ func (c *conn) attach(nc net.Conn) {
 			c.raw = raw
 			c.impatient()
 		}
+	}
+	if c.sock.transport != sbc.TransportTCP {
+		c.raw = nil // nothing is written past TLS or the frames
 	}
 }
 
@@ -122,9 +131,7 @@ func (c *conn) send(raw []byte, _ netip.AddrPort) error {
 	if c.queued+len(raw) > maxQueued {
 		c.sock.edge.metrics.drops.WithLabelValues("slow_reader").Inc()
 		c.slow.Store(true)
-		if c.nc != nil {
-			_ = c.nc.Close() // the reader notices and clears up
-		}
+		c.cutLocked()
 		return net.ErrClosed
 	}
 	c.queue = append(c.queue, raw)
@@ -161,7 +168,7 @@ func (c *conn) flushLocked() {
 		return
 	}
 	c.flushing = true
-	c.sock.edge.start("tcp writer", c.flush)
+	c.sock.edge.start("stream writer", c.flush)
 }
 
 func (c *conn) flush() {
@@ -174,21 +181,48 @@ func (c *conn) flush() {
 			c.mu.Unlock()
 			return
 		}
-		nc := c.nc
+		nc, web := c.nc, c.web
 		c.mu.Unlock()
-		err := nc.SetWriteDeadline(time.Now().Add(writeTime))
-		if err == nil {
-			_, err = batch.WriteTo(nc)
-		}
-		if err == nil { // writeNow heeds the deadline too: left there, nothing could be sent once it is past
-			err = nc.SetWriteDeadline(time.Time{})
+		var err error
+		if web != nil {
+			err = web.write(batch)
+		} else {
+			err = writeAll(nc, batch)
 		}
 		if err != nil {
-			if errors.Is(err, os.ErrDeadlineExceeded) {
+			if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
 				c.slow.Store(true)
 			}
-			_ = nc.Close() // the reader notices and clears up
+			c.cut()
 		}
+	}
+}
+
+func writeAll(nc net.Conn, batch net.Buffers) error {
+	if err := nc.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
+		return err
+	}
+	if _, err := batch.WriteTo(nc); err != nil {
+		return err
+	}
+	// writeNow heeds the deadline too: left there, nothing could be sent once it is past
+	return nc.SetWriteDeadline(time.Time{})
+}
+
+// cut closes the connection under whatever is spoken on it, without a farewell; the reader notices and clears up.
+func (c *conn) cut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cutLocked()
+}
+
+func (c *conn) cutLocked() {
+	nc := c.nc
+	if t, ok := nc.(*tls.Conn); ok {
+		nc = t.NetConn()
+	}
+	if nc != nil {
+		_ = nc.Close() // nothing is lost that could still arrive
 	}
 }
 
@@ -200,17 +234,41 @@ func (c *conn) shut(cause error) {
 		return
 	}
 	c.state = connClosed
-	nc, waiting := c.nc, c.waiting
+	waiting := c.waiting
 	c.queue, c.waiting = nil, nil
+	c.hangUpLocked()
 	c.mu.Unlock()
-	if nc != nil {
-		_ = nc.Close() // nobody is left to hear of it
-	}
 	c.sock.edge.streams.forget(c)
 	for t := range waiting {
 		t.broken(cause)
 	}
 	c.left()
+}
+
+// hangUpLocked closes what there is, in a goroutine where a farewell of TLS might have to wait for the peer.
+func (c *conn) hangUpLocked() {
+	nc, web := c.nc, c.web
+	switch t, ok := nc.(*tls.Conn); {
+	case nc == nil:
+	case web != nil:
+		c.sock.edge.start("websocket closer", web.close)
+	case ok:
+		c.sock.edge.start("tls closer", func() { _ = t.Close() }) // nobody is left to hear of it
+	default:
+		_ = nc.Close() // the same
+	}
+}
+
+// hop is where messages of the connection come from and go to.
+func (c *conn) hop() msg.Hop {
+	h := msg.Hop{
+		Transport: c.sock.transport, Local: c.local(), Remote: c.remote, Conn: c.id, At: time.Now(),
+		Secure: c.sock.transport.Encrypted(), Peer: c.peer.Load(),
+	}
+	if i := c.at(); i != nil {
+		h.Interface = i.ID
+	}
+	return h
 }
 
 // await notes that a transaction wants to hear when the connection breaks; it is false if it is broken already.
@@ -320,11 +378,11 @@ func (c *conn) unframed(err error) {
 	case errors.Is(err, net.ErrClosed), errors.Is(err, io.EOF):
 		return
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		e.metrics.parseErrors.WithLabelValues("tcp", "truncated").Inc()
+		e.metrics.parseErrors.WithLabelValues(string(c.sock.transport), "truncated").Inc()
 	case errors.As(err, &timeout) && timeout.Timeout():
-		e.metrics.parseErrors.WithLabelValues("tcp", "slow").Inc()
+		e.metrics.parseErrors.WithLabelValues(string(c.sock.transport), "slow").Inc()
 	default:
-		e.metrics.parseErrors.WithLabelValues("tcp", "framing").Inc()
+		e.metrics.parseErrors.WithLabelValues(string(c.sock.transport), "framing").Inc()
 		e.misframed(c, err)
 	}
 }

@@ -45,6 +45,8 @@ type Options struct {
 	NoShedding bool
 	// Overload hears when requests begin to be refused for overload, and when that is over; nil hears nothing. It must not block.
 	Overload func(begins bool)
+	// TLS tells how a profile speaks TLS, now: it is asked with each handshake. Nil, or false, makes none.
+	TLS func(profileID string) (TLS, bool)
 	// Resolver finds addresses of names; nil is NewResolver with the machine's files.
 	Resolver Resolver
 	// MaxTransactions bounds the transactions kept, finished ones included (200,000). Beyond it new INVITEs get 503, other
@@ -75,6 +77,11 @@ type Listener struct {
 	// where that is not 0.
 	STUN     bool
 	STUNPort int
+	// TLSProfileID says how TLS is spoken with those who connect (tls, wss), and with those we connect to unless msg.Target.TLSProfile
+	// says otherwise.
+	TLSProfileID string
+	// Origins are the origins (RFC 6454) of the web pages that may open a WebSocket (ws, wss); "*" is any.
+	Origins []string
 }
 
 // BindError tells which listener could not be bound.

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -18,13 +19,14 @@ type metrics struct {
 	retransmissions *prometheus.CounterVec
 	parseErrors     *prometheus.CounterVec
 	drops           *prometheus.CounterVec
+	handshakes      *prometheus.CounterVec
 	panics          prometheus.Counter
 	durations       *prometheus.HistogramVec
 
 	clients, servers atomic.Int64
 
 	// What is counted with every message, looked up by its labels once: direction, method, and transport or code.
-	requestsBy  [2][methodCount][2]resolved[prometheus.Counter]
+	requestsBy  [2][methodCount][len(transports)]resolved[prometheus.Counter]
 	responsesBy [2][methodCount]atomic.Pointer[codes]
 	durationsBy [methodCount]resolved[prometheus.Observer]
 	shedBy      resolved[prometheus.Counter]
@@ -61,6 +63,8 @@ func newMetrics(r prometheus.Registerer, e *Edge) *metrics {
 			"direction", "method"),
 		parseErrors: vec("sbc_sip_parse_errors_total", "What could not be read as SIP.", "transport", "reason"),
 		drops:       vec("sbc_sip_queue_drops_total", "Messages and connections dropped without an answer.", "reason"),
+		handshakes: vec("sbc_sip_tls_handshakes_total", "TLS handshakes of SIP connections: ok, timeout or failed.",
+			"direction", "result"),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "sbc_sip_panics_total", Help: "Panics caught while a message or timer was handled.",
 		}),
@@ -80,8 +84,11 @@ func newMetrics(r prometheus.Registerer, e *Edge) *metrics {
 		m.requests, m.responses, m.retransmissions, m.parseErrors, m.drops, m.panics, m.durations,
 		gauge("sbc_sip_transactions", kept, prometheus.Labels{"side": "client"}, func() float64 { return float64(m.clients.Load()) }),
 		gauge("sbc_sip_transactions", kept, prometheus.Labels{"side": "server"}, func() float64 { return float64(m.servers.Load()) }),
-		gauge("sbc_sip_connections", "Open stream connections.", prometheus.Labels{"transport": "tcp"},
-			func() float64 { return float64(e.streams.count()) }),
+		m.handshakes,
+	}
+	for _, t := range transports[1:] {
+		all = append(all, gauge("sbc_sip_connections", "Open stream connections.", prometheus.Labels{"transport": string(t)},
+			func() float64 { return float64(e.count(t)) }))
 	}
 	for _, c := range all {
 		if err := r.Register(c); err != nil {
@@ -90,6 +97,9 @@ func newMetrics(r prometheus.Registerer, e *Edge) *metrics {
 	}
 	return m
 }
+
+// transports are those served. It is read only.
+var transports = [...]sbc.Transport{sbc.TransportUDP, sbc.TransportTCP, sbc.TransportTLS, sbc.TransportWS, sbc.TransportWSS}
 
 // methods are the labels of methods: ours, never a piece of a message, which would be kept alive by it. It is read only.
 var methods = [methodCount]string{
@@ -122,11 +132,8 @@ func way(direction string) int {
 }
 
 func (m *metrics) request(direction string, method msg.Method, transport sbc.Transport) {
-	i, network := methodIndex(method), 0
-	if transport == sbc.TransportTCP {
-		network = 1
-	}
-	by := &m.requestsBy[way(direction)][i][network]
+	i := methodIndex(method)
+	by := &m.requestsBy[way(direction)][i][max(0, slices.Index(transports[:], transport))]
 	c, ok := by.known()
 	if !ok {
 		c = by.keep(m.requests.WithLabelValues(direction, methods[i], string(transport)))

@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
-
-	"github.com/sallyport/sallyport/sbc"
 )
 
 // network is where sockets come from: the system, or a net in memory.
@@ -99,7 +98,7 @@ func (l *Listener) check() error {
 	switch {
 	case l.ID == "":
 		return fmt.Errorf("no id")
-	case l.Transport != sbc.TransportUDP && l.Transport != sbc.TransportTCP:
+	case !slices.Contains(transports[:], l.Transport):
 		return fmt.Errorf("transport %q is not served", l.Transport)
 	case !l.Bind.Addr().IsValid():
 		return fmt.Errorf("no address")

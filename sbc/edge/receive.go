@@ -75,11 +75,10 @@ func plausible(b []byte) bool {
 // many (dependencies.md 2.1, fault 8).
 func (e *Edge) streamed(c *conn, raw []byte) {
 	defer e.recovered("stream message")
-	i := c.at()
-	if i == nil {
+	hop := c.hop()
+	if hop.Interface == "" {
 		return
 	}
-	hop := msg.Hop{Interface: i.ID, Transport: sbc.TransportTCP, Local: c.here, Remote: c.remote, Conn: c.id, At: time.Now()}
 	if !e.passes(hop, raw, c) {
 		return
 	}
@@ -96,8 +95,7 @@ func (e *Edge) streamed(c *conn, raw []byte) {
 // misframed answers the message after which a stream cannot be read on.
 func (e *Edge) misframed(c *conn, err error) {
 	defer e.recovered("stream framing")
-	if i := c.at(); i != nil {
-		h := msg.Hop{Interface: i.ID, Transport: sbc.TransportTCP, Local: c.here, Remote: c.remote, Conn: c.id, At: time.Now()}
+	if h := c.hop(); h.Interface != "" {
 		e.o.Guard.Malformed(h, nil)
 		e.broken(err, c, h)
 	}
@@ -265,6 +263,8 @@ func (e *Edge) check(m *msg.Message) msg.Decision {
 	switch {
 	case m.RequestURI.Scheme != "" && !m.RequestURI.IsSIP() && !m.RequestURI.IsTel(): // 8.2.2.1
 		return msg.Decision{Status: 416}
+	case m.RequestURI.Scheme == "sips" && !m.Hop.Secure: // RFC 5630 4, 6.1
+		return msg.Decision{Status: 480, Headers: []msg.Header{{Name: "Warning", Value: sipsNotAllowed}}}
 	case m.To.Tag() != "": // within a dialog we are the end of the way
 	case m.MaxForwards == 0 && m.Method != msg.OPTIONS: // 16.3 step 3; an OPTIONS ends here anyhow (11)
 		return msg.Decision{Status: 483}
@@ -281,6 +281,10 @@ func (e *Edge) check(m *msg.Message) msg.Decision {
 	e.metrics.drops.WithLabelValues("transactions").Inc()
 	return msg.Decision{Status: statusSilence}
 }
+
+// sipsNotAllowed tells who asks for every hop to be secure, by a way that is not (RFC 5630 6.1); the agent is a pseudonym (RFC 3261
+// 20.43).
+const sipsNotAllowed = `380 sbc "SIPS Not Allowed"`
 
 // statusSilence is the status of a refusal that is not sent.
 const statusSilence = -1

@@ -33,6 +33,7 @@ var ErrNoAddress = errors.New("no address")
 
 const (
 	sipPort         = 5060 // RFC 3261 19.1.2
+	sipsPort        = 5061
 	lookupBudget    = 2 * time.Second
 	maxServices     = 32 // SRV records looked at
 	maxAddresses    = 32 // addresses answered
@@ -120,7 +121,7 @@ func Literal(host string, port int, transport sbc.Transport) (Address, bool) {
 		return Address{}, false
 	}
 	if port == 0 {
-		port = sipPort
+		port = int(defaultPort(transport))
 	}
 	return Address{netip.AddrPortFrom(a.Unmap(), uint16(port)), orUDP(transport)}, true
 }
@@ -166,11 +167,12 @@ func (d *DNS) services(ctx context.Context, host string, transport sbc.Transport
 		}
 	}
 	if len(order) == 0 {
-		if transport != sbc.TransportTCP {
-			order = append(order, service{"_sip._udp." + dns.Fqdn(host), sbc.TransportUDP})
-		}
-		if transport != sbc.TransportUDP {
-			order = append(order, service{"_sip._tcp." + dns.Fqdn(host), sbc.TransportTCP})
+		for _, s := range []service{
+			{"_sip._udp.", sbc.TransportUDP}, {"_sip._tcp.", sbc.TransportTCP}, {"_sips._tcp.", sbc.TransportTLS},
+		} {
+			if transport == s.transport || transport == "" && s.transport != sbc.TransportTLS { // sips asks for TLS by name
+				order = append(order, service{s.name + dns.Fqdn(host), s.transport})
+			}
 		}
 	}
 	var found []Address
@@ -283,13 +285,21 @@ func addresses(records []dns.RR) []netip.Addr {
 
 func withPort(found []netip.Addr, port int, transport sbc.Transport) []Address {
 	if port == 0 {
-		port = sipPort
+		port = int(defaultPort(transport))
 	}
 	out := make([]Address, 0, len(found))
 	for _, a := range found {
 		out = append(out, Address{netip.AddrPortFrom(a, uint16(port)), orUDP(transport)})
 	}
 	return clip(out)
+}
+
+// defaultPort is the port of who names none (RFC 3261 19.1.2).
+func defaultPort(t sbc.Transport) uint16 {
+	if t == sbc.TransportTLS {
+		return sipsPort
+	}
+	return sipPort
 }
 
 func clip(a []Address) []Address { return a[:min(len(a), maxAddresses)] }

@@ -17,6 +17,8 @@ func naptrTransport(service string) sbc.Transport {
 		return sbc.TransportUDP
 	case "SIP+D2T":
 		return sbc.TransportTCP
+	case "SIPS+D2T":
+		return sbc.TransportTLS
 	}
 	return ""
 }

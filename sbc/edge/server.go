@@ -3,6 +3,7 @@ package edge
 import (
 	"errors"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/sallyport/sallyport/sbc"
@@ -74,6 +75,7 @@ func (e *Edge) newServer(m *msg.Message, k, merged key, l link) *serverHandle {
 	h := &serverHandle{tx: t, req: m, stream: l.number() != 0}
 	if i := l.at(); i != nil {
 		h.local = e.localFor(i, m.Hop.Remote)
+		h.local.Sips = m.RequestURI.Scheme == "sips"
 	}
 	t.handle, t.owner = h, t
 	now := e.txs.now()
@@ -154,7 +156,7 @@ func viaPort(m *msg.Message) uint16 {
 	if p := m.Via.Port; p > 0 && p <= 65535 {
 		return uint16(p)
 	}
-	return sipPort
+	return defaultPort(sbc.Transport(strings.ToLower(m.Via.Transport)))
 }
 
 // Request is the request as it came, with received and rport in its topmost Via.
@@ -338,7 +340,7 @@ func (e *Edge) respond(h *serverHandle, raw []byte, l link, to netip.AddrPort) e
 		return err
 	}
 	back := netip.AddrPortFrom(to.Addr(), viaPort(h.req))
-	again, dialErr := e.streams.dial(c.sock, back, dialTimeout)
+	again, dialErr := e.streams.dial(c.sock, back, c.back(h.req.Via.Host), dialTimeout)
 	if dialErr != nil || again.send(raw, back) != nil {
 		h.fail(msg.ErrTransport)
 		return err
@@ -351,10 +353,10 @@ func (e *Edge) respond(h *serverHandle, raw []byte, l link, to netip.AddrPort) e
 
 // hop says where something of ours went.
 func (e *Edge) hop(l link, to netip.AddrPort) msg.Hop {
-	h := msg.Hop{Transport: sbc.TransportUDP, Local: l.local(), Remote: to, Conn: l.number(), At: time.Now()}
-	if h.Conn != 0 {
-		h.Transport = sbc.TransportTCP
+	if c, ok := l.(*conn); ok {
+		return c.hop()
 	}
+	h := msg.Hop{Transport: sbc.TransportUDP, Local: l.local(), Remote: to, At: time.Now()}
 	if i := l.at(); i != nil {
 		h.Interface = i.ID
 	}

@@ -30,7 +30,8 @@ type socket struct {
 	transport sbc.Transport
 	bound     netip.AddrPort
 	packets   packetConn   // UDP
-	listener  net.Listener // TCP
+	listener  net.Listener // TCP, and all that is spoken over it
+	web       *webServer   // WebSocket
 	iface     atomic.Pointer[iface]
 	open      atomic.Int64 // connections, both ways
 	down      atomic.Pointer[downfall]
@@ -66,6 +67,9 @@ func (e *Edge) bind(l Listener) (*socket, error) {
 		if s.listener, err = e.net.listenStream(l.Bind); err == nil {
 			s.bound = addrPort(s.listener.Addr())
 		}
+		if s.transport.WebSocket() {
+			s.web = newWebServer(s)
+		}
 	}
 	return s, err
 }
@@ -83,7 +87,10 @@ func (s *socket) serve() {
 	if s.transport == sbc.TransportUDP {
 		s.edge.start("udp reader", s.readPackets)
 	} else {
-		s.edge.start("tcp listener", s.accept)
+		s.edge.start("stream listener", s.accept)
+		if s.web != nil {
+			s.edge.start("websocket server", s.web.run)
+		}
 	}
 }
 
@@ -97,6 +104,9 @@ func (s *socket) close() error {
 		return s.packets.Close()
 	}
 	err := s.listener.Close()
+	if s.web != nil {
+		s.web.close()
+	}
 	s.edge.streams.closeOf(s)
 	return err
 }

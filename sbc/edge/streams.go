@@ -8,14 +8,17 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
-// flowKey names an outgoing connection: the socket it belongs to (and so the interface, its address and realm) and the peer. Two
-// interfaces never share one, and no peer gets what was meant for another (dependencies.md 2.1, fault 4).
+// flowKey names an outgoing connection: the socket it belongs to (and so the interface, its address and realm), the peer, and for TLS
+// the profile and the name in the peer's certificate. Two interfaces never share one, and no peer gets what was meant for another
+// (dependencies.md 2.1, fault 4), be it behind the same address.
 type flowKey struct {
 	sock *socket
 	peer netip.AddrPort
+	security
 }
 
 // sourceKey is who may have so many connections: an IPv4 address, or an IPv6 /64, on one interface.
@@ -67,8 +70,12 @@ func (t *streams) admit(s *socket, nc net.Conn) {
 		_ = nc.Close() // a refused stranger: nothing of ours is lost
 		return
 	}
+	if s.transport != sbc.TransportTCP {
+		s.edge.start("stream greeter", c.greet)
+		return
+	}
 	c.state = connOpen
-	s.edge.start("tcp reader", c.serve)
+	s.edge.start("stream reader", c.serve)
 }
 
 func (t *streams) register(c *conn, i *iface) bool {
@@ -94,7 +101,7 @@ func (t *streams) forget(c *conn) {
 	}
 	delete(t.byID, c.id)
 	c.sock.open.Add(-1)
-	if k := (flowKey{c.sock, c.remote}); c.outbound && t.out[k] == c {
+	if k := (flowKey{c.sock, c.remote, c.tls}); c.outbound && t.out[k] == c {
 		delete(t.out, k)
 	}
 	if c.outbound {
@@ -124,8 +131,15 @@ func (t *streams) flow(h *msg.Hop) *conn {
 }
 
 // dial gives the outgoing connection to a peer, a new one if there is none. It does not wait: what is sent meanwhile is queued.
-func (t *streams) dial(s *socket, peer netip.AddrPort, patience time.Duration) (*conn, error) {
-	k := flowKey{s, peer}
+// Nobody connects to who speaks WebSocket (RFC 7118 5: they are clients).
+func (t *streams) dial(s *socket, peer netip.AddrPort, with security, patience time.Duration) (*conn, error) {
+	if s.transport.WebSocket() {
+		return nil, msg.ErrTransport
+	}
+	if s.transport != sbc.TransportTLS {
+		with = security{}
+	}
+	k := flowKey{s, peer, with}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed || s.closed.Load() {
@@ -138,10 +152,10 @@ func (t *streams) dial(s *socket, peer netip.AddrPort, patience time.Duration) (
 		return nil, msg.ErrTransport
 	}
 	c := newConn(s, nil, peer, t.last.Add(1))
-	c.outbound = true
+	c.outbound, c.tls = true, with
 	t.out[k], t.byID[c.id] = c, c
 	s.open.Add(1)
-	s.edge.start("tcp dialer", func() { c.connect(patience) })
+	s.edge.start("stream dialer", func() { c.connect(patience) })
 	return c, nil
 }
 
@@ -173,10 +187,14 @@ func (t *streams) list() []*conn {
 	return all
 }
 
-func (t *streams) count() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return len(t.byID)
+// count counts the connections of a transport.
+func (e *Edge) count(transport sbc.Transport) (n int) {
+	for _, i := range *e.ifaces.Load() {
+		if i.Transport == transport {
+			n += int(i.sock.open.Load())
+		}
+	}
+	return n
 }
 
 // connect opens an outgoing connection and then reads it like any other.
@@ -185,6 +203,9 @@ func (c *conn) connect(patience time.Duration) {
 	ctx, cancel := context.WithTimeout(e.ctx, patience)
 	nc, err := e.net.dialStream(ctx, c.sock.bound.Addr(), c.remote)
 	cancel()
+	if err == nil && c.sock.transport == sbc.TransportTLS {
+		nc, err = c.secureOut(nc)
+	}
 	if err != nil {
 		c.shut(err)
 		return

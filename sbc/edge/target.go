@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -25,8 +26,9 @@ const (
 type candidate struct {
 	iface *iface
 	to    netip.AddrPort
-	flow  *conn // an open connection to use
-	large bool  // TCP in place of UDP because of the size
+	flow  *conn    // an open connection to use
+	with  security // how TLS is spoken, where it is
+	large bool     // TCP in place of UDP because of the size
 }
 
 // network gives the transport of the candidate's interface.
@@ -35,7 +37,7 @@ func (c *candidate) transport() sbc.Transport { return c.iface.Transport }
 // flowOf finds the connection a target names, with the interface it belongs to.
 func (e *Edge) flowOf(t *msg.Target) (candidate, bool) {
 	c := e.streams.flow(t.Flow)
-	if c == nil {
+	if c == nil || t.Secure && !c.sock.transport.Encrypted() {
 		return candidate{}, false
 	}
 	i := c.at()
@@ -47,7 +49,7 @@ func (e *Edge) flowOf(t *msg.Target) (candidate, bool) {
 func (e *Edge) candidates(list []candidate, t *msg.Target, found []Address) (all []candidate, forbidden error) {
 	for _, a := range e.lively(found) {
 		i := e.fitting(t.Interfaces, a.Transport, a.Addr.Addr())
-		if i == nil && t.Transport == "" { // nobody asked for this transport: any that we have
+		if i == nil && t.Transport == "" && a.Transport != sbc.TransportTLS { // nobody asked for this transport: any that we have
 			i = e.fitting(t.Interfaces, "", a.Addr.Addr())
 		}
 		if i == nil || len(list) >= maxTries {
@@ -60,7 +62,11 @@ func (e *Edge) candidates(list []candidate, t *msg.Target, found []Address) (all
 				continue
 			}
 		}
-		list = append(list, candidate{iface: i, to: a.Addr})
+		c := candidate{iface: i, to: a.Addr}
+		if i.Transport == sbc.TransportTLS {
+			c.with = security{cmp.Or(t.TLSProfile, i.TLSProfileID), strings.ToLower(strings.TrimSuffix(cmp.Or(t.Name, t.Host), "."))}
+		}
+		list = append(list, c)
 	}
 	return list, forbidden
 }
@@ -83,12 +89,13 @@ func (e *Edge) lively(found []Address) []Address {
 	return append(order, last...)
 }
 
-// fitting is the first interface with the transport ("" is any) and family.
+// fitting is the first interface with the transport ("" is UDP or TCP) and family. None has a WebSocket for those we connect to.
 func (e *Edge) fitting(ids []string, transport sbc.Transport, to netip.Addr) *iface {
 	all := *e.ifaces.Load()
 	for _, id := range ids {
 		i := all[id]
-		if i != nil && (transport == "" || i.Transport == transport) && i.sock.bound.Addr().Is4() == to.Is4() {
+		fits := i != nil && !i.Transport.WebSocket() && (i.Transport == transport || transport == "" && !i.Transport.Encrypted())
+		if fits && i.sock.bound.Addr().Is4() == to.Is4() {
 			return i
 		}
 	}
@@ -117,7 +124,7 @@ func (e *Edge) open(c *candidate) (link, error) {
 	if c.large {
 		patience = 500 * time.Millisecond
 	}
-	conn, err := e.streams.dial(c.iface.sock, c.to, patience)
+	conn, err := e.streams.dial(c.iface.sock, c.to, c.with, patience)
 	if err != nil {
 		return nil, err
 	}
@@ -142,6 +149,7 @@ func (e *Edge) localFor(i *iface, peer netip.AddrPort) msg.Local {
 // address writes our Via and lets the owner set Contact, then serialises. Nothing of an earlier try is left in the request.
 func (e *Edge) address(m *msg.Message, c *candidate, branch string, prepare func(*msg.Message, msg.Local)) []byte {
 	local := e.localFor(c.iface, c.to)
+	local.Sips = m.RequestURI.Scheme == "sips"
 	v := msg.Via{
 		Transport: strings.ToUpper(string(local.Transport)), Host: local.Host, Port: local.Port,
 		Params: msg.Params{{K: "branch", V: branch}, {K: "rport"}},
@@ -192,8 +200,13 @@ func (e *Edge) appendLoopMark(b []byte, uri msg.URI) []byte {
 // SendACK sends the ACK of a 2xx: no transaction, but the same way and order as Send. It never blocks. Of several addresses the
 // first is taken; a lost ACK is asked for again by the peer's next 2xx (RFC 3261 13.2.2.4).
 func (e *Edge) SendACK(ack *msg.Message, t msg.Target, prepare func(*msg.Message, msg.Local), sent func([]byte, msg.Hop)) {
+	t.Secure = secureOnly(ack, &t)
 	if c, ok := e.flowOf(&t); ok {
 		e.sendACK(ack, &c, prepare, sent)
+		return
+	}
+	if t.Transport = e.way(ack, &t); t.Transport.WebSocket() {
+		e.metrics.drops.WithLabelValues("no_address").Inc()
 		return
 	}
 	if a, ok := Literal(t.Host, t.Port, t.Transport); ok {

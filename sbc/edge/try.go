@@ -183,7 +183,7 @@ func (t *try) redial(cause error) bool {
 	}
 	c.release(t)
 	c.shut(cause)
-	fresh, err := t.edge.streams.dial(c.sock, t.to, dialTimeout)
+	fresh, err := t.edge.streams.dial(c.sock, t.to, c.tls, dialTimeout)
 	if err != nil {
 		return false
 	}

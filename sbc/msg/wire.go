@@ -26,6 +26,8 @@ type Hop struct {
 	Remote    netip.AddrPort // the peer's address, unmapped
 	Conn      uint64         // number of the connection on streams, 0 on UDP
 	At        time.Time
+	Secure    bool  `json:",omitempty"` // it travelled encrypted
+	Peer      *Peer `json:",omitempty"` // who is at the other end by TLS; nil without it, and until the handshake is done
 }
 
 // The timers of RFC 3261 table 4 where nothing else is said.
@@ -68,6 +70,9 @@ type Target struct {
 	Interfaces []string      // candidate SIP interfaces in order of preference: the first that fits transport and family
 	Supplied   bool          // a caller named it: it may not lead to our own or our trunks' networks
 	Flow       *Hop          // stream connection to use if it is still open, else fall through
+	Secure     bool          // by TLS or not at all (RFC 5630); requests for sips URIs are so anyhow
+	TLSProfile string        // id of the TLS profile; "" is that of the SIP interface
+	Name       string        // the name that the peer's certificate must hold (RFC 5922 4); "" is Host
 }
 
 // Local is what we advertise on one interface.
@@ -76,21 +81,48 @@ type Local struct {
 	Transport sbc.Transport
 	Host      string // IPv6 without brackets
 	Port      int
+	Sips      bool // the request is for a sips URI: Contact is one too (RFC 3261 8.1.1.8, 12.1.1)
+}
+
+// scheme is that of our Contact.
+func (l Local) scheme() string {
+	if l.Sips {
+		return "sips"
+	}
+	return "sip"
+}
+
+// transport is the parameter of our Contact; "" needs none. There is one for both kinds of WebSocket (RFC 7118 5.2.1), and a sips URI
+// says nothing of TLS (RFC 3261 26.2.2).
+func (l Local) transport() string {
+	switch l.Transport {
+	case sbc.TransportUDP:
+		return ""
+	case sbc.TransportWSS:
+		return string(sbc.TransportWS)
+	case sbc.TransportTLS:
+		if l.Sips {
+			return ""
+		}
+	}
+	return string(l.Transport)
 }
 
 // Contact gives the value of a Contact header, for example "<sip:user@192.0.2.1:5060;transport=tcp>". The user part is
 // escaped as RFC 3261 25.1 wants it; "" leaves it out.
 func (l Local) Contact(user string) string {
 	b := make([]byte, 0, 64)
-	b = append(b, "<sip:"...)
+	b = append(b, '<')
+	b = append(b, l.scheme()...)
+	b = append(b, ':')
 	if user != "" {
 		b = appendEscaped(b, user)
 		b = append(b, '@')
 	}
 	b = appendHostPort(b, l.Host, l.Port)
-	if l.Transport != "" && l.Transport != sbc.TransportUDP {
+	if t := l.transport(); t != "" {
 		b = append(b, ";transport="...)
-		b = append(b, l.Transport...)
+		b = append(b, t...)
 	}
 	return string(append(b, '>'))
 }
@@ -99,10 +131,10 @@ func (l Local) Contact(user string) string {
 // written.
 func (l Local) ContactLike(user string, uri, params Params) string {
 	n := NameAddr{Params: params}
-	n.URI.Scheme, n.URI.User, n.URI.Host, n.URI.Port = "sip", user, l.Host, l.Port
+	n.URI.Scheme, n.URI.User, n.URI.Host, n.URI.Port = l.scheme(), user, l.Host, l.Port
 	n.URI.UriParams = uri
-	if l.Transport != "" && l.Transport != sbc.TransportUDP {
-		n.URI.UriParams = SetParam(uri, "transport", string(l.Transport))
+	if t := l.transport(); t != "" {
+		n.URI.UriParams = SetParam(uri, "transport", t)
 	}
 	return n.String()
 }
