@@ -127,8 +127,9 @@ type application struct {
 	made   []*template.Made
 
 	// What follows is of one transaction: the store may begin again.
-	ids     map[string]string // by key
-	refused map[string]bool   // by key
+	ids     map[string]string         // by key
+	refused map[string]bool           // by key
+	of      map[string]*template.Made // by id
 	faults  []sbc.Fault
 	created []gen.TemplateCreated
 }
@@ -145,7 +146,7 @@ func (a *application) location() string {
 
 // run makes everything, in order. All that is invalid comes at once.
 func (a *application) run(tx sbc.Tx) error {
-	a.ids, a.refused, a.faults, a.created = map[string]string{}, map[string]bool{}, nil, nil
+	a.ids, a.refused, a.of, a.faults, a.created = map[string]string{}, map[string]bool{}, map[string]*template.Made{}, nil, nil
 	for _, m := range a.made {
 		if err := a.make(tx, m); err != nil {
 			return err
@@ -187,6 +188,7 @@ func (a *application) make(tx sbc.Tx, m *template.Made) error {
 		return nil
 	}
 	a.ids[key] = ch.result.Base().ID
+	a.of[a.ids[key]] = m
 	if ch.place.field != "" {
 		path = strings.ReplaceAll(path, ":"+ch.place.field, ch.place.id)
 	}
@@ -237,7 +239,7 @@ func inWords(err error, say func(sbc.Fault) sbc.Fault) error {
 }
 
 // translated says an error of the whole change in terms of the parameters: what only shows when everything is compiled and verified
-// has pointers into one resource, of which only the field is known here.
+// has pointers into one of the resources; where it is not said into which, the field has to do.
 func (a *application) translated(err error) error {
 	if len(asError(err).Faults) == 0 {
 		return err
@@ -245,6 +247,9 @@ func (a *application) translated(err error) error {
 	return inWords(err, func(f sbc.Fault) sbc.Fault {
 		if f.Pointer == "" || f.Pointer == "#/tenant_id" || strings.HasPrefix(f.Pointer, template.Root) {
 			return f
+		}
+		if m := a.of[f.ResourceID]; m != nil {
+			return m.Fault(f)
 		}
 		var only *sbc.Fault
 		for _, m := range a.made {

@@ -29,6 +29,8 @@ type Fault struct {
 	Pointer string `json:"pointer,omitempty"`
 	// Parameter names a query, path or header parameter instead.
 	Parameter string `json:"parameter,omitempty"`
+	// ResourceID says, where a change wrote several resources, into which of them Pointer points. It is not shown.
+	ResourceID string `json:"-"`
 	Code      string `json:"code"`
 	// Detail says what is wrong and what would be right.
 	Detail string `json:"detail"`

@@ -38,6 +38,8 @@ func (b *blames) err(revision int64) error {
 			f.fault.Detail = fmt.Sprintf("%s %s (%s), field %s: %s", f.resource.Kind(), m.ID, m.Name,
 				strings.TrimPrefix(f.fault.Pointer, "#/"), f.fault.Detail)
 			f.fault.Pointer = ""
+		} else if f.resource != nil {
+			f.fault.ResourceID = f.resource.Base().ID
 		}
 		e.Faults = append(e.Faults, f.fault)
 	}
