@@ -48,6 +48,9 @@ func (p *Port) receive(b []byte, src netip.AddrPort, now int64, t *tally) {
 		t.noSession++
 		return
 	}
+	if path.welcome(p, b, src, now) {
+		return
+	}
 	if path.Kind == KindRTCP || path.Kind == KindRTP && path.Mux && looksRTCP(b) {
 		path.control(b, src, now, t)
 		return

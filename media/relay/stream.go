@@ -70,6 +70,8 @@ type Stream struct {
 	mux       bool
 	// crypt is nil where media are not encrypted.
 	crypt atomic.Pointer[crypt]
+	// guest hears what is no RTP; nil if nobody does.
+	guest atomic.Pointer[Guest]
 
 	source                      source
 	packets, octets             uint64
