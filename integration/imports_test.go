@@ -26,6 +26,7 @@ var rules = []rule{
 	{"github.com/pressly/goose", []string{"/storage/sql"}, "migrations are a matter of storage/sql"},
 	{"github.com/emiago/sipgo", []string{"/sbc/msg"}, "one package knows sipgo's types"},
 	{"github.com/pion/srtp", []string{"/media/secure"}, "one package knows SRTP"},
+	{"github.com/pion/dtls", []string{"/media/secure"}, "one package knows DTLS"},
 	{"github.com/pion/stun", []string{"/media/ice"}, "one package knows STUN's form"},
 	{"github.com/icholy/digest", nil, "an independent implementation, for tests only"},
 	{"github.com/labstack/echo", []string{"/api", "/api/"}, "HTTP ends in api"},
