@@ -122,6 +122,8 @@ type PartyOptions struct {
 	// Audible says that somebody plays to whom this party puts on hold: where it offers "inactive" the other one is told to go on
 	// listening.
 	Audible bool
+	// Secure is how media of the party are encrypted.
+	Secure Secure
 }
 
 // StreamStats is one media stream as one party sends it: what was received from that party and passed on.
@@ -140,4 +142,6 @@ type StreamStats struct {
 	JitterMS, RoundTripMS, MOS float64
 	FirstPacket, LastPacket    *time.Time
 	SSRC                       uint32
+	// SRTP is the suite by which the line is encrypted between the party and us; "" in the clear.
+	SRTP string
 }

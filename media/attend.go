@@ -24,6 +24,10 @@ func (s *Session) Attend(p *Party, offer []byte) (answer []byte, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadSDP, err)
 	}
+	x := &Exchange{s: s, from: p, to: p, offer: d}
+	if err := x.unlock(); err != nil {
+		return nil, err
+	}
 	line, own := ourAnswer(d)
 	if line < 0 {
 		return nil, ErrNoVoice
@@ -32,7 +36,6 @@ func (s *Session) Attend(p *Party, offer []byte) (answer []byte, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadSDP, err)
 	}
-	x := &Exchange{s: s, from: p, to: p, offer: d}
 	defer x.finish()
 	wanted := d.Media[line].Connection.Addr
 	if !wanted.IsValid() {
@@ -59,6 +62,7 @@ func (x *Exchange) attend(agreed *sdp.Description, line int) ([]byte, error) {
 	if agreed, _, err = sdp.Check(x.offer, agreed); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadSDP, err)
 	}
+	x.answerKeys(&view)
 	back, err := sdp.Answer(x.offer, agreed, view)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadSDP, err)
@@ -69,6 +73,7 @@ func (x *Exchange) attend(agreed *sdp.Description, line int) ([]byte, error) {
 	e.used, e.codec = true, word(codec(&agreed.Media[line], codecs))
 	e.disconnect()
 	e.expect(p, m, mux, p.s.e.clock())
+	p.s.lock(e, x.fromLocks.at(line), p.s.e.clock())
 	p.last, p.said = x.offer.Text(), p.author.Said()
 	e.listen(formats(codecs), mux)
 	p.s.retune()

@@ -118,7 +118,7 @@ func (x *Exchange) Moved() bool { return x.elsewhere }
 
 // compares notes whether the answer to a renewal names other addresses than were told to the other party.
 func (x *Exchange) compares(agreed *sdp.Description) {
-	before, err := sdp.Parse([]byte(x.to.last))
+	before, err := x.to.own()
 	if err != nil || !x.s.isDirect(x.to) {
 		return
 	}
@@ -130,7 +130,7 @@ func (x *Exchange) compares(agreed *sdp.Description) {
 
 // heldDirectly tells whether a party whose media go directly was told not to send on any line that it has.
 func (p *Party) heldDirectly() bool {
-	own, err := sdp.Parse([]byte(p.last))
+	own, err := p.own()
 	if err != nil || p.said == nil {
 		return false
 	}

@@ -30,6 +30,8 @@ type Exchange struct {
 	direct, steady bool
 	turned         Direction // of a steady one
 	elsewhere      bool      // see Moved
+	// fromLocks are the keys of who offered and ours for it, toLocks those that the answer settled; nil without any.
+	fromLocks, toLocks locks
 	// lastIn and lastOut are the last answer and what was made of it.
 	lastIn, lastOut []byte
 }
@@ -55,13 +57,15 @@ func (s *Session) offer(x *Exchange, offer []byte) (*Exchange, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadSDP, err)
 	}
+	x.offer = d
 	if x.form == rejoined {
-		d.Refuse(from.said)
+		from.clear(d).Refuse(from.said)
+	} else if err := x.unlock(); err != nil {
+		return nil, err
 	}
 	if !acceptable(d) {
 		return nil, ErrUnsupported
 	}
-	x.offer = d
 	if !x.steady {
 		x.direct = s.goesDirect(from, to)
 	}
@@ -69,18 +73,9 @@ func (s *Session) offer(x *Exchange, offer []byte) (*Exchange, error) {
 		x.finish()
 		return nil, err
 	}
-	view, err := x.view(to, d, to.author.Said())
-	if err == nil {
-		view.Awake, view.Policy, view.Source = x.form == rejoined && !x.steady, to.o.Policy, from.o.Policy
-		view.Events, view.Audible = eventRule(from, to), from.o.Audible
-		x.sent, err = sdp.Rewrite(d, view)
-	}
-	if err == nil && x.steady && x.turned != Unchanged {
-		x.sent = sdp.Turn(x.sent, x.turned.sdp())
-	}
-	if err != nil {
+	if err := x.write(); err != nil {
 		x.finish()
-		return nil, fmt.Errorf("%w: %w", ErrBadSDP, err)
+		return nil, err
 	}
 	if wanted(d) && !wanted(x.sent) {
 		x.finish()
@@ -90,6 +85,33 @@ func (s *Session) offer(x *Exchange, offer []byte) (*Exchange, error) {
 	s.finish(func(old *Exchange) bool { return old.between(from, to) })
 	s.exchanges = append(s.exchanges, x)
 	return x, nil
+}
+
+// write makes the offer. Where keys are in it and it is not what was said before, they are new ones: keys of one offer are not those of
+// another.
+func (x *Exchange) write() error {
+	from, to := x.from, x.to
+	for _, fresh := range [...]bool{false, true} {
+		view, err := x.view(to, x.offer, to.author.Said())
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrBadSDP, err)
+		}
+		view.Awake, view.Policy, view.Source = x.form == rejoined && !x.steady, to.o.Policy, from.o.Policy
+		view.Events, view.Audible = eventRule(from, to), from.o.Audible
+		if err := x.offerKeys(&view, fresh); err != nil {
+			return err
+		}
+		if x.sent, err = sdp.Rewrite(x.offer, view); err != nil {
+			return fmt.Errorf("%w: %w", ErrBadSDP, err)
+		}
+		if x.steady && x.turned != Unchanged {
+			x.sent = sdp.Turn(x.sent, x.turned.sdp())
+		}
+		if said := to.author.Said(); !to.o.Secure.speaks() || said == nil || sdp.Equal(said, x.sent) {
+			break
+		}
+	}
+	return nil
 }
 
 // say makes the bytes of the offer.
@@ -229,9 +251,13 @@ func (x *Exchange) Answer(answer []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadSDP, err)
 	}
+	x.unlockAnswer(d)
 	agreed, notes, err := sdp.Check(x.sent, d)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadSDP, err)
+	}
+	if err := x.settleKeys(agreed); err != nil {
+		return nil, err
 	}
 	if len(notes) > 0 {
 		s.e.o.Log.Debug("answer repaired", "notes", notes)
@@ -283,6 +309,7 @@ func (x *Exchange) complete(agreed *sdp.Description) ([]byte, error) {
 	}
 	view.Policy = x.from.o.Policy
 	view.Events = eventRule(x.to, x.from)
+	x.answerKeys(&view)
 	back, err := sdp.Answer(x.offer, agreed, view)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadSDP, err)
@@ -320,7 +347,7 @@ func (x *Exchange) finish() {
 		x.from.trim()
 	}
 	x.to.trim()
-	x.held, x.offer, x.sent = nil, nil, nil
+	x.held, x.offer, x.sent, x.fromLocks, x.toLocks = nil, nil, nil, nil, nil
 }
 
 // finish ends the exchanges that which selects; backwards, since each takes itself off the list.

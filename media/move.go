@@ -41,7 +41,12 @@ func (s *Session) Move(to *Party) (*Exchange, error) {
 		rtp, rtcp := e.paths()
 		setPair(next, rtp, rtcp)
 	}
-	x := &Exchange{s: s, to: to, form: renewed, offer: to.said, sent: sdp.Move(to.said, ports), moves: true}
+	sent, err := to.rekeyed(sdp.Move(to.said, ports))
+	if err != nil {
+		to.stay()
+		return nil, err
+	}
+	x := &Exchange{s: s, to: to, form: renewed, offer: to.said, sent: sent, moves: true}
 	x.say()
 	s.finish(func(old *Exchange) bool { return old.form == renewed && old.to == to })
 	s.exchanges = append(s.exchanges, x)

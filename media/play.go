@@ -156,7 +156,7 @@ func (p *Party) speech(i int) speech {
 	if p.said == nil || i >= len(p.said.Media) || p.said.Media[i].Rejected() {
 		return speech{}
 	}
-	d, err := sdp.Parse([]byte(p.last))
+	d, err := p.own()
 	if err != nil || i >= len(d.Media) {
 		return speech{}
 	}

@@ -66,7 +66,10 @@ func (s *Session) Renew(to *Party, d Direction) (*Exchange, error) {
 	}
 	x := &Exchange{s: s, to: to, form: renewed, offer: to.said, sent: to.said}
 	if d != Unchanged {
-		x.sent = sdp.Turn(to.said, d.sdp())
+		var err error
+		if x.sent, err = to.rekeyed(sdp.Turn(to.said, d.sdp())); err != nil {
+			return nil, err
+		}
 	}
 	x.say()
 	s.finish(func(old *Exchange) bool { return old.form == renewed && old.to == to })
@@ -103,6 +106,7 @@ func (x *Exchange) refresh(agreed *sdp.Description) {
 		mux := sent.Mux && own.Mux
 		e.expect(to, own, mux, x.s.e.clock())
 		e.told(sent, own)
+		x.s.lock(e, x.toLocks.at(i), x.s.e.clock())
 		if e.peer != nil {
 			x.reconnect(i, e, own, mux)
 		}
@@ -116,7 +120,7 @@ func (x *Exchange) reconnect(i int, e *end, own *sdp.Media, mux bool) {
 	if other == nil || other.said == nil || i >= len(other.said.Media) {
 		return
 	}
-	d, err := sdp.Parse([]byte(other.last))
+	d, err := other.own()
 	if err != nil || i >= len(d.Media) { // it was parsed before
 		return
 	}

@@ -66,6 +66,8 @@ type end struct {
 	dtmf  DTMF
 	kind  string
 	codec string
+	// keys are nil while the line is in the clear.
+	keys *keys
 	// holds counts the open exchanges that need it, used says that the last answer does.
 	holds int
 	used  bool

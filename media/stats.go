@@ -46,6 +46,9 @@ func (s *Session) one(p *Party, index int, e *end) StreamStats {
 	if r.Remote != (netip.AddrPort{}) {
 		st.RemoteAddress = r.Remote.String()
 	}
+	if e.keys != nil {
+		st.SRTP = string(e.keys.ours.Keys.Suite)
+	}
 	st.MOS = mos(e, &r, st.RoundTripMS)
 	return st
 }

@@ -71,6 +71,7 @@ func (l *line) connect(i int) {
 		a.expect(l.x.from, l.offer, muxA, now)
 	}
 	b.expect(l.x.to, l.agreed, muxB, now)
+	l.lock(i, now)
 	maps := sdp.Pairing{}
 	switch {
 	case l.offer.Transport != sdp.TransportRTP:

@@ -36,7 +36,7 @@
 //
 // # Limits
 //
-// RTP in the clear, UDPTL and plain UDP can be relayed ([Media.Relayable]); SRTP, DTLS and TCP lines are left to the
-// caller, who refuses them by giving them no port. Only the first port of "49170/2" is used. Host names in c= are
+// RTP in the clear, UDPTL and plain UDP can be relayed ([Media.Relayable]); SRTP and DTLS lines too once the caller has their keys
+// ([Media.Clear]); TCP lines, and others without keys, the caller refuses by giving them no port. Only the first port of "49170/2" is used. Host names in c= are
 // reported and not resolved. Multicast is not relayed.
 package sdp

@@ -48,6 +48,9 @@ type Stream struct {
 	RTCPPort int        // 0: Port+1, as RFC 3550 section 11 has it
 	Address  netip.Addr // zero: View.Address
 	Mux      bool       // write a=rtcp-mux; in an answer only if it was offered (RFC 5761 section 5.1.1)
+	// Proto is the protocol that is written in place of the other side's, "" for that; Attributes are written as they are.
+	Proto      string
+	Attributes []string
 }
 
 func (v *View) check() error {

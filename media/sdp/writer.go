@@ -136,8 +136,8 @@ func (w *writer) reject(m *Media) {
 	}
 	w.out.Media = append(w.out.Media, Media{
 		begin: len(w.lines),
-		Kind:  m.Kind, Proto: m.Proto, Transport: m.Transport, PortCount: 1, Formats: formats,
-		Connection: w.out.Connection, Direction: SendRecv,
+		Kind:  m.Kind, Proto: cmp.Or(w.view.stream(len(w.out.Media)).Proto, m.Proto), Transport: m.Transport, PortCount: 1,
+		Formats: formats, Connection: w.out.Connection, Direction: SendRecv,
 	})
 }
 
@@ -160,6 +160,7 @@ func (w *writer) media(m *Media, s Stream, p plan) {
 		Connection: w.out.Connection, Direction: p.direction, explicit: m.explicit,
 	}
 	out.begin = len(w.lines)
+	out.Proto = cmp.Or(s.Proto, out.Proto)
 	w.line = len(w.out.Media) + 1
 	if a := plain(s.Address); s.Address.IsValid() && a != w.address {
 		c := connectionValue(a)
@@ -237,6 +238,7 @@ func (w *writer) attributes(out, m *Media, rtcp string, p plan) {
 	if !directed {
 		w.add('a', attrDirection, p.direction.String())
 	}
+	w.own(w.view.stream(w.line - 1).Attributes)
 }
 
 // payload passes rtpmap, fmtp and rtcp-fb; in an answer only those of agreed types, under the offer's numbers.
