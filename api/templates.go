@@ -128,9 +128,7 @@ type application struct {
 
 	// What follows is of one transaction: the store may begin again.
 	ids     map[string]string         // by key
-	refused map[string]bool           // by key
 	of      map[string]*template.Made // by id
-	faults  []sbc.Fault
 	created []gen.TemplateCreated
 }
 
@@ -144,25 +142,39 @@ func (a *application) location() string {
 	return ""
 }
 
-// run makes everything, in order. All that is invalid comes at once.
+// run looks at everything, so that all that is wrong comes at once, then makes it, in order.
 func (a *application) run(tx sbc.Tx) error {
-	a.ids, a.refused, a.of, a.faults, a.created = map[string]string{}, map[string]bool{}, map[string]*template.Made{}, nil, nil
+	a.ids, a.of, a.created = map[string]string{}, map[string]*template.Made{}, nil
+	var faults []sbc.Fault
 	for _, m := range a.made {
-		if err := a.make(tx, m); err != nil {
+		found, err := a.look(tx, m)
+		if err != nil {
 			return err
 		}
+		for _, f := range found {
+			if !slices.Contains(faults, f) { // the name is that of several resources
+				faults = append(faults, f)
+			}
+		}
 	}
-	return sbc.Invalid(a.faults)
+	if err := sbc.Invalid(faults); err != nil {
+		return err
+	}
+	for _, m := range a.made {
+		if err := a.make(tx, m); err != nil {
+			return inWords(err, said(m))
+		}
+	}
+	return nil
 }
 
-// make makes one resource by the same write as a client would. What is part of something refused, or needs it, is only looked at.
-func (a *application) make(tx sbc.Tx, m *template.Made) error {
-	key, kind := m.Item.Key, m.Item.Kind
-	op, path := a.s.creation(kind)
-	if op == nil {
-		return fmt.Errorf("templates: nothing creates %q", kind)
+// write is the write of one resource that a client would ask for.
+func (a *application) write(m *template.Made) (ch *change, op *operation, path string, err error) {
+	kind := m.Item.Kind
+	if op, path = a.s.creation(kind); op == nil {
+		return nil, nil, "", fmt.Errorf("templates: nothing creates %q", kind)
 	}
-	ch := &change{s: a.s, c: a.c, write: write{body: m.Body(a.ids), place: place{kind: kind}}}
+	ch = &change{s: a.s, c: a.c, write: write{body: m.Body(a.ids), place: place{kind: kind}}}
 	if a.tenant != "" && m.Item.PartOf == "" {
 		ch.body["tenant_id"] = a.tenant
 	}
@@ -170,35 +182,47 @@ func (a *application) make(tx sbc.Tx, m *template.Made) error {
 	if ch.place.parent != "" {
 		ch.place.id = cmp.Or(a.ids[m.Item.PartOf], sbc.NewID(ch.place.parent.Prefix()))
 	}
-	faults := op.validateBody(ch.body)
-	var err error
-	if len(faults) == 0 && !slices.ContainsFunc(append(m.Links(), m.Item.PartOf), func(key string) bool { return a.refused[key] }) {
-		err = ch.make(tx, "")
-	} else {
-		err = ch.imagined(tx, faults)
+	return ch, op, path, nil
+}
+
+// look tells what is wrong with a resource before anything is made.
+func (a *application) look(tx sbc.Tx, m *template.Made) ([]sbc.Fault, error) {
+	ch, op, _, err := a.write(m)
+	if err != nil {
+		return nil, err
 	}
-	switch {
-	case err != nil && (sbc.CodeOf(err) != sbc.CodeInvalid || len(asError(err).Faults) == 0):
-		return inWords(err, said(m))
-	case err != nil:
-		a.faults = append(a.faults, asError(inWords(err, said(m))).Faults...)
+	err = ch.imagined(tx, op.validateBody(ch.body))
+	if err == nil {
+		return nil, nil
 	}
-	if ch.result == nil {
-		a.refused[key] = true
-		return nil
+	err = inWords(err, said(m))
+	if faults := asError(err).Faults; sbc.CodeOf(err) == sbc.CodeInvalid && len(faults) > 0 {
+		return faults, nil
 	}
-	a.ids[key] = ch.result.Base().ID
-	a.of[a.ids[key]] = m
+	return nil, err
+}
+
+// make makes one resource as its own POST would.
+func (a *application) make(tx sbc.Tx, m *template.Made) error {
+	ch, _, path, err := a.write(m)
+	if err != nil {
+		return err
+	}
+	if err := ch.make(tx, ""); err != nil {
+		return err
+	}
+	id := ch.result.Base().ID
+	a.ids[m.Item.Key], a.of[id] = id, m
 	if ch.place.field != "" {
 		path = strings.ReplaceAll(path, ":"+ch.place.field, ch.place.id)
 	}
 	a.created = append(a.created, gen.TemplateCreated{
-		Kind: gen.ResourceKind(kind), ID: a.ids[key], Name: ch.result.Base().Name, Location: path + "/" + a.ids[key],
+		Kind: gen.ResourceKind(m.Item.Kind), ID: id, Name: ch.result.Base().Name, Location: path + "/" + id,
 	})
 	return nil
 }
 
-// imagined tells what is wrong with a resource that cannot be made, besides the faults that the specification finds.
+// imagined tells what is wrong with a resource that is not made yet, besides the faults that the specification finds.
 func (ch *change) imagined(tx sbc.Tx, faults []sbc.Fault) error {
 	wrong, clean := map[string]bool{}, maps.Clone(ch.body)
 	for _, f := range faults {

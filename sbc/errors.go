@@ -31,7 +31,7 @@ type Fault struct {
 	Parameter string `json:"parameter,omitempty"`
 	// ResourceID says, where a change wrote several resources, into which of them Pointer points. It is not shown.
 	ResourceID string `json:"-"`
-	Code      string `json:"code"`
+	Code       string `json:"code"`
 	// Detail says what is wrong and what would be right.
 	Detail string `json:"detail"`
 }

@@ -62,8 +62,8 @@ func (t *Trunk) Validate() []Fault {
 		}
 	}
 	t.Credentials.validate(&f, "#/credentials")
-	if t.Credentials.Given() {
-		f.need("#/credentials/username", t.Credentials.Username)
+	if t.Credentials.Given() && t.Credentials.Username == "" {
+		f.add("#/credentials/username", "required", "must be given with a password")
 	}
 	t.Probe.validate(&f, "#/probe")
 	t.Outlier.validate(&f, "#/outlier")

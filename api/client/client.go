@@ -15421,6 +15421,16 @@ type TemplateParameter struct {
 	// Example: addresses
 	Name string `json:"name"`
 
+	// Needs The parameter that must be given with this one.
+	//
+	// Example: password
+	Needs *string `json:"needs,omitempty"`
+
+	// Pattern An expression (RE2) that a text must fit.
+	//
+	// Example: ^[1-9][0-9]{0,7}$
+	Pattern *string `json:"pattern,omitempty"`
+
 	// References Of a reference, the kind of resource.
 	References *ResourceKind `json:"references,omitempty"`
 

@@ -70,8 +70,10 @@ func TestClasses(t *testing.T) {
 
 // TestServicesAndWholeNumbersStay: what is dialled without any prefix is a number of the area, unless it is a service or whole already.
 func TestServicesAndWholeNumbersStay(t *testing.T) {
-	row := &sbc.NumberPlan{CountryCode: "1", AreaCode: "212", NationalPrefix: "1", MinDigits: 6, NationalDigits: 10, InternationalPrefixes: []string{"011"},
-		Classes: []sbc.ClassPrefix{{Prefix: "116117$", Class: sbc.ClassNational}, {Prefix: "218", Class: sbc.ClassPremium}, {Prefix: "+", Class: sbc.ClassInternational}}}
+	row := &sbc.NumberPlan{CountryCode: "1", AreaCode: "212", NationalPrefix: "1", MinDigits: 6, NationalDigits: 10,
+		InternationalPrefixes: []string{"011"},
+		Classes: []sbc.ClassPrefix{{Prefix: "116117$", Class: sbc.ClassNational}, {Prefix: "218", Class: sbc.ClassPremium},
+			{Prefix: "+", Class: sbc.ClassInternational}}}
 	p := Compile(row)
 	for number, want := range map[string]string{
 		"5550100": "+12125550100", "4165550100": "+14165550100", "14165550100": "+14165550100", "116117": "116117", "218118": "218118",
@@ -83,7 +85,8 @@ func TestServicesAndWholeNumbersStay(t *testing.T) {
 	}
 	// One digit more than E.164 has does not make a call abroad a local one.
 	for number, want := range map[string]sbc.NumberClass{
-		"0114930123456789012": sbc.ClassInternational, "011-4930123456789012": sbc.ClassInternational, "1416555010012345678": sbc.ClassNational,
+		"0114930123456789012": sbc.ClassInternational, "011-4930123456789012": sbc.ClassInternational,
+		"1416555010012345678": sbc.ClassNational,
 	} {
 		if got, _ := p.Class(number, p.Normal(number)); got != want {
 			t.Errorf("%s: %s, want %s", number, got, want)

@@ -25,19 +25,7 @@ type Made struct {
 // link stands for the id of the resource of an item.
 type link string
 
-// Links are the keys of the items whose ids the body needs.
-func (m *Made) Links() []string {
-	var keys []string
-	walk(m.body, func(v any) any {
-		if l, ok := v.(link); ok {
-			keys = append(keys, string(l))
-		}
-		return v
-	})
-	return keys
-}
-
-// Body is what a client would send to create the resource; ids are those of the resources made so far, by key.
+// Body is what a client would send to create the resource; ids are those of the resources made so far, by key, others are empty.
 func (m *Made) Body(ids map[string]string) map[string]any {
 	body, _ := walk(m.body, func(v any) any {
 		if l, ok := v.(link); ok {
@@ -152,6 +140,11 @@ func (t *Template) values(given map[string]any) (map[string]any, []sbc.Fault) {
 			values[p.Name] = v
 		}
 	}
+	for _, p := range t.Parameters {
+		if values[p.Name] != nil && p.Needs != "" && values[p.Needs] == nil {
+			faults = append(faults, sbc.Fault{Pointer: pointer(Root, p.Needs), Code: "required", Detail: "must be given with " + p.Name})
+		}
+	}
 	return values, faults
 }
 
@@ -194,8 +187,11 @@ func (p *Parameter) faults(v any) []sbc.Fault {
 		}
 		var all []sbc.Fault
 		for i, entry := range list {
-			if s, ok := entry.(string); !ok || s == "" || len(s) > maxText {
+			switch s, ok := entry.(string); {
+			case !ok || s == "" || len(s) > maxText:
 				all = append(all, fault(pointer(at, strconv.Itoa(i)), "type", "must be a string that is neither empty nor too long")...)
+			case slices.Contains(list[:i], entry):
+				all = append(all, fault(pointer(at, strconv.Itoa(i)), "repeated", "is there before")...)
 			}
 		}
 		return all
@@ -208,11 +204,18 @@ func (p *Parameter) faults(v any) []sbc.Fault {
 			return fault(at, "too_long", fmt.Sprintf("must have at most %d bytes", maxText))
 		case len(p.Values) > 0 && !slices.Contains(p.Values, s):
 			return fault(at, "enum", fmt.Sprintf("must be one of %v", p.Values))
+		case p.Pattern != "" && !matches(p.Pattern, s):
+			return fault(at, "pattern", "must match "+p.Pattern)
 		}
 	default:
 		return fault(at, "type", fmt.Sprintf("is of the type %q, which is not known", p.Type))
 	}
 	return nil
+}
+
+func matches(pattern, s string) bool {
+	re, err := regexp.Compile(pattern)
+	return err == nil && re.MatchString(s)
 }
 
 // pointer is that of a member (RFC 6901).

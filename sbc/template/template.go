@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -46,6 +47,10 @@ type Parameter struct {
 	Default any `json:"default,omitempty"`
 	// Values, where there are some, are the only ones.
 	Values []string `json:"values,omitempty"`
+	// Pattern, where set, is an RE2 expression that a text must fit.
+	Pattern string `json:"pattern,omitempty"`
+	// Needs names a parameter that must be given with this one.
+	Needs string `json:"needs,omitempty"`
 	// References is the kind of resource that a reference names.
 	References sbc.Kind `json:"references,omitempty"`
 	// Secret parameters are never shown.
@@ -120,6 +125,11 @@ func Parse(raw []byte) (*Template, error) {
 			return nil, fmt.Errorf("parameter %q: %w", t.Parameters[i].Name, err)
 		}
 	}
+	for _, p := range t.Parameters {
+		if p.Needs != "" && t.parameter(p.Needs) == nil {
+			return nil, fmt.Errorf("parameter %q needs %q, which is not there", p.Name, p.Needs)
+		}
+	}
 	made := map[string]bool{}
 	for i := range t.Creates {
 		if err := t.checkItem(&t.Creates[i], made); err != nil {
@@ -140,6 +150,9 @@ func (p *Parameter) check() error {
 		return fmt.Errorf("a secret has neither a default nor an example")
 	case (p.Type == TypeReference) != (p.References != ""):
 		return fmt.Errorf("a reference, and only that, says what it refers to")
+	}
+	if _, err := regexp.Compile(p.Pattern); err != nil {
+		return err
 	}
 	for _, v := range []any{p.Default, p.Example} {
 		if v == nil {
