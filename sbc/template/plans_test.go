@@ -2,6 +2,7 @@ package template
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/sallyport/sallyport/sbc"
@@ -138,6 +139,32 @@ func TestNumberPlansOfCountries(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestEmergencyNumbersOfCountries: they are emergency numbers and stay as they are dialled, with an area code and without; one digit more
+// is none.
+func TestEmergencyNumbersOfCountries(t *testing.T) {
+	for country, numbers := range map[string]string{
+		"de": "110 112", "at": "112 122 128 133 140 141 142 144 147", "ch": "112 117 118 143 144 145 147 1414 1415",
+		"fr": "15 17 18 112 114 115 119 191 196 197 116000 116111 116117", "gb": "112 999 18000", "us-ca": "911",
+		"it": "112 113 114 115 117 118 1515 1530", "es": "112 061 062 080 085 088 091 092", "nl": "112",
+	} {
+		for _, area := range []string{"", "212"} {
+			given := map[string]any{}
+			if area != "" && named(t, "number-plan-"+country).parameter("area_code") != nil {
+				given["area_code"] = area
+			}
+			p := plan(t, "number-plan-"+country, given)
+			for number := range strings.FieldsSeq(numbers) {
+				if class, _ := p.Class(number, p.Normal(number)); class != emergency || p.Normal(number) != number {
+					t.Errorf("%s in %s is %s of class %q", number, country, p.Normal(number), class)
+				}
+				if class, _ := p.Class(number+"99", p.Normal(number+"99")); class == emergency {
+					t.Errorf("%s99 in %s is an emergency number", number, country)
+				}
+			}
+		}
 	}
 }
 
