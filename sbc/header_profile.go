@@ -143,7 +143,7 @@ func (f *faults) expression(pointer, s string) {
 		f.add(pointer, "too_long", "an expression may have 512 characters")
 		return
 	}
-	if _, err := regexp.Compile(s); err != nil {
+	if _, err := Expression(s); err != nil {
 		f.add(pointer, "pattern", err.Error())
 	}
 }

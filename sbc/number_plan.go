@@ -69,7 +69,8 @@ func (p *NumberPlan) References() []Reference {
 type Number struct {
 	Meta
 	// Number is as it stands after the dialplan, in the normal form of E.164 for example; RangeEnd, where set, is the last of a range of
-	// numbers of the same length.
+	// numbers of the same length. A number goes before the range that it is in, and a range before a wider one around it. The same number or
+	// range twice, and ranges that are partly within each other, are refused, as far as they are enabled and of one tenant.
 	Number   string `json:"number"`
 	RangeEnd string `json:"range_end,omitempty"`
 	// SubscriberID or RouteListID is where calls go; FailoverRouteListID where they go if nobody there takes them: of trunks the failover
@@ -96,8 +97,8 @@ func (n *Number) Validate() []Fault {
 	if !phoneNumber.MatchString(n.Number) {
 		f.add("#/number", "pattern", fmt.Sprintf("%q is not a number: digits, with a + before them or without", n.Number))
 	}
-	if e := n.RangeEnd; e != "" && (!phoneNumber.MatchString(e) || len(e) != len(n.Number) || e < n.Number) {
-		f.add("#/range_end", "out_of_range", "must be a number of the same length that is not less than number")
+	if e := n.RangeEnd; e != "" && (!phoneNumber.MatchString(e) || len(e) != len(n.Number) || e < n.Number || (e[0] == '+') != (n.Number[0] == '+')) {
+		f.add("#/range_end", "out_of_range", "must be a number of the same length and form that is not less than number")
 	}
 	if (n.SubscriberID == "") == (n.RouteListID == "") {
 		f.add("#/route_list_id", "required", "one of subscriber_id and route_list_id must be given")

@@ -58,6 +58,20 @@ func (b *blames) collide(x, y sbc.Resource, pointer, detail string) {
 	}, true})
 }
 
+// numbers finds numbers of a tenant of which nobody can tell which one counts.
+func (b *blames) numbers(t *route.Table) {
+	if t == nil { // a rule is wrong
+		return
+	}
+	for _, c := range t.Clashes() {
+		if c[0].RangeEnd == "" {
+			b.collide(c[0], c[1], "#/number", fmt.Sprintf("%s is already a number of ours:", c[0].Number))
+			continue
+		}
+		b.collide(c[0], c[1], "#/range_end", "the range is the same as, or partly within, that of")
+	}
+}
+
 // doubles finds resources with one id.
 func (b *blames) doubles(rows *Rows) {
 	seen := map[string]bool{}

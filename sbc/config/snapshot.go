@@ -75,6 +75,7 @@ func compile(resources []sbc.Resource, revision int64, before *Snapshot) (*Snaps
 	routes.Rules = rules
 	table, err := route.Compile(routes)
 	b.routing(err)
+	b.numbers(table)
 	s.Route = table
 	if err := b.err(revision); err != nil {
 		return nil, err
@@ -101,6 +102,7 @@ func (s *Snapshot) with(edits []edit, revision int64) (*Snapshot, error) {
 		b.references(&next.Rows, nil)
 		next.compile(&b, s.index, s.index.trust)
 		next.Route = s.Route.WithRows(next.routeRows())
+		b.numbers(next.Route)
 	}
 	b.rules(&next.Rows, rules)
 	table, err := next.Route.WithRules(rules)

@@ -163,5 +163,5 @@ func compileExpr(row *sbc.DialplanRule) (*regexp.Regexp, error) {
 	if row.IgnoreCase {
 		pattern = "(?i)" + pattern
 	}
-	return regexp.Compile(pattern)
+	return sbc.Expression(pattern)
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/miekg/dns"
+
+	"github.com/sallyport/sallyport/sbc"
 )
 
 // maxENUM bounds the records of a number that are looked at.
@@ -97,7 +99,7 @@ func substitute(expression, on string) string {
 	if parts[2] == "i" {
 		pattern = "(?i)" + pattern
 	}
-	fits, err := regexp.Compile(pattern)
+	fits, err := sbc.Expression(pattern)
 	if err != nil {
 		return ""
 	}

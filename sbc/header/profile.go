@@ -87,7 +87,7 @@ func compileRule(number int, r *sbc.HeaderRule) (*change, []sbc.Fault) {
 		faults = append(faults, sbc.Fault{Pointer: pointer, Code: code, Detail: fmt.Sprintf(format, args...)})
 	}
 	expression := func(pointer, s string) *regexp.Regexp {
-		re, err := regexp.Compile(s)
+		re, err := sbc.Expression(s)
 		if err != nil {
 			fault(pointer, "pattern", "%v", err)
 		}

@@ -27,12 +27,14 @@ func (j jumps) without(r *sbc.Rule) jumps {
 	return slices.DeleteFunc(slices.Clone(j), func(x *sbc.Rule) bool { return x.ID == r.ID })
 }
 
-// maxChecked bounds the rules that are looked at for circles: a plan with more has them found by the calls, which give up after maxJumps.
+// maxChecked bounds the rules that are looked at for circles with each change, besides those that changed: a circle that another change closes
+// among more of them is found by the calls, which give up after maxJumps.
 const maxChecked = 1000
 
-// circles refuses rules that lead in a circle whoever calls: for each the number that is its prefix is followed.
-func (t *Table) circles() error {
-	for _, start := range t.jumps[:min(len(t.jumps), maxChecked)] {
+// circles refuses rules that lead in a circle whoever calls: for each the number that is its prefix is followed. Those that came last are
+// looked at first; most bounds them.
+func (t *Table) circles(most int) error {
+	for _, start := range slices.Backward(t.jumps[max(0, len(t.jumps)-most):]) {
 		planID, number := start.RoutingPlanID, start.Prefix
 		for hops := 0; ; hops++ {
 			root := t.tries[planID]

@@ -2,6 +2,7 @@ package route
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -15,6 +16,8 @@ type numbers map[string]*owned
 // owned are the numbers of one tenant.
 type owned struct {
 	single map[string]*sbc.Number
+	// clashes are pairs of which nobody can tell which one counts.
+	clashes [][2]*sbc.Number
 	// ranges are sorted by their first number, apart for each length of number.
 	ranges map[int]*ranges
 }
@@ -38,7 +41,11 @@ func compileNumbers(rows []*sbc.Number) numbers {
 			all[n.TenantID] = o
 		}
 		if n.RangeEnd == "" {
-			if other := o.single[n.Number]; other == nil || n.ID < other.ID {
+			other := o.single[n.Number]
+			if other != nil {
+				o.clashes = append(o.clashes, [2]*sbc.Number{other, n})
+			}
+			if other == nil || n.ID < other.ID {
 				o.single[n.Number] = n
 			}
 			continue
@@ -53,9 +60,35 @@ func compileNumbers(rows []*sbc.Number) numbers {
 	for _, o := range all {
 		for _, r := range o.ranges {
 			r.sort()
+			o.clashes = r.clashes(o.clashes)
 		}
 	}
 	return all
+}
+
+// clashes adds the ranges that are there twice, or partly within each other, to a list.
+func (r *ranges) clashes(list [][2]*sbc.Number) [][2]*sbc.Number {
+	var around []*sbc.Number // those that the next one may be within, the narrowest last
+	for _, n := range r.rows {
+		for len(around) > 0 && around[len(around)-1].RangeEnd < n.Number {
+			around = around[:len(around)-1]
+		}
+		if len(around) > 0 {
+			if by := around[len(around)-1]; n.RangeEnd > by.RangeEnd || n.Number == by.Number && n.RangeEnd == by.RangeEnd {
+				list = append(list, [2]*sbc.Number{by, n})
+			}
+		}
+		around = append(around, n)
+	}
+	return list
+}
+
+// Clashes are pairs of numbers or ranges of one tenant of which nobody can tell which one counts.
+func (t *Table) Clashes() (list [][2]*sbc.Number) {
+	for _, tenant := range slices.Sorted(maps.Keys(t.numbers)) {
+		list = append(list, t.numbers[tenant].clashes...)
+	}
+	return list
 }
 
 func (r *ranges) sort() {

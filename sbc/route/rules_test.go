@@ -159,3 +159,23 @@ func TestPercentIsOfTheCall(t *testing.T) {
 		t.Errorf("of those, another rule takes %.1f %%, want 30", share*100)
 	}
 }
+
+// TestCirclesAmongMany: a rule that closes a circle is refused however many rules lead elsewhere.
+func TestCirclesAmongMany(t *testing.T) {
+	text := &strings.Builder{}
+	text.WriteString("plan rpl_1\nplan rpl_2\nlist rls_1\n")
+	for i := range maxChecked + 500 {
+		fmt.Fprintf(text, "rule rul_%d plan=rpl_1 prefix=%d action=jump jump_plan_id=rpl_2\n", i, 10_000+i)
+	}
+	rows := rulesOf(t, text.String())
+	table := compile(t, rows)
+	last := *rows.Rules[len(rows.Rules)-1]
+	last.JumpPlanID = "rpl_1"
+	if _, err := table.WithRules([]RuleChange{{Old: rows.Rules[len(rows.Rules)-1], New: &last}}); err == nil {
+		t.Error("a change closes a circle")
+	}
+	rows.Rules[0] = &last
+	if _, err := Compile(rows); err == nil {
+		t.Error("a circle is compiled")
+	}
+}

@@ -71,7 +71,7 @@ func Compile(rows Rows) (*Table, error) {
 		trie := root(entries)
 		t.tries[strings.Clone(plan)] = &trie
 	}
-	return t, t.circles()
+	return t, t.circles(len(t.jumps))
 }
 
 // WithRows gives a Table with other plans, lists, targets, trunks and endpoints and the same rules; rows.Rules is not looked at.
@@ -112,7 +112,7 @@ func (t *Table) WithRules(changes []RuleChange) (*Table, error) {
 			next.swap(c.New.RoutingPlanID, func(root node) node { return root.with(e.prefix, e.rule) })
 		}
 	}
-	return next, next.circles()
+	return next, next.circles(maxChecked + len(changes))
 }
 
 // swap puts a changed trie in the place of a plan's; a trie without rules goes.

@@ -30,7 +30,7 @@ func compileTerms(r *sbc.Rule) (terms, error) {
 		c := condition{row: row}
 		if row.Match == sbc.MatchRegex {
 			for j, v := range row.Values {
-				e, err := regexp.Compile(v)
+				e, err := sbc.Expression(v)
 				if err != nil {
 					return t, &RuleError{r, sbc.Fault{Pointer: fmt.Sprintf("#/conditions/%d/values/%d", i, j), Code: "pattern",
 						Detail: fmt.Sprintf("%q is not an expression of RE2: %v", v, err)}}
