@@ -30,9 +30,7 @@ func (a *App) openGuard(context.Context) (err error) {
 
 // known tells whether a source is a trunk's.
 func (a *App) known(h msg.Hop) bool {
-	_, ok := a.config.Current().Identify.Known(identify.Source{
-		Addr: h.Remote.Addr(), Port: int(h.Remote.Port()), Interface: h.Interface, Transport: h.Transport,
-	})
+	_, ok := a.config.Current().Identify.Known(identify.From(h))
 	return ok
 }
 
@@ -128,8 +126,7 @@ func (a *App) emergency() func(m *msg.Message) bool {
 				return s.Class(d, number) == sbc.ClassEmergency
 			}
 		}
-		if emergency, known := s.Emergency(identify.Source{Addr: m.Hop.Remote.Addr(), Port: int(m.Hop.Remote.Port()),
-			Interface: m.Hop.Interface, Transport: m.Hop.Transport}, number); known {
+		if emergency, known := s.Emergency(identify.From(m.Hop), number); known {
 			return emergency
 		}
 		return usual[number]

@@ -199,9 +199,7 @@ func (d *Door) visit(req *msg.Message) visit {
 	if i := v.snap.Interface(req.Hop.Interface); i != nil {
 		v.realm = i.RealmID
 	}
-	src := identify.Source{
-		Addr: req.Hop.Remote.Addr(), Port: int(req.Hop.Remote.Port()), Interface: req.Hop.Interface, Transport: req.Hop.Transport,
-	}
+	src := identify.From(req.Hop)
 	c, known := v.snap.Identify.Identify(src, req.RequestURI.Number())
 	if !known && req.Method != msg.INVITE {
 		c, known = v.snap.Identify.Known(src)

@@ -53,7 +53,7 @@ type decision struct {
 
 // source says where a message came from, in the words of identify.
 func source(h msg.Hop) identify.Source {
-	return identify.Source{Addr: h.Remote.Addr(), Port: int(h.Remote.Port()), Interface: h.Interface, Transport: h.Transport}
+	return identify.From(h)
 }
 
 // decide finds the trunk and the attempts of a call. ok is false for strangers. It neither counts nor sends anything: limits

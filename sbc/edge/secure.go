@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/sallyport/sallyport/sbc"
@@ -24,8 +22,11 @@ type TLS struct {
 	Client func(name string) *tls.Config
 	// Handshake bounds a handshake (5 s).
 	Handshake time.Duration
-	// Verifies tells that a handshake of Client fails unless the certificate is good and holds the name.
-	Verifies bool
+	// Names are those of a certificate (RFC 5922 7.1), in lower case.
+	Names func(*x509.Certificate) []string
+	// VerifiesClients and VerifiesServers tell that no handshake succeeds unless the certificate that was shown is good: only then its
+	// names count.
+	VerifiesClients, VerifiesServers bool
 }
 
 // handshakeTime is how long a handshake may take where the profile does not say.
@@ -108,7 +109,7 @@ func (c *conn) secureIn() error {
 		return err
 	}
 	s := nc.ConnectionState()
-	c.peer.Store(peerOf(&s, security{profile: i.TLSProfileID}, len(s.VerifiedChains) > 0))
+	c.peer.Store(t.peer(&s, security{profile: i.TLSProfileID}, t.VerifiesClients))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.nc = nc
@@ -129,7 +130,7 @@ func (c *conn) secureOut(plain net.Conn) (net.Conn, error) {
 		return nil, fmt.Errorf("TLS with %s: %w", c.tls.name, err)
 	}
 	s := nc.ConnectionState()
-	c.peer.Store(peerOf(&s, c.tls, t.Verifies))
+	c.peer.Store(t.peer(&s, c.tls, t.VerifiesServers))
 	return nc, nil
 }
 
@@ -150,36 +151,15 @@ func (c *conn) handshake(nc *tls.Conn, within time.Duration, direction string) e
 	return err
 }
 
-// peerOf tells who it is at the other end.
-func peerOf(s *tls.ConnectionState, with security, verified bool) *msg.Peer {
+// peer tells who it is at the other end.
+func (t *TLS) peer(s *tls.ConnectionState, with security, verified bool) *msg.Peer {
 	p := &msg.Peer{
 		Name: with.name, Profile: with.profile, Version: tls.VersionName(s.Version), Cipher: tls.CipherSuiteName(s.CipherSuite),
 	}
 	if verified && len(s.PeerCertificates) > 0 {
-		p.Names = certified(s.PeerCertificates[0])
+		p.Names = t.Names(s.PeerCertificates[0])
 	}
 	return p
-}
-
-// certified gives the names of a certificate (RFC 5922 7.1): its SIP domains, or its host names and addresses if it has none.
-func certified(c *x509.Certificate) []string {
-	var names []string
-	for _, u := range c.URIs {
-		domain, _, _ := strings.Cut(cmp.Or(u.Opaque, u.Host), ";")
-		if strings.EqualFold(u.Scheme, "sip") && domain != "" && !strings.Contains(domain, "@") && u.User == nil {
-			names = append(names, strings.ToLower(domain))
-		}
-	}
-	if len(names) > 0 {
-		return slices.Clip(names)
-	}
-	for _, n := range c.DNSNames {
-		names = append(names, strings.ToLower(n))
-	}
-	for _, a := range c.IPAddresses {
-		names = append(names, a.String())
-	}
-	return slices.Clip(names)
 }
 
 // back is how TLS is spoken on a new connection to who connected to us: it must be the same again.

@@ -87,7 +87,8 @@ func (a *authority) profile(c tls.Certificate, client tls.ClientAuthType) TLS {
 		Client: func(name string) *tls.Config {
 			return &tls.Config{ServerName: name, RootCAs: a.pool, Certificates: []tls.Certificate{c}, MinVersion: tls.VersionTLS12}
 		},
-		Handshake: 2 * time.Second, Verifies: true,
+		Handshake: 2 * time.Second, VerifiesServers: true, VerifiesClients: client == tls.RequireAndVerifyClientCert,
+		Names: func(c *x509.Certificate) []string { return c.DNSNames },
 	}
 }
 
@@ -163,7 +164,7 @@ func (s *secured) ask(t *testing.T, to netip.AddrPort, change func(*msg.Target, 
 	done := make(chan outcome, 4)
 	o := msg.Outbound{
 		Request: newRequest(msg.OPTIONS, to),
-		Target: msg.Target{Host: to.Addr().String(), Port: int(to.Port()), Transport: sbc.TransportTLS, Interfaces: []string{"tls"}},
+		Target:  msg.Target{Host: to.Addr().String(), Port: int(to.Port()), Transport: sbc.TransportTLS, Interfaces: []string{"tls"}},
 		Owner: &msg.OwnerFuncs{
 			OnPrepare: func(m *msg.Message, l msg.Local) { m.Set("Contact", l.Contact("x")) },
 			OnResponse: func(_ msg.ClientTx, m *msg.Message) {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gaissmai/bart"
+
 	"github.com/sallyport/sallyport/sbc"
 )
 
@@ -86,8 +88,8 @@ func (b *builder) add(id *sbc.Identity, interfaceRealm map[string]string, byReal
 	if trunk == nil {
 		return
 	}
-	network, err := sbc.ParseCIDR(id.CIDR)
-	if err != nil || network.Bits() == 0 {
+	networks, ok := networksOf(id)
+	if !ok {
 		b.blame(id, nil, "#/cidr", "cidr", fmt.Sprintf("%q is no network that an identity may name", id.CIDR))
 		return
 	}
@@ -101,19 +103,32 @@ func (b *builder) add(id *sbc.Identity, interfaceRealm map[string]string, byReal
 			return // the interface is out of service, and so is whoever comes in by it
 		}
 	}
-	k := key{trunk.RealmID, network, selector{id.Port, id.SIPInterfaceID, id.Transport}, id.TechPrefix}
-	if other := b.owners[k]; other != nil {
-		if other.TrunkID != id.TrunkID || b.subscribers[other.ID] != b.subscribers[id.ID] {
-			b.collide(id, other)
+	for _, network := range networks {
+		k := key{
+			trunk.RealmID, network, selector{id.Port, id.SIPInterfaceID, id.Transport, strings.ToLower(id.TLSName)}, id.TechPrefix,
 		}
-		return // a doublet of the same trunk, or subscriber: the smaller id answers
+		if other := b.owners[k]; other != nil {
+			if other.TrunkID != id.TrunkID || b.subscribers[other.ID] != b.subscribers[id.ID] {
+				b.collide(id, other)
+			}
+			return // a doublet of the same trunk, or subscriber: the smaller id answers
+		}
+		b.owners[k] = id
+		if r := byRealm[trunk.RealmID]; r != nil {
+			r.insert(k, &claim{
+				trunkID: id.TrunkID, identityID: id.ID, subscriberID: b.subscribers[id.ID], reason: b.describe(id, network),
+			})
+		}
 	}
-	b.owners[k] = id
-	if r := byRealm[trunk.RealmID]; r != nil {
-		r.insert(k, &claim{
-			trunkID: id.TrunkID, identityID: id.ID, subscriberID: b.subscribers[id.ID], reason: b.describe(id, network),
-		})
+}
+
+// networksOf are those that an identity names: all there are where only a certificate counts.
+func networksOf(id *sbc.Identity) ([]netip.Prefix, bool) {
+	if id.CIDR == "" && id.TLSName != "" {
+		return []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)}, true
 	}
+	network, err := sbc.ParseCIDR(id.CIDR)
+	return []netip.Prefix{network}, err == nil && network.Bits() > 0
 }
 
 // collide blames the identity that was written last: it is the one its writer can see.
@@ -122,7 +137,7 @@ func (b *builder) collide(x, y *sbc.Identity) {
 		x, y = y, x
 	}
 	b.blame(x, y, "#/cidr", "conflict", fmt.Sprintf(
-		"%s claims the same requests: change network, port, interface, transport or tech prefix of one", b.words(y)))
+		"%s claims the same requests: change network, port, interface, transport, tech prefix or TLS name of one", b.words(y)))
 }
 
 func (b *builder) blame(id, other *sbc.Identity, pointer, code, detail string) {
@@ -131,10 +146,14 @@ func (b *builder) blame(id, other *sbc.Identity, pointer, code, detail string) {
 
 // insert adds a claim below its network and selector.
 func (r *realm) insert(k key, c *claim) {
-	n, ok := r.networks.Get(k.network)
+	table := &r.networks
+	if k.name != "" {
+		table = &r.certified
+	}
+	n, ok := table.Get(k.network)
 	if !ok {
 		n = &network{}
-		r.networks.Insert(k.network, n)
+		table.Insert(k.network, n)
 	}
 	group := n.kind(k.port != 0, k.iface != "", k.transport != "")
 	list := group.claims[k.selector]
@@ -171,11 +190,13 @@ func (n *network) kind(port, iface, transport bool) *kind {
 
 // link tells every network which one covers it.
 func (r *realm) link() {
-	for p, n := range r.networks.All() {
-		for _, wider := range r.networks.Supernets(p) {
-			if wider != n {
-				n.wider = wider
-				break
+	for _, table := range []*bart.Table[*network]{&r.networks, &r.certified} {
+		for p, n := range table.All() {
+			for _, wider := range table.Supernets(p) {
+				if wider != n {
+					n.wider = wider
+					break
+				}
 			}
 		}
 	}
@@ -192,7 +213,13 @@ func (b *builder) words(id *sbc.Identity) string {
 // describe says what an identity asks for, for traces.
 func (b *builder) describe(id *sbc.Identity, network netip.Prefix) string {
 	var s strings.Builder
-	fmt.Fprintf(&s, "%s: from %s", b.words(id), network)
+	s.WriteString(b.words(id) + ":")
+	if network.Bits() > 0 {
+		fmt.Fprintf(&s, " from %s", network)
+	}
+	if id.TLSName != "" {
+		fmt.Fprintf(&s, " with a certificate of %s", strings.ToLower(id.TLSName))
+	}
 	if id.Port != 0 {
 		fmt.Fprintf(&s, " port %d", id.Port)
 	}

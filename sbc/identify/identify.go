@@ -7,6 +7,7 @@ import (
 	"github.com/gaissmai/bart"
 
 	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/msg"
 )
 
 // Source is where a request came from.
@@ -17,6 +18,17 @@ type Source struct {
 	// Interface is the id of the SIP interface that received it.
 	Interface string
 	Transport sbc.Transport
+	// Names are those of the certificate that the peer has shown and that was good (RFC 5922 7.1), in lower case.
+	Names []string
+}
+
+// From tells where a message came from.
+func From(h msg.Hop) Source {
+	s := Source{Addr: h.Remote.Addr(), Port: int(h.Remote.Port()), Interface: h.Interface, Transport: h.Transport}
+	if h.Peer != nil {
+		s.Names = h.Peer.Names
+	}
+	return s
 }
 
 // Caller is the decision: the trunk, or domain, a request belongs to, and why.
@@ -47,6 +59,8 @@ type Table struct {
 // realm holds the networks of one realm.
 type realm struct {
 	networks bart.Table[*network]
+	// certified are those of identities that ask for a certificate. What it says is worth more than any address: they are looked at first.
+	certified bart.Table[*network]
 }
 
 // network is one CIDR with all identities that name it.
@@ -68,6 +82,8 @@ type selector struct {
 	port      int
 	iface     string
 	transport sbc.Transport
+	// name is what a certificate has to hold; "" among networks, never among certified ones.
+	name string
 }
 
 // claims are the identities of one selector by tech prefix.
@@ -100,24 +116,45 @@ func (t *Table) find(src Source, pick func(*claims) (*claim, int), dialled strin
 	if r == nil {
 		return Caller{Reason: reasonInterface}, false
 	}
-	n, ok := r.networks.Lookup(src.Addr.Unmap().WithZone(""))
-	if !ok {
-		return Caller{Reason: reasonAddress}, false
-	}
-	for ; n != nil; n = n.wider {
-		for i := range n.kinds {
-			c := n.kinds[i].claims[n.kinds[i].of(src)]
-			if c == nil {
-				continue
-			}
-			if hit, cut := pick(c); hit != nil {
-				return Caller{
-					TrunkID: hit.trunkID, IdentityID: hit.identityID, SubscriberID: hit.subscriberID, Number: dialled[cut:], Reason: hit.reason,
-				}, true
+	addr := src.Addr.Unmap().WithZone("")
+	if len(src.Names) > 0 {
+		if n, ok := r.certified.Lookup(addr); ok {
+			for _, name := range src.Names {
+				if hit, cut := n.find(src, name, pick); hit != nil {
+					return hit.caller(dialled[cut:]), true
+				}
 			}
 		}
 	}
+	n, ok := r.networks.Lookup(addr)
+	if !ok {
+		return Caller{Reason: reasonAddress}, false
+	}
+	if hit, cut := n.find(src, "", pick); hit != nil {
+		return hit.caller(dialled[cut:]), true
+	}
 	return Caller{Reason: reasonNarrowed}, false
+}
+
+// find walks from a network to the widest that covers it.
+func (n *network) find(src Source, name string, pick func(*claims) (*claim, int)) (hit *claim, cut int) {
+	for ; n != nil; n = n.wider {
+		for i := range n.kinds {
+			at := n.kinds[i].of(src)
+			at.name = name
+			if c := n.kinds[i].claims[at]; c != nil {
+				if hit, cut = pick(c); hit != nil {
+					return hit, cut
+				}
+			}
+		}
+	}
+	return nil, 0
+}
+
+// caller is the decision for a claim.
+func (c *claim) caller(number string) Caller {
+	return Caller{TrunkID: c.trunkID, IdentityID: c.identityID, SubscriberID: c.subscriberID, Number: number, Reason: c.reason}
 }
 
 // of reduces a source to the fields that this kind compares.

@@ -112,7 +112,7 @@ func passes(snap *config.Snapshot, trunkID string, req *msg.Message) bool {
 
 // source says where a message came from, in the words of identify.
 func source(h msg.Hop) identify.Source {
-	return identify.Source{Addr: h.Remote.Addr(), Port: int(h.Remote.Port()), Interface: h.Interface, Transport: h.Transport}
+	return identify.From(h)
 }
 
 // side finds a dialog by our tag.
