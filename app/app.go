@@ -193,7 +193,7 @@ func (a *App) openSignalling(ctx context.Context) error {
 	a.edge = edge.New(edge.Options{
 		Admit: a.border.admit, Handle: a.border.handle, Ack: a.border.ack, Closed: a.border.closed, Guard: a.guard,
 		Egress: a.guard.Leave, Emergency: a.emergency(), Overload: a.overloaded, NoShedding: a.o.NoShedding,
-		Resolver: resolver, ServerName: sbc.ServerName,
+		Resolver: resolver, ServerName: sbc.ServerName, TLS: a.speaks,
 		Log: a.o.Log, Registerer: a.metrics,
 	})
 	a.life.onStop("edge", func(context.Context) error { return a.edge.Close() })

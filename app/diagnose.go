@@ -198,8 +198,8 @@ func await(ctx context.Context, heard <-chan probe.Answer) (probe.Answer, bool) 
 
 // size tells whether an INVITE fits into a datagram.
 func (d *diagnosing) size(e *sbc.Endpoint) {
-	c := sbc.DiagnosisCheck{Check: "udp_size", EndpointID: e.ID, Verdict: sbc.DiagnosisSkipped, Detail: "calls go by TCP"}
-	if e.Transport != sbc.TransportTCP {
+	c := sbc.DiagnosisCheck{Check: "udp_size", EndpointID: e.ID, Verdict: sbc.DiagnosisSkipped, Detail: "calls go by a connection"}
+	if !e.Transport.Stream() {
 		n := len(d.app.calls.SampleInvite(e))
 		if n == 0 {
 			return

@@ -43,7 +43,7 @@ func (a *App) prepareEdge(old, new *config.Snapshot) (config.Change, error) {
 		listeners = append(listeners, edge.Listener{
 			ID: i.ID, Transport: i.Transport, Bind: i.Bind(), AdvertisedHost: i.AdvertisedAddress, MaxMessage: i.MaxMessageBytes,
 			MaxConns: i.MaxConnections, MaxConnsPerSource: i.MaxConnectionsPerSource, Idle: time.Duration(i.IdleTimeoutS) * time.Second,
-			STUN: i.STUN, STUNPort: i.STUNPort,
+			STUN: i.STUN, STUNPort: i.STUNPort, TLSProfileID: i.TLSProfileID, Origins: i.Origins,
 		})
 	}
 	spared := func(id string) bool { return old == nil || a.wants(id) && !a.listens(id) }

@@ -45,11 +45,12 @@ func endpoints(s *config.Snapshot) []probe.Source {
 		}
 		p := probe.Source{ID: e.ID, TrunkID: t.ID, TenantID: e.TenantID, Probe: t.Probe, Outlier: t.Outlier, Credentials: s.Credentials(t)}
 		p.URI.Scheme, p.URI.Host, p.URI.Port = "sip", strings.Trim(e.Address, "[]"), e.Port
-		if e.Transport == sbc.TransportTCP {
+		if e.Transport.Stream() {
 			p.URI.UriParams = msg.SetParam(nil, "transport", string(e.Transport))
 		}
 		host, port := t.NextHop(e.Address, e.Port)
-		p.Target = msg.Target{Host: host, Port: port, Transport: e.NamedTransport(), Interfaces: s.InterfacesOf(t.RealmID)}
+		p.Target = msg.Target{Host: host, Port: port, Transport: e.NamedTransport(), Interfaces: s.InterfacesOf(t.RealmID),
+			TLSProfile: t.TLSProfileID}
 		list = append(list, p)
 	}
 	return list

@@ -60,7 +60,9 @@ func (c *Call) invitePhone(base *request, p *route.Phone) {
 	a := &c.hunt.attempts[l.attempt-1]
 	a.RegistrationID, a.SIPCallID = p.RegistrationID, req.CallID
 	l.branches = append(l.branches, r)
-	c.sendInviteTo(r, p.Target)
+	to := p.Target
+	to.Secure = c.sips()
+	c.sendInviteTo(r, to)
 }
 
 // toPhone makes an INVITE one for a phone.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/config"
@@ -163,8 +164,5 @@ func (m *Manager) explainMessage(snap *config.Snapshot, in *msg.Message, d decis
 
 // viaTransport spells a transport as Via does.
 func viaTransport(t sbc.Transport) string {
-	if t == sbc.TransportTCP {
-		return "TCP"
-	}
-	return "UDP"
+	return strings.ToUpper(cmp.Or(string(t), string(sbc.TransportUDP)))
 }

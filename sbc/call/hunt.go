@@ -148,7 +148,7 @@ func (c *Call) sendInvite(r *request, at *route.Attempt) {
 	host, port := r.leg.trunk.NextHop(at.Address, at.Port)
 	to := msg.Target{
 		Host: host, Port: port, Transport: at.Transport, Interfaces: c.snap.InterfacesOf(at.RealmID),
-		Supplied: at.Supplied && host == at.Address,
+		Supplied: at.Supplied && host == at.Address, TLSProfile: r.leg.trunk.TLSProfileID, Secure: c.sips(),
 	}
 	c.m.routed(r.req, at, &to)
 	c.sendInviteTo(r, to)

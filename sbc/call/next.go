@@ -152,8 +152,8 @@ func elsewhere(attempts []route.Attempt) (hs []msg.Header) {
 			host = net.JoinHostPort(at.Address, strconv.Itoa(at.Port))
 		}
 		uri := "sip:" + escape(at.Number) + "@" + host
-		if at.Transport == sbc.TransportTCP {
-			uri += ";transport=tcp"
+		if at.Transport != "" && at.Transport != sbc.TransportUDP {
+			uri += ";transport=" + string(at.Transport)
 		}
 		q := strconv.FormatFloat(1-float64(i)/(2*route.MaxAttempts), 'f', 3, 64)
 		hs = append(hs, msg.Header{Name: "Contact", Value: "<" + uri + ">;q=" + q})

@@ -138,10 +138,9 @@ func (c *Call) sendAgain(r *request) {
 			}
 		}
 	}
-	r.send(msg.Target{
-		Host: hop.Remote.Addr().String(), Port: int(hop.Remote.Port()), Transport: hop.Transport, Flow: &hop,
-		Interfaces: []string{hop.Interface},
-	}, c.patience(r))
+	to := hop.Again(hop.Interface)
+	to.Secure = r.kind == reqInvite && c.sips()
+	r.send(to, c.patience(r))
 }
 
 // patience are the timers of a request that is sent once more.

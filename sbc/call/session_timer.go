@@ -292,10 +292,9 @@ func (c *Call) askAgain(r *request, res *msg.Message) bool {
 		l.branches[i] = again
 	}
 	hop := r.tx.Hop() // of the servers that the endpoint's name stands for, the one that refused
-	c.sendInviteTo(again, msg.Target{
-		Host: hop.Remote.Addr().String(), Port: int(hop.Remote.Port()), Transport: hop.Transport, Flow: &hop,
-		Interfaces: c.snap.InterfacesOf(plan[next-1].RealmID),
-	})
+	to := hop.Again(c.snap.InterfacesOf(plan[next-1].RealmID)...)
+	to.Secure = c.sips()
+	c.sendInviteTo(again, to)
 	return true
 }
 

@@ -75,6 +75,8 @@ func hostsOf(uris []string) []route.Host {
 			h.Transport = sbc.TransportUDP
 		case strings.EqualFold(transport, string(sbc.TransportTCP)):
 			h.Transport = sbc.TransportTCP
+		case strings.EqualFold(transport, string(sbc.TransportTLS)):
+			h.Transport = sbc.TransportTLS
 		default:
 			continue
 		}

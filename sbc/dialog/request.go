@@ -68,18 +68,19 @@ func loose(u msg.URI) bool {
 }
 
 // Target is where requests within the dialog are sent: see the package comment.
-func (d *Dialog) Target() msg.Target {
+func (d *Dialog) Target() (t msg.Target) {
 	uri := d.target
 	if len(d.routes) > 0 {
 		uri = d.routes[0].URI
 	}
-	t := msg.Target{
+	t = msg.Target{
 		Host: strings.Trim(uri.Host, "[]"), Port: uri.Port, Transport: d.peer.Transport,
 		Interfaces: []string{d.peer.Interface},
 	}
 	if !d.peer.Remote.IsValid() {
 		return t
 	}
+	defer t.Known(d.peer.Peer)
 	named, err := netip.ParseAddr(t.Host)
 	stream := d.peer.Transport != sbc.TransportUDP
 	switch same := err == nil && named.Unmap() == d.peer.Remote.Addr(); {

@@ -1,6 +1,7 @@
 package msg
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -19,4 +20,28 @@ type Peer struct {
 // Holds tells whether the peer is known by a name. Wildcards say nothing about SIP (RFC 5922 7.2). It may be called on nil.
 func (p *Peer) Holds(name string) bool {
 	return p != nil && name != "" && slices.Contains(p.Names, strings.ToLower(name))
+}
+
+// Again is the way back to where a message came from or went to: its connection, or one like it where that is gone.
+func (h *Hop) Again(interfaces ...string) Target {
+	t := Target{
+		Host: h.Remote.Addr().String(), Port: int(h.Remote.Port()), Transport: h.Transport, Flow: h, Interfaces: interfaces,
+	}
+	t.Known(h.Peer)
+	return t
+}
+
+// Known has a new connection to an address speak TLS as the one with the peer did, who must have the same name again: certificates seldom
+// hold addresses. Where the target is a host's name, the certificate has to hold that.
+func (t *Target) Known(p *Peer) {
+	if p == nil {
+		return
+	}
+	t.TLSProfile = p.Profile
+	if _, err := netip.ParseAddr(t.Host); err != nil {
+		return
+	}
+	if t.Name = p.Name; t.Name == "" && len(p.Names) > 0 {
+		t.Name = p.Names[0]
+	}
 }

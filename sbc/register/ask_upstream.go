@@ -114,7 +114,9 @@ func contactsOf(parts []part, wildcard bool) func(req *msg.Message, local msg.Lo
 // to is the target of an address of an upstream registrar.
 func to(snap *config.Snapshot, trunk *sbc.Trunk, e *sbc.Endpoint) msg.Target {
 	host, port := trunk.NextHop(e.Address, e.Port)
-	return msg.Target{Host: host, Port: port, Transport: e.NamedTransport(), Interfaces: snap.InterfacesOf(trunk.RealmID)}
+	return msg.Target{
+		Host: host, Port: port, Transport: e.NamedTransport(), Interfaces: snap.InterfacesOf(trunk.RealmID), TLSProfile: trunk.TLSProfileID,
+	}
 }
 
 // send asks the next address.

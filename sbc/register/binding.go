@@ -72,7 +72,9 @@ type binding struct {
 // hop is the way to the phone.
 func (b *binding) hop() msg.Hop {
 	w := b.way.Value()
-	return msg.Hop{Interface: w.iface, Transport: w.transport, Remote: b.source, Conn: b.conn}
+	return msg.Hop{
+		Interface: w.iface, Transport: w.transport, Remote: b.source, Conn: b.conn, Secure: w.transport.Encrypted(),
+	}
 }
 
 // routes gives the values of Path.
@@ -208,7 +210,7 @@ func (x *record) binding(id string, at func(ms int64) time.Duration) *binding {
 
 // transportOf gives the constant for a transport that was read, so that no copy of the word is kept.
 func transportOf(t sbc.Transport) sbc.Transport {
-	all := []sbc.Transport{sbc.TransportUDP, sbc.TransportTCP}
+	all := []sbc.Transport{sbc.TransportUDP, sbc.TransportTCP, sbc.TransportTLS, sbc.TransportWS, sbc.TransportWSS}
 	if i := slices.Index(all, t); i >= 0 {
 		return all[i]
 	}

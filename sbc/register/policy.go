@@ -134,7 +134,11 @@ func (r *Registrar) trunkAt(h msg.Hop, a netip.Addr, port uint16) bool {
 // direct tells whether a contact's own host is where requests go: on a stream without NAT, whose connection may close and be
 // opened by us; and, where the policy believes whatever a phone says, a host that is not the phone's own mistake about its
 // address.
+// Over WebSocket a phone is reached by its connection alone: nobody listens there (RFC 7118 5).
 func direct(m *msg.Message, w *wish, rule sbc.ContactSource) bool {
+	if m.Hop.Transport.WebSocket() {
+		return false
+	}
 	if m.Hop.Transport != sbc.TransportUDP && w.tests&(contactAddress|viaAddress) == 0 {
 		_, literal := address(w.addr.URI.Host)
 		return literal && w.addr.URI.Port != int(m.Hop.Remote.Port()) // the near end of a connection listens to nobody

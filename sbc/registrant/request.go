@@ -72,9 +72,11 @@ func (m *Manager) targetOf(e *entry) msg.Target {
 	if host, port, ok := sbc.SplitHost(e.proxy); ok && e.proxy != "" {
 		t.Host, t.Port = host, port
 	}
-	if t.Interfaces = []string{e.r.SIPInterfaceID}; e.r.SIPInterfaceID == "" {
-		if snap := m.o.Snapshot(); snap.Trunk(e.r.TrunkID) != nil {
-			t.Interfaces = snap.InterfacesOf(snap.Trunk(e.r.TrunkID).RealmID)
+	t.Interfaces = []string{e.r.SIPInterfaceID}
+	snap := m.o.Snapshot()
+	if trunk := snap.Trunk(e.r.TrunkID); trunk != nil {
+		if t.TLSProfile = trunk.TLSProfileID; e.r.SIPInterfaceID == "" {
+			t.Interfaces = snap.InterfacesOf(trunk.RealmID)
 		}
 	}
 	return t

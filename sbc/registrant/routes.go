@@ -74,7 +74,7 @@ func (e *entry) nextHop() msg.Target {
 	u := e.routes[0].URI
 	t := msg.Target{Host: strings.Trim(u.Host, "[]"), Port: u.Port}
 	if v, ok := msg.Param(u.UriParams, "transport"); ok {
-		if named := sbc.Transport(strings.ToLower(v)); named == sbc.TransportUDP || named == sbc.TransportTCP {
+		if named := sbc.Transport(strings.ToLower(v)); named == sbc.TransportUDP || named == sbc.TransportTCP || named == sbc.TransportTLS {
 			t.Transport = named
 		}
 	}

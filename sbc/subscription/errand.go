@@ -212,6 +212,7 @@ func (e *errand) send(at *route.Attempt, t *sbc.Trunk) {
 func (e *errand) way(req *msg.Message, at *route.Attempt, t *sbc.Trunk) msg.Target {
 	host, port := t.NextHop(at.Address, at.Port)
 	to := msg.Target{Host: host, Port: port, Transport: at.Transport, Interfaces: e.snap.InterfacesOf(at.RealmID)}
+	to.TLSProfile, to.Secure = t.TLSProfileID, e.in.RequestURI.Scheme == "sips"
 	if e.m.o.Route == nil {
 		return to
 	}
