@@ -115,13 +115,16 @@ func TestLeaksChallenges(t *testing.T) {
 	notifier.invite = again
 	notifier.say(again, 202, "", "", "Expires: 300", "Contact: "+east.contact())
 	subscriber.answer(1, 200)
-	seq := subscriber.request("SUBSCRIBE", "", "Event: message-summary", "Expires: 600", "Contact: "+west.contact())
-	refresh := notifier.hear(msg.SUBSCRIBE)
-	if refresh.CSeq.Seq != again.CSeq.Seq+1 {
-		t.Errorf("the refresh has number %d after %d", refresh.CSeq.Seq, again.CSeq.Seq)
+	for range 2 {
+		seq := subscriber.request("SUBSCRIBE", "", "Event: message-summary", "Expires: 600", "Contact: "+west.contact())
+		refresh := notifier.hear(msg.SUBSCRIBE)
+		if refresh.CSeq.Seq != again.CSeq.Seq+1 {
+			t.Errorf("the refresh has number %d after %d", refresh.CSeq.Seq, again.CSeq.Seq)
+		}
+		again = challenged(notifier, refresh, "n4")
+		notifier.say(again, 200, "", "", "Expires: 300", "Contact: "+east.contact())
+		subscriber.answer(seq, 200)
 	}
-	notifier.say(challenged(notifier, refresh, "n4"), 200, "", "", "Expires: 300", "Contact: "+east.contact())
-	subscriber.answer(seq, 200)
 	tells(notifier, subscriber, "message-summary", "terminated", "")
 	eyes.check(t)
 	caller := west.dial("4930123", west.sdp())
