@@ -172,6 +172,7 @@ func start(t testing.TB, fast ...bool) *fixture {
 		LimitUsage:        func(string) []sbc.LimitUsage { return slices.Clone(f.usage) },
 		Effective:         f.effective,
 		Diagnose:          f.diagnose,
+		Register:          registered,
 		DecodeAudio:       decoded,
 		EncodeAudio:       func(audio []byte) []byte { return []byte(wav(string(audio))) },
 		Rates:             f.rates,

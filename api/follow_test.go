@@ -61,7 +61,7 @@ func following(t *testing.T) (f *fixture, feed *newsFeed, asked *sbc.EventQuery,
 		Calls: f.calls, Registrations: f.contacts, Status: f.node, Explain: f.explain, Resolve: resolved,
 		Events: f.happened, EncodeAudio: func(audio []byte) []byte { return []byte(wav(string(audio))) },
 		Voicemail: f.box,
-		Bans:      &jail{}, LimitUsage: func(string) []sbc.LimitUsage { return nil }, Effective: (&fixture{}).effective, Diagnose: (&fixture{}).diagnose, DecodeAudio: decoded, Rates: f.rates, Numbers: tables{}, TestHeaders: tried, ValidateResponses: true,
+		Bans:      &jail{}, LimitUsage: func(string) []sbc.LimitUsage { return nil }, Effective: (&fixture{}).effective, Diagnose: (&fixture{}).diagnose, Register: registered, DecodeAudio: decoded, Rates: f.rates, Numbers: tables{}, TestHeaders: tried, ValidateResponses: true,
 		Stopping: ctx, Follow: func(q sbc.EventQuery) (sbc.EventFeed, error) { *asked = q; return feed, nil },
 	})
 	if err != nil {

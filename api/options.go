@@ -91,6 +91,8 @@ type Options struct {
 	Bans sbc.Bans
 	// Effective gives the profiles that count for a trunk, a domain or a realm in service; false where there is none.
 	Effective func(kind sbc.Kind, id string) (sbc.EffectiveProfiles, bool)
+	// Register has this node register a registrant now; false where it has none of that id in service.
+	Register func(registrantID string) (sbc.RegistrantStatus, bool)
 	// Diagnose finds out whether calls can go to a trunk; it may take seconds.
 	Diagnose func(ctx context.Context, trunkID string) (sbc.Diagnosis, error)
 	// LimitUsage gives the counts of a limit profile on this node.
@@ -123,7 +125,7 @@ func (o Options) complete() error {
 	if o.Store == nil || o.Config == nil || o.Records == nil || o.Blobs == nil || o.Jobs == nil || o.Imports == nil || o.Calls == nil ||
 		o.Registrations == nil || o.Explain == nil || o.Resolve == nil || o.Status == nil || o.Events == nil || o.Follow == nil ||
 		o.LimitUsage == nil || o.Bans == nil || o.Voicemail == nil || o.DecodeAudio == nil || o.EncodeAudio == nil ||
-		o.Rates == nil || o.Effective == nil || o.Diagnose == nil || o.Numbers == nil || o.TestHeaders == nil {
+		o.Rates == nil || o.Effective == nil || o.Diagnose == nil || o.Register == nil || o.Numbers == nil || o.TestHeaders == nil {
 		return errors.New("api: an option that is required is missing")
 	}
 	return nil

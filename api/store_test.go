@@ -94,7 +94,7 @@ func overStore(t *testing.T, f *fixture) *fixture {
 		Voicemail:  f.box,
 		Bans:       &jail{bans: []sbc.Ban{seededBan(parsed(t))}},
 		LimitUsage: func(string) []sbc.LimitUsage { return nil },
-		Effective: (&fixture{}).effective, Diagnose: (&fixture{}).diagnose,
+		Effective:  (&fixture{}).effective, Diagnose: (&fixture{}).diagnose, Register: registered,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -284,7 +284,7 @@ func (a *App) openAPI(ctx context.Context) (err error) {
 		Calls: a.calls, Registrations: a.registrar,
 		Explain: a.explain, Status: a.health, Resolve: a.edge.Resolve,
 		Events: a.events.Query, Follow: a.events.Follow, Stopping: stopping, LimitUsage: a.tally.Usage, Voicemail: a.voicemail, Bans: a.guard,
-		Effective: a.effective, Diagnose: a.diagnose,
+		Effective: a.effective, Diagnose: a.diagnose, Register: a.registrants.Register,
 		DecodeAudio: tone.DecodeWAV, EncodeAudio: tone.EncodeWAV, Rates: a.rates.Table, Numbers: numbers{a.config.Current},
 		TestHeaders: testHeaders,
 		Gatherer:    a.metrics, Registerer: a.metrics, Version: a.o.Version, Log: a.o.Log, ValidateResponses: a.o.ValidateResponses,

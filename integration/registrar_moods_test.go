@@ -81,6 +81,28 @@ func TestRegistrarChangesPassword(t *testing.T) {
 	}
 }
 
+// TestRegistrarSuspends: an account that is suspended is left alone, in the carrier's own words, until the border is told to register.
+func TestRegistrarSuspends(t *testing.T) {
+	t.Parallel()
+	needs(t, "sipp")
+	b := startBorder(t, app.Options{})
+	w := b.connect(newSides(t), wish{})
+	carrier := sippListening(patience(t, 30*time.Second), t, "registrar_suspends.xml", w.eastPeer, "-m", "1")
+	path := b.registers(w, w.eastPeer.String(), nil)
+	if s := b.registrant(path, sbc.RegistrantRejected); s.Code != 403 || s.NextAt != nil || !strings.Contains(s.Reason, "403 Account suspended") {
+		t.Errorf("%+v", s)
+	}
+	b.do(http.MethodPost, strings.TrimPrefix(path, "/v1")+"/register", nil, nil)
+	b.registrant(path, sbc.RegistrantRegistered)
+	b.do(http.MethodDelete, strings.TrimPrefix(path, "/v1"), nil, nil)
+	if err := carrier.Wait(); err != nil {
+		t.Errorf("the registrar was not content: %v", err)
+	}
+	if got := b.told("disabled"); got != "registering rejected registered unregistering disabled" {
+		t.Errorf("events: %s", got)
+	}
+}
+
 // TestRegistrarIsSilent: a registrar that says nothing is asked again after a while, and is found when it is back.
 func TestRegistrarIsSilent(t *testing.T) {
 	if testing.Short() {

@@ -12265,7 +12265,7 @@ type RegistrantPatch struct {
 	Transport *RegistrantTransport `json:"transport,omitempty"`
 }
 
-// RegistrantState How far a registration of ours is. `wrong_credentials`, and `rejected` by 403 or 404, are not tried again before the registrant is changed; `rejected` by anything else and `unreachable` are, at `next_at`.
+// RegistrantState How far a registration of ours is. `wrong_credentials`, and `rejected` by 403 or 404, are not tried again before the registrant is changed or told to (`/register`); `rejected` by anything else and `unreachable` are, at `next_at`.
 //
 // Example: disabled
 type RegistrantState string
@@ -24539,6 +24539,13 @@ type ClientInterface interface {
 	// Corresponds with PUT /v1/trunks/{trunk_id}/registrants/{registrant_id} (the `ReplaceRegistrant` operationId).
 	ReplaceRegistrant(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, params *ReplaceRegistrantParams, body ReplaceRegistrantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// RegisterNow Register at a carrier now
+	//
+	// This node sends a REGISTER at once, whatever it waits for: also where the carrier refused the credentials or the account before, and nothing is changed but there. The answer does not wait for the carrier's: read the registrant for that.
+	//
+	// Corresponds with POST /v1/trunks/{trunk_id}/registrants/{registrant_id}/register (the `RegisterNow` operationId).
+	RegisterNow(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// WhoAmI Ask who the key is
 	//
 	// Corresponds with GET /v1/whoami (the `WhoAmI` operationId).
@@ -32798,6 +32805,23 @@ func (c *Client) ReplaceRegistrantWithBody(ctx context.Context, trunkID TrunkID,
 // Corresponds with PUT /v1/trunks/{trunk_id}/registrants/{registrant_id} (the `ReplaceRegistrant` operationId).
 func (c *Client) ReplaceRegistrant(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, params *ReplaceRegistrantParams, body ReplaceRegistrantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReplaceRegistrantRequest(c.Server, trunkID, registrantID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RegisterNow Register at a carrier now
+//
+// This node sends a REGISTER at once, whatever it waits for: also where the carrier refused the credentials or the account before, and nothing is changed but there. The answer does not wait for the carrier's: read the registrant for that.
+//
+// Corresponds with POST /v1/trunks/{trunk_id}/registrants/{registrant_id}/register (the `RegisterNow` operationId).
+func (c *Client) RegisterNow(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRegisterNowRequest(c.Server, trunkID, registrantID)
 	if err != nil {
 		return nil, err
 	}
@@ -59145,6 +59169,47 @@ func NewReplaceRegistrantRequestWithBody(server string, trunkID TrunkID, registr
 	return req, nil
 }
 
+// NewRegisterNowRequest constructs an http.Request for the RegisterNow method
+func NewRegisterNowRequest(server string, trunkID TrunkID, registrantID RegistrantID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "trunk_id", trunkID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "registrant_id", registrantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/trunks/%s/registrants/%s/register", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewWhoAmIRequest constructs an http.Request for the WhoAmI method
 func NewWhoAmIRequest(server string) (*http.Request, error) {
 	var err error
@@ -63150,6 +63215,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /v1/trunks/{trunk_id}/registrants/{registrant_id} (the `ReplaceRegistrant` operationId).
 	ReplaceRegistrantWithResponse(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, params *ReplaceRegistrantParams, body ReplaceRegistrantJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceRegistrantResponse, error)
+
+	// RegisterNowWithResponse Register at a carrier now
+	//
+	// This node sends a REGISTER at once, whatever it waits for: also where the carrier refused the credentials or the account before, and nothing is changed but there. The answer does not wait for the carrier's: read the registrant for that.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/trunks/{trunk_id}/registrants/{registrant_id}/register (the `RegisterNow` operationId).
+	RegisterNowWithResponse(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, reqEditors ...RequestEditorFn) (*RegisterNowResponse, error)
 
 	// WhoAmIWithResponse Ask who the key is
 	//
@@ -79857,6 +79931,54 @@ func (r ReplaceRegistrantResponse) ContentType() string {
 	return ""
 }
 
+type RegisterNowResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RegistrantStatus
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RegisterNowResponse) GetJSON200() *RegistrantStatus {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RegisterNowResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RegisterNowResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RegisterNowResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RegisterNowResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RegisterNowResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // WhoAmIResponse200Headers the declared response headers of an HTTP 200 response for WhoAmI
 type WhoAmIResponse200Headers struct {
 	ETag string
@@ -86656,6 +86778,21 @@ func (c *ClientWithResponses) ReplaceRegistrantWithResponse(ctx context.Context,
 		return nil, err
 	}
 	return ParseReplaceRegistrantResponse(rsp)
+}
+
+// RegisterNowWithResponse Register at a carrier now
+//
+// This node sends a REGISTER at once, whatever it waits for: also where the carrier refused the credentials or the account before, and nothing is changed but there. The answer does not wait for the carrier's: read the registrant for that.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/trunks/{trunk_id}/registrants/{registrant_id}/register (the `RegisterNow` operationId).
+func (c *ClientWithResponses) RegisterNowWithResponse(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, reqEditors ...RequestEditorFn) (*RegisterNowResponse, error) {
+	rsp, err := c.RegisterNow(ctx, trunkID, registrantID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRegisterNowResponse(rsp)
 }
 
 // WhoAmIWithResponse Ask who the key is
@@ -101045,6 +101182,39 @@ func ParseReplaceRegistrantResponse(rsp *http.Response) (*ReplaceRegistrantRespo
 			headers.ETag = value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRegisterNowResponse parses an HTTP response from a RegisterNowWithResponse call
+func ParseRegisterNowResponse(rsp *http.Response) (*RegisterNowResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RegisterNowResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RegistrantStatus
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
 	}
 
 	return response, nil

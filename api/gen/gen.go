@@ -12078,7 +12078,7 @@ type RegistrantPatch struct {
 	Transport *RegistrantTransport `json:"transport,omitempty"`
 }
 
-// RegistrantState How far a registration of ours is. `wrong_credentials`, and `rejected` by 403 or 404, are not tried again before the registrant is changed; `rejected` by anything else and `unreachable` are, at `next_at`.
+// RegistrantState How far a registration of ours is. `wrong_credentials`, and `rejected` by 403 or 404, are not tried again before the registrant is changed or told to (`/register`); `rejected` by anything else and `unreachable` are, at `next_at`.
 //
 // Example: disabled
 type RegistrantState string
@@ -17579,6 +17579,9 @@ type ServerInterface interface {
 	// GetTrunkQuality See what a trunk is worth
 	// (GET /v1/trunks/{trunk_id}/quality)
 	GetTrunkQuality(ctx echo.Context, trunkID TrunkID, params GetTrunkQualityParams) error
+	// RegisterNow Register at a carrier now
+	// (POST /v1/trunks/{trunk_id}/registrants/{registrant_id}/register)
+	RegisterNow(ctx echo.Context, trunkID TrunkID, registrantID RegistrantID) error
 	// WhoAmI Ask who the key is
 	// (GET /v1/whoami)
 	WhoAmI(ctx echo.Context) error
@@ -19471,6 +19474,30 @@ func (w *ServerInterfaceWrapper) GetTrunkQuality(ctx echo.Context) error {
 	return err
 }
 
+// RegisterNow converts echo context to params.
+func (w *ServerInterfaceWrapper) RegisterNow(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "trunk_id" -------------
+	var trunkID TrunkID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "trunk_id", ctx.Param("trunk_id"), &trunkID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter trunk_id: %s", err))
+	}
+
+	// ------------- Path parameter "registrant_id" -------------
+	var registrantID RegistrantID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "registrant_id", ctx.Param("registrant_id"), &registrantID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter registrant_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RegisterNow(ctx, trunkID, registrantID)
+	return err
+}
+
 // WhoAmI converts echo context to params.
 func (w *ServerInterfaceWrapper) WhoAmI(ctx echo.Context) error {
 	var err error
@@ -19596,6 +19623,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/time-profiles/:time_profile_id/check", wrapper.CheckTimeProfile, options.OperationMiddlewares["checkTimeProfile"]...)
 	router.POST(options.BaseURL+"/v1/trunks/:trunk_id/diagnose", wrapper.DiagnoseTrunk, options.OperationMiddlewares["diagnoseTrunk"]...)
 	router.GET(options.BaseURL+"/v1/trunks/:trunk_id/quality", wrapper.GetTrunkQuality, options.OperationMiddlewares["getTrunkQuality"]...)
+	router.POST(options.BaseURL+"/v1/trunks/:trunk_id/registrants/:registrant_id/register", wrapper.RegisterNow, options.OperationMiddlewares["registerNow"]...)
 	router.GET(options.BaseURL+"/v1/whoami", wrapper.WhoAmI, options.OperationMiddlewares["whoAmI"]...)
 	router.GET(options.BaseURL+"/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
 
@@ -21200,6 +21228,29 @@ func (response GetTrunkQuality200JSONResponse) VisitGetTrunkQualityResponse(w ht
 	return err
 }
 
+type RegisterNowRequestObject struct {
+	TrunkID      TrunkID      `json:"trunk_id"`
+	RegistrantID RegistrantID `json:"registrant_id"`
+}
+
+type RegisterNowResponseObject interface {
+	VisitRegisterNowResponse(w http.ResponseWriter) error
+}
+
+type RegisterNow200JSONResponse RegistrantStatus
+
+func (response RegisterNow200JSONResponse) VisitRegisterNowResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type WhoAmIRequestObject struct {
 }
 
@@ -21432,6 +21483,9 @@ type StrictServerInterface interface {
 	// GetTrunkQuality See what a trunk is worth
 	// (GET /v1/trunks/{trunk_id}/quality)
 	GetTrunkQuality(ctx context.Context, request GetTrunkQualityRequestObject) (GetTrunkQualityResponseObject, error)
+	// RegisterNow Register at a carrier now
+	// (POST /v1/trunks/{trunk_id}/registrants/{registrant_id}/register)
+	RegisterNow(ctx context.Context, request RegisterNowRequestObject) (RegisterNowResponseObject, error)
 	// WhoAmI Ask who the key is
 	// (GET /v1/whoami)
 	WhoAmI(ctx context.Context, request WhoAmIRequestObject) (WhoAmIResponseObject, error)
@@ -23327,6 +23381,32 @@ func (sh *strictHandler) GetTrunkQuality(ctx echo.Context, trunkID TrunkID, para
 		return err
 	} else if validResponse, ok := response.(GetTrunkQualityResponseObject); ok {
 		return validResponse.VisitGetTrunkQualityResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RegisterNow operation middleware
+func (sh *strictHandler) RegisterNow(ctx echo.Context, trunkID TrunkID, registrantID RegistrantID) error {
+	var request RegisterNowRequestObject
+
+	request.TrunkID = trunkID
+	request.RegistrantID = registrantID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RegisterNow(ctx.Request().Context(), request.(RegisterNowRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RegisterNow")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RegisterNowResponseObject); ok {
+		return validResponse.VisitRegisterNowResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

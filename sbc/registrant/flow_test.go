@@ -127,6 +127,28 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestRegisterNow: what was told to is tried at once, also after a refusal that is final, and once more where one is under way.
+func TestRegisterNow(t *testing.T) {
+	run(t, plain, func(x *world) {
+		x.next().answer(403)
+		x.none(time.Hour)
+		if s, ok := x.m.Register("rgt_1"); !ok || s.NextAt == nil {
+			t.Errorf("%+v %v", s, ok)
+		}
+		s := x.within(time.Millisecond, tick)
+		if _, ok := x.m.Register("rgt_1"); !ok {
+			t.Error("not while one is under way")
+		}
+		s.answer(503)
+		x.within(time.Millisecond, 2*tick).answer(200)
+		x.is(sbc.RegistrantRegistered, 200)
+		if _, ok := x.m.Register("rgt_2"); ok {
+			t.Error("who?")
+		}
+		x.none(40 * time.Minute)
+	})
+}
+
 // TestChallengerIsAnswered: the credentials go to the server that asked for them, of however many its name has.
 func TestChallengerIsAnswered(t *testing.T) {
 	run(t, plain, func(x *world) {

@@ -231,6 +231,23 @@ func (m *Manager) turn(e *entry, s sbc.RegistrantState, code int, reason string)
 	m.o.Log.Info("a registration of ours", "registrant_id", e.r.ID, "state", s, "code", code, "reason", reason)
 }
 
+// Register has a registrant try now, whatever it waits for, and tells how far it is; false where none of that id is in service.
+func (m *Manager) Register(id string) (s sbc.RegistrantStatus, ok bool) {
+	m.do(func() {
+		e := m.entries[id]
+		if e == nil {
+			return
+		}
+		if e.failures = 0; e.busy {
+			e.again = true
+		} else {
+			e.due = time.Now()
+		}
+		s, ok = e.shown(), true
+	})
+	return s, ok
+}
+
 // Status tells how far a registrant is; false where it is not known.
 func (m *Manager) Status(id string) (sbc.RegistrantStatus, bool) {
 	m.mu.RLock()
