@@ -16,7 +16,7 @@ func (s *server) RegisterNow(ctx context.Context, r gen.RegisterNowRequestObject
 	}
 	status, ok := s.o.Register(r.RegistrantID)
 	if !ok {
-		return nil, sbc.Errorf(sbc.CodeUnavailable, "the registrant or its trunk is out of service")
+		return nil, sbc.Errorf(sbc.CodeConflict, "the registrant or its trunk is out of service")
 	}
 	body, err := convert[gen.RegistrantStatus](status)
 	return gen.RegisterNow200JSONResponse(body), err

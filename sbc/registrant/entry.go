@@ -106,7 +106,7 @@ func (e *entry) shown() sbc.RegistrantStatus {
 		until := e.until.UTC()
 		s.ExpiresAt = &until
 	}
-	if !e.due.IsZero() && !e.leaving {
+	if !e.due.IsZero() && !e.leaving && !e.busy {
 		due := e.due.UTC()
 		s.NextAt = &due
 	}
