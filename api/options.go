@@ -91,8 +91,8 @@ type Options struct {
 	Bans sbc.Bans
 	// Effective gives the profiles that count for a trunk, a domain or a realm in service; false where there is none.
 	Effective func(kind sbc.Kind, id string) (sbc.EffectiveProfiles, bool)
-	// Register has this node register a registrant now; false where it has none of that id in service.
-	Register func(registrantID string) (sbc.RegistrantStatus, bool)
+	// Register has this node register a registrant now, unless dry, and tells how far it is; false where it has none of that id in service.
+	Register func(registrantID string, dry bool) (sbc.RegistrantStatus, bool)
 	// Diagnose finds out whether calls can go to a trunk; it may take seconds.
 	Diagnose func(ctx context.Context, trunkID string) (sbc.Diagnosis, error)
 	// LimitUsage gives the counts of a limit profile on this node.

@@ -8,7 +8,7 @@ import (
 )
 
 // registered is a node that has every registrant but one.
-func registered(id string) (sbc.RegistrantStatus, bool) {
+func registered(id string, _ bool) (sbc.RegistrantStatus, bool) {
 	due := time.Date(2026, 11, 22, 11, 2, 0, 0, time.UTC)
 	return sbc.RegistrantStatus{State: sbc.RegistrantRejected, Since: due, Code: 403, NextAt: &due}, id != "rgt_off"
 }

@@ -20389,6 +20389,15 @@ type ReplaceRegistrantParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// RegisterNowParams defines parameters for RegisterNow.
+type RegisterNowParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // CreateAccessRuleJSONRequestBody defines body for CreateAccessRule for application/json ContentType.
 type CreateAccessRuleJSONRequestBody = AccessRuleWrite
 
@@ -24541,10 +24550,11 @@ type ClientInterface interface {
 
 	// RegisterNow Register at a carrier now
 	//
-	// This node sends a REGISTER at once, whatever it waits for: also where the carrier refused the credentials or the account before, and nothing is changed but there. The answer does not wait for the carrier's: read the registrant for that.
+	// This node sends a REGISTER at once, whatever it waits for: also where the carrier refused the credentials or the account before, and nothing is changed but there. The answer does not wait for the carrier's: read the registrant for that. With
+	//   `dry_run` nothing is sent.
 	//
 	// Corresponds with POST /v1/trunks/{trunk_id}/registrants/{registrant_id}/register (the `RegisterNow` operationId).
-	RegisterNow(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, reqEditors ...RequestEditorFn) (*http.Response, error)
+	RegisterNow(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, params *RegisterNowParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// WhoAmI Ask who the key is
 	//
@@ -32817,11 +32827,13 @@ func (c *Client) ReplaceRegistrant(ctx context.Context, trunkID TrunkID, registr
 
 // RegisterNow Register at a carrier now
 //
-// This node sends a REGISTER at once, whatever it waits for: also where the carrier refused the credentials or the account before, and nothing is changed but there. The answer does not wait for the carrier's: read the registrant for that.
+// This node sends a REGISTER at once, whatever it waits for: also where the carrier refused the credentials or the account before, and nothing is changed but there. The answer does not wait for the carrier's: read the registrant for that. With
+//
+//	`dry_run` nothing is sent.
 //
 // Corresponds with POST /v1/trunks/{trunk_id}/registrants/{registrant_id}/register (the `RegisterNow` operationId).
-func (c *Client) RegisterNow(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewRegisterNowRequest(c.Server, trunkID, registrantID)
+func (c *Client) RegisterNow(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, params *RegisterNowParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRegisterNowRequest(c.Server, trunkID, registrantID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -59170,7 +59182,7 @@ func NewReplaceRegistrantRequestWithBody(server string, trunkID TrunkID, registr
 }
 
 // NewRegisterNowRequest constructs an http.Request for the RegisterNow method
-func NewRegisterNowRequest(server string, trunkID TrunkID, registrantID RegistrantID) (*http.Request, error) {
+func NewRegisterNowRequest(server string, trunkID TrunkID, registrantID RegistrantID, params *RegisterNowParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -59202,9 +59214,51 @@ func NewRegisterNowRequest(server string, trunkID TrunkID, registrantID Registra
 		return nil, err
 	}
 
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -63218,12 +63272,13 @@ type ClientWithResponsesInterface interface {
 
 	// RegisterNowWithResponse Register at a carrier now
 	//
-	// This node sends a REGISTER at once, whatever it waits for: also where the carrier refused the credentials or the account before, and nothing is changed but there. The answer does not wait for the carrier's: read the registrant for that.
+	// This node sends a REGISTER at once, whatever it waits for: also where the carrier refused the credentials or the account before, and nothing is changed but there. The answer does not wait for the carrier's: read the registrant for that. With
+	//   `dry_run` nothing is sent.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/trunks/{trunk_id}/registrants/{registrant_id}/register (the `RegisterNow` operationId).
-	RegisterNowWithResponse(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, reqEditors ...RequestEditorFn) (*RegisterNowResponse, error)
+	RegisterNowWithResponse(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, params *RegisterNowParams, reqEditors ...RequestEditorFn) (*RegisterNowResponse, error)
 
 	// WhoAmIWithResponse Ask who the key is
 	//
@@ -79931,6 +79986,11 @@ func (r ReplaceRegistrantResponse) ContentType() string {
 	return ""
 }
 
+// RegisterNowResponse200Headers the declared response headers of an HTTP 200 response for RegisterNow
+type RegisterNowResponse200Headers struct {
+	IdempotencyReplayed *string
+}
+
 type RegisterNowResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -79938,6 +79998,8 @@ type RegisterNowResponse struct {
 	JSON200 *RegistrantStatus
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RegisterNowResponse200Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -86782,13 +86844,15 @@ func (c *ClientWithResponses) ReplaceRegistrantWithResponse(ctx context.Context,
 
 // RegisterNowWithResponse Register at a carrier now
 //
-// This node sends a REGISTER at once, whatever it waits for: also where the carrier refused the credentials or the account before, and nothing is changed but there. The answer does not wait for the carrier's: read the registrant for that.
+// This node sends a REGISTER at once, whatever it waits for: also where the carrier refused the credentials or the account before, and nothing is changed but there. The answer does not wait for the carrier's: read the registrant for that. With
+//
+//	`dry_run` nothing is sent.
 //
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/trunks/{trunk_id}/registrants/{registrant_id}/register (the `RegisterNow` operationId).
-func (c *ClientWithResponses) RegisterNowWithResponse(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, reqEditors ...RequestEditorFn) (*RegisterNowResponse, error) {
-	rsp, err := c.RegisterNow(ctx, trunkID, registrantID, reqEditors...)
+func (c *ClientWithResponses) RegisterNowWithResponse(ctx context.Context, trunkID TrunkID, registrantID RegistrantID, params *RegisterNowParams, reqEditors ...RequestEditorFn) (*RegisterNowResponse, error) {
+	rsp, err := c.RegisterNow(ctx, trunkID, registrantID, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -101215,6 +101279,19 @@ func ParseRegisterNowResponse(rsp *http.Response) (*RegisterNowResponse, error) 
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RegisterNowResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil

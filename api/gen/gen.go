@@ -17349,6 +17349,15 @@ type GetTrunkQualityParams struct {
 	Prefix *string `form:"prefix,omitempty" json:"prefix,omitempty"`
 }
 
+// RegisterNowParams defines parameters for RegisterNow.
+type RegisterNowParams struct {
+	// DryRun Do everything (permissions, validation, the answer) but keep nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A word of the client's making. A repeated request with it is answered as the first was, with the header `Idempotency-Replayed: true`, for 24 hours; 422 if the request differs, 409 while the first is under way.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // OriginateCallJSONRequestBody defines body for OriginateCall for application/json ContentType.
 type OriginateCallJSONRequestBody = OriginateOrder
 
@@ -17581,7 +17590,7 @@ type ServerInterface interface {
 	GetTrunkQuality(ctx echo.Context, trunkID TrunkID, params GetTrunkQualityParams) error
 	// RegisterNow Register at a carrier now
 	// (POST /v1/trunks/{trunk_id}/registrants/{registrant_id}/register)
-	RegisterNow(ctx echo.Context, trunkID TrunkID, registrantID RegistrantID) error
+	RegisterNow(ctx echo.Context, trunkID TrunkID, registrantID RegistrantID, params RegisterNowParams) error
 	// WhoAmI Ask who the key is
 	// (GET /v1/whoami)
 	WhoAmI(ctx echo.Context) error
@@ -19493,8 +19502,34 @@ func (w *ServerInterfaceWrapper) RegisterNow(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter registrant_id: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RegisterNowParams
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.RegisterNow(ctx, trunkID, registrantID)
+	err = w.Handler.RegisterNow(ctx, trunkID, registrantID, params)
 	return err
 }
 
@@ -21231,21 +21266,32 @@ func (response GetTrunkQuality200JSONResponse) VisitGetTrunkQualityResponse(w ht
 type RegisterNowRequestObject struct {
 	TrunkID      TrunkID      `json:"trunk_id"`
 	RegistrantID RegistrantID `json:"registrant_id"`
+	Params       RegisterNowParams
 }
 
 type RegisterNowResponseObject interface {
 	VisitRegisterNowResponse(w http.ResponseWriter) error
 }
 
-type RegisterNow200JSONResponse RegistrantStatus
+type RegisterNow200ResponseHeaders struct {
+	IdempotencyReplayed *string
+}
+
+type RegisterNow200JSONResponse struct {
+	Body    RegistrantStatus
+	Headers RegisterNow200ResponseHeaders
+}
 
 func (response RegisterNow200JSONResponse) VisitRegisterNowResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -23388,11 +23434,12 @@ func (sh *strictHandler) GetTrunkQuality(ctx echo.Context, trunkID TrunkID, para
 }
 
 // RegisterNow operation middleware
-func (sh *strictHandler) RegisterNow(ctx echo.Context, trunkID TrunkID, registrantID RegistrantID) error {
+func (sh *strictHandler) RegisterNow(ctx echo.Context, trunkID TrunkID, registrantID RegistrantID, params RegisterNowParams) error {
 	var request RegisterNowRequestObject
 
 	request.TrunkID = trunkID
 	request.RegistrantID = registrantID
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.RegisterNow(ctx.Request().Context(), request.(RegisterNowRequestObject))

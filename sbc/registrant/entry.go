@@ -76,8 +76,13 @@ func (e *entry) same(r *sbc.Registrant) bool {
 func (e *entry) change(r *sbc.Registrant, trunk *sbc.Trunk) {
 	k := r.Credentials
 	e.client = digest.Client{Username: cmp.Or(k.Username, r.AORUser), Password: k.Password, Realm: k.Realm}
-	e.r, e.proxy, e.failures, e.asked = r, trunk.OutboundProxy, 0, 0
-	if e.busy {
+	e.r, e.proxy, e.asked = r, trunk.OutboundProxy, 0
+	e.soon()
+}
+
+// soon has the next REGISTER go out at once, or after the one under way, as if nothing had failed before.
+func (e *entry) soon() {
+	if e.failures = 0; e.busy {
 		e.again = true
 		return
 	}

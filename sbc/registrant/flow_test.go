@@ -131,18 +131,21 @@ func TestRefusals(t *testing.T) {
 func TestRegisterNow(t *testing.T) {
 	run(t, plain, func(x *world) {
 		x.next().answer(403)
+		if s, ok := x.m.Register("rgt_1", true); !ok || s.Code != 403 || s.NextAt != nil {
+			t.Errorf("%+v %v", s, ok)
+		}
 		x.none(time.Hour)
-		if s, ok := x.m.Register("rgt_1"); !ok || s.NextAt == nil {
+		if s, ok := x.m.Register("rgt_1", false); !ok || s.NextAt == nil {
 			t.Errorf("%+v %v", s, ok)
 		}
 		s := x.within(time.Millisecond, tick)
-		if _, ok := x.m.Register("rgt_1"); !ok {
+		if _, ok := x.m.Register("rgt_1", false); !ok {
 			t.Error("not while one is under way")
 		}
 		s.answer(503)
 		x.within(time.Millisecond, 2*tick).answer(200)
 		x.is(sbc.RegistrantRegistered, 200)
-		if _, ok := x.m.Register("rgt_2"); ok {
+		if _, ok := x.m.Register("rgt_2", false); ok {
 			t.Error("who?")
 		}
 		x.none(40 * time.Minute)

@@ -231,17 +231,15 @@ func (m *Manager) turn(e *entry, s sbc.RegistrantState, code int, reason string)
 	m.o.Log.Info("a registration of ours", "registrant_id", e.r.ID, "state", s, "code", code, "reason", reason)
 }
 
-// Register has a registrant try now, whatever it waits for, and tells how far it is; false where none of that id is in service.
-func (m *Manager) Register(id string) (s sbc.RegistrantStatus, ok bool) {
+// Register has a registrant try now, unless dry, whatever it waits for, and tells how far it is; false where none of that id is in service.
+func (m *Manager) Register(id string, dry bool) (s sbc.RegistrantStatus, ok bool) {
 	m.do(func() {
 		e := m.entries[id]
 		if e == nil {
 			return
 		}
-		if e.failures = 0; e.busy {
-			e.again = true
-		} else {
-			e.due = time.Now()
+		if !dry {
+			e.soon()
 		}
 		s, ok = e.shown(), true
 	})
