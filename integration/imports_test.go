@@ -75,7 +75,7 @@ var closed = map[string][]string{
 	"/media/secure":     {},
 	"/media/relay":      {"/media/port", "/media/secure"},
 	"/media/tone":       {},
-	"/media":            {"/media/sdp", "/media/port", "/media/relay", "/media/secure", "/media/tone"},
+	"/media":            {"/media/sdp", "/media/port", "/media/relay", "/media/ice", "/media/secure", "/media/tone"},
 	"/auth/token":       {},
 	"/storage/live":     {"/sbc"},
 	"/auth/digest":      {},

@@ -84,6 +84,9 @@ type SessionOptions struct {
 	// OnDTMF is called for every digit that a party sent as a telephone-event (RFC 4733), when it is over, by the thread that
 	// moves packets: it must not block. Nil listens to no digits.
 	OnDTMF func(from *Party, digit byte, d time.Duration)
+	// OnBroken is called when a party's media will have no keys: its handshake (DTLS) failed for good, or was with somebody whose
+	// certificate signalling did not tell of (secure.ErrFingerprint). Nothing passes to it or from it. It must not block.
+	OnBroken func(p *Party, err error)
 }
 
 // Policy is which codecs and attributes may pass between a party and us; see there.
@@ -124,6 +127,9 @@ type PartyOptions struct {
 	Audible bool
 	// Secure is how media of the party are encrypted.
 	Secure Secure
+	// ICE answers the checks of a party that speaks ICE (RFC 8445 2.5), and offers that to it; otherwise what it says of it counts as not
+	// said. RTCPMux asks for RTCP on the port of RTP (RFC 5761), and takes it; with ICE or DTLS it is taken in any case.
+	ICE, RTCPMux bool
 }
 
 // StreamStats is one media stream as one party sends it: what was received from that party and passed on.

@@ -63,6 +63,7 @@ func (x *Exchange) attend(agreed *sdp.Description, line int) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %w", ErrBadSDP, err)
 	}
 	x.answerKeys(&view)
+	x.answerReach(&view)
 	back, err := sdp.Answer(x.offer, agreed, view)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadSDP, err)
@@ -72,8 +73,9 @@ func (x *Exchange) attend(agreed *sdp.Description, line int) ([]byte, error) {
 	codecs, mux := agreed.Media[line].Codecs(), m.Mux && back.Media[line].Mux
 	e.used, e.codec = true, word(codec(&agreed.Media[line], codecs))
 	e.disconnect()
+	e.reached(p, x.fromReach.at(line))
 	e.expect(p, m, mux, p.s.e.clock())
-	p.s.lock(e, x.fromLocks.at(line), p.s.e.clock())
+	p.s.lock(p, e, x.fromLocks.at(line), p.s.e.clock())
 	p.last, p.said = x.offer.Text(), p.author.Said()
 	e.listen(formats(codecs), mux)
 	p.s.retune()

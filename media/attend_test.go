@@ -8,6 +8,7 @@ import (
 // Whoever hears an announcement before anybody else answers is heard, too: digits count, and RTCP on the port of RTP is no RTP.
 func TestAttendedIsHeard(t *testing.T) {
 	r := newRig(t, "127.0.0.2", "127.0.0.3")
+	r.a.o.RTCPMux = true
 	heard := make(chan byte, 4)
 	r.s.ListenDTMF(func(_ *Party, digit byte, _ time.Duration) { heard <- digit })
 	answer, err := r.s.Attend(r.a, r.A.sdp("a=rtcp-mux"))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sallyport/sallyport/media/port"
 	"github.com/sallyport/sallyport/media/relay"
+	"github.com/sallyport/sallyport/media/secure"
 )
 
 // wantedFiles is the limit of open files asked for: each held call needs four sockets.
@@ -25,6 +26,10 @@ type Engine struct {
 	watch  *watch
 	pacer  *pacer
 	budget *port.Budget
+
+	// certificates are shown in handshakes, which handshakes bounds.
+	certificates wardrobe
+	handshakes   *secure.Limit
 
 	pools    atomic.Pointer[map[string]*pool]
 	mu       sync.Mutex // guards what follows, and Commit
@@ -54,6 +59,7 @@ func New(o Options) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{o: o, mover: mover, clock: clock, mask: rand.Uint64() | 1, budget: budget}
+	e.handshakes = secure.NewLimit(handshakeRate, handshakesAtOnce)
 	e.pools.Store(&map[string]*pool{})
 	e.watch = newWatch(clock, func(v any) { o.Log.Error("media watch panicked", "panic", v) })
 	e.watch.start()

@@ -32,6 +32,8 @@ type Exchange struct {
 	elsewhere      bool      // see Moved
 	// fromLocks are the keys of who offered and ours for it, toLocks those that the answer settled; nil without any.
 	fromLocks, toLocks locks
+	// fromReach is how who offered is reached, toReach the one that answered; nil without ICE.
+	fromReach, toReach reaches
 	// lastIn and lastOut are the last answer and what was made of it.
 	lastIn, lastOut []byte
 }
@@ -60,6 +62,7 @@ func (s *Session) offer(x *Exchange, offer []byte) (*Exchange, error) {
 	x.offer = d
 	if x.form == rejoined {
 		from.clear(d).Refuse(from.said)
+		from.hears(d).bundle(d)
 	} else if err := x.unlock(); err != nil {
 		return nil, err
 	}
@@ -101,6 +104,7 @@ func (x *Exchange) write() error {
 		if err := x.offerKeys(&view, fresh); err != nil {
 			return err
 		}
+		x.offerReach(&view)
 		if x.sent, err = sdp.Rewrite(x.offer, view); err != nil {
 			return fmt.Errorf("%w: %w", ErrBadSDP, err)
 		}
@@ -252,6 +256,7 @@ func (x *Exchange) Answer(answer []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %w", ErrBadSDP, err)
 	}
 	x.unlockAnswer(d)
+	x.toReach = x.to.hears(d)
 	agreed, notes, err := sdp.Check(x.sent, d)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadSDP, err)
@@ -310,6 +315,7 @@ func (x *Exchange) complete(agreed *sdp.Description) ([]byte, error) {
 	view.Policy = x.from.o.Policy
 	view.Events = eventRule(x.to, x.from)
 	x.answerKeys(&view)
+	x.answerReach(&view)
 	back, err := sdp.Answer(x.offer, agreed, view)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadSDP, err)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 
 	"github.com/sallyport/sallyport/media/ice"
@@ -19,8 +20,9 @@ type gate struct {
 	stream *relay.Stream
 	// port is where the party was heard last, or is expected: what we say leaves there.
 	port  atomic.Pointer[relay.Port]
-	agent atomic.Pointer[ice.Agent]          // nil without ICE
-	keys  atomic.Pointer[secure.Association] // nil without DTLS
+	agent atomic.Pointer[ice.Agent] // nil without ICE
+	deal  atomic.Pointer[deal]      // nil without DTLS
+	deals []*deal                   // belong to the session's lock
 }
 
 // open gives the gate of an end, made when it is needed first.
@@ -40,8 +42,10 @@ func (e *end) shutGate() {
 	}
 	e.stream.Host(nil)
 	e.gate.unagree()
-	e.gate.without()
-	e.gate = nil
+	if e.agent != nil {
+		e.agent.Close()
+	}
+	e.gate, e.agent, e.reach = nil, nil, nil
 }
 
 // Take hears a datagram that is no RTP.
@@ -74,8 +78,8 @@ func (g *gate) check(port *relay.Port, b []byte, src netip.AddrPort, control boo
 
 // handshake passes a datagram of DTLS on if it may be the party's: from a source that ICE has proved, or else that the latch would take.
 func (g *gate) handshake(port *relay.Port, b []byte, src netip.AddrPort, now int64) {
-	keys := g.keys.Load()
-	if keys == nil {
+	d := g.deal.Load()
+	if d == nil {
 		return
 	}
 	var may, surely bool
@@ -87,7 +91,7 @@ func (g *gate) handshake(port *relay.Port, b []byte, src netip.AddrPort, now int
 	}
 	if may {
 		g.port.Store(port)
-		keys.Take(b, src, surely)
+		d.association.Take(b, src, surely)
 	}
 }
 
@@ -105,8 +109,8 @@ func (g *gate) send(b []byte, to netip.AddrPort) {
 // Selected is told by the agent which pair the party chose.
 func (g *gate) Selected(c ice.Component, src netip.AddrPort) {
 	g.stream.Nominate(src, c == ice.RTCP, g.e.clock())
-	if keys := g.keys.Load(); keys != nil && c == ice.RTP {
-		keys.Start() // if it is for us to begin
+	if d := g.deal.Load(); d != nil && c == ice.RTP {
+		d.association.Start() // if it is for us to begin
 	}
 }
 
@@ -124,43 +128,80 @@ func (en *Engine) recovered(what string) {
 	}
 }
 
-// within gives the agent, made when the party speaks ICE first.
-func (g *gate) within() *ice.Agent {
-	a := g.agent.Load()
-	if a == nil {
-		a = ice.New(g)
-		g.agent.Store(a)
-	}
-	return a
+// deal is a handshake and what came of it. One that another answer put aside (forking) goes on when its party is heard again: nobody would
+// begin it once more.
+type deal struct {
+	*shake
+	association *secure.Association
+	keys        atomic.Pointer[relay.Keys]
+	arrive      atomic.Pointer[func(k relay.Keys, now int64)]
 }
 
-// without ends ICE.
-func (g *gate) without() {
-	if a := g.agent.Swap(nil); a != nil {
-		a.Close()
-	}
-}
+// mostDeals bounds the handshakes of one line that are kept: forks that answered.
+const mostDeals = 4
 
-// agree begins an association in place of the one before: until it has keys nothing passes. failed is called if there will be none.
-func (g *gate) agree(o secure.AssociationOptions, failed func(error)) {
-	arrive := g.stream.Await(g.e.clock())
-	o.Send, o.Limit, o.Log = g.send, g.e.handshakes, g.e.o.Log
-	o.Ready = func(seal, open *secure.Context, _ netip.AddrPort) {
-		arrive(relay.Keys{In: open, Out: seal}, g.e.clock())
+// agree puts a handshake to use in place of another one: until it has keys nothing passes. failed is called if there will be none.
+func (g *gate) agree(h *shake, suites []secure.Suite, failed func(error)) {
+	i := slices.IndexFunc(g.deals, func(d *deal) bool { return d.shake == h })
+	if i < 0 {
+		if i = len(g.deals); i == mostDeals {
+			g.deals[0].association.Close()
+			g.deals, i = g.deals[1:], i-1
+		}
+		g.deals = append(g.deals, g.begin(h, suites, failed))
 	}
-	o.Failed = failed
-	next := secure.NewAssociation(o)
-	if before := g.keys.Swap(next); before != nil {
-		before.Close()
+	d := g.deals[i]
+	g.deal.Store(d)
+	now := g.e.clock()
+	arrive := g.stream.Await(now)
+	d.arrive.Store(&arrive)
+	if k := d.keys.Load(); k != nil {
+		arrive(*k, now)
+		return
 	}
 	if g.agent.Load() == nil || g.stream.Destination(false).IsValid() {
-		next.Start()
+		d.association.Start()
 	}
 }
 
-// unagree ends the association.
-func (g *gate) unagree() {
-	if k := g.keys.Swap(nil); k != nil {
-		k.Close()
+// begin makes the association of a handshake.
+func (g *gate) begin(h *shake, suites []secure.Suite, failed func(error)) *deal {
+	d := &deal{shake: h}
+	d.association = secure.NewAssociation(secure.AssociationOptions{
+		Identity: h.own, Active: h.active, Peer: h.peer, Suites: suites, Send: g.send, Limit: g.e.handshakes, Log: g.e.o.Log,
+		Ready: func(seal, open *secure.Context, source netip.AddrPort) {
+			g.ready(d, relay.Keys{In: open, Out: seal}, source)
+		},
+		Failed: func(err error) {
+			if g.deal.Load() == d {
+				failed(err)
+			}
+		},
+	})
+	return d
+}
+
+// ready takes the keys of a handshake. Where there is no ICE its source has proved to be the party by it, as an authentic packet would.
+func (g *gate) ready(d *deal, k relay.Keys, source netip.AddrPort) {
+	defer g.e.recovered("keys")
+	now := g.e.clock()
+	d.keys.Store(&k)
+	if f := d.arrive.Load(); f != nil {
+		(*f)(k, now)
 	}
+	if g.deal.Load() != d || g.agent.Load() != nil {
+		return
+	}
+	if may, _ := g.stream.Admits(source, false, now); may {
+		g.stream.Nominate(source, false, now)
+	}
+}
+
+// unagree ends all handshakes.
+func (g *gate) unagree() {
+	g.deal.Store(nil)
+	for _, d := range g.deals {
+		d.association.Close()
+	}
+	g.deals = nil
 }

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
+	"strings"
 
 	"github.com/sallyport/sallyport/media/relay"
 	"github.com/sallyport/sallyport/media/sdp"
@@ -41,15 +41,33 @@ type Secure struct {
 	Mode SRTP
 	// Suites are taken and, in this order, offered.
 	Suites []secure.Suite
+	// Keying are the ways to agree on keys, the one first that is offered; none is SDES.
+	Keying []Keying
 	// Keys says that keys may be told in the party's descriptions (SDES): its signalling is encrypted, or that does not matter.
 	Keys bool
 }
 
 // speaks says whether keys can be agreed on at all.
-func (s *Secure) speaks() bool { return s.Mode != SRTPOff && s.Keys }
+func (s *Secure) speaks() bool {
+	return s.Mode != SRTPOff && (s.Keys || slices.Contains(s.Keying, DTLS))
+}
+
+// ways are those that may be used, in order.
+func (s *Secure) ways() []Keying {
+	switch {
+	case !s.speaks():
+		return nil
+	case len(s.Keying) == 0:
+		return []Keying{SDES}
+	case s.Keys:
+		return s.Keying
+	}
+	return []Keying{DTLS}
+}
 
 // keys are those of one m-line of a party, as the last answer settled them.
 type keys struct {
+	dtls         *shake // nil with SDES
 	proto        string // of the line, in the party's words
 	theirs, ours secure.Crypto
 	in, out      *secure.Context
@@ -68,6 +86,7 @@ const mostMade = 16
 // lock is what is agreed on, or will be if the round is answered, for one m-line of one party.
 type lock struct {
 	on           bool
+	dtls         *shake // nil with SDES
 	proto        string
 	theirs, ours secure.Crypto
 }
@@ -102,12 +121,16 @@ func (p *Party) keyed(i int) *keys {
 func (x *Exchange) unlock() error {
 	p, d := x.from, x.offer
 	refused := false
+	defer func() {
+		x.fromReach = p.hears(d)
+		x.fromReach.bundle(d)
+	}()
 	for i := range d.Media {
 		m := &d.Media[i]
 		if m.Rejected() {
 			continue
 		}
-		k, err := p.choose(i, m)
+		k, err := p.choose(d, i)
 		switch {
 		case err != nil:
 			return err
@@ -127,10 +150,28 @@ func (x *Exchange) unlock() error {
 	return nil
 }
 
-// choose takes the first usable key of an offered line, and one of ours to answer with: the one that the line has, where nothing changes
-// for it.
-func (p *Party) choose(i int, m *sdp.Media) (k lock, err error) {
-	if !p.o.Secure.speaks() || m.Transport != sdp.TransportSRTP && m.Transport != sdp.TransportRTP {
+// choose takes the way to keys that comes first by the party's options, of those that an offered line has.
+func (p *Party) choose(d *sdp.Description, i int) (k lock, err error) {
+	m := &d.Media[i]
+	for _, way := range p.o.Secure.ways() {
+		switch {
+		case way == SDES && m.Transport != sdp.TransportDTLS:
+			k, err = p.chooseCrypto(i, m)
+		case way == DTLS && m.Transport != sdp.TransportUDPTL:
+			k.dtls, err = p.shakes(d, i)
+			k.on, k.proto = k.dtls != nil, m.Proto
+		}
+		if k.on || err != nil {
+			return k, err
+		}
+	}
+	return lock{}, nil
+}
+
+// chooseCrypto takes the first usable key of an offered line, and one of ours to answer with: the one that the line has, where nothing
+// changes for it.
+func (p *Party) chooseCrypto(i int, m *sdp.Media) (k lock, err error) {
+	if m.Transport != sdp.TransportSRTP && m.Transport != sdp.TransportRTP {
 		return k, nil
 	}
 	for _, value := range m.Attributes("crypto") {
@@ -150,79 +191,6 @@ func (p *Party) choose(i int, m *sdp.Media) (k lock, err error) {
 	return k, nil
 }
 
-// offerKeys puts keys of ours on the lines of an offer. They are those that the party was offered last, or new ones if fresh. The lock is
-// held.
-func (x *Exchange) offerKeys(v *sdp.View, fresh bool) error {
-	p := x.to
-	if p.o.Secure.Mode == SRTPOff {
-		return nil
-	}
-	for i := range v.Streams {
-		m := &x.offer.Media[i]
-		s := &v.Streams[i]
-		switch {
-		case s.Port == 0:
-		case p.declined(i):
-		case p.o.Secure.Keys && m.Transport == sdp.TransportRTP:
-			lines, err := p.cryptoLines(i, fresh)
-			if err != nil {
-				return err
-			}
-			s.Proto, s.Attributes = p.protocol(i, m.Proto), lines
-		case p.o.Secure.Mode == SRTPRequired || p.keyed(i) != nil && m.Transport == sdp.TransportRTP:
-			s.Port = 0
-		}
-	}
-	if wanted(x.offer) && !slices.ContainsFunc(v.Streams, func(s sdp.Stream) bool { return s.Port != 0 }) {
-		return ErrNoKeys
-	}
-	return nil
-}
-
-// declined says whether a line is in the clear since an earlier round: it stays so, and no later offer begins anew with keys.
-func (p *Party) declined(i int) bool {
-	said := p.said
-	return p.o.Secure.Mode == SRTPOptional && said != nil && i < len(said.Media) && !said.Media[i].Rejected() && p.keyed(i) == nil
-}
-
-// protocol is that of a line we offer: what was agreed on with the party, or as its options want it. Optional encryption is offered as
-// RTP in the clear with keys (RFC 8643 3.1).
-func (p *Party) protocol(i int, clear string) string {
-	if k := p.keyed(i); k != nil {
-		return k.proto
-	}
-	if p.o.Secure.Mode == SRTPRequired && len(clear) > 4 {
-		return "RTP/S" + clear[4:]
-	}
-	return clear
-}
-
-// cryptoLines are the keys that a line offers: one for each suite, or for the one agreed on.
-func (p *Party) cryptoLines(i int, fresh bool) ([]string, error) {
-	if said := p.author.Said(); !fresh && said != nil && i < len(said.Media) {
-		if before := said.Media[i].Attributes("crypto"); len(before) > 0 {
-			for n := range before {
-				before[n] = "crypto:" + before[n]
-			}
-			return before, nil
-		}
-	}
-	suites := p.o.Secure.Suites
-	if k := p.keyed(i); k != nil {
-		suites = []secure.Suite{k.ours.Keys.Suite}
-	}
-	lines := make([]string, len(suites))
-	for n, s := range suites {
-		own, err := secure.Random(s)
-		if err != nil {
-			return nil, err
-		}
-		c := secure.Crypto{Tag: strconv.Itoa(n + 1), Keys: own}
-		lines[n] = "crypto:" + c.Value()
-	}
-	return lines, nil
-}
-
 // rekeyed gives an offer of ours that says what was said before, but not quite, with new keys.
 func (p *Party) rekeyed(d *sdp.Description) (*sdp.Description, error) {
 	if d == p.said || !slices.ContainsFunc(p.ends, func(e *end) bool { return e != nil && e.keys != nil }) {
@@ -230,7 +198,7 @@ func (p *Party) rekeyed(d *sdp.Description) (*sdp.Description, error) {
 	}
 	lines := make([][]string, len(d.Media))
 	for i := range d.Media {
-		if p.keyed(i) == nil || d.Media[i].Rejected() {
+		if p.keyed(i) == nil || p.keyed(i).dtls != nil || d.Media[i].Rejected() {
 			continue
 		}
 		var err error
@@ -244,7 +212,12 @@ func (p *Party) rekeyed(d *sdp.Description) (*sdp.Description, error) {
 // answerKeys puts our keys on the lines of an answer to the party that offered.
 func (x *Exchange) answerKeys(v *sdp.View) {
 	for i := range v.Streams {
-		if k := x.fromLocks.at(i); k != nil {
+		k := x.fromLocks.at(i)
+		switch {
+		case k == nil:
+		case k.dtls != nil:
+			v.Streams[i].Proto, v.Streams[i].Attributes = k.proto, shakeLines(k.dtls.own, k.dtls.setup())
+		default:
 			v.Streams[i].Proto, v.Streams[i].Attributes = k.proto, []string{"crypto:" + k.ours.Value()}
 		}
 	}
@@ -266,19 +239,26 @@ func (p *Party) own() (*sdp.Description, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.clear(d), nil
+	p.clear(d)
+	p.hears(d)
+	return d, nil
 }
 
 // unlockAnswer is unlock for an answer, where keys were offered: which were taken is seen when it was checked.
 func (x *Exchange) unlockAnswer(d *sdp.Description) {
-	if !slices.ContainsFunc(x.sent.Media, func(m sdp.Media) bool { return len(m.Attributes("crypto")) > 0 }) {
+	if !slices.ContainsFunc(x.sent.Media, func(m sdp.Media) bool { return hasKeys(&m) }) {
 		return
 	}
 	for i := range d.Media {
-		if d.Media[i].Transport == sdp.TransportSRTP {
+		if t := d.Media[i].Transport; t == sdp.TransportSRTP || t == sdp.TransportDTLS {
 			d.Media[i].Clear()
 		}
 	}
+}
+
+// hasKeys says whether a line of ours offers keys in some way.
+func hasKeys(m *sdp.Media) bool {
+	return len(m.Attributes("crypto")) > 0 || len(m.Attributes("fingerprint")) > 0
 }
 
 // settleKeys finds in a checked answer which keys were taken. Errors: ErrDeclined.
@@ -286,15 +266,17 @@ func (x *Exchange) settleKeys(agreed *sdp.Description) error {
 	x.toLocks = nil
 	for i := range x.sent.Media {
 		sent, m := &x.sent.Media[i], &agreed.Media[i]
-		offered := sent.Attributes("crypto")
-		if len(offered) == 0 || sent.Rejected() || m.Rejected() {
+		if !hasKeys(sent) || sent.Rejected() || m.Rejected() {
 			continue
 		}
-		answered := m.Attributes("crypto")
+		offered, answered := sent.Attributes("crypto"), m.Attributes("crypto")
+		if len(offered) == 0 {
+			answered = agreed.Inherited(i, "fingerprint")
+		}
 		if len(answered) == 0 && x.to.o.Secure.Mode != SRTPRequired && x.to.keyed(i) == nil && !encrypted(sent) {
 			continue
 		}
-		k, err := pick(offered, answered)
+		k, err := x.to.settles(agreed, i, offered, answered)
 		if err != nil {
 			return err
 		}
@@ -304,8 +286,18 @@ func (x *Exchange) settleKeys(agreed *sdp.Description) error {
 	return nil
 }
 
+// settles gives what an answered line agreed on: a handshake where no keys were offered.
+func (p *Party) settles(agreed *sdp.Description, i int, offered, answered []string) (k lock, err error) {
+	if len(offered) > 0 {
+		return pick(offered, answered)
+	}
+	k.dtls, err = p.answers(agreed, i)
+	k.on = true
+	return k, err
+}
+
 // encrypted says whether the protocol of a line of ours is one with keys.
-func encrypted(m *sdp.Media) bool { return len(m.Proto) > 4 && m.Proto[4]|0x20 == 's' }
+func encrypted(m *sdp.Media) bool { return strings.Contains(m.Proto, "/S") }
 
 // pick finds the offered key that an answer takes: by its suite, which stands there once; some do not repeat the tag.
 func pick(offered, answered []string) (lock, error) {
@@ -326,10 +318,20 @@ func pick(offered, answered []string) (lock, error) {
 }
 
 // lock puts keys to use; nil is a line in the clear. Contexts of keys that stay go on.
-func (e *end) lock(k *lock, now int64) error {
+func (e *end) lock(p *Party, k *lock, now int64) error {
+	if e.gate != nil && (k == nil || k.dtls == nil) {
+		e.gate.unagree()
+	}
 	if k == nil {
 		e.keys = nil
 		e.stream.Secure(nil, now)
+		return nil
+	}
+	if k.dtls != nil {
+		if e.keys == nil || e.keys.dtls != k.dtls {
+			e.agree(p, k.dtls)
+		}
+		e.keys = &keys{proto: k.proto, dtls: k.dtls}
 		return nil
 	}
 	next := &keys{proto: k.proto, theirs: k.theirs, ours: k.ours}
@@ -373,17 +375,17 @@ func (l *line) lock(i int, now int64) {
 		return
 	}
 	if l.x.form == asked {
-		l.x.s.lock(l.a, l.x.fromLocks.at(i), now)
+		l.x.s.lock(l.x.from, l.a, l.x.fromLocks.at(i), now)
 	}
-	l.x.s.lock(l.b, l.x.toLocks.at(i), now)
+	l.x.s.lock(l.x.to, l.b, l.x.toLocks.at(i), now)
 }
 
 // lock puts keys to use on an end.
-func (s *Session) lock(e *end, k *lock, now int64) {
+func (s *Session) lock(p *Party, e *end, k *lock, now int64) {
 	if k == nil && e.keys == nil {
 		return
 	}
-	if err := e.lock(k, now); err != nil { // keys were checked; whatever it is, nothing may pass in the clear
+	if err := e.lock(p, k, now); err != nil { // keys were checked; whatever it is, nothing may pass in the clear
 		s.e.o.Log.Error("no encryption", "error", err)
 		e.stream.Secure(&relay.Keys{}, now)
 	}

@@ -231,6 +231,7 @@ func (e *end) free() {
 		e.voice.close()
 	}
 	e.disconnect()
+	e.shutGate()
 	for _, p := range e.pairs() {
 		if p != nil {
 			p.Release()

@@ -104,9 +104,10 @@ func (x *Exchange) refresh(agreed *sdp.Description) {
 			continue
 		}
 		mux := sent.Mux && own.Mux
+		e.reached(to, x.toReach.at(i))
 		e.expect(to, own, mux, x.s.e.clock())
 		e.told(sent, own)
-		x.s.lock(e, x.toLocks.at(i), x.s.e.clock())
+		x.s.lock(to, e, x.toLocks.at(i), x.s.e.clock())
 		if e.peer != nil {
 			x.reconnect(i, e, own, mux)
 		}
@@ -166,6 +167,7 @@ func (s *Session) Take(p *Party, from *Session) error {
 	p.s = s
 	s.parties = append(s.parties, p)
 	p.report(s.o.OnDTMF)
+	p.alarm(s.o.OnBroken)
 	return nil
 }
 

@@ -8,8 +8,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sallyport/sallyport/media/ice"
 	"github.com/sallyport/sallyport/media/relay"
 	"github.com/sallyport/sallyport/media/sdp"
+	"github.com/sallyport/sallyport/media/secure"
 )
 
 // Session is the media of one call. Its methods may be called from anywhere, but those that change it are meant for the call's
@@ -48,6 +50,9 @@ type Party struct {
 	dropped bool
 	// onDTMF is called with the party's digits; another session may take the party while one comes.
 	onDTMF atomic.Pointer[func(digit byte, d time.Duration)]
+	// onBroken is called when its media will have no keys; own509 is the certificate that it was told of.
+	onBroken atomic.Pointer[func(err error)]
+	own509   *secure.Identity
 }
 
 // end is one m-line of a party: our pair of ports towards it and what it sends there.
@@ -68,6 +73,11 @@ type end struct {
 	codec string
 	// keys are nil while the line is in the clear.
 	keys *keys
+	// gate is what speaks by the ports beside media, nil if nothing does; agent our side of ICE once the party was told of it, reach
+	// what the party said of its own, nil if it does not speak ICE.
+	gate  *gate
+	agent *ice.Agent
+	reach *reach
 	// holds counts the open exchanges that need it, used says that the last answer does.
 	holds int
 	used  bool
@@ -85,6 +95,7 @@ func (s *Session) Party(o PartyOptions) *Party {
 	}
 	s.parties = append(s.parties, p)
 	p.report(s.o.OnDTMF)
+	p.alarm(s.o.OnBroken)
 	return p
 }
 
@@ -214,6 +225,7 @@ func (s *Session) forget() {
 	for _, p := range s.parties {
 		p.author, p.ends, p.past, p.o.Pools, p.said, p.last = nil, nil, nil, nil, nil, ""
 		p.onDTMF.Store(nil)
+		p.onBroken.Store(nil)
 	}
-	s.exchanges, s.parties, s.direct, s.o.OnSilence, s.o.OnDTMF = nil, nil, nil, nil, nil
+	s.exchanges, s.parties, s.direct, s.o.OnSilence, s.o.OnDTMF, s.o.OnBroken = nil, nil, nil, nil, nil, nil
 }

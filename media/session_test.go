@@ -79,6 +79,7 @@ func TestIPv4ToIPv6(t *testing.T) {
 
 func TestMuxOnOneSide(t *testing.T) {
 	r := newRig(t, "127.0.0.2", "127.0.0.3")
+	r.a.o.RTCPMux = true
 	doorA, doorB := r.exchange(r.A.sdp("a=rtcp-mux"), r.B.sdp())
 	talk(t, r.A, r.B, doorA, doorB)
 	report := []byte{0x80, 201, 0, 1, 0, 0, 0, 42}

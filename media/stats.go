@@ -46,8 +46,8 @@ func (s *Session) one(p *Party, index int, e *end) StreamStats {
 	if r.Remote != (netip.AddrPort{}) {
 		st.RemoteAddress = r.Remote.String()
 	}
-	if e.keys != nil {
-		st.SRTP = string(e.keys.ours.Keys.Suite)
+	if k := e.stream.Secured(); k != nil && k.Out != nil {
+		st.SRTP = string(k.Out.Suite())
 	}
 	st.MOS = mos(e, &r, st.RoundTripMS)
 	return st

@@ -68,8 +68,12 @@ func (l *line) connect(i int) {
 	// The offerer's description does not change when another answer follows, so its latch stays as it is then.
 	if expected := uint64(1) << (i & 63); l.x.expected&expected == 0 {
 		l.x.expected |= expected
+		if l.x.form == asked {
+			a.reached(l.x.from, l.x.fromReach.at(i))
+		}
 		a.expect(l.x.from, l.offer, muxA, now)
 	}
+	b.reached(l.x.to, l.x.toReach.at(i))
 	b.expect(l.x.to, l.agreed, muxB, now)
 	l.lock(i, now)
 	maps := sdp.Pairing{}
@@ -88,7 +92,8 @@ func (l *line) connect(i int) {
 
 // expect tells the stream where its packets come from by the party's description.
 func (e *end) expect(p *Party, m *sdp.Media, mux bool, now int64) {
-	e.stream.Expect(p.expected(m.Destination()), p.expected(m.RTCP), mux, now)
+	media, control := e.expected(p, m)
+	e.stream.Expect(media, control, mux, now)
 }
 
 // ours says whether an address is one of this call's own doors. Two parties who each name the other's would make us send packets

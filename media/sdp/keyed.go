@@ -22,20 +22,6 @@ func (m *Media) Clear() {
 // Refuse makes a line one that is not wanted, whatever it says: it is answered with port 0.
 func (m *Media) Refuse() { m.Transport = TransportOther }
 
-// Attributes gives the values of all attributes of a line that have a name, in order; it is written in small letters.
-func (m *Media) Attributes(name string) []string {
-	var values []string
-	for _, l := range m.Lines {
-		if l.Type != 'a' {
-			continue
-		}
-		if n, value := splitAttribute(l.Value); strings.EqualFold(trimRight(n), name) {
-			values = append(values, trimRight(value))
-		}
-	}
-	return values
-}
-
 // own writes attributes of ours on a line. No policy strips them: without them there is no media.
 func (w *writer) own(attributes []string) {
 	for _, a := range attributes {

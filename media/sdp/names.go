@@ -148,7 +148,7 @@ func sectionName(m *Media) string {
 // mid writes the name of the m= line under way.
 func (w *writer) mid() bool {
 	i := w.line - 1
-	if i < 0 || i >= len(w.sections) || w.sections[i].ours == "" {
+	if i < 0 || i >= len(w.sections) || w.sections[i].ours == "" || w.view.Bare || w.view.stream(i).names() {
 		return false
 	}
 	w.add('a', attrMid, "mid:"+w.sections[i].ours)

@@ -32,6 +32,7 @@ func (w *writer) session(d, times *Description) {
 			w.passTimed(l, &w.ptime, &w.maxPtime)
 		}
 	}
+	w.own(w.view.Attributes)
 	w.unknown(d.Lines)
 }
 

@@ -28,6 +28,11 @@ type View struct {
 	// Events says what becomes of telephone-events (RFC 4733) on audio lines.
 	Events EventRule
 
+	// Bare leaves out what a browser says of its packets beside their formats: header extensions, feedback, the size of RTCP.
+	Bare bool
+	// Attributes are written at session level as they are.
+	Attributes []string
+
 	Hide             []string // host names that may not pass inside an attribute, beside those the description names itself
 	KeepUnknownLines bool     // pass lines whose type RFC 8866 does not know
 }

@@ -90,11 +90,13 @@ func (w *writer) pass(l Line) bool {
 	case attrLanguage:
 		ok = language(value)
 	case attrPayload:
-		l = tidy(l)
+		if l = tidy(l); w.view.Bare && strings.HasPrefix(l.Value, "rtcp-fb:") {
+			return false
+		}
 		l.Value = w.codec(l.Value)
 		ok = l.Value != ""
 	default:
-		ok = w.harmless(l.Value)
+		ok = w.harmless(l.Value) && !(w.view.Bare && ofBrowsers(l.Value))
 	}
 	if ok {
 		w.lines = append(w.lines, tidy(l))

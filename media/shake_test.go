@@ -1,0 +1,236 @@
+package media
+
+import (
+	"bytes"
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pion/stun/v3"
+	"go.uber.org/goleak"
+
+	"github.com/sallyport/sallyport/media/secure"
+)
+
+// phones with DTLS and without ICE: either role, to one in the clear.
+func TestDTLSWithoutICE(t *testing.T) {
+	for _, setup := range []string{"actpass", "active", "passive"} {
+		t.Run(setup, func(t *testing.T) {
+			r := newRig(t, "127.0.0.2", "127.0.0.3")
+			r.a.o.Secure = dtlsFirst
+			b := newBrowser(t, r.A, setup)
+			x := r.offer(r.a, r.b, b.sdp())
+			doorB := door(t, x.Offer(), 0)
+			back := r.answer(x, r.B.sdp())
+			if strings.Contains(string(back), "ice") || strings.Contains(string(back), "candidate") {
+				t.Errorf("ICE\n%s", back)
+			}
+			b.meets(back)
+			b.encrypted()
+			b.says(r.B)
+			b.hears(r.B, doorB)
+		})
+	}
+}
+
+// DTLS on one side, SDES or DTLS on the other one; offered as the party's options say.
+func TestDTLSBothSides(t *testing.T) {
+	r := newRig(t, "127.0.0.2", "127.0.0.3")
+	r.a.o.Secure, r.b.o.Secure = dtlsFirst, dtlsFirst
+	a, b := newBrowser(t, r.A, "actpass"), newBrowser(t, r.B, "passive")
+	x := r.offer(r.a, r.b, a.sdp())
+	if f := attributes(t, x.Offer(), "fingerprint"); len(f) != 1 || f[0] == a.own.Fingerprint().String() {
+		t.Fatalf("offered\n%s", x.Offer())
+	}
+	back := r.answer(x, b.sdp())
+	a.meets(back)
+	b.meets(x.Offer())
+	a.encrypted()
+	b.encrypted()
+	for range 50 {
+		sealed, err := a.seal.SealRTP(append(make([]byte, 0, 256), packetOf(r.A)...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.send(a.rtp, a.border, sealed)
+		select {
+		case got := <-b.media:
+			if _, err := b.open.OpenRTP(got); err != nil {
+				t.Error(err)
+			}
+			return
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	t.Error("not heard")
+}
+
+func TestDTLSToSDES(t *testing.T) {
+	r := newRig(t, "127.0.0.2", "127.0.0.3")
+	r.a.o.Secure, r.b.o.Secure = dtlsFirst, sdes(SRTPRequired, secure.GCM128)
+	a, c := newBrowser(t, r.A, "active"), newCipher(t, secure.GCM128)
+	x := r.offer(r.a, r.b, a.sdp())
+	c.takes(x.Offer())
+	a.meets(r.answer(x, savp(r.B.sdp(c.line()))))
+	a.encrypted()
+	sealed, err := c.said.SealRTP(append(make([]byte, 0, 256), packetOf(r.B)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 50 {
+		r.B.send(r.B.rtp, door(t, x.Offer(), 0), bytes.Clone(sealed))
+		select {
+		case got := <-a.media:
+			if _, err := a.open.OpenRTP(got); err != nil {
+				t.Error(err)
+			}
+			return
+		case <-time.After(50 * time.Millisecond):
+			if sealed, err = c.said.SealRTP(append(make([]byte, 0, 256), packetOf(r.B)...)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	t.Error("not heard")
+}
+
+// A certificate that signalling did not tell of: nothing passes, and whoever owns the session is told.
+func TestAnotherCertificate(t *testing.T) {
+	r, b := browserRig(t)
+	told := make(chan error, 1)
+	r.a.alarm(func(_ *Party, err error) { told <- err })
+	offer := b.sdp()
+	other, err := secure.NewIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.own = other
+	x := r.offer(r.a, r.b, offer)
+	doorB := door(t, x.Offer(), 0)
+	back := r.answer(x, r.B.sdp())
+	b.meets(back)
+	b.nominates(back)
+	b.keys.Start()
+	select {
+	case err := <-told:
+		if !errors.Is(err, secure.ErrFingerprint) {
+			t.Error(err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("nobody is told")
+	}
+	r.B.send(r.B.rtp, doorB, packetOf(r.B))
+	select {
+	case d := <-b.media:
+		t.Errorf("gets %x", d)
+	case <-time.After(50 * time.Millisecond):
+	}
+}
+
+// An offer that changes nothing asks for no other handshake; another fingerprint does; one without is refused.
+func TestReofferWithDTLS(t *testing.T) {
+	r, b := browserRig(t)
+	x := r.offer(r.a, r.b, b.sdp())
+	back := r.answer(x, r.B.sdp())
+	b.meets(back)
+	b.nominates(back)
+	b.encrypted()
+	b.says(r.B)
+	again := r.offer(r.a, r.b, b.sdp("a=x-changed:1"))
+	if got := r.answer(again, r.B.sdp()); !bytes.Equal(got, back) {
+		t.Errorf("answered\n%s\nbefore\n%s", got, back)
+	}
+	b.says(r.B)
+	for _, plain := range [][]byte{r.A.sdp(), savp(r.A.sdp(newCipher(t, secure.GCM128).line()))} {
+		x, err := r.s.Offer(r.a, r.b, plain)
+		if string(plain[:]) != "" && err == nil && !strings.Contains(string(plain), "crypto") {
+			t.Errorf("in the clear: %v", err)
+		}
+		if err == nil {
+			x.Reject()
+		}
+	}
+	b.says(r.B)
+	other := newBrowser(t, r.A, "actpass")
+	other.ice = [2]string{"other", "anotherpasswordofbrowsers"}
+	moved := r.offer(r.a, r.b, other.sdp())
+	told := r.answer(moved, r.B.sdp())
+	if attributes(t, told, "ice-ufrag")[0] == attributes(t, back, "ice-ufrag")[0] {
+		t.Error("no restart")
+	}
+	b.keys.Close()
+	b.own, b.ice, b.ready = other.own, other.ice, make(chan struct{})
+	b.meets(told)
+	b.nominates(told)
+	b.encrypted()
+	b.says(r.B)
+}
+
+// Two phones answer one offer, in turns: the one heard last has its own keys, also when it is heard again.
+func TestForksWithDTLS(t *testing.T) {
+	r := newRig(t, "127.0.0.2", "127.0.0.3")
+	r.b.o.Secure = dtlsFirst
+	r.b.signalling = netip.Addr{}
+	one, two := newBrowser(t, r.B, "active"), newBrowser(t, newPhone(t, "127.0.0.4"), "active")
+	x := r.offer(r.a, r.b, r.A.sdp())
+	var doorA netip.AddrPort
+	for n, b := range []*browser{one, two, one} {
+		doorA = door(t, r.answer(x, b.sdp()), 0)
+		if n < 2 {
+			b.meets(x.Offer())
+		}
+		b.encrypted()
+		b.says(r.A)
+		b.hears(r.A, doorA)
+	}
+}
+
+// A call that ends, or never begins, leaves no goroutine of its handshake.
+func TestEndDuringHandshake(t *testing.T) {
+	r := newRig(t, "127.0.0.2", "127.0.0.3")
+	r.a.o.Secure = dtlsFirst
+	before := goleak.IgnoreCurrent()
+	b := newBrowser(t, r.A, "passive")
+	r.answer(r.offer(r.a, r.b, b.sdp()), r.B.sdp())
+	if first := r.A.maybe(r.A.rtp, 5*time.Second); !secure.Looks(first) {
+		t.Fatalf("no ClientHello: %x", first)
+	}
+	r.s.Close()
+	goleak.VerifyNone(t, before)
+}
+
+// STUN keep-alives of a phone that speaks no ICE are nothing to us, and ICE that is not allowed is not there.
+func TestICEOff(t *testing.T) {
+	r, b := browserRig(t)
+	r.a.o.ICE = false
+	x := r.offer(r.a, r.b, b.sdp("a=ice-lite"))
+	back := r.answer(x, r.B.sdp())
+	for _, word := range []string{"ice-", "candidate", "BUNDLE"} {
+		if strings.Contains(string(back), word) || strings.Contains(string(x.Offer()), word) {
+			t.Errorf("%q in\n%s", word, back)
+		}
+	}
+	b.meets(back)
+	m, err := stun.Build(stun.TransactionID, stun.BindingRequest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.send(b.rtp, b.border, m.Raw)
+	b.encrypted()
+	b.says(r.B)
+	if len(b.answers) != 0 {
+		t.Error("STUN answered")
+	}
+}
+
+// Somebody rewrote the address and left the candidates: no ICE, and it is said (RFC 8839 4.2.5).
+func TestMismatch(t *testing.T) {
+	r, b := browserRig(t)
+	offer := strings.Replace(string(b.sdp()), "c=IN IP4 127.0.0.2", "c=IN IP4 127.0.0.77", 1)
+	back := r.answer(r.offer(r.a, r.b, []byte(offer)), r.B.sdp())
+	if !strings.Contains(string(back), "a=ice-mismatch") || strings.Contains(string(back), "ice-lite") {
+		t.Errorf("answered\n%s", back)
+	}
+}
