@@ -158,7 +158,14 @@ func TestRegistrarByName(t *testing.T) {
 	west := newPeer(t, "west", netip.AddrPortFrom(w.westPeer, 5060), netip.AddrPortFrom(w.west, 5060), false)
 	border := netip.AddrPortFrom(w.east, 5060)
 	fourth, stranger := newPeer(t, "east", netip.AddrPortFrom(s.at(4), 5060), border, false), newPeer(t, "east", netip.AddrPortFrom(s.at(9), 5060), border, false)
-	caller := fourth.dial("4930555", fourth.sdp())
+	var caller *line
+	var dialled time.Time
+	waitFor(t, func() bool { // the other addresses are looked up after the 200, so that the first call may come too early
+		if west.count() == 0 && time.Since(dialled) > 2*time.Second {
+			caller, dialled = fourth.dial("4930555", fourth.sdp()), time.Now()
+		}
+		return west.count() > 0
+	}, "a call from the fourth address")
 	callee := west.ring()
 	callee.say(callee.invite, 200, "", west.sdp())
 	caller.final(200)

@@ -15,8 +15,8 @@ const (
 	// pingPatience is how long the answer to an OPTIONS may take, maxMissed how many in a row may have none.
 	pingPatience = 5 * time.Second
 	maxMissed    = 3
-	// maxSet bounds the addresses of a registrar's name.
-	maxSet = 32
+	// maxSet bounds the addresses of a registrar's name, maxLookups how often it is looked up where DNS does not answer.
+	maxSet, maxLookups = 32, 3
 )
 
 // flows notes by which way a registration went: the carrier's calls come back by it.
@@ -110,8 +110,11 @@ func (m *Manager) members(e *entry) {
 			defer m.recovered()
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
-			if found := m.o.Resolve(ctx, t.Host, t.Port, t.Transport); len(found) > 0 {
-				m.do(func() { e.set = found[:min(len(found), maxSet)] })
+			for range maxLookups {
+				if found := m.o.Resolve(ctx, t.Host, t.Port, t.Transport); len(found) > 0 {
+					m.do(func() { e.set = found[:min(len(found), maxSet)] })
+					return
+				}
 			}
 		}()
 	})
