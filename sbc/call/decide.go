@@ -116,6 +116,9 @@ func (d *decision) refuse(code int, reason string, end sbc.EndReason) {
 
 func (d *decision) step(trace bool, stage, subject, verdict, detail string) {
 	if trace {
+		if d.steps == nil {
+			d.steps = make([]sbc.DecisionStep, 0, 8) // more than a plain call has
+		}
 		d.steps = append(d.steps, sbc.DecisionStep{Stage: stage, Subject: subject, Verdict: verdict, Detail: detail})
 	}
 }

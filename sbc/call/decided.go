@@ -92,7 +92,7 @@ func (d *decision) attempts() []sbc.DecisionAttempt {
 		if len(list) >= maxAttempts {
 			break
 		}
-		list = append(list, explainAttempt(&d.plan.Attempts[i], len(d.past)+i+1)...)
+		list = explainAttempt(list, &d.plan.Attempts[i], len(d.past)+i+1)
 	}
 	return list
 }

@@ -48,7 +48,7 @@ func (m *Manager) showAttempts(snap *config.Snapshot, d *decision, e *sbc.Explan
 		}
 		for j := range all {
 			number++
-			e.Attempts = append(e.Attempts, explainAttempt(&all[j], number)...)
+			e.Attempts = explainAttempt(e.Attempts, &all[j], number)
 		}
 	}
 }

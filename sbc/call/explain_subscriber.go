@@ -72,24 +72,23 @@ func (m *Manager) await(q *question) (*sbc.Entry, error) {
 	}
 }
 
-// explainAttempt shows an attempt: one line, or one for each phone of a subscriber.
-func explainAttempt(a *route.Attempt, number int) []sbc.DecisionAttempt {
+// explainAttempt adds an attempt to a list: one line, or one for each phone of a subscriber.
+func explainAttempt(list []sbc.DecisionAttempt, a *route.Attempt, number int) []sbc.DecisionAttempt {
 	shown := sbc.DecisionAttempt{
 		TrunkID: a.TrunkID, TargetID: a.TargetID, EndpointID: a.EndpointID, SubscriberID: a.Callee.ID(), Number: a.Number,
 		Address: a.Address, Port: a.Port, Transport: cmp.Or(a.Transport, sbc.TransportAuto),
 	}
 	if a.Callee == nil || len(a.Callee.Phones) == 0 {
-		return []sbc.DecisionAttempt{shown}
+		return append(list, shown)
 	}
-	list := make([]sbc.DecisionAttempt, len(a.Callee.Phones))
 	for i := range a.Callee.Phones {
-		p := &a.Callee.Phones[i]
-		list[i] = shown
-		list[i].RegistrationID, list[i].Together = p.RegistrationID, number
-		list[i].Address, list[i].Port, list[i].Transport = p.Target.Host, p.Target.Port, p.Target.Transport
+		p, one := &a.Callee.Phones[i], shown
+		one.RegistrationID, one.Together = p.RegistrationID, number
+		one.Address, one.Port, one.Transport = p.Target.Host, p.Target.Port, p.Target.Transport
 		if f := p.Target.Flow; f != nil {
-			list[i].Address, list[i].Port = f.Remote.Addr().String(), int(f.Remote.Port())
+			one.Address, one.Port = f.Remote.Addr().String(), int(f.Remote.Port())
 		}
+		list = append(list, one)
 	}
 	return list
 }

@@ -324,7 +324,9 @@ func (p *planner) next(at *place) *rule {
 			return r
 		}
 	}
-	nodes, lengths := root.path(at.number)
+	var room [maxPath]*node
+	var depths [maxPath]int
+	nodes, lengths := root.path(at.number, room[:0], depths[:0])
 	passing := at.after
 	for i, n := range nodes {
 		for r := range n.each {
@@ -369,7 +371,7 @@ func (p *planner) considered(found *rule, at *place, nodes []*node, lengths []in
 	if at.after != nil {
 		how = "the next"
 	}
-	p.step(found.id, taken, "prefix %q is %s that matches %q", at.number[:lengths[0]], how, at.number)
+	p.sayRule(found.id, at.number[:lengths[0]], how, at.number)
 	if found.do.fallback {
 		return // they are looked at when it comes to that
 	}

@@ -190,7 +190,7 @@ func (p *planner) aim(tg *target, number string) {
 		return
 	}
 	if p.query.Trace { // a step's words cost something even where nobody wants them
-		p.step(tg.id, taken, "trunk %s, priority %d, weight %d", tg.trunk.row.ID, tg.priority, tg.weight)
+		p.sayTrunk(tg)
 	}
 	p.target(tg, number)
 }
@@ -269,8 +269,7 @@ func (p *planner) attempt(tg *target, e *endpoint, number string) {
 		return
 	}
 	if p.query.Trace {
-		p.step(e.row.ID, taken, "attempt %d: %s to %s port %d over %s", len(p.plan.Attempts)+1, send, e.row.Address, e.row.Port,
-			e.row.Transport)
+		p.sayAttempt(e, send)
 	}
 	p.plan.Attempts = append(p.plan.Attempts, Attempt{
 		TrunkID: tg.trunk.row.ID, TargetID: tg.id, EndpointID: e.row.ID, RealmID: tg.trunk.row.RealmID,

@@ -197,8 +197,11 @@ func (n *node) find(number string) *rule {
 	return found
 }
 
-// path lists the nodes that hold rules for a number, the longest prefix first, with the length of each.
-func (n *node) path(number string) (nodes []*node, lengths []int) {
+// maxPath is how many prefixes of a number have rules, at most, in plans of this world.
+const maxPath = 8
+
+// path adds the nodes that hold rules for a number to lists, the longest prefix first, with the length of each.
+func (n *node) path(number string, nodes []*node, lengths []int) ([]*node, []int) {
 	depth := 0
 	for n != nil {
 		if n.has() {
