@@ -372,8 +372,8 @@ func (p *planner) considered(found *rule, at *place, nodes []*node, lengths []in
 		how = "the next"
 	}
 	p.sayRule(found.id, at.number[:lengths[0]], how, at.number)
-	if found.do.fallback {
-		return // they are looked at when it comes to that
+	if found.do.fallback || len(nodes) == 1 && nodes[0].more == nil {
+		return // they are looked at when it comes to that, or there are none
 	}
 	after := false
 	for i, n := range nodes {
