@@ -67,8 +67,14 @@ target tgt_23 list=rls_2 trunk=trk_b priority=3
 target tgt_31 list=rls_3 subscriber_id=sub_bob priority=1
 target tgt_32 list=rls_3 trunk=trk_c priority=2` + c.one("", " disabled") + "\n"
 	s += "signalling-profile sgp_9 redirects=follow\n"
+	ours := map[string]bool{}
 	for i := range 6 {
-		s += fmt.Sprintf("number num_%d number=%s", i, c.digits(2, 3))
+		number := c.digits(2, 3)
+		for ours[number] {
+			number = c.digits(2, 3)
+		}
+		ours[number] = true
+		s += fmt.Sprintf("number num_%d number=%s", i, number)
 		s += c.one(" subscriber_id=sub_bob", " subscriber_id=sub_carl", " subscriber_id=sub_gone", " route_list_id=rls_2", " route_list_id=rls_4")
 		s += c.one("", " failover_route_list_id=rls_3", " failover_route_list_id=rls_4") + "\n"
 	}
