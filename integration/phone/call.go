@@ -60,7 +60,7 @@ func (p *Phone) Dial(number string, border netip.AddrPort, headers ...msg.Header
 		return nil, fmt.Errorf("phone: cannot dial %q: %w", number, err)
 	}
 	c.target = uri
-	from, err := msg.ParseNameAddr("<sip:" + p.o.Name + "@" + p.addr.Addr().String() + ">;tag=" + c.tag)
+	from, err := msg.ParseNameAddr("<sip:" + p.o.Name + "@" + p.host() + ">;tag=" + c.tag)
 	if err != nil {
 		sound.stop()
 		return nil, fmt.Errorf("phone: name %q: %w", p.o.Name, err)
@@ -341,7 +341,7 @@ func (c *Call) resend() {
 // newRequest builds a request of this call with a Via of the given branch.
 func (c *Call) newRequest(method msg.Method, seq uint32, branch string) *msg.Message {
 	m := msg.NewRequest(method, c.target)
-	m.Append("Via", "SIP/2.0/UDP "+c.phone.addr.String()+";branch="+branch+";rport")
+	m.Append("Via", "SIP/2.0/"+c.phone.via()+";branch="+branch+";rport")
 	m.SetMaxForwards(70)
 	m.SetFrom(c.local)
 	m.SetTo(c.remote)

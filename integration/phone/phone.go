@@ -1,12 +1,12 @@
 package phone
 
 import (
-	"errors"
+	"crypto/tls"
 	"fmt"
-	"net"
 	"net/netip"
 	"sync"
 
+	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
@@ -21,13 +21,20 @@ type Options struct {
 	Tone float64
 	// Incoming is called on a goroutine of its own for each call that comes; nil answers 480.
 	Incoming func(c *Call)
+	// Transport is how it speaks; empty is UDP. TLS is for tls and wss: whom it believes, and what it shows. Origins are those of the page
+	// that it pretends to be, over WebSocket.
+	Transport sbc.Transport
+	TLS       *tls.Config
+	Origins   []string
 }
 
-// Phone is a user agent on one UDP socket. Its methods may be called from anywhere.
+// Phone is a user agent on one socket, or on connections. Its methods may be called from anywhere.
 type Phone struct {
 	o    Options
-	conn *net.UDPConn
+	link link
 	addr netip.AddrPort
+	// ready is closed when the phone is whole: nothing that comes is looked at before.
+	ready <-chan struct{}
 
 	mu       sync.Mutex
 	calls    map[string]*Call             // by Call-ID; kept to the end, so that late messages find theirs
@@ -42,13 +49,15 @@ const maxReceived = 4 << 20
 
 // New opens a phone.
 func New(o Options) (*Phone, error) {
-	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(o.Address, uint16(o.Port))))
+	p := &Phone{o: o, calls: make(map[string]*Call), pings: make(map[string]chan *msg.Message)}
+	ready := make(chan struct{})
+	defer close(ready)
+	p.ready = ready
+	l, err := p.open()
 	if err != nil {
 		return nil, fmt.Errorf("phone: %w", err)
 	}
-	p := &Phone{o: o, conn: conn, calls: make(map[string]*Call), pings: make(map[string]chan *msg.Message)}
-	p.addr = conn.LocalAddr().(*net.UDPAddr).AddrPort()
-	p.wait.Go(p.read)
+	p.link, p.addr = l, l.local()
 	return p, nil
 }
 
@@ -64,7 +73,7 @@ func (p *Phone) Close() {
 		calls = append(calls, c)
 	}
 	p.mu.Unlock()
-	p.conn.Close()
+	p.link.close()
 	for _, c := range calls {
 		c.end()
 	}
@@ -78,25 +87,16 @@ func (p *Phone) Received() []byte {
 	return append([]byte(nil), p.received...)
 }
 
-func (p *Phone) read() {
-	buf := make([]byte, 65535)
-	for {
-		n, from, err := p.conn.ReadFromUDPAddrPort(buf)
-		if err != nil {
-			if errors.Is(err, net.ErrClosed) {
-				return
-			}
-			continue
-		}
-		raw := append([]byte(nil), buf[:n]...)
-		p.mu.Lock()
-		if len(p.received)+n <= maxReceived {
-			p.received = append(p.received, raw...)
-		}
-		p.mu.Unlock()
-		if m, err := msg.Parse(raw); err == nil {
-			p.dispatch(m, from)
-		}
+// take takes one message in.
+func (p *Phone) take(raw []byte, from netip.AddrPort) {
+	<-p.ready
+	p.mu.Lock()
+	if len(p.received)+len(raw) <= maxReceived {
+		p.received = append(p.received, raw...)
+	}
+	p.mu.Unlock()
+	if m, err := msg.Parse(raw); err == nil {
+		p.dispatch(m, from)
 	}
 }
 
@@ -131,10 +131,5 @@ func (p *Phone) dispatch(m *msg.Message, from netip.AddrPort) {
 	}
 }
 
-// send puts a message on the wire. Loss on loopback shows as a timeout of whoever waits.
-func (p *Phone) send(m *msg.Message, to netip.AddrPort) {
-	_, _ = p.conn.WriteToUDPAddrPort(m.AppendTo(nil), to)
-}
-
-// contact is the phone's Contact value.
-func (p *Phone) contact() string { return "<sip:" + p.o.Name + "@" + p.addr.String() + ">" }
+// send puts a message on the wire. What is lost shows as a timeout of whoever waits.
+func (p *Phone) send(m *msg.Message, to netip.AddrPort) { _ = p.link.send(m.AppendTo(nil), to) }

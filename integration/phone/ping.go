@@ -16,7 +16,7 @@ func (p *Phone) Ping(ctx context.Context, border netip.AddrPort) (seen netip.Add
 	if c.target, err = msg.ParseURI("sip:" + border.String()); err != nil {
 		return seen, fmt.Errorf("phone: cannot ping %v: %w", border, err)
 	}
-	if c.local, err = msg.ParseNameAddr("<sip:" + p.o.Name + "@" + p.addr.Addr().String() + ">;tag=" + c.tag); err != nil {
+	if c.local, err = msg.ParseNameAddr("<sip:" + p.o.Name + "@" + p.host() + ">;tag=" + c.tag); err != nil {
 		return seen, fmt.Errorf("phone: name %q: %w", p.o.Name, err)
 	}
 	c.remote.URI = c.target

@@ -1,0 +1,236 @@
+package integration
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/app"
+	"github.com/sallyport/sallyport/integration/phone"
+	"github.com/sallyport/sallyport/integration/rest"
+	"github.com/sallyport/sallyport/sbc"
+)
+
+// everyTransport are all that SIP travels by here.
+var everyTransport = []sbc.Transport{sbc.TransportUDP, sbc.TransportTCP, sbc.TransportTLS, sbc.TransportWS, sbc.TransportWSS}
+
+// freePort gives a port of an address that nobody has, neither for TCP nor for UDP.
+func freePort(t testing.TB, a netip.Addr) int {
+	t.Helper()
+	for range 20 {
+		l, err := net.Listen("tcp", netip.AddrPortFrom(a, 0).String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := l.Addr().(*net.TCPAddr)
+		u, err := net.ListenUDP("udp", &net.UDPAddr{IP: at.IP, Port: at.Port})
+		_ = l.Close() // the border takes it
+		if err == nil {
+			_ = u.Close() // the same
+			return at.Port
+		}
+	}
+	t.Fatal("no port is free")
+	return 0
+}
+
+// crossing is a border with a trunk in the west and phones in the east, each side reachable by every transport.
+type crossing struct {
+	*border
+	ca         *pki
+	westPhones netip.Addr
+	eastPhones netip.Addr
+	west, east map[sbc.Transport]netip.AddrPort
+	domain     string
+}
+
+const crossingDomain = "phones.east.example"
+
+// newCrossing makes one of a family.
+func newCrossing(t *testing.T, six bool) *crossing {
+	t.Helper()
+	s := newSides(t)
+	if six {
+		one := netip.IPv6Loopback()
+		s = sides{west: one, westPeer: one, east: one, eastPeer: one}
+	}
+	x := &crossing{border: startBorder(t, app.Options{}), ca: newPKI(t), westPhones: s.westPeer, eastPhones: s.eastPeer}
+	profile := x.ca.profile(x.border, "border", []string{s.west.String(), s.east.String()}, nil)
+	side := func(name, trust string, at netip.Addr, ports int) (realm string, all map[sbc.Transport]netip.AddrPort) {
+		realm = x.create("/realms", rest.Object{"name": name, "trust": trust})
+		x.create("/media-pools", rest.Object{
+			"name": name, "realm_id": realm, "address": at.String(), "port_min": ports, "port_max": ports + 399,
+		})
+		all = map[sbc.Transport]netip.AddrPort{}
+		for _, tr := range everyTransport {
+			all[tr] = netip.AddrPortFrom(at, uint16(freePort(t, at)))
+			o := rest.Object{
+				"name": name + " " + string(tr), "realm_id": realm, "transport": string(tr), "bind_address": at.String(), "port": all[tr].Port(),
+			}
+			if tr.Encrypted() {
+				o["tls_profile_id"] = profile
+			}
+			if tr.WebSocket() {
+				o["origins"] = []string{"https://" + name + ".example"}
+			}
+			x.create("/sip-interfaces", o)
+		}
+		return realm, all
+	}
+	var west, east string
+	west, x.west = side("west", "peer", s.west, 21000)
+	east, x.east = side("east", "access", s.east, 21400)
+	plan := x.create("/routing-plans", rest.Object{"name": "from west"})
+	trunk := x.create("/trunks", rest.Object{"name": "west", "realm_id": west, "routing_plan_id": plan})
+	x.create("/trunks/"+trunk+"/identities", rest.Object{"name": "west", "cidr": netip.PrefixFrom(s.westPeer, s.westPeer.BitLen()).String()})
+	x.domain = x.create("/domains", rest.Object{"name": crossingDomain, "realm_id": east})
+	x.create("/routing-plans/"+plan+"/rules", rest.Object{"name": "phones", "prefix": "", "action": "subscriber", "domain_id": x.domain})
+	return x
+}
+
+// called is a phone in the east that is registered, with a number.
+type called struct {
+	*phone.Phone
+	number string
+	name   string
+	calls  chan *phone.Call
+}
+
+// register opens and registers a phone in the east.
+func (x *crossing) register(t *testing.T, tr sbc.Transport, number string) *called {
+	t.Helper()
+	c := &called{number: number, name: "east" + string(tr), calls: make(chan *phone.Call, 64)}
+	id := x.create("/subscribers", rest.Object{"domain_id": x.domain, "username": c.name, "password": password})
+	x.create("/aliases", rest.Object{"name": number, "domain_id": x.domain, "subscriber_id": id})
+	var err error
+	c.Phone, err = phone.New(phone.Options{
+		Address: x.eastPhones, Name: c.name, UserAgent: c.name, Tone: 1000, Transport: tr, TLS: x.ca.config(),
+		Origins: []string{"https://east.example"},
+		Incoming: func(call *phone.Call) {
+			call.Ring()
+			if err := call.Answer(); err != nil {
+				t.Error(err)
+			}
+			c.calls <- call
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	x.registers(t, c, tr)
+	return c
+}
+
+func (x *crossing) registers(t *testing.T, c *called, tr sbc.Transport) {
+	t.Helper()
+	res, err := c.Register(patience(t, 10*time.Second), x.east[tr], phone.Account{Domain: crossingDomain, User: c.name, Password: password})
+	if err != nil || res.Status != 200 {
+		t.Fatalf("%s registers: %v %v", c.name, res, err)
+	}
+}
+
+// caller opens a phone in the west.
+func (x *crossing) caller(t *testing.T, tr sbc.Transport) *phone.Phone {
+	t.Helper()
+	p, err := phone.New(phone.Options{
+		Address: x.westPhones, Name: "west" + string(tr), UserAgent: "w", Tone: 400, Transport: tr, TLS: x.ca.config(),
+		Origins: []string{"https://west.example"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+// call makes one call with audio both ways, ended by one side.
+func (x *crossing) call(t *testing.T, what string, from *phone.Phone, at netip.AddrPort, to *called, calleeEnds bool) {
+	ctx := patience(t, 15*time.Second)
+	c, err := from.Dial(to.number, at)
+	if err != nil {
+		t.Errorf("%s: %v", what, err)
+		return
+	}
+	if code, err := c.Final(ctx); err != nil || code != 200 {
+		t.Errorf("%s: %d %v", what, code, err)
+		return
+	}
+	var other *phone.Call
+	select {
+	case other = <-to.calls:
+	case <-ctx.Done():
+		t.Errorf("%s: nobody was called", what)
+		return
+	}
+	if !soon(func() bool { return c.Heard().Packets > 3 && other.Heard().Packets > 3 }) {
+		t.Errorf("%s: %+v and %+v were heard", what, c.Heard(), other.Heard())
+	}
+	ends, hears := c, other
+	if calleeEnds {
+		ends, hears = other, c
+	}
+	if err := ends.Hangup(ctx); err != nil {
+		t.Errorf("%s: %v", what, err)
+	}
+	select {
+	case <-hears.Ended():
+	case <-ctx.Done():
+		t.Errorf("%s: the BYE did not arrive", what)
+	}
+}
+
+// TestAllTransports: calls from everything to everything, over IPv4 and IPv6, ended by either side. What the sides say of themselves,
+// .invalid included, stays with them.
+func TestAllTransports(t *testing.T) {
+	t.Parallel()
+	for _, family := range []string{"IPv4", "IPv6"} {
+		t.Run(family, func(t *testing.T) {
+			t.Parallel()
+			x := newCrossing(t, family == "IPv6")
+			phones := make([]*called, len(everyTransport))
+			for i, tr := range everyTransport {
+				phones[i] = x.register(t, tr, "49"+strconv.Itoa(i))
+			}
+			var all sync.WaitGroup
+			callers := make([]*phone.Phone, len(everyTransport))
+			// In each round every caller calls another phone, so that a call knows its callee's.
+			for round := range everyTransport {
+				for i, from := range everyTransport {
+					if round == 0 {
+						callers[i] = x.caller(t, from)
+					}
+					j := (i + round) % len(everyTransport)
+					all.Go(func() {
+						x.call(t, string(from)+" to "+string(everyTransport[j]), callers[i], x.west[from], phones[j], (i+j)%2 == 0)
+					})
+				}
+				all.Wait()
+			}
+			pairs := map[[2]sbc.Transport]int{}
+			for _, r := range x.cdrs(len(everyTransport) * len(everyTransport)) {
+				pairs[[2]sbc.Transport{r.Legs[0].Transport, r.Legs[len(r.Legs)-1].Transport}]++
+			}
+			if len(pairs) != len(everyTransport)*len(everyTransport) {
+				t.Errorf("the records say %v", pairs)
+			}
+			for i, tr := range everyTransport {
+				for _, secret := range []string{".invalid", "\r\nUser-Agent: w\r\n", "west.example"} {
+					got := strings.ReplaceAll(string(phones[i].Received()), phones[i].name+".invalid", "")
+					if strings.Contains(got, secret) {
+						t.Errorf("the phone on %s was told %q", tr, secret)
+					}
+				}
+				if got := strings.ReplaceAll(string(callers[i].Received()), "west"+string(tr)+".invalid", ""); strings.Contains(got, ".invalid") ||
+					strings.Contains(got, crossingDomain) {
+					t.Errorf("the caller on %s was told of the other side", tr)
+				}
+			}
+			x.quiet()
+		})
+	}
+}
