@@ -38,18 +38,18 @@ func (p *prices) charge(d *sbc.RateDeck, number string, at time.Time) *sbc.Charg
 	return r.Charge(d)
 }
 
-// Cost is what a minute to a number costs on a trunk (route.Live).
-func (r *reach) Cost(trunkID, number string, at time.Time) (perMinute int64, currency string, ok bool) {
-	return r.prices.of(trunkID, number, at, func(t *sbc.Trunk) string { return t.CostDeckID })
+// Cost is what a call to a number costs on a trunk (route.Live).
+func (r *reach) Cost(trunkID, number string, at time.Time, seconds int) (amount int64, currency string, ok bool) {
+	return r.prices.of(trunkID, number, at, seconds, func(t *sbc.Trunk) string { return t.CostDeckID })
 }
 
-// Price is what a minute from a trunk, or a domain, to a number is charged at.
-func (r *reach) Price(fromTrunkID, number string, at time.Time) (perMinute int64, currency string, ok bool) {
-	return r.prices.of(fromTrunkID, number, at, func(t *sbc.Trunk) string { return t.PriceDeckID })
+// Price is what a call from a trunk, or a domain, to a number is charged.
+func (r *reach) Price(fromTrunkID, number string, at time.Time, seconds int) (amount int64, currency string, ok bool) {
+	return r.prices.of(fromTrunkID, number, at, seconds, func(t *sbc.Trunk) string { return t.PriceDeckID })
 }
 
-// of is the price of a minute by one deck of a trunk.
-func (p *prices) of(trunkID, number string, at time.Time, deck func(*sbc.Trunk) string) (int64, string, bool) {
+// of is the price of a call by one deck of a trunk.
+func (p *prices) of(trunkID, number string, at time.Time, seconds int, deck func(*sbc.Trunk) string) (int64, string, bool) {
 	s := p.current()
 	t := s.Trunk(trunkID)
 	if t == nil {
@@ -60,11 +60,16 @@ func (p *prices) of(trunkID, number string, at time.Time, deck func(*sbc.Trunk) 
 	if r == nil {
 		return 0, "", false
 	}
-	return r.PerMinute, d.Currency, true
+	return r.CallPrice(seconds), d.Currency, true
 }
 
 // Turn is the next number of a list or trunk.
-func (r *reach) Turn(id string) uint64 { return r.turns.next(id) }
+func (r *reach) Turn(id string, take bool) uint64 {
+	if !take {
+		return r.turns.peek(id)
+	}
+	return r.turns.next(id)
+}
 
 // maxTurns bounds the counts of turns; beyond it all begin anew.
 const maxTurns = 100_000
@@ -73,6 +78,16 @@ const maxTurns = 100_000
 type turns struct {
 	mu  sync.RWMutex
 	all map[string]*atomic.Uint64
+}
+
+// peek is the number that next would give.
+func (t *turns) peek(id string) uint64 {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if n := t.all[id]; n != nil {
+		return n.Load()
+	}
+	return 0
 }
 
 func (t *turns) next(id string) uint64 {

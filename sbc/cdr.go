@@ -54,9 +54,11 @@ type CDR struct {
 	// The trunk of a subscriber's leg is its domain; these are the subscribers.
 	CallerSubscriberID string `json:"caller_subscriber_id,omitempty"`
 	CalleeSubscriberID string `json:"callee_subscriber_id,omitempty"`
-	// Caller and Callee are the numbers as received, CalleeNormalised after identification, CalleeSent as sent in the last attempt.
+	// Caller and Callee are the numbers as received, the normalised ones as the number plan and the dialplan of whom the call came from made
+	// them, CalleeSent is the one sent in the last attempt.
 	Caller           string `json:"caller"`
 	Callee           string `json:"callee"`
+	CallerNormalised string `json:"caller_normalised,omitempty"`
 	CalleeNormalised string `json:"callee_normalised,omitempty"`
 	CalleeSent       string `json:"callee_sent,omitempty"`
 	FromURI          string `json:"from_uri,omitempty"`

@@ -23,6 +23,7 @@ func (c *CDR) AppendJSON(b []byte) []byte {
 	o.optional("callee_subscriber_id", c.CalleeSubscriberID)
 	o.text("caller", c.Caller)
 	o.text("callee", c.Callee)
+	o.optional("caller_normalised", c.CallerNormalised)
 	o.optional("callee_normalised", c.CalleeNormalised)
 	o.optional("callee_sent", c.CalleeSent)
 	o.optional("from_uri", c.FromURI)

@@ -48,13 +48,7 @@ func (c *Charge) Bill(ms int64) *Charge {
 		return nil
 	}
 	billed := *c
-	billed.BilledS = int((max(0, ms) + 999) / 1000)
-	switch step := c.IncrementS; {
-	case billed.BilledS <= c.MinimumS:
-		billed.BilledS = c.MinimumS
-	case step > 1:
-		billed.BilledS = c.MinimumS + (billed.BilledS-c.MinimumS+step-1)/step*step
-	}
+	billed.BilledS = steps(int((max(0, ms)+999)/1000), c.MinimumS, c.IncrementS)
 	perMinute, err := ParseMoney(c.PerMinute)
 	if err == nil {
 		var connection int64
@@ -65,6 +59,22 @@ func (c *Charge) Bill(ms int64) *Charge {
 		return nil
 	}
 	return &billed
+}
+
+// CallPrice is what an answered call of so many seconds costs by the rate, with its connection, minimum and increment, in billionths.
+func (r *Rate) CallPrice(seconds int) int64 {
+	return price(r.PerMinute, r.Connection, steps(max(0, seconds), r.MinimumS, r.IncrementS))
+}
+
+// steps is how many seconds are charged of a call that lasted so many.
+func steps(seconds, minimum, increment int) int {
+	switch {
+	case seconds <= minimum:
+		return minimum
+	case increment > 1:
+		return minimum + (seconds-minimum+increment-1)/increment*increment
+	}
+	return seconds
 }
 
 // price is what so many seconds cost.

@@ -25,10 +25,17 @@ type RouteList struct {
 	// MaxAttempts bounds the attempts of one call; MaxSetupS is for how long after the INVITE another attempt is begun, 0 for no bound.
 	MaxAttempts int `json:"max_attempts"`
 	MaxSetupS   int `json:"max_setup_s"`
-	// CheckMargin leaves out trunks whose cost is not at least MinMarginPercent below the price of the call, by what a minute costs and is
-	// charged at; also where one of both is not known, or they are in different currencies. Emergency calls are not asked.
+	// CheckMargin leaves out trunks whose cost is not at least MinMarginPercent below the price of the call; also where one of both is not
+	// known, or they are in different currencies. Emergency calls are not asked.
 	CheckMargin      bool `json:"check_margin"`
 	MinMarginPercent int  `json:"min_margin_percent"`
+	// ReferenceDurationS is how long the call is thought to last by whose cost and price trunks are compared (CheckMargin, least_cost), in
+	// seconds: with the connection, the minimum and the increment of each rate, so that the cheapest minute need not be the cheapest call.
+	ReferenceDurationS int `json:"reference_duration_s"`
+	// FollowForwarding has calls for subscribers of the list go where these have all their calls forwarded (always, while they do not want
+	// to be disturbed, or are not registered), in their name and on their account. Otherwise such a subscriber is passed over, as is usual
+	// in a group: who forwards means calls for itself.
+	FollowForwarding bool `json:"follow_forwarding"`
 	// QualityProfileID measures and weighs the trunks; "" does neither.
 	QualityProfileID string `json:"quality_profile_id,omitempty"`
 }
@@ -39,8 +46,21 @@ func (*RouteList) Kind() Kind { return KindRouteList }
 // Base gives the common fields.
 func (l *RouteList) Base() *Meta { return &l.Meta }
 
-// Defaults are by weight, and up to 32 attempts.
-func (l *RouteList) Defaults() { l.Selection, l.MaxAttempts = SelectWeighted, 32 }
+// Defaults are by weight, up to 32 attempts, and a reference call of one minute.
+func (l *RouteList) Defaults() {
+	l.Selection, l.MaxAttempts, l.ReferenceDurationS = SelectWeighted, 32, referenceDurationS
+}
+
+// referenceDurationS is the reference call of lists that were written before they said one.
+const referenceDurationS = 60
+
+// Reference is ReferenceDurationS, or its default.
+func (l *RouteList) Reference() int {
+	if l.ReferenceDurationS == 0 {
+		return referenceDurationS
+	}
+	return l.ReferenceDurationS
+}
 
 // Validate checks enumeration and ranges.
 func (l *RouteList) Validate() []Fault {
@@ -50,6 +70,7 @@ func (l *RouteList) Validate() []Fault {
 	f.between("#/max_attempts", l.MaxAttempts, 1, 32)
 	f.between("#/max_setup_s", l.MaxSetupS, 0, 600)
 	f.between("#/min_margin_percent", l.MinMarginPercent, -1000, 100)
+	f.between("#/reference_duration_s", l.ReferenceDurationS, 0, 86_400)
 	if l.Selection == SelectQuality {
 		f.need("#/quality_profile_id", l.QualityProfileID)
 	}
@@ -64,7 +85,10 @@ func (l *RouteList) References() []Reference {
 	)
 }
 
-// Target is a trunk, or a subscriber, in a route list.
+// Target is a trunk, or a subscriber, in a route list. A subscriber's phones are called as if it had been called itself: those that sleep are
+// woken when it is its turn (RFC 8599), its lists of blocked callers count, and its phones ring as long as those of its domain do. Who
+// is not registered, or does not want to be disturbed, is passed over; what of its forwards counts says RouteList.FollowForwarding. What
+// it does with unanswered calls and what its phones redirect counts for calls to itself alone: here the next target follows.
 type Target struct {
 	Meta
 	RouteListID string `json:"route_list_id"`
@@ -74,6 +98,9 @@ type Target struct {
 	// Priority: smaller is tried first. Weight: the share among equals.
 	Priority int `json:"priority"`
 	Weight   int `json:"weight"`
+	// Public lets rules that redirect (ActionRedirect) tell callers the addresses of the trunk. Those of others are hidden: callers are told
+	// to call us again, with the number as the rule made it.
+	Public bool `json:"public"`
 }
 
 // Kind names the kind.

@@ -3930,7 +3930,7 @@ type CDR struct {
 	// Example: +4989222
 	Callee string `json:"callee"`
 
-	// CalleeNormalised The number after identification.
+	// CalleeNormalised The number called, after identification, number plan and dialplan.
 	//
 	// Example: +4989222
 	CalleeNormalised *string `json:"callee_normalised,omitempty"`
@@ -3949,6 +3949,11 @@ type CDR struct {
 	//
 	// Example: +4930111
 	Caller string `json:"caller"`
+
+	// CallerNormalised The caller's number as the number plan and the dialplan of whom the call came from made it.
+	//
+	// Example: +4930111
+	CallerNormalised *string `json:"caller_normalised,omitempty"`
 
 	// CallerSubscriberID The subscriber who calls; `ingress_trunk_id` is then the domain.
 	//
@@ -5776,7 +5781,7 @@ type DialplanRule struct {
 	// Example: german national
 	Name string `json:"name"`
 
-	// NumberClass What the number called counts as from here on.
+	// NumberClass What the number called counts as from here on, for calls that come in; in a dialplan for calls that go out it says nothing, because what depends on the class is decided by then.
 	NumberClass *NumberClass `json:"number_class,omitempty"`
 
 	// Pattern A number, the beginning of one, the first of a range, or an expression.
@@ -10903,7 +10908,7 @@ type OriginateOrder struct {
 	// Example: +4989222
 	To string `json:"to"`
 
-	// TrunkID The trunk in whose name it is made.
+	// TrunkID The trunk, or the domain, in whose name it is made: both numbers are looked for as if it had dialled them, by its number plan, dialplan and routing plan, and in a domain first among the names of its subscribers.
 	//
 	// Example: trk_06bq4v700h6thqyqqw80n6pgs1
 	TrunkID string `json:"trunk_id"`
@@ -12796,7 +12801,7 @@ type Retargeting string
 
 // RouteList An ordered choice of trunks.
 type RouteList struct {
-	// CheckMargin Leaves out targets whose cost is not `min_margin_percent` below the price.
+	// CheckMargin Leaves out targets where the call costs not `min_margin_percent` less than its price.
 	//
 	// Example: true
 	CheckMargin bool `json:"check_margin"`
@@ -12820,6 +12825,11 @@ type RouteList struct {
 	//
 	// Example: crm-4711
 	ExternalID *string `json:"external_id,omitempty"`
+
+	// FollowForwarding Calls for subscribers of the list go where these have all their calls forwarded; otherwise who forwards is passed over.
+	//
+	// Example: false
+	FollowForwarding bool `json:"follow_forwarding"`
 
 	// ID Given by the server; sorts by time of making.
 	//
@@ -12856,6 +12866,11 @@ type RouteList struct {
 	// Example: qpr_06bq4v7038g0j2m4p6r8t0w2y4
 	QualityProfileID *string `json:"quality_profile_id,omitempty"`
 
+	// ReferenceDurationS How long the call is thought to last by whose whole cost and price (connection, minimum, increment) trunks are compared, in seconds.
+	//
+	// Example: 60
+	ReferenceDurationS int `json:"reference_duration_s"`
+
 	// Revision The configuration revision of the last write; it is also the ETag.
 	//
 	// Example: 42
@@ -12888,7 +12903,7 @@ type RouteListPage struct {
 
 // RouteListPatch A JSON Merge Patch (RFC 7396) of a route list: fields left out stay as they are, null puts a field back to its default.
 type RouteListPatch struct {
-	// CheckMargin Leaves out targets whose cost is not `min_margin_percent` below the price.
+	// CheckMargin Leaves out targets where the call costs not `min_margin_percent` less than its price.
 	//
 	// Example: true
 	CheckMargin nullable.Nullable[bool] `json:"check_margin,omitempty"`
@@ -12907,6 +12922,11 @@ type RouteListPatch struct {
 	//
 	// Example: crm-4711
 	ExternalID nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// FollowForwarding Calls for subscribers of the list go where these have all their calls forwarded; otherwise who forwards is passed over.
+	//
+	// Example: false
+	FollowForwarding nullable.Nullable[bool] `json:"follow_forwarding,omitempty"`
 
 	// Labels Labels to set or, with null, to remove; others stay as they are.
 	//
@@ -12938,13 +12958,18 @@ type RouteListPatch struct {
 	// Example: qpr_06bq4v7038g0j2m4p6r8t0w2y4
 	QualityProfileID nullable.Nullable[string] `json:"quality_profile_id,omitempty"`
 
+	// ReferenceDurationS How long the call is thought to last by whose whole cost and price (connection, minimum, increment) trunks are compared, in seconds.
+	//
+	// Example: 60
+	ReferenceDurationS nullable.Nullable[int] `json:"reference_duration_s,omitempty"`
+
 	// Selection In which order the targets of one priority are tried.
 	Selection *Selection `json:"selection,omitempty"`
 }
 
 // RouteListWrite What a client writes of a route list. An ordered choice of trunks.
 type RouteListWrite struct {
-	// CheckMargin Leaves out targets whose cost is not `min_margin_percent` below the price.
+	// CheckMargin Leaves out targets where the call costs not `min_margin_percent` less than its price.
 	//
 	// Example: true
 	CheckMargin *bool `json:"check_margin,omitempty"`
@@ -12963,6 +12988,11 @@ type RouteListWrite struct {
 	//
 	// Example: crm-4711
 	ExternalID *string `json:"external_id,omitempty"`
+
+	// FollowForwarding Calls for subscribers of the list go where these have all their calls forwarded; otherwise who forwards is passed over.
+	//
+	// Example: false
+	FollowForwarding *bool `json:"follow_forwarding,omitempty"`
 
 	// Labels Free labels to filter by. A key has 1 to 63 letters, digits or `.`, `_`, `/`, `-`.
 	//
@@ -12993,6 +13023,11 @@ type RouteListWrite struct {
 	//
 	// Example: qpr_06bq4v7038g0j2m4p6r8t0w2y4
 	QualityProfileID *string `json:"quality_profile_id,omitempty"`
+
+	// ReferenceDurationS How long the call is thought to last by whose whole cost and price (connection, minimum, increment) trunks are compared, in seconds.
+	//
+	// Example: 60
+	ReferenceDurationS *int `json:"reference_duration_s,omitempty"`
 
 	// Selection In which order the targets of one priority are tried.
 	Selection *Selection `json:"selection,omitempty"`
@@ -15143,6 +15178,11 @@ type Target struct {
 	// Example: 10
 	Priority int `json:"priority"`
 
+	// Public Rules that redirect may tell callers the addresses of the trunk; in place of others callers are told to call here.
+	//
+	// Example: false
+	Public bool `json:"public"`
+
 	// Revision The configuration revision of the last write; it is also the ETag.
 	//
 	// Example: 42
@@ -15222,6 +15262,11 @@ type TargetPatch struct {
 	// Example: 10
 	Priority nullable.Nullable[int] `json:"priority,omitempty"`
 
+	// Public Rules that redirect may tell callers the addresses of the trunk; in place of others callers are told to call here.
+	//
+	// Example: false
+	Public nullable.Nullable[bool] `json:"public,omitempty"`
+
 	// SubscriberID The subscriber; this or `trunk_id`.
 	//
 	// Example: sub_06bq4v701b4d6f8h0k2n4q6s8v
@@ -15269,6 +15314,11 @@ type TargetWrite struct {
 	//
 	// Example: 10
 	Priority *int `json:"priority,omitempty"`
+
+	// Public Rules that redirect may tell callers the addresses of the trunk; in place of others callers are told to call here.
+	//
+	// Example: false
+	Public *bool `json:"public,omitempty"`
 
 	// SubscriberID The subscriber; this or `trunk_id`.
 	//

@@ -41,7 +41,7 @@ func (c *Call) passResponse(out, res *msg.Message, from *leg) {
 // answerCaller sends the 200, after the record of the answer is safe.
 func (c *Call) answerCaller() {
 	c.rec.answeredAt = now()
-	c.charge()
+	c.charge(c.b)
 	res, sdp := c.settleEarly(c.in, c.answer)
 	out := c.dialogReply(200)
 	if sdp != nil {

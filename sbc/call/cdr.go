@@ -15,6 +15,7 @@ import (
 type record struct {
 	from, to, ruri              string
 	caller, callee, normalised  string
+	callerNormal                string // as the number plan and dialplan of whom it came from made it
 	local, remote               string
 	transport                   sbc.Transport
 	sipCallID                   string
@@ -51,6 +52,7 @@ type record struct {
 func (r *record) begin(req *msg.Message, d decision, caller string) {
 	r.from, r.to, r.ruri = req.From.URI.String(), req.To.URI.String(), req.RequestURI.String()
 	r.caller, r.callee, r.normalised = caller, number(req.RequestURI), d.caller.Number
+	r.callerNormal = d.moment.caller
 	r.local, r.remote, r.transport = addr(req.Hop.Local), addr(req.Hop.Remote), req.Hop.Transport
 	r.sipCallID, r.subscriber = req.CallID, d.who.subscriberID()
 	r.display, r.hidden = req.From.Display, strings.EqualFold(req.From.URI.Host, anonymousHost)
@@ -86,7 +88,7 @@ func (c *Call) cdr() *sbc.CDR {
 	d := &sbc.CDR{
 		ID: recordID(c.id), CallID: c.id, TenantID: c.tenant, Node: c.m.o.Node, Recovered: c.broken,
 		IngressTrunkID: c.decision.caller.TrunkID, CallerSubscriberID: r.subscriber,
-		Caller: r.caller, Callee: r.callee, CalleeNormalised: r.normalised,
+		Caller: r.caller, Callee: r.callee, CallerNormalised: r.callerNormal, CalleeNormalised: r.normalised,
 		FromURI: r.from, ToURI: r.to, RequestURI: r.ruri,
 		StartedAt: c.started.UTC(), EndedAt: r.endAt.UTC(), EndReason: r.reason, ReleasedBy: r.by,
 		FinalCode: r.finalCode, FinalReason: r.finalReason, Q850Cause: r.cause,

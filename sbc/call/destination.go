@@ -190,7 +190,10 @@ func (m *Manager) reach(snap *config.Snapshot, d *decision, trace bool) {
 		return
 	}
 	d.plan.Attempts = t.attempts(phones)
-	d.display(snap, d.plan.Attempts, trace)
+	if !d.display(snap, t, d.plan.Attempts, trace) {
+		m.unreached(snap, d, 404, sbc.EndNoRoute, trace)
+		return
+	}
 	if trace {
 		for i := range phones {
 			d.step(trace, "location", phones[i].RegistrationID, "taken", "a phone of the subscriber")

@@ -26,7 +26,9 @@ func follower(t *testing.T, play func(v *village)) {
 		none.Defaults()
 		none.Classes = []sbc.NumberClass{}
 		v := newVillage(t, func(d *sbc.Domain) { d.RoutingPlanID, d.SignallingProfileID = "rpl_2", "sgp_3" },
-			follow, rule, list, none, &sbc.RoutingPlan{Meta: meta("rpl_2")})
+			follow, rule, list, none, &sbc.RoutingPlan{Meta: meta("rpl_2")},
+			&sbc.RateDeck{Meta: meta("rdk_1"), Currency: "EUR"}, &sbc.RateDeck{Meta: meta("rdk_2"), Currency: "EUR"},
+			&sbc.RateDeck{Meta: meta("rdk_3"), Currency: "EUR"})
 		v.carol()
 		play(v)
 		synctest.Wait()

@@ -19,6 +19,7 @@ import (
 // Explain decides on a call that has not happened, by the same function as on live ones, and shows every step. Limits are
 // shown, not taken. Errors: CodeInvalid for addresses and interfaces that cannot be.
 func (m *Manager) Explain(req sbc.ExplainRequest) (sbc.Explanation, error) {
+	m = m.asking()
 	snap := m.o.Snapshot()
 	src, faults := explainSource(snap, req)
 	faults = append(faults, req.Validate()...)
@@ -59,6 +60,15 @@ func (m *Manager) Explain(req sbc.ExplainRequest) (sbc.Explanation, error) {
 		e.Message = m.explainMessage(snap, in, d, at)
 	}
 	return e, nil
+}
+
+// asking is a manager by which nothing is changed: who asks takes no turn of those that take turns.
+func (m *Manager) asking() *Manager {
+	o := m.o
+	if o.Reach != nil {
+		o.Reach = route.Still{Live: o.Reach}
+	}
+	return &Manager{o: o, metrics: m.metrics}
 }
 
 // refused says that a call is answered with a code; reason is the phrase, "" for the standard one.

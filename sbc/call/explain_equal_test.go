@@ -57,8 +57,8 @@ endpoint end_c1 trunk=trk_c address=198.51.100.20 priority=1 strip=` + c.one("0"
 endpoint end_c2 trunk=trk_c address=198.51.100.21 priority=2 prefix=` + c.digits(0, 2) + `
 plan rpl_2
 plan rpl_3
-list rls_2 max_attempts=` + c.one("1", "2", "32") + `
-list rls_3
+list rls_2 max_attempts=` + c.one("1", "2", "32") + ` follow_forwarding=` + c.one("true", "false") + `
+list rls_3 follow_forwarding=true
 list rls_4
 list rls_5 disabled
 target tgt_21 list=rls_2 trunk=trk_c priority=1

@@ -91,24 +91,24 @@ type keptLeg struct {
 
 // keptRecord is what of the record survives.
 type keptRecord struct {
-	From, To, RURI, Caller, Callee, Normalised string
-	Local, Remote                              string
-	Transport                                  sbc.Transport
-	SIPCallID                                  string
-	Subscriber                                 string            `json:",omitempty"`
-	ProgressAt, AnsweredAt, RefusedAt, EndAt   time.Time         `json:",omitzero"`
-	Reason                                     sbc.EndReason     `json:",omitempty"`
-	By                                         sbc.Side          `json:",omitempty"`
-	Cause, FinalCode                           int               `json:",omitempty"`
-	Text, FinalReason, Display, Said, Privacy  string            `json:",omitempty"`
-	Hidden, Unnamed                            bool              `json:",omitempty"`
-	Mode                                       sbc.MediaMode     `json:",omitempty"`
-	Legs                                       []sbc.CDRLeg      `json:",omitempty"`
-	Media                                      []sbc.StreamStats `json:",omitempty"`
-	Egress, Sent, Reached                      string            `json:",omitempty"`
-	Links                                      []string          `json:",omitempty"`
-	Variables                                  map[string]string `json:",omitempty"`
-	Cost, Price                                *sbc.Charge       `json:",omitempty"`
+	From, To, RURI, Caller, Callee, Normalised, CallerNormal string
+	Local, Remote                                            string
+	Transport                                                sbc.Transport
+	SIPCallID                                                string
+	Subscriber                                               string            `json:",omitempty"`
+	ProgressAt, AnsweredAt, RefusedAt, EndAt                 time.Time         `json:",omitzero"`
+	Reason                                                   sbc.EndReason     `json:",omitempty"`
+	By                                                       sbc.Side          `json:",omitempty"`
+	Cause, FinalCode                                         int               `json:",omitempty"`
+	Text, FinalReason, Display, Said, Privacy                string            `json:",omitempty"`
+	Hidden, Unnamed                                          bool              `json:",omitempty"`
+	Mode                                                     sbc.MediaMode     `json:",omitempty"`
+	Legs                                                     []sbc.CDRLeg      `json:",omitempty"`
+	Media                                                    []sbc.StreamStats `json:",omitempty"`
+	Egress, Sent, Reached                                    string            `json:",omitempty"`
+	Links                                                    []string          `json:",omitempty"`
+	Variables                                                map[string]string `json:",omitempty"`
+	Cost, Price                                              *sbc.Charge       `json:",omitempty"`
 }
 
 // keptText spells what of the call survives. Settled says that nothing of it is expected to change by itself.
@@ -180,7 +180,7 @@ func (c *Call) keptLeg(l *leg) *keptLeg {
 // keep is what of the record survives.
 func (r *record) keep() keptRecord {
 	return keptRecord{
-		From: r.from, To: r.to, RURI: r.ruri, Caller: r.caller, Callee: r.callee, Normalised: r.normalised,
+		From: r.from, To: r.to, RURI: r.ruri, Caller: r.caller, Callee: r.callee, Normalised: r.normalised, CallerNormal: r.callerNormal,
 		Local: r.local, Remote: r.remote, Transport: r.transport, SIPCallID: r.sipCallID, Subscriber: r.subscriber,
 		ProgressAt: r.progressAt, AnsweredAt: r.answeredAt, RefusedAt: r.refusedAt, EndAt: r.endAt,
 		Reason: r.reason, By: r.by, Cause: r.cause, FinalCode: r.finalCode, Text: r.text, FinalReason: r.finalReason,
@@ -193,7 +193,7 @@ func (r *record) keep() keptRecord {
 // record makes the record go on.
 func (k *keptRecord) record() record {
 	return record{
-		from: k.From, to: k.To, ruri: k.RURI, caller: k.Caller, callee: k.Callee, normalised: k.Normalised,
+		from: k.From, to: k.To, ruri: k.RURI, caller: k.Caller, callee: k.Callee, normalised: k.Normalised, callerNormal: k.CallerNormal,
 		local: k.Local, remote: k.Remote, transport: k.Transport, sipCallID: k.SIPCallID, subscriber: k.Subscriber,
 		progressAt: k.ProgressAt, answeredAt: k.AnsweredAt, refusedAt: k.RefusedAt, endAt: k.EndAt,
 		reason: k.Reason, by: k.By, cause: k.Cause, finalCode: k.FinalCode, text: k.Text, finalReason: k.FinalReason,

@@ -1,6 +1,7 @@
 package call
 
 import (
+	"cmp"
 	"maps"
 	"net"
 	"slices"
@@ -74,9 +75,9 @@ func (m *Manager) targeted(snap *config.Snapshot, d *decision, q *question, e *s
 		t := &destination{domain: dom, entry: e, number: q.name}
 		for i := range d.plan.Attempts {
 			if at := &d.plan.Attempts[i]; at.SubscriberID == q.id {
-				targetID := at.TargetID
+				targetID, follow := at.TargetID, at.Follow
 				*at = t.attempt()
-				at.TargetID = targetID
+				at.TargetID, at.Follow = targetID, follow
 			}
 		}
 		d.step(trace, "subscriber", q.id, "taken", "the subscriber is a target of the route list")
@@ -130,19 +131,21 @@ func (m *Manager) resumed(snap *config.Snapshot, d *decision, trace bool) bool {
 // refuseBy fixes what the caller is told by the decision.
 func (c *Call) refuseBy(d *decision) {
 	c.hunt.final(d.code, d.reason, d.end)
-	if len(d.plan.Redirect) > 0 && c.hunt.code == d.code && c.hunt.fixed {
-		c.hunt.headers = elsewhere(d.plan.Redirect)
+	if len(d.plan.Redirect) > 0 && c.hunt.code == d.code && c.hunt.fixed && c.tx != nil {
+		c.hunt.headers = elsewhere(d.plan.Redirect, c.tx.Local())
 	} else if hs := d.later(); hs != nil && c.hunt.code == d.code {
 		c.hunt.headers = hs
 	}
 }
 
-// elsewhere are the Contacts of a redirection to the addresses of a route list, the one to try first with the greatest q (RFC 3261 8.1.3.4).
-// A rule that redirects is meant to tell the caller whom to call in our place.
-func elsewhere(attempts []route.Attempt) (hs []msg.Header) {
+// elsewhere are the Contacts of a redirection, the one to try first with the greatest q (RFC 3261 8.1.3.4): the addresses that the caller may
+// be told, and our own.
+func elsewhere(attempts []route.Attempt, local msg.Local) (hs []msg.Header) {
 	for i, at := range attempts {
+		q := ";q=" + strconv.FormatFloat(1-float64(i)/(2*route.MaxAttempts), 'f', 3, 64)
 		if at.Address == "" {
-			continue // a subscriber is reached by us alone
+			hs = append(hs, msg.Header{Name: "Contact", Value: local.Contact(at.Number) + q})
+			continue
 		}
 		host := at.Address
 		if strings.Contains(host, ":") {
@@ -155,67 +158,90 @@ func elsewhere(attempts []route.Attempt) (hs []msg.Header) {
 		if at.Transport != "" && at.Transport != sbc.TransportUDP {
 			uri += ";transport=" + string(at.Transport)
 		}
-		q := strconv.FormatFloat(1-float64(i)/(2*route.MaxAttempts), 'f', 3, 64)
-		hs = append(hs, msg.Header{Name: "Contact", Value: "<" + uri + ">;q=" + q})
+		hs = append(hs, msg.Header{Name: "Contact", Value: "<" + uri + ">" + q})
 	}
 	return hs
 }
 
-// expand puts the phones of a subscriber of a route list that there are now in the place of its attempt, if its services let them ring:
-// who wants calls elsewhere, or none, is passed over. code is then what that counts as.
-func (m *Manager) expand(snap *config.Snapshot, d *decision, at *route.Attempt) (attempts []route.Attempt, code int, why string) {
+// member is a subscriber of a route list whose turn it is: the attempts that ring its phones, or why there are none. Where its forwards count,
+// to is where it has the call forwarded.
+type member struct {
+	t        *destination
+	attempts []route.Attempt
+	code     int
+	why      string
+	to       *service.Verdict
+}
+
+// expand finds the phones of a subscriber of a route list that there are now, if its services let them ring.
+func (m *Manager) expand(snap *config.Snapshot, d *decision, at *route.Attempt) member {
 	dom := snap.Domain(at.TrunkID)
 	if dom == nil || m.o.Location == nil || !snap.ActiveTrunk(dom.ID) {
-		return nil, 480, "out of service"
+		return member{code: 480, why: "out of service"}
 	}
 	t := &destination{domain: dom, entry: at.Callee.Entry, number: at.Number}
 	on := decision{dest: t, calling: d.calling}
-	switch v := service.Arrive(t.entry.Subscriber, m.services(snap, &on)); v.Action {
-	case service.Ring:
-	case service.Forward:
-		return nil, 480, "forwarded"
+	call, phones := m.services(snap, &on), m.phones(t)
+	v := service.Arrive(t.entry.Subscriber, call)
+	if v.Action == service.Ring && len(phones) == 0 {
+		v = service.Unanswered(t.entry.Subscriber, call, 480, false)
+	}
+	switch {
+	case v.Action == service.Ring:
+	case v.Action == service.Forward && at.Follow:
+		return member{t: t, to: &v}
+	case v.Action == service.Forward && t.entry.Subscriber.Forwarding.Unconditional.Set():
+		return member{code: 480, why: "forwarded"}
+	case len(phones) == 0:
+		return member{code: 480, why: "not registered"}
 	default:
-		return nil, v.Code, "service"
+		return member{code: cmp.Or(v.Code, 480), why: "service"}
 	}
-	phones := m.phones(t)
-	if len(phones) == 0 {
-		return nil, 480, "not registered"
+	attempts := t.attempts(phones)
+	if !d.display(snap, t, attempts, false) {
+		return member{code: 404, why: "dialplan"}
 	}
-	attempts = t.attempts(phones)
 	for i := range attempts {
 		attempts[i].TargetID = at.TargetID
 	}
-	return attempts, 0, ""
+	return member{t: t, attempts: attempts}
 }
 
 // unexpanded tells whether an attempt is for a subscriber of a route list whose phones are not known yet.
 func unexpanded(at *route.Attempt) bool { return at.Callee != nil && len(at.Callee.Phones) == 0 }
 
-// expandInto puts the phones of a subscriber of a route list in the place of its attempt, the last one taken; nil with the reason where
-// there is nobody to ring.
-func (c *Call) expandInto(p *pursuit, at *route.Attempt) (first *route.Attempt, code int, why string) {
-	attempts, code, why := c.m.expand(c.snap, p.d, at)
+// expandInto puts the phones of a subscriber of a route list in the place of its attempt, the last one taken; nil where there is nobody to ring.
+// Where it has the call forwarded, that is next.
+func (c *Call) expandInto(p *pursuit, at *route.Attempt) (first *route.Attempt, m member) {
+	m = c.m.expand(c.snap, p.d, at)
+	if m.to != nil {
+		p.forwards(m)
+	}
+	attempts := m.attempts
 	if len(attempts) == 0 {
-		return nil, code, why
+		return nil, m
 	}
 	here := p.next - 1
 	if n := len(attempts) - 1; n > 0 && here < len(p.detours) {
 		p.detours = slices.Insert(slices.Clip(p.detours), here, slices.Repeat(p.detours[here:here+1], n)...)
 	}
 	p.plan = slices.Replace(slices.Clip(p.plan), here, p.next, attempts...)
-	return &p.plan[here], 0, ""
+	return &p.plan[here], m
 }
 
 // ringTarget is launch for a subscriber of a route list.
 func (c *Call) ringTarget(at *route.Attempt) bool {
 	h := &c.hunt
-	first, code, why := c.expandInto(&h.pursuit, at)
-	if first == nil {
-		l := c.newLeg(opposite(c.a.side), at.TrunkID, c.snap.Trunk(at.TrunkID), len(h.attempts)+1)
-		h.attempts = append(h.attempts, sbc.CDRAttempt{Number: l.attempt, TrunkID: at.TrunkID, Callee: at.Number, StartedAt: now(),
-			SubscriberID: at.Callee.ID()})
-		h.failed(l, 0, why, code, endOf(code))
-		return false
+	number, trunkID, callee := at.Number, at.TrunkID, at.Callee.ID()
+	first, m := c.expandInto(&h.pursuit, at)
+	if first != nil {
+		return c.launch(first)
 	}
-	return c.launch(first)
+	if m.to == nil {
+		l := c.newLeg(opposite(c.a.side), trunkID, c.snap.Trunk(trunkID), len(h.attempts)+1)
+		h.attempts = append(h.attempts, sbc.CDRAttempt{Number: l.attempt, TrunkID: trunkID, Callee: number, StartedAt: now(),
+			SubscriberID: callee})
+		h.failed(l, 0, m.why, m.code, endOf(m.code))
+	}
+	return false
 }

@@ -30,6 +30,15 @@ rule rul_a3 plan=rpl_1 prefix=13 action=subscriber domain_id=dom_1 strip=1 fallb
 rule rul_a4 plan=rpl_1 prefix=14 list=rls_c fallback=true
 rule rul_a5 plan=rpl_1 prefix=14 action=reject code=410 reason=Moved announcement_id=ann_1 priority=1
 rule rul_b1 plan=rpl_1 prefix=2 list=rls_bob
+list rls_pub
+target tgt_p1 list=rls_pub trunk=trk_b priority=1 public=true
+target tgt_p2 list=rls_pub subscriber_id=sub_bob priority=2
+rule rul_c2 plan=rpl_1 prefix=31 action=redirect list=rls_1
+rule rul_c3 plan=rpl_1 prefix=32 action=redirect list=rls_pub strip=1 add=+49
+list rls_fwd follow_forwarding=true
+target tgt_f1 list=rls_fwd subscriber_id=sub_bob priority=1
+target tgt_f2 list=rls_fwd trunk=trk_b priority=2
+rule rul_b2 plan=rpl_1 prefix=8 list=rls_fwd
 rule rul_c1 plan=rpl_1 prefix=3 action=redirect list=rls_1 strip=1 add=+49
 rule rul_d1 plan=rpl_1 prefix=5 action=number
 rule rul_e1 plan=rpl_1 prefix=6 list=rls_late
@@ -228,15 +237,28 @@ func TestNumbersOfOurs(t *testing.T) {
 	})
 }
 
-// TestRuleRedirects: the caller gets the addresses of the route list, the first one with the greatest q.
+// TestRuleRedirects: the caller gets the addresses of the targets that are public, the first one with the greatest q, and ours in place of the
+// others, with the number as the rule made it; where that is the one that it called here, there is nothing to tell.
 func TestRuleRedirects(t *testing.T) {
 	runRules(t, func(v *village) {
-		_, in := v.dial("330")
-		res := in.want(302)
-		if got := strings.Join(res.Values("Contact"), ", "); got !=
-			"<sip:+4930@198.51.100.10:5060>;q=1.000, <sip:+4930@198.51.100.11:5060>;q=0.984" {
-			t.Errorf("Contact: %s", got)
+		for number, want := range map[string]string{
+			"30":  "<sip:+490@" + borderA + ":5060>;q=1.000",
+			"320": "<sip:+4920@198.51.100.10:5060>;q=1.000, <sip:+4920@198.51.100.11:5060>;q=0.984, <sip:+4920@" + borderA + ":5060>;q=0.969",
+		} {
+			_, in := v.dial(number)
+			if got := strings.Join(in.want(302).Values("Contact"), ", "); got != want {
+				t.Errorf("%s: Contact: %s", number, got)
+			}
 		}
+		_, in := v.dial("310")
+		if in.want(503).Has("Contact") {
+			t.Error("a Contact in a refusal")
+		}
+		_, in = v.dial("330")
+		in.want(302)
+		v.ledger.mu.Lock()
+		v.ledger.ends = v.ledger.ends[3:]
+		v.ledger.mu.Unlock()
 		v.wire.none(msg.INVITE)
 		if d := v.cdr(); d.FinalCode != 302 || d.RuleID != "rul_c1" {
 			t.Errorf("%+v", d)

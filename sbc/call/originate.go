@@ -29,7 +29,7 @@ func (m *Manager) Originate(_ context.Context, o sbc.OriginateOrder) (sbc.CallIn
 		return sbc.CallInfo{}, sbc.Invalid([]sbc.Fault{{Pointer: "#/announcement_id", Code: "reference", Detail: "there is none with audio"}})
 	}
 	d := m.decideOwn(snap, trunk, o.From, cmp.Or(o.Caller, o.To), o.Variables, live)
-	to := m.decideOwn(snap, trunk, o.To, cmp.Or(o.Caller, o.From), o.Variables, false)
+	to := m.asking().decideOwn(snap, trunk, o.To, cmp.Or(o.Caller, o.From), o.Variables, false)
 	if d.code != 0 || to.code != 0 {
 		return sbc.CallInfo{}, sbc.Errorf(sbc.CodeConflict, "the plan of trunk %s does not permit a call to %s", o.TrunkID,
 			map[bool]string{true: "from", false: "to"}[d.code != 0])
@@ -75,7 +75,10 @@ func (c *Call) vacate(o *sbc.OriginateOrder) {
 	c.st.a = callerAway
 	c.a.side, c.a.gone = sbc.SideCallee, true
 	c.rec.caller, c.rec.callee, c.rec.normalised, c.rec.display = cmp.Or(o.Caller, o.From), o.To, o.To, ""
-	c.rec.said = c.rec.caller
+	c.rec.said, c.rec.callerNormal = c.rec.caller, c.rec.caller
+	if t := c.decision.numbers; t != nil {
+		c.rec.callerNormal = t.number(c.rec.caller)
+	}
 	c.rec.from, c.rec.to, c.rec.ruri, c.rec.sipCallID = "", "", "", ""
 	c.rec.variables = maps.Clone(o.Variables)
 }
@@ -128,7 +131,7 @@ func (c *Call) connectTo() *transfer {
 	c.slim()
 	d := c.m.decideOwn(c.snap, c.a.trunk, c.plan.To, c.rec.caller, c.rec.variables, false)
 	d.wakes = true
-	c.rec.normalised = d.caller.Number
+	c.rec.normalised, c.rec.callerNormal = d.caller.Number, d.moment.caller
 	t := &transfer{place: placeCaller, old: c.a, kept: c.b, by: "api", number: c.plan.To, unsought: true}
 	t.begin(&d, t)
 	t.since = len(c.hunt.attempts)
@@ -148,6 +151,7 @@ func (c *Call) connected(to *leg) {
 	c.rec.egress, c.rec.sent, c.rec.reached = to.end.trunkID, c.hunt.attempts[to.attempt-1].Callee, to.who.subscriberID()
 	c.rec.answeredAt, c.rec.finalCode, c.rec.finalReason = now(), 200, msg.StatusText(200)
 	c.final = true
+	c.charge(to)
 	c.session.StopPlaying(c.b.party) // what was played to From meanwhile
 	c.writeAnswered()
 	c.session.Answered()

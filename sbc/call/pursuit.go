@@ -41,9 +41,11 @@ type pursuit struct {
 
 // aside is what a pursuit comes to later: a number to which a redirection leads, or the decision that it left for those.
 type aside struct {
-	// way is the number, nil for a decision that was left. d is in whose name it is looked for, or that decision.
-	way *detour
-	d   decision
+	// way is the number, nil for a decision that was left. d is in whose name it is looked for, or that decision. member, where set, is a
+	// subscriber of a route list that has the call forwarded.
+	way    *detour
+	d      decision
+	member *member
 	// plan and detours are the attempts that were left, since as in pursuit; stops says that they are not made if nothing before led anywhere.
 	plan    []route.Attempt
 	detours []*detour
@@ -206,6 +208,12 @@ func (p *pursuit) leave(ways []*detour, stops bool) {
 	p.d.dest, p.d.ask, p.led = nil, nil, false
 }
 
+// forwards has a subscriber of a route list that has the call forwarded be what comes next.
+func (p *pursuit) forwards(m member) {
+	p.leave(nil, false)
+	p.aside = append(p.aside, aside{member: &m, d: p.aside[len(p.aside)-1].d})
+}
+
 // comeBack goes on with what was put aside; false if there is nothing more.
 func (c *Call) comeBack(p *pursuit) bool {
 	for len(p.aside) > 0 && !p.stop && c.spent(p) {
@@ -215,10 +223,15 @@ func (c *Call) comeBack(p *pursuit) bool {
 		steps, past, variables := p.d.steps, p.d.attempts(), p.d.moment.variables
 		*p.d = a.d
 		p.d.steps, p.d.past, p.d.moment.variables = steps, past, variables
-		if a.way != nil {
+		if a.way != nil || a.member != nil {
 			c.given(p)
 			p.d.sideways = true
-			c.m.turn(c.snap, p.d, a.way, p.t == nil)
+			if a.member != nil {
+				p.d.dest = a.member.t
+				c.m.forward(c.snap, p.d, *a.member.to, p.t == nil)
+			} else {
+				c.m.turn(c.snap, p.d, a.way, p.t == nil)
+			}
 			c.goAfter(p)
 			return true
 		}

@@ -1,9 +1,13 @@
 package call
 
 import (
+	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/config/rowtext"
 	"github.com/sallyport/sallyport/sbc/msg"
 )
 
@@ -113,4 +117,89 @@ func TestRedirectToSubscriber(t *testing.T) {
 		v.went("198.51.100.20", "530").reply(486)
 		in.want(486)
 	})
+}
+
+// TestListForwards: where a subscriber of a route list has its calls forwarded counts only where the list says so: then on the account of the
+// subscriber, before the next target. Who does not want to be disturbed is passed over in both.
+func TestListForwards(t *testing.T) {
+	runRules(t, func(v *village) {
+		v.book.phones["sub_bob"] = []Contact{phone("reg_1", bobIP, 1)}
+		explained := func(number string) (at []string) {
+			at, _ = v.explained(number)
+			return at
+		}
+		f := &v.bob.Subscriber.Forwarding
+		f.Unconditional.Target = "140"
+		for number, want := range map[string][]string{
+			"2": {"2@198.51.100.20"},
+			"8": {"140@198.51.100.20", "8@198.51.100.10", "8@198.51.100.11"},
+		} {
+			if got := explained(number); !slices.Equal(got, want) {
+				t.Errorf("%s: explained %q", number, got)
+			}
+			if got, _ := v.lived(number); !slices.Equal(got, want) {
+				t.Errorf("%s: lived %q", number, got)
+			}
+		}
+		synctest.Wait()
+		for _, d := range v.ledger.ends {
+			if d.Callee == "8" && d.Attempts[0].ForwardedBy != "sub_bob" {
+				t.Errorf("%+v", d.Attempts)
+			}
+		}
+		f.Unconditional.Target, v.bob.Subscriber.DoNotDisturb = "", true
+		for _, number := range []string{"2", "8"} {
+			want := map[string][]string{"2": {"2@198.51.100.20"}, "8": {"8@198.51.100.10", "8@198.51.100.11"}}[number]
+			if got, _ := v.lived(number); !slices.Equal(got, want) || !slices.Equal(explained(number), want) {
+				t.Errorf("%s: lived %q", number, got)
+			}
+		}
+	})
+}
+
+// TestForwardsToNormalForm: what a subscriber forwards to is looked for among the names of its domain as if it had dialled it: as it is, and
+// in the normal form.
+func TestForwardsToNormalForm(t *testing.T) {
+	rows, err := rowtext.Rows("number-plan npl_1 country_code=49\nrule rul_x plan=rpl_1 prefix=+49 list=rls_1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rows {
+		r.Base().TenantID = sbc.DefaultTenantID
+	}
+	synctest.Test(t, func(t *testing.T) {
+		v := newVillage(t, func(d *sbc.Domain) { d.NumberPlanID = "npl_1" }, rows...)
+		v.person("sub_carl", "carl", "+4930777")
+		v.book.phones["sub_carl"] = []Contact{phone("reg_1", bobIP, 1)}
+		v.bob.Subscriber.Forwarding.Unconditional.Target = "030777"
+		_, in := v.dial("49772")
+		v.went(bobIP, "secret-reg_1").reply(486)
+		in.want(486)
+		synctest.Wait()
+		v.clean()
+	})
+}
+
+// TestPriceOfWhatWasReached: a call is charged by the deck of whoever pays for the leg that answered, for the number that it reached: what a
+// subscriber forwards is its own to pay, and where nothing is charged there, the caller pays for the number that it called.
+func TestPriceOfWhatWasReached(t *testing.T) {
+	for deck, want := range map[string]string{"rdk_1": "rdk_1 49551", "": "rdk_2 49772"} {
+		follower(t, func(v *village) {
+			v.snap.Domain("dom_1").PriceDeckID = deck
+			v.snap.Trunk("dom_1").PriceDeckID = deck
+			v.snap.Trunk("trk_a").PriceDeckID, v.snap.Trunk("trk_b").CostDeckID = "rdk_2", "rdk_3"
+			charged := map[string]string{}
+			v.m.o.Charge = func(d *sbc.RateDeck, number string, _ time.Time) *sbc.Charge {
+				charged[d.ID] = d.ID + " " + number
+				return &sbc.Charge{RateDeckID: d.ID, PerMinute: "0.1", Connection: "0"}
+			}
+			v.bob.Subscriber.Forwarding.Unconditional.Target = "49551"
+			a, in := v.outside()
+			v.converse(a, in, v.went(calleeIP, "49551"))
+			d := v.record()
+			if d.Price == nil || charged[d.Price.RateDeckID] != want || charged[d.Cost.RateDeckID] != "rdk_3 49551" {
+				t.Errorf("price %+v, cost %+v, charged %q", d.Price, d.Cost, charged)
+			}
+		})
+	}
 }

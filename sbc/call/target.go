@@ -23,7 +23,11 @@ func (c *Call) callTarget(t *transfer) {
 			return
 		}
 		if unexpanded(at) {
-			if first, _, _ := c.expandInto(&t.pursuit, at); first != nil {
+			first, m := c.expandInto(&t.pursuit, at)
+			if m.to != nil {
+				continue
+			}
+			if first != nil {
 				at = first
 			}
 		}

@@ -164,22 +164,30 @@ func (e egress) Translate(dialplanID, callee, caller string, class sbc.NumberCla
 		OK: !got.Reject || class == sbc.ClassEmergency}
 }
 
-// display sets the caller that a subscriber's phones are shown, by the egress dialplan of its domain.
-func (d *decision) display(snap *config.Snapshot, attempts []route.Attempt, trace bool) {
-	dom := d.dest.domain
-	p := snap.Dialplan(dom.EgressDialplanID)
-	if p == nil || d.who != nil && d.who.Domain.ID == dom.ID {
-		return
+// display sets the numbers that a subscriber's phones are shown, by the egress dialplan of its domain; false where that rejects the call. Within
+// a domain its own names stay.
+func (d *decision) display(snap *config.Snapshot, t *destination, attempts []route.Attempt, trace bool) bool {
+	p := snap.Dialplan(t.domain.EgressDialplanID)
+	if p == nil || d.who != nil && d.who.Domain.ID == t.domain.ID {
+		return true
 	}
-	got := p.Translate(dialplan.Call{Callee: d.dest.number, Caller: d.moment.caller, Class: d.class(snap), At: d.moment.at}, trace)
+	class := d.class(snap)
+	got := p.Translate(dialplan.Call{Callee: t.number, Caller: d.moment.caller, Class: class, At: d.moment.at}, trace)
+	if got.Reject && class != sbc.ClassEmergency {
+		d.step(trace, stageNumber, t.domain.EgressDialplanID, "refused", "no rule of the egress dialplan fits, and it rejects such calls")
+		return false
+	}
 	d.vary(got.Attributes)
-	if got.Caller == d.moment.caller {
-		return
-	}
 	for i := range attempts {
-		attempts[i].Caller = got.Caller
+		if attempts[i].Number = got.Callee; got.Caller != d.moment.caller {
+			attempts[i].Caller = got.Caller
+		}
 	}
-	d.step(trace, stageNumber, dom.EgressDialplanID, "taken", fmt.Sprintf("rule %q: the phones are shown the caller %q", got.Rule, got.Caller))
+	if got.Fits {
+		d.step(trace, stageNumber, t.domain.EgressDialplanID, "taken", fmt.Sprintf(
+			"rule %q: the phones are shown the number called as %q, the caller as %q", got.Rule, got.Callee, got.Caller))
+	}
+	return true
 }
 
 // varied puts the variables that an attempt brings on the call.

@@ -148,7 +148,7 @@ func (p *planner) act(r *rule, at *place) bool {
 	case sbc.ActionNumber:
 		made = p.ours(r, at, number)
 	case sbc.ActionRedirect:
-		made = p.list(r, do.listID, number) && p.redirect(r)
+		made = p.list(r, do.listID, number) && p.redirect(r, number)
 	case sbc.ActionHTTP, sbc.ActionENUM:
 		var next bool
 		if made, next = p.asked(r, number); next {
@@ -187,8 +187,28 @@ func (p *planner) list(r *rule, listID, number string) bool {
 }
 
 // redirect tells the caller the attempts in place of making them (RFC 3261 21.3).
-func (p *planner) redirect(r *rule) bool {
-	p.plan.Redirect, p.plan.Attempts = p.plan.Attempts, nil
+// Addresses of targets that are not public stay ours to know: in their place the caller is told to call us with the number as the rule
+// made it, if that is another one.
+func (p *planner) redirect(r *rule, number string) bool {
+	ways, ours := p.plan.Attempts, false
+	p.plan.Attempts = nil
+	for _, at := range ways {
+		switch {
+		case at.Public:
+			p.plan.Redirect = append(p.plan.Redirect, at)
+		case number == p.query.Number:
+			p.step(at.TargetID, passed, "the target is not public, and the caller called the number here already")
+		case !ours:
+			ours = true
+			p.plan.Redirect = append(p.plan.Redirect, Attempt{TargetID: at.TargetID, Number: number})
+			p.step(at.TargetID, taken, "the target is not public: the caller is told to call %q here", number)
+		}
+	}
+	if len(p.plan.Redirect) == 0 {
+		p.step(r.id, refused, "there is no address that the caller may be told")
+		p.reject(503, "", CauseNoTarget)
+		return false
+	}
 	p.step(r.id, refused, "the rule redirects with %d", r.do.code)
 	p.reject(r.do.code, "", CauseRedirect)
 	return true

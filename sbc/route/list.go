@@ -21,9 +21,10 @@ type list struct {
 // target is a trunk of a list, or a subscriber.
 type target struct {
 	rank
-	id           string
-	trunk        *trunk
-	subscriberID string
+	id             string
+	trunk          *trunk
+	subscriberID   string
+	public, follow bool
 }
 
 // trunk is a trunk with its endpoints in service, by priority and then id.
@@ -67,7 +68,7 @@ func compileLists(rows Rows) map[string]*list {
 			l.out = append(l.out, skipped{t.ID, why})
 			continue
 		}
-		l.targets = append(l.targets, target{rank{t.Priority, t.Weight}, t.ID, to, t.SubscriberID})
+		l.targets = append(l.targets, target{rank{t.Priority, t.Weight}, t.ID, to, t.SubscriberID, t.Public, l.row.FollowForwarding})
 		if l.attempts++; to != nil {
 			l.attempts += len(to.endpoints) - 1
 		}

@@ -74,12 +74,20 @@ type Live interface {
 	Calls(trunkID, endpointID string) (now, most int)
 	// Quality is the part of its weight that a trunk has in a route list for numbers like this one; quarantined says that it gets no calls.
 	Quality(listID, trunkID, number string) (percent int, quarantined bool, why string)
-	// Turn is the next number of a count from 0 on, for taking turns within a route list or trunk.
-	Turn(listOrTrunkID string) uint64
-	// Cost is what a minute to the number costs on a trunk, Price what one from a trunk is charged, in billionths of the currency (sbc.Rate).
-	Cost(trunkID, number string, at time.Time) (perMinute int64, currency string, ok bool)
-	Price(fromTrunkID, number string, at time.Time) (perMinute int64, currency string, ok bool)
+	// Turn is the next number of a count from 0 on, for taking turns within a route list or trunk; it is taken, so that the next one is
+	// another, unless take is false.
+	Turn(listOrTrunkID string, take bool) uint64
+	// Cost is what a call of so many seconds to the number costs on a trunk, Price what one from a trunk is charged, with all that the rate
+	// says (connection, minimum, increment), in billionths of the currency (sbc.Rate).
+	Cost(trunkID, number string, at time.Time, seconds int) (amount int64, currency string, ok bool)
+	Price(fromTrunkID, number string, at time.Time, seconds int) (amount int64, currency string, ok bool)
 }
+
+// Still is a Live of which nobody takes a turn: it says what the next call would get, and that call gets it.
+type Still struct{ Live }
+
+// Turn is the next number, which stays the next one.
+func (s Still) Turn(id string, _ bool) uint64 { return s.Live.Turn(id, false) }
 
 // Well is the Live of a world without measurements: embedded, it lets a type that knows a part of it say only that.
 type Well struct{}
@@ -96,14 +104,14 @@ func (Well) Quality(_, _, _ string) (percent int, quarantined bool, why string) 
 }
 
 // Turn is always the first.
-func (Well) Turn(string) uint64 { return 0 }
+func (Well) Turn(string, bool) uint64 { return 0 }
 
 // Cost is not known.
-func (Well) Cost(_, _ string, _ time.Time) (perMinute int64, currency string, ok bool) {
+func (Well) Cost(_, _ string, _ time.Time, _ int) (amount int64, currency string, ok bool) {
 	return 0, "", false
 }
 
 // Price is not known.
-func (Well) Price(_, _ string, _ time.Time) (perMinute int64, currency string, ok bool) {
+func (Well) Price(_, _ string, _ time.Time, _ int) (amount int64, currency string, ok bool) {
 	return 0, "", false
 }

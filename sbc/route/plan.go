@@ -99,9 +99,13 @@ type Attempt struct {
 	Transport sbc.Transport
 	// Supplied says that Address is not of the configuration: DNS named it for a number. It may not lead to networks of ours (msg.Target).
 	Supplied bool
+	// Public says that callers may be told Address (sbc.Target.Public).
+	Public bool
 	// SubscriberID is set where a target is a subscriber that was not looked up yet: nothing but TargetID and Number is
 	// known of the attempt then.
 	SubscriberID string
+	// Follow says that the subscriber's forwards count (sbc.RouteList.FollowForwarding).
+	Follow bool
 	// Callee is set where a subscriber is called: its phones are rung, Address is the name of its domain.
 	Callee *Callee
 	// Agent, where it is set, answers inside the border: nothing is sent, and TrunkID is the domain of the subscriber with the id
@@ -186,7 +190,7 @@ func (p *planner) aim(tg *target, number string) {
 		if p.query.Trace {
 			p.step(tg.id, taken, "subscriber %s, priority %d, weight %d", tg.subscriberID, tg.priority, tg.weight)
 		}
-		p.plan.Attempts = append(p.plan.Attempts, Attempt{TargetID: tg.id, SubscriberID: tg.subscriberID, Number: number})
+		p.plan.Attempts = append(p.plan.Attempts, Attempt{TargetID: tg.id, SubscriberID: tg.subscriberID, Number: number, Follow: tg.follow})
 		return
 	}
 	if p.query.Trace { // a step's words cost something even where nobody wants them
@@ -274,6 +278,7 @@ func (p *planner) attempt(tg *target, e *endpoint, number string) {
 	p.plan.Attempts = append(p.plan.Attempts, Attempt{
 		TrunkID: tg.trunk.row.ID, TargetID: tg.id, EndpointID: e.row.ID, RealmID: tg.trunk.row.RealmID,
 		Number: send, Caller: t.Caller, Variables: t.Variables, Address: e.row.Address, Port: e.row.Port, Transport: e.row.NamedTransport(),
+		Public: tg.public,
 	})
 }
 

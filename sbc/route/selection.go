@@ -166,7 +166,7 @@ func inTurn[T ranked](p *planner, s scale[T], of string) chooser {
 		if now := s.items[left[0]].ranking().priority; now != priority {
 			priority = now
 			if !asked && p.query.Live != nil {
-				turn = p.query.Live.Turn(of)
+				turn = p.query.Live.Turn(of, true)
 			}
 			asked = true
 			next = s.slot(left, turn)
@@ -218,7 +218,7 @@ func (p *planner) quality(l *list, t *target) int {
 	return max(0, percent)
 }
 
-// costs gives the targets left scores by what a minute costs on them. Amounts of different currencies are not compared: the currency is
+// costs gives the targets left scores by what a call of the reference duration costs on them. Amounts of different currencies are not compared: the currency is
 // that of the call's price, or else of the first target that has one; targets with another one, or without a cost, come after.
 func (p *planner) costs(l *list, left []int32) []float64 {
 	type cost struct {
@@ -231,14 +231,14 @@ func (p *planner) costs(l *list, left []int32) []float64 {
 	for at, i := range left {
 		c := &all[at]
 		if t := l.targets[i].trunk; t != nil && p.query.Live != nil {
-			c.amount, c.currency, c.known = p.query.Live.Cost(t.row.ID, p.query.Number, p.query.At)
+			c.amount, c.currency, c.known = p.query.Live.Cost(t.row.ID, p.query.Number, p.query.At, l.row.Reference())
 		}
 		if c.known {
 			currency = cmp.Or(currency, c.currency)
 		}
 	}
 	if p.query.Live != nil {
-		_, of, ok := p.query.Live.Price(p.query.TrunkID, p.query.Number, p.query.At)
+		_, of, ok := p.query.Live.Price(p.query.TrunkID, p.query.Number, p.query.At, l.row.Reference())
 		if ok && slices.ContainsFunc(all, func(c cost) bool { return c.known && c.currency == of }) {
 			currency = of
 		}
@@ -249,17 +249,17 @@ func (p *planner) costs(l *list, left []int32) []float64 {
 		switch {
 		case !c.known:
 			scores[at] = math.Inf(1)
-			p.step(id, passed, "it is not known what a minute costs there: it comes after those of which it is")
+			p.step(id, passed, "it is not known what a call costs there: it comes after those of which it is")
 		case c.currency != currency:
 			scores[at] = math.Inf(1)
 			if p.query.Trace {
-				p.step(id, passed, "a minute costs %s %s there, which is not compared with %s: it comes after", amount(c.amount), c.currency,
-					currency)
+				p.step(id, passed, "a call of %d s costs %s %s there, which is not compared with %s: it comes after", l.row.Reference(),
+					amount(c.amount), c.currency, currency)
 			}
 		default:
 			scores[at] = float64(c.amount)
 			if p.query.Trace {
-				p.step(id, taken, "a minute costs %s %s there", amount(c.amount), c.currency)
+				p.step(id, taken, "a call of %d s costs %s %s there", l.row.Reference(), amount(c.amount), c.currency)
 			}
 		}
 	}
@@ -272,21 +272,20 @@ func (p *planner) margin(l *list, t *target) string {
 	if !l.row.CheckMargin || t.trunk == nil || p.query.Live == nil || p.query.Class == sbc.ClassEmergency {
 		return ""
 	}
-	price, of, ok := p.query.Live.Price(p.query.TrunkID, p.query.Number, p.query.At)
+	price, of, ok := p.query.Live.Price(p.query.TrunkID, p.query.Number, p.query.At, l.row.Reference())
 	if !ok {
 		return "the margin cannot be told: the call has no price"
 	}
-	cost, in, ok := p.query.Live.Cost(t.trunk.row.ID, p.query.Number, p.query.At)
+	cost, in, ok := p.query.Live.Cost(t.trunk.row.ID, p.query.Number, p.query.At, l.row.Reference())
 	switch {
 	case !ok:
-		return "the margin cannot be told: it is not known what a minute costs there"
+		return "the margin cannot be told: it is not known what a call costs there"
 	case in != of:
-		return fmt.Sprintf("the margin cannot be told: a minute costs %s %s there and is charged at %s %s", amount(cost), in, amount(price),
-			of)
-	// At most 10,000 units of a billion, by at most 1,100: far from what 64 bits hold.
-	case cost*100 > price*int64(100-l.row.MinMarginPercent):
-		return fmt.Sprintf("a minute costs %s %s there and is charged at %s: less than %d percent are left", amount(cost), in, amount(price),
-			l.row.MinMarginPercent)
+		return fmt.Sprintf("the margin cannot be told: a call of %d s costs %s %s there and is charged at %s %s", l.row.Reference(),
+			amount(cost), in, amount(price), of)
+	case float64(cost)*100 > float64(price)*float64(100-l.row.MinMarginPercent):
+		return fmt.Sprintf("a call of %d s costs %s %s there and is charged at %s: less than %d percent are left", l.row.Reference(),
+			amount(cost), in, amount(price), l.row.MinMarginPercent)
 	}
 	return ""
 }

@@ -21,6 +21,8 @@ type pricing struct {
 	quality     map[string]int
 	quarantined map[string]bool
 	turn        *uint64
+	// rates are whole rates, in place of cost.
+	rates map[string]*sbc.Rate
 }
 
 func (l pricing) Endpoint(id string) (int, string) {
@@ -38,9 +40,12 @@ func (l pricing) Calls(trunkID, endpointID string) (int, int) {
 	return l.now[id], l.most[id]
 }
 
-func (l pricing) Turn(string) uint64 {
+func (l pricing) Turn(_ string, take bool) uint64 {
 	if l.turn == nil {
 		return 0
+	}
+	if !take {
+		return *l.turn
 	}
 	*l.turn++
 	return *l.turn - 1
@@ -53,10 +58,13 @@ func (l pricing) Quality(_, trunkID, _ string) (int, bool, string) {
 	return 100, l.quarantined[trunkID], "ASR 3 percent"
 }
 
-func (l pricing) Cost(trunkID, _ string, _ time.Time) (int64, string, bool) {
+func (l pricing) Cost(trunkID, _ string, _ time.Time, seconds int) (int64, string, bool) {
+	if r := l.rates[trunkID]; r != nil {
+		return r.CallPrice(seconds), "EUR", true
+	}
 	return money(l.cost[trunkID])
 }
-func (l pricing) Price(string, string, time.Time) (int64, string, bool) { return money(l.price) }
+func (l pricing) Price(string, string, time.Time, int) (int64, string, bool) { return money(l.price) }
 
 func money(s string) (int64, string, bool) {
 	text, currency, ok := strings.Cut(s, " ")
@@ -269,7 +277,7 @@ func TestLeastCost(t *testing.T) {
 		t.Errorf("order %s", got)
 	}
 	wantStep(t, plan, "tgt_01", passed, "0.010000000 USD there, which is not compared with EUR")
-	wantStep(t, plan, "tgt_04", passed, "not known what a minute costs")
+	wantStep(t, plan, "tgt_04", passed, "not known what a call costs")
 	wantStep(t, plan, "tgt_03", taken, "0.000000001 EUR")
 	live.price = "0.05 USD" // the call is charged in dollars: so they are compared
 	q.Live = live
@@ -289,7 +297,7 @@ func TestMargin(t *testing.T) {
 	}
 	wantStep(t, plan, "tgt_01", passed, "0.040000001 EUR there and is charged at 0.050000000: less than 20 percent")
 	wantStep(t, plan, "tgt_03", passed, "charged at 0.050000000 EUR")
-	wantStep(t, plan, "tgt_04", passed, "not known what a minute costs there")
+	wantStep(t, plan, "tgt_04", passed, "not known what a call costs there")
 	q.Class = sbc.ClassEmergency
 	if got := ways(table.Plan(q)); got != "00 01 02 03 04" {
 		t.Errorf("an emergency call: %s", got)
@@ -343,5 +351,57 @@ func BenchmarkPlanSelected(b *testing.B) {
 		if p := table.Plan(Query{PlanID: "rpl_1", Number: "49", Caller: "4930123", Rand: rand.IntN}); len(p.Attempts) != 30 {
 			b.Fatal(len(p.Attempts))
 		}
+	}
+}
+
+// TestCheapestCall: trunks are compared by what a whole call of the reference duration costs on them, with connection, minimum and increment:
+// who has the cheapest minute need not have the cheapest call. The margin is that of the same call.
+func TestCheapestCall(t *testing.T) {
+	const cent = sbc.MoneyUnit / 100
+	rates := map[string]*sbc.Rate{
+		"trk_00": {PerMinute: 1 * cent, Connection: 3 * cent, IncrementS: 1},                // the cheapest minute
+		"trk_01": {PerMinute: 2 * cent, IncrementS: 1},                                      // no connection
+		"trk_02": {PerMinute: 3 * cent / 2, MinimumS: 180, IncrementS: 60},                  // three minutes at least
+		"trk_03": {PerMinute: 6 * cent / 5, Connection: cent, MinimumS: 60, IncrementS: 60}, // whole minutes
+	}
+	for _, c := range []struct {
+		seconds int
+		margin  int
+		want    string
+	}{
+		{0, 0, "01 03 00 02"},   // a minute: 2.0, 2.2, 4.0, 4.5 cents
+		{10, 0, "01 03 00 02"},  // 0.33, 2.2, 3.17, 4.5
+		{65, 0, "01 03 00 02"},  // 2.17, 3.4, 4.08, 4.5
+		{180, 0, "02 03 00 01"}, // 4.5, 4.6, 6.0, 6.0: the same is in order of ids
+		{600, 0, "00 03 02 01"}, // 13.0, 13.0, 15.0, 20.0
+		{60, 50, "01 03"},       // at a price of 5 cents half of it is to be left
+		{180, 10, "02"},         // 4.5 of 5
+		{600, 0, "00 03 02 01"}, // nothing is checked without a margin
+	} {
+		table := fleet(t, 4, sbc.SelectLeastCost, func(r *Rows) {
+			r.Lists[0].ReferenceDurationS, r.Lists[0].CheckMargin, r.Lists[0].MinMarginPercent = c.seconds, c.margin > 0, c.margin
+		})
+		q := Query{PlanID: "rpl_1", Number: "49", Live: pricing{rates: rates, price: "0.05 EUR"}, Trace: true}
+		if got := ways(table.Plan(q)); got != strings.TrimSpace(c.want) {
+			t.Errorf("%d s, margin %d: %q, want %q", c.seconds, c.margin, got, c.want)
+		}
+	}
+}
+
+// TestTurnIsNotTaken: who only asks learns what the next call gets, and the next call gets it.
+func TestTurnIsNotTaken(t *testing.T) {
+	table := fleet(t, 3, sbc.SelectRoundRobin, nil)
+	turn := uint64(0)
+	live := pricing{turn: &turn}
+	for range 5 {
+		asked := ways(table.Plan(Query{PlanID: "rpl_1", Number: "49", Live: Still{live}}))
+		again := ways(table.Plan(Query{PlanID: "rpl_1", Number: "49", Live: Still{live}}))
+		lived := ways(table.Plan(Query{PlanID: "rpl_1", Number: "49", Live: live}))
+		if asked != again || asked != lived {
+			t.Errorf("asked %q, then %q, lived %q", asked, again, lived)
+		}
+	}
+	if turn != 5 {
+		t.Errorf("%d turns were taken by 5 calls", turn)
 	}
 }

@@ -90,7 +90,7 @@ func newCDR(tenantID string) sbc.CDR {
 	ring, answer, end := start.Add(time.Second), start.Add(3*time.Second), start.Add(33*time.Second)
 	return sbc.CDR{
 		ID: sbc.NewID(sbc.PrefixCDR), CallID: sbc.NewID(sbc.PrefixCall), TenantID: tenantID, Node: "node-1",
-		IngressTrunkID: "trk_in", EgressTrunkID: "trk_out", Caller: "+4930123", Callee: "0049301234", CalleeNormalised: "+49301234",
+		IngressTrunkID: "trk_in", EgressTrunkID: "trk_out", Caller: "+4930123", Callee: "0049301234", CallerNormalised: "+4930123", CalleeNormalised: "+49301234",
 		CalleeSent: "49301234", FromURI: "sip:+4930123@a.example", ToURI: "sip:x@b.example", RequestURI: "sip:x@c.example",
 		StartedAt: start, ProgressAt: &ring, AnsweredAt: &answer, EndedAt: end, LastMediaAt: &end,
 		SetupMS: 3000, PDDMS: 1000, RingMS: 2000, DurationMS: 30000, BillableMS: 30000,
