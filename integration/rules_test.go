@@ -39,7 +39,7 @@ func TestRuleGoesOn(t *testing.T) {
 	b.quiet()
 }
 
-// TestRuleRedirects lets SIPp see the addresses of the route list in a 302.
+// TestRuleRedirects lets SIPp see the addresses of the route list's public targets in a 302.
 func TestRuleRedirects(t *testing.T) {
 	needs(t, "sipp")
 	t.Parallel()
@@ -49,8 +49,10 @@ func TestRuleRedirects(t *testing.T) {
 		e["name"], e["priority"] = fmt.Sprint(i), i
 		b.create("/trunks/"+w.eastTrunk+"/endpoints", e)
 	}
+	public := b.create("/route-lists", rest.Object{"name": "public"})
+	b.create("/route-lists/"+public+"/targets", rest.Object{"name": "east", "trunk_id": w.eastTrunk, "public": true})
 	b.create("/routing-plans/"+w.plan+"/rules", rest.Object{
-		"name": "elsewhere", "prefix": "4930", "action": "redirect", "route_list_id": w.list, "add_prefix": "+",
+		"name": "elsewhere", "prefix": "4930", "action": "redirect", "route_list_id": public, "add_prefix": "+",
 	})
 	if err := sipp(patience(t, 30*time.Second), t, "caller_redirected.xml", calling(w.sides, "u1", 3)...); err != nil {
 		t.Fatal(err)

@@ -30,7 +30,8 @@ type RouteList struct {
 	CheckMargin      bool `json:"check_margin"`
 	MinMarginPercent int  `json:"min_margin_percent"`
 	// ReferenceDurationS is how long the call is thought to last by whose cost and price trunks are compared (CheckMargin, least_cost), in
-	// seconds: with the connection, the minimum and the increment of each rate, so that the cheapest minute need not be the cheapest call.
+	// seconds (0 is a minute): with the connection, the minimum and the increment of each rate, so that the cheapest minute need not be the
+	// cheapest call.
 	ReferenceDurationS int `json:"reference_duration_s"`
 	// FollowForwarding has calls for subscribers of the list go where these have all their calls forwarded (always, while they do not want
 	// to be disturbed, or are not registered), in their name and on their account. Otherwise such a subscriber is passed over, as is usual

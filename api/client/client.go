@@ -12866,7 +12866,7 @@ type RouteList struct {
 	// Example: qpr_06bq4v7038g0j2m4p6r8t0w2y4
 	QualityProfileID *string `json:"quality_profile_id,omitempty"`
 
-	// ReferenceDurationS How long the call is thought to last by whose whole cost and price (connection, minimum, increment) trunks are compared, in seconds.
+	// ReferenceDurationS How long the call is thought to last by whose whole cost and price (connection, minimum, increment) trunks are compared, in seconds; 0 is a minute.
 	//
 	// Example: 60
 	ReferenceDurationS int `json:"reference_duration_s"`
@@ -12958,7 +12958,7 @@ type RouteListPatch struct {
 	// Example: qpr_06bq4v7038g0j2m4p6r8t0w2y4
 	QualityProfileID nullable.Nullable[string] `json:"quality_profile_id,omitempty"`
 
-	// ReferenceDurationS How long the call is thought to last by whose whole cost and price (connection, minimum, increment) trunks are compared, in seconds.
+	// ReferenceDurationS How long the call is thought to last by whose whole cost and price (connection, minimum, increment) trunks are compared, in seconds; 0 is a minute.
 	//
 	// Example: 60
 	ReferenceDurationS nullable.Nullable[int] `json:"reference_duration_s,omitempty"`
@@ -13024,7 +13024,7 @@ type RouteListWrite struct {
 	// Example: qpr_06bq4v7038g0j2m4p6r8t0w2y4
 	QualityProfileID *string `json:"quality_profile_id,omitempty"`
 
-	// ReferenceDurationS How long the call is thought to last by whose whole cost and price (connection, minimum, increment) trunks are compared, in seconds.
+	// ReferenceDurationS How long the call is thought to last by whose whole cost and price (connection, minimum, increment) trunks are compared, in seconds; 0 is a minute.
 	//
 	// Example: 60
 	ReferenceDurationS *int `json:"reference_duration_s,omitempty"`

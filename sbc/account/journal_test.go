@@ -405,3 +405,24 @@ func TestCallsThatMayGoOn(t *testing.T) {
 		t.Errorf("got %v", s.ids())
 	}
 }
+
+// TestCallsOfADeadProcessAreBilled: a call whose node died is charged for as long as the journal knows that it lived, by the rates of its answer.
+func TestCallsOfADeadProcessAreBilled(t *testing.T) {
+	dir := t.TempDir()
+	j := mustOpen(t, quiet(dir))
+	answered := time.Now().Truncate(time.Microsecond)
+	rate := &sbc.Charge{Amount: "0.000000000", Currency: "EUR", PerMinute: "0.600000000", Connection: "0.010000000", MinimumS: 30, IncrementS: 6}
+	if err := j.Answered(&sbc.CDR{ID: "cdr_1", CallID: "cal_1", StartedAt: answered, AnsweredAt: &answered, Cost: rate}); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.beat.write(fmt.Sprint(answered.Add(61 * time.Second).UnixMicro())); err != nil {
+		t.Fatal(err)
+	}
+	crash(t, j)
+	j = mustOpen(t, quiet(dir))
+	s := newShop()
+	deliver(t, j, s)
+	if c := s.got[0]; c.BillableMS != 61_000 || c.Cost == nil || c.Cost.BilledS != 66 || c.Cost.Amount != "0.670000000" || c.Price != nil {
+		t.Errorf("billed %d ms: cost %+v, price %+v", c.BillableMS, c.Cost, c.Price)
+	}
+}

@@ -203,3 +203,29 @@ func TestPriceOfWhatWasReached(t *testing.T) {
 		})
 	}
 }
+
+// TestDomainDialplanOut: the dialplan of a domain for calls that go out translates the numbers that its phones are shown; the record has the caller's number in normal form beside that of the number called.
+func TestDomainDialplanOut(t *testing.T) {
+	text := `dialplan dpl_1 no_match=reject rules=[{"name":"out","field":"callee","match":"prefix","pattern":"4977","set_callee":"$1"}]`
+	rows, err := rowtext.Rows(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows[0].Base().TenantID = sbc.DefaultTenantID
+	synctest.Test(t, func(t *testing.T) {
+		v := newVillage(t, func(d *sbc.Domain) { d.EgressDialplanID = "dpl_1" }, rows...)
+		v.book.phones["sub_bob"] = []Contact{phone("reg_1", bobIP, 1)}
+		_, in := v.dial("49772")
+		s := v.went(bobIP, "secret-reg_1")
+		if s.req.To.URI.User != "2" {
+			t.Errorf("To %s", s.req.To)
+		}
+		s.reply(486)
+		in.want(486)
+		if d := v.record(); d.CalleeSent != "2" || d.CallerNormalised != d.Caller || d.CallerNormalised == "" {
+			t.Errorf("%+v", d)
+		}
+		synctest.Wait()
+		v.clean()
+	})
+}
