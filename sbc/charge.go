@@ -48,7 +48,7 @@ func (c *Charge) Bill(ms int64) *Charge {
 		return nil
 	}
 	billed := *c
-	billed.BilledS = steps(int((max(0, ms)+999)/1000), c.MinimumS, c.IncrementS)
+	billed.BilledS = chargedSeconds(int((max(0, ms)+999)/1000), c.MinimumS, c.IncrementS)
 	perMinute, err := ParseMoney(c.PerMinute)
 	if err == nil {
 		var connection int64
@@ -63,11 +63,11 @@ func (c *Charge) Bill(ms int64) *Charge {
 
 // CallPrice is what an answered call of so many seconds costs by the rate, with its connection, minimum and increment, in billionths.
 func (r *Rate) CallPrice(seconds int) int64 {
-	return price(r.PerMinute, r.Connection, steps(max(0, seconds), r.MinimumS, r.IncrementS))
+	return price(r.PerMinute, r.Connection, chargedSeconds(max(0, seconds), r.MinimumS, r.IncrementS))
 }
 
-// steps is how many seconds are charged of a call that lasted so many.
-func steps(seconds, minimum, increment int) int {
+// chargedSeconds is how many seconds are charged of a call that lasted so many.
+func chargedSeconds(seconds, minimum, increment int) int {
 	switch {
 	case seconds <= minimum:
 		return minimum
