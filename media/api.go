@@ -150,4 +150,6 @@ type StreamStats struct {
 	SSRC                       uint32
 	// SRTP is the suite by which the line is encrypted between the party and us; "" in the clear.
 	SRTP string
+	// ZRTP says that the party sends ZRTP (RFC 6189).
+	ZRTP bool
 }

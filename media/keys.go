@@ -26,6 +26,9 @@ var (
 	ErrDeclined = fmt.Errorf("%w: encryption not answered", ErrBadSDP)
 )
 
+// SRTPSuite is a way to encrypt, by its name in SDP.
+type SRTPSuite = secure.Suite
+
 // SRTP says whether media of a party are encrypted.
 type SRTP uint8
 

@@ -136,4 +136,8 @@ type StreamStats struct {
 	FirstPacket *time.Time `json:"first_packet_at,omitempty"`
 	LastPacket  *time.Time `json:"last_packet_at,omitempty"`
 	SSRC        uint32     `json:"ssrc,omitempty"`
+	// SRTP is the suite by which the line is encrypted between this side and the border, "" in the clear; ZRTP says that the side sends
+	// that (RFC 6189).
+	SRTP SRTPSuite `json:"srtp,omitempty"`
+	ZRTP bool      `json:"zrtp,omitempty"`
 }

@@ -133,6 +133,10 @@ func (s *StreamStats) append(b []byte) []byte {
 	if s.SSRC != 0 {
 		o.unsigned("ssrc", uint64(s.SSRC))
 	}
+	o.optional("srtp", string(s.SRTP))
+	if s.ZRTP {
+		o.any("zrtp", true)
+	}
 	return append(o.b, '}')
 }
 

@@ -30,6 +30,7 @@ const (
 	EventSecurityEgress          EventType = "security.egress"          // a name or address that leads where it may not; data: target, reason
 	EventSecurityScanner         EventType = "security.scanner"         // data: source, pattern
 	EventSecurityIdentity        EventType = "security.identity"        // a caller claimed an identity not its own; data: source, subscriber_id, identity
+	EventSecurityMedia           EventType = "security.media"           // media are not encrypted as they must be; data: side, reason
 	EventSubscriberChanged       EventType = "subscriber.changed"       // by a feature code; data: subscriber_id, feature, target
 	EventVoicemailMessage        EventType = "voicemail.message"        // data: subscriber_id, message_id, caller, duration_ms
 	EventVoicemailLost           EventType = "voicemail.lost"           // a recording is no message; data: subscriber_id, message_id, reason
@@ -47,8 +48,8 @@ func EventTypes() []EventType {
 		EventCallState, EventCallDTMF, EventCallHold, EventCallTransfer, EventCallStale, EventCallDead, EventSecurityDialog,
 		EventRegistrationNew, EventRegistrationRefreshed, EventRegistrationRemoved, EventRegistrationUnreachable,
 		EventRegistrationReachable, EventSecurityAuth, EventSecurityFlood, EventSecurityBan, EventSecurityUnban, EventSecurityContact,
-		EventSecurityEgress, EventSecurityScanner, EventSecurityIdentity, EventSubscriberChanged, EventVoicemailMessage, EventOverload,
-		EventAddress, EventGatewayState, EventGatewayQuality, EventRegistrant,
+		EventSecurityEgress, EventSecurityScanner, EventSecurityIdentity, EventSecurityMedia, EventSubscriberChanged,
+		EventVoicemailMessage, EventOverload, EventAddress, EventGatewayState, EventGatewayQuality, EventRegistrant,
 	}
 }
 

@@ -90,4 +90,6 @@ type DecisionAttempt struct {
 	Address        string    `json:"address"`
 	Port           int       `json:"port"`
 	Transport      Transport `json:"transport"`
+	// SRTP says whether media with it would be encrypted: a mode, or SRTPNoKeys.
+	SRTP SRTPMode `json:"srtp,omitempty"`
 }

@@ -44,5 +44,6 @@ func (a *DecisionAttempt) append(b []byte) []byte {
 	o.text("address", a.Address)
 	o.integer("port", int64(a.Port))
 	o.text("transport", string(a.Transport))
+	o.optional("srtp", string(a.SRTP))
 	return append(o.b, '}')
 }

@@ -10,6 +10,8 @@ const (
 	SRTPOff      SRTPMode = "off"      // never: what is offered encrypted is refused
 	SRTPOptional SRTPMode = "optional" // where the peer can (opportunistic, RFC 8643)
 	SRTPRequired SRTPMode = "required" // or there is no call
+	// SRTPNoKeys is what an explanation shows where encryption is wanted and keys may not be told: it is no mode of a profile.
+	SRTPNoKeys SRTPMode = "no_keys"
 )
 
 // SRTPKeying is how the keys are agreed on.

@@ -324,6 +324,30 @@ func (e DTMFMode) Valid() bool {
 	}
 }
 
+// Defines values for DecisionAttemptSrtp.
+const (
+	DecisionAttemptSrtpNoKeys   DecisionAttemptSrtp = "no_keys"
+	DecisionAttemptSrtpOff      DecisionAttemptSrtp = "off"
+	DecisionAttemptSrtpOptional DecisionAttemptSrtp = "optional"
+	DecisionAttemptSrtpRequired DecisionAttemptSrtp = "required"
+)
+
+// Valid indicates whether the value is a known member of the DecisionAttemptSrtp enum.
+func (e DecisionAttemptSrtp) Valid() bool {
+	switch e {
+	case DecisionAttemptSrtpNoKeys:
+		return true
+	case DecisionAttemptSrtpOff:
+		return true
+	case DecisionAttemptSrtpOptional:
+		return true
+	case DecisionAttemptSrtpRequired:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DiagnosisVerdict.
 const (
 	DiagnosisVerdictFailed  DiagnosisVerdict = "failed"
@@ -642,6 +666,7 @@ const (
 	EventTypeSecurityEgress          EventType = "security.egress"
 	EventTypeSecurityFlood           EventType = "security.flood"
 	EventTypeSecurityIdentity        EventType = "security.identity"
+	EventTypeSecurityMedia           EventType = "security.media"
 	EventTypeSecurityScanner         EventType = "security.scanner"
 	EventTypeSecurityUnban           EventType = "security.unban"
 	EventTypeSubscriberChanged       EventType = "subscriber.changed"
@@ -696,6 +721,8 @@ func (e EventType) Valid() bool {
 	case EventTypeSecurityFlood:
 		return true
 	case EventTypeSecurityIdentity:
+		return true
+	case EventTypeSecurityMedia:
 		return true
 	case EventTypeSecurityScanner:
 		return true
@@ -5292,6 +5319,11 @@ type DecisionAttempt struct {
 	// Example: reg_06bq4v700h6thqyqqw80n6pgs1
 	RegistrationID *string `json:"registration_id,omitempty"`
 
+	// Srtp Whether media with it would be encrypted, by its media profile: `off`, `optional`, `required`; `no_keys` where the profile wants it and keys may not be told, because its signalling is in the clear.
+	//
+	// Example: required
+	Srtp *DecisionAttemptSrtp `json:"srtp,omitempty"`
+
 	// SubscriberID The subscriber that would be rung, where it is one.
 	//
 	// Example: sub_06bq4v700h6thqyqqw80n6pgs1
@@ -5315,6 +5347,11 @@ type DecisionAttempt struct {
 	// Example: trk_06bq4v701dj35vhp6wmjaz4k38
 	TrunkID string `json:"trunk_id"`
 }
+
+// DecisionAttemptSrtp Whether media with it would be encrypted, by its media profile: `off`, `optional`, `required`; `no_keys` where the profile wants it and keys may not be told, because its signalling is in the clear.
+//
+// Example: required
+type DecisionAttemptSrtp string
 
 // DecisionStep One thing considered: a rule, a target, an endpoint, a limit.
 type DecisionStep struct {
@@ -6930,7 +6967,7 @@ type EventPage struct {
 	NextCursor *string `json:"next_cursor,omitempty"`
 }
 
-// EventType What happened: the state of a call changed (`call.state`; told only while somebody follows the events or reads them, and for five minutes after), a digit was sent (`call.dtmf`), a side was put on hold or taken back (`call.hold`), a transfer went on (`call.transfer`), a call without a live leg was found and ended (`call.stale`), a detector ended a call (`call.dead`), a request within a dialog came from where it may not (`security.dialog`). Of registrations: `.new`, `.refreshed` (from another source), `.removed`, `.unreachable`, `.reachable`. Of security: wrong answers to our challenges (`.auth_failed`), too many requests (`.flood`), bans made and taken back (`.ban`, `.unban`), a Contact or a target that is refused (`.contact`, `.egress`), scanners (`.scanner`), an identity that is not the caller's (`.identity`). A subscriber changed a service by a code (`subscriber.changed`), a message was left (`voicemail.message`) or could not be kept (`voicemail.lost`), the node began or ended to refuse calls (`system.overload`), a STUN server told another address of ours than before (`address.changed`), calls go to an endpoint of a trunk no more, or again (`gateway.state`), a trunk is worth less by a quality profile, or more again (`gateway.quality`), a registration of ours at a carrier came to another state (`registrant.state`).
+// EventType What happened: the state of a call changed (`call.state`; told only while somebody follows the events or reads them, and for five minutes after), a digit was sent (`call.dtmf`), a side was put on hold or taken back (`call.hold`), a transfer went on (`call.transfer`), a call without a live leg was found and ended (`call.stale`), a detector ended a call (`call.dead`), a request within a dialog came from where it may not (`security.dialog`). Of registrations: `.new`, `.refreshed` (from another source), `.removed`, `.unreachable`, `.reachable`. Of security: wrong answers to our challenges (`.auth_failed`), too many requests (`.flood`), bans made and taken back (`.ban`, `.unban`), a Contact or a target that is refused (`.contact`, `.egress`), scanners (`.scanner`), an identity that is not the caller's (`.identity`), media that are not encrypted as they must be (`.media`). A subscriber changed a service by a code (`subscriber.changed`), a message was left (`voicemail.message`) or could not be kept (`voicemail.lost`), the node began or ended to refuse calls (`system.overload`), a STUN server told another address of ours than before (`address.changed`), calls go to an endpoint of a trunk no more, or again (`gateway.state`), a trunk is worth less by a quality profile, or more again (`gateway.quality`), a registration of ours at a carrier came to another state (`registrant.state`).
 //
 // Example: call.hold
 type EventType string
@@ -10067,10 +10104,20 @@ type MediaStream struct {
 	// Side Who sends it.
 	Side Side `json:"side"`
 
+	// Srtp How the line is encrypted between this side and the border: the suite, by its name in SDP. None in the clear.
+	//
+	// Example: AEAD_AES_128_GCM
+	Srtp *string `json:"srtp,omitempty"`
+
 	// Ssrc The synchronisation source last seen.
 	//
 	// Example: 305419896
 	Ssrc *int64 `json:"ssrc,omitempty"`
+
+	// Zrtp Whether this side sends ZRTP (RFC 6189), which phones speak among themselves and the border passes on.
+	//
+	// Example: true
+	Zrtp *bool `json:"zrtp,omitempty"`
 }
 
 // MediaStreams The media streams of a call.

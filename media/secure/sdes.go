@@ -47,7 +47,7 @@ func ParseCrypto(value string) (Crypto, error) {
 	}
 	for _, parameter := range words[3:] {
 		if !harmless(parameter) {
-			return Crypto{}, bad("session parameter %q", short(parameter))
+			return Crypto{}, bad("a session parameter that we do not know")
 		}
 	}
 	keys, err := parseKeys(suite, words[2])
@@ -84,7 +84,7 @@ func parseKeys(suite Suite, word string) (Keys, error) {
 	rest := parts[1:]
 	if len(rest) > 0 && !strings.Contains(rest[0], ":") {
 		if !lifetime(rest[0]) {
-			return Keys{}, bad("lifetime %q", short(rest[0]))
+			return Keys{}, bad("a lifetime that is none")
 		}
 		rest = rest[1:]
 	}
@@ -115,7 +115,7 @@ func parseMKI(s string) ([]byte, error) {
 	value, size, _ := strings.Cut(s, ":")
 	n, err := strconv.Atoi(size)
 	if err != nil || n < 1 || n > maxMKI {
-		return nil, bad("an MKI of %q octets", short(size))
+		return nil, bad("an MKI of a length that we do not take")
 	}
 	v, err := strconv.ParseUint(value, 10, 64)
 	if err != nil || n < 8 && v>>(8*n) != 0 {

@@ -116,6 +116,7 @@ func (c *Call) negotiate(l *leg, res *msg.Message) (kind eventKind, ok bool) {
 		x, err := c.session.Offer(l.party, c.a.party, body)
 		if err != nil {
 			c.m.o.Log.Debug("offer not relayed", "call_id", c.id, "error", err)
+			c.unsealedMedia(l, err)
 			return 0, false
 		}
 		c.exchange, c.answer = x, x.Offer()
@@ -126,6 +127,7 @@ func (c *Call) negotiate(l *leg, res *msg.Message) (kind eventKind, ok bool) {
 	answer, err := c.answerBy(l, body)
 	if err != nil {
 		c.m.o.Log.Debug("answer not relayed", "call_id", c.id, "error", err)
+		c.unsealedMedia(l, err)
 		return 0, false
 	}
 	c.answer = answer
@@ -145,6 +147,8 @@ func (c *Call) refused(r *request, res *msg.Message) {
 	res = c.mapped(l, res)
 	switch waited := a.EndedAt == nil && (c.st.b == calleeCalling || c.st.b == calleeRinging); {
 	case waited && c.redirected(l, res):
+	case waited && c.opensUp(r, res):
+		c.hunt.failed(l, answered, msg.StatusText(answered), 0, "")
 	case waited:
 		c.hunt.failed(l, answered, msg.StatusText(answered), l.counts(res.Status), endOf(l.counts(res.Status)))
 		if c.hunt.leg == l && !c.hunt.fixed && c.hunt.code == translate(res.Status) {

@@ -273,5 +273,6 @@ func stream(s *media.StreamStats, side sbc.Side) sbc.StreamStats {
 		Packets: s.Packets, Octets: s.Octets, Lost: s.Lost, Discarded: s.Discarded, RelayedPackets: s.RelayedPackets,
 		RTCPPackets: s.RTCPPackets, JitterMS: s.JitterMS, RoundTripMS: s.RoundTripMS, MOS: s.MOS,
 		FirstPacket: s.FirstPacket, LastPacket: s.LastPacket, SSRC: s.SSRC,
+		SRTP: sbc.SRTPSuite(s.SRTP), ZRTP: s.ZRTP,
 	}
 }

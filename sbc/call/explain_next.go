@@ -59,7 +59,11 @@ func (m *Manager) showAttempts(snap *config.Snapshot, d *decision, e *sbc.Explan
 		}
 		for j := range all {
 			number++
+			first := len(e.Attempts)
 			e.Attempts = explainAttempt(e.Attempts, &all[j], number)
+			for n := range e.Attempts[first:] {
+				e.Attempts[first+n].SRTP = explainSRTP(snap, &all[j])
+			}
 		}
 	}
 	return nil

@@ -30,6 +30,8 @@ type hunt struct {
 	// attempts are those made, for the record; tags are ours in their dialogs.
 	attempts []sbc.CDRAttempt
 	tags     []string
+	// unsealed is the number of the attempt, from 1, that is made again without encryption; 0 for none.
+	unsealed int
 }
 
 // more tells whether another attempt would be made, should the one under way end now.
@@ -168,6 +170,7 @@ func inviteTimers(t *sbc.Trunk) msg.Timers {
 // offerTo gives a leg its party and the caller's offer as the callee shall see it.
 func (c *Call) offerTo(l *leg) (body []byte, ok bool) {
 	at := &c.hunt.plan[c.hunt.next-1]
+	l.sealed, l.unsealed = sealedTo(at), c.hunt.unsealed == c.hunt.next
 	l.party = c.session.Party(c.partyOptions(l, literal(at.Address)))
 	c.rec.mode = sbc.MediaRelay
 	switch {
@@ -182,14 +185,25 @@ func (c *Call) offerTo(l *leg) (body []byte, ok bool) {
 	if err != nil {
 		code := mediaCode(err)
 		c.m.o.Log.Debug("offer not relayed", "call_id", c.id, "error", err)
-		c.hunt.failed(l, 0, "media", code, sbc.EndError)
-		if code == 488 && !errors.Is(err, media.ErrBarred) { // nobody else could make more of it
-			c.hunt.final(code, "", sbc.EndError)
-		}
+		c.hunt.failed(l, 0, mediaWord(err), code, sbc.EndError)
+		c.offerRefused(l, err)
 		return nil, false
 	}
 	c.exchange = x
 	return x.Offer(), true
+}
+
+// offerRefused ends the hunt where nobody else could make more of the caller's offer.
+func (c *Call) offerRefused(l *leg, err error) {
+	switch {
+	case errors.Is(err, media.ErrPlain):
+		c.unsealedMedia(c.a, err)
+		c.hunt.final(488, "Encrypted Media Required", sbc.EndError)
+	case errors.Is(err, media.ErrNoKeys):
+		c.unsealedMedia(l, err)
+	case mediaCode(err) == 488 && !errors.Is(err, media.ErrBarred):
+		c.hunt.final(488, "", sbc.EndError)
+	}
 }
 
 // release gives back what an attempt that is over held: its place on the trunk, its ports, its round of offer and answer.

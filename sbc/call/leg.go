@@ -48,7 +48,9 @@ type leg struct {
 	untaken, dismissed uint16
 	// held says that the peer was told not to send, paused that the API wants it so.
 	held, paused bool
-	gone         bool // nobody is there: it goes on in another call, has not come yet, or is served by us
+	// sealed says that the peer's signalling is encrypted, unsealed that its media are not, although its profile would have it so.
+	sealed, unsealed bool
+	gone             bool // nobody is there: it goes on in another call, has not come yet, or is served by us
 	// updates tells whether the peer takes UPDATE, as far as its Allow and its own requests say.
 	updates answer
 	// assurance says, on the caller's side, what its INVITE said of reliable provisional responses; earlies are, on the callee's,
@@ -190,6 +192,7 @@ func (c *Call) partyOptions(l *leg, signalling netip.Addr) media.PartyOptions {
 	profile := c.snap.Media(l.trunk)
 	c.listenFor(profile)
 	o.DTMF, o.Audible = partyDTMF(profile.DTMF), profile.Hold != sbc.HoldPass
+	o.Secure = l.secureMedia(profile)
 	o.Policy, o.SilenceEither = mediaPolicy(profile), profile.Silence == sbc.SilenceEither
 	return o
 }

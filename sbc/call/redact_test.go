@@ -11,6 +11,8 @@ func TestRedacted(t *testing.T) {
 		"INVITE sip:x SIP/2.0\r\nProxy-Authorization: Digest username=\"ada\", response=\"00ffAB12\", nc=00000001\r\nTo: b\r\n\r\nbody": "INVITE sip:x SIP/2.0\r\nProxy-Authorization: Digest username=\"ada\", response=\"xxxxxxxx\", nc=00000001\r\nTo: b\r\n\r\nbody",
 		"INVITE sip:x SIP/2.0\r\nAUTHORIZATION : Digest RESPONSE = ab12 , x=1\r\n\r\n":                                                  "INVITE sip:x SIP/2.0\r\nAUTHORIZATION : Digest RESPONSE = xxxx , x=1\r\n\r\n",
 		"INVITE sip:x SIP/2.0\r\nAuthorization: Digest username=\"a\",\r\n response=\"ab\"\r\nX-Response: ab\r\n\r\n":                   "INVITE sip:x SIP/2.0\r\nAuthorization: Digest username=\"a\",\r\n response=\"xx\"\r\nX-Response: ab\r\n\r\n",
+		"INVITE sip:x SIP/2.0\r\n\r\nm=audio 9 RTP/SAVP 8\r\na=crypto:1 AEAD_AES_128_GCM inline:c2VjcmV0|2^20\r\na=x":                   "INVITE sip:x SIP/2.0\r\n\r\nm=audio 9 RTP/SAVP 8\r\na=crypto:1 AEAD_AES_128_GCM inline:xxxxxxxxxxxxx\r\na=x",
+		"INVITE sip:x SIP/2.0\n\nA=Crypto:1 X c2Vj\na=ice-pwd:ab\nk=prompt":                                                             "INVITE sip:x SIP/2.0\n\nA=Crypto:xxxxxxxx\na=ice-pwd:xx\nk=xxxxxx",
 		"": "",
 	} {
 		raw := []byte(in)

@@ -284,6 +284,7 @@ func (c *Call) resumeMedia(k *keptCall) (joined bool, err error) {
 			return false, media.ErrNotKept
 		}
 		l := [...]*leg{c.a, c.b}[i]
+		l.sealed = l.d.Peer().Secure
 		if l.party, err = c.session.RestoreParty(c.partyOptions(l, kl.Party.Signalling), kl.Party); err != nil {
 			return false, err
 		}

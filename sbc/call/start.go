@@ -78,6 +78,7 @@ func (c *Call) openMedia() {
 		Silence: time.Duration(silence) * time.Second, HoldSilence: time.Duration(hold) * time.Second,
 		OnSilence: func(p *media.Party, last time.Time) { c.post(job{kind: jobSilence, party: p, at: last}) },
 	})
+	c.a.sealed = c.invite.Hop.Secure
 	c.a.party = c.session.Party(c.partyOptions(c.a, c.invite.Hop.Remote.Addr()))
 }
 

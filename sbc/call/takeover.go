@@ -181,6 +181,7 @@ func (c *Call) replaced(e *endpoint, n *leg, tx msg.ServerTx, req *msg.Message, 
 		n.number = anonymousUser
 	}
 	c.ladder.add(n.side, false, 0, req.Raw, req.Hop)
+	n.sealed = req.Hop.Secure
 	n.party = c.session.Party(c.partyOptions(n, req.Hop.Remote.Addr()))
 	t := &transfer{place: c.placeOf(e.leg), old: e.leg, target: n, invite: req, tx: tx, by: "replaces", number: n.number}
 	t.late = offer == nil

@@ -66,11 +66,13 @@ func (c *Call) launchTarget(t *transfer, at *route.Attempt) bool {
 		return c.targetLost(t, l, 0, "limit", v.Code)
 	}
 	t.target = l
+	l.sealed = sealedTo(at)
 	l.party = c.session.Party(c.partyOptions(l, literal(at.Address)))
 	x, err := c.session.Reoffer(t.kept.party, l.party)
 	if err != nil {
 		c.m.o.Log.Debug("offer for the target not made", "call_id", c.id, "error", err)
-		return c.targetLost(t, l, 0, "media", mediaCode(err))
+		c.unsealedMedia(l, err)
+		return c.targetLost(t, l, 0, mediaWord(err), mediaCode(err))
 	}
 	t.x = x
 	c.m.metrics.attempts.WithLabelValues(trunk.ID, string(admit.Out)).Inc()

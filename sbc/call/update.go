@@ -119,6 +119,7 @@ func (c *Call) begin(u *update) {
 		x, err := c.session.Offer(u.from.party, u.to.party, u.offer)
 		if err != nil {
 			c.m.o.Log.Debug("offer not relayed", "call_id", c.id, "error", err)
+			c.unsealedMedia(u.from, err)
 			c.refuseUpdate(u, mediaCode(err))
 			c.next()
 			return
