@@ -25,6 +25,9 @@ func (l *leg) secureMedia(p *sbc.MediaProfile) media.Secure {
 	if p.SRTP == sbc.SRTPRequired {
 		s.Mode = media.SRTPRequired
 	}
+	for _, way := range p.SRTPKeying {
+		s.Keying = append(s.Keying, map[sbc.SRTPKeying]media.Keying{sbc.KeyingSDES: media.SDES, sbc.KeyingDTLS: media.DTLS}[way])
+	}
 	for _, suite := range p.SRTPSuites {
 		s.Suites = append(s.Suites, media.SRTPSuite(suite))
 	}
@@ -64,7 +67,7 @@ func explainSRTP(snap *config.Snapshot, at *route.Attempt) sbc.SRTPMode {
 		return ""
 	}
 	p := snap.Media(t)
-	if p.SRTP != sbc.SRTPOff && p.SRTPKeying[0] == sbc.KeyingSDES && !tellsKeys(p, sealedTo(at)) {
+	if p.SRTP != sbc.SRTPOff && !slices.Contains(p.SRTPKeying, sbc.KeyingDTLS) && !tellsKeys(p, sealedTo(at)) {
 		return sbc.SRTPNoKeys
 	}
 	return p.SRTP

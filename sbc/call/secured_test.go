@@ -16,7 +16,9 @@ const (
 
 // encrypted makes an edit by which trunks have media encrypted.
 func encrypted(mode sbc.SRTPMode, inClear bool, trunks ...string) func(string, sbc.Resource) {
-	return mediaProfiled(func(p *sbc.MediaProfile) { p.SRTP, p.SRTPKeysInClear = mode, inClear }, trunks...)
+	return mediaProfiled(func(p *sbc.MediaProfile) {
+		p.SRTP, p.SRTPKeysInClear, p.SRTPKeying = mode, inClear, []sbc.SRTPKeying{sbc.KeyingSDES}
+	}, trunks...)
 }
 
 func savp(body string) string { return strings.Replace(body, "RTP/AVP", "RTP/SAVP", 1) }
