@@ -102,7 +102,7 @@ func (s *server) resourceRoutes(e *echo.Echo) error {
 	does := map[string]resourceHandler{
 		"list": s.listResources, "get": s.getResource, "create": s.createResource, "replace": s.replaceResource,
 		"update": s.updateResource, "upsert": s.upsertResource, "delete": s.deleteResource, "upload": s.uploadAudio,
-		"download": s.downloadAudio, "lookup": s.lookupRate,
+		"download": s.downloadAudio, "lookup": s.lookupRate, "read": s.readSecurity,
 	}
 	for at, op := range s.ops {
 		if op.streams {

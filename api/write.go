@@ -219,6 +219,9 @@ func (ch *change) make(tx sbc.Tx, externalID string) error {
 	if err := hashSecret(inTx(tx), r); err != nil {
 		return err
 	}
+	if err := complete(inTx(tx), r, nil); err != nil {
+		return err
+	}
 	r.Base().ID = sbc.NewID(ch.place.kind.Prefix())
 	if err := tx.Put(r); err != nil {
 		return err
@@ -244,6 +247,9 @@ func (ch *change) exchange(tx sbc.Tx, old sbc.Resource, decode func(r sbc.Resour
 		return err
 	}
 	if err := guardSecrets(tx, old, r); err != nil {
+		return err
+	}
+	if err := complete(inTx(tx), r, old); err != nil {
 		return err
 	}
 	ch.old = old

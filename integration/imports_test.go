@@ -46,6 +46,7 @@ var closed = map[string][]string{
 	"/sbc/blob":         {"/sbc"},
 	"/sbc/bulk":         {"/sbc"},
 	"/sbc/config":       {"/sbc", "/sbc/route", "/sbc/identify", "/sbc/admit", "/sbc/header", "/sbc/timeprofile", "/sbc/dialplan", "/sbc/numberplan", "/sbc/trust"},
+	"/sbc/certs":        {"/sbc", "/sbc/trust"},
 	"/sbc/trust":        {"/sbc"},
 	"/sbc/timeprofile":  {"/sbc"},
 	"/sbc/dialplan":     {"/sbc", "/sbc/timeprofile"},
@@ -82,7 +83,7 @@ var closed = map[string][]string{
 	"/webhook":          {},
 	"/sbc/access":       {"/sbc", "/sbc/msg", "/sbc/config", "/sbc/identify", "/auth/digest", "/webhook"},
 	"/storage/sql":      {"/sbc"},
-	"/api":              {"/sbc", "/sbc/bulk", "/sbc/rates", "/sbc/template", "/auth/token", "/api/gen", ""},
+	"/api":              {"/sbc", "/sbc/bulk", "/sbc/certs", "/sbc/rates", "/sbc/template", "/auth/token", "/api/gen", ""},
 	"/api/gen":          {},
 	"/api/client":       {},
 }

@@ -21762,6 +21762,13 @@ type ClientInterface interface {
 	// Corresponds with PUT /v1/certificate-authorities/{certificate_authority_id} (the `ReplaceCertificateAuthority` operationId).
 	ReplaceCertificateAuthority(ctx context.Context, certificateAuthorityID CertificateAuthorityID, params *ReplaceCertificateAuthorityParams, body ReplaceCertificateAuthorityJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ReadAuthorityRoot Read the root of a certificate authority
+	//
+	// The root certificate, for phones to believe it: as PEM, or by `Accept` in DER (`application/pkix-cert`) or as the configuration profile that Apple's phones install (`application/x-apple-aspen-config`).
+	//
+	// Corresponds with GET /v1/certificate-authorities/{certificate_authority_id}/root (the `ReadAuthorityRoot` operationId).
+	ReadAuthorityRoot(ctx context.Context, certificateAuthorityID CertificateAuthorityID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListCertificates List certificates
 	//
 	// Corresponds with GET /v1/certificates (the `ListCertificates` operationId).
@@ -21846,6 +21853,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/certificates/{certificate_id} (the `ReplaceCertificate` operationId).
 	ReplaceCertificate(ctx context.Context, certificateID CertificateID, params *ReplaceCertificateParams, body ReplaceCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReadCertificateRequest Read the request to have a certificate signed
+	//
+	// A PKCS #10 request (RFC 2986) in PEM for the key, which for the source `csr` was made here, and `names`, or else those of the certificate. What was signed is then written as `certificate_pem`.
+	//
+	// Corresponds with GET /v1/certificates/{certificate_id}/csr (the `ReadCertificateRequest` operationId).
+	ReadCertificateRequest(ctx context.Context, certificateID CertificateID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetConfigStatus Ask which configuration is served
 	//
@@ -26309,6 +26323,23 @@ func (c *Client) ReplaceCertificateAuthority(ctx context.Context, certificateAut
 	return c.Client.Do(req)
 }
 
+// ReadAuthorityRoot Read the root of a certificate authority
+//
+// The root certificate, for phones to believe it: as PEM, or by `Accept` in DER (`application/pkix-cert`) or as the configuration profile that Apple's phones install (`application/x-apple-aspen-config`).
+//
+// Corresponds with GET /v1/certificate-authorities/{certificate_authority_id}/root (the `ReadAuthorityRoot` operationId).
+func (c *Client) ReadAuthorityRoot(ctx context.Context, certificateAuthorityID CertificateAuthorityID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReadAuthorityRootRequest(c.Server, certificateAuthorityID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListCertificates List certificates
 //
 // Corresponds with GET /v1/certificates (the `ListCertificates` operationId).
@@ -26494,6 +26525,23 @@ func (c *Client) ReplaceCertificateWithBody(ctx context.Context, certificateID C
 // Corresponds with PUT /v1/certificates/{certificate_id} (the `ReplaceCertificate` operationId).
 func (c *Client) ReplaceCertificate(ctx context.Context, certificateID CertificateID, params *ReplaceCertificateParams, body ReplaceCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReplaceCertificateRequest(c.Server, certificateID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReadCertificateRequest Read the request to have a certificate signed
+//
+// A PKCS #10 request (RFC 2986) in PEM for the key, which for the source `csr` was made here, and `names`, or else those of the certificate. What was signed is then written as `certificate_pem`.
+//
+// Corresponds with GET /v1/certificates/{certificate_id}/csr (the `ReadCertificateRequest` operationId).
+func (c *Client) ReadCertificateRequest(ctx context.Context, certificateID CertificateID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReadCertificateRequestRequest(c.Server, certificateID)
 	if err != nil {
 		return nil, err
 	}
@@ -38057,6 +38105,40 @@ func NewReplaceCertificateAuthorityRequestWithBody(server string, certificateAut
 	return req, nil
 }
 
+// NewReadAuthorityRootRequest constructs an http.Request for the ReadAuthorityRoot method
+func NewReadAuthorityRootRequest(server string, certificateAuthorityID CertificateAuthorityID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "certificate_authority_id", certificateAuthorityID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/certificate-authorities/%s/root", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListCertificatesRequest constructs an http.Request for the ListCertificates method
 func NewListCertificatesRequest(server string, params *ListCertificatesParams) (*http.Request, error) {
 	var err error
@@ -38648,6 +38730,40 @@ func NewReplaceCertificateRequestWithBody(server string, certificateID Certifica
 			req.Header.Set("If-Match", headerParam0)
 		}
 
+	}
+
+	return req, nil
+}
+
+// NewReadCertificateRequestRequest constructs an http.Request for the ReadCertificateRequest method
+func NewReadCertificateRequestRequest(server string, certificateID CertificateID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "certificate_id", certificateID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/certificates/%s/csr", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -60246,6 +60362,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /v1/certificate-authorities/{certificate_authority_id} (the `ReplaceCertificateAuthority` operationId).
 	ReplaceCertificateAuthorityWithResponse(ctx context.Context, certificateAuthorityID CertificateAuthorityID, params *ReplaceCertificateAuthorityParams, body ReplaceCertificateAuthorityJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceCertificateAuthorityResponse, error)
 
+	// ReadAuthorityRootWithResponse Read the root of a certificate authority
+	//
+	// The root certificate, for phones to believe it: as PEM, or by `Accept` in DER (`application/pkix-cert`) or as the configuration profile that Apple's phones install (`application/x-apple-aspen-config`).
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/certificate-authorities/{certificate_authority_id}/root (the `ReadAuthorityRoot` operationId).
+	ReadAuthorityRootWithResponse(ctx context.Context, certificateAuthorityID CertificateAuthorityID, reqEditors ...RequestEditorFn) (*ReadAuthorityRootResponse, error)
+
 	// ListCertificatesWithResponse List certificates
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -60336,6 +60461,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /v1/certificates/{certificate_id} (the `ReplaceCertificate` operationId).
 	ReplaceCertificateWithResponse(ctx context.Context, certificateID CertificateID, params *ReplaceCertificateParams, body ReplaceCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceCertificateResponse, error)
+
+	// ReadCertificateRequestWithResponse Read the request to have a certificate signed
+	//
+	// A PKCS #10 request (RFC 2986) in PEM for the key, which for the source `csr` was made here, and `names`, or else those of the certificate. What was signed is then written as `certificate_pem`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/certificates/{certificate_id}/csr (the `ReadCertificateRequest` operationId).
+	ReadCertificateRequestWithResponse(ctx context.Context, certificateID CertificateID, reqEditors ...RequestEditorFn) (*ReadCertificateRequestResponse, error)
 
 	// GetConfigStatusWithResponse Ask which configuration is served
 	//
@@ -66671,6 +66805,47 @@ func (r ReplaceCertificateAuthorityResponse) ContentType() string {
 	return ""
 }
 
+type ReadAuthorityRootResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReadAuthorityRootResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReadAuthorityRootResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReadAuthorityRootResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReadAuthorityRootResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReadAuthorityRootResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListCertificatesResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -67046,6 +67221,47 @@ func (r ReplaceCertificateResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ReplaceCertificateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReadCertificateRequestResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReadCertificateRequestResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReadCertificateRequestResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReadCertificateRequestResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReadCertificateRequestResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReadCertificateRequestResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -81580,6 +81796,21 @@ func (c *ClientWithResponses) ReplaceCertificateAuthorityWithResponse(ctx contex
 	return ParseReplaceCertificateAuthorityResponse(rsp)
 }
 
+// ReadAuthorityRootWithResponse Read the root of a certificate authority
+//
+// The root certificate, for phones to believe it: as PEM, or by `Accept` in DER (`application/pkix-cert`) or as the configuration profile that Apple's phones install (`application/x-apple-aspen-config`).
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/certificate-authorities/{certificate_authority_id}/root (the `ReadAuthorityRoot` operationId).
+func (c *ClientWithResponses) ReadAuthorityRootWithResponse(ctx context.Context, certificateAuthorityID CertificateAuthorityID, reqEditors ...RequestEditorFn) (*ReadAuthorityRootResponse, error) {
+	rsp, err := c.ReadAuthorityRoot(ctx, certificateAuthorityID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReadAuthorityRootResponse(rsp)
+}
+
 // ListCertificatesWithResponse List certificates
 //
 // Returns a wrapper object for the known response body format(s).
@@ -81735,6 +81966,21 @@ func (c *ClientWithResponses) ReplaceCertificateWithResponse(ctx context.Context
 		return nil, err
 	}
 	return ParseReplaceCertificateResponse(rsp)
+}
+
+// ReadCertificateRequestWithResponse Read the request to have a certificate signed
+//
+// A PKCS #10 request (RFC 2986) in PEM for the key, which for the source `csr` was made here, and `names`, or else those of the certificate. What was signed is then written as `certificate_pem`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/certificates/{certificate_id}/csr (the `ReadCertificateRequest` operationId).
+func (c *ClientWithResponses) ReadCertificateRequestWithResponse(ctx context.Context, certificateID CertificateID, reqEditors ...RequestEditorFn) (*ReadCertificateRequestResponse, error) {
+	rsp, err := c.ReadCertificateRequest(ctx, certificateID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReadCertificateRequestResponse(rsp)
 }
 
 // GetConfigStatusWithResponse Ask which configuration is served
@@ -89763,6 +90009,32 @@ func ParseReplaceCertificateAuthorityResponse(rsp *http.Response) (*ReplaceCerti
 	return response, nil
 }
 
+// ParseReadAuthorityRootResponse parses an HTTP response from a ReadAuthorityRootWithResponse call
+func ParseReadAuthorityRootResponse(rsp *http.Response) (*ReadAuthorityRootResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReadAuthorityRootResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListCertificatesResponse parses an HTTP response from a ListCertificatesWithResponse call
 func ParseListCertificatesResponse(rsp *http.Response) (*ListCertificatesResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -90088,6 +90360,32 @@ func ParseReplaceCertificateResponse(rsp *http.Response) (*ReplaceCertificateRes
 			headers.ETag = value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReadCertificateRequestResponse parses an HTTP response from a ReadCertificateRequestWithResponse call
+func ParseReadCertificateRequestResponse(rsp *http.Response) (*ReadCertificateRequestResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReadCertificateRequestResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
 	}
 
 	return response, nil

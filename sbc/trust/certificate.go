@@ -38,6 +38,9 @@ func Pair(c *sbc.Certificate) (*tls.Certificate, *sbc.Fault) {
 		return nil, &sbc.Fault{Pointer: "#/private_key_pem", Code: "key", Detail: err.Error()}
 	}
 	if !Fits(chain[0], key) {
+		if c.Source == sbc.CertificateCSR {
+			return nil, &sbc.Fault{Pointer: "#/certificate_pem", Code: "mismatch", Detail: "is not for the key that was made here"}
+		}
 		return nil, &sbc.Fault{Pointer: "#/private_key_pem", Code: "mismatch", Detail: "is not the key of the certificate"}
 	}
 	pair := &tls.Certificate{PrivateKey: key, Leaf: chain[0]}
