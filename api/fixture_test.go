@@ -247,6 +247,10 @@ func (f *fixture) seed(doc *openapi3.T) {
 			case *sbc.Announcement:
 				r.AudioBytes = r.DurationMS * bytesPerMS
 				r.AudioSHA256 = sbc.HashBlob(make([]byte, r.AudioBytes))
+			case *sbc.Certificate:
+				if w, ok := doc.Components.Examples["CertificateWrite"].Value.Value.(map[string]any); ok {
+					r.PrivateKeyPEM, _ = w["private_key_pem"].(string)
+				}
 			case *sbc.RateDeck:
 				r.RatesSHA256, r.RatesBytes = sbc.HashBlob(exampleRates()), len(exampleRates())
 				r.Rates = &sbc.RateDeckStatus{RateCount: 1, UploadedAt: &f.m.now}

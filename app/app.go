@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/sallyport/sallyport/api"
+	"github.com/sallyport/sallyport/auth/seal"
 	"github.com/sallyport/sallyport/media"
 	"github.com/sallyport/sallyport/media/tone"
 	"github.com/sallyport/sallyport/sbc"
@@ -43,6 +44,7 @@ type App struct {
 	life      lifecycle
 	metrics   *prometheus.Registry
 	store     storage.Store
+	sealer    *seal.Box
 	past      past
 	bindings  bindings
 	journal   *account.Journal
@@ -107,7 +109,11 @@ func Migrate(ctx context.Context, o Options) error {
 	if err := o.fill(); err != nil {
 		return err
 	}
-	store, err := storage.Open(ctx, o.Database, storage.Options{Log: o.Log})
+	sealer, err := o.sealer()
+	if err != nil {
+		return err
+	}
+	store, err := storage.Open(ctx, o.Database, storage.Options{Log: o.Log, Sealer: sealer})
 	if err != nil {
 		return err
 	}
@@ -131,7 +137,10 @@ func (a *App) Stop(ctx context.Context) error {
 }
 
 func (a *App) openStore(ctx context.Context) (err error) {
-	a.store, err = storage.Open(ctx, a.o.Database, storage.Options{Log: a.o.Log, Registerer: a.metrics})
+	if a.sealer, err = a.o.sealer(); err != nil {
+		return err
+	}
+	a.store, err = storage.Open(ctx, a.o.Database, storage.Options{Log: a.o.Log, Registerer: a.metrics, Sealer: a.sealer})
 	if err != nil {
 		return err
 	}
@@ -187,7 +196,8 @@ func (a *App) openSignalling(ctx context.Context) error {
 	a.config = config.New(config.Options{
 		Advertised: a.advertised,
 		Store:      a.store, Log: a.o.Log, Registerer: a.metrics, CacheFile: filepath.Join(a.o.DataDir, "snapshot.json"),
-		Blobs: a.rates, Listed: a.listed,
+		Sealer: a.sealer,
+		Blobs:  a.rates, Listed: a.listed,
 		Parties: []config.Party{party{a.prepareGuard}, party{a.prepareEdge}, party{a.prepareMedia}},
 	})
 	a.edge = edge.New(edge.Options{

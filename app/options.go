@@ -20,6 +20,13 @@ type Options struct {
 	APIAddress string
 	// APIKey, where set, becomes the first API key instead of a generated one.
 	APIKey string
+	// SecretKey encrypts the secrets in the database, 32 octets in base 64 or hexadecimal; empty takes the one in SecretKeyFile, which is
+	// made, with mode 0600, where there is none. Nodes that share a database need the same key.
+	SecretKey string
+	// SecretKeyFile holds the key; empty is "secret.key" in DataDir.
+	SecretKeyFile string
+	// PreviousSecretKey, where set, is the key of before: what was sealed with it is sealed with SecretKey at the start.
+	PreviousSecretKey string
 	// Node names this process in call records; empty is the host's name.
 	Node string
 	// DNSServers replace those of /etc/resolv.conf, "host:port".

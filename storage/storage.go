@@ -50,12 +50,14 @@ type Options struct {
 	MaxConns int
 	// NoMigrate opens the database as it is; otherwise Open brings it to the version this program wants.
 	NoMigrate bool
+	// Sealer encrypts secrets (auth/seal); nil writes them as they are, for tests.
+	Sealer sql.Sealer
 }
 
 // Open connects to the database of a URL and, unless told not to, brings its schema up to date. Errors: CodeInvalid for a URL
 // that names no known database, CodeUnavailable where it cannot be reached.
 func Open(ctx context.Context, target string, o Options) (Store, error) {
-	so := sql.Options{Log: o.Log, Registerer: o.Registerer, MaxConns: o.MaxConns, NoMigrate: o.NoMigrate}
+	so := sql.Options{Log: o.Log, Registerer: o.Registerer, MaxConns: o.MaxConns, NoMigrate: o.NoMigrate, Sealer: o.Sealer}
 	scheme, rest, ok := strings.Cut(target, ":")
 	switch {
 	case ok && scheme == "sqlite":

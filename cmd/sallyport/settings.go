@@ -32,6 +32,7 @@ func (s *settings) flags(name string, out io.Writer) *flag.FlagSet {
 	set.StringVar(&o.DataDir, "data-dir", "./data", "directory of the database, the journals of call records and of calls in progress, and the last snapshot")
 	set.StringVar(&o.Database, "database", "", "postgres://user:password@host/name or sqlite:///path (default: SQLite in the data directory)")
 	set.StringVar(&o.APIAddress, "api-address", "127.0.0.1:8080", "where the API listens")
+	set.StringVar(&o.SecretKeyFile, "secret-key-file", "", "key that seals the secrets in the database; made where there is none (default: secret.key in the data directory)")
 	set.StringVar(&o.Node, "node", "", "name of this process in call records (default: the host name)")
 	o.CallPersistence = app.PersistSnapshot
 	set.Func("call-persistence", `how calls in progress survive the process: none, snapshot or write_through (default "snapshot")`,
@@ -47,8 +48,8 @@ func (s *settings) flags(name string, out io.Writer) *flag.FlagSet {
 	return set
 }
 
-// parse reads environment and then arguments; arguments win. The API key comes from the environment only: arguments are seen by
-// every user of the machine.
+// parse reads environment and then arguments; arguments win. Keys come from the environment only: arguments are seen by every
+// user of the machine.
 func (s *settings) parse(name string, args, environ []string, out io.Writer) error {
 	set := s.flags(name, out)
 	known := map[string]string{}
@@ -59,6 +60,10 @@ func (s *settings) parse(name string, args, environ []string, out io.Writer) err
 		switch {
 		case key == envPrefix+"API_KEY":
 			s.options.APIKey = value
+		case key == envPrefix+"SECRET_KEY":
+			s.options.SecretKey = value
+		case key == envPrefix+"PREVIOUS_SECRET_KEY":
+			s.options.PreviousSecretKey = value
 		case ok:
 			if err := set.Set(flagName, value); err != nil {
 				return fmt.Errorf("%s: %w", key, err)

@@ -131,7 +131,7 @@ func TestAudioInAnOldCacheFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	old.set(func() { old.down = errors.New("no store") })
-	if err := writeCache(file, append(resources, audible{a}), revision); err != nil {
+	if err := writeCache(file, append(resources, audible{a}), revision, nil); err != nil {
 		t.Fatal(err)
 	}
 	if content, err := os.ReadFile(file); err != nil || !strings.Contains(string(content), `"audio":"c291bmQ="`) {

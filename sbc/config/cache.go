@@ -37,7 +37,7 @@ type cacheLine struct {
 }
 
 // resource reads the resource of a line.
-func (l *cacheLine) resource(keep keepFunc) (sbc.Resource, error) {
+func (l *cacheLine) resource(keep keepFunc, sealer Sealer) (sbc.Resource, error) {
 	res := sbc.New(l.Kind)
 	if res == nil {
 		return nil, fmt.Errorf("kind %q is not known", l.Kind)
@@ -50,6 +50,9 @@ func (l *cacheLine) resource(keep keepFunc) (sbc.Resource, error) {
 		}
 	}
 	if err := json.NewDecoder(bytes.NewReader(document)).Decode(res); err != nil {
+		return nil, err
+	}
+	if err := opened(res, sealer); err != nil {
 		return nil, err
 	}
 	if a, ok := res.(*sbc.Announcement); ok && audio != nil {
@@ -83,15 +86,15 @@ func (m *Manager) keep(ctx context.Context) {
 		if revision != m.Current().Revision {
 			continue // not proven to be servable; whoever serves it wakes us again
 		}
-		if err := writeCache(m.o.CacheFile, resources, revision); err != nil {
+		if err := writeCache(m.o.CacheFile, resources, revision, m.o.Sealer); err != nil {
 			m.metrics.failures.WithLabelValues("cache").Inc()
 			m.log.Warn("the configuration could not be cached", "file", m.o.CacheFile, "error", err)
 		}
 	}
 }
 
-// writeCache replaces the file in one step, readable by us alone: it holds the hashes of API keys.
-func writeCache(path string, resources []sbc.Resource, revision int64) (err error) {
+// writeCache replaces the file in one step, readable by us alone: it holds the hashes of API keys. Secrets are sealed.
+func writeCache(path string, resources []sbc.Resource, revision int64, sealer Sealer) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
 	if err != nil {
 		return err
@@ -101,7 +104,7 @@ func writeCache(path string, resources []sbc.Resource, revision int64) (err erro
 			err = errors.Join(err, os.Remove(f.Name()))
 		}
 	}()
-	err = encodeCache(f, resources, revision)
+	err = encodeCache(f, resources, revision, sealer)
 	if err == nil {
 		err = f.Sync()
 	}
@@ -111,7 +114,7 @@ func writeCache(path string, resources []sbc.Resource, revision int64) (err erro
 	return os.Rename(f.Name(), path)
 }
 
-func encodeCache(w io.Writer, resources []sbc.Resource, revision int64) error {
+func encodeCache(w io.Writer, resources []sbc.Resource, revision int64, sealer Sealer) error {
 	sum := sha256.New()
 	buf := bufio.NewWriterSize(w, 1<<16)
 	enc := json.NewEncoder(io.MultiWriter(buf, sum))
@@ -119,7 +122,7 @@ func encodeCache(w io.Writer, resources []sbc.Resource, revision int64) error {
 		return err
 	}
 	for _, r := range resources {
-		body, err := json.Marshal(r)
+		body, err := sealedJSON(r, sealer)
 		if err != nil {
 			return err
 		}
@@ -138,19 +141,19 @@ type keepFunc func(b sbc.Blob, content []byte) error
 
 // readCache reads what writeCache wrote; a file that is torn, changed or of another format is refused as a whole. keep gets the
 // audio that programs before schema 5 wrote into it.
-func readCache(path string, keep keepFunc) ([]sbc.Resource, int64, error) {
+func readCache(path string, keep keepFunc, sealer Sealer) ([]sbc.Resource, int64, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, 0, err
 	}
-	resources, revision, err := decodeCache(f, keep)
+	resources, revision, err := decodeCache(f, keep, sealer)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, 0, fmt.Errorf("cache file %s: %w", path, err)
 	}
 	return resources, revision, nil
 }
 
-func decodeCache(r io.Reader, keep keepFunc) ([]sbc.Resource, int64, error) {
+func decodeCache(r io.Reader, keep keepFunc, sealer Sealer) ([]sbc.Resource, int64, error) {
 	sum := sha256.New()
 	in := bufio.NewReaderSize(r, 1<<16)
 	next := func(v any) error {
@@ -179,7 +182,7 @@ func decodeCache(r io.Reader, keep keepFunc) ([]sbc.Resource, int64, error) {
 		if err := next(&line); err != nil {
 			return nil, 0, err
 		}
-		res, err := line.resource(keep)
+		res, err := line.resource(keep, sealer)
 		if err != nil {
 			return nil, 0, err
 		}

@@ -114,10 +114,10 @@ func TestCacheFileIsTakenWholeOrNotAtAll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := writeCache(file, resources, revision); err != nil {
+	if err := writeCache(file, resources, revision, nil); err != nil {
 		t.Fatal(err)
 	}
-	got, rev, err := readCache(file, nil)
+	got, rev, err := readCache(file, nil, nil)
 	if err != nil || rev != 1 || len(got) != len(resources) {
 		t.Fatal(len(got), rev, err)
 	}
@@ -139,7 +139,7 @@ func TestCacheFileIsTakenWholeOrNotAtAll(t *testing.T) {
 		if err := os.WriteFile(file, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := readCache(file, nil); err == nil {
+		if _, _, err := readCache(file, nil, nil); err == nil {
 			t.Errorf("%s: taken", name)
 		}
 	}
@@ -149,7 +149,7 @@ func TestCacheFileIsTakenWholeOrNotAtAll(t *testing.T) {
 		t.Error("started with neither store nor cache")
 	}
 	m.Close()
-	if err := writeCache(filepath.Join(dir, "nowhere", "x"), nil, 1); err == nil {
+	if err := writeCache(filepath.Join(dir, "nowhere", "x"), nil, 1, nil); err == nil {
 		t.Error("written into a folder that is not there")
 	}
 }

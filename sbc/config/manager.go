@@ -59,6 +59,15 @@ type Options struct {
 	Advertised func(r sbc.Resource) string
 	// CacheFile keeps the last configuration for a start without the store; "" keeps none.
 	CacheFile string
+	// Sealer encrypts the secrets in the cache file (auth/seal); nil writes them as they are, for tests.
+	Sealer Sealer
+}
+
+// Sealer encrypts secrets, each for one place. A text that was sealed says so.
+type Sealer interface {
+	Sealed(text string) bool
+	Seal(place, plain string) string
+	Open(place, sealed string) (plain string, fresh bool, err error)
 }
 
 // Manager holds the current Snapshot and replaces it. It is safe for concurrent use.
@@ -129,7 +138,7 @@ func (m *Manager) first(ctx context.Context) error {
 		return err
 	}
 	m.log.Warn("the store's configuration cannot be served, trying the cache file", "error", err)
-	resources, revision, cacheErr := readCache(m.o.CacheFile, m.keepBlob)
+	resources, revision, cacheErr := readCache(m.o.CacheFile, m.keepBlob, m.o.Sealer)
 	if cacheErr != nil {
 		return errors.Join(err, cacheErr)
 	}

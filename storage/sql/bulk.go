@@ -220,7 +220,7 @@ func (b *bulk) write() error {
 			m.CreatedAt = fromMicros(old.Created)
 			replaced = append(replaced, m.ID)
 		}
-		row, err := newResourceRow(r)
+		row, err := b.store.codec.row(r)
 		if err != nil {
 			b.refused[i] = err
 			continue
@@ -343,7 +343,7 @@ func (t *tx) Find(l sbc.Lookup) ([]sbc.Resource, error) {
 			return nil, translate(err)
 		}
 		for _, row := range rows {
-			r, err := decodeResource(l.Kind, row.Document)
+			r, err := t.store.codec.decode(l.Kind, row.Document)
 			if err != nil {
 				return nil, err
 			}

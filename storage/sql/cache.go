@@ -15,8 +15,9 @@ import (
 // cache keeps all resources of one revision, decoded, so that All costs what has changed since and not what there is: config
 // asks for everything with every write. The resources in it are shared by all who asked and must not be changed.
 type cache struct {
-	mu   sync.Mutex
-	view *view
+	mu    sync.Mutex
+	view  *view
+	codec codec
 }
 
 // view is everything at one revision. It is never changed once made.
@@ -111,12 +112,12 @@ func (v *view) list() []sbc.Resource {
 func (c *cache) load(db *gorm.DB, revision int64, deleted map[string]sbc.Kind) (*view, error) {
 	old := c.get()
 	if old == nil || old.revision > revision {
-		return readView(db, revision, 0)
+		return readView(db, c.codec, revision, 0)
 	}
 	if old.revision == revision {
 		return old, nil
 	}
-	changed, err := readView(db, revision, old.revision)
+	changed, err := readView(db, c.codec, revision, old.revision)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +134,7 @@ func (c *cache) load(db *gorm.DB, revision int64, deleted map[string]sbc.Kind) (
 		return nil, err
 	}
 	if int64(next.count) != count {
-		return readView(db, revision, 0)
+		return readView(db, c.codec, revision, 0)
 	}
 	return next, nil
 }
@@ -142,7 +143,7 @@ func (c *cache) load(db *gorm.DB, revision int64, deleted map[string]sbc.Kind) (
 func held() []sbc.Kind { return slices.DeleteFunc(sbc.Kinds(), sbc.Kind.Listed) }
 
 // readView reads the rows written after a revision; after 0, all.
-func readView(db *gorm.DB, revision, after int64) (*view, error) {
+func readView(db *gorm.DB, c codec, revision, after int64) (*view, error) {
 	q := db.Model(&resourceRow{}).Select("kind", "document").Where("kind IN ?", held())
 	if after > 0 {
 		q = q.Where("revision > ?", after)
@@ -159,7 +160,7 @@ func readView(db *gorm.DB, revision, after int64) (*view, error) {
 		if err := rows.Scan(&kind, &document); err != nil {
 			return nil, err
 		}
-		r, err := decodeResource(kind, document)
+		r, err := c.decode(kind, document)
 		if err != nil {
 			return nil, err
 		}

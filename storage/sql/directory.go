@@ -271,19 +271,28 @@ const secretBytes = 32
 // Secret gives the secret of a name, and makes it when it is first asked for. Of nodes that ask at the same time one makes it.
 func (s *Store) Secret(ctx context.Context, name string) (secret []byte, err error) {
 	err = s.run(ctx, "secret", updateTimeout, func(ctx context.Context) error {
-		if secret, err = readSecret(s.read.WithContext(ctx), name); err != nil || secret != nil {
+		if secret, err = s.openedSecret(s.read.WithContext(ctx), name); err != nil || secret != nil {
 			return err
 		}
 		fresh := make([]byte, secretBytes)
 		rand.Read(fresh) // never fails: crypto/rand ends the process instead
+		row := &secretRow{Name: name, Value: s.codec.sealSecret(name, fresh)}
 		db := s.write.WithContext(ctx)
-		if err := db.Clauses(clause.OnConflict{DoNothing: true}).Create(&secretRow{Name: name, Value: fresh}).Error; err != nil {
+		if err := db.Clauses(clause.OnConflict{DoNothing: true}).Create(row).Error; err != nil {
 			return err
 		}
-		secret, err = readSecret(db, name)
+		secret, err = s.openedSecret(db, name)
 		return err
 	})
 	return secret, err
+}
+
+func (s *Store) openedSecret(db *gorm.DB, name string) ([]byte, error) {
+	value, err := readSecret(db, name)
+	if err != nil || value == nil {
+		return nil, err
+	}
+	return s.codec.openSecret(name, value)
 }
 
 func readSecret(db *gorm.DB, name string) ([]byte, error) {
@@ -292,4 +301,9 @@ func readSecret(db *gorm.DB, name string) ([]byte, error) {
 		return nil, err
 	}
 	return rows[0].Value, nil
+}
+
+// saveSecret writes what is kept under a name.
+func saveSecret(db *gorm.DB, name string, value []byte) error {
+	return db.Clauses(clause.OnConflict{UpdateAll: true}).Create(&secretRow{Name: name, Value: value}).Error
 }

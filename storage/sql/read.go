@@ -29,7 +29,7 @@ func limit(n int) int {
 // Get finds a resource by its id.
 func (s *Store) Get(ctx context.Context, kind sbc.Kind, tenantID, id string) (r sbc.Resource, err error) {
 	err = s.run(ctx, "get", readTimeout, func(ctx context.Context) error {
-		r, err = getResource(s.read.WithContext(ctx), kind, tenantID, "id", id)
+		r, err = getResource(s.read.WithContext(ctx), s.codec, kind, tenantID, "id", id)
 		return err
 	})
 	return r, err
@@ -38,7 +38,7 @@ func (s *Store) Get(ctx context.Context, kind sbc.Kind, tenantID, id string) (r 
 // ByExternalID finds a resource by the key of another system.
 func (s *Store) ByExternalID(ctx context.Context, kind sbc.Kind, tenantID, externalID string) (r sbc.Resource, err error) {
 	err = s.run(ctx, "by_external_id", readTimeout, func(ctx context.Context) error {
-		r, err = getResource(s.read.WithContext(ctx), kind, tenantID, "external_id", externalID)
+		r, err = getResource(s.read.WithContext(ctx), s.codec, kind, tenantID, "external_id", externalID)
 		return err
 	})
 	return r, err
@@ -46,7 +46,7 @@ func (s *Store) ByExternalID(ctx context.Context, kind sbc.Kind, tenantID, exter
 
 // getResource finds one by a column that is unique; column is never input. An external id is unique only within a tenant: of
 // several tenants' the oldest is found.
-func getResource(db *gorm.DB, kind sbc.Kind, tenantID, column, value string) (sbc.Resource, error) {
+func getResource(db *gorm.DB, c codec, kind sbc.Kind, tenantID, column, value string) (sbc.Resource, error) {
 	q := db.Model(&resourceRow{}).Where("kind = ? AND "+column+" = ?", kind, value)
 	if tenantID != "" {
 		q = q.Where("tenant_id = ?", tenantID)
@@ -58,7 +58,7 @@ func getResource(db *gorm.DB, kind sbc.Kind, tenantID, column, value string) (sb
 	if len(documents) == 0 {
 		return nil, notFound(kind, value)
 	}
-	return decodeResource(kind, documents[0])
+	return c.decode(kind, documents[0])
 }
 
 func notFound(kind sbc.Kind, id string) error {
@@ -68,13 +68,13 @@ func notFound(kind sbc.Kind, id string) error {
 // List gives a page of one kind.
 func (s *Store) List(ctx context.Context, q sbc.Query) (page []sbc.Resource, next string, err error) {
 	err = s.run(ctx, "list", readTimeout, func(ctx context.Context) error {
-		page, next, err = listResources(s.read.WithContext(ctx), q)
+		page, next, err = listResources(s.read.WithContext(ctx), s.codec, q)
 		return err
 	})
 	return page, next, err
 }
 
-func listResources(db *gorm.DB, q sbc.Query) (page []sbc.Resource, next string, err error) {
+func listResources(db *gorm.DB, c codec, q sbc.Query) (page []sbc.Resource, next string, err error) {
 	n := limit(q.Limit)
 	var rows []resourceRow
 	err = filterResources(db, q).Select("id", "document").Order("id").Limit(n + 1).Find(&rows).Error
@@ -86,7 +86,7 @@ func listResources(db *gorm.DB, q sbc.Query) (page []sbc.Resource, next string, 
 	}
 	page = make([]sbc.Resource, len(rows))
 	for i, row := range rows {
-		if page[i], err = decodeResource(q.Kind, row.Document); err != nil {
+		if page[i], err = c.decode(q.Kind, row.Document); err != nil {
 			return nil, "", err
 		}
 	}
@@ -130,6 +130,9 @@ type replyRow struct {
 
 func (replyRow) TableName() string { return "replies" }
 
+// replyPlace is where a reply is sealed.
+func replyPlace(actor, key string) string { return "reply " + actor + " " + key }
+
 // Recall finds a reply that is not older than 24 hours.
 func (s *Store) Recall(ctx context.Context, actor, key string) (*sbc.Reply, error) {
 	var rows []replyRow
@@ -141,6 +144,10 @@ func (s *Store) Recall(ctx context.Context, actor, key string) (*sbc.Reply, erro
 		return nil, err
 	}
 	row := rows[0]
+	// The reply to the making of an API key holds the key. One that cannot be opened was sealed with a key that is gone, and is forgotten.
+	if row.Body, err = s.codec.openSecret(replyPlace(actor, key), row.Body); err != nil {
+		return nil, nil
+	}
 	reply := &sbc.Reply{
 		Actor: row.Actor, Key: row.Key, Fingerprint: row.Fingerprint, Status: row.Status, Body: row.Body,
 		CreatedAt: fromMicros(row.Created),

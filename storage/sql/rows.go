@@ -45,10 +45,10 @@ type labelRow struct {
 
 func (labelRow) TableName() string { return "resource_labels" }
 
-// newResourceRow spells a resource for its row.
-func newResourceRow(r sbc.Resource) (*resourceRow, error) {
+// row spells a resource for its row.
+func (c codec) row(r sbc.Resource) (*resourceRow, error) {
 	m := r.Base()
-	document, err := document(r)
+	document, err := c.document(r)
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,7 @@ const (
 	recordTimeout = 15 * time.Second
 	updateTimeout = 30 * time.Second
 	blobTimeout   = 15 * time.Second
+	sealTimeout   = 10 * time.Minute
 )
 
 // lockTimeout bounds the wait for another writer, in milliseconds.
@@ -34,6 +35,8 @@ type Options struct {
 	Registerer prometheus.Registerer
 	MaxConns   int
 	NoMigrate  bool
+	// Sealer encrypts secrets; nil writes them as they are, for tests.
+	Sealer Sealer
 }
 
 func (o Options) withDefaults() Options {
@@ -76,11 +79,14 @@ type Store struct {
 	log        *slog.Logger
 	metrics    *metrics
 	cache      cache
+	codec      codec
 }
 
 // open finishes a Store: ping, migrations. On an error everything is closed again.
 func open(ctx context.Context, s *Store, o Options) (*Store, error) {
 	s.log = o.Log
+	s.codec = codec{o.Sealer}
+	s.cache.codec = s.codec
 	s.insertCDRs = insertCDRs(s.dialect.placeholder)
 	var err error
 	if s.metrics, err = newMetrics(o.Registerer); err == nil {
@@ -88,6 +94,9 @@ func open(ctx context.Context, s *Store, o Options) (*Store, error) {
 	}
 	if err == nil && !o.NoMigrate {
 		err = s.migrateUp(ctx)
+	}
+	if err == nil {
+		err = s.seal(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())

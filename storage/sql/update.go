@@ -72,17 +72,17 @@ func (t *tx) Revision() int64 { return t.revision }
 
 // Get reads as the transaction sees it.
 func (t *tx) Get(kind sbc.Kind, tenantID, id string) (sbc.Resource, error) {
-	return getResource(t.db, kind, tenantID, "id", id)
+	return getResource(t.db, t.store.codec, kind, tenantID, "id", id)
 }
 
 // ByExternalID reads as the transaction sees it.
 func (t *tx) ByExternalID(kind sbc.Kind, tenantID, externalID string) (sbc.Resource, error) {
-	return getResource(t.db, kind, tenantID, "external_id", externalID)
+	return getResource(t.db, t.store.codec, kind, tenantID, "external_id", externalID)
 }
 
 // List reads as the transaction sees it.
 func (t *tx) List(q sbc.Query) (page []sbc.Resource, next string, err error) {
-	return listResources(t.db, q)
+	return listResources(t.db, t.store.codec, q)
 }
 
 // Put inserts or replaces.
@@ -104,7 +104,7 @@ func (t *tx) Put(r sbc.Resource) error {
 	if old != nil {
 		m.CreatedAt = fromMicros(old.Created)
 	}
-	row, err := newResourceRow(r)
+	row, err := t.store.codec.row(r)
 	if err != nil {
 		return err
 	}
@@ -333,7 +333,7 @@ func (t *tx) Remember(r sbc.Reply) error {
 	}
 	row := replyRow{
 		Actor: r.Actor, Key: r.Key, Fingerprint: r.Fingerprint, Status: r.Status,
-		Header: string(header), Body: r.Body, Created: micros(r.CreatedAt),
+		Header: string(header), Body: t.store.codec.sealSecret(replyPlace(r.Actor, r.Key), r.Body), Created: micros(r.CreatedAt),
 	}
 	done := t.db.Clauses(clause.OnConflict{DoNothing: true}).Create(&row)
 	if done.Error != nil {

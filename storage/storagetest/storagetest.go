@@ -33,6 +33,7 @@ func Run(t *testing.T, fresh Fresh) {
 	t.Run("voicemail", func(t *testing.T) { voicemail(t, fresh) })
 	t.Run("records", func(t *testing.T) { records(t, fresh) })
 	t.Run("feed", func(t *testing.T) { feed(t, fresh) })
+	t.Run("sealing", func(t *testing.T) { sealing(t, fresh) })
 	t.Run("schema", func(t *testing.T) { schema(t, fresh) })
 }
 
@@ -57,7 +58,7 @@ func open(t testing.TB, fresh Fresh) *fixture {
 func openURL(t testing.TB, url string) *fixture {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	s, err := storage.Open(ctx, url, storage.Options{})
+	s, err := storage.Open(ctx, url, storage.Options{Sealer: box(t, theKey())})
 	if err != nil {
 		cancel()
 		t.Fatalf("open: %v", err)
