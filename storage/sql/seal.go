@@ -89,52 +89,57 @@ func (s *Store) seal(ctx context.Context) error {
 		return nil
 	}
 	return s.run(ctx, "seal", sealTimeout, func(ctx context.Context) error {
-		if err := s.shred(ctx, true); err != nil {
+		var clear int
+		err := s.write.WithContext(ctx).Transaction(func(db *gorm.DB) (err error) {
+			clear, err = s.proven(db)
 			return err
-		}
-		err := s.write.WithContext(ctx).Transaction(func(db *gorm.DB) error {
-			if _, err := counterValue(db, counterRevision, s.dialect.lock); err != nil {
-				return err
-			}
-			proof, err := readSecret(db, proofName)
-			if err != nil {
-				return err
-			}
-			if proof != nil {
-				plain, fresh, err := s.codec.sealer.Open(proofName, string(proof))
-				if err != nil || plain != proofText {
-					return &sbc.Error{Code: sbc.CodeInvalid, Cause: err,
-						Message: "the database is sealed with another key than the one given (secret key): " + reason(err)}
-				}
-				if fresh {
-					return nil
-				}
-			}
-			if err := s.sealAll(db); err != nil {
-				return err
-			}
-			// Remembered replies may hold the key that was made for an API client. They live for a day and are not worth more.
-			if err := db.Where("1 = 1").Delete(&replyRow{}).Error; err != nil {
-				return err
-			}
-			s.log.Info("the secrets in the database are sealed")
-			return saveSecret(db, proofName, []byte(s.codec.sealer.Seal(proofName, proofText)))
 		})
-		return errors.Join(err, s.shred(ctx, false))
+		if err == nil && clear > 0 {
+			s.log.Info("the secrets in the database are sealed", "of_before", clear)
+			s.shred(ctx)
+		}
+		return err
 	})
 }
 
-// shred has SQLite overwrite what is replaced, until it is told otherwise: what was in clear would stay in the file else, in pages that are
-// free. (PostgreSQL keeps it until it vacuums.)
-func (s *Store) shred(ctx context.Context, on bool) error {
+// proven is seal within a transaction, which nobody else writes beside; it tells how many secrets were in clear.
+func (s *Store) proven(db *gorm.DB) (clear int, err error) {
+	if _, err := counterValue(db, counterRevision, s.dialect.lock); err != nil {
+		return 0, err
+	}
+	proof, err := readSecret(db, proofName)
+	if err != nil {
+		return 0, err
+	}
+	if proof != nil {
+		plain, fresh, err := s.codec.sealer.Open(proofName, string(proof))
+		if err != nil || plain != proofText {
+			return 0, &sbc.Error{Code: sbc.CodeInvalid, Cause: err,
+				Message: "the database is sealed with another key than the one given (secret key): " + reason(err)}
+		}
+		if fresh {
+			return 0, nil
+		}
+	}
+	if clear, err = s.sealAll(db); err != nil {
+		return 0, err
+	}
+	// Remembered replies may hold the key that was made for an API client. They live for a day and are not worth more.
+	if err := db.Where("1 = 1").Delete(&replyRow{}).Error; err != nil {
+		return 0, err
+	}
+	return clear, saveSecret(db, proofName, []byte(s.codec.sealer.Seal(proofName, proofText)))
+}
+
+// shred has SQLite write its file anew: what was in clear would stay in pages that are free else. (PostgreSQL keeps it until it vacuums.)
+func (s *Store) shred(ctx context.Context) {
 	if s.dialect.name != "sqlite" {
-		return nil
+		return
 	}
 	db := s.write.WithContext(ctx)
-	if on {
-		return db.Exec("PRAGMA secure_delete = ON").Error
+	if err := errors.Join(db.Exec("VACUUM").Error, db.Exec("PRAGMA wal_checkpoint(TRUNCATE)").Error); err != nil {
+		s.log.Warn("secrets that were in clear may still be in unused parts of the database file: run VACUUM on it", "error", err)
 	}
-	return errors.Join(db.Exec("PRAGMA secure_delete = OFF").Error, db.Exec("PRAGMA wal_checkpoint(TRUNCATE)").Error)
 }
 
 func reason(err error) string {
@@ -144,19 +149,22 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// sealAll seals every secret anew. Revisions stay: nothing that anybody sees has changed.
-func (s *Store) sealAll(db *gorm.DB) error {
+// sealAll seals every secret anew, and tells how many resources had one in clear. Revisions stay: nothing that anybody sees has changed.
+func (s *Store) sealAll(db *gorm.DB) (clear int, err error) {
 	var secrets []secretRow
 	if err := db.Where("name <> ?", proofName).Find(&secrets).Error; err != nil {
-		return err
+		return 0, err
 	}
 	for _, row := range secrets {
+		if !s.codec.sealer.Sealed(string(row.Value)) {
+			clear++
+		}
 		plain, err := s.codec.openSecret(row.Name, row.Value)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if err := saveSecret(db, row.Name, s.codec.sealSecret(row.Name, plain)); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	for after := ""; ; {
@@ -166,27 +174,39 @@ func (s *Store) sealAll(db *gorm.DB) error {
 			Where("kind IN ? AND id > ? AND (kind <> ? OR CAST(document AS TEXT) LIKE '%\"secret\"%')", sbc.SecretKinds(), after, sbc.KindRule).
 			Order("id").Limit(bulkRows).Find(&rows).Error
 		if err != nil || len(rows) == 0 {
-			return err
+			return clear, err
 		}
 		for _, row := range rows {
 			after = row.ID
-			if err := s.sealRow(db, row); err != nil {
-				return err
+			was, err := s.sealRow(db, row)
+			if err != nil {
+				return 0, err
+			}
+			if was {
+				clear++
 			}
 		}
 	}
 }
 
-func (s *Store) sealRow(db *gorm.DB, row resourceRow) error {
-	r, err := s.codec.decode(row.Kind, row.Document)
+// sealRow seals the secrets of one resource, and tells whether one was in clear.
+func (s *Store) sealRow(db *gorm.DB, row resourceRow) (clear bool, err error) {
+	r, err := decodeResource(row.Kind, row.Document)
 	if err != nil || !sbc.HasSecrets(r) {
-		return err
+		return false, err
+	}
+	err = sbc.MapSecrets(r, func(place, secret string) (string, error) {
+		clear = clear || !s.codec.sealer.Sealed(secret)
+		return s.codec.open(place, secret)
+	})
+	if err != nil {
+		return false, err
 	}
 	document, err := s.codec.document(r)
 	if err != nil {
-		return err
+		return false, err
 	}
-	return db.Model(&resourceRow{}).Where("id = ?", row.ID).Update("document", document).Error
+	return clear, db.Model(&resourceRow{}).Where("id = ?", row.ID).Update("document", document).Error
 }
 
 // sealSecret and openSecret are for what has a name and no resource.
