@@ -80,6 +80,7 @@ var closed = map[string][]string{
 	"/auth/token":       {},
 	"/storage/live":     {"/sbc"},
 	"/auth/digest":      {},
+	"/auth/seal":        {},
 	"/webhook":          {},
 	"/sbc/access":       {"/sbc", "/sbc/msg", "/sbc/config", "/sbc/identify", "/auth/digest", "/webhook"},
 	"/storage/sql":      {"/sbc"},
