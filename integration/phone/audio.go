@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/sallyport/sallyport/media/secure"
 )
 
 const (
@@ -44,6 +46,7 @@ type audio struct {
 	nextSeq uint16
 	window  []int16
 
+	cipher *cipher // nil in the clear
 	quit   chan struct{}
 	once   sync.Once
 	wait   sync.WaitGroup
@@ -51,12 +54,16 @@ type audio struct {
 }
 
 // newAudio binds an RTP socket on addr. Nothing is sent before start.
-func newAudio(addr netip.Addr, tone float64) (*audio, error) {
+func newAudio(addr netip.Addr, tone float64, suite secure.Suite) (*audio, error) {
+	keys, err := newCipher(suite)
+	if err != nil {
+		return nil, err
+	}
 	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, 0)))
 	if err != nil {
 		return nil, fmt.Errorf("phone: cannot bind a port for audio: %w", err)
 	}
-	a := &audio{conn: conn, tone: tone, quit: make(chan struct{}), first: true}
+	a := &audio{conn: conn, tone: tone, cipher: keys, quit: make(chan struct{}), first: true}
 	a.wait.Go(a.listen)
 	return a, nil
 }
@@ -87,7 +94,8 @@ func (a *audio) stop() {
 func (a *audio) send() {
 	ticker := time.NewTicker(frameTime)
 	defer ticker.Stop()
-	var packet [headerBytes + frameSamples]byte
+	var room [headerBytes + frameSamples + secure.Overhead]byte
+	packet := room[:headerBytes+frameSamples]
 	packet[0] = 2 << 6
 	binary.BigEndian.PutUint32(packet[8:], 0x5a11<<16|uint32(a.port()))
 	for n := uint32(0); ; n++ {
@@ -105,7 +113,7 @@ func (a *audio) send() {
 		remote := a.remote
 		a.heard.Sent++
 		a.mu.Unlock()
-		if _, err := a.conn.WriteToUDPAddrPort(packet[:], remote); err != nil {
+		if _, err := a.conn.WriteToUDPAddrPort(a.cipher.seal(packet), remote); err != nil {
 			a.mu.Lock()
 			a.heard.Sent--
 			a.mu.Unlock()
@@ -130,8 +138,8 @@ func (a *audio) listen() {
 				continue // a refused port of the other side (ICMP) is no reason to stop listening
 			}
 		}
-		if n > headerBytes && buf[0]>>6 == 2 {
-			a.take(buf[:n], from)
+		if packet, ok := a.cipher.open(buf[:n]); ok && len(packet) > headerBytes && packet[0]>>6 == 2 {
+			a.take(packet, from)
 		}
 	}
 }

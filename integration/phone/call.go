@@ -49,7 +49,7 @@ func newCall(p *Phone, callID string, peer netip.AddrPort) *Call {
 // Dial sends an INVITE for a number to a border, with more headers, and returns at once; Final waits for the outcome.
 func (p *Phone) Dial(number string, border netip.AddrPort, headers ...msg.Header) (*Call, error) {
 	c := newCall(p, msg.NewCallID()+"@"+p.addr.Addr().String(), border)
-	sound, err := newAudio(p.addr.Addr(), p.o.Tone)
+	sound, err := newAudio(p.addr.Addr(), p.o.Tone, p.o.SRTP)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +159,7 @@ func (c *Call) Reject(status int) {
 
 // Answer answers 200 with SDP to an incoming call and starts the audio.
 func (c *Call) Answer() error {
-	sound, err := newAudio(c.phone.addr.Addr(), c.phone.o.Tone)
+	sound, err := newAudio(c.phone.addr.Addr(), c.phone.o.Tone, c.phone.o.SRTP)
 	if err != nil {
 		c.Reject(500)
 		return err
@@ -169,6 +169,7 @@ func (c *Call) Answer() error {
 	c.answered = true
 	offer := c.invite.Body
 	c.mu.Unlock()
+	sound.unlock(offer)
 	if remote, ok := audioAddress(offer); ok {
 		sound.start(remote)
 	}
@@ -235,6 +236,7 @@ func (c *Call) renew(m *msg.Message) {
 	fresh := !same && c.audio != nil
 	if fresh {
 		c.invite = m
+		c.audio.unlock(m.Body)
 		if remote, ok := audioAddress(m.Body); ok {
 			c.audio.start(remote)
 		}
@@ -280,6 +282,7 @@ func (c *Call) accepted(m *msg.Message) {
 			c.target = contacts[0].URI
 		}
 		c.ack = c.newRequest(msg.ACK, m.CSeq.Seq, msg.NewBranch())
+		c.audio.unlock(m.Body)
 		if remote, ok := audioAddress(m.Body); ok {
 			c.audio.start(remote)
 		}
@@ -390,8 +393,9 @@ func (c *Call) sdp() []byte {
 		family = "IP6"
 	}
 	host := family + " " + c.phone.addr.Addr().String()
+	proto, keys := c.audio.lock()
 	return []byte("v=0\r\no=" + c.phone.o.Name + " 4711 1 IN " + host + "\r\ns=" + c.phone.o.UserAgent + "\r\nc=IN " + host +
-		"\r\nt=0 0\r\nm=audio " + strconv.Itoa(c.audio.port()) + " RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=ptime:20\r\n")
+		"\r\nt=0 0\r\nm=audio " + strconv.Itoa(c.audio.port()) + " " + proto + " 0\r\na=rtpmap:0 PCMU/8000\r\na=ptime:20\r\n" + keys)
 }
 
 // audioAddress reads where audio is wanted from SDP.

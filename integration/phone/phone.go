@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"sync"
 
+	"github.com/sallyport/sallyport/media/secure"
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/msg"
 )
@@ -19,6 +20,8 @@ type Options struct {
 	Name, UserAgent string
 	// Tone is the frequency it sends, one of 400, 600, 800, 1000, 1200 Hz.
 	Tone float64
+	// SRTP is the suite by which its media are encrypted, with keys in SDP (RFC 4568); "" is none.
+	SRTP secure.Suite
 	// Incoming is called on a goroutine of its own for each call that comes; nil answers 480.
 	Incoming func(c *Call)
 	// Transport is how it speaks; empty is UDP. TLS is for tls and wss: whom it believes, and what it shows. Origins are those of the page
