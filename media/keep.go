@@ -47,6 +47,8 @@ type EndState struct {
 	Port        netip.AddrPort
 	Kind, Codec string
 	Joined      bool
+	// DTLS is the protocol of a line whose keys were made by a handshake. They end with their process: the party must be offered to anew.
+	DTLS string `json:",omitempty"`
 	Stream      relay.Kept
 	First       time.Time `json:",omitzero"` // of its packets
 }
@@ -79,6 +81,12 @@ func (s *Session) KeepParty(p *Party) *PartyState {
 		k := e.stream.Keep()
 		st.Ends[i] = &EndState{
 			Pool: e.pool.ID, Port: e.pair.Local, Kind: e.kind, Codec: e.codec, Joined: e.peer != nil, Stream: k, First: s.e.wall(k.First),
+		}
+		if e.keys != nil && e.keys.dtls != nil {
+			st.Ends[i].DTLS = e.keys.proto
+		}
+		if e.reach != nil || st.Ends[i].DTLS != "" {
+			st.Ends[i].Joined = false
 		}
 		st.Settled = st.Settled && (e.peer == nil || !e.sends || k.RTP.IsValid())
 	}
@@ -122,6 +130,10 @@ func (p *Party) restore(st *PartyState) (err error) {
 		}
 		p.ends[i] = &end{
 			pool: from, pair: pair, stream: relay.NewStream(), dtmf: p.o.DTMF, kind: k.Kind, codec: k.Codec, used: true,
+		}
+		if k.DTLS != "" {
+			p.ends[i].keys = &keys{proto: k.DTLS, dtls: &shake{}} // of which nothing is left
+			p.ends[i].stream.Secure(&relay.Keys{}, p.s.e.clock())
 		}
 		if p.s.o.OnDTMF != nil {
 			p.ends[i].digits = relay.NewDigits(p.digit)

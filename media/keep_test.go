@@ -13,6 +13,16 @@ import (
 // rebirth closes the engine as a crash would, and restores the session in another one over the same pools.
 func (r *rig) rebirth(pools ...Pool) (kept []*PartyState) {
 	r.t.Helper()
+	kept, joined := r.reborn(pools...)
+	if !joined {
+		r.t.Fatal("not joined")
+	}
+	return kept
+}
+
+// reborn is rebirth for parties that may have to be told of each other anew.
+func (r *rig) reborn(pools ...Pool) (kept []*PartyState, joined bool) {
+	r.t.Helper()
 	session := r.s.Keep()
 	for _, p := range []*Party{r.a, r.b} {
 		text, err := json.Marshal(r.s.KeepParty(p))
@@ -41,10 +51,10 @@ func (r *rig) rebirth(pools ...Pool) (kept []*PartyState) {
 	if r.b, err = r.s.RestoreParty(ob, kept[1]); err != nil {
 		r.t.Fatal(err)
 	}
-	if joined, err := r.s.Rejoin(r.a, r.b, kept[0], kept[1]); err != nil || !joined {
-		r.t.Fatal(joined, err)
+	if joined, err = r.s.Rejoin(r.a, r.b, kept[0], kept[1]); err != nil {
+		r.t.Fatal(err)
 	}
-	return kept
+	return kept, joined
 }
 
 // TestRestore: after a crash the same ports carry on, a refresh says what was said, and a change raises the version.

@@ -15,7 +15,8 @@ const moveCheck = 250 * time.Millisecond
 
 // Move begins a round like Renew that tells a party other ports of ours. It may send to either from now on; what it hears comes from
 // the new ones after its Answer. The old ports go back when something has come by the new ones. Answer gives nil.
-// Errors: ErrUnheard, ErrPending, also while old ports of an earlier Move are still kept, ErrNoPorts, ErrClosed.
+// Errors: ErrUnheard, ErrPending, also while old ports of an earlier Move are still kept, ErrNoPorts, ErrUnsupported where the party
+// speaks ICE, ErrClosed.
 func (s *Session) Move(to *Party) (*Exchange, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -24,6 +25,9 @@ func (s *Session) Move(to *Party) (*Exchange, error) {
 	}
 	if slices.ContainsFunc(to.ends, func(e *end) bool { return e != nil && e.old != nil }) {
 		return nil, ErrPending
+	}
+	if slices.ContainsFunc(to.ends, func(e *end) bool { return e != nil && e.reach != nil }) {
+		return nil, fmt.Errorf("%w: the party chose our ports itself, by ICE", ErrUnsupported)
 	}
 	ports := make([]int, len(to.said.Media))
 	for i := range ports {

@@ -234,3 +234,39 @@ func TestMismatch(t *testing.T) {
 		t.Errorf("answered\n%s", back)
 	}
 }
+
+// A handshake does not outlive its process: nothing passes until the party was offered to anew, with another certificate.
+func TestRestoreOfDTLS(t *testing.T) {
+	pool := poolOf("p", "127.0.0.1", 8)
+	r := newRig(t, "127.0.0.2", "127.0.0.3", pool)
+	r.a.o.Secure, r.a.o.ICE = dtlsFirst, true
+	b := newBrowser(t, r.A, "actpass")
+	b.ice = [2]string{"brow", "apasswordofthebrowsers00"}
+	x := r.offer(r.a, r.b, b.sdp())
+	doorB := door(t, x.Offer(), 0)
+	back := r.answer(x, r.B.sdp())
+	b.meets(back)
+	b.nominates(back)
+	b.encrypted()
+	b.says(r.B)
+	if _, err := r.s.Move(r.a); !errors.Is(err, ErrUnsupported) {
+		t.Error("ports of ICE moved:", err)
+	}
+	if _, joined := r.reborn(pool); joined {
+		t.Fatal("joined without keys")
+	}
+	r.B.send(r.B.rtp, doorB, packetOf(r.B))
+	again := r.ours(r.s.Reoffer(r.b, r.a))
+	if !again.Changed() || attributes(t, again.Offer(), "fingerprint")[0] == attributes(t, back, "fingerprint")[0] ||
+		attributes(t, again.Offer(), "setup")[0] != "actpass" || !strings.Contains(string(again.Offer()), "UDP/TLS/RTP/SAVPF") {
+		t.Fatalf("offered\n%s", again.Offer())
+	}
+	b.keys.Close()
+	b.setup, b.ice, b.ready = "active", [2]string{"again", "anotherpasswordofbrowsers"}, make(chan struct{})
+	r.answer(again, b.sdp())
+	b.meets(again.Offer())
+	b.nominates(again.Offer())
+	b.encrypted()
+	b.says(r.B)
+	b.hears(r.B, doorB)
+}
