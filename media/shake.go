@@ -11,6 +11,9 @@ import (
 // Keys agreed on by a handshake beside the media (DTLS-SRTP, RFC 5763, RFC 5764). Descriptions tell the fingerprints of certificates and
 // who begins; see gate for the handshake itself.
 
+// ErrFingerprint says that the certificate of a handshake is not the one that signalling told of.
+var ErrFingerprint = secure.ErrFingerprint
+
 // Keying is a way to agree on keys.
 type Keying uint8
 

@@ -145,6 +145,8 @@ func (c *Call) handle(j *job) {
 		}
 	case jobSilence:
 		c.silent(c.legOf(j.party))
+	case jobBroken:
+		c.unkeyed(c.legOf(j.party), j.err)
 	case jobHangUp:
 		c.stop(j.stop)
 	}

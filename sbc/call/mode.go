@@ -36,7 +36,7 @@ func allowsDirect(p *sbc.MediaProfile) (direct, auto bool) {
 	if p.DTMF != sbc.DTMFPass || p.DTMFEvents != sbc.DiscloseOff { // we have to hear the digits
 		return false, false
 	}
-	if p.SRTP != sbc.SRTPOff { // each peer has its keys with us
+	if p.SRTP != sbc.SRTPOff || p.ICE != sbc.ICEOff { // each peer has its keys with us
 		return false, false
 	}
 	return p.MediaMode == sbc.MediaDirect || p.MediaMode == sbc.MediaAuto, p.MediaMode == sbc.MediaAuto

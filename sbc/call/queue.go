@@ -23,6 +23,7 @@ const (
 	jobFailed                  // a request of ours had no answer: out, err
 	jobTimer                   // timer, num
 	jobSilence                 // no media since at, of party or of anybody
+	jobBroken                  // media of party will have no keys: err
 	jobHangUp                  // text, end
 	jobOrder                   // as jobRun, for what changes the call
 	jobRun                     // the API looks at the call: run

@@ -278,6 +278,7 @@ func (c *Call) resumeMedia(k *keptCall) (joined bool, err error) {
 	c.session = c.m.o.Engine.Open(media.SessionOptions{
 		Silence: k.Media.Silence, HoldSilence: k.Media.HoldSilence,
 		OnSilence: func(p *media.Party, last time.Time) { c.post(job{kind: jobSilence, party: p, at: last}) },
+		OnBroken:  func(p *media.Party, err error) { c.post(job{kind: jobBroken, party: p, err: err}) },
 	})
 	for i, kl := range [...]*keptLeg{k.A, k.B} {
 		if kl.Party == nil {

@@ -26,12 +26,40 @@ func (l *leg) secureMedia(p *sbc.MediaProfile) media.Secure {
 		s.Mode = media.SRTPRequired
 	}
 	for _, way := range p.SRTPKeying {
-		s.Keying = append(s.Keying, map[sbc.SRTPKeying]media.Keying{sbc.KeyingSDES: media.SDES, sbc.KeyingDTLS: media.DTLS}[way])
+		s.Keying = append(s.Keying, keying(way))
 	}
 	for _, suite := range p.SRTPSuites {
 		s.Suites = append(s.Suites, media.SRTPSuite(suite))
 	}
 	return s
+}
+
+// keying is a way to agree on keys in the words of the media plane.
+func keying(k sbc.SRTPKeying) media.Keying {
+	if k == sbc.KeyingDTLS {
+		return media.DTLS
+	}
+	return media.SDES
+}
+
+// reachMedia sets how media of a leg are reached.
+func (l *leg) reachMedia(p *sbc.MediaProfile, o *media.PartyOptions) {
+	o.ICE, o.RTCPMux = p.ICE == sbc.ICELite && l.desk == nil && !l.gone, p.RTCPMux
+}
+
+// unkeyed is a leg whose handshake failed for good, or was with somebody whose certificate signalling did not tell of: nothing passes to
+// it or from it, and the call ends, since nobody can talk.
+func (c *Call) unkeyed(l *leg, err error) {
+	if l == nil { // it has left
+		return
+	}
+	reason := "no handshake"
+	if errors.Is(err, media.ErrFingerprint) {
+		reason = "another certificate"
+	}
+	c.m.o.Log.Info("media without keys", "call_id", c.id, "side", l.side, "error", err)
+	c.event(sbc.EventSecurityMedia, l, map[string]string{"side": string(l.side), "reason": reason})
+	c.stop(stopOrder{reason: sbc.EndError})
 }
 
 // tellsKeys says whether keys may be told by SDES, where signalling is encrypted or not.
@@ -97,12 +125,17 @@ func mediaWord(err error) string {
 	return "media"
 }
 
+// offersKeys says whether an offer of ours has keys, or a handshake, in it.
+func offersKeys(body []byte) bool {
+	return bytes.Contains(body, []byte("a=crypto:")) || bytes.Contains(body, []byte("a=fingerprint:"))
+}
+
 // opensUp makes the next attempt the same one again, in the clear, where the peer refused an offer for the keys in it that it need not
 // have taken (RFC 8643 3): some do not know that they may leave them alone. False leaves the refusal a failure.
 func (c *Call) opensUp(r *request, res *msg.Message) bool {
 	l := r.leg
 	if res.Status != 415 && res.Status != 488 && res.Status != 606 || l.unsealed || len(l.branches) > 1 || c.hunt.next == 0 ||
-		c.snap.Media(l.trunk).SRTP != sbc.SRTPOptional || !bytes.Contains(r.req.Body, []byte("a=crypto:")) {
+		c.snap.Media(l.trunk).SRTP != sbc.SRTPOptional || !offersKeys(r.req.Body) {
 		return false
 	}
 	c.hunt.next--

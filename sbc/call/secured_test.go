@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sallyport/sallyport/media"
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/msg"
 	"github.com/sallyport/sallyport/sbc/route"
@@ -163,4 +164,43 @@ func TestSealedTo(t *testing.T) {
 			t.Errorf("%d: %v", i, got)
 		}
 	}
+}
+
+// A leg by DTLS: the offer and the answer of each side are its own; a handshake with somebody else ends the call, and is told.
+func TestHandshakeWithSomebodyElse(t *testing.T) {
+	const print = "a=fingerprint:sha-256 4A:AD:B9:B1:3F:82:18:3B:54:02:12:DF:3E:5D:49:6B:19:E5:7C:AB:4A:AD:B9:B1:3F:82:18:3B:54:02:12:DF"
+	edit := mediaProfiled(func(p *sbc.MediaProfile) {
+		p.SRTP, p.ICE, p.SRTPKeying = sbc.SRTPRequired, sbc.ICELite, []sbc.SRTPKeying{sbc.KeyingDTLS}
+	}, "trk_a")
+	runMedia(t, edit, func(w *world, _ func() int) {
+		a := w.caller()
+		body := phoneOffer(callerIP, "4000", "a=rtcp-mux", "a=mid:0", "a=setup:actpass", print, "a=ice-ufrag:abcd", "a=ice-pwd:abcdefghijklmnopqrstuv")
+		in := a.invite(strings.Replace(body, "RTP/AVP", "UDP/TLS/RTP/SAVPF", 1))
+		out := w.wire.next(msg.INVITE)
+		if s := string(out.req.Body); !strings.Contains(s, " RTP/AVP 8") || strings.Contains(s, "setup") || strings.Contains(s, "ice") {
+			t.Errorf("offered:\n%s", s)
+		}
+		out.reply(200, phoneOffer(calleeIP, "5000"))
+		a.learn(in.want(200))
+		a.ack(a.lastInviteNumber, "")
+		s := string(in.last().Body)
+		for _, line := range []string{"UDP/TLS/RTP/SAVPF 8", "a=setup:passive", "a=fingerprint:sha-256 ", "a=ice-lite", "a=candidate:", "a=rtcp-mux", "a=mid:0"} {
+			if !strings.Contains(s, line) {
+				t.Errorf("no %q in\n%s", line, s)
+			}
+		}
+		re := a.send(msg.INVITE, phoneOffer(callerIP, "4000", "a=sendonly")) // in the clear
+		re.want(488)
+		a.ack(int(re.req.CSeq.Seq), "")
+		c := w.call()
+		c.post(job{kind: jobBroken, party: c.a.party, err: media.ErrFingerprint})
+		w.wire.next(msg.BYE).reply(200, "")
+		w.wire.next(msg.BYE).reply(200, "")
+		if got := w.events.of(sbc.EventSecurityMedia); len(got) != 2 || got[1].Data["reason"] != "another certificate" || got[1].Data["side"] != "caller" {
+			t.Errorf("%+v", got)
+		}
+		if d := w.cdr(); d.EndReason != sbc.EndError {
+			t.Errorf("%+v", d)
+		}
+	})
 }

@@ -77,6 +77,7 @@ func (c *Call) openMedia() {
 	c.session = c.m.o.Engine.Open(media.SessionOptions{
 		Silence: time.Duration(silence) * time.Second, HoldSilence: time.Duration(hold) * time.Second,
 		OnSilence: func(p *media.Party, last time.Time) { c.post(job{kind: jobSilence, party: p, at: last}) },
+		OnBroken:  func(p *media.Party, err error) { c.post(job{kind: jobBroken, party: p, err: err}) },
 	})
 	c.a.sealed = c.invite.Hop.Secure
 	c.a.party = c.session.Party(c.partyOptions(c.a, c.invite.Hop.Remote.Addr()))
