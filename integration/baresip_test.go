@@ -28,12 +28,20 @@ func startBaresip(t testing.TB, h *host, name string, tone int, commands ...stri
 // startBaresipAs is startBaresip with a line of its file of accounts.
 func startBaresipAs(t testing.TB, h *host, name, account string, tone int, commands ...string) (folder string, output *safeBuffer) {
 	t.Helper()
+	return startBaresipWith(t, h, name, account, "", tone, commands...)
+}
+
+// startBaresipWith is startBaresipAs with more lines of its configuration.
+func startBaresipWith(
+	t testing.TB, h *host, name, account, more string, tone int, commands ...string,
+) (folder string, output *safeBuffer) {
+	t.Helper()
 	folder = t.TempDir()
 	modules := "/usr/lib/baresip/modules"
 	config := fmt.Sprintf("poll_method epoll\nsip_listen %s:5060\ncall_max_calls 4\naudio_player alsa,null\naudio_source aufile,%s\n"+
 		"audio_channels 1\nausrc_channels 1\nauplay_channels 1\nrtp_ports 20000-20100\nsnd_path %s\nmodule_path %s\nmodule uuid.so\nmodule g711.so\nmodule srtp.so\nmodule aufile.so\nmodule alsa.so\n"+
 		"module sndfile.so\nmodule_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen 0.0.0.0:4444\n",
-		h.peer, filepath.Join(folder, "tone.wav"), folder, modules)
+		h.peer, filepath.Join(folder, "tone.wav"), folder, modules) + more
 	for file, content := range map[string]string{"config": config, "accounts": account, "contacts": "", "tone.wav": wave(tone)} {
 		if err := os.WriteFile(filepath.Join(folder, file), []byte(content), 0o600); err != nil {
 			t.Fatal(err)

@@ -130,7 +130,8 @@ func (x *Exchange) offerReach(v *sdp.View) {
 	for i := range v.Streams {
 		s, m := &v.Streams[i], &x.offer.Media[i]
 		s.Mux = p.o.RTCPMux || p.o.ICE || slices.ContainsFunc(s.Attributes, func(a string) bool { return strings.HasPrefix(a, "setup:") })
-		if x.from.o.ICE && !p.o.ICE && m.Transport == sdp.TransportRTP { // feedback is of browsers, and few others know its profile (RFC 4585)
+		// Feedback is of browsers, and few others know its profile (RFC 4585 4).
+		if (x.from.o.ICE || x.fromLocks.at(i) != nil) && !p.o.ICE && p.keyed(i) == nil && m.Transport == sdp.TransportRTP {
 			s.Proto = strings.TrimSuffix(cmp.Or(s.Proto, m.Proto), "F")
 		}
 		if s.Port == 0 || !p.o.ICE || m.Transport != sdp.TransportRTP {
