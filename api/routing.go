@@ -1,7 +1,6 @@
 package api
 
 import (
-	"cmp"
 	"context"
 	"net/netip"
 	"strings"
@@ -17,8 +16,8 @@ func (s *server) ExplainRouting(
 	tenant := callerOf(ctx).tenant()
 	q := sbc.ExplainRequest{
 		SourceAddress: r.Body.SourceAddress, SourcePort: 5060, SIPInterfaceID: r.Body.SIPInterfaceID,
-		Transport: cmp.Or(sbc.Transport(value(r.Body.Transport)),
-			sbc.TransportUDP), Caller: value(r.Body.Caller), Callee: r.Body.Callee,
+		Transport: sbc.Transport(value(r.Body.Transport)), TLSName: value(r.Body.TLSName),
+		Caller: value(r.Body.Caller), Callee: r.Body.Callee,
 		CallerSubscriberID: value(r.Body.CallerSubscriberID),
 	}
 	q.CallID, q.Headers, q.Variables = value(r.Body.CallID), value(r.Body.Headers), value(r.Body.Variables)

@@ -12,9 +12,11 @@ type ExplainRequest struct {
 	SourceAddress  string    `json:"source_address"`
 	SourcePort     int       `json:"source_port"`
 	SIPInterfaceID string    `json:"sip_interface_id"`
-	Transport      Transport `json:"transport"`
-	Caller         string    `json:"caller"`
-	Callee         string    `json:"callee"`
+	Transport      Transport `json:"transport"` // "" is the interface's
+	// TLSName is a name in the certificate that the peer would show by TLS.
+	TLSName string `json:"tls_name,omitempty"`
+	Caller  string `json:"caller"`
+	Callee  string `json:"callee"`
 	// CallerSubscriberID is who calls, as if it had proved that; "" is a call of a trunk.
 	CallerSubscriberID string `json:"caller_subscriber_id,omitempty"`
 	// At is the moment of the call, the zero time for now. CallID is that of the INVITE, Headers are more of its headers, Variables the

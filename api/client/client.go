@@ -7206,7 +7206,12 @@ type ExplainRequest struct {
 	// Example: 5060
 	SourcePort *int `json:"source_port,omitempty"`
 
-	// Transport How it would come.
+	// TLSName A name in the certificate that the peer would show by TLS, and that would be good.
+	//
+	// Example: carrier.example
+	TLSName *string `json:"tls_name,omitempty"`
+
+	// Transport How it would come; left out it is the interface's.
 	Transport *Transport `json:"transport,omitempty"`
 
 	// Variables Variables of the call, for rules that look at them.
@@ -8667,7 +8672,7 @@ type ICEMode string
 
 // Identity A way to recognise that a request comes from a trunk. The longest network decides, then port, interface, transport and the longest tech prefix. Two trunks that could claim the same request equally are refused.
 type Identity struct {
-	// Cidr The source network. A lone address counts as its own network; a network of length 0 is refused.
+	// Cidr The source network. A lone address counts as its own network; a network of length 0 is refused. It may be left out where `tls_name` is given: then whoever shows that certificate is the trunk, wherever it comes from.
 	//
 	// Example: 127.0.0.20/32
 	Cidr string `json:"cidr"`
@@ -8769,7 +8774,7 @@ type IdentityPage struct {
 
 // IdentityPatch A JSON Merge Patch (RFC 7396) of an identity: fields left out stay as they are, null puts a field back to its default.
 type IdentityPatch struct {
-	// Cidr The source network. A lone address counts as its own network; a network of length 0 is refused.
+	// Cidr The source network. A lone address counts as its own network; a network of length 0 is refused. It may be left out where `tls_name` is given: then whoever shows that certificate is the trunk, wherever it comes from.
 	//
 	// Example: 127.0.0.20/32
 	Cidr *string `json:"cidr,omitempty"`
@@ -8827,10 +8832,10 @@ type IdentityPatch struct {
 
 // IdentityWrite What a client writes of an identity. A way to recognise that a request comes from a trunk. The longest network decides, then port, interface, transport and the longest tech prefix. Two trunks that could claim the same request equally are refused.
 type IdentityWrite struct {
-	// Cidr The source network. A lone address counts as its own network; a network of length 0 is refused.
+	// Cidr The source network. A lone address counts as its own network; a network of length 0 is refused. It may be left out where `tls_name` is given: then whoever shows that certificate is the trunk, wherever it comes from.
 	//
 	// Example: 127.0.0.20/32
-	Cidr string `json:"cidr"`
+	Cidr *string `json:"cidr,omitempty"`
 
 	// Description Free text.
 	//

@@ -114,6 +114,9 @@ func explainSource(snap *config.Snapshot, req sbc.ExplainRequest) (src identify.
 	if src.Transport == "" {
 		src.Transport = i.Transport
 	}
+	if req.TLSName != "" && src.Transport.Encrypted() {
+		src.Names = []string{strings.ToLower(req.TLSName)}
+	}
 	return src, nil
 }
 
@@ -130,7 +133,10 @@ func explainInvite(snap *config.Snapshot, req sbc.ExplainRequest, src identify.S
 	in.SetCSeq(1, msg.INVITE)
 	in.SetMaxForwards(70)
 	in.Hop = msg.Hop{Interface: src.Interface, Transport: src.Transport, Local: i.Bind(),
-		Remote: netip.AddrPortFrom(src.Addr, uint16(src.Port)), At: req.At}
+		Remote: netip.AddrPortFrom(src.Addr, uint16(src.Port)), At: req.At, Secure: src.Transport.Encrypted()}
+	if len(src.Names) > 0 {
+		in.Hop.Peer = &msg.Peer{Names: src.Names}
+	}
 	for _, name := range slices.Sorted(maps.Keys(req.Headers)) {
 		in.Append(name, req.Headers[name])
 	}
