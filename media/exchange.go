@@ -105,6 +105,7 @@ func (x *Exchange) write() error {
 			return err
 		}
 		x.offerReach(&view)
+		x.hideZRTP(&view)
 		if x.sent, err = sdp.Rewrite(x.offer, view); err != nil {
 			return fmt.Errorf("%w: %w", ErrBadSDP, err)
 		}
@@ -186,7 +187,7 @@ func (x *Exchange) hold(p *Party, i int, wanted netip.Addr) error {
 		if err != nil {
 			return err
 		}
-		p.ends[i] = &end{pool: from, pair: pair, stream: relay.NewStream(), dtmf: p.o.DTMF}
+		p.ends[i] = &end{pool: from, pair: pair, stream: relay.NewStream(), dtmf: p.o.DTMF, noZRTP: p.o.Secure.NoZRTP}
 		if x.s.o.OnDTMF != nil {
 			p.ends[i].digits = relay.NewDigits(p.digit)
 		}
@@ -316,6 +317,7 @@ func (x *Exchange) complete(agreed *sdp.Description) ([]byte, error) {
 	view.Events = eventRule(x.to, x.from)
 	x.answerKeys(&view)
 	x.answerReach(&view)
+	x.hideZRTP(&view)
 	back, err := sdp.Answer(x.offer, agreed, view)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadSDP, err)

@@ -48,9 +48,9 @@ type EndState struct {
 	Kind, Codec string
 	Joined      bool
 	// DTLS is the protocol of a line whose keys were made by a handshake. They end with their process: the party must be offered to anew.
-	DTLS string `json:",omitempty"`
-	Stream      relay.Kept
-	First       time.Time `json:",omitzero"` // of its packets
+	DTLS   string `json:",omitempty"`
+	Stream relay.Kept
+	First  time.Time `json:",omitzero"` // of its packets
 }
 
 // ErrNotKept says that what was kept of a party cannot be restored; it wraps why.
@@ -129,7 +129,7 @@ func (p *Party) restore(st *PartyState) (err error) {
 			return err
 		}
 		p.ends[i] = &end{
-			pool: from, pair: pair, stream: relay.NewStream(), dtmf: p.o.DTMF, kind: k.Kind, codec: k.Codec, used: true,
+			pool: from, pair: pair, stream: relay.NewStream(), dtmf: p.o.DTMF, noZRTP: p.o.Secure.NoZRTP, kind: k.Kind, codec: k.Codec, used: true,
 		}
 		if k.DTLS != "" {
 			p.ends[i].keys = &keys{proto: k.DTLS, dtls: &shake{}} // of which nothing is left

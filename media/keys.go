@@ -48,6 +48,8 @@ type Secure struct {
 	Keying []Keying
 	// Keys says that keys may be told in the party's descriptions (SDES): its signalling is encrypted, or that does not matter.
 	Keys bool
+	// NoZRTP keeps ZRTP (RFC 6189), which phones speak among themselves, from the party and takes none from it.
+	NoZRTP bool
 }
 
 // speaks says whether keys can be agreed on at all.
@@ -391,5 +393,17 @@ func (s *Session) lock(p *Party, e *end, k *lock, now int64) {
 	if err := e.lock(p, k, now); err != nil { // keys were checked; whatever it is, nothing may pass in the clear
 		s.e.o.Log.Error("no encryption", "error", err)
 		e.stream.Secure(&relay.Keys{}, now)
+	}
+}
+
+// hideZRTP leaves what a description says of ZRTP out where that does not pass: a line is encrypted by us on either side, or the options of
+// either party have it so.
+func (x *Exchange) hideZRTP(v *sdp.View) {
+	if x.direct {
+		return
+	}
+	for i := range v.Streams {
+		v.Streams[i].NoZRTP = x.from.o.Secure.NoZRTP || x.to.o.Secure.NoZRTP || v.Streams[i].Proto != "" || x.fromLocks.at(i) != nil ||
+			x.toLocks.at(i) != nil || x.from.keyed(i) != nil || x.to.keyed(i) != nil
 	}
 }

@@ -403,3 +403,44 @@ func TestRenewedEncrypted(t *testing.T) {
 	r.answer(y, savp(r.B.sdp(c.line())))
 	encryptedTalk(t, r.A, r.B, doorA, door(t, y.Offer(), 0), nil, c)
 }
+
+// ZRTP passes between two phones in the clear, with its a=zrtp-hash, and is shown; not where a profile strips it, or we encrypt.
+func TestZRTP(t *testing.T) {
+	const hash = "a=zrtp-hash:1.10 fe30efd02423cb054e50efd0248742ac7a52c8f91bc2df881ae642c371ba46df"
+	hello := append([]byte{0x10, 0, 0, 1, 0x5a, 0x52, 0x54, 0x50, 0, 0, 0, 42, 0x50, 0x5a, 0, 29}, []byte("Hello   1.10"+strings.Repeat("x", 108))...)
+	for what, x := range map[string]struct {
+		a, b Secure
+		pass bool
+	}{
+		"passes": {Secure{}, Secure{}, true}, "stripped for A": {Secure{NoZRTP: true}, Secure{}, false},
+		"stripped for B": {Secure{}, Secure{NoZRTP: true}, false}, "B encrypted": {Secure{}, sdes(SRTPRequired), false},
+	} {
+		r, c := secureRig(t, x.a, x.b), newCipher(t, secure.GCM128)
+		offer := r.offer(r.a, r.b, r.A.sdp(hash))
+		body := r.B.sdp(hash)
+		if x.b.Mode == SRTPRequired {
+			c.takes(offer.Offer())
+			body = savp(r.B.sdp(hash, c.line()))
+		}
+		back := r.answer(offer, body)
+		for _, told := range [][]byte{offer.Offer(), back} {
+			if strings.Contains(string(told), hash) != x.pass {
+				t.Errorf("%s: told\n%s", what, told)
+			}
+		}
+		r.A.send(r.A.rtp, door(t, back, 0), hello)
+		if x.pass {
+			if got, _ := r.B.hear(r.B.rtp); !bytes.Equal(got, hello) {
+				t.Errorf("%s: heard %x", what, got)
+			}
+			if st := r.s.Stats(); !st[0].ZRTP || st[1].ZRTP {
+				t.Errorf("figures %+v", st)
+			}
+			continue
+		}
+		if x.b.Mode == SRTPOff {
+			c = nil
+		}
+		encryptedTalk(t, r.A, r.B, door(t, back, 0), door(t, offer.Offer(), 0), nil, c) // this comes, and nothing before it
+	}
+}

@@ -67,10 +67,12 @@ type end struct {
 	voice  *voice
 	digits *relay.Digits
 	// tap keeps what the party says; a true nil if nothing does.
-	tap   relay.Tap
-	dtmf  DTMF
-	kind  string
-	codec string
+	tap  relay.Tap
+	dtmf DTMF
+	// noZRTP keeps ZRTP from the party.
+	noZRTP bool
+	kind   string
+	codec  string
 	// keys are nil while the line is in the clear.
 	keys *keys
 	// gate is what speaks by the ports beside media, nil if nothing does; agent our side of ICE once the party was told of it, reach

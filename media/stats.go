@@ -42,6 +42,7 @@ func (s *Session) one(p *Party, index int, e *end) StreamStats {
 		FirstPacket:    s.moment(r.First),
 		LastPacket:     s.moment(r.Last),
 		SSRC:           r.SSRC,
+		ZRTP:           r.ZRTP,
 	}
 	if r.Remote != (netip.AddrPort{}) {
 		st.RemoteAddress = r.Remote.String()

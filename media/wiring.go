@@ -121,6 +121,7 @@ func (l *line) path(from, to *end, mux, muxTo bool, m *sdp.PayloadMap) {
 		From: from.stream, Mux: mux, Formats: l.formats, Map: (*relay.PayloadMap)(m), Mask: l.x.s.e.mask,
 		RTP: relay.Egress{Port: to.pair.RTP, To: to.stream}, RTCP: control,
 		Digits: from.digits, Tap: from.tap, NoEvents: l.deaf(to),
+		ZRTP: !from.noZRTP && !to.noZRTP,
 	}
 	switch {
 	case l.formats == nil: // nothing that is said, or heard, is among datagrams that are not looked into

@@ -55,6 +55,8 @@ type Path struct {
 	Tap Tap
 	// NoEvents keeps telephone-events from the receiver, which gets the digits in another way.
 	NoEvents bool
+	// ZRTP says that ZRTP (RFC 6189) passes where neither side's media are encrypted by us.
+	ZRTP bool
 	// Mask is the key under which texts in RTCP are replaced; 0 lets them pass.
 	Mask uint64
 }

@@ -55,6 +55,10 @@ func (p *Port) receive(b []byte, src netip.AddrPort, now int64, t *tally) {
 		path.control(b, src, now, t)
 		return
 	}
+	if path.Kind == KindRTP && isZRTP(b) {
+		path.zrtp(b, src, now, t)
+		return
+	}
 	b, result, pt := path.From.media(b, src, now, path)
 	if (result == pass || result == consumed) && !p.heard.Load() {
 		p.heard.Store(true)

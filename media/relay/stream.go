@@ -68,6 +68,7 @@ type Stream struct {
 
 	rtp, rtcp latch
 	mux       bool
+	zrtp      bool // it has sent ZRTP
 	// crypt is nil where media are not encrypted.
 	crypt atomic.Pointer[crypt]
 	// guest hears what is no RTP; nil if nobody does.
@@ -100,6 +101,7 @@ type Stats struct {
 	SSRCChanges              uint32
 	Remote                   netip.AddrPort // where the stream comes from; where it is expected, until the first packet
 	Latched                  bool
+	ZRTP                     bool // it has sent ZRTP (RFC 6189)
 }
 
 // NewStream gives a stream that admits nothing until Expect.
@@ -125,6 +127,7 @@ func (s *Stream) Stats() Stats {
 		RoundTrip: s.roundTrip, First: s.first, Last: s.last,
 		SSRCChanges: s.source.changes,
 		Latched:     s.rtp.src.IsValid(),
+		ZRTP:        s.zrtp,
 	}
 	if s.source.heard {
 		st.SSRC, st.JitterMS = s.source.ssrc, s.source.jitterMS()

@@ -21,6 +21,7 @@ const (
 	attrPayload                    // rtpmap, fmtp, rtcp-fb: the value begins with a payload type
 	attrPtime                      // RFC 8866 section 6.4
 	attrMaxPtime                   // RFC 8866 section 6.5
+	attrZRTP                       // RFC 6189 section 8.1
 )
 
 // longestName is the longest attribute name classify knows.
@@ -63,6 +64,8 @@ func known(name []byte) attribute {
 		return attrPtime
 	case "maxptime":
 		return attrMaxPtime
+	case "zrtp-hash":
+		return attrZRTP
 	case "rtcp":
 		return attrRTCP
 	case "rtcp-mux":

@@ -56,6 +56,8 @@ type Stream struct {
 	// Proto is the protocol that is written in place of the other side's, "" for that; Attributes are written as they are.
 	Proto      string
 	Attributes []string
+	// NoZRTP leaves a=zrtp-hash (RFC 6189 8) out.
+	NoZRTP bool
 }
 
 func (v *View) check() error {

@@ -85,6 +85,8 @@ func (w *writer) pass(l Line) bool {
 		return w.mid()
 	case attrGroup:
 		return w.group(value)
+	case attrZRTP:
+		ok = w.line > 0 && !w.view.stream(w.line-1).NoZRTP && w.harmless(l.Value)
 	case attrLabel:
 		ok = plainLabel(value)
 	case attrLanguage:

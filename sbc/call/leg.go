@@ -193,6 +193,7 @@ func (c *Call) partyOptions(l *leg, signalling netip.Addr) media.PartyOptions {
 	c.listenFor(profile)
 	o.DTMF, o.Audible = partyDTMF(profile.DTMF), profile.Hold != sbc.HoldPass
 	o.Secure = l.secureMedia(profile)
+	o.Secure.NoZRTP = profile.ZRTP == sbc.ZRTPStrip
 	l.reachMedia(profile, &o)
 	o.Policy, o.SilenceEither = mediaPolicy(profile), profile.Silence == sbc.SilenceEither
 	return o

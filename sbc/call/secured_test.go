@@ -147,7 +147,9 @@ func TestSealedTo(t *testing.T) {
 		}
 		return p
 	}
-	callee := func(phones ...route.Phone) *route.Attempt { return &route.Attempt{Callee: &route.Callee{Phones: phones}} }
+	callee := func(phones ...route.Phone) *route.Attempt {
+		return &route.Attempt{Callee: &route.Callee{Phones: phones}}
+	}
 	for i, x := range []struct {
 		at   *route.Attempt
 		want bool
