@@ -26,6 +26,7 @@ type Engine struct {
 	watch  *watch
 	pacer  *pacer
 	budget *port.Budget
+	census *relay.Census
 
 	// certificates are shown in handshakes, which handshakes bounds.
 	certificates wardrobe
@@ -58,7 +59,7 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{o: o, mover: mover, clock: clock, mask: rand.Uint64() | 1, budget: budget}
+	e := &Engine{census: relay.NewCensus(), o: o, mover: mover, clock: clock, mask: rand.Uint64() | 1, budget: budget}
 	e.handshakes = secure.NewLimit(handshakeRate, handshakesAtOnce)
 	e.pools.Store(&map[string]*pool{})
 	e.watch = newWatch(clock, func(v any) { o.Log.Error("media watch panicked", "panic", v) })

@@ -187,7 +187,7 @@ func (x *Exchange) hold(p *Party, i int, wanted netip.Addr) error {
 		if err != nil {
 			return err
 		}
-		p.ends[i] = &end{pool: from, pair: pair, stream: relay.NewStream(), dtmf: p.o.DTMF, noZRTP: p.o.Secure.NoZRTP}
+		p.ends[i] = &end{pool: from, pair: pair, stream: x.s.e.stream(), dtmf: p.o.DTMF, noZRTP: p.o.Secure.NoZRTP}
 		if x.s.o.OnDTMF != nil {
 			p.ends[i].digits = relay.NewDigits(p.digit)
 		}

@@ -407,3 +407,10 @@ func (x *Exchange) hideZRTP(v *sdp.View) {
 			x.toLocks.at(i) != nil || x.from.keyed(i) != nil || x.to.keyed(i) != nil
 	}
 }
+
+// stream makes the stream of an end, which is counted while it is encrypted.
+func (e *Engine) stream() *relay.Stream {
+	s := relay.NewStream()
+	s.Counted(e.census)
+	return s
+}

@@ -141,8 +141,11 @@ func TestCallerEncrypted(t *testing.T) {
 		}
 		c.takes(back)
 		encryptedTalk(t, r.A, r.B, door(t, back, 0), doorB, c, nil)
-		if st := r.s.Stats(); st[0].SRTP != string(s) || st[1].SRTP != "" {
-			t.Errorf("figures %+v", st)
+		if st := r.s.Stats(); st[0].SRTP != string(s) || st[1].SRTP != "" || r.e.census.Count(s) != 1 {
+			t.Errorf("figures %+v, %d", st, r.e.census.Count(s))
+		}
+		if r.s.Close(); r.e.census.Count(s) != 0 {
+			t.Errorf("%d streams are left", r.e.census.Count(s))
 		}
 	}
 }

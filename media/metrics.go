@@ -1,6 +1,10 @@
 package media
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sallyport/sallyport/media/secure"
+)
 
 // collector reads the engine's counters when it is asked, so that moving packets costs nothing for it.
 type collector struct {
@@ -8,7 +12,7 @@ type collector struct {
 
 	ports, sessions                            *prometheus.Desc
 	packets, bytes, dropped, timeouts, noPorts *prometheus.Desc
-	panics, bare                               *prometheus.Desc
+	panics, bare, srtp                         *prometheus.Desc
 }
 
 func newCollector(e *Engine) *collector {
@@ -25,6 +29,7 @@ func newCollector(e *Engine) *collector {
 		dropped:  desc("rtp_dropped_total", "Media packets not relayed, by reason.", "reason"),
 		timeouts: desc("media_silences_total", "Calls reported as silent."),
 		noPorts:  desc("media_ports_exhausted_total", "Times no pool had a free pair of ports."),
+		srtp:     desc("srtp_streams", "Media streams of parties that are encrypted between them and us, by suite.", "suite"),
 		panics:   desc("media_panics_total", "Panics caught while moving packets."),
 	}
 }
@@ -32,7 +37,7 @@ func newCollector(e *Engine) *collector {
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.ports, c.sessions, c.packets, c.bytes, c.dropped, c.timeouts, c.noPorts, c.panics, c.bare,
+		c.ports, c.sessions, c.packets, c.bytes, c.dropped, c.timeouts, c.noPorts, c.panics, c.bare, c.srtp,
 	} {
 		out <- d
 	}
@@ -55,6 +60,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		gauge(c.bare, s.Bare, p.ID)
 	}
 	gauge(c.sessions, int(c.e.sessions.Load()))
+	for _, s := range secure.Suites() {
+		gauge(c.srtp, int(c.e.census.Count(s)), string(s))
+	}
 	t := c.e.mover.Totals()
 	counter(c.packets, t.Packets+t.Consumed+t.Unsent+t.NoSession+t.WrongSource+t.Malformed+t.Unauthentic+t.Replayed, "in")
 	counter(c.packets, t.Packets, "out")

@@ -232,6 +232,7 @@ func (e *end) free() {
 	}
 	e.disconnect()
 	e.shutGate()
+	e.stream.Secure(nil, 0)
 	for _, p := range e.pairs() {
 		if p != nil {
 			p.Release()

@@ -32,7 +32,13 @@ func (s *Stream) Secure(k *Keys, now int64) {
 	defer s.mu.Unlock()
 	if k == nil {
 		s.crypt.Store(nil)
+		s.recount("")
 		return
+	}
+	if k.Out != nil {
+		s.recount(k.Out.Suite())
+	} else {
+		s.recount("")
 	}
 	before, next := s.crypt.Load(), &crypt{Keys: *k}
 	if before != nil && before.In != k.In {

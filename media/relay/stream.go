@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/sallyport/sallyport/media/secure"
 )
 
 // Format is one RTP payload type a party may send.
@@ -69,6 +71,9 @@ type Stream struct {
 	rtp, rtcp latch
 	mux       bool
 	zrtp      bool // it has sent ZRTP
+	// census counts it under suite while it is encrypted; nil for none.
+	census *Census
+	suite  secure.Suite
 	// crypt is nil where media are not encrypted.
 	crypt atomic.Pointer[crypt]
 	// guest hears what is no RTP; nil if nobody does.
