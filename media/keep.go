@@ -9,6 +9,7 @@ import (
 	"github.com/sallyport/sallyport/media/port"
 	"github.com/sallyport/sallyport/media/relay"
 	"github.com/sallyport/sallyport/media/sdp"
+	"github.com/sallyport/sallyport/media/secure"
 )
 
 // SessionState is what of a session shall survive its process. It is made for encoding/json.
@@ -47,6 +48,11 @@ type EndState struct {
 	Port        netip.AddrPort
 	Kind, Codec string
 	Joined      bool
+	// SRTP is the protocol of a line with keys in SDP, Theirs the key of its party and Suite that of ours, which is not kept: how far it was
+	// used is not known, so it must not be used again (RFC 3711 9.1), and the party is offered another one.
+	SRTP   string       `json:",omitempty"`
+	Theirs string       `json:",omitempty"`
+	Suite  secure.Suite `json:",omitempty"`
 	// DTLS is the protocol of a line whose keys were made by a handshake. They end with their process: the party must be offered to anew.
 	DTLS   string `json:",omitempty"`
 	Stream relay.Kept
@@ -85,7 +91,10 @@ func (s *Session) KeepParty(p *Party) *PartyState {
 		if e.keys != nil && e.keys.dtls != nil {
 			st.Ends[i].DTLS = e.keys.proto
 		}
-		if e.reach != nil || st.Ends[i].DTLS != "" {
+		if e.keys != nil && e.keys.dtls == nil {
+			st.Ends[i].SRTP, st.Ends[i].Theirs, st.Ends[i].Suite = e.keys.proto, e.keys.theirs.Value(), e.keys.ours.Keys.Suite
+		}
+		if e.reach != nil || st.Ends[i].DTLS != "" || st.Ends[i].SRTP != "" {
 			st.Ends[i].Joined = false
 		}
 		st.Settled = st.Settled && (e.peer == nil || !e.sends || k.RTP.IsValid())
@@ -135,10 +144,16 @@ func (p *Party) restore(st *PartyState) (err error) {
 			p.ends[i].keys = &keys{proto: k.DTLS, dtls: &shake{}} // of which nothing is left
 			p.ends[i].stream.Secure(&relay.Keys{}, p.s.e.clock())
 		}
+		if k.SRTP != "" {
+			if err := p.ends[i].revive(k, p.s.e.clock()); err != nil {
+				return err
+			}
+		}
 		if p.s.o.OnDTMF != nil {
 			p.ends[i].digits = relay.NewDigits(p.digit)
 		}
 	}
+	p.revived()
 	return nil
 }
 

@@ -76,6 +76,7 @@ type keys struct {
 	proto        string // of the line, in the party's words
 	theirs, ours secure.Crypto
 	in, out      *secure.Context
+	stale        bool // ours is of an earlier process and must not be used again
 	// made are contexts that were used before: an answer of another fork, or a fork heard again, must not begin a key anew (RFC 3711 9.1).
 	made []keyed
 }
@@ -185,7 +186,7 @@ func (p *Party) chooseCrypto(i int, m *sdp.Media) (k lock, err error) {
 			continue
 		}
 		k = lock{on: true, proto: m.Proto, theirs: c}
-		if now := p.keyed(i); now != nil && now.theirs.Keys.Equal(&c.Keys) {
+		if now := p.keyed(i); now != nil && !now.stale && now.theirs.Keys.Equal(&c.Keys) {
 			k.ours = secure.Crypto{Tag: c.Tag, Keys: now.ours.Keys}
 			return k, nil
 		}
@@ -198,7 +199,8 @@ func (p *Party) chooseCrypto(i int, m *sdp.Media) (k lock, err error) {
 
 // rekeyed gives an offer of ours that says what was said before, but not quite, with new keys.
 func (p *Party) rekeyed(d *sdp.Description) (*sdp.Description, error) {
-	if d == p.said || !slices.ContainsFunc(p.ends, func(e *end) bool { return e != nil && e.keys != nil }) {
+	stale := slices.ContainsFunc(p.ends, func(e *end) bool { return e != nil && e.keys != nil && e.keys.stale })
+	if d == p.said && !stale || !slices.ContainsFunc(p.ends, func(e *end) bool { return e != nil && e.keys != nil }) {
 		return d, nil
 	}
 	lines := make([][]string, len(d.Media))
@@ -413,4 +415,36 @@ func (e *Engine) stream() *relay.Stream {
 	s := relay.NewStream()
 	s.Counted(e.census)
 	return s
+}
+
+// revive gives an end the keys that it had in an earlier process. Nothing passes in the clear, and nothing at all until the party was
+// offered new ones; what it sends may be under its old one then.
+func (e *end) revive(k *EndState, now int64) error {
+	theirs, err := secure.ParseCrypto(k.Theirs)
+	if err != nil {
+		return err
+	}
+	in, err := secure.New(theirs.Keys)
+	if err != nil {
+		return err
+	}
+	in.Hunt()
+	e.keys = &keys{proto: k.SRTP, theirs: theirs, made: []keyed{{theirs.Keys, in}}, stale: true}
+	e.keys.ours.Keys.Suite = k.Suite
+	e.stream.Secure(&relay.Keys{}, now)
+	return nil
+}
+
+// revived lets what was said to a restored party count as it did when it was said: lines with keys as RTP.
+func (p *Party) revived() {
+	for _, d := range [...]*sdp.Description{p.said, p.author.Said()} {
+		if d == nil {
+			continue
+		}
+		for i := range d.Media {
+			if p.keyed(i) != nil && (d.Media[i].Transport == sdp.TransportSRTP || d.Media[i].Transport == sdp.TransportDTLS) {
+				d.Media[i].Transport = sdp.TransportRTP
+			}
+		}
+	}
 }

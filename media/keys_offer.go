@@ -86,7 +86,8 @@ func (p *Party) keyLines(i int, fresh bool) ([]string, error) {
 
 // cryptoLines are the keys that a line offers: one for each suite, or for the one agreed on.
 func (p *Party) cryptoLines(i int, fresh bool) ([]string, error) {
-	if said := p.author.Said(); !fresh && said != nil && i < len(said.Media) {
+	k := p.keyed(i)
+	if said := p.author.Said(); !fresh && said != nil && (k == nil || !k.stale) && i < len(said.Media) {
 		if before := said.Media[i].Attributes("crypto"); len(before) > 0 {
 			for n := range before {
 				before[n] = "crypto:" + before[n]
@@ -95,7 +96,7 @@ func (p *Party) cryptoLines(i int, fresh bool) ([]string, error) {
 		}
 	}
 	suites := p.o.Secure.Suites
-	if k := p.keyed(i); k != nil {
+	if k != nil {
 		suites = []secure.Suite{k.ours.Keys.Suite}
 	}
 	lines := make([]string, len(suites))

@@ -66,10 +66,11 @@ func (s *Session) Renew(to *Party, d Direction) (*Exchange, error) {
 	}
 	x := &Exchange{s: s, to: to, form: renewed, offer: to.said, sent: to.said}
 	if d != Unchanged {
-		var err error
-		if x.sent, err = to.rekeyed(sdp.Turn(to.said, d.sdp())); err != nil {
-			return nil, err
-		}
+		x.sent = sdp.Turn(to.said, d.sdp())
+	}
+	var err error
+	if x.sent, err = to.rekeyed(x.sent); err != nil {
+		return nil, err
 	}
 	x.say()
 	s.finish(func(old *Exchange) bool { return old.form == renewed && old.to == to })

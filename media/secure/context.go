@@ -50,6 +50,7 @@ type Context struct {
 	known  map[uint32]struct{} // SSRCs of what was opened, and of RTCP that was sealed
 	ssrc   uint32              // the last of them
 	some   bool
+	hunts  int // packets for which roll-over counters are still tried, see Hunt
 }
 
 // New makes a context.
@@ -83,6 +84,9 @@ func (c *Context) OpenRTP(b []byte) ([]byte, error) {
 	ssrc := binary.BigEndian.Uint32(b[8:])
 	if !c.room(ssrc) {
 		return nil, ErrSources
+	}
+	if c.hunts > 0 {
+		return c.hunt(b, ssrc)
 	}
 	out, err := c.c.DecryptRTP(b, b, &c.rtp)
 	if err != nil {

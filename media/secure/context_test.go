@@ -190,6 +190,40 @@ func TestNumbers(t *testing.T) {
 	say(8, nil)
 }
 
+// Who has sent for long is understood by a process that has just begun.
+func TestHunt(t *testing.T) {
+	for _, s := range Suites() {
+		seal, open := pair(t, s)
+		for n := range 5 * 8 { // five times over
+			if _, err := seal.SealRTP(packet(uint16(n*8192), 7, 1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		open.Hunt()
+		forged, _ := pair(t, s)
+		b, err := forged.SealRTP(packet(7, 7, 2))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := open.OpenRTP(b); !errors.Is(err, ErrAuth) {
+			t.Errorf("%s: %v", s, err)
+		}
+		var last []byte
+		for n := range uint16(3) {
+			if b, err = seal.SealRTP(packet(60000+n, 7, 2)); err != nil {
+				t.Fatal(err)
+			}
+			last = bytes.Clone(b)
+			if got, err := open.OpenRTP(b); err != nil || got[20] != 2 {
+				t.Fatalf("%s: %v", s, err)
+			}
+		}
+		if _, err := open.OpenRTP(last); !errors.Is(err, ErrReplay) {
+			t.Errorf("%s: %v", s, err)
+		}
+	}
+}
+
 func TestSourcesAreBounded(t *testing.T) {
 	seal, open := pair(t, CM128HM80)
 	for ssrc := range uint32(sources) {
