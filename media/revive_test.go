@@ -1,7 +1,6 @@
 package media
 
 import (
-	"encoding/json"
 	"testing"
 
 	"github.com/sallyport/sallyport/media/secure"
@@ -10,7 +9,9 @@ import (
 // A call with keys goes on in another process: nothing passes under the old key of ours, both are offered new ones, and the phone, which
 // goes on under its own, is understood however far that was used.
 func TestEncryptedCallSurvives(t *testing.T) {
-	r := secureRig(t, sdes(SRTPRequired), Secure{})
+	pool := poolOf("p", "127.0.0.1", 8)
+	r := newRig(t, "127.0.0.2", "127.0.0.3", pool)
+	r.a.o.Secure = sdes(SRTPRequired)
 	c := newCipher(t, secure.CM128HM80)
 	body := func(lines ...string) []byte { return savp(r.A.sdp(append(lines, c.line())...)) }
 	x := r.offer(r.a, r.b, body())
@@ -24,38 +25,15 @@ func TestEncryptedCallSurvives(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var was [2]PartyState
-	for i, p := range []*Party{r.a, r.b} {
-		b, err := json.Marshal(r.s.KeepParty(p))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := json.Unmarshal(b, &was[i]); err != nil {
-			t.Fatal(err)
-		}
+	if _, joined := r.reborn(pool); joined {
+		t.Fatal("joined without keys")
 	}
-	r.s.Close()
-	s := r.e.Open(SessionOptions{})
-	defer s.Close()
-	old := PartyOptions{Pools: []string{"p"}, Signalling: r.A.ip, Secure: sdes(SRTPRequired)}
-	a, err := s.RestoreParty(old, &was[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	old.Secure = Secure{}
-	b, err := s.RestoreParty(old, &was[1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	if joined, err := s.Rejoin(a, b, &was[0], &was[1]); err != nil || joined {
-		t.Fatalf("joined %v, %v", joined, err)
-	}
+	s, a, b := r.s, r.a, r.b
 	y, err := s.Renew(a, Unchanged)
 	if err != nil || crypto(t, y.Offer())[0] == crypto(t, back)[0] {
 		t.Fatalf("the old key is told again, or %v", err)
 	}
 	y.Reject()
-	r.s = s
 	y, err = s.Reoffer(b, a)
 	if err != nil {
 		t.Fatal(err)
