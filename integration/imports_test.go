@@ -27,6 +27,7 @@ var rules = []rule{
 	{"github.com/emiago/sipgo", []string{"/sbc/msg"}, "one package knows sipgo's types"},
 	{"github.com/pion/srtp", []string{"/media/secure"}, "one package knows SRTP"},
 	{"github.com/pion/dtls", []string{"/media/secure"}, "one package knows DTLS"},
+	{"github.com/coder/websocket", []string{"/sbc/edge", "/integration/phone"}, "SIP over WebSocket ends in edge; the test phone is its peer"},
 	{"github.com/pion/stun", []string{"/media/ice"}, "one package knows STUN's form"},
 	{"github.com/icholy/digest", nil, "an independent implementation, for tests only"},
 	{"github.com/labstack/echo", []string{"/api", "/api/"}, "HTTP ends in api"},

@@ -234,3 +234,76 @@ func TestAllTransports(t *testing.T) {
 		})
 	}
 }
+
+// TestPhonesComeBack: a phone whose connection is gone cannot be called, and can be again when it has registered by a new one.
+func TestPhonesComeBack(t *testing.T) {
+	t.Parallel()
+	x := newCrossing(t, false)
+	caller := x.caller(t, sbc.TransportUDP)
+	for i, tr := range []sbc.Transport{sbc.TransportWS, sbc.TransportWSS, sbc.TransportTLS} {
+		p := x.register(t, tr, "49"+strconv.Itoa(i))
+		x.call(t, string(tr), caller, x.west[sbc.TransportUDP], p, false)
+		if err := p.Drop(); err != nil {
+			t.Fatal(err)
+		}
+		x.until(t, "the connection is gone", func() bool { return !x.registrations(1, "aor="+p.name+"@"+crossingDomain)[0].Connected })
+		c, err := caller.Dial(p.number, x.west[sbc.TransportUDP])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if code, err := c.Final(patience(t, 10*time.Second)); err != nil || code < 400 {
+			t.Errorf("%s: a phone that is gone answered %d, %v", tr, code, err)
+		}
+		x.registers(t, p, tr)
+		if r := x.registrations(1, "aor="+p.name+"@"+crossingDomain); !r[0].Connected {
+			t.Errorf("%s: %+v", tr, r)
+		}
+		x.call(t, string(tr)+" again", caller, x.west[sbc.TransportUDP], p, true)
+	}
+	x.quiet()
+}
+
+// until waits for a condition.
+func (x *crossing) until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	if !soon(ok) {
+		t.Fatalf("%s: did not happen", what)
+	}
+}
+
+// TestSipsStaysSecure: a call to a sips URI goes by TLS on both sides or not at all.
+func TestSipsStaysSecure(t *testing.T) {
+	t.Parallel()
+	x := newCrossing(t, false)
+	clear, secure := x.register(t, sbc.TransportTCP, "490"), x.register(t, sbc.TransportWSS, "491")
+	caller := x.caller(t, sbc.TransportTLS)
+	for _, tt := range []struct {
+		to     *called
+		via    sbc.Transport
+		secure bool
+	}{{clear, sbc.TransportTLS, false}, {secure, sbc.TransportTLS, true}} {
+		c, err := caller.DialURI("sips:"+tt.to.number+"@"+x.west[tt.via].String(), x.west[tt.via])
+		if err != nil {
+			t.Fatal(err)
+		}
+		code, err := c.Final(patience(t, 10*time.Second))
+		if err != nil || (code == 200) != tt.secure {
+			t.Errorf("sips to %s: %d %v", tt.to.name, code, err)
+		}
+		if code == 200 {
+			if err := c.Hangup(patience(t, 10*time.Second)); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if strings.Contains(string(clear.Received()), "INVITE") {
+		t.Error("the call went on in the clear")
+	}
+	c, err := x.caller(t, sbc.TransportTCP).DialURI("sips:491@"+x.west[sbc.TransportTCP].String(), x.west[sbc.TransportTCP])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, err := c.Final(patience(t, 10*time.Second)); err != nil || code != 480 {
+		t.Errorf("sips in the clear: %d %v", code, err)
+	}
+}

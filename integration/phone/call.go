@@ -48,16 +48,21 @@ func newCall(p *Phone, callID string, peer netip.AddrPort) *Call {
 
 // Dial sends an INVITE for a number to a border, with more headers, and returns at once; Final waits for the outcome.
 func (p *Phone) Dial(number string, border netip.AddrPort, headers ...msg.Header) (*Call, error) {
+	return p.DialURI("sip:"+number+"@"+border.String(), border, headers...)
+}
+
+// DialURI is Dial for any URI.
+func (p *Phone) DialURI(target string, border netip.AddrPort, headers ...msg.Header) (*Call, error) {
 	c := newCall(p, msg.NewCallID()+"@"+p.addr.Addr().String(), border)
 	sound, err := newAudio(p.addr.Addr(), p.o.Tone, p.o.SRTP)
 	if err != nil {
 		return nil, err
 	}
 	c.audio = sound
-	uri, err := msg.ParseURI("sip:" + number + "@" + border.String())
+	uri, err := msg.ParseURI(target)
 	if err != nil {
 		sound.stop()
-		return nil, fmt.Errorf("phone: cannot dial %q: %w", number, err)
+		return nil, fmt.Errorf("phone: cannot dial %q: %w", target, err)
 	}
 	c.target = uri
 	from, err := msg.ParseNameAddr("<sip:" + p.o.Name + "@" + p.host() + ">;tag=" + c.tag)

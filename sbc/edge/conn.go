@@ -46,6 +46,8 @@ type conn struct {
 	peer     atomic.Pointer[msg.Peer] // who it is by TLS, once that is known
 	trusted  atomic.Bool              // somebody has authenticated on it
 	deadline time.Duration            // until when that must be, as table.now; 0 is no matter
+	aliased  bool                     // it has been asked about; of its reader
+	aliases  []flowKey                // by which it is found; guarded by the lock of streams
 	known    atomic.Bool              // it brought something we served
 	slow     atomic.Bool              // the peer does not read
 	heard    atomic.Int64             // when it last brought anything, as table.now

@@ -25,8 +25,20 @@
 // with it. Refusals are sent without state and never again (RFC 3261 8.2.7), and only so many a second to one address.
 // Answers go where the packet came from (received, rport); maddr is ignored.
 //
+// # TLS and WebSocket
+//
+// A connection that needs more than bytes, TLS (RFC 3261 26.3), WebSocket (RFC 7118) or both, gets it in its own goroutine between being
+// accepted, when it is counted, and being read; from then on it is a connection like any other. How TLS is spoken is asked of Options.TLS
+// with each handshake, so that changed certificates count from the next one on. Connections that we open belong to an interface, an
+// address, a TLS profile and the name that the certificate must hold, which is that of the target (RFC 5922 4): what is for one name never
+// goes by the connection of another. One that was made to us carries our own requests only within what came by it, or where the peer asked
+// for that and its certificate holds the name (RFC 5923). Who speaks WebSocket is reached by its own connection alone.
+//
+// A request for a sips URI leaves by TLS or not at all, and one that came in the clear gets 480 with warning 380 (RFC 5630). Nothing is
+// moved from TLS to another transport, be it too large or its peer unreachable.
+//
 // # Limits
 //
-// No TLS and WebSocket yet. An interface bound to the unspecified address answers from whatever address the kernel chooses. ICMP
+// Requests for sips URIs go by _sips._tcp without asking NAPTR first. Our own Via never asks for an alias. An interface bound to the unspecified address answers from whatever address the kernel chooses. ICMP
 // errors of UDP are not read: a dead UDP peer is noticed by its silence.
 package edge

@@ -240,6 +240,7 @@ func (e *Edge) fresh(m *msg.Message, k key, l link) {
 	}
 	if c, ok := l.(*conn); ok {
 		c.known.Store(true)
+		c.alias(m)
 	}
 	if d := e.check(m); d.Status != 0 {
 		e.refuse(m, l, d, e.refusal)

@@ -3,6 +3,7 @@ package edge
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -88,6 +89,62 @@ func TestOwnership(t *testing.T) {
 	}
 	if len(seen) != 3 {
 		t.Errorf("connections: %v", seen)
+	}
+}
+
+// TestAlias: a connection made to us carries our requests to the names that its certificate holds, if that was asked for (RFC 5923), and
+// nobody else's.
+func TestAlias(t *testing.T) {
+	ca := newAuthority(t)
+	west := newSecured(t, ca.profile(ca.issue("west.example"), tls.RequireAndVerifyClientCert), nil,
+		listener("tls", sbc.TransportTLS, "127.0.0.1"))
+	for _, wants := range []bool{false, true} {
+		c, err := tls.Dial("tcp", bound(t, west.Edge, "tls").String(), &tls.Config{
+			RootCAs: ca.pool, ServerName: "west.example", Certificates: []tls.Certificate{ca.issue("a.example")},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := newTCPPeer(t, c)
+		q := request("OPTIONS")
+		q.via, q.branch, q.callID = "127.0.0.1:1", fmt.Sprint(q.branch, wants), fmt.Sprint(q.callID, wants)
+		flags := "TLS;rport"
+		if wants {
+			flags += ";alias"
+		}
+		a.send(q.text(flags))
+		a.status(200)
+		to := func(name string) error {
+			done := make(chan struct{})
+			if name == "a.example" && wants {
+				go func() {
+					defer close(done)
+					m := a.read()
+					a.send(string(msg.NewResponse(m, 200, "").AppendTo(nil)))
+				}()
+			} else {
+				close(done)
+			}
+			_, err := west.ask(t, netip.MustParseAddrPort("127.0.0.1:1"), func(to *msg.Target, _ *msg.Message) { to.Name = name })
+			if err == nil {
+				<-done
+			}
+			return err
+		}
+		if err := to("b.example"); !errors.Is(err, msg.ErrTransport) {
+			t.Errorf("what is for b went by a's connection: %v", err)
+		}
+		if err := to("a.example"); (err == nil) != wants {
+			t.Errorf("alias %v: %v", wants, err)
+		}
+		_ = a.Close() // it goes, and with it the alias
+		until(t, "it is forgotten", func() bool { s, _ := west.Status("tls"); return s.Connections == 0 })
+	}
+	if err := func() error {
+		_, err := west.ask(t, netip.MustParseAddrPort("127.0.0.1:1"), func(to *msg.Target, _ *msg.Message) { to.Name = "a.example" })
+		return err
+	}(); err == nil {
+		t.Error("a connection that is gone was used")
 	}
 }
 

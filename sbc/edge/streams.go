@@ -34,6 +34,7 @@ type streams struct {
 	mu      sync.Mutex
 	byID    map[uint64]*conn
 	out     map[flowKey]*conn
+	aliases map[flowKey]*conn // accepted connections that may be used as if we had opened them
 	sources map[sourceKey]int
 	inbound map[*socket]int
 	closed  bool
@@ -41,7 +42,8 @@ type streams struct {
 
 func newStreams() *streams {
 	return &streams{
-		byID: map[uint64]*conn{}, out: map[flowKey]*conn{}, sources: map[sourceKey]int{}, inbound: map[*socket]int{},
+		byID: map[uint64]*conn{}, out: map[flowKey]*conn{}, aliases: map[flowKey]*conn{}, sources: map[sourceKey]int{},
+		inbound: map[*socket]int{},
 	}
 }
 
@@ -107,6 +109,7 @@ func (t *streams) forget(c *conn) {
 	if c.outbound {
 		return
 	}
+	t.forgetAliases(c)
 	k := sourceOf(c.sock, c.remote.Addr())
 	if t.sources[k]--; t.sources[k] <= 0 {
 		delete(t.sources, k)
@@ -146,6 +149,9 @@ func (t *streams) dial(s *socket, peer netip.AddrPort, with security, patience t
 		return nil, msg.ErrClosed
 	}
 	if c := t.out[k]; c != nil && c.alive() {
+		return c, nil
+	}
+	if c := t.aliases[k]; c != nil && c.alive() {
 		return c, nil
 	}
 	if len(t.out) >= maxOutbound {
