@@ -67,9 +67,7 @@ type SecureMedia struct {
 	// SRTPSuites are accepted and, in this order, offered.
 	SRTPSuites []SRTPSuite `json:"srtp_suites"`
 	// SRTPKeysInClear takes and gives SDES keys over signalling that is not encrypted. Otherwise they count as not offered.
-	SRTPKeysInClear bool `json:"srtp_keys_in_clear"`
-	// SRTPPassThrough hands the keys of SDES on where both legs want the same, so that packets pass as they are.
-	SRTPPassThrough bool    `json:"srtp_pass_through"`
+	SRTPKeysInClear bool    `json:"srtp_keys_in_clear"`
 	ICE             ICEMode `json:"ice"`
 	// RTCPMux puts RTCP on the port of RTP where the peer can (RFC 5761); it is asked for in our offers.
 	RTCPMux bool     `json:"rtcp_mux"`

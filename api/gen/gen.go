@@ -9765,11 +9765,6 @@ type MediaProfile struct {
 	// Example: true
 	SrtpKeysInClear bool `json:"srtp_keys_in_clear"`
 
-	// SrtpPassThrough Keys of SDES are handed on where both legs want the same, so that packets pass as they are.
-	//
-	// Example: true
-	SrtpPassThrough bool `json:"srtp_pass_through"`
-
 	// SrtpSuites The suites accepted and, in this order, offered.
 	//
 	// Example: ["AEAD_AES_128_GCM","AEAD_AES_256_GCM","AES_CM_128_HMAC_SHA1_80"]
@@ -9893,11 +9888,6 @@ type MediaProfilePatch struct {
 	// Example: true
 	SrtpKeysInClear nullable.Nullable[bool] `json:"srtp_keys_in_clear,omitempty"`
 
-	// SrtpPassThrough Keys of SDES are handed on where both legs want the same, so that packets pass as they are.
-	//
-	// Example: true
-	SrtpPassThrough nullable.Nullable[bool] `json:"srtp_pass_through,omitempty"`
-
 	// SrtpSuites The suites accepted and, in this order, offered.
 	//
 	// Example: ["AEAD_AES_128_GCM","AEAD_AES_256_GCM","AES_CM_128_HMAC_SHA1_80"]
@@ -9999,11 +9989,6 @@ type MediaProfileWrite struct {
 	//
 	// Example: true
 	SrtpKeysInClear *bool `json:"srtp_keys_in_clear,omitempty"`
-
-	// SrtpPassThrough Keys of SDES are handed on where both legs want the same, so that packets pass as they are.
-	//
-	// Example: true
-	SrtpPassThrough *bool `json:"srtp_pass_through,omitempty"`
 
 	// SrtpSuites The suites accepted and, in this order, offered.
 	//
