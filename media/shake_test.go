@@ -270,3 +270,103 @@ func TestRestoreOfDTLS(t *testing.T) {
 	b.says(r.B)
 	b.hears(r.B, doorB)
 }
+
+// ICE without encryption: the lines are those of any phone, and media go to the pair that is chosen, IPv6 included.
+func TestICEInTheClear(t *testing.T) {
+	for _, at := range []struct{ ip, pool string }{{"127.0.0.2", "127.0.0.1"}, {"::1", "::1"}} {
+		r := newRig(t, at.ip, "127.0.0.3", poolOf("a", at.pool, 4), poolOf("b", "127.0.0.1", 4))
+		r.a.o.ICE = true
+		b := newBrowser(t, r.A, "")
+		b.ice = [2]string{"brow", "apasswordofthebrowsers00"}
+		offer := r.A.sdp("a=ice-ufrag:"+b.ice[0], "a=ice-pwd:"+b.ice[1], "a=rtcp-mux")
+		x := r.offer(r.a, r.b, offer)
+		doorB := door(t, x.Offer(), 0)
+		back := r.answer(x, r.B.sdp())
+		if text := string(back); !strings.Contains(text, "a=candidate:1 1 udp 2130706431 "+at.pool+" ") || strings.Contains(text, "fingerprint") {
+			t.Fatalf("answered\n%s", back)
+		}
+		r.A.say(door(t, back, 0)) // right but for ICE
+		if got := r.B.maybe(r.B.rtp, 30*time.Millisecond); got != nil {
+			t.Error("heard before a pair was chosen")
+		}
+		go b.listen(r.A.rtp)
+		b.nominates(back)
+		sent := r.A.say(door(t, back, 0))
+		if got, _ := r.B.hear(r.B.rtp); !bytes.Equal(got, sent) {
+			t.Errorf("B hears %x", got)
+		}
+		sent = r.B.say(doorB)
+		select {
+		case got := <-b.media:
+			if !bytes.Equal(got, sent) {
+				t.Errorf("A hears %x", got)
+			}
+		case <-time.After(5 * time.Second):
+			t.Error("A hears nothing")
+		}
+	}
+}
+
+// Optional encryption by DTLS is offered as RTP with a fingerprint (RFC 8643): who leaves it alone is in the clear, and stays so.
+func TestOptionalDTLS(t *testing.T) {
+	r := newRig(t, "127.0.0.2", "127.0.0.3")
+	r.b.o.Secure = dtlsFirst
+	r.b.o.Secure.Mode = SRTPOptional
+	x := r.offer(r.a, r.b, r.A.sdp())
+	if text := string(x.Offer()); !strings.Contains(text, " RTP/AVP 8") || !strings.Contains(text, "a=fingerprint:") || strings.Contains(text, "crypto") {
+		t.Fatalf("offered\n%s", x.Offer())
+	}
+	doorB := door(t, x.Offer(), 0)
+	doorA := door(t, r.answer(x, r.B.sdp()), 0)
+	talk(t, r.A, r.B, doorA, doorB)
+	again := r.offer(r.a, r.b, r.A.sdp("a=sendonly"))
+	if strings.Contains(string(again.Offer()), "fingerprint") {
+		t.Errorf("offered\n%s", again.Offer())
+	}
+}
+
+// Who must be encrypted and answers without, or with nothing that proves anything any more, is no call.
+func TestDTLSDeclined(t *testing.T) {
+	const sha1 = "a=fingerprint:sha-1 4A:AD:B9:B1:3F:82:18:3B:54:02:12:DF:3E:5D:49:6B:19:E5:7C:AB"
+	for _, lines := range [][]string{nil, {sha1, "a=setup:active"}} {
+		r := newRig(t, "127.0.0.2", "127.0.0.3")
+		r.b.o.Secure = dtlsFirst
+		x := r.offer(r.a, r.b, r.A.sdp())
+		if _, err := x.Answer([]byte(strings.Replace(string(r.B.sdp(lines...)), "RTP/AVP", "UDP/TLS/RTP/SAVP", 1))); !errors.Is(err, ErrDeclined) {
+			t.Errorf("%v: %v", lines, err)
+		}
+		r.a.o.Secure = dtlsFirst
+		if _, err := r.s.Offer(r.b, r.a, r.B.sdp()); err == nil {
+			t.Error("a round is open")
+		}
+		x.Reject()
+		if len(lines) > 0 {
+			if _, err := r.s.Offer(r.a, r.b, []byte(strings.Replace(string(r.A.sdp(lines...)), "RTP/AVP", "UDP/TLS/RTP/SAVP", 1))); !errors.Is(err, ErrPlain) {
+				t.Errorf("offered %v: %v", lines, err)
+			}
+		}
+	}
+}
+
+// We answer a browser ourselves (a mailbox, an announcement): it hears us by ICE and DTLS.
+func TestBrowserIsAttended(t *testing.T) {
+	r, b := browserRig(t)
+	back, err := r.s.Attend(r.a, b.sdp())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.meets(back)
+	b.nominates(back)
+	b.encrypted()
+	if err := r.s.Play(r.a, nil, 0, nil); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case got := <-b.media:
+		if got, err := b.open.OpenRTP(got); err != nil || got[1]&0x7f != 8 {
+			t.Errorf("hears %x: %v", got, err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("hears nothing")
+	}
+}
