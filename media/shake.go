@@ -1,6 +1,7 @@
 package media
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -13,6 +14,9 @@ import (
 
 // ErrFingerprint says that the certificate of a handshake is not the one that signalling told of.
 var ErrFingerprint = secure.ErrFingerprint
+
+// ErrNoHandshake says that the party did not make keys with us in time.
+var ErrNoHandshake = errors.New("media: no handshake in time")
 
 // Keying is a way to agree on keys.
 type Keying uint8

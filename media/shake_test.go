@@ -370,3 +370,34 @@ func TestBrowserIsAttended(t *testing.T) {
 		t.Error("hears nothing")
 	}
 }
+
+// Who never makes keys, or never chooses a pair, is told of when the time for it is over; not before it was answered, and not who did.
+func TestNoHandshakeInTime(t *testing.T) {
+	r, b := browserRig(t)
+	told := make(chan error, 1)
+	r.a.alarm(func(_ *Party, err error) { told <- err })
+	back := r.answer(r.offer(r.a, r.b, b.sdp()), r.B.sdp())
+	if at, _ := r.s.deadline(); at != 0 {
+		t.Error("a deadline before the answer")
+	}
+	r.s.Answered()
+	r.s.silent(r.e.clock() + keyTime - int64(time.Second))
+	if len(told) != 0 {
+		t.Fatal("too early")
+	}
+	b.meets(back)
+	b.nominates(back)
+	b.encrypted()
+	b.says(r.B)
+	r.s.silent(r.e.clock() + keyTime)
+	if len(told) != 0 {
+		t.Fatal("though there are keys:", <-told)
+	}
+	other := newBrowser(t, r.A, "actpass")
+	other.ice = [2]string{"other", "anotherpasswordofbrowsers"}
+	r.answer(r.offer(r.a, r.b, other.sdp()), r.B.sdp())
+	r.s.silent(r.e.clock() + keyTime)
+	if len(told) != 1 {
+		t.Error("nobody is told")
+	}
+}

@@ -1,9 +1,51 @@
 package media
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
-// deadline is when silence should be looked at next, 0 for never, and who is silent then: nil for everybody. The lock is held.
+// keyTime is how long after an answer the handshake of a party may take, its checks of ICE included.
+const keyTime = int64(20 * time.Second)
+
+// deadline is when the session should be looked at next, 0 for never, and who is silent then, nil for everybody, or still without keys. The
+// lock is held.
 func (s *Session) deadline() (at int64, silent *Party) {
+	at, silent = s.quiet()
+	if p, due := s.keyless(); p != nil && (at == 0 || due < at) {
+		return due, p
+	}
+	return at, silent
+}
+
+// keyless is a party that waits for the keys of a handshake, and for how long it may. The lock is held.
+func (s *Session) keyless() (p *Party, until int64) {
+	if s.closed || s.fired || s.answered == 0 {
+		return nil, 0
+	}
+	for _, p := range s.parties {
+		if p.keyless() {
+			return p, max(s.answered, s.since) + keyTime
+		}
+	}
+	return nil, 0
+}
+
+// keyless says whether a line of the party that is connected waits for keys.
+func (p *Party) keyless() bool {
+	for _, e := range p.ends {
+		if e == nil || e.peer == nil || e.gate == nil {
+			continue
+		}
+		if d := e.gate.deal.Load(); d != nil && d.keys.Load() == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// quiet is deadline for silence alone. The lock is held.
+func (s *Session) quiet() (at int64, silent *Party) {
 	if s.closed || s.fired || s.answered == 0 || s.o.OnSilence == nil || len(s.direct) > 0 {
 		return 0, nil
 	}
@@ -58,6 +100,12 @@ func (s *Session) silent(now int64) (next int64) {
 	if next == 0 || next > now {
 		s.mu.Unlock()
 		return next
+	}
+	if p, until := s.keyless(); p != nil && until <= now {
+		s.fired = true
+		s.mu.Unlock()
+		p.broken(ErrNoHandshake)
+		return 0
 	}
 	s.fired = true
 	last := s.lastHeard()
