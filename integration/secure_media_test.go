@@ -155,6 +155,7 @@ func encryptedCall(t *testing.T, b *border, w wiring, suite, other secure.Suite)
 	}
 	d := <-calls
 	within(t, 5*time.Second, "both are heard", func() bool { return c.Heard().Tone == 1000 && d.Heard().Tone == 400 })
+	heldAndResumed(t, b, c, d)
 	live, messages := rest.Page[sbc.CallInfo]{}, rest.Page[sbc.TraceMessage]{}
 	if err := b.Get(ctx, "/v1/calls", &live); err != nil || len(live.Items) != 1 {
 		t.Fatal(err, live)
@@ -177,7 +178,7 @@ func encryptedCall(t *testing.T, b *border, w wiring, suite, other secure.Suite)
 			t.Errorf("a key told to bob is seen elsewhere")
 		}
 	}
-	if len(mine) != 1 || !strings.Contains(ladder.String(), "inline:xxxx") || (len(theirs) == 0) != (other == "") {
+	if len(mine) < 2 || !strings.Contains(ladder.String(), "inline:xxxx") || (len(theirs) == 0) != (other == "") {
 		t.Errorf("%d keys told to alice, %d to bob", len(mine), len(theirs))
 	}
 	if err := c.Hangup(ctx); err != nil {
@@ -194,6 +195,17 @@ func encryptedCall(t *testing.T, b *border, w wiring, suite, other secure.Suite)
 	}
 }
 
+// heldAndResumed lets the API hold the caller and resume it: with new keys each time, the two hear each other again.
+func heldAndResumed(t *testing.T, b *border, caller, callee *phone.Call) {
+	t.Helper()
+	var live rest.Page[sbc.CallInfo]
+	b.do("GET", "/calls", nil, &live)
+	for _, order := range []string{"/hold", "/resume"} {
+		b.do("POST", "/calls/"+live.Items[0].ID+order, rest.Object{"side": "caller"}, nil)
+	}
+	flows(t, caller, callee, 1000, 400)
+}
+
 // newSounding opens a phone for the time of a test.
 func newSounding(t *testing.T, o phone.Options) *phone.Phone {
 	t.Helper()
@@ -203,6 +215,45 @@ func newSounding(t *testing.T, o phone.Options) *phone.Phone {
 	}
 	t.Cleanup(p.Close)
 	return p
+}
+
+// TestSRTPSurvivesARestart: kill -9 with an encrypted call up. Both sides are offered what they were told before, the encrypted one with
+// another key, and hear each other again.
+func TestSRTPSurvivesARestart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the program")
+	}
+	t.Parallel()
+	m := newMortal(t, buildBinary(t))
+	w := m.connect(newSides(t), wish{westTrunk: m.sdes("required", secure.CM128HM80)})
+	calls := make(chan *phone.Call, 1)
+	newSounding(t, phone.Options{Address: w.eastPeer, Port: 5060, Name: "bob", UserAgent: "b", Tone: 1000, Incoming: func(c *phone.Call) {
+		if err := c.Answer(); err != nil {
+			t.Error(err)
+		}
+		calls <- c
+	}})
+	alice := newSounding(t, phone.Options{Address: w.westPeer, Port: 5060, Name: "alice", UserAgent: "a", Tone: 400, SRTP: secure.CM128HM80})
+	c, err := alice.Dial("4930123456", netip.AddrPortFrom(w.west, 5060))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, err := c.Final(patience(t, 10*time.Second)); err != nil || code != 200 {
+		t.Fatalf("%d, %v", code, err)
+	}
+	d := <-calls
+	flows(t, c, d, 1000, 400)
+	m.saved()
+	m.killed()
+	m.calls(1)
+	flows(t, c, d, 1000, 400)
+	if keys := keysIn(alice.Received()); len(keys) < 2 || keys[0] == keys[len(keys)-1] {
+		t.Errorf("%d keys were told", len(keys))
+	}
+	if err := c.Hangup(patience(t, 10*time.Second)); err != nil {
+		t.Error(err)
+	}
+	m.calls(0)
 }
 
 // keysIn finds the keys in what a phone was told.
