@@ -94,3 +94,10 @@ func (e *Engine) wall(at int64) time.Time {
 	}
 	return time.Now().Add(time.Duration(at - e.clock())).Round(0)
 }
+
+// stream makes the stream of an end, which is counted while it is encrypted.
+func (e *Engine) stream() *relay.Stream {
+	s := relay.NewStream()
+	s.Counted(e.census)
+	return s
+}

@@ -138,7 +138,8 @@ func (p *Party) restore(st *PartyState) (err error) {
 			return err
 		}
 		p.ends[i] = &end{
-			pool: from, pair: pair, stream: p.s.e.stream(), dtmf: p.o.DTMF, noZRTP: p.o.Secure.NoZRTP, kind: k.Kind, codec: k.Codec, used: true,
+			pool: from, pair: pair, stream: p.s.e.stream(), dtmf: p.o.DTMF, noZRTP: p.o.Secure.NoZRTP, kind: k.Kind, codec: k.Codec,
+			used: true,
 		}
 		if k.DTLS != "" {
 			p.ends[i].keys = &keys{proto: k.DTLS, dtls: &shake{}} // of which nothing is left

@@ -110,3 +110,15 @@ func (p *Party) cryptoLines(i int, fresh bool) ([]string, error) {
 	}
 	return lines, nil
 }
+
+// hideZRTP leaves what a description says of ZRTP out where that does not pass: a line is encrypted by us on either side, or the options of
+// either party have it so.
+func (x *Exchange) hideZRTP(v *sdp.View) {
+	if x.direct {
+		return
+	}
+	for i := range v.Streams {
+		v.Streams[i].NoZRTP = x.from.o.Secure.NoZRTP || x.to.o.Secure.NoZRTP || v.Streams[i].Proto != "" || x.fromLocks.at(i) != nil ||
+			x.toLocks.at(i) != nil || x.from.keyed(i) != nil || x.to.keyed(i) != nil
+	}
+}

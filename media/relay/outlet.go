@@ -92,8 +92,8 @@ func (o *Outlet) Yield() {
 }
 
 // Say sends a packet of ours: b is a whole RTP packet with payload type and marker set; the rest of the fixed header is put
-// here; behind it there must be room for secure.Overhead octets. Its timestamp is step ticks after the last packet's, or, for the first of what we say, what the clock says now. rate is
-// the clock of the payload type in Hz.
+// here; behind it there must be room for secure.Overhead octets. Its timestamp is step ticks after the last packet's, or, for
+// the first of what we say, what the clock says now. rate is the clock of the payload type in Hz.
 func (o *Outlet) Say(b []byte, rate, step uint32, first bool, now int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
