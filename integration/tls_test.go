@@ -190,6 +190,28 @@ func TestBaresipTLS(t *testing.T) {
 	needs(t, "baresip")
 	t.Parallel()
 	x := newCrossing(t, false)
+	x.callsBaresip(t, "")
+	x.cdrs(1)
+}
+
+// TestBaresipTLSAndSRTP: so does one whose media must be encrypted; its keys travel by TLS and no other way.
+func TestBaresipTLSAndSRTP(t *testing.T) {
+	needs(t, "baresip")
+	t.Parallel()
+	x := newCrossing(t, false)
+	x.do("PATCH", "/domains/"+x.domain, rest.Object{"media_profile_id": x.create("/media-profiles", rest.Object{
+		"name": "srtp", "srtp": "required", "srtp_keying": []string{"sdes"}})}, nil)
+	x.callsBaresip(t, ";mediaenc=srtp-mand")
+	for _, m := range x.cdrs(1)[0].Media {
+		if (m.SRTP == sbc.SuiteGCM128) != (m.Side == sbc.SideCallee) || m.RelayedPackets == 0 {
+			t.Errorf("stream %+v", m)
+		}
+	}
+}
+
+// callsBaresip lets baresip register, with more parameters of its account, and calls it.
+func (x *crossing) callsBaresip(t *testing.T, more string) {
+	t.Helper()
 	x.do("PATCH", "/domains/"+x.domain, rest.Object{"digest": rest.Object{"algorithms": []string{"MD5"}}}, nil) // it knows no other
 	id := x.create("/subscribers", rest.Object{"domain_id": x.domain, "username": "alice", "password": "secret"})
 	x.create("/aliases", rest.Object{"name": "4930", "domain_id": x.domain, "subscriber_id": id})
@@ -201,11 +223,11 @@ func TestBaresipTLS(t *testing.T) {
 	for file, content := range map[string]string{
 		"config": fmt.Sprintf("poll_method epoll\nsip_listen %s\nsip_certificate %s\nsip_cafile %s\naudio_player aufile,%s\n"+
 			"audio_source aufile,%s\naudio_channels 1\nausrc_channels 1\nauplay_channels 1\nmodule_path /usr/lib/baresip/modules\n"+
-			"module g711.so\nmodule uuid.so\nmodule aufile.so\nmodule_tmp account.so\nmodule_app menu.so\n", at,
+			"module g711.so\nmodule uuid.so\nmodule srtp.so\nmodule aufile.so\nmodule_tmp account.so\nmodule_app menu.so\n", at,
 			filepath.Join(folder, "own.pem"), filepath.Join(folder, "roots.pem"), filepath.Join(folder, "heard.wav"),
 			filepath.Join(folder, "tone.wav")),
 		"accounts": fmt.Sprintf("<sip:alice@%s;transport=tls>;auth_user=alice;auth_pass=secret;regint=600;answermode=auto;"+
-			"outbound=\"sip:%s;transport=tls\"\n", crossingDomain, x.east[sbc.TransportTLS]),
+			"outbound=\"sip:%s;transport=tls\"%s\n", crossingDomain, x.east[sbc.TransportTLS], more),
 		"contacts": "", "tone.wav": wave(1000), "own.pem": cert + key, "roots.pem": x.ca.roots,
 	} {
 		if err := os.WriteFile(filepath.Join(folder, file), []byte(content), 0o600); err != nil {
@@ -243,7 +265,6 @@ func TestBaresipTLS(t *testing.T) {
 	if err := call.Hangup(ctx); err != nil {
 		t.Error(err)
 	}
-	x.cdrs(1)
 }
 
 // demandCertificates has the TLS profile ask everybody for a certificate.
