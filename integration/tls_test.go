@@ -146,7 +146,8 @@ func TestCarriersByCertificate(t *testing.T) {
 		}
 	}
 	for _, r := range c.cdrs(2) {
-		if r.IngressTrunkID != c.trunk || r.Legs[0].Transport != sbc.TransportTLS {
+		if r.IngressTrunkID != c.trunk || r.Legs[0].Transport != sbc.TransportTLS || r.FinalCode == 200 &&
+			(r.Legs[0].TLSVersion != "TLS 1.3" || r.Legs[1].TLSVersion != "TLS 1.3" || r.Legs[1].CipherSuite == "") {
 			t.Errorf("%+v", r)
 		}
 	}

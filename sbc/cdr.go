@@ -122,6 +122,9 @@ type CDRLeg struct {
 	LocalAddress  string    `json:"local_address,omitempty"`
 	RemoteAddress string    `json:"remote_address,omitempty"`
 	UserAgent     string    `json:"user_agent,omitempty"`
+	// TLSVersion and CipherSuite are what was agreed on with the other end, for example "TLS 1.3" and "TLS_AES_128_GCM_SHA256"; "" without TLS.
+	TLSVersion  string `json:"tls_version,omitempty"`
+	CipherSuite string `json:"cipher_suite,omitempty"`
 	// Role is "" for the two legs of a plain call, "transferor" for one that was replaced, "transfer_target" for the one that came
 	// in its place. JoinedAt and LeftAt are set on legs that were not there from the beginning to the end.
 	Role     string     `json:"role,omitempty"`

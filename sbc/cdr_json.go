@@ -85,6 +85,8 @@ func (l *CDRLeg) append(b []byte) []byte {
 	o.optional("local_address", l.LocalAddress)
 	o.optional("remote_address", l.RemoteAddress)
 	o.optional("user_agent", l.UserAgent)
+	o.optional("tls_version", l.TLSVersion)
+	o.optional("cipher_suite", l.CipherSuite)
 	o.optional("role", l.Role)
 	o.time("joined_at", l.JoinedAt)
 	o.time("left_at", l.LeftAt)

@@ -4030,6 +4030,11 @@ type CDRAttempt struct {
 
 // CDRLeg One side's dialog in a record.
 type CDRLeg struct {
+	// CipherSuite Its cipher suite, by its IANA name.
+	//
+	// Example: TLS_AES_128_GCM_SHA256
+	CipherSuite *string `json:"cipher_suite,omitempty"`
+
 	// JoinedAt When it came, if it was not there from the beginning.
 	//
 	// Example: 2026-11-22T09:35:00Z
@@ -4062,6 +4067,11 @@ type CDRLeg struct {
 	//
 	// Example: 8f3ka91@127.0.0.20
 	SIPCallID string `json:"sip_call_id"`
+
+	// TLSVersion What was agreed on; absent without TLS.
+	//
+	// Example: TLS 1.3
+	TLSVersion *string `json:"tls_version,omitempty"`
 
 	// Transport How SIP travels on this side.
 	Transport *Transport `json:"transport,omitempty"`

@@ -45,6 +45,11 @@ func (c *Call) legRecord(l *leg) sbc.CDRLeg {
 		p := l.d.Peer()
 		r.Transport, r.LocalAddress, r.RemoteAddress = p.Transport, addr(p.Local), addr(p.Remote)
 	}
+	if l.d != nil {
+		if p := l.d.Peer().Peer; p != nil {
+			r.TLSVersion, r.CipherSuite = p.Version, p.Cipher
+		}
+	}
 	return r
 }
 
