@@ -230,6 +230,38 @@ func TestPoorTLS(t *testing.T) {
 	}
 }
 
+// TestBrokenTLS: a connection that the peer has closed meanwhile is made anew, for the same name; a request that waits for one that cannot be
+// made hears of it.
+func TestBrokenTLS(t *testing.T) {
+	ca := newAuthority(t)
+	east := newSecured(t, ca.profile(ca.issue("east.example"), tls.NoClientCert), nil, listener("tls", sbc.TransportTLS, "127.0.0.1"))
+	west := newSecured(t, ca.profile(ca.issue("west.example"), tls.NoClientCert), nil, listener("tls", sbc.TransportTLS, "127.0.0.1"))
+	named := func(to *msg.Target, _ *msg.Message) { to.Name = "east.example" }
+	first := uint64(0)
+	for i := range 3 {
+		res, err := west.ask(t, bound(t, east.Edge, "tls"), named)
+		if err != nil {
+			t.Fatalf("request %d: %v", i, err)
+		}
+		if res.Hop.Conn == first || res.Hop.Peer.Name != "east.example" {
+			t.Errorf("request %d: %+v", i, res.Hop)
+		}
+		first = res.Hop.Conn
+		east.Disconnect(nil, netip.MustParsePrefix("127.0.0.0/8"))
+	}
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // it takes connections and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }() // the test is over
+	p := ca.profile(ca.issue("west.example"), tls.NoClientCert)
+	p.Handshake = 100 * time.Millisecond
+	west.profiles.set("p", p)
+	if _, err := west.ask(t, addrPort(silent.Addr()), named); !errors.Is(err, msg.ErrTransport) {
+		t.Errorf("a handshake nobody answers: %v", err)
+	}
+}
+
 // TestFreshCertificate: a certificate that is changed is shown to the next; who is connected stays.
 func TestFreshCertificate(t *testing.T) {
 	ca := newAuthority(t)

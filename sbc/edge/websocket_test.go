@@ -290,6 +290,36 @@ func TestWebSocketIdle(t *testing.T) {
 	}
 }
 
+// hasty guards: who has not authenticated is gone at once.
+type hasty struct{ nobody }
+
+func (hasty) Accept(msg.Hop) (ok bool, unauthenticated time.Duration) {
+	return true, 300 * time.Millisecond
+}
+
+// TestWebSocketStrangers: pings do not save who does not authenticate in time; who does stays.
+func TestWebSocketStrangers(t *testing.T) {
+	s := newSecured(t, TLS{}, func(o *Options) { o.Guard = hasty{} }, listener("web", sbc.TransportWS, "127.0.0.1"))
+	at := bound(t, s.Edge, "web").String()
+	phone, _ := webTo(t, "ws://"+at, nil, "", "sip")
+	phone.send(asks(1).text("WS"))
+	phone.status(200)
+	h := s.last().Hop
+	s.Trust(h)
+	stranger, _ := webTo(t, "ws://"+at, nil, "", "sip")
+	go func() {
+		for stranger.Ping(stranger.ctx) == nil {
+			continue
+		}
+	}()
+	if _, _, err := stranger.Read(stranger.ctx); err == nil || stranger.ctx.Err() != nil {
+		t.Errorf("the stranger: %v", err)
+	}
+	if !s.Connected(h) {
+		t.Error("the phone is gone too")
+	}
+}
+
 // TestWebSocketSlowReader: who does not read loses its connection; others hear nothing of it.
 func TestWebSocketSlowReader(t *testing.T) {
 	s := newSecured(t, TLS{}, nil, listener("web", sbc.TransportWS, "127.0.0.1"))
