@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/sallyport/sallyport/media/relay"
 	"github.com/sallyport/sallyport/media/sdp"
@@ -280,7 +279,7 @@ func (x *Exchange) settleKeys(agreed *sdp.Description) error {
 		if len(offered) == 0 {
 			answered = agreed.Inherited(i, "fingerprint")
 		}
-		if len(answered) == 0 && x.to.o.Secure.Mode != SRTPRequired && x.to.keyed(i) == nil && !encrypted(sent) {
+		if len(answered) == 0 && x.to.o.Secure.Mode != SRTPRequired && x.to.keyed(i) == nil {
 			continue
 		}
 		k, err := x.to.settles(agreed, i, offered, answered)
@@ -302,9 +301,6 @@ func (p *Party) settles(agreed *sdp.Description, i int, offered, answered []stri
 	k.on = true
 	return k, err
 }
-
-// encrypted says whether the protocol of a line of ours is one with keys.
-func encrypted(m *sdp.Media) bool { return strings.Contains(m.Proto, "/S") }
 
 // pick finds the offered key that an answer takes: by its suite, which stands there once; some do not repeat the tag.
 func pick(offered, answered []string) (lock, error) {
