@@ -89,6 +89,8 @@ type Options struct {
 	Voicemail Voicemail
 	// Bans are those of this node.
 	Bans sbc.Bans
+	// CertificateStatus adds to what is known of a certificate when it is renewed, and what went wrong; nil adds nothing.
+	CertificateStatus func(c *sbc.Certificate, s *sbc.CertificateStatus)
 	// Effective gives the profiles that count for a trunk, a domain or a realm in service; false where there is none.
 	Effective func(kind sbc.Kind, id string) (sbc.EffectiveProfiles, bool)
 	// Register has this node register a registrant now, unless dry, and tells how far it is; false where it has none of that id in service.

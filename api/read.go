@@ -130,7 +130,7 @@ func (s *server) runtime(r sbc.Resource) []field {
 		}
 		return []field{{"status", status}}
 	case sbc.KindCertificate, sbc.KindCertificateAuthority:
-		return []field{{"status", certificateStatus(r)}}
+		return []field{{"status", s.certificateStatus(r)}}
 	case sbc.KindAPIKey:
 		status := gen.APIKeyStatus{}
 		if at := s.keys.lastUsed(m.ID); !at.IsZero() {
@@ -337,10 +337,14 @@ func unknownReference(ref sbc.Reference) sbc.Fault {
 }
 
 // certificateStatus is what a certificate or the root of an authority is good for.
-func certificateStatus(r sbc.Resource) sbc.CertificateStatus {
+func (s *server) certificateStatus(r sbc.Resource) sbc.CertificateStatus {
 	switch r := r.(type) {
 	case *sbc.Certificate:
-		return sbc.StatusOf(r.CertificatePEM, time.Now())
+		status := sbc.StatusOf(r.CertificatePEM, time.Now())
+		if s.o.CertificateStatus != nil {
+			s.o.CertificateStatus(r, &status)
+		}
+		return status
 	case *sbc.CertificateAuthority:
 		return sbc.StatusOf(r.CertificatePEM, time.Now())
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/sallyport/sallyport/sbc/blob"
 	"github.com/sallyport/sallyport/sbc/bulk"
 	"github.com/sallyport/sallyport/sbc/call"
+	"github.com/sallyport/sallyport/sbc/certs/acme"
 	"github.com/sallyport/sallyport/sbc/config"
 	"github.com/sallyport/sallyport/sbc/consult"
 	"github.com/sallyport/sallyport/sbc/directory"
@@ -32,6 +33,7 @@ import (
 	"github.com/sallyport/sallyport/sbc/rates"
 	"github.com/sallyport/sallyport/sbc/register"
 	"github.com/sallyport/sallyport/sbc/registrant"
+	"github.com/sallyport/sallyport/sbc/renew"
 	"github.com/sallyport/sallyport/sbc/subscription"
 	"github.com/sallyport/sallyport/sbc/voicemail"
 	"github.com/sallyport/sallyport/storage"
@@ -70,6 +72,9 @@ type App struct {
 	health    *health
 	listening listening
 	finder    *discover.Finder
+	// challenges orders certificates by ACME, renewal keeps certificates alive.
+	challenges *acme.Client
+	renewal    *renew.Keeper
 	// registrants are our registrations at carriers.
 	registrants *registrant.Manager
 	listener    net.Listener
@@ -93,7 +98,7 @@ func Start(ctx context.Context, o Options) (*App, error) {
 		{"journal", a.openJournal}, {"records", a.deliverRecords},
 		{"media", a.openMedia}, {"blobs", a.openBlobs}, {"guard", a.openGuard}, {"webhooks", a.openHooks}, {"voicemail", a.openVoicemail},
 		{"signalling", a.openSignalling}, {"registrar", a.openRegistrar}, {"mwi", a.openMWI}, {"door", a.openDoor},
-		{"configuration", a.openConfig},
+		{"configuration", a.openConfig}, {"certificates", a.keepCertificates},
 		{"api", a.openAPI}, {"calls", a.restoreCalls}, {"registrants", a.registerAtCarriers}, {"serving", a.serveAPI},
 	} {
 		if err := part.open(ctx); err != nil {
@@ -193,12 +198,13 @@ func (a *App) openSignalling(ctx context.Context) error {
 	a.resolver = resolver
 	a.directory = directory.New(directory.Options{Source: a.store, Log: a.o.Log})
 	a.finder = a.newFinder()
+	a.openRenewal()
 	a.config = config.New(config.Options{
 		Advertised: a.advertised,
 		Store:      a.store, Log: a.o.Log, Registerer: a.metrics, CacheFile: filepath.Join(a.o.DataDir, "snapshot.json"),
 		Sealer: a.sealer,
 		Blobs:  a.rates, Listed: a.listed,
-		Parties: []config.Party{party{a.prepareGuard}, party{a.prepareEdge}, party{a.prepareMedia}},
+		Parties: []config.Party{party{a.prepareGuard}, party{a.prepareEdge}, party{a.prepareMedia}, party{a.prepareRenewal}},
 	})
 	a.edge = edge.New(edge.Options{
 		Admit: a.border.admit, Handle: a.border.handle, Ack: a.border.ack, Closed: a.border.closed, Guard: a.guard,
@@ -294,7 +300,8 @@ func (a *App) openAPI(ctx context.Context) (err error) {
 		Calls: a.calls, Registrations: a.registrar,
 		Explain: a.explain, Status: a.health, Resolve: a.edge.Resolve,
 		Events: a.events.Query, Follow: a.events.Follow, Stopping: stopping, LimitUsage: a.tally.Usage, Voicemail: a.voicemail, Bans: a.guard,
-		Effective: a.effective, Diagnose: a.diagnose, Register: a.registrants.Register,
+		CertificateStatus: a.renewal.Status,
+		Effective:         a.effective, Diagnose: a.diagnose, Register: a.registrants.Register,
 		DecodeAudio: tone.DecodeWAV, EncodeAudio: tone.EncodeWAV, Rates: a.rates.Table, Numbers: numbers{a.config.Current},
 		TestHeaders: testHeaders,
 		Gatherer:    a.metrics, Registerer: a.metrics, Version: a.o.Version, Log: a.o.Log, ValidateResponses: a.o.ValidateResponses,

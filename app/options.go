@@ -29,6 +29,9 @@ type Options struct {
 	PreviousSecretKey string
 	// Node names this process in call records; empty is the host's name.
 	Node string
+	// ACMEHTTPAddress and ACMETLSAddress are where the challenges http-01 and tls-alpn-01 of ACME servers are answered, "host:port"; empty
+	// answers none. The servers come to the ports 80 and 443 of the names (RFC 8555 8.3, RFC 8737 3), which have to lead there.
+	ACMEHTTPAddress, ACMETLSAddress string
 	// DNSServers replace those of /etc/resolv.conf, "host:port".
 	DNSServers []string
 	// CallPersistence says how calls in progress survive the process; empty is PersistSnapshot.

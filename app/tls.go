@@ -14,7 +14,7 @@ func (a *App) speaks(profileID string) (edge.TLS, bool) {
 		return edge.TLS{}, false
 	}
 	return edge.TLS{
-		Server: p.Server(), Client: func(name string) *tls.Config { return p.Client(name, nil) }, Handshake: p.Timeout(),
+		Server: a.challenges.Beside(p.Server()), Client: func(name string) *tls.Config { return p.Client(name, nil) }, Handshake: p.Timeout(),
 		Names: trust.Names, VerifiesClients: p.Verifies(false), VerifiesServers: p.Verifies(true),
 	}, true
 }

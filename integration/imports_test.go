@@ -30,6 +30,7 @@ var rules = []rule{
 	{"github.com/coder/websocket", []string{"/sbc/edge", "/integration/phone"}, "SIP over WebSocket ends in edge; the test phone is its peer"},
 	{"github.com/pion/stun", []string{"/media/ice"}, "one package knows STUN's form"},
 	{"github.com/icholy/digest", nil, "an independent implementation, for tests only"},
+	{"github.com/mholt/acmez", []string{"/sbc/certs/acme"}, "one package orders certificates"},
 	{"github.com/labstack/echo", []string{"/api", "/api/"}, "HTTP ends in api"},
 	{"github.com/miekg/dns", []string{"/sbc/edge"}, "names are resolved in edge"},
 }
@@ -48,6 +49,8 @@ var closed = map[string][]string{
 	"/sbc/bulk":         {"/sbc"},
 	"/sbc/config":       {"/sbc", "/sbc/route", "/sbc/identify", "/sbc/admit", "/sbc/header", "/sbc/timeprofile", "/sbc/dialplan", "/sbc/numberplan", "/sbc/trust"},
 	"/sbc/certs":        {"/sbc", "/sbc/trust"},
+	"/sbc/certs/acme":   {"/sbc", "/sbc/certs", "/sbc/trust"},
+	"/sbc/renew":        {"/sbc", "/sbc/certs"},
 	"/sbc/trust":        {"/sbc"},
 	"/sbc/timeprofile":  {"/sbc"},
 	"/sbc/dialplan":     {"/sbc", "/sbc/timeprofile"},

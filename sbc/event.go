@@ -40,6 +40,12 @@ const (
 	EventGatewayState            EventType = "gateway.state"            // calls go to an endpoint no more, or again; data: endpoint_id, state, before, reason
 	// What the calls on a trunk are worth changed; data: profile_id, prefix, metric, value, bound, state (QualityState).
 	EventGatewayQuality EventType = "gateway.quality"
+
+	// Of a certificate or authority; data: id, kind, name, and not_after and days that are left (30, 7, 1), once for each.
+	EventCertificateExpiring EventType = "certificate.expiring"
+	EventCertificateExpired  EventType = "certificate.expired" // data: id, kind, name, not_after
+	EventCertificateRenewed  EventType = "certificate.renewed" // data: id, kind, name, source
+	EventCertificateFailed   EventType = "certificate.failed"  // it could not be renewed; data: id, kind, name, source, reason
 )
 
 // EventTypes lists every type.
@@ -50,6 +56,7 @@ func EventTypes() []EventType {
 		EventRegistrationReachable, EventSecurityAuth, EventSecurityFlood, EventSecurityBan, EventSecurityUnban, EventSecurityContact,
 		EventSecurityEgress, EventSecurityScanner, EventSecurityIdentity, EventSecurityMedia, EventSubscriberChanged,
 		EventVoicemailMessage, EventOverload, EventAddress, EventGatewayState, EventGatewayQuality, EventRegistrant,
+		EventCertificateExpiring, EventCertificateExpired, EventCertificateRenewed, EventCertificateFailed,
 	}
 }
 

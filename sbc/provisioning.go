@@ -148,6 +148,18 @@ type Secrets interface {
 	Secret(ctx context.Context, name string) ([]byte, error)
 }
 
+// SharedState keeps small things for all nodes of an installation beside the configuration: what they did, and who of them does what. It
+// is sealed like secrets.
+type SharedState interface {
+	// State gives what is kept under a name, nil where there is nothing.
+	State(ctx context.Context, name string) ([]byte, error)
+	PutState(ctx context.Context, name string, value []byte) error
+	// DeleteState forgets it; that there is nothing is no error.
+	DeleteState(ctx context.Context, name string) error
+	// Lease tells whether holder has what the name stands for, for some time: nobody else has it, or had it longer ago than that.
+	Lease(ctx context.Context, name, holder string, life time.Duration) (bool, error)
+}
+
 // Provisioning is the configuration's store. storage implements it; config and api use it.
 type Provisioning interface {
 	// Update runs change in one serialised transaction; an error of change rolls it back and is returned as it is.

@@ -27,6 +27,7 @@ type Store interface {
 	sbc.Records
 	sbc.Directory
 	sbc.Secrets
+	sbc.SharedState
 	sbc.Blobs
 	sbc.Voicemails
 	sbc.Jobs

@@ -652,6 +652,10 @@ const (
 	EventTypeCallStale               EventType = "call.stale"
 	EventTypeCallState               EventType = "call.state"
 	EventTypeCallTransfer            EventType = "call.transfer"
+	EventTypeCertificateExpired      EventType = "certificate.expired"
+	EventTypeCertificateExpiring     EventType = "certificate.expiring"
+	EventTypeCertificateFailed       EventType = "certificate.failed"
+	EventTypeCertificateRenewed      EventType = "certificate.renewed"
 	EventTypeGatewayQuality          EventType = "gateway.quality"
 	EventTypeGatewayState            EventType = "gateway.state"
 	EventTypeRegistrantState         EventType = "registrant.state"
@@ -692,6 +696,14 @@ func (e EventType) Valid() bool {
 	case EventTypeCallState:
 		return true
 	case EventTypeCallTransfer:
+		return true
+	case EventTypeCertificateExpired:
+		return true
+	case EventTypeCertificateExpiring:
+		return true
+	case EventTypeCertificateFailed:
+		return true
+	case EventTypeCertificateRenewed:
 		return true
 	case EventTypeGatewayQuality:
 		return true
@@ -7164,7 +7176,7 @@ type EventPage struct {
 	NextCursor *string `json:"next_cursor,omitempty"`
 }
 
-// EventType What happened: the state of a call changed (`call.state`; told only while somebody follows the events or reads them, and for five minutes after), a digit was sent (`call.dtmf`), a side was put on hold or taken back (`call.hold`), a transfer went on (`call.transfer`), a call without a live leg was found and ended (`call.stale`), a detector ended a call (`call.dead`), a request within a dialog came from where it may not (`security.dialog`). Of registrations: `.new`, `.refreshed` (from another source), `.removed`, `.unreachable`, `.reachable`. Of security: wrong answers to our challenges (`.auth_failed`), too many requests (`.flood`), bans made and taken back (`.ban`, `.unban`), a Contact or a target that is refused (`.contact`, `.egress`), scanners (`.scanner`), an identity that is not the caller's (`.identity`), media that are not encrypted as they must be (`.media`). A subscriber changed a service by a code (`subscriber.changed`), a message was left (`voicemail.message`) or could not be kept (`voicemail.lost`), the node began or ended to refuse calls (`system.overload`), a STUN server told another address of ours than before (`address.changed`), calls go to an endpoint of a trunk no more, or again (`gateway.state`), a trunk is worth less by a quality profile, or more again (`gateway.quality`), a registration of ours at a carrier came to another state (`registrant.state`).
+// EventType What happened: the state of a call changed (`call.state`; told only while somebody follows the events or reads them, and for five minutes after), a digit was sent (`call.dtmf`), a side was put on hold or taken back (`call.hold`), a transfer went on (`call.transfer`), a call without a live leg was found and ended (`call.stale`), a detector ended a call (`call.dead`), a request within a dialog came from where it may not (`security.dialog`). Of registrations: `.new`, `.refreshed` (from another source), `.removed`, `.unreachable`, `.reachable`. Of security: wrong answers to our challenges (`.auth_failed`), too many requests (`.flood`), bans made and taken back (`.ban`, `.unban`), a Contact or a target that is refused (`.contact`, `.egress`), scanners (`.scanner`), an identity that is not the caller's (`.identity`), media that are not encrypted as they must be (`.media`). A subscriber changed a service by a code (`subscriber.changed`), a message was left (`voicemail.message`) or could not be kept (`voicemail.lost`), the node began or ended to refuse calls (`system.overload`), a STUN server told another address of ours than before (`address.changed`), calls go to an endpoint of a trunk no more, or again (`gateway.state`), a trunk is worth less by a quality profile, or more again (`gateway.quality`), a registration of ours at a carrier came to another state (`registrant.state`), a certificate has 30 days, 7 days or one day left (`certificate.expiring`), is over (`certificate.expired`), was renewed (`certificate.renewed`) or could not be (`certificate.failed`).
 //
 // Example: call.hold
 type EventType string

@@ -33,6 +33,8 @@ func (s *settings) flags(name string, out io.Writer) *flag.FlagSet {
 	set.StringVar(&o.Database, "database", "", "postgres://user:password@host/name or sqlite:///path (default: SQLite in the data directory)")
 	set.StringVar(&o.APIAddress, "api-address", "127.0.0.1:8080", "where the API listens")
 	set.StringVar(&o.SecretKeyFile, "secret-key-file", "", "key that seals the secrets in the database; made where there is none (default: secret.key in the data directory)")
+	set.StringVar(&o.ACMEHTTPAddress, "acme-http-address", "", "where challenges http-01 of ACME servers are answered, such as :80 (default: nowhere)")
+	set.StringVar(&o.ACMETLSAddress, "acme-tls-address", "", "where challenges tls-alpn-01 of ACME servers are answered, such as :443 (default: nowhere)")
 	set.StringVar(&o.Node, "node", "", "name of this process in call records (default: the host name)")
 	o.CallPersistence = app.PersistSnapshot
 	set.Func("call-persistence", `how calls in progress survive the process: none, snapshot or write_through (default "snapshot")`,

@@ -34,6 +34,7 @@ func Run(t *testing.T, fresh Fresh) {
 	t.Run("records", func(t *testing.T) { records(t, fresh) })
 	t.Run("feed", func(t *testing.T) { feed(t, fresh) })
 	t.Run("sealing", func(t *testing.T) { sealing(t, fresh) })
+	t.Run("state", func(t *testing.T) { state(t, fresh) })
 	t.Run("schema", func(t *testing.T) { schema(t, fresh) })
 }
 
