@@ -114,9 +114,13 @@ func (k *Keeper) look(ctx context.Context) {
 	there := make(map[string]bool, len(rows.Certificates)+len(rows.Authorities))
 	for _, c := range rows.Certificates {
 		there[c.ID] = true
-		k.tell(ctx, c, c.CertificatePEM, now)
-		if at, ok := k.due(ctx, c, now); ok && !now.Before(at) {
+		at, renewed := k.due(ctx, c, now)
+		due := renewed && !now.Before(at)
+		if due {
 			k.start(ctx, c)
+		}
+		if !due || k.lastFailed(c.ID) { // else the alarm would come just before the good news
+			k.tell(ctx, c, c.CertificatePEM, now)
 		}
 	}
 	for _, a := range rows.Authorities {
@@ -170,6 +174,13 @@ func (k *Keeper) failed(ctx context.Context, c *sbc.Certificate) (failure, bool)
 		delete(k.failures, c.ID)
 	}
 	return f, f.Tries > 0 && f.Revision == c.Revision
+}
+
+// lastFailed tells whether the last try to renew a certificate failed.
+func (k *Keeper) lastFailed(id string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.failures[id].Tries > 0
 }
 
 func failurePlace(id string) string { return "certificate/failure/" + id }
