@@ -104,6 +104,9 @@ func identifiers(received []byte) []string {
 	}
 	for line := range bytes.Lines(received) {
 		name, value, ok := strings.Cut(strings.TrimRight(string(line), "\r\n"), ":")
+		if _, key, crypto := strings.Cut(value, " inline:"); crypto { // RFC 4568: no key of one side is one of the other
+			keep(key)
+		}
 		if ok {
 			identify(strings.TrimSpace(name), strings.TrimSpace(value), keep)
 		} else if f := strings.Fields(string(line)); len(f) == 6 && strings.HasPrefix(f[0], "o=") {
