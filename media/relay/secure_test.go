@@ -204,6 +204,9 @@ func TestOursIsSealed(t *testing.T) {
 }
 
 func TestEncryptedDoesNotAllocate(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector allocates")
+	}
 	for _, suite := range secure.Suites() {
 		r := newSecureRig(t, suite, suite)
 		if n := testing.AllocsPerRun(1000, r.turn); n != 0 {

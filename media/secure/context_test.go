@@ -249,6 +249,9 @@ func TestSourcesAreBounded(t *testing.T) {
 }
 
 func TestNoAllocations(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector allocates")
+	}
 	for _, s := range Suites() {
 		seal, open := pair(t, s)
 		buf, control := packet(0, 7, 1), report(7)
