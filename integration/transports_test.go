@@ -45,6 +45,8 @@ type crossing struct {
 	westPhones netip.Addr
 	eastPhones netip.Addr
 	west, east map[sbc.Transport]netip.AddrPort
+	eastRealm  string
+	plan       string
 	domain     string
 }
 
@@ -87,6 +89,7 @@ func newCrossing(t *testing.T, six bool) *crossing {
 	plan := x.create("/routing-plans", rest.Object{"name": "from west"})
 	trunk := x.create("/trunks", rest.Object{"name": "west", "realm_id": west, "routing_plan_id": plan})
 	x.create("/trunks/"+trunk+"/identities", rest.Object{"name": "west", "cidr": netip.PrefixFrom(s.westPeer, s.westPeer.BitLen()).String()})
+	x.eastRealm, x.plan = east, plan
 	x.domain = x.create("/domains", rest.Object{"name": crossingDomain, "realm_id": east})
 	x.create("/routing-plans/"+plan+"/rules", rest.Object{"name": "phones", "prefix": "", "action": "subscriber", "domain_id": x.domain})
 	return x
@@ -306,4 +309,39 @@ func TestSipsStaysSecure(t *testing.T) {
 	if code, err := c.Final(patience(t, 10*time.Second)); err != nil || code != 480 {
 		t.Errorf("sips in the clear: %d %v", code, err)
 	}
+}
+
+// TestWebPhoneCallsSIPp: a client on a WebSocket, and one on a secure one, call SIPp over UDP, which echoes their audio.
+func TestWebPhoneCallsSIPp(t *testing.T) {
+	needs(t, "sipp")
+	t.Parallel()
+	x := newCrossing(t, false)
+	sippServer(t, "callee.xml", x.eastPhones, "-mp", "7000", "-rtp_echo")
+	trunk := x.create("/trunks", rest.Object{"name": "sipp", "realm_id": x.eastRealm})
+	x.create("/trunks/"+trunk+"/endpoints", rest.Object{"name": "sipp", "address": x.eastPhones.String(), "port": 5060})
+	list := x.create("/route-lists", rest.Object{"name": "sipp"})
+	x.create("/route-lists/"+list+"/targets", rest.Object{"name": "sipp", "trunk_id": trunk})
+	x.create("/routing-plans/"+x.plan+"/rules", rest.Object{"name": "sipp", "prefix": "7", "action": "route", "route_list_id": list})
+	for _, tr := range []sbc.Transport{sbc.TransportWS, sbc.TransportWSS} {
+		ctx := patience(t, 10*time.Second)
+		c, err := x.caller(t, tr).Dial("7000", x.west[tr])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if code, err := c.Final(ctx); err != nil || code != 200 {
+			t.Fatalf("%s: SIPp answered %d, %v", tr, code, err)
+		}
+		if !soon(func() bool { return c.Heard().Packets > 3 }) {
+			t.Errorf("%s: %+v came back", tr, c.Heard())
+		}
+		if err := c.Hangup(ctx); err != nil {
+			t.Errorf("%s: %v", tr, err)
+		}
+	}
+	for _, r := range x.cdrs(2) {
+		if len(r.Legs) != 2 || !r.Legs[0].Transport.WebSocket() || r.Legs[1].Transport != sbc.TransportUDP {
+			t.Errorf("%+v", r.Legs)
+		}
+	}
+	x.quiet()
 }
