@@ -3,6 +3,7 @@ package edge
 import (
 	"fmt"
 	"maps"
+	"net"
 	"net/netip"
 	"time"
 
@@ -80,7 +81,7 @@ func (c *Change) add(l Listener, before *iface, held map[place]*socket) error {
 			i.since = before.since
 		}
 	} else {
-		s, err := c.edge.bind(l)
+		s, err := c.edge.bind(l, c.spoken(l, held))
 		if err != nil {
 			return err
 		}
@@ -92,6 +93,20 @@ func (c *Change) add(l Listener, before *iface, held map[place]*socket) error {
 	}
 	i.local = advertised(l, i.sock.bound)
 	c.next[l.ID] = i
+	return nil
+}
+
+// spoken finds the listener of another transport at the same place, all of which are spoken over TCP: it can be taken over
+// unless it goes on.
+func (c *Change) spoken(l Listener, held map[place]*socket) net.Listener {
+	if l.Transport == sbc.TransportUDP || l.Bind.Port() == 0 {
+		return nil
+	}
+	for _, t := range transports[1:] {
+		if s := held[place{t, l.Bind}]; s != nil && t != l.Transport && s.claimed != c && s.down.Load() == nil {
+			return s.listener
+		}
+	}
 	return nil
 }
 

@@ -294,6 +294,40 @@ func TestFreshCertificate(t *testing.T) {
 	}
 }
 
+// TestAnotherTransport: an interface changes its transport and keeps its port; given up, the change leaves it as it was.
+func TestAnotherTransport(t *testing.T) {
+	ca := newAuthority(t)
+	s := newSecured(t, ca.profile(ca.issue("127.0.0.1"), tls.NoClientCert), nil, listener("tcp", sbc.TransportTCP, "127.0.0.1"))
+	at := bound(t, s.Edge, "tcp")
+	l := Listener{ID: "tcp", Transport: sbc.TransportTLS, Bind: at, TLSProfileID: "p"}
+	for _, commit := range []bool{false, true} {
+		c, err := s.Prepare([]Listener{l})
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := asks(1)
+		if !commit {
+			c.Abort()
+			p := tcpTo(t, at)
+			p.send(q.text("TCP"))
+			p.status(200)
+			continue
+		}
+		c.Commit()
+		nc, err := tls.Dial("tcp", at.String(), &tls.Config{RootCAs: ca.pool})
+		if err != nil {
+			t.Fatal(err)
+		}
+		q = asks(2)
+		p := newTCPPeer(t, nc)
+		p.send(q.text("TLS"))
+		p.status(200)
+	}
+	if h := s.last().Hop; h.Transport != sbc.TransportTLS || bound(t, s.Edge, "tcp") != at {
+		t.Errorf("%+v", h)
+	}
+}
+
 // TestSips: what is for a sips URI is served and sent by TLS alone (RFC 5630).
 func TestSips(t *testing.T) {
 	ca := newAuthority(t)

@@ -55,7 +55,8 @@ type downfall struct {
 	reason string
 }
 
-func (e *Edge) bind(l Listener) (*socket, error) {
+// bind opens a socket. What another transport still listens with at the same place is shared with it until it is closed.
+func (e *Edge) bind(l Listener, shared net.Listener) (*socket, error) {
 	s := &socket{edge: e, transport: l.Transport}
 	var err error
 	if l.Transport == sbc.TransportUDP {
@@ -64,7 +65,10 @@ func (e *Edge) bind(l Listener) (*socket, error) {
 			s.bound = addrPort(s.packets.LocalAddr())
 		}
 	} else {
-		if s.listener, err = e.net.listenStream(l.Bind); err == nil {
+		if s.listener, err = twin(shared); err == nil && s.listener == nil {
+			s.listener, err = e.net.listenStream(l.Bind)
+		}
+		if err == nil {
 			s.bound = addrPort(s.listener.Addr())
 		}
 		if s.transport.WebSocket() {
@@ -72,6 +76,20 @@ func (e *Edge) bind(l Listener) (*socket, error) {
 		}
 	}
 	return s, err
+}
+
+// twin gives a second listener on the same socket; nil where that is none of the system's.
+func twin(l net.Listener) (net.Listener, error) {
+	t, ok := l.(*net.TCPListener)
+	if !ok {
+		return nil, nil
+	}
+	f, err := t.File()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // the listener has one of its own
+	return net.FileListener(f)
 }
 
 // claim takes the socket for a change; two listeners of one change cannot have the same socket.
