@@ -206,3 +206,19 @@ func TestHandshakeWithSomebodyElse(t *testing.T) {
 		}
 	})
 }
+
+// An explanation shows whether media of an attempt would be encrypted, and where no keys can be told.
+func TestExplainedSRTP(t *testing.T) {
+	for want, edit := range map[sbc.SRTPMode]func(string, sbc.Resource){
+		sbc.SRTPOff: nil, sbc.SRTPNoKeys: encrypted(sbc.SRTPRequired, false, "trk_b"), sbc.SRTPOptional: encrypted(sbc.SRTPOptional, true, "trk_b"),
+	} {
+		run(t, edit, func(w *world) {
+			e, err := w.m.Explain(sbc.ExplainRequest{
+				SourceAddress: callerIP, SourcePort: 5060, SIPInterfaceID: "sif_a", Caller: "+441234", Callee: "4930123",
+			})
+			if err != nil || len(e.Attempts) == 0 || e.Attempts[0].SRTP != want {
+				t.Errorf("%+v, %v, want %s", e.Attempts, err, want)
+			}
+		})
+	}
+}
