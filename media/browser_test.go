@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,6 +31,7 @@ type browser struct {
 	media   chan []byte
 	answers chan []byte // of STUN
 	border  netip.AddrPort
+	shaken  atomic.Int32 // datagrams of DTLS that came
 }
 
 func newBrowser(t *testing.T, p *phone, setup string) *browser {
@@ -97,6 +99,7 @@ func (b *browser) listen(c *net.UDPConn) {
 		case n > 0 && d[0] < 4:
 			b.answers <- d
 		case secure.Looks(d):
+			b.shaken.Add(1)
 			b.keys.Take(d, from, true)
 		default:
 			b.media <- d
@@ -359,6 +362,9 @@ func TestStrangersAndTheBrowser(t *testing.T) {
 	case d := <-mallory.media:
 		t.Errorf("the stranger gets %x", d)
 	default:
+	}
+	if n := mallory.shaken.Load(); n != 0 {
+		t.Errorf("the stranger's ClientHello is answered: %d datagrams", n)
 	}
 }
 

@@ -259,6 +259,31 @@ func TestHelloRace(t *testing.T) {
 	w.wg.Wait()
 }
 
+// Whose place another source may take: what is sure goes before what is likely, and nothing goes before what has keys.
+func TestYields(t *testing.T) {
+	old := time.Now().Add(-time.Hour)
+	for name, x := range map[string]struct {
+		t           attempt
+		sure, hello bool
+		want        bool
+	}{
+		"likely, just begun":    {attempt{source: bob, begun: time.Now()}, false, true, false},
+		"likely, long ago":      {attempt{source: bob, begun: old}, false, true, true},
+		"no beginning":          {attempt{source: bob, begun: old}, false, false, false},
+		"sure before likely":    {attempt{source: bob, begun: time.Now()}, true, true, true},
+		"likely after sure":     {attempt{source: bob, begun: old, sure: true}, false, true, false},
+		"sure after sure":       {attempt{source: bob, begun: old, sure: true}, true, true, false},
+		"sure after the keys":   {attempt{source: bob, begun: old, done: true}, true, true, false},
+		"nobody answered yet":   {attempt{begun: old}, false, false, true},
+		"sure, not a beginning": {attempt{source: bob, begun: old}, true, false, false},
+	} {
+		x.t.a = NewAssociation(AssociationOptions{})
+		if got := x.t.yields(x.sure, x.hello); got != x.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 // Garbage ends nothing, and a call that ends during a handshake leaves no goroutine.
 func TestGarbageAndEarlyEnd(t *testing.T) {
 	defer goleak.VerifyNone(t)
