@@ -286,6 +286,13 @@ func TestBrowserCalls(t *testing.T) {
 	if st := r.s.Stats(); st[0].SRTP != string(secure.CM128HM80) && st[0].SRTP != string(secure.GCM128) || st[1].SRTP != "" {
 		t.Errorf("figures %+v", st)
 	}
+	suite := b.seal.Suite()
+	if n, m := r.e.shaken.Load(), r.e.census.Count(suite); n != 1 || m != 1 {
+		t.Errorf("%d handshakes, %d streams of %s", n, m, suite)
+	}
+	if r.s.Close(); r.e.census.Count(suite) != 0 {
+		t.Error("still counted")
+	}
 }
 
 func TestBrowserIsCalled(t *testing.T) {

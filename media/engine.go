@@ -31,6 +31,8 @@ type Engine struct {
 	// certificates are shown in handshakes, which handshakes bounds.
 	certificates wardrobe
 	handshakes   *secure.Limit
+	// shaken are those that made keys, unshaken those that were given up.
+	shaken, unshaken atomic.Uint64
 
 	pools    atomic.Pointer[map[string]*pool]
 	mu       sync.Mutex // guards what follows, and Commit

@@ -173,6 +173,7 @@ func (g *gate) begin(h *shake, suites []secure.Suite, failed func(error)) *deal 
 			g.ready(d, relay.Keys{In: open, Out: seal}, source)
 		},
 		Failed: func(err error) {
+			g.e.unshaken.Add(1)
 			if g.deal.Load() == d {
 				failed(err)
 			}
@@ -184,6 +185,7 @@ func (g *gate) begin(h *shake, suites []secure.Suite, failed func(error)) *deal 
 // ready takes the keys of a handshake. Where there is no ICE its source has proved to be the party by it, as an authentic packet would.
 func (g *gate) ready(d *deal, k relay.Keys, source netip.AddrPort) {
 	defer g.e.recovered("keys")
+	g.e.shaken.Add(1)
 	now := g.e.clock()
 	d.keys.Store(&k)
 	if f := d.arrive.Load(); f != nil {

@@ -12,7 +12,7 @@ type collector struct {
 
 	ports, sessions                            *prometheus.Desc
 	packets, bytes, dropped, timeouts, noPorts *prometheus.Desc
-	panics, bare, srtp                         *prometheus.Desc
+	panics, bare, srtp, handshakes             *prometheus.Desc
 }
 
 func newCollector(e *Engine) *collector {
@@ -20,24 +20,25 @@ func newCollector(e *Engine) *collector {
 		return prometheus.NewDesc("sbc_"+name, help, labels, nil)
 	}
 	return &collector{
-		e:        e,
-		ports:    desc("media_ports", "Pairs of ports of a pool by state.", "pool", "state"),
-		bare:     desc("media_ports_without_rtcp", "Pairs of ports without RTCP, for want of file descriptors.", "pool"),
-		sessions: desc("media_sessions", "Calls with media open."),
-		packets:  desc("rtp_packets_total", "Media packets by direction (out: relayed).", "direction"),
-		bytes:    desc("rtp_bytes_total", "Octets of media relayed."),
-		dropped:  desc("rtp_dropped_total", "Media packets not relayed, by reason.", "reason"),
-		timeouts: desc("media_silences_total", "Calls reported as silent."),
-		noPorts:  desc("media_ports_exhausted_total", "Times no pool had a free pair of ports."),
-		srtp:     desc("srtp_streams", "Media streams of parties that are encrypted between them and us, by suite.", "suite"),
-		panics:   desc("media_panics_total", "Panics caught while moving packets."),
+		e:          e,
+		ports:      desc("media_ports", "Pairs of ports of a pool by state.", "pool", "state"),
+		bare:       desc("media_ports_without_rtcp", "Pairs of ports without RTCP, for want of file descriptors.", "pool"),
+		sessions:   desc("media_sessions", "Calls with media open."),
+		packets:    desc("rtp_packets_total", "Media packets by direction (out: relayed).", "direction"),
+		bytes:      desc("rtp_bytes_total", "Octets of media relayed."),
+		dropped:    desc("rtp_dropped_total", "Media packets not relayed, by reason.", "reason"),
+		timeouts:   desc("media_silences_total", "Calls reported as silent."),
+		noPorts:    desc("media_ports_exhausted_total", "Times no pool had a free pair of ports."),
+		srtp:       desc("srtp_streams", "Media streams of parties that are encrypted between them and us, by suite.", "suite"),
+		handshakes: desc("dtls_handshakes_total", "Handshakes for keys of media, by result (failed: given up).", "result"),
+		panics:     desc("media_panics_total", "Panics caught while moving packets."),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.ports, c.sessions, c.packets, c.bytes, c.dropped, c.timeouts, c.noPorts, c.panics, c.bare, c.srtp,
+		c.ports, c.sessions, c.packets, c.bytes, c.dropped, c.timeouts, c.noPorts, c.panics, c.bare, c.srtp, c.handshakes,
 	} {
 		out <- d
 	}
@@ -76,5 +77,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	counter(c.dropped, t.Consumed, "no_destination")
 	counter(c.timeouts, c.e.timeouts.Load())
 	counter(c.noPorts, c.e.noPorts.Load())
+	counter(c.handshakes, c.e.shaken.Load(), "done")
+	counter(c.handshakes, c.e.unshaken.Load(), "failed")
 	counter(c.panics, t.Panics)
 }

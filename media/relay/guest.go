@@ -95,11 +95,13 @@ func (s *Stream) Await(now int64) (arrive func(k Keys, now int64)) {
 		next.former, next.until = before.In, now+int64(lateKeys)
 	}
 	s.crypt.Store(next)
+	s.recount("")
 	return func(k Keys, now int64) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.crypt.Load() == next {
 			s.crypt.Store(&crypt{Keys: k, former: next.former, until: next.until})
+			s.recount(k.Out.Suite())
 		}
 	}
 }
