@@ -45,6 +45,18 @@ func TestSecretsAreWhatIsNotShown(t *testing.T) {
 	}
 }
 
+// TestPeerNames: a wildcard is a peer name where it is whole.
+func TestPeerNames(t *testing.T) {
+	for name, good := range map[string]bool{"a.example": true, "*.a.example": true, "192.0.2.1": true, "*": false, "a.*": false, "*.*.a": false} {
+		p := &TLSProfile{}
+		p.Defaults()
+		p.Name, p.TenantID, p.PeerNames = "x", DefaultTenantID, []string{name}
+		if faults := p.Validate(); (len(faults) == 0) != good {
+			t.Errorf("%s: %v", name, faults)
+		}
+	}
+}
+
 // stuff puts something into every string.
 func stuff(v reflect.Value, depth int) {
 	switch {

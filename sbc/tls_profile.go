@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"strings"
 )
 
 // TLSVersion is a version of TLS. Older ones are not spoken (RFC 8996).
@@ -44,7 +45,8 @@ type TLSProfile struct {
 	// RevokedPEM are lists of revoked certificates (X509 CRL, RFC 5280 5); they must be signed by who issued what they revoke.
 	RevokedPEM string `json:"revoked_pem,omitempty"`
 	// VerifyPeer checks the certificates of those we connect to: signed by whom we believe, in time, not revoked, and for the name that was
-	// asked for or one of PeerNames (RFC 5922 7).
+	// asked for or one of PeerNames (RFC 5922 7). A wildcard in a certificate stands for nothing, but "*.example.net" in PeerNames accepts a
+	// certificate for "*.example.net".
 	VerifyPeer bool     `json:"verify_peer"`
 	PeerNames  []string `json:"peer_names"`
 	// HandshakeTimeoutS is how long a handshake may take.
@@ -81,7 +83,7 @@ func (p *TLSProfile) Validate() []Fault {
 	}
 	f.entries("#/peer_names", len(p.PeerNames))
 	for i, n := range p.PeerNames {
-		if !ValidHost(n) {
+		if !ValidHost(strings.TrimPrefix(n, "*.")) {
 			f.add(fmt.Sprintf("#/peer_names/%d", i), "host", fmt.Sprintf("%q is neither an IP address nor a host name", n))
 		}
 	}
