@@ -241,8 +241,8 @@ func (x *webPhones) recorded() {
 	}
 }
 
-// TestPhoneCallsBrowser: a telephone in the clear calls a page, which takes what the border offers. It holds, comes back, and begins ICE
-// anew; each hears the other's tone afterwards.
+// TestPhoneCallsBrowser: a telephone in the clear calls a page, which takes what the border offers. It holds, comes back, and
+// begins ICE anew; each hears the other's tone afterwards.
 func TestPhoneCallsBrowser(t *testing.T) {
 	x := newWebPhones(t, nil)
 	page := startBrowser(t, x.host, x.query)

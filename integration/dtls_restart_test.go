@@ -10,9 +10,9 @@ import (
 	"github.com/sallyport/sallyport/integration/rest"
 )
 
-// TestDTLSAfterAKill: keys of a handshake end with the process that made it. The next one offers the peer its call anew, with another
-// certificate, and until there are keys nothing passes. (This baresip makes no second handshake in a dialog: its call would end when
-// the time for it is over. That peers who do are heard again shows TestRestoreOfDTLS of package media.)
+// TestDTLSAfterAKill: keys of a handshake end with the process that made it. The next one offers the peer its call anew, with
+// another certificate, and until there are keys nothing passes. (This baresip makes no second handshake in a dialog: its call
+// would end when the time for it is over. That peers who do are heard again shows TestRestoreOfDTLS of package media.)
 func TestDTLSAfterAKill(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the program")
@@ -29,7 +29,9 @@ func TestDTLSAfterAKill(t *testing.T) {
 		t.Run(x.name, func(t *testing.T) {
 			west, s := newHost(t), newSides(t)
 			m := newMortal(t, bin, "-call-persistence", "write_through")
-			profile := m.create("/media-profiles", with(rest.Object{"name": "DTLS", "srtp": "required", "srtp_keying": []string{"dtls"}}, x.profile))
+			profile := m.create("/media-profiles", with(rest.Object{
+				"name": "DTLS", "srtp": "required", "srtp_keying": []string{"dtls"},
+			}, x.profile))
 			w := m.connect(sides{west: west.border, westPeer: west.peer, east: s.east, eastPeer: s.eastPeer},
 				wish{westTrunk: rest.Object{"media_profile_id": profile}})
 			east := make(chan *phone.Call, 1)
@@ -46,7 +48,8 @@ func TestDTLSAfterAKill(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(bob.Close)
-			account := fmt.Sprintf("<sip:alice@%s>;regint=0;answermode=auto;outbound=\"sip:%s:5060\"%s\n", west.peer, west.border, x.account)
+			account := fmt.Sprintf("<sip:alice@%s>;regint=0;answermode=auto;outbound=\"sip:%s:5060\"%s\n",
+				west.peer, west.border, x.account)
 			_, output := startBaresipWith(t, west, "alice", account, "module dtls_srtp.so\nrtcp_mux yes\n"+x.more, 400,
 				"d sip:4930123456@"+west.border.String())
 			call := <-east

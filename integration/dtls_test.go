@@ -15,8 +15,8 @@ import (
 	"github.com/sallyport/sallyport/sbc"
 )
 
-// TestBaresipWithDTLS lets a baresip with DTLS-SRTP, with and without ICE, talk with one in the clear, calling and called. Each hears the
-// other's tone; on the network of the first no packet of speech can be read.
+// TestBaresipWithDTLS lets a baresip with DTLS-SRTP, with and without ICE, talk with one in the clear, calling and called. Each
+// hears the other's tone; on the network of the first no packet of speech can be read.
 func TestBaresipWithDTLS(t *testing.T) {
 	needs(t, "baresip", "tshark")
 	for _, x := range []struct {
@@ -33,11 +33,14 @@ func TestBaresipWithDTLS(t *testing.T) {
 		t.Run(x.name, func(t *testing.T) {
 			west, east := newHost(t), newHost(t)
 			b := startBorder(t, app.Options{})
-			profile := b.create("/media-profiles", with(rest.Object{"name": "DTLS", "srtp": "required", "srtp_keying": []string{"dtls"}}, x.profile))
+			profile := b.create("/media-profiles", with(rest.Object{
+				"name": "DTLS", "srtp": "required", "srtp_keying": []string{"dtls"},
+			}, x.profile))
 			w := b.connect(sides{west: west.border, westPeer: west.peer, east: east.border, eastPeer: east.peer},
 				wish{westTrunk: rest.Object{"media_profile_id": profile}})
 			file, stop := capture(t, west.outside)
-			account := fmt.Sprintf("<sip:alice@%s>;regint=0;answermode=auto;outbound=\"sip:%s:5060\"%s\n", west.peer, west.border, x.account)
+			account := fmt.Sprintf("<sip:alice@%s>;regint=0;answermode=auto;outbound=\"sip:%s:5060\"%s\n",
+				west.peer, west.border, x.account)
 			dial, answer := []string{"d sip:4930123456@" + west.border.String()}, []string(nil)
 			if x.called {
 				answer, dial = []string{"d sip:alice@" + east.border.String()}, nil
@@ -89,7 +92,8 @@ func bothHear(t *testing.T, b *border, w wiring, westFolder, eastFolder string) 
 	}
 }
 
-// unreadable reads what tshark saw: speech there must look like noise. A tone in G.711 has some dozens of different octets, a cipher all.
+// unreadable reads what tshark saw: speech there must look like noise. A tone in G.711 has some dozens of different octets, a
+// cipher all.
 func unreadable(t *testing.T, file string, forbidden ...string) {
 	t.Helper()
 	out, err := exec.Command("tshark", "-r", file, "-Y", "udp", "-T", "fields", "-e", "udp.payload").Output()

@@ -7,8 +7,8 @@ import (
 	"github.com/sallyport/sallyport/integration/rest"
 )
 
-// TestLeaksWithDTLS: what one side says of ICE, bundles, fingerprints and keys reaches nobody on the other, also where both sides may speak
-// of it.
+// TestLeaksWithDTLS: what one side says of ICE, bundles, fingerprints and keys reaches nobody on the other, also where both
+// sides may speak of it.
 func TestLeaksWithDTLS(t *testing.T) {
 	for _, keying := range [][]string{{"dtls", "sdes"}, {"sdes", "dtls"}} {
 		t.Run(keying[0], func(t *testing.T) {

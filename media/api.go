@@ -127,8 +127,8 @@ type PartyOptions struct {
 	Audible bool
 	// Secure is how media of the party are encrypted.
 	Secure Secure
-	// ICE answers the checks of a party that speaks ICE (RFC 8445 2.5), and offers that to it; otherwise what it says of it counts as not
-	// said. RTCPMux asks for RTCP on the port of RTP (RFC 5761), and takes it; with ICE or DTLS it is taken in any case.
+	// ICE answers the checks of a party that speaks ICE (RFC 8445 2.5), and offers that to it; otherwise what it says of it counts
+	// as not said. RTCPMux asks for RTCP on the port of RTP (RFC 5761), and takes it; with ICE or DTLS it is taken in any case.
 	ICE, RTCPMux bool
 }
 

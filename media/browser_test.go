@@ -17,7 +17,8 @@ import (
 	"github.com/sallyport/sallyport/media/secure"
 )
 
-// browser is a peer that speaks ICE, if it has a ufrag, and DTLS, with the sockets of a phone: what it hears is sorted as a browser does.
+// browser is a peer that speaks ICE, if it has a ufrag, and DTLS, with the sockets of a phone: what it hears is sorted as a
+// browser does.
 type browser struct {
 	*phone
 	own     *secure.Identity

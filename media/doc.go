@@ -11,6 +11,6 @@
 // reserved.
 //
 // A Session and what belongs to it are used from one call's queue only. Packets are moved by package media/relay and never wait
-// for signalling. Encryption ends here, each party having keys of its own: in descriptions (keys.go) or by a handshake (shake.go); so does
-// ICE, of which we are the lite side (reach.go). What the package does not do yet: transcoding.
+// for signalling. Encryption ends here, each party having keys of its own: in descriptions (keys.go) or by a handshake
+// (shake.go); so does ICE, of which we are the lite side (reach.go). What the package does not do yet: transcoding.
 package media

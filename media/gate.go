@@ -12,9 +12,9 @@ import (
 	"github.com/sallyport/sallyport/media/secure"
 )
 
-// gate is what speaks by the ports of one m-line of a party and is no media: answers to checks (ICE), and the handshake that makes keys
-// (DTLS). A line without both has none. Its methods are called by the thread that moves packets and by goroutines of agent and
-// association; what changes is the session's, which swaps pointers.
+// gate is what speaks by the ports of one m-line of a party and is no media: answers to checks (ICE), and the handshake that
+// makes keys (DTLS). A line without both has none. Its methods are called by the thread that moves packets and by goroutines of
+// agent and association; what changes is the session's, which swaps pointers.
 type gate struct {
 	e      *Engine
 	stream *relay.Stream
@@ -76,7 +76,8 @@ func (g *gate) check(port *relay.Port, b []byte, src netip.AddrPort, control boo
 	}
 }
 
-// handshake passes a datagram of DTLS on if it may be the party's: from a source that ICE has proved, or else that the latch would take.
+// handshake passes a datagram of DTLS on if it may be the party's: from a source that ICE has proved, or else that the latch
+// would take.
 func (g *gate) handshake(port *relay.Port, b []byte, src netip.AddrPort, now int64) {
 	d := g.deal.Load()
 	if d == nil {
@@ -114,8 +115,8 @@ func (g *gate) Selected(c ice.Component, src netip.AddrPort) {
 	}
 }
 
-// Lost is told by the agent that the party asks for no media any more (RFC 7675): it gets none, and what it sends does not count, so that
-// the supervision of silence finds it.
+// Lost is told by the agent that the party asks for no media any more (RFC 7675): it gets none, and what it sends does not
+// count, so that the supervision of silence finds it.
 func (g *gate) Lost(c ice.Component) {
 	defer g.e.recovered("consent")
 	g.stream.Forsake(c == ice.RTCP)
@@ -128,8 +129,8 @@ func (en *Engine) recovered(what string) {
 	}
 }
 
-// deal is a handshake and what came of it. One that another answer put aside (forking) goes on when its party is heard again: nobody would
-// begin it once more.
+// deal is a handshake and what came of it. One that another answer put aside (forking) goes on when its party is heard again:
+// nobody would begin it once more.
 type deal struct {
 	*shake
 	association *secure.Association
@@ -140,7 +141,8 @@ type deal struct {
 // mostDeals bounds the handshakes of one line that are kept: forks that answered.
 const mostDeals = 4
 
-// agree puts a handshake to use in place of another one: until it has keys nothing passes. failed is called if there will be none.
+// agree puts a handshake to use in place of another one: until it has keys nothing passes. failed is called if there will be
+// none.
 func (g *gate) agree(h *shake, suites []secure.Suite, failed func(error)) {
 	i := slices.IndexFunc(g.deals, func(d *deal) bool { return d.shake == h })
 	if i < 0 {
@@ -182,7 +184,8 @@ func (g *gate) begin(h *shake, suites []secure.Suite, failed func(error)) *deal 
 	return d
 }
 
-// ready takes the keys of a handshake. Where there is no ICE its source has proved to be the party by it, as an authentic packet would.
+// ready takes the keys of a handshake. Where there is no ICE its source has proved to be the party by it, as an authentic
+// packet would.
 func (g *gate) ready(d *deal, k relay.Keys, source netip.AddrPort) {
 	defer g.e.recovered("keys")
 	g.e.shaken.Add(1)

@@ -21,8 +21,8 @@ type wardrobe struct {
 	made    time.Time
 }
 
-// identity gives the certificate for a new party. One that has been told a fingerprint keeps it: in its dialog another one would ask for
-// another handshake (RFC 8842 3.1).
+// identity gives the certificate for a new party. One that has been told a fingerprint keeps it: in its dialog another one
+// would ask for another handshake (RFC 8842 3.1).
 func (w *wardrobe) identity() (*secure.Identity, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

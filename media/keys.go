@@ -10,14 +10,15 @@ import (
 	"github.com/sallyport/sallyport/media/secure"
 )
 
-// Encrypted media (SRTP) with keys in SDP (SDES, RFC 4568). Each party has its own keys with us: what it says of itself is taken off
-// its description before the other one's is made, see sdp.Media.Clear, and the other one's lines get keys of their own. A stream keeps
-// its contexts, and so its roll-over counters and replay lists, as long as neither side changes its key (RFC 4568 7.1.4).
+// Encrypted media (SRTP) with keys in SDP (SDES, RFC 4568). Each party has its own keys with us: what it says of itself is
+// taken off its description before the other one's is made, see sdp.Media.Clear, and the other one's lines get keys of their
+// own. A stream keeps its contexts, and so its roll-over counters and replay lists, as long as neither side changes its key
+// (RFC 4568 7.1.4).
 
 // Why an offer is refused.
 var (
-	// ErrPlain says that media of the party that offers must be encrypted, by its options or because they are, and are not, or in no way
-	// that we take; it wraps ErrUnsupported.
+	// ErrPlain says that media of the party that offers must be encrypted, by its options or because they are, and are not, or in
+	// no way that we take; it wraps ErrUnsupported.
 	ErrPlain = fmt.Errorf("%w: not encrypted", ErrUnsupported)
 	// ErrNoKeys says that media of the party that is offered to must be encrypted, and cannot be; it wraps ErrUnsupported.
 	ErrNoKeys = fmt.Errorf("%w: no way to agree on keys", ErrUnsupported)
@@ -76,7 +77,8 @@ type keys struct {
 	theirs, ours secure.Crypto
 	in, out      *secure.Context
 	stale        bool // ours is of an earlier process and must not be used again
-	// made are contexts that were used before: an answer of another fork, or a fork heard again, must not begin a key anew (RFC 3711 9.1).
+	// made are contexts that were used before: an answer of another fork, or a fork heard again, must not begin a key anew (RFC
+	// 3711 9.1).
 	made []keyed
 }
 
@@ -121,8 +123,9 @@ func (p *Party) keyed(i int) *keys {
 	return nil
 }
 
-// unlock takes the keys off an offer: its encrypted lines count as the same in the clear afterwards. Lines that are not encrypted as the
-// party's options want it are refused; one that was and is not any more (a downgrade) refuses the offer. The lock is held.
+// unlock takes the keys off an offer: its encrypted lines count as the same in the clear afterwards. Lines that are not
+// encrypted as the party's options want it are refused; one that was and is not any more (a downgrade) refuses the offer. The
+// lock is held.
 func (x *Exchange) unlock() error {
 	p, d := x.from, x.offer
 	refused := false
@@ -173,8 +176,8 @@ func (p *Party) choose(d *sdp.Description, i int) (k lock, err error) {
 	return lock{}, nil
 }
 
-// chooseCrypto takes the first usable key of an offered line, and one of ours to answer with: the one that the line has, where nothing
-// changes for it.
+// chooseCrypto takes the first usable key of an offered line, and one of ours to answer with: the one that the line has, where
+// nothing changes for it.
 func (p *Party) chooseCrypto(i int, m *sdp.Media) (k lock, err error) {
 	if m.Transport != sdp.TransportSRTP && m.Transport != sdp.TransportRTP {
 		return k, nil
@@ -372,7 +375,8 @@ func (k *keys) context(of secure.Keys) (*secure.Context, error) {
 	return c, nil
 }
 
-// lock puts the keys of a round to use on one m-line. A side that was not asked keeps what it has, and so do both while they send a fax.
+// lock puts the keys of a round to use on one m-line. A side that was not asked keeps what it has, and so do both while they
+// send a fax.
 func (l *line) lock(i int, now int64) {
 	if l.offer.Transport != sdp.TransportRTP {
 		return

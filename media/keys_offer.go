@@ -8,8 +8,8 @@ import (
 	"github.com/sallyport/sallyport/media/secure"
 )
 
-// offerKeys puts keys of ours on the lines of an offer. They are those that the party was offered last, or new ones if fresh. The lock is
-// held.
+// offerKeys puts keys of ours on the lines of an offer. They are those that the party was offered last, or new ones if fresh.
+// The lock is held.
 func (x *Exchange) offerKeys(v *sdp.View, fresh bool) error {
 	p := x.to
 	if p.o.Secure.Mode == SRTPOff {
@@ -43,8 +43,8 @@ func (p *Party) declined(i int) bool {
 	return p.o.Secure.Mode == SRTPOptional && said != nil && i < len(said.Media) && !said.Media[i].Rejected() && p.keyed(i) == nil
 }
 
-// protocol is that of a line we offer: what was agreed on with the party, or as its options want it. Optional encryption is offered as
-// RTP in the clear with keys (RFC 8643 3.1).
+// protocol is that of a line we offer: what was agreed on with the party, or as its options want it. Optional encryption is
+// offered as RTP in the clear with keys (RFC 8643 3.1).
 func (p *Party) protocol(i int, clear string) string {
 	if k := p.keyed(i); k != nil {
 		return k.proto
@@ -111,8 +111,8 @@ func (p *Party) cryptoLines(i int, fresh bool) ([]string, error) {
 	return lines, nil
 }
 
-// hideZRTP leaves what a description says of ZRTP out where that does not pass: a line is encrypted by us on either side, or the options of
-// either party have it so.
+// hideZRTP leaves what a description says of ZRTP out where that does not pass: a line is encrypted by us on either side, or
+// the options of either party have it so.
 func (x *Exchange) hideZRTP(v *sdp.View) {
 	if x.direct {
 		return

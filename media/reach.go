@@ -12,9 +12,9 @@ import (
 	"github.com/sallyport/sallyport/media/sdp"
 )
 
-// How a party is reached that speaks ICE (RFC 8445, RFC 8839), as browsers do: we are the lite side of it, with one candidate, and its
-// media come from, and go to, the one pair that it chose. Beside that what else browsers want to be told: the names of lines and the
-// bundle of them (RFC 9143), which is one line here.
+// How a party is reached that speaks ICE (RFC 8445, RFC 8839), as browsers do: we are the lite side of it, with one candidate,
+// and its media come from, and go to, the one pair that it chose. Beside that what else browsers want to be told: the names of
+// lines and the bundle of them (RFC 9143), which is one line here.
 
 // reach is what one m-line of a party says of it.
 type reach struct {
@@ -36,8 +36,8 @@ func (l reaches) at(i int) *reach {
 	return nil
 }
 
-// hears reads what a party says of how it is reached. Where it speaks ICE, and may, its lines count as if they came from the address of
-// its signalling: what they name is one of many, or nobody's.
+// hears reads what a party says of how it is reached. Where it speaks ICE, and may, its lines count as if they came from the
+// address of its signalling: what they name is one of many, or nobody's.
 func (p *Party) hears(d *sdp.Description) reaches {
 	if !p.o.ICE {
 		return nil
@@ -69,7 +69,8 @@ func first(list []string) string {
 	return list[0]
 }
 
-// bundle refuses all lines of an offer's bundle but the first for sound: they would come by its port, and there is one stream to a port.
+// bundle refuses all lines of an offer's bundle but the first for sound: they would come by its port, and there is one stream
+// to a port.
 func (l reaches) bundle(d *sdp.Description) {
 	some := false
 	for i := range d.Media {
@@ -129,7 +130,7 @@ func (x *Exchange) offerReach(v *sdp.View) {
 	bundle := ""
 	for i := range v.Streams {
 		s, m := &v.Streams[i], &x.offer.Media[i]
-		s.Mux = p.o.RTCPMux || p.o.ICE || slices.ContainsFunc(s.Attributes, func(a string) bool { return strings.HasPrefix(a, "setup:") })
+		s.Mux = p.o.RTCPMux || p.o.ICE || slices.ContainsFunc(s.Attributes, isSetup)
 		// Feedback is of browsers, and few others know its profile (RFC 4585 4).
 		if (x.from.o.ICE || x.fromLocks.at(i) != nil) && !p.o.ICE && p.keyed(i) == nil && m.Transport == sdp.TransportRTP {
 			s.Proto = strings.TrimSuffix(cmp.Or(s.Proto, m.Proto), "F")
@@ -146,6 +147,9 @@ func (x *Exchange) offerReach(v *sdp.View) {
 	}
 	v.Attributes = session(p.o.ICE, bundle)
 }
+
+// isSetup tells that an attribute is the role in a handshake.
+func isSetup(a string) bool { return strings.HasPrefix(a, "setup:") }
 
 // remote gives the credentials, zero for none.
 func (r *reach) remote() ice.Credentials {
@@ -186,10 +190,12 @@ func (p *Party) credentials(i int, remote ice.Credentials, s sdp.Stream, address
 	return append(lines, "end-of-candidates")
 }
 
-// candidate is our only one of a component: 126 is the preference of a host's address, 65535 that of the only one (RFC 8445 5.1.2).
+// candidate is our only one of a component: 126 is the preference of a host's address, 65535 that of the only one (RFC 8445
+// 5.1.2).
 func candidate(component int, a netip.Addr, port int) string {
 	priority := 126<<24 | 65535<<8 | (256 - component)
-	return "candidate:1 " + strconv.Itoa(component) + " udp " + strconv.Itoa(priority) + " " + a.String() + " " + strconv.Itoa(port) + " typ host"
+	place := a.String() + " " + strconv.Itoa(port)
+	return "candidate:1 " + strconv.Itoa(component) + " udp " + strconv.Itoa(priority) + " " + place + " typ host"
 }
 
 // reached puts what a party said of it to use, before the stream is told what to expect.

@@ -9,8 +9,8 @@ import (
 	"github.com/sallyport/sallyport/media/secure"
 )
 
-// Keys agreed on by a handshake beside the media (DTLS-SRTP, RFC 5763, RFC 5764). Descriptions tell the fingerprints of certificates and
-// who begins; see gate for the handshake itself.
+// Keys agreed on by a handshake beside the media (DTLS-SRTP, RFC 5763, RFC 5764). Descriptions tell the fingerprints of
+// certificates and who begins; see gate for the handshake itself.
 
 // ErrFingerprint says that the certificate of a handshake is not the one that signalling told of.
 var ErrFingerprint = secure.ErrFingerprint
@@ -51,7 +51,8 @@ func (h *shake) setup() string {
 // mostFingerprints bounds those that are read of a line.
 const mostFingerprints = 8
 
-// heard reads what a line says of its handshake; nil if that is nothing we take: no fingerprint of a hash that still proves something.
+// heard reads what a line says of its handshake; nil if that is nothing we take: no fingerprint of a hash that still proves
+// something.
 func heard(d *sdp.Description, i int) *shake {
 	h := &shake{}
 	for n, value := range d.Inherited(i, "fingerprint") {
@@ -84,8 +85,8 @@ func role(d *sdp.Description, i int, unsaid string) string {
 	return "" // holdconn: there is nothing to hold
 }
 
-// shakes takes the handshake that a line of an offer asks for; nil if none, or in no way that we take. To who leaves it to us we are
-// passive, or what we were: a browser begins when it has a path, which we cannot know.
+// shakes takes the handshake that a line of an offer asks for; nil if none, or in no way that we take. To who leaves it to us
+// we are passive, or what we were: a browser begins when it has a path, which we cannot know.
 func (p *Party) shakes(d *sdp.Description, i int) (*shake, error) {
 	h := heard(d, i)
 	r := role(d, i, "active")

@@ -371,7 +371,8 @@ func TestBrowserIsAttended(t *testing.T) {
 	}
 }
 
-// Who never makes keys, or never chooses a pair, is told of when the time for it is over; not before it was answered, and not who did.
+// Who never makes keys, or never chooses a pair, is told of when the time for it is over; not before it was answered, and not
+// who did.
 func TestNoHandshakeInTime(t *testing.T) {
 	r, b := browserRig(t)
 	told := make(chan error, 1)

@@ -8,8 +8,8 @@ import (
 // keyTime is how long after an answer the handshake of a party may take, its checks of ICE included.
 const keyTime = int64(20 * time.Second)
 
-// deadline is when the session should be looked at next, 0 for never, and who is silent then, nil for everybody, or still without keys. The
-// lock is held.
+// deadline is when the session should be looked at next, 0 for never, and who is silent then, nil for everybody, or still
+// without keys. The lock is held.
 func (s *Session) deadline() (at int64, silent *Party) {
 	at, silent = s.quiet()
 	if p, due := s.keyless(); p != nil && (at == 0 || due < at) {

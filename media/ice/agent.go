@@ -27,8 +27,8 @@ const (
 	components
 )
 
-// Watcher is told what becomes of an agent. Its methods are called without any lock: Selected by the thread that moves packets, Lost by
-// a goroutine of a timer; they must not block.
+// Watcher is told what becomes of an agent. Its methods are called without any lock: Selected by the thread that moves packets,
+// Lost by a goroutine of a timer; they must not block.
 type Watcher interface {
 	// Selected tells the one source that media of a component come from and go to from now on.
 	Selected(c Component, source netip.AddrPort)
@@ -103,7 +103,8 @@ func (a *Agent) Restarts(remote Credentials) bool {
 	return a.remote != (Credentials{}) && a.remote != remote
 }
 
-// Restart makes credentials anew and forgets which sources were the peer's. Media go on where they go until the peer chooses again.
+// Restart makes credentials anew and forgets which sources were the peer's. Media go on where they go until the peer chooses
+// again.
 func (a *Agent) Restart() Credentials {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -192,8 +193,8 @@ func (p *component) learn(source netip.AddrPort, now int64) *pair {
 	return &p.pairs[oldest]
 }
 
-// chooses says whether a nomination moves the media: that of another pair does when the peer has just decided so, or prefers it. One
-// that nominates all its pairs and goes on doing so (RFC 5245 8.1.1.2) thereby settles on its best.
+// chooses says whether a nomination moves the media: that of another pair does when the peer has just decided so, or prefers
+// it. One that nominates all its pairs and goes on doing so (RFC 5245 8.1.1.2) thereby settles on its best.
 func (p *component) chooses(q *pair, again bool) bool {
 	if !p.fresh || !p.selected.IsValid() || p.lost {
 		return true

@@ -29,8 +29,8 @@ type request struct {
 	unknown                                                      []uint16
 }
 
-// Take handles a datagram that Looks like STUN, which came at now (nanoseconds of a steady clock), and gives the answer for its source,
-// nil for none. b is used as scratch.
+// Take handles a datagram that Looks like STUN, which came at now (nanoseconds of a steady clock), and gives the answer for its
+// source, nil for none. b is used as scratch.
 func (a *Agent) Take(b []byte, source netip.AddrPort, c Component, now int64) []byte {
 	if !plausible(b) || c >= components {
 		a.discard()
@@ -111,8 +111,8 @@ func (a *Agent) verify(b []byte, source netip.AddrPort, c Component, now int64) 
 	return r, key, true
 }
 
-// read takes out what is there before MESSAGE-INTEGRITY; what follows it is not covered and does not count (RFC 8489 14.5), except
-// for FINGERPRINT, which must be the last.
+// read takes out what is there before MESSAGE-INTEGRITY; what follows it is not covered and does not count (RFC 8489 14.5),
+// except for FINGERPRINT, which must be the last.
 func (r *request) read(m *stun.Message) {
 	for i, at := range m.Attributes {
 		if at.Type == stun.AttrFingerprint {

@@ -2,8 +2,8 @@ package relay
 
 import "net/netip"
 
-// Guest hears what comes by the ports of a party and is neither RTP nor RTCP: STUN and DTLS (RFC 7983 7). It is called by the thread
-// that moves packets, for every source: it judges them itself. It must not block, and must not keep b.
+// Guest hears what comes by the ports of a party and is neither RTP nor RTCP: STUN and DTLS (RFC 7983 7). It is called by the
+// thread that moves packets, for every source: it judges them itself. It must not block, and must not keep b.
 type Guest interface {
 	// Take gets a datagram that came by port, of the pair's second if control.
 	Take(port *Port, b []byte, src netip.AddrPort, control bool, now int64)
@@ -62,8 +62,8 @@ func (s *Stream) latch(control bool) *latch {
 	return &s.rtp
 }
 
-// Admits says whether a source may be the party's by the rule of the latch, and whether it surely is: it has proved to be, or is exactly
-// the one that signalling named. It changes nothing.
+// Admits says whether a source may be the party's by the rule of the latch, and whether it surely is: it has proved to be, or
+// is exactly the one that signalling named. It changes nothing.
 func (s *Stream) Admits(src netip.AddrPort, control bool, now int64) (may, surely bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,9 +84,9 @@ func (s *Stream) Destination(control bool) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// Await says that a party's media are encrypted under keys that are not known yet: nothing passes until the function it gives is called
-// with them, which does nothing if the stream was told something else meanwhile. What is under way under the keys of before is taken
-// for a moment.
+// Await says that a party's media are encrypted under keys that are not known yet: nothing passes until the function it gives
+// is called with them, which does nothing if the stream was told something else meanwhile. What is under way under the keys of
+// before is taken for a moment.
 func (s *Stream) Await(now int64) (arrive func(k Keys, now int64)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// What browsers say beside codecs: names of m= lines, bundles, ICE, fingerprints (RFC 8829). As with keys, the caller reads it with
-// [Description.Attributes] and writes ours by [Stream.Attributes] and [View.Attributes]; nothing of it passes from one side to the other.
+// What browsers say beside codecs: names of m= lines, bundles, ICE, fingerprints (RFC 8829). As with keys, the caller reads it
+// with [Description.Attributes] and writes ours by [Stream.Attributes] and [View.Attributes]; nothing of it passes from one
+// side to the other.
 
 // Attributes gives the values of all attributes at session level that have a name, in order; it is written in small letters.
 func (d *Description) Attributes(name string) []string { return values(d.Lines, name) }
@@ -73,8 +74,8 @@ func (m *Media) At(a netip.Addr) {
 	m.Connection = Connection{Host: a.String(), Addr: plain(a)}
 }
 
-// Mismatch reports whether a line has candidates of ICE (RFC 8839 5.1), none of which is the address that it says it sends from: somebody
-// between changed one and not the others (RFC 8839 4.2.5). Port 9 of no address stands for none yet.
+// Mismatch reports whether a line has candidates of ICE (RFC 8839 5.1), none of which is the address that it says it sends
+// from: somebody between changed one and not the others (RFC 8839 4.2.5). Port 9 of no address stands for none yet.
 func (m *Media) Mismatch() bool {
 	list := m.Attributes("candidate")
 	if len(list) == 0 || m.Port == 9 || m.Zero() {
@@ -97,8 +98,8 @@ func (s Stream) names() bool {
 	return slices.ContainsFunc(s.Attributes, func(a string) bool { return strings.HasPrefix(a, "mid:") })
 }
 
-// ofBrowsers reports whether an attribute is about packets of one side that the other one, which is none, does not have (RFC 8285,
-// RFC 5506, RFC 8853).
+// ofBrowsers reports whether an attribute is about packets of one side that the other one, which is none, does not have (RFC
+// 8285, RFC 5506, RFC 8853).
 func ofBrowsers(attr string) bool {
 	name, _ := splitAttribute(attr)
 	name = trimRight(name)

@@ -43,17 +43,17 @@ type AssociationOptions struct {
 	Send  func(b []byte, to netip.AddrPort)
 	Limit *Limit
 	Log   *slog.Logger
-	// Ready gets the contexts of a handshake that proved to be with the peer, and the source it came from; Failed is called instead if
-	// there will be none. Each at most once, from a goroutine of the association, without locks.
+	// Ready gets the contexts of a handshake that proved to be with the peer, and the source it came from; Failed is called
+	// instead if there will be none. Each at most once, from a goroutine of the association, without locks.
 	Ready  func(seal, open *Context, source netip.AddrPort)
 	Failed func(err error)
 }
 
 // Association agrees on keys with one peer for one m-line by DTLS (RFC 5763, RFC 5764). Safe for concurrent use.
 //
-// Whoever feeds it judges sources: only what may be the peer comes here, and what is certainly the peer (the pair that ICE validated,
-// the exact address of the SDP) goes before what is likely (another port of the same host). A handshake that fails ends nothing, unless
-// it was certainly the peer that showed another certificate.
+// Whoever feeds it judges sources: only what may be the peer comes here, and what is certainly the peer (the pair that ICE
+// validated, the exact address of the SDP) goes before what is likely (another port of the same host). A handshake that fails
+// ends nothing, unless it was certainly the peer that showed another certificate.
 type Association struct {
 	o AssociationOptions
 

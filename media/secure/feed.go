@@ -10,7 +10,8 @@ import (
 // queued is how many datagrams wait for a handshake; a flight has six at most.
 const queued = 32
 
-// feed is the socket that a handshake believes to have: what others read for it comes in, what it writes goes to whoever sends for it.
+// feed is the socket that a handshake believes to have: what others read for it comes in, what it writes goes to whoever sends
+// for it.
 type feed struct {
 	write func(b []byte)
 	in    chan []byte

@@ -42,7 +42,8 @@ func NewIdentity() (*Identity, error) {
 	form := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: serial.Text(36)[:16]},
 		NotBefore: now.Add(-24 * time.Hour), NotAfter: now.Add(validity), // clocks of phones are wrong
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, form, form, &key.PublicKey, key)
 	if err != nil {
@@ -64,8 +65,8 @@ type Fingerprint struct {
 	Sum  string // the octets
 }
 
-// ErrFingerprint says that a fingerprint cannot be read or is of a hash that proves nothing any more (SHA-1, MD5), or, of a handshake,
-// that the peer's certificate is not the one that signalling told of.
+// ErrFingerprint says that a fingerprint cannot be read or is of a hash that proves nothing any more (SHA-1, MD5), or, of a
+// handshake, that the peer's certificate is not the one that signalling told of.
 var ErrFingerprint = errors.New("secure: fingerprint")
 
 // ParseFingerprint reads the value of an a=fingerprint attribute. Errors: ErrFingerprint.
