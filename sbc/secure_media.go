@@ -69,7 +69,8 @@ type SecureMedia struct {
 	// SRTPKeysInClear takes and gives SDES keys over signalling that is not encrypted. Otherwise they count as not offered.
 	SRTPKeysInClear bool    `json:"srtp_keys_in_clear"`
 	ICE             ICEMode `json:"ice"`
-	// RTCPMux puts RTCP on the port of RTP where the peer can (RFC 5761); it is asked for in our offers.
+	// RTCPMux puts RTCP on the port of RTP where the peer can (RFC 5761); it is asked for in our offers. With ICE or keys by DTLS that is
+	// so in any case.
 	RTCPMux bool     `json:"rtcp_mux"`
 	ZRTP    ZRTPMode `json:"zrtp"`
 }
