@@ -144,3 +144,43 @@ func BenchmarkPlan(b *testing.B) {
 		}
 	}
 }
+
+// TestLargeTableIsTheSmallOne: a table that all processors make is the one that a single one makes, and one panic is the caller's.
+func TestLargeTableIsTheSmallOne(t *testing.T) {
+	rows := manyRules(parallel + 5_000)
+	for i, r := range rows.Rules[:5_000] { // further rules of a prefix, longer prefixes, other characters, another plan
+		switch more := *r; i % 4 {
+		case 0:
+			more.ID += "x"
+			rows.Rules = append(rows.Rules, &more)
+		case 1:
+			r.Prefix += "#123456789*0"
+		case 2:
+			r.Prefix = "+" + r.Prefix
+		default:
+			r.RoutingPlanID = "rpl_2"
+		}
+	}
+	want := &Table{}
+	changes := make([]RuleChange, len(rows.Rules))
+	for i, r := range rows.Rules {
+		changes[i].New = r
+	}
+	want, err := want.WithRules(changes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(dumpTable(compile(t, rows)), dumpTable(want)) {
+		t.Error("the tables differ")
+	}
+	defer func() {
+		if r := recover(); r != "broken" {
+			t.Errorf("recovered %v", r)
+		}
+	}()
+	share(10, func(i int) {
+		if i == 3 {
+			panic("broken")
+		}
+	})
+}

@@ -1,70 +1,66 @@
 package route
 
-import (
-	"slices"
-)
+import "slices"
 
 // with gives a trie that also holds r at prefix. Only the nodes from the root to there are new; everything else is shared.
-func (n node) with(prefix string, r rule) node {
+func (n node) with(prefix string, r node) node {
 	if prefix == "" {
 		all := n.rules()
-		at, _ := slices.BinarySearchFunc(all, r, rule.before)
-		n.setRules(slices.Insert(all, at, r))
-		return n
+		at, _ := slices.BinarySearchFunc(all, r, func(x, y node) int { return x.before(&y) })
+		return n.ruled(slices.Insert(all, at, r))
 	}
-	i, ok := n.fan.at(prefix[0])
+	i, ok := n.at(prefix[0])
 	if !ok {
-		n.fan = n.fan.insert(i, leaf(prefix, r))
-		return n
+		return n.insert(i, leaf(prefix, r))
 	}
-	kid := n.fan.kids[i]
-	way := kid.edge.String()
+	kid := n.kids[i]
+	way := string(kid.way())
 	common := commonPrefix(way, prefix)
 	if common < len(way) {
 		// The new prefix leaves the edge half way: a node is put in between.
 		lower := kid
-		lower.edge = edgeOf(way[common:])
-		kid = node{edge: edgeOf(way[:common]), fan: (*fan)(nil).insert(0, lower)}
+		lower.setWay(way[common:])
+		kid = node{}
+		kid.setWay(way[:common])
+		kid = kid.insert(0, lower)
 	}
-	n.fan = n.fan.replace(i, kid.with(prefix[common:], r))
-	return n
+	return n.replace(i, kid.with(prefix[common:], r))
 }
 
 // leaf makes the nodes for one rule that is alone on its way.
-func leaf(prefix string, r rule) node {
+func leaf(prefix string, r node) node {
 	if len(prefix) <= maxEdge {
-		return node{edge: edgeOf(prefix), rule: r}
+		r.setWay(prefix)
+		return r
 	}
-	return node{edge: edgeOf(prefix), fan: (*fan)(nil).insert(0, leaf(prefix[maxEdge:], r))}
+	n := node{}
+	n.setWay(prefix[:maxEdge])
+	return n.insert(0, leaf(prefix[maxEdge:], r))
 }
 
 // without gives a trie that does not hold the rule with this id at prefix. Nodes that are not needed any more
 // go.
 func (n node) without(prefix, id string) node {
 	if prefix == "" {
-		all := n.rules()
-		n.setRules(slices.DeleteFunc(all, func(r rule) bool { return r.id == id }))
+		return n.ruled(slices.DeleteFunc(n.rules(), func(r node) bool { return r.id == id }))
+	}
+	i, ok := n.at(prefix[0])
+	if !ok || !n.kids[i].leads(prefix) {
 		return n
 	}
-	i, ok := n.fan.at(prefix[0])
-	if !ok || !n.fan.kids[i].edge.leads(prefix) {
-		return n
-	}
-	kid := n.fan.kids[i]
-	kid = kid.without(prefix[kid.edge.len():], id)
+	kid := n.kids[i]
+	kid = kid.without(prefix[kid.n:], id)
 	switch {
 	case kid.has():
-	case kid.fan == nil:
-		n.fan = n.fan.remove(i)
-		return n
-	case len(kid.fan.kids) == 1:
-		if only := kid.fan.kids[0]; kid.edge.len()+only.edge.len() <= maxEdge {
-			only.edge = edgeOf(kid.edge.String() + only.edge.String())
+	case len(kid.kids) == 0:
+		return n.remove(i)
+	case len(kid.kids) == 1:
+		if only := kid.kids[0]; kid.n+only.n <= maxEdge {
+			only.setWay(string(kid.way()) + string(only.way()))
 			kid = only
 		}
 	}
-	n.fan = n.fan.replace(i, kid)
-	return n
+	return n.replace(i, kid)
 }
 
 func commonPrefix(a, b string) int {
@@ -75,35 +71,37 @@ func commonPrefix(a, b string) int {
 	return i
 }
 
-// insert gives a fan with one child more; f may be nil.
-func (f *fan) insert(i int, kid node) *fan {
-	next := &fan{}
-	if f != nil {
-		next.bits = f.bits
-		next.kids = make([]node, 0, len(f.kids)+1)
-		next.kids = append(append(append(next.kids, f.kids[:i]...), kid), f.kids[i:]...)
-	} else {
-		next.kids = []node{kid}
-	}
-	next.bits[kid.edge.first()>>6] |= 1 << (kid.edge.first() & 63)
-	return next
+// insert gives a node with one child more, at i.
+func (n node) insert(i int, kid node) node {
+	kids := make([]node, 0, len(n.kids)+1)
+	n.kids = append(append(append(kids, n.kids[:i]...), kid), n.kids[i:]...)
+	n.digits |= digit(kid.edge[0])
+	return n
 }
 
-// replace gives a fan with another child at i, whose edge begins with the same character.
-func (f *fan) replace(i int, kid node) *fan {
-	next := &fan{bits: f.bits, kids: slices.Clone(f.kids)}
-	next.kids[i] = kid
-	return next
+// replace gives a node with another child at i, whose edge begins with the same character.
+func (n node) replace(i int, kid node) node {
+	n.kids = slices.Clone(n.kids)
+	n.kids[i] = kid
+	return n
 }
 
-// remove gives a fan without the child at i, nil if it was the last.
-func (f *fan) remove(i int) *fan {
-	if len(f.kids) == 1 {
-		return nil
+// remove gives a node without the child at i.
+func (n node) remove(i int) node {
+	n.digits &^= digit(n.kids[i].edge[0])
+	var kids []node
+	if len(n.kids) > 1 {
+		kids = make([]node, 0, len(n.kids)-1)
+		kids = append(append(kids, n.kids[:i]...), n.kids[i+1:]...)
 	}
-	c := f.kids[i].edge.first()
-	next := &fan{bits: f.bits, kids: make([]node, 0, len(f.kids)-1)}
-	next.bits[c>>6] &^= 1 << (c & 63)
-	next.kids = append(append(next.kids, f.kids[:i]...), f.kids[i+1:]...)
-	return next
+	n.kids = kids
+	return n
+}
+
+// digit gives the bit of a character in node.digits, 0 for one that is no digit.
+func digit(c byte) uint16 {
+	if d := c - '0'; d <= 9 {
+		return 1 << d
+	}
+	return 0
 }

@@ -37,7 +37,7 @@ type planner struct {
 type Next struct {
 	place place
 	// rule is the one that nobody took the call of. listID, where set, is tried first with number.
-	rule           *rule
+	rule           *node
 	listID, number string
 }
 
@@ -45,7 +45,7 @@ type Next struct {
 type place struct {
 	planID, number string
 	// after is the last rule that was looked at, nil before the first.
-	after *rule
+	after *node
 	jumps int
 	// back is where the search goes on when this plan has nothing more, nil for nowhere.
 	back *place
@@ -122,7 +122,7 @@ func (p *planner) nobody(at place) {
 }
 
 // act carries a rule out; true says that the decision is made. at is where the rule was found, and where the search goes on.
-func (p *planner) act(r *rule, at *place) bool {
+func (p *planner) act(r *node, at *place) bool {
 	do := r.do
 	p.plan.RoutingPlanID, p.plan.RuleID = at.planID, r.id
 	if do.more != nil {
@@ -161,7 +161,7 @@ func (p *planner) act(r *rule, at *place) bool {
 }
 
 // made tells whether the decision is made by a rule, and notes how it goes on if nobody takes the call.
-func (p *planner) made(r *rule, at *place, made bool) bool {
+func (p *planner) made(r *node, at *place, made bool) bool {
 	switch {
 	case !r.do.fallback:
 		return true
@@ -177,7 +177,7 @@ func (p *planner) made(r *rule, at *place, made bool) bool {
 }
 
 // list lays out a route list; false, with the refusal for it, if it has nobody to call.
-func (p *planner) list(r *rule, listID, number string) bool {
+func (p *planner) list(r *node, listID, number string) bool {
 	if p.lay(listID, number); len(p.plan.Attempts) == 0 {
 		p.step(listID, refused, "the route list has nobody to call")
 		p.reject(503, "", CauseNoTarget)
@@ -189,7 +189,7 @@ func (p *planner) list(r *rule, listID, number string) bool {
 // redirect tells the caller the attempts in place of making them (RFC 3261 21.3).
 // Addresses of targets that are not public stay ours to know: in their place the caller is told to call us with the number as the rule
 // made it, if that is another one.
-func (p *planner) redirect(r *rule, number string) bool {
+func (p *planner) redirect(r *node, number string) bool {
 	ways, ours := p.plan.Attempts, false
 	p.plan.Attempts = nil
 	for _, at := range ways {
@@ -215,7 +215,7 @@ func (p *planner) redirect(r *rule, number string) bool {
 }
 
 // jump goes on in another plan, at which at points then; true says that it may not.
-func (p *planner) jump(r *rule, at *place, number string) bool {
+func (p *planner) jump(r *node, at *place, number string) bool {
 	to := r.do.more.jumpPlanID
 	if at.jumps == maxJumps {
 		p.step(r.id, refused, "the rules have led to another plan %d times: that is a circle", maxJumps)
@@ -239,7 +239,7 @@ func (p *planner) jump(r *rule, at *place, number string) bool {
 }
 
 // ours leads to what a number of ours says.
-func (p *planner) ours(r *rule, at *place, number string) bool {
+func (p *planner) ours(r *node, at *place, number string) bool {
 	n := p.table.numbers.find(p.table.plans[at.planID].TenantID, number)
 	if n == nil {
 		p.step(r.id, refused, "%q is no number of ours", number)
@@ -265,7 +265,7 @@ func (p *planner) ours(r *rule, at *place, number string) bool {
 }
 
 // asked has another system asked, or does what it said: made says that this leads somewhere, next that the next rule that fits decides.
-func (p *planner) asked(r *rule, number string) (made, next bool) {
+func (p *planner) asked(r *node, number string) (made, next bool) {
 	a := p.query.Answers[r.id]
 	if a == nil {
 		p.plan.Ask = &Ask{RuleID: r.id, HTTP: r.do.more.http, ENUMSuffix: r.do.more.enumSuffix, Number: number, PlanID: p.plan.RoutingPlanID,
@@ -305,7 +305,7 @@ func (p *planner) set(variables map[string]string) {
 }
 
 // hosts lays out the addresses that were found for a number, each by every trunk of a route list: by others nothing leaves.
-func (p *planner) hosts(r *rule, found []Host, listID string) bool {
+func (p *planner) hosts(r *node, found []Host, listID string) bool {
 	p.lay(listID, cmp.Or(found[0].Number, p.query.Number))
 	ways := p.plan.Attempts
 	p.plan.Attempts = nil
@@ -333,13 +333,13 @@ func (p *planner) reject(code int, reason string, cause Cause) {
 }
 
 // next finds the rule that decides from a place on, and moves the place behind it; nil for none.
-func (p *planner) next(at *place) *rule {
+func (p *planner) next(at *place) *node {
 	root := p.table.tries[at.planID]
 	if root == nil {
 		return nil
 	}
 	if at.after == nil && !p.query.Trace {
-		if r := root.find(at.number); r == nil || !r.picky {
+		if r := root.find(at.number); r == nil || !r.is(picky) {
 			at.after = r
 			return r
 		}
@@ -367,12 +367,12 @@ func (p *planner) next(at *place) *rule {
 }
 
 // fits tells whether a rule whose prefix fits holds for the call.
-func (p *planner) fits(r *rule, prefix string) bool {
-	if !r.enabled {
+func (p *planner) fits(r *node, prefix string) bool {
+	if !r.is(enabled) {
 		p.step(r.id, passed, "prefix %q matches, but the rule is disabled", prefix)
 		return false
 	}
-	if !r.picky {
+	if !r.is(picky) {
 		return true
 	}
 	ok, why := r.do.more.terms.hold(&p.query, r.id, p.table.times)
@@ -383,7 +383,7 @@ func (p *planner) fits(r *rule, prefix string) bool {
 }
 
 // considered says in the trace which rule decides, and which come after it; nodes are those from the rule's on.
-func (p *planner) considered(found *rule, at *place, nodes []*node, lengths []int) {
+func (p *planner) considered(found *node, at *place, nodes []*node, lengths []int) {
 	if !p.query.Trace {
 		return
 	}
@@ -392,7 +392,7 @@ func (p *planner) considered(found *rule, at *place, nodes []*node, lengths []in
 		how = "the next"
 	}
 	p.sayRule(found.id, at.number[:lengths[0]], how, at.number)
-	if found.do.fallback || len(nodes) == 1 && nodes[0].more == nil {
+	if found.do.fallback || len(nodes) == 1 && !nodes[0].is(several) {
 		return // they are looked at when it comes to that, or there are none
 	}
 	after := false
@@ -403,9 +403,9 @@ func (p *planner) considered(found *rule, at *place, nodes []*node, lengths []in
 			case r.id == found.id:
 				after = true
 			case !after:
-			case !r.enabled:
+			case !r.is(enabled):
 				p.step(r.id, passed, "prefix %q matches, but the rule is disabled", prefix)
-			case i > 0 || found.priority == r.priority || found.timed != r.timed:
+			case i > 0 || found.priority == r.priority || found.is(timed) != r.is(timed):
 				p.step(r.id, passed, "prefix %q matches, but rule %s comes before it", prefix, found.id)
 			default:
 				p.step(r.id, passed, "prefix %q matches, but priority %d comes after %d", prefix, r.priority, found.priority)

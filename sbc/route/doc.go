@@ -9,7 +9,7 @@
 // decision goes on. The rule's route list gives trunks and subscribers, each trunk gives its endpoints. Strip and prefix of an endpoint
 // are applied to the rule's number anew for every attempt.
 //
-// The trie is persistent: Table.With changes one rule by copying the nodes above it, a few microseconds whatever the plan's
+// The trie is persistent: Table.WithRules changes one rule by copying the nodes above it, a few microseconds whatever the plan's
 // size, and the old Table goes on serving the calls that hold it. Rules refer to route lists by id and are looked up when they
 // decide, so that a change of a list, trunk or endpoint leaves the tries alone.
 //

@@ -11,7 +11,7 @@ import (
 type jumps []*sbc.Rule
 
 // leadsOn tells whether a rule is one of jumps.
-func leadsOn(r *sbc.Rule) bool { return r.Action == sbc.ActionJump && r.Enabled && !picky(r) }
+func leadsOn(r *sbc.Rule) bool { return r.Action == sbc.ActionJump && r.Enabled && !isPicky(r) }
 
 func (j jumps) with(r *sbc.Rule) jumps {
 	if !leadsOn(r) {
@@ -42,7 +42,7 @@ func (t *Table) circles(most int) error {
 				break
 			}
 			r := root.find(number)
-			if r == nil || r.picky || r.do.kind != sbc.ActionJump {
+			if r == nil || r.is(picky) || r.do.kind != sbc.ActionJump {
 				break
 			}
 			if hops == maxJumps {

@@ -1,11 +1,8 @@
 package route
 
 import (
-	"cmp"
-	"encoding/binary"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -51,24 +48,21 @@ type Table struct {
 // that leads in a circle.
 func Compile(rows Rows) (*Table, error) {
 	t := (&Table{}).WithRows(rows)
-	byPlan := map[string][]int32{}
-	for i, r := range rows.Rules {
-		if err := checkPrefix(r); err != nil {
-			return nil, err
+	b := builder{entries: make([]entry, len(rows.Rules))}
+	lots := b.pack(rows.Rules)
+	byPlan := map[string][][]spot{}
+	for i := range lots {
+		if lots[i].fault != nil {
+			return nil, lots[i].fault
 		}
-		if leadsOn(r) {
-			t.jumps = append(t.jumps, r)
+		t.jumps = append(t.jumps, lots[i].jumps...)
+		for plan, spots := range lots[i].spots {
+			byPlan[plan] = append(byPlan[plan], *spots)
 		}
-		byPlan[r.RoutingPlanID] = append(byPlan[r.RoutingPlanID], int32(i))
 	}
 	t.tries = make(map[string]*node, len(byPlan))
-	packs := packer{actions: map[action]*action{}, many: 16 << 10}
-	for plan, rules := range byPlan {
-		entries := packs.sorted(rows.Rules, rules)
-		if packs.fault != nil {
-			return nil, packs.fault
-		}
-		trie := root(entries)
+	for plan, lists := range byPlan {
+		trie := b.build(b.merge(lists), 0, 0)
 		t.tries[strings.Clone(plan)] = &trie
 	}
 	return t, t.circles(len(t.jumps))
@@ -121,7 +115,7 @@ func (t *Table) swap(planID string, change func(root node) node) {
 	if old := t.tries[planID]; old != nil {
 		root = *old
 	}
-	if root = change(root); root.has() || root.fan != nil {
+	if root = change(root); root.has() || len(root.kids) > 0 {
 		t.tries[planID] = &root
 	} else {
 		delete(t.tries, planID)
@@ -145,103 +139,4 @@ func checkPrefix(r *sbc.Rule) error {
 		}
 	}
 	return nil
-}
-
-// packer reduces rules, so that the rows they came from can be forgotten.
-type packer struct {
-	actions map[action]*action
-	// many packs ids into pieces of memory of this size; 0 gives each its own.
-	many  int
-	piece *strings.Builder
-	// fault is the first one that was found.
-	fault error
-}
-
-// sorted packs some rules in order of prefix and then of rule: so a trie is built at once without moving anything, and does not
-// depend on the order of the rows.
-func (p *packer) sorted(rows []*sbc.Rule, some []int32) []entry {
-	packed := make([]entry, len(some))
-	// The first eight characters as a number decide most comparisons without going to the rule.
-	type place struct {
-		leading uint64
-		at      int32
-	}
-	order := make([]place, len(some))
-	for i, row := range some {
-		packed[i] = p.pack(rows[row])
-		var b [8]byte
-		copy(b[:], packed[i].prefix)
-		order[i] = place{binary.BigEndian.Uint64(b[:]), int32(i)}
-	}
-	slices.SortFunc(order, func(x, y place) int {
-		if x.leading != y.leading {
-			return cmp.Compare(x.leading, y.leading)
-		}
-		a, b := &packed[x.at], &packed[y.at]
-		return cmp.Or(strings.Compare(a.prefix, b.prefix), a.rule.before(b.rule))
-	})
-	entries := make([]entry, len(some))
-	for i, o := range order {
-		entries[i] = packed[o.at]
-	}
-	return entries
-}
-
-// pack reduces a rule; its prefix is still the row's, for the trie copies it.
-func (p *packer) pack(r *sbc.Rule) entry {
-	a := action{kind: r.Action, code: r.RejectCode, reason: r.RejectReason, listID: r.RouteListID, strip: r.Strip, add: r.AddPrefix,
-		fallback: r.Fallback}
-	switch r.Action {
-	case sbc.ActionSubscriber:
-		a.domainID = r.DomainID
-	case sbc.ActionRedirect:
-		a.code = r.RedirectCode
-	}
-	if a.more = p.more(r); a.more != nil {
-		do := a
-		return entry{prefix: r.Prefix, rule: rule{id: p.text(r.ID), do: &do, priority: uint16(r.Priority), enabled: r.Enabled,
-			timed: r.TimeProfileID != "", picky: picky(r)}}
-	}
-	do := p.actions[a]
-	if do == nil {
-		a.reason, a.listID, a.add = strings.Clone(a.reason), strings.Clone(a.listID), strings.Clone(a.add)
-		a.domainID = strings.Clone(a.domainID)
-		do = &a
-		p.actions[a] = do
-	}
-	return entry{prefix: r.Prefix, rule: rule{id: p.text(r.ID), do: do, priority: uint16(r.Priority), enabled: r.Enabled}}
-}
-
-// picky tells whether a rule holds for some calls only.
-func picky(r *sbc.Rule) bool {
-	return r.TimeProfileID != "" || len(r.RouteGroups) > 0 || len(r.Conditions) > 0
-}
-
-// more is what few rules have, nil for most.
-func (p *packer) more(r *sbc.Rule) *more {
-	announced := r.Action == sbc.ActionReject && r.AnnouncementID != ""
-	asks := r.Action == sbc.ActionHTTP || r.Action == sbc.ActionENUM || r.Action == sbc.ActionJump
-	if !picky(r) && !announced && !asks && len(r.Variables) == 0 {
-		return nil
-	}
-	m := &more{announcementID: r.AnnouncementID, jumpPlanID: r.JumpPlanID, http: r.HTTP, enumSuffix: r.ENUMSuffix, variables: r.Variables}
-	var err error
-	if m.terms, err = compileTerms(r); err != nil && p.fault == nil {
-		p.fault = err
-	}
-	return m
-}
-
-// text copies a string. A builder that never outgrows its first piece of memory gives strings that stay where they are.
-func (p *packer) text(s string) string {
-	if len(s) > p.many/4 {
-		return strings.Clone(s)
-	}
-	if p.piece == nil || p.piece.Cap()-p.piece.Len() < len(s) {
-		p.piece = &strings.Builder{}
-		p.piece.Grow(p.many)
-	}
-	at := p.piece.Len()
-	p.piece.WriteString(s)
-	return p.piece.String()[at:]
 }

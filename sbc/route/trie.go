@@ -9,57 +9,53 @@ import (
 	"github.com/sallyport/sallyport/sbc"
 )
 
-// node is a place in the trie of one plan. Nodes are never changed once a Table is out: see change.go for how a new trie shares
-// them. A million of them must fit beside the calls, so a node is 64 bytes and most have nothing below.
+// node is a place in the trie of one plan, with the rule of its prefix. Nodes are never changed once a Table is out: see change.go for how
+// a new trie shares them.
+//
+// A million of them must fit beside the calls, and a look-up costs what it has to fetch from memory. So a node is one line of the processor's
+// cache (64 bytes), tells by itself whether a number goes on below, and has everything that is below in one slice: one line for each step.
 type node struct {
-	// edge are the characters from the parent to here; empty only at the root.
-	edge edge
-	// rule is the first rule of this prefix, the zero rule if there is none; more are the others, by priority and then id.
-	rule rule
-	more *[]rule
-	fan  *fan
+	// digits has one bit for each digit with which a child's edge begins.
+	digits   uint16
+	priority uint16
+	marks    marks
+	// edge are the n characters from the parent to here; none at the root.
+	n    uint8
+	edge [maxEdge]byte
+	// kids are the children that begin with digits, in their order, then those that begin with other characters, in theirs, and last, with
+	// empty edges and nothing below, the further rules of this node's prefix, in order.
+	kids []node
+	// do is nil if the prefix has no rule; id is that of the rule.
+	do *action
+	id string
 }
 
 // maxEdge is the longest edge; a longer way is made of several nodes.
-const maxEdge = 15
+const maxEdge = 10
 
-// edge holds characters in place: to follow it, nothing else has to be fetched from memory.
-type edge struct {
-	n     uint8
-	chars [maxEdge]byte
+// marks are what is true of a rule, or of a node.
+type marks uint8
+
+const (
+	enabled marks = 1 << iota
+	timed         // the rule holds at times only
+	picky         // the rule has any terms: time, groups or conditions
+	several       // the node has further rules
+)
+
+// way gives the characters of the edge.
+func (n *node) way() []byte { return n.edge[:n.n] }
+
+// setWay makes the edge, of at most maxEdge characters.
+func (n *node) setWay(s string) { n.n = uint8(copy(n.edge[:], s)) }
+
+// leads tells whether a text, which begins with the first character of the edge, begins with all of it.
+func (n *node) leads(text string) bool {
+	return n.n == 1 || len(text) >= int(n.n) && text[:n.n] == string(n.edge[:n.n]) // compared in place
 }
 
-// edgeOf makes an edge of at most maxEdge characters.
-func edgeOf(s string) (e edge) {
-	e.n = uint8(copy(e.chars[:], s))
-	return e
-}
-
-func (e *edge) len() int       { return int(e.n) }
-func (e *edge) first() byte    { return e.chars[0] }
-func (e *edge) String() string { return string(e.chars[:e.n]) }
-
-// leads tells whether a text begins with the edge.
-func (e *edge) leads(text string) bool {
-	return len(text) >= int(e.n) && text[:e.n] == string(e.chars[:e.n]) // compared in place
-}
-
-// fan is what is below a node.
-type fan struct {
-	// bits has one bit for each character (ASCII) with which a child's edge begins; kids are in the order of these bits.
-	bits [2]uint64
-	kids []node
-}
-
-// rule is a sbc.Rule reduced to what a decision needs.
-type rule struct {
-	id       string
-	do       *action
-	priority uint16
-	enabled  bool
-	// timed says that the rule holds at times only, picky that it has any terms: time, groups or conditions.
-	timed, picky bool
-}
+// is tells whether a mark is set.
+func (n *node) is(m marks) bool { return n.marks&m != 0 }
 
 // action is what a rule does. Most rules of a plan do the same few things, so actions are shared.
 type action struct {
@@ -87,81 +83,104 @@ type more struct {
 }
 
 // before orders rules of one prefix: those that hold at times come first, then the smallest priority, then the smallest id.
-func (r rule) before(o rule) int {
-	if r.timed != o.timed {
-		if r.timed {
+func (n *node) before(o *node) int {
+	if n.is(timed) != o.is(timed) {
+		if n.is(timed) {
 			return -1
 		}
 		return 1
 	}
-	return cmp.Or(cmp.Compare(r.priority, o.priority), strings.Compare(r.id, o.id))
+	return cmp.Or(cmp.Compare(n.priority, o.priority), strings.Compare(n.id, o.id))
 }
 
 // has tells whether a rule ends at the node.
-func (n *node) has() bool { return n.rule.id != "" }
+func (n *node) has() bool { return n.do != nil }
 
 // deciding gives the first enabled rule at the node: it decides there, if its terms hold.
-func (n *node) deciding() *rule {
-	if n.rule.enabled {
-		return &n.rule
+func (n *node) deciding() *node {
+	if n.is(enabled) {
+		return n
 	}
-	if n.more != nil {
-		for i := range *n.more {
-			if (*n.more)[i].enabled {
-				return &(*n.more)[i]
-			}
+	further := n.further()
+	for i := range further {
+		if further[i].is(enabled) {
+			return &further[i]
 		}
 	}
 	return nil
 }
 
+// further are the rules of the node beside the first.
+func (n *node) further() []node {
+	if !n.is(several) {
+		return nil // without a look at what is below
+	}
+	return n.kids[n.below():]
+}
+
+// below counts the children.
+func (n *node) below() int {
+	i := bits.OnesCount16(n.digits)
+	for i < len(n.kids) && n.kids[i].n > 0 {
+		i++
+	}
+	return i
+}
+
 // each goes over the rules of the node, in order.
-func (n *node) each(yield func(*rule) bool) {
-	if !n.has() || !yield(&n.rule) || n.more == nil {
+func (n *node) each(yield func(*node) bool) {
+	if !n.has() || !yield(n) {
 		return
 	}
-	for i := range *n.more {
-		if !yield(&(*n.more)[i]) {
+	further := n.further()
+	for i := range further {
+		if !yield(&further[i]) {
 			return
 		}
 	}
 }
 
+// bare gives the rule of a node without what is below, as a further one is kept.
+func (n *node) bare() node {
+	return node{priority: n.priority, marks: n.marks &^ several, do: n.do, id: n.id}
+}
+
 // rules lists all rules of the node.
-func (n *node) rules() []rule {
-	if !n.has() {
-		return nil
-	}
-	all := []rule{n.rule}
-	if n.more != nil {
-		all = append(all, *n.more...)
+func (n *node) rules() (all []node) {
+	for r := range n.each {
+		all = append(all, r.bare())
 	}
 	return all
 }
 
-// setRules replaces the rules of a node that nobody else sees yet; all must be in order.
-func (n *node) setRules(all []rule) {
-	n.rule, n.more = rule{}, nil
+// ruled gives a node with other rules, in order; there must be one, or it has none.
+func (n node) ruled(all []node) node {
+	children := n.kids[:n.below()]
+	first := node{}
 	if len(all) > 0 {
-		n.rule = all[0]
+		first, all = all[0], all[1:]
 	}
-	if len(all) > 1 {
-		rest := slices.Clone(all[1:])
-		n.more = &rest
+	n.priority, n.marks, n.do, n.id, n.kids = first.priority, first.marks, first.do, first.id, children
+	if len(all) > 0 {
+		n.marks |= several
+		n.kids = append(append(make([]node, 0, len(children)+len(all)), children...), all...)
 	}
+	return n
 }
 
 // at gives the place of a character among the children, and whether there is one.
-func (f *fan) at(c byte) (int, bool) {
-	if f == nil || c >= 128 {
-		return 0, false
+func (n *node) at(c byte) (int, bool) {
+	if d := c - '0'; d <= 9 {
+		bit := uint16(1) << d
+		return bits.OnesCount16(n.digits & (bit - 1)), n.digits&bit != 0
 	}
-	word, bit := c>>6, uint64(1)<<(c&63)
-	i := bits.OnesCount64(f.bits[word] & (bit - 1))
-	if word == 1 {
-		i += bits.OnesCount64(f.bits[0])
+	i := bits.OnesCount16(n.digits)
+	for ; i < len(n.kids) && n.kids[i].n > 0; i++ {
+		if first := n.kids[i].edge[0]; first >= c {
+			return i, first == c
+		}
 	}
-	return i, f.bits[word]&bit != 0
+	return i, false
 }
 
 // child gives the node below by which a number goes on, nil if there is none.
@@ -169,19 +188,18 @@ func (n *node) child(rest string) *node {
 	if rest == "" {
 		return nil
 	}
-	i, ok := n.fan.at(rest[0])
+	i, ok := n.at(rest[0])
 	if !ok {
 		return nil
 	}
-	if kid := &n.fan.kids[i]; kid.edge.leads(rest) {
+	if kid := &n.kids[i]; kid.leads(rest) {
 		return kid
 	}
 	return nil
 }
 
 // find gives the first enabled rule of the longest prefix of a number, nil if there is none.
-func (n *node) find(number string) *rule {
-	var found *rule
+func (n *node) find(number string) (found *node) {
 	for n != nil {
 		if n.has() {
 			if r := n.deciding(); r != nil {
@@ -190,7 +208,7 @@ func (n *node) find(number string) *rule {
 		}
 		kid := n.child(number)
 		if kid != nil {
-			number = number[kid.edge.len():]
+			number = number[kid.n:]
 		}
 		n = kid
 	}
@@ -209,72 +227,11 @@ func (n *node) path(number string, nodes []*node, lengths []int) ([]*node, []int
 		}
 		kid := n.child(number[depth:])
 		if kid != nil {
-			depth += kid.edge.len()
+			depth += int(kid.n)
 		}
 		n = kid
 	}
 	slices.Reverse(nodes)
 	slices.Reverse(lengths)
 	return nodes, lengths
-}
-
-// entry is one rule on its way into a trie.
-type entry struct {
-	prefix string
-	rule   rule
-}
-
-// root makes the trie of entries in order of prefix and then of rule.
-func root(entries []entry) node { return build(entries, 0, 0) }
-
-// build makes the node whose edge are the characters from depth to end, in which the entries agree.
-func build(entries []entry, depth, end int) node {
-	n := node{edge: edgeOf(entries[0].prefix[depth:end])}
-	here := 0
-	for here < len(entries) && len(entries[here].prefix) == end {
-		here++
-	}
-	n.take(entries[:here])
-	if below := entries[here:]; len(below) > 0 {
-		n.fan = buildFan(below, end)
-	}
-	return n
-}
-
-// take stores the entries that end at the node.
-func (n *node) take(entries []entry) {
-	if len(entries) > 0 {
-		n.rule = entries[0].rule
-	}
-	if len(entries) > 1 {
-		more := make([]rule, len(entries)-1)
-		for i, e := range entries[1:] {
-			more[i] = e.rule
-		}
-		n.more = &more
-	}
-}
-
-// buildFan makes the children of entries that are all longer than depth.
-func buildFan(entries []entry, depth int) *fan {
-	f := &fan{}
-	kids := 0
-	for i, e := range entries {
-		if c := e.prefix[depth]; i == 0 || c != entries[i-1].prefix[depth] {
-			f.bits[c>>6] |= 1 << (c & 63)
-			kids++
-		}
-	}
-	f.kids = make([]node, 0, kids)
-	for lo := 0; lo < len(entries); {
-		hi := lo + 1
-		for hi < len(entries) && entries[hi].prefix[depth] == entries[lo].prefix[depth] {
-			hi++
-		}
-		// In order, what the first and the last have in common all have.
-		end := depth + commonPrefix(entries[lo].prefix[depth:], entries[hi-1].prefix[depth:])
-		f.kids = append(f.kids, build(entries[lo:hi], depth, min(end, depth+maxEdge)))
-		lo = hi
-	}
-	return f
 }

@@ -46,15 +46,12 @@ func slow(rules []*sbc.Rule, plan, number string) string {
 }
 
 func dump(n *node, prefix string, out *[]string) {
-	prefix += n.edge.String()
+	prefix += string(n.way())
 	for _, r := range n.rules() {
-		*out = append(*out, fmt.Sprintf("%s %s %d %v %d", prefix, r.id, r.priority, r.enabled, r.do.code))
+		*out = append(*out, fmt.Sprintf("%s %s %d %v %d", prefix, r.id, r.priority, r.is(enabled), r.do.code))
 	}
-	if n.fan == nil {
-		return
-	}
-	for i := range n.fan.kids {
-		dump(&n.fan.kids[i], prefix, out)
+	for i := range n.kids[:n.below()] {
+		dump(&n.kids[i], prefix, out)
 	}
 }
 
@@ -69,21 +66,28 @@ func dumpTable(t *Table) []string {
 	return out
 }
 
-// wellFormed checks what every trie keeps: edges, bits and order of children, no end without a rule.
+// wellFormed checks what every trie keeps: edges, bits and order of children, no end without a rule, further rules last and marked.
 func (n *node) wellFormed(root bool) bool {
-	if n.fan == nil {
-		return n.has() || root
-	}
-	if bits.OnesCount64(n.fan.bits[0])+bits.OnesCount64(n.fan.bits[1]) != len(n.fan.kids) {
+	below := n.below()
+	if below == 0 && !n.has() && !root || n.is(several) != (below < len(n.kids)) {
 		return false
 	}
-	for i := range n.fan.kids {
-		kid := &n.fan.kids[i]
-		if at, ok := n.fan.at(kid.edge.first()); !ok || at != i || !kid.wellFormed(false) {
+	for _, r := range n.kids[below:] {
+		if !n.has() || r.n > 0 || !r.has() || len(r.kids) > 0 || r.marks&several != 0 {
 			return false
 		}
 	}
-	return true
+	digits := 0
+	for i := range n.kids[:below] {
+		kid := &n.kids[i]
+		if at, ok := n.at(kid.edge[0]); !ok || at != i || !kid.wellFormed(false) {
+			return false
+		}
+		if digit(kid.edge[0]) > 0 {
+			digits++
+		}
+	}
+	return bits.OnesCount16(n.digits) == digits
 }
 
 func plans(ids ...string) []*sbc.RoutingPlan {
