@@ -72,8 +72,11 @@ func (b builder) char(p spot, depth int) byte {
 
 // common tells how many characters two prefixes have in common.
 func (b builder) common(x, y spot) int {
-	if n := bits.LeadingZeros64(x.lead^y.lead) / 8; n < 8 {
-		return min(n, int(x.n), int(y.n))
+	if x.at == y.at {
+		return int(x.n)
+	}
+	if n := min(bits.LeadingZeros64(x.lead^y.lead)/8, int(x.n), int(y.n)); n < 8 {
+		return n
 	}
 	return commonPrefix(b.entries[x.at].prefix, b.entries[y.at].prefix)
 }
@@ -87,12 +90,17 @@ func (b builder) build(spots []spot, depth, end int) node {
 	for here < len(spots) && int(spots[here].n) == end {
 		here++
 	}
-	first := &b.entries[spots[0].at]
 	var n node
 	if here > 0 {
-		n = first.rule
+		n = b.entries[spots[0].at].rule
 	}
-	n.setWay(first.prefix[depth:end])
+	if n.n = uint8(end - depth); end <= 8 { // without a look at the entry
+		var lead [8]byte
+		binary.BigEndian.PutUint64(lead[:], spots[0].lead)
+		copy(n.edge[:], lead[depth:end])
+	} else {
+		n.setWay(b.entries[spots[0].at].prefix[depth:end])
+	}
 	if here != 1 || len(spots) > 1 {
 		b.settle(&n, spots, here, end)
 	}

@@ -62,6 +62,9 @@ func (b builder) part(rows []*sbc.Rule, lo, hi int) lot {
 			planID = r.RoutingPlanID
 			if spots = l.spots[planID]; spots == nil {
 				spots = new([]spot)
+				if len(l.spots) == 0 { // most tables have one plan that is large
+					*spots = make([]spot, 0, hi-i)
+				}
 				l.spots[planID] = spots
 			}
 		}
