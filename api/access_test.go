@@ -26,6 +26,7 @@ func (f *fixture) kept(path string) *sbc.Subscriber {
 
 // TestPasswordIsHashedAndForgotten: the store holds hashes, nobody is shown anything but the algorithms they serve.
 func TestPasswordIsHashedAndForgotten(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	domain := f.ids[sbc.KindDomain]
 	body := `{"domain_id":"` + domain + `","username":"bob","password":"open sesame"}`
@@ -64,6 +65,7 @@ func TestPasswordIsHashedAndForgotten(t *testing.T) {
 
 // TestSecretStaysUnlessItIsReplaced, and then nothing of the old one is left.
 func TestSecretStaysUnlessItIsReplaced(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	domain := f.ids[sbc.KindDomain]
 	at := f.do("POST", "/v1/subscribers", `{"domain_id":"`+domain+`","username":"bob","password":"one"}`).is(201).header.Get("Location")
@@ -101,6 +103,7 @@ func TestSecretStaysUnlessItIsReplaced(t *testing.T) {
 
 // TestFieldsOfSubscribersThatAreRefused names each with its pointer.
 func TestFieldsOfSubscribersThatAreRefused(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	domain, at := f.ids[sbc.KindDomain], "/v1/subscribers/"+f.ids[sbc.KindSubscriber]
 	for _, tt := range []struct{ body, pointers string }{
@@ -129,6 +132,7 @@ func TestFieldsOfSubscribersThatAreRefused(t *testing.T) {
 
 // TestRealmOfADomainStays while hashes hold it.
 func TestRealmOfADomainStays(t *testing.T) {
+	t.Parallel()
 	f := overStore(t, start(t))
 	at := "/v1/domains/" + f.ids[sbc.KindDomain]
 	equal(t, f.do("PATCH", at, `{"name":"new.example"}`).is(409).pointers(), []string{"#/name"})
@@ -145,6 +149,7 @@ func TestRealmOfADomainStays(t *testing.T) {
 
 // TestSecretsOfWebhooksAreKeptAndNotShown.
 func TestSecretsOfWebhooksAreKeptAndNotShown(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	at := "/v1/domains/" + f.ids[sbc.KindDomain]
 	f.do("PATCH", at, `{"push":{"url":"https://a.example/x","secret":"hush-1"},"voicemail":{"webhook":{"secret":"hush-2"}}}`).is(200)
@@ -171,6 +176,7 @@ func TestSecretsOfWebhooksAreKeptAndNotShown(t *testing.T) {
 
 // TestNamesOfADomainAreTakenOnce: usernames and aliases of a domain share one name space.
 func TestNamesOfADomainAreTakenOnce(t *testing.T) {
+	t.Parallel()
 	f := overStore(t, start(t))
 	domain, sub := f.ids[sbc.KindDomain], f.ids[sbc.KindSubscriber]
 	for _, tt := range []struct{ path, body, pointer string }{

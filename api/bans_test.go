@@ -80,6 +80,7 @@ func seededBan(doc *openapi3.T) sbc.Ban {
 }
 
 func TestBans(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	f.jail.bans = nil
 	f.do("POST", "/v1/security/bans?dry_run=true", `{"source":"192.0.2.1"}`).is(201)
@@ -113,6 +114,7 @@ func TestBans(t *testing.T) {
 
 // TestNFTables has nft read the script, twice, in a network of its own: overlapping bans, IPv6, some that are not to be in it.
 func TestNFTables(t *testing.T) {
+	t.Parallel()
 	now := time.Now()
 	var bans []sbc.Ban
 	for _, source := range []string{"192.0.2.1/32", "192.0.2.0/24", "198.51.100.7/32", "2001:db8::/64", "2001:db8::/48"} {

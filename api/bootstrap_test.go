@@ -19,6 +19,7 @@ func keysIn(m *memory) int {
 }
 
 func TestFirstKeyIsMadeOnce(t *testing.T) {
+	t.Parallel()
 	m := newMemory()
 	key, err := Bootstrap(context.Background(), manager{m}, m, "")
 	if err != nil || token.Check(key) != nil || keysIn(m) != 1 {
@@ -36,6 +37,7 @@ func TestFirstKeyIsMadeOnce(t *testing.T) {
 }
 
 func TestKeyOfTheEnvironment(t *testing.T) {
+	t.Parallel()
 	m := newMemory()
 	one, two := token.New(), token.New()
 	for i, step := range []struct {

@@ -12,6 +12,7 @@ import (
 
 // TestGeneratedClient goes the way of an integrator: over a real connection, with generated types only.
 func TestGeneratedClient(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	web := httptest.NewServer(f.h)
 	defer web.Close()
@@ -45,6 +46,7 @@ func TestGeneratedClient(t *testing.T) {
 }
 
 func TestHeadIsGetWithoutBody(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	web := httptest.NewServer(f.h)
 	defer web.Close()

@@ -23,6 +23,7 @@ func (f *fixture) diagnose(_ context.Context, trunkID string) (sbc.Diagnosis, er
 
 // TestEffectiveIsShownOnDemand: only with expand=effective, and then whatever If-None-Match says.
 func TestEffectiveIsShownOnDemand(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	for _, path := range []string{"/v1/trunks/" + f.ids[sbc.KindTrunk], "/v1/domains/" + f.ids[sbc.KindDomain], "/v1/realms/" + f.ids[sbc.KindRealm]} {
 		if plain := f.do("GET", path, "").is(200).json(); plain["effective"] != nil {
@@ -47,6 +48,7 @@ func TestEffectiveIsShownOnDemand(t *testing.T) {
 
 // TestDecisionsAreShownToTheirTenant: by operations of their own, and not in records.
 func TestDecisionsAreShownToTheirTenant(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	f.do("GET", "/v1/cdrs/cdr_zz/decision", "").is(200)
 	f.as(readerKey, "GET", "/v1/cdrs/cdr_zz/decision", "").problem(403, "forbidden") // no right to records

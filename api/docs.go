@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/getkin/kin-openapi/openapi3"
 )
@@ -20,10 +21,10 @@ import (
 //go:embed page
 var pages embed.FS
 
-// documentation is the rendered documentation: pages made once at the start from the specification, without a request to any
-// other machine. The policy allows the page its own style, its own script and requests to where it came from.
+// documentation is the rendered documentation: pages made once from the specification, without a request to any other machine; the
+// long one when it is first asked for, because it takes longer than all else at the start. The policy allows the page its own style, its own script and requests to where it came from.
 type documentation struct {
-	page   []byte
+	page   func() ([]byte, error)
 	errors map[string][]byte
 	policy string
 }
@@ -109,11 +110,13 @@ func renderDocumentation(spec *specification, version string, catalogue []kindOf
 		}
 		d.errors[e.Code] = b.Bytes()
 	}
-	var b bytes.Buffer
-	if err := templates.ExecuteTemplate(&b, "docs.html", page); err != nil {
-		return nil, fmt.Errorf("api: documentation: %w", err)
-	}
-	d.page = b.Bytes()
+	d.page = sync.OnceValues(func() ([]byte, error) {
+		var b bytes.Buffer
+		if err := templates.ExecuteTemplate(&b, "docs.html", page); err != nil {
+			return nil, fmt.Errorf("api: documentation: %w", err)
+		}
+		return b.Bytes(), nil
+	})
 	return d, nil
 }
 

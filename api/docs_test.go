@@ -15,6 +15,7 @@ var offMachine = regexp.MustCompile(`(?i)(src|srcset|action)\s*=\s*["']?\s*(http
 	`<iframe|<object|<embed|fetch\(\s*["']http`)
 
 func TestDocumentationAsksNoOtherMachine(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	paths := []string{"/docs"}
 	for _, k := range catalogue() {
@@ -43,6 +44,7 @@ func TestDocumentationAsksNoOtherMachine(t *testing.T) {
 }
 
 func TestDocumentationHoldsEveryOperationSchemaAndError(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	doc := parsed(t)
 	page := string(f.as("", "GET", "/docs", "").is(200).body)
@@ -64,6 +66,7 @@ func TestDocumentationHoldsEveryOperationSchemaAndError(t *testing.T) {
 }
 
 func TestSpecificationIsServedAsItIs(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	if r := f.as("", "GET", "/openapi.yaml", "").is(200); string(r.body) != sallyport.Specification() ||
 		r.header.Get("Content-Type") != "application/yaml" {
@@ -78,6 +81,7 @@ func TestSpecificationIsServedAsItIs(t *testing.T) {
 }
 
 func TestMarkdownEscapes(t *testing.T) {
+	t.Parallel()
 	if got := markdown("a `<b>` **c** <script>"); got != "a <code>&lt;b&gt;</code> <strong>c</strong> &lt;script&gt;" {
 		t.Errorf("%s", got)
 	}

@@ -114,6 +114,7 @@ func over(t *testing.T, got <-chan string) {
 
 // TestEventsAreFollowed: with the generated client, over a real connection, to the end of the node.
 func TestEventsAreFollowed(t *testing.T) {
+	t.Parallel()
 	f, feed, asked, web, stop := following(t)
 	c, err := client.NewClient(web.URL, client.WithKey(adminKey))
 	if err != nil {
@@ -152,6 +153,7 @@ func TestEventsAreFollowed(t *testing.T) {
 
 // TestSlowReaderIsCutOff: whoever missed events while following has to begin anew.
 func TestSlowReaderIsCutOff(t *testing.T) {
+	t.Parallel()
 	_, feed, _, web, _ := following(t)
 	r := get(t, web.URL+"/v1/events/stream", adminKey)
 	got := lines(r)
@@ -165,6 +167,7 @@ func TestSlowReaderIsCutOff(t *testing.T) {
 
 // TestReaderGoesAway: the feed ends with its reader.
 func TestReaderGoesAway(t *testing.T) {
+	t.Parallel()
 	_, feed, _, web, _ := following(t)
 	get(t, web.URL+"/v1/events/stream", adminKey).Body.Close()
 	if slow := <-feed.closed; slow {
@@ -174,6 +177,7 @@ func TestReaderGoesAway(t *testing.T) {
 
 // TestFollowingNeedsARight: as the list of the events.
 func TestFollowingNeedsARight(t *testing.T) {
+	t.Parallel()
 	f, feed, asked, web, _ := following(t)
 	for key, status := range map[string]int{"": 401, readerKey: 403} {
 		if r := get(t, web.URL+"/v1/events/stream", key); r.StatusCode != status {
@@ -205,6 +209,7 @@ func TestFollowingNeedsARight(t *testing.T) {
 
 // TestKeyIsLookedAtAgain: a key that was taken away, or does not cover the stream any more, ends it.
 func TestKeyIsLookedAtAgain(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	s := &server{keys: &keyring{store: f.m, status: f.node, now: time.Now}}
 	key, err := s.keys.find(t.Context(), adminKey)

@@ -16,6 +16,7 @@ func TestGeneratedCodeIsUpToDate(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the generator")
 	}
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	dir := t.TempDir()

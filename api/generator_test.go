@@ -35,6 +35,7 @@ func targets(doc *openapi3.T) []target {
 }
 
 func TestGeneratedRequestsNeverBreakTheServer(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	doc := parsed(t)
 	all := targets(doc)

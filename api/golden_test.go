@@ -67,6 +67,7 @@ func (f *fixture) transcript(key, method, path, body string) string {
 }
 
 func TestGoldenReads(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	doc := parsed(t)
 	var b strings.Builder
@@ -83,6 +84,7 @@ func TestGoldenReads(t *testing.T) {
 }
 
 func TestGoldenProblems(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	var b strings.Builder
 	for _, c := range []struct{ key, method, path, body string }{

@@ -9,6 +9,7 @@ import (
 )
 
 func TestHangUpByFilter(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	ours, theirs := f.calls.calls[0].ID, f.calls.calls[1].ID
 	ids := func(r *reply) []any { return r.is(200).json()["call_ids"].([]any) }
@@ -57,6 +58,7 @@ func (f *fixture) event(operation string) map[string]any {
 }
 
 func TestOrdersAreForgottenOnlyWhereTheStoreIsAway(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	f.do("GET", "/v1/whoami", "").is(200)
 	f.m.mu.Lock()

@@ -8,6 +8,7 @@ import (
 )
 
 func TestIdempotencyKey(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	body := trunkBody(f, "once")
 	first := f.do("POST", "/v1/trunks", body, "Idempotency-Key", "k1").is(201)
@@ -31,6 +32,7 @@ func TestIdempotencyKey(t *testing.T) {
 }
 
 func TestIdempotencyKeyInFlight(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	inside, leave := make(chan struct{}), make(chan struct{})
 	slow := func(tx sbc.Tx) error { close(inside); <-leave; return nil }
@@ -48,6 +50,7 @@ func TestIdempotencyKeyInFlight(t *testing.T) {
 }
 
 func TestMarksOfFlights(t *testing.T) {
+	t.Parallel()
 	fl := &flights{keys: map[string]bool{}}
 	if !fl.begin("a") || fl.begin("a") || !fl.begin("b") {
 		t.Error("a mark was given twice or refused")

@@ -81,6 +81,7 @@ func (f *fixture) subscriber(username string) map[string]any {
 }
 
 func TestImportInsertsUpsertsAndSyncs(t *testing.T) {
+	t.Parallel()
 	f := bulkFixture(t)
 	domain := f.do("GET", "/v1/domains/"+f.ids[sbc.KindDomain], "").is(200).json()["name"].(string)
 	group := f.do("GET", "/v1/groups/"+f.ids[sbc.KindGroup], "").is(200).json()["name"].(string)
@@ -133,6 +134,7 @@ func (f *fixture) auditedOnce(job string) {
 }
 
 func TestImportOfOpenSIPSTables(t *testing.T) {
+	t.Parallel()
 	f := bulkFixture(t)
 	domain := f.do("GET", "/v1/domains/"+f.ids[sbc.KindDomain], "").is(200).json()["name"].(string)
 	h := strings.Repeat("0a", 16)
@@ -151,6 +153,7 @@ func TestImportOfOpenSIPSTables(t *testing.T) {
 
 // TestImportNamesTheFieldThatIsWrong puts something wrong into every field there is, one in a row, and into all at once.
 func TestImportNamesTheFieldThatIsWrong(t *testing.T) {
+	t.Parallel()
 	f := bulkFixture(t)
 	for param, kind := range importKinds() {
 		doc := parsed(t)
@@ -200,6 +203,7 @@ func TestImportNamesTheFieldThatIsWrong(t *testing.T) {
 }
 
 func TestImportRefusesRowsThatCannotBeRead(t *testing.T) {
+	t.Parallel()
 	f := bulkFixture(t)
 	q := "kind=subscribers&domain_id=" + f.ids[sbc.KindDomain]
 	j := f.imports(q, "text/csv", "username,max_calls,labels.a\nanna,1,x\nberta,1\nclara,many,x\n\"d\"ora,1,x\nemma\xff,1,x\nanna,1,x\nfrieda,1,x\n")
@@ -244,6 +248,7 @@ func TestImportRefusesRowsThatCannotBeRead(t *testing.T) {
 }
 
 func TestImportIsBegunOncePerIdempotencyKey(t *testing.T) {
+	t.Parallel()
 	f := bulkFixture(t)
 	path := "/v1/imports?kind=subscribers&domain_id=" + f.ids[sbc.KindDomain]
 	send := func(body string) *reply {
@@ -260,11 +265,14 @@ func TestImportIsBegunOncePerIdempotencyKey(t *testing.T) {
 
 // TestExportCanBeImported wipes what was exported and imports it: all is as it was but ids and times.
 func TestExportCanBeImported(t *testing.T) {
+	t.Parallel()
+	const rows = exportPage + 20 // a page and a chunk are not enough
 	for _, form := range []struct{ name, contentType string }{{"csv", "text/csv"}, {"ndjson", "application/x-ndjson"}} {
 		t.Run(form.name, func(t *testing.T) {
+			t.Parallel()
 			f := bulkFixture(t)
 			var table strings.Builder
-			for i := range 1500 {
+			for i := range rows {
 				fmt.Fprintf(&table, `{"username":"u%d","password":"p%d","display_name":"a \"b\"; c, %d","custom":{"n":%d,"deep":{"x":[1,"y"]}},`+
 					`"caller_identities":["1","2"],"description":"two words","labels":{"a.b/c":"x;y"},"external_id":"e%d"}`+"\n", i, i, i, i, i)
 			}
@@ -273,7 +281,7 @@ func TestExportCanBeImported(t *testing.T) {
 			if j["state"] != "succeeded" {
 				t.Fatal(j, f.faultsOf(j)[0], string(f.do("GET", "/v1/jobs/"+j["id"].(string)+"/errors?limit=1", "").body))
 			}
-			counted(t, f.imports("kind=aliases"+q, "text/csv", "name,subscriber,caller_id\n+49,u1,true\n+50,u1499,0\n"), "succeeded", 2, 2, 0, 0, 0, 0)
+			counted(t, f.imports("kind=aliases"+q, "text/csv", fmt.Sprintf("name,subscriber,caller_id\n+49,u1,true\n+50,u%d,0\n", rows-1)), "succeeded", 2, 2, 0, 0, 0, 0)
 			at := func(kind, more string) string {
 				return string(f.do("GET", "/v1/"+kind+"/export?references=name&format="+form.name+more, "").is(200).body)
 			}
@@ -284,9 +292,9 @@ func TestExportCanBeImported(t *testing.T) {
 			}
 			f.wipe(t, sbc.KindAlias)
 			f.wipe(t, sbc.KindSubscriber)
-			counted(t, f.imports("kind=subscribers", form.contentType, subscribers), "succeeded", 1501, 1501, 0, 0, 0, 0)
+			counted(t, f.imports("kind=subscribers", form.contentType, subscribers), "succeeded", rows+1, rows+1, 0, 0, 0, 0)
 			counted(t, f.imports("kind=aliases", form.contentType, aliases), "succeeded", 3, 3, 0, 0, 0, 0)
-			counted(t, f.imports("kind=subscribers&mode=upsert", form.contentType, subscribers), "succeeded", 1501, 0, 0, 1501, 0, 0)
+			counted(t, f.imports("kind=subscribers&mode=upsert", form.contentType, subscribers), "succeeded", rows+1, 0, 0, rows+1, 0, 0)
 			counted(t, f.imports("kind=aliases&mode=upsert", form.contentType, aliases), "succeeded", 3, 0, 0, 3, 0, 0)
 			if s := f.subscriber("u7"); s["custom"].(map[string]any)["n"] != 7.0 || s["labels"].(map[string]any)["a.b/c"] != "x;y" ||
 				s["display_name"] != "a \"b\"; c, 7" || s["external_id"] != "e7" || len(s["caller_identities"].([]any)) != 2 {
@@ -341,6 +349,7 @@ func (f *fixture) wipe(t *testing.T, kind sbc.Kind) {
 }
 
 func TestExportOfSecretsNeedsItsScope(t *testing.T) {
+	t.Parallel()
 	f := bulkFixture(t)
 	made := f.do("POST", "/v1/api-keys", `{"name":"exporter","scopes":["subscribers:write"]}`).is(201).json()
 	key := made["key"].(string)

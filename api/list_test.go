@@ -37,6 +37,7 @@ func (f *fixture) pages(path string) (names []string, pages int) {
 }
 
 func TestPagesGiveEverythingOnce(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	f.many(25)
 	names, pages := f.pages("/v1/realms?limit=4")
@@ -61,6 +62,7 @@ func TestPagesGiveEverythingOnce(t *testing.T) {
 }
 
 func TestFilters(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	f.many(12)
 	for query, want := range map[string]int{
@@ -79,6 +81,7 @@ func TestFilters(t *testing.T) {
 }
 
 func TestCursorBelongsToItsList(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	f.many(5)
 	cursor := f.do("GET", "/v1/realms?limit=2&enabled=false", "").is(200).text("next_cursor")
@@ -94,6 +97,7 @@ func TestCursorBelongsToItsList(t *testing.T) {
 }
 
 func TestCallsInPages(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	first := f.do("GET", "/v1/calls?limit=1", "").is(200)
 	second := f.do("GET", "/v1/calls?limit=1&cursor="+first.text("next_cursor"), "").is(200)
@@ -111,6 +115,7 @@ func TestCallsInPages(t *testing.T) {
 // TestFeedOfCDRs: a reader that keeps only its last cursor gets every record once, those that come later included, over a
 // restart of the server too.
 func TestFeedOfCDRs(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	var seen []string
 	cursor := ""
@@ -162,6 +167,7 @@ func TestFeedOfCDRs(t *testing.T) {
 }
 
 func TestUpsertByExternalID(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	for i, external := range []string{"crm-1", "a/b", "50%", "a b+c", "ümlaut", "by-external-id", "?#&=;", "..", "%2F"} {
 		t.Run(external, func(t *testing.T) {
@@ -196,6 +202,7 @@ func TestUpsertByExternalID(t *testing.T) {
 }
 
 func TestUpsertOfAPartOfAnother(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	other := f.do("POST", "/v1/trunks", trunkBody(f, "other")).is(201)
 	body := `{"name":"e","address":"127.0.0.9"}`
@@ -214,6 +221,7 @@ func TestUpsertOfAPartOfAnother(t *testing.T) {
 }
 
 func TestUpsertOfAKeyShowsTheSecretOnceOnly(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	body := `{"name":"app","scopes":["cdrs:read"]}`
 	made := f.do("PUT", "/v1/api-keys/by-external-id/app", body).is(201)
@@ -226,6 +234,7 @@ func TestUpsertOfAKeyShowsTheSecretOnceOnly(t *testing.T) {
 }
 
 func TestZeroWrittenOnPurposeStays(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	r := f.do("POST", "/v1/trunks",
 		fmt.Sprintf(`{"name":"z","realm_id":%q,"media_timeout_s":0,"failover_codes":[],"enabled":false,"labels":{}}`,
@@ -241,6 +250,7 @@ func TestZeroWrittenOnPurposeStays(t *testing.T) {
 }
 
 func TestExplain(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	body := func(source, callee string) string {
 		return fmt.Sprintf(`{"source_address":%q,"sip_interface_id":%q,"callee":%q}`, source, f.ids[sbc.KindSIPInterface],
@@ -256,6 +266,7 @@ func TestExplain(t *testing.T) {
 }
 
 func TestStaleCallsAreListed(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	ids := func(r *reply) (all []string) {
 		for _, c := range r.is(200).json()["items"].([]any) {

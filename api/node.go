@@ -104,9 +104,11 @@ func (s *server) GetRoot(context.Context, gen.GetRootRequestObject) (gen.GetRoot
 func (s *server) GetDocumentation(
 	context.Context, gen.GetDocumentationRequestObject,
 ) (gen.GetDocumentationResponseObject, error) {
-	return gen.GetDocumentation200TextHTMLResponse{
-		Body: bytes.NewReader(s.docs.page), ContentLength: int64(len(s.docs.page)),
-	}, nil
+	page, err := s.docs.page()
+	if err != nil {
+		return nil, err
+	}
+	return gen.GetDocumentation200TextHTMLResponse{Body: bytes.NewReader(page), ContentLength: int64(len(page))}, nil
 }
 
 // GetErrorDocumentation serves the page about an error.

@@ -29,6 +29,7 @@ func orders(f *fixture) []struct{ method, path, body, done, bad, wrong string } 
 }
 
 func TestOrdersAreCarriedOut(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	id := f.calls.calls[0].ID
 	for _, o := range orders(f) {
@@ -64,6 +65,7 @@ func TestOrdersAreCarriedOut(t *testing.T) {
 }
 
 func TestInfoIsSent(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	id := f.calls.calls[0].ID
 	at, body := "/v1/calls/"+id+"/info", `{"side":"callee","content_type":"text/plain","body":"secret"}`
@@ -100,6 +102,7 @@ func TestInfoIsSent(t *testing.T) {
 }
 
 func TestDigitsAreNotInTheAuditLog(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	f.do("POST", "/v1/calls/"+f.calls.calls[0].ID+"/dtmf", `{"side":"callee","digits":"98765"}`).is(204)
 	if e := f.event("sendDTMF"); e["digits"] != 5.0 || strings.Contains(fmt.Sprint(e), "98765") {
@@ -108,6 +111,7 @@ func TestDigitsAreNotInTheAuditLog(t *testing.T) {
 }
 
 func TestOnlyWhatHasAudioIsPlayed(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	at := "/v1/calls/" + f.calls.calls[0].ID + "/play"
 	play := func(id string) *reply {
@@ -127,6 +131,7 @@ func TestOnlyWhatHasAudioIsPlayed(t *testing.T) {
 }
 
 func TestCallsOfTwoTenantsAreNotJoined(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	at := "/v1/calls/" + f.calls.calls[0].ID + "/transfer"
 	for _, other := range []string{f.calls.calls[1].ID, f.calls.calls[0].ID, "call_none"} {
@@ -137,6 +142,7 @@ func TestCallsOfTwoTenantsAreNotJoined(t *testing.T) {
 }
 
 func TestChangeOfACall(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	at := "/v1/calls/" + f.calls.calls[0].ID
 	f.do("PATCH", at, `{"variables":{"a":"1","b":"2"}}`).is(200)
@@ -160,6 +166,7 @@ func TestChangeOfACall(t *testing.T) {
 }
 
 func TestOriginate(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	body := fmt.Sprintf(`{"trunk_id":%q,"from":"100","to":"+4989222","variables":{"account":"1"}}`, f.ids[sbc.KindTrunk])
 	f.do("POST", "/v1/calls?dry_run=true", body).is(202)

@@ -10,6 +10,7 @@ import (
 )
 
 func TestSecretOfANewKeyIsShownOnceAndNotStored(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	r := f.do("POST", "/v1/api-keys", `{"name":"app","scopes":["cdrs:read"]}`, "Idempotency-Key", "k").is(201)
 	key := r.text("key")
@@ -51,6 +52,7 @@ func TestSecretOfANewKeyIsShownOnceAndNotStored(t *testing.T) {
 }
 
 func TestNobodyGivesARightHeDoesNotHave(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	f.as(syncKey, "POST", "/v1/api-keys", `{"name":"a","scopes":["trunks:read"]}`).is(201)
 	f.as(syncKey, "POST", "/v1/api-keys", `{"name":"b","scopes":["admin"]}`).problem(403, "forbidden")
@@ -63,6 +65,7 @@ func TestNobodyGivesARightHeDoesNotHave(t *testing.T) {
 }
 
 func TestTheLastAdministratorStays(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	f.do("DELETE", "/v1/api-keys/key_a", "").problem(409, "conflict")
 	f.do("PATCH", "/v1/api-keys/key_a", `{"enabled":false}`).problem(409, "conflict")
@@ -73,6 +76,7 @@ func TestTheLastAdministratorStays(t *testing.T) {
 }
 
 func TestTenantsDoNotSeeEachOther(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	mine := f.ids[sbc.KindTenant]
 	realm := f.as(tenantKey, "POST", "/v1/realms", `{"name":"carriers"}`).is(201)
@@ -121,6 +125,7 @@ func TestTenantsDoNotSeeEachOther(t *testing.T) {
 }
 
 func TestKeysOfASwitchedOffTenantAreOut(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	f.as(tenantKey, "GET", "/v1/whoami", "").is(200)
 	f.do("PATCH", "/v1/tenants/"+f.ids[sbc.KindTenant], `{"enabled":false}`).is(200)

@@ -9,6 +9,7 @@ import (
 )
 
 func TestAudioIsUploadedKeptAndGivenBack(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	made := f.do("POST", "/v1/announcements", `{"name":"closed","language":"de"}`).is(201)
 	at := made.header.Get("Location")
@@ -68,6 +69,7 @@ func TestAudioIsUploadedKeptAndGivenBack(t *testing.T) {
 }
 
 func TestBadUploadsAreRefused(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	at := "/v1/announcements/" + f.ids[sbc.KindAnnouncement] + "/audio"
 	for _, c := range []struct {
@@ -88,6 +90,7 @@ func TestBadUploadsAreRefused(t *testing.T) {
 }
 
 func TestProfilesAreReferredTo(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	f.do("DELETE", "/v1/signalling-profiles/"+f.ids[sbc.KindSignallingProfile], "").problem(409, "referenced")
 	r := f.do("PATCH", f.trunk(), `{"limit_profile_ids":["lmp_none"],"signalling_profile_id":"sgp_none"}`)
@@ -108,6 +111,7 @@ func TestProfilesAreReferredTo(t *testing.T) {
 
 // TestPartsOfAnIdentityPolicyKeepTheirDefaults: a body may say one word of caller_identity and leave the others.
 func TestPartsOfAnIdentityPolicyKeepTheirDefaults(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	body := fmt.Sprintf(`{"name":"x","realm_id":%q,"caller_identity":{"from_user":"4711"}}`, f.ids[sbc.KindRealm])
 	made := f.do("POST", "/v1/trunks", body).is(201)
@@ -120,6 +124,7 @@ func TestPartsOfAnIdentityPolicyKeepTheirDefaults(t *testing.T) {
 }
 
 func TestEventsAreAFeed(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	for i := 1; i <= 5; i++ {
 		tenant := sbc.DefaultTenantID
@@ -156,6 +161,7 @@ func TestEventsAreAFeed(t *testing.T) {
 }
 
 func TestLimitUsageComesInPages(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	for _, key := range []string{"+493", "+491", "+492"} {
 		f.usage = append(f.usage, sbc.LimitUsage{Key: key, CallsIn: 1, RateOut: 2})
@@ -179,6 +185,7 @@ func TestLimitUsageComesInPages(t *testing.T) {
 }
 
 func TestHeaderRulesAreTried(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	const message = `"INVITE sip:1@x SIP/2.0\r\n"`
 	rule := `{"stage":"out","messages":"requests","action":"set","header":"X-A","value":"{trunk.name}"}`

@@ -32,6 +32,7 @@ func (f *fixture) rates(hash string) *rates.Table {
 }
 
 func TestRatesAreUploadedLookedUpAndGivenBack(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	made := f.do("POST", "/v1/rate-decks", `{"name":"south","currency":"CHF"}`).is(201)
 	at := made.header.Get("Location")

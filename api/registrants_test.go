@@ -15,6 +15,7 @@ func registered(id string, _ bool) (sbc.RegistrantStatus, bool) {
 
 // TestRegisterNow: it is for registrants of the trunk that the path names.
 func TestRegisterNow(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	at := func(trunk, id string) string { return "/v1/trunks/" + trunk + "/registrants/" + id + "/register" }
 	trunk, id := f.ids[sbc.KindTrunk], f.ids[sbc.KindRegistrant]

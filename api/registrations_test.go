@@ -86,6 +86,7 @@ func (c *contacts) RefreshRegistration(ctx context.Context, tenant, id string) (
 
 // TestRegistrations: keys see the contacts of their tenant, filters reach the registrar, and what is done is in the audit log.
 func TestRegistrations(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	const one = "/v1/registrations/" + exampleRegistration
 	page := f.do("GET", "/v1/registrations?limit=1", "").is(200).json()

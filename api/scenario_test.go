@@ -17,6 +17,7 @@ func trunkBody(f *fixture, name string) string {
 func (f *fixture) trunk() string { return "/v1/trunks/" + f.ids[sbc.KindTrunk] }
 
 func TestErrorsAreProblemDocumentsEverywhere(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	for _, c := range []struct {
 		name, key, method, path, body string
@@ -74,6 +75,7 @@ func TestErrorsAreProblemDocumentsEverywhere(t *testing.T) {
 }
 
 func TestUnknownParameterNamesTheKnownOnes(t *testing.T) {
+	t.Parallel()
 	r := start(t).do("GET", "/v1/trunks?colour=red&realm_id=x", "")
 	if r.problem(400, "invalid_parameter"); !strings.Contains(string(r.body),
 		"known are cursor, enabled, external_id, header_profile_id, label, limit, limit_profile_id, media_profile_id, name, "+
@@ -84,6 +86,7 @@ func TestUnknownParameterNamesTheKnownOnes(t *testing.T) {
 }
 
 func TestPanicIsAProblemDocument(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	f.m.mu.Lock()
 	f.m.state.resources["trk_bad"] = (*sbc.Trunk)(nil)
@@ -95,6 +98,7 @@ func TestPanicIsAProblemDocument(t *testing.T) {
 }
 
 func TestAllFaultsOfABodyComeAtOnce(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	body := `{"name":"","realm_id":"rlm_nonsense","max_calls":-1,"ring_timeout_s":"soon","failover_codes":["503","200"],` +
 		`"pass_headers":["Via"],"colour":"red","id":"trk_x"}`
@@ -116,6 +120,7 @@ func TestAllFaultsOfABodyComeAtOnce(t *testing.T) {
 }
 
 func TestCreateGetReplacePatchDelete(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	made := f.do("POST", "/v1/trunks", trunkBody(f, "south")).is(201)
 	at := made.header.Get("Location")
@@ -166,6 +171,7 @@ func TestCreateGetReplacePatchDelete(t *testing.T) {
 }
 
 func TestConditionalGet(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	plan := "/v1/routing-plans/" + f.ids[sbc.KindRoutingPlan]
 	r := f.do("GET", plan, "").is(200)
@@ -180,6 +186,7 @@ func TestConditionalGet(t *testing.T) {
 }
 
 func TestTenantMayDemandPreconditions(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	f.do("PATCH", "/v1/tenants/"+sbc.DefaultTenantID, `{"require_preconditions":true}`).is(200)
 	for _, method := range []string{"PUT", "PATCH", "DELETE"} {
@@ -195,6 +202,7 @@ func TestTenantMayDemandPreconditions(t *testing.T) {
 }
 
 func TestReferencedResourceStays(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	r := f.do("DELETE", f.trunk(), "")
 	r.problem(409, "referenced")
@@ -204,6 +212,7 @@ func TestReferencedResourceStays(t *testing.T) {
 }
 
 func TestNameTakenIsAConflict(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	f.do("POST", "/v1/trunks", trunkBody(f, "twice")).is(201)
 	r := f.do("POST", "/v1/trunks", trunkBody(f, "twice"))
@@ -212,6 +221,7 @@ func TestNameTakenIsAConflict(t *testing.T) {
 }
 
 func TestDryRunAnswersAndKeepsNothing(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	before := f.snapshot()
 	r := f.do("POST", "/v1/trunks?dry_run=true", trunkBody(f, "south"), "Idempotency-Key", "k").is(201)
@@ -239,6 +249,7 @@ func (f *fixture) snapshot() string {
 }
 
 func TestHangUpIsAudited(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	id := f.calls.calls[0].ID
 	f.do("DELETE", "/v1/calls/"+id+"?reason=credit+used+up", "", "X-Request-Id", "crm.1").is(204)
@@ -252,6 +263,7 @@ func TestHangUpIsAudited(t *testing.T) {
 }
 
 func TestHangUpWorksWhileTheStoreIsAway(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	f.do("GET", "/v1/whoami", "").is(200) // the keys are loaded
 	f.m.mu.Lock()
@@ -268,6 +280,7 @@ func TestHangUpWorksWhileTheStoreIsAway(t *testing.T) {
 }
 
 func TestWritesAreAudited(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	made := f.do("POST", "/v1/trunks", trunkBody(f, "audited")).is(201)
 	f.do("PATCH", made.header.Get("Location"), `{"max_calls":9}`).is(200)

@@ -12,6 +12,7 @@ import (
 // TestAuthoritiesAndWhatTheyIssue: a root is made with the authority and can be had in three forms; certificates of it come with the
 // write, and anew with other names.
 func TestAuthoritiesAndWhatTheyIssue(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	made := f.do("POST", "/v1/certificate-authorities", `{"name":"phones","common_name":"Our CA"}`).is(201)
 	at, id := made.header.Get("Location"), made.text("id")
@@ -75,6 +76,7 @@ func TestAuthoritiesAndWhatTheyIssue(t *testing.T) {
 
 // TestRequests: the key of a request is made with the certificate and stays.
 func TestRequests(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	f.do("POST", "/v1/certificates", `{"name":"x","source":"csr"}`).problem(422, "invalid")
 	made := f.do("POST", "/v1/certificates", `{"name":"asked","source":"csr","names":["sbc.example"],"key_type":"ecdsa_p384"}`).is(201)

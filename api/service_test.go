@@ -9,6 +9,7 @@ import (
 )
 
 func TestRequestIDIsKeptIfHarmless(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	if got := f.do("GET", "/healthz", "", "X-Request-Id", "abc-1.2_3").header.Get("X-Request-Id"); got != "abc-1.2_3" {
 		t.Errorf("got %q", got)
@@ -22,6 +23,7 @@ func TestRequestIDIsKeptIfHarmless(t *testing.T) {
 }
 
 func TestReadiness(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	f.as("", "GET", "/readyz", "").is(200)
 	f.node.ready = append(f.node.ready, sbc.Condition{Type: "sip_interfaces", Detail: "carriers is down"})
@@ -34,6 +36,7 @@ func TestReadiness(t *testing.T) {
 }
 
 func TestMetricsOfTheAPI(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	f.do("GET", "/v1/trunks", "").is(200)
 	f.as("", "GET", "/nonsense", "").is(404)
@@ -48,6 +51,7 @@ func TestMetricsOfTheAPI(t *testing.T) {
 }
 
 func TestNewNeedsItsParts(t *testing.T) {
+	t.Parallel()
 	if _, err := New(Options{}); err == nil {
 		t.Error("an API without store was built")
 	}

@@ -17,6 +17,7 @@ import (
 
 // TestDefaultsOfTheSpecificationAreThoseOfSBC compares each default in a body's schema with what sbc.New sets.
 func TestDefaultsOfTheSpecificationAreThoseOfSBC(t *testing.T) {
+	t.Parallel()
 	doc := parsed(t)
 	for _, kind := range sbc.Kinds() {
 		is, err := object(sbc.New(kind))
@@ -42,6 +43,7 @@ func zero(v any) bool { return v == nil || reflect.ValueOf(v).IsZero() }
 // TestBoundsOfTheSpecificationAreThoseOfSBC puts the edge of each bound, and what is beyond it, into a good resource and asks
 // sbc.
 func TestBoundsOfTheSpecificationAreThoseOfSBC(t *testing.T) {
+	t.Parallel()
 	doc := parsed(t)
 	f := start(t)
 	for _, kind := range sbc.Kinds() {
@@ -120,6 +122,7 @@ func edges(s *openapi3.Schema) []edge {
 
 // TestNothingIsLostBetweenSBCAndTheWire fills every field of every resource and record, maps it to the generated type and back.
 func TestNothingIsLostBetweenSBCAndTheWire(t *testing.T) {
+	t.Parallel()
 	for _, kind := range sbc.Kinds() {
 		t.Run(string(kind), func(t *testing.T) {
 			r := sbc.New(kind)
@@ -266,6 +269,7 @@ func full(v reflect.Value, n int) {
 
 // TestEveryFieldOfSBCIsInTheSpecification, and the other way round: a field added to one and not to the other is found here.
 func TestEveryFieldOfSBCIsInTheSpecification(t *testing.T) {
+	t.Parallel()
 	doc := parsed(t)
 	for _, kind := range sbc.Kinds() {
 		want := map[string]bool{}

@@ -61,6 +61,7 @@ func (f *fixture) there() []string {
 // TestEveryTemplateApplies: with what it needs and with everything; what is created is there, a dry run leaves nothing, and secrets are
 // shown nowhere.
 func TestEveryTemplateApplies(t *testing.T) {
+	t.Parallel()
 	all, err := template.All()
 	if err != nil {
 		t.Fatal(err)
@@ -103,6 +104,7 @@ func TestEveryTemplateApplies(t *testing.T) {
 }
 
 func TestTemplatesAreRefusedByTheirParameters(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	carrier := func(more map[string]any) string {
 		p := map[string]any{"name": "south", "realm_id": f.ids[sbc.KindRealm], "addresses": []string{"192.0.2.10", "192.0.2.11"}}
@@ -161,6 +163,7 @@ func TestTemplatesAreRefusedByTheirParameters(t *testing.T) {
 
 // TestATemplateIsAppliedWholeOrNotAtAll: the last thing that it creates has a name that is taken.
 func TestATemplateIsAppliedWholeOrNotAtAll(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	body := applying(map[string]any{"name": "south", "realm_id": f.ids[sbc.KindRealm], "addresses": []string{"192.0.2.10"}})
 	path := "/v1/templates/generic-carrier/apply"
@@ -208,6 +211,7 @@ func idsOf(made []gen.TemplateCreated) (ids []string) {
 }
 
 func TestGoldenTemplates(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	golden(t, "templates.txt", f.transcript(adminKey, "GET", "/v1/templates", "")+
 		f.transcript(adminKey, "GET", "/v1/templates?kind=number_plan", "")+f.transcript(adminKey, "GET",

@@ -93,6 +93,7 @@ func (b *box) DeleteVoicemail(_ context.Context, subscriberID, id string) error 
 }
 
 func TestVoicemail(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	doc := parsed(t)
 	f.seed(doc)

@@ -33,6 +33,7 @@ func walk(doc *openapi3.T, visit func(path, method string, item *openapi3.PathIt
 }
 
 func TestEveryOperationIsServedAndEveryRouteIsSpecified(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	doc := parsed(t)
 	specified := map[string]bool{}
@@ -61,6 +62,7 @@ func TestEveryOperationIsServedAndEveryRouteIsSpecified(t *testing.T) {
 // TestExamplesOfTheSpecificationWork sends the example of every operation to the running server. The server checks its own
 // answers; each has to be a success.
 func TestExamplesOfTheSpecificationWork(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	doc := parsed(t)
 	walk(doc, func(path, method string, item *openapi3.PathItem, o *openapi3.Operation) {
@@ -155,6 +157,7 @@ func (f *fixture) rename() {
 
 // TestSpecificationHoldsItsRules checks what product.md and interfaces.md demand of every operation.
 func TestSpecificationHoldsItsRules(t *testing.T) {
+	t.Parallel()
 	doc := parsed(t)
 	if err := doc.Validate(t.Context()); err != nil {
 		t.Fatalf("openapi.yaml: %v", err)
@@ -263,6 +266,7 @@ func checkBody(t *testing.T, o *openapi3.Operation) {
 
 // TestEverySchemaIsNamedAndDescribed: objects have names of their own, properties a type, a description and an example.
 func TestEverySchemaIsNamedAndDescribed(t *testing.T) {
+	t.Parallel()
 	doc := parsed(t)
 	for name, s := range doc.Components.Schemas {
 		if s.Value.Description == "" {

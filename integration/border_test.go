@@ -154,7 +154,7 @@ func (b *border) connect(s sides, w wish) wiring {
 // cdrs waits until there are n records and gives them.
 func (b *border) cdrs(n int) []sbc.CDR {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(b.t.Context(), 40*time.Second)
 	defer cancel()
 	page, err := rest.Until(ctx, b.Client, "/v1/cdrs?limit=1000", func(p rest.Page[sbc.CDR]) bool { return len(p.Items) >= n })
 	if err != nil {
@@ -243,7 +243,7 @@ func sippListening(ctx context.Context, t testing.TB, scenario string, addr neti
 		t.Fatal(err)
 	}
 	bound := fmt.Sprintf("%02X%02X%02X%02X:13C4", addr.As4()[3], addr.As4()[2], addr.As4()[1], addr.As4()[0])
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for ticker := time.NewTicker(10 * time.Millisecond); ; <-ticker.C {
 		for _, table := range []string{"/proc/net/udp", "/proc/net/tcp"} {
 			if raw, err := os.ReadFile(table); err == nil && strings.Contains(string(raw), bound) {

@@ -104,7 +104,7 @@ func (p *play) addThird() {
 // run plays the row and looks what is left of it.
 func (p *play) run() {
 	t, row := p.t, p.row
-	ctx := patience(t, 14*time.Second)
+	ctx := patience(t, time.Minute) // who is not given a processor is late; it costs nothing otherwise
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var servers []*exec.Cmd

@@ -95,7 +95,7 @@ func (s *stage) over(l, other *line, number string) sbc.CDR {
 // record waits for the one record of a number.
 func (s *stage) record(number string) sbc.CDR {
 	s.west.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
 	defer cancel()
 	page, err := rest.Until(ctx, s.b.Client, "/v1/cdrs?callee="+url.QueryEscape(number), func(p rest.Page[sbc.CDR]) bool { return len(p.Items) > 0 })
 	if err != nil {

@@ -16,7 +16,7 @@ func waitFor(t testing.TB, ok func() bool, what string) {
 	t.Helper()
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
-	for deadline := time.Now().Add(15 * time.Second); !ok(); <-ticker.C {
+	for deadline := time.Now().Add(40 * time.Second); !ok(); <-ticker.C {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain: %s", what)
 		}
