@@ -7,6 +7,7 @@ import (
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/access"
 	"github.com/sallyport/sallyport/sbc/call"
+	"github.com/sallyport/sallyport/sbc/config"
 	"github.com/sallyport/sallyport/sbc/directory"
 	"github.com/sallyport/sallyport/sbc/msg"
 	"github.com/sallyport/sallyport/sbc/subscription"
@@ -74,7 +75,7 @@ func (p *parts) enter(tx msg.ServerTx, m *msg.Message, c access.Caller) {
 		p.registrar.Handle(tx, m, c.Domain, c.Entry)
 	case msg.MESSAGE, msg.SUBSCRIBE, msg.PUBLISH:
 		if p.mwi.Subscribe(tx, m, c.Domain, c.Entry) || p.subscriptions.HandleFrom(tx, m, &subscription.Sender{
-			Domain: c.Domain, Subscriber: c.Entry.Subscriber, Number: c.Identity.Outside, Display: c.Identity.Display,
+			Domain: c.Domain, Entry: c.Entry, Inside: c.Identity.Inside, Number: c.Identity.Outside, Display: c.Identity.Display,
 			Anonymous: c.Identity.Anonymous,
 		}) {
 			return
@@ -92,4 +93,17 @@ func origin(c access.Caller) *call.Origin {
 		Display: c.Identity.Display, Anonymous: c.Identity.Anonymous, Code: c.Permit.Code, Reason: c.Permit.Reason,
 		MaxDurationS: c.Permit.MaxDurationS, Variables: c.Permit.Variables,
 	}
+}
+
+// search has the decision of calls find whom a request outside of calls is for.
+func (a *App) search(
+	snap *config.Snapshot, req *msg.Message, from *subscription.Sender, local msg.Local, post func(job func()),
+) subscription.Search {
+	if from == nil {
+		return a.calls.Search(snap, req, nil, local, post)
+	}
+	return a.calls.Search(snap, req, &call.Origin{
+		Domain: from.Domain, Entry: from.Entry, How: "the door", Inside: from.Inside, Outside: from.Number, Display: from.Display,
+		Anonymous: from.Anonymous,
+	}, local, post)
 }

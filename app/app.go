@@ -228,7 +228,7 @@ func (a *App) openSignalling(ctx context.Context) error {
 	a.keepCalls(&o)
 	a.calls = call.New(o)
 	a.parts = &parts{calls: a.calls, subscriptions: subscription.New(subscription.Options{
-		Route:    a.registrants.Route,
+		Route: a.registrants.Route, Recognise: a.calls.Recognise, Search: a.search,
 		Snapshot: a.config.Current, Wire: a.edge, Log: a.o.Log, Registerer: a.metrics, Events: a.events.Add,
 	})}
 	a.life.background("kept calls", a.calls.Keep)

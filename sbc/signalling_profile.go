@@ -250,3 +250,11 @@ func (f *faults) entries(pointer string, n int) {
 		f.add(pointer, "too_many", fmt.Sprintf("has %d entries; at most %d are allowed", n, maxEntries))
 	}
 }
+
+// Carries tells whether requests of a method outside of calls (MESSAGE, SUBSCRIBE, PUBLISH) may come from a trunk with this profile.
+func (p *SignallingProfile) Carries(method string) bool {
+	if method == "MESSAGE" {
+		return p.PassMessages
+	}
+	return len(p.PassEvents) > 0
+}

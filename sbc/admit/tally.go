@@ -38,6 +38,20 @@ type Claim struct {
 	Bounds []Bound
 	// Always counts the call wherever it counts and refuses it nowhere: it is a call for help.
 	Always bool
+	// Request says that it is no call but a request outside of calls: it holds no place, and counts in rates only, apart from calls, so that
+	// a flood of messages keeps no call away.
+	Request bool
+}
+
+// ofRequests stands before the profile where requests outside of calls are counted: no id is like it.
+const ofRequests = "requests:"
+
+// of is where a claim is counted of what is counted for calls under a profile.
+func (c *Claim) of(profile string) string {
+	if c.Request {
+		return ofRequests + profile
+	}
+	return profile
 }
 
 // Bound is a limit profile, and the key under which it counts the call.
@@ -94,7 +108,7 @@ func New(o Options) *Tally {
 }
 
 // Take takes a place for one call on a trunk and within all bounds, or says why not; then nothing was counted. A call through
-// the border takes two: one on each trunk. The place is nil after a refusal. The trunk's rate (MaxCallsPerSecond) is of calls
+// the border takes two: one on each trunk. The place is nil after a refusal, and for requests that are no calls. The trunk's rate (MaxCallsPerSecond) is of calls
 // that come from it; refused calls count towards no rate.
 func (t *Tally) Take(c Claim) (*Place, Verdict) {
 	t.mu.Lock()
@@ -109,6 +123,10 @@ func (t *Tally) Take(c Claim) (*Place, Verdict) {
 		return nil, v
 	}
 	p := t.take(&c, now)
+	if c.Request { // what is left of it is its moment
+		t.free(p)
+		p = nil
+	}
 	t.mu.Unlock()
 	return p, v
 }
@@ -122,11 +140,11 @@ func (t *Tally) Look(c Claim) Verdict {
 
 // check looks whether there is room everywhere; the lock is held.
 func (t *Tally) check(c *Claim, now time.Duration) Verdict {
-	if v := t.counts[""][c.Trunk.ID].trunkHas(c.Trunk, c.Direction, now); !v.OK {
+	if v := t.counts[c.of("")][c.Trunk.ID].trunkHas(c.Trunk, c.Direction, now); !v.OK {
 		return v
 	}
 	for _, b := range c.Bounds {
-		if v := t.counts[b.Profile.ID][b.Key].has(b.Profile, c, now); !v.OK {
+		if v := t.counts[c.of(b.Profile.ID)][b.Key].has(b.Profile, c, now); !v.OK {
 			v.Bound = b
 			return v
 		}
@@ -136,15 +154,17 @@ func (t *Tally) check(c *Claim, now time.Duration) Verdict {
 
 // take counts; the lock is held.
 func (t *Tally) take(c *Claim, now time.Duration) *Place {
-	p := &Place{tally: t, call: c.Call, dir: c.Direction, trunk: t.count("", c.Trunk.ID), next: t.places}
+	p := &Place{tally: t, call: c.Call, dir: c.Direction, trunk: t.count(c.of(""), c.Trunk.ID), next: t.places}
 	if t.places != nil {
 		t.places.prev = p
 	}
 	t.places = p
 	p.trunk.add(p, c.Direction == In && c.Trunk.MaxCallsPerSecond > 0, now)
-	t.enter(p, c.EndpointID, now)
+	if !c.Request {
+		t.enter(p, c.EndpointID, now)
+	}
 	for _, b := range c.Bounds {
-		if n := t.count(b.Profile.ID, b.Key); !slices.Contains(p.more, n) {
+		if n := t.count(c.of(b.Profile.ID), b.Key); !slices.Contains(p.more, n) {
 			p.more = append(p.more, n)
 			n.add(p, true, now)
 		}

@@ -12,6 +12,8 @@ import (
 // decision is what is to be done with a new call: made by decide, carried out by Call, shown by Explain.
 type decision struct {
 	caller identify.Caller
+	// method is that of a request outside of calls, "" for a call.
+	method msg.Method
 	// numbers is what became of the numbers, nil where nobody translates them.
 	numbers *translation
 	trunk   *sbc.Trunk
@@ -59,6 +61,7 @@ func source(h msg.Hop) identify.Source {
 // decide finds the trunk and the attempts of a call. ok is false for strangers. It neither counts nor sends anything: limits
 // are taken by the call itself, in one step with the check. variables are those that the call has from the beginning.
 func (m *Manager) decide(snap *config.Snapshot, in *msg.Message, variables map[string]string, trace bool) (d decision, ok bool) {
+	d.about(in)
 	d.caller, ok = m.recognised(snap, in)
 	ok = ok && d.caller.SubscriberID == "" // those come by HandleFrom
 	verdict := "taken"
@@ -75,6 +78,13 @@ func (m *Manager) decide(snap *config.Snapshot, in *msg.Message, variables map[s
 	d.translate(snap, trace)
 	d.route(snap, trace)
 	return d, true
+}
+
+// about notes what the decision is about.
+func (d *decision) about(in *msg.Message) {
+	if in.Method != msg.INVITE {
+		d.method = in.Method
+	}
 }
 
 // route finds the attempts of a call of the trunk that was found.

@@ -102,13 +102,14 @@ func (m *Manager) ask(q *question, then func(*sbc.Entry, error)) {
 }
 
 // questionOf is what is to be asked about the callee of a subscriber's call before its domain's plan routes it: nil for emergency numbers,
-// which are nobody's name, for what is no name, and where the names are an upstream registrar's.
+// which are nobody's name, for what is no name, where the names are an upstream registrar's, and of PUBLISH: it is for a server that keeps
+// states, not for the phones of whose state it is (RFC 3903 3).
 func (m *Manager) questionOf(snap *config.Snapshot, d *decision, uri *msg.URI) *question {
 	home := d.home
 	if d.who != nil {
 		home = d.who.Domain
 	}
-	if m.o.Directory == nil || d.code != 0 || home == nil || d.caller.Number == "" || home.Upstream() ||
+	if m.o.Directory == nil || d.method == msg.PUBLISH || d.code != 0 || home == nil || d.caller.Number == "" || home.Upstream() ||
 		d.class(snap) == sbc.ClassEmergency {
 		return nil
 	}

@@ -39,14 +39,26 @@ func (m *Manager) services(snap *config.Snapshot, d *decision) service.Call {
 	return call
 }
 
+// serves is what the services of a subscriber do: with a call all of them, with any other request those that say who may reach it.
+func (d *decision) serves(s *sbc.Subscriber, call service.Call, phones int) service.Verdict {
+	v := service.Arrive(s, call)
+	if d.method != "" {
+		v = service.Admit(s, call)
+	}
+	switch {
+	case v.Action != service.Ring || phones > 0:
+		return v
+	case d.method != "":
+		return service.Verdict{Action: service.Refuse, Code: 480, Detail: "no phone of the subscriber is registered"}
+	}
+	return service.Unanswered(s, call, 480, false)
+}
+
 // arrive asks the services of the subscriber that is called; true says that its phones are to ring.
 func (m *Manager) arrive(snap *config.Snapshot, d *decision, phones int, trace bool) bool {
 	s := d.dest.entry.Subscriber
 	call := m.services(snap, d)
-	v := service.Arrive(s, call)
-	if v.Action == service.Ring && phones == 0 {
-		v = service.Unanswered(s, call, 480, false)
-	}
+	v := d.serves(s, call, phones)
 	switch v.Action {
 	case service.Ring:
 		d.dest.ringFor = v.RingFor
@@ -114,7 +126,7 @@ func (m *Manager) turn(snap *config.Snapshot, d *decision, way *detour, trace bo
 // onward is the decision on the number of the way, in the name of whoever pays for it: of the last that had the call forwarded, or else of
 // whoever calls.
 func (d *decision) onward(snap *config.Snapshot) decision {
-	f := decision{caller: d.caller, trunk: d.trunk, who: d.who, home: d.home, moment: d.moment, next: d.next, answers: d.answers}
+	f := decision{method: d.method, caller: d.caller, trunk: d.trunk, who: d.who, home: d.home, moment: d.moment, next: d.next, answers: d.answers}
 	f.caller.Number = d.way.number
 	if by, _ := d.way.forwarder(); by != nil {
 		f.caller, f.trunk, f.who, f.home = by.caller(d.way.number), snap.Trunk(by.Domain.ID), by, nil

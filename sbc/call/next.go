@@ -182,10 +182,7 @@ func (m *Manager) expand(snap *config.Snapshot, d *decision, at *route.Attempt) 
 	t := &destination{domain: dom, entry: at.Callee.Entry, number: at.Number}
 	on := decision{dest: t, calling: d.calling}
 	call, phones := m.services(snap, &on), m.phones(t)
-	v := service.Arrive(t.entry.Subscriber, call)
-	if v.Action == service.Ring && len(phones) == 0 {
-		v = service.Unanswered(t.entry.Subscriber, call, 480, false)
-	}
+	v := d.serves(t.entry.Subscriber, call, len(phones))
 	switch {
 	case v.Action == service.Ring:
 	case v.Action == service.Forward && at.Follow:

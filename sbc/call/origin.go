@@ -63,6 +63,7 @@ func (o *Origin) subscriberID() string {
 // Who has the number in the domain itself is asked before.
 func (m *Manager) decideFrom(snap *config.Snapshot, from *Origin, in *msg.Message, trace bool) decision {
 	d := decision{caller: from.caller(number(in.RequestURI)), trunk: snap.Trunk(from.Domain.ID), who: from}
+	d.about(in)
 	d.moment = m.moment(snap, in, d.trunk, from)
 	d.step(trace, "identify", from.subscriberID(), "taken", d.caller.Reason)
 	if from.Code != 0 {
@@ -70,7 +71,7 @@ func (m *Manager) decideFrom(snap *config.Snapshot, from *Origin, in *msg.Messag
 		d.step(trace, "admit", from.Domain.ID, "refused", "the call was not authorised")
 		return d
 	}
-	if m.dialsFeature(snap, &d, trace) || !d.screened(snap, from, d.caller.Number, trace) {
+	if d.method == "" && m.dialsFeature(snap, &d, trace) || !d.screened(snap, from, d.caller.Number, trace) {
 		return d
 	}
 	if d.translate(snap, trace); d.code != 0 || d.numbers != nil && !d.screened(snap, from, d.caller.Number, trace) {
@@ -131,12 +132,16 @@ func (o *Origin) bound(dir admit.Direction) []admit.Bound {
 // introduced is an INVITE as its sender is known to others: a subscriber by the name or number that is its own, whatever else
 // its phone claims. The message of a trunk stays as it is.
 func introduced(in *msg.Message, caller, to *leg) *msg.Message {
-	o := caller.who
+	return introducedBy(caller.who, to.who != nil && to.end.trunkID == caller.end.trunkID, in)
+}
+
+// introducedBy is introduced for a sender, nil for a trunk; inside says that it is shown within its domain.
+func introducedBy(o *Origin, inside bool, in *msg.Message) *msg.Message {
 	if o == nil {
 		return in
 	}
 	name := o.Outside
-	if to.who != nil && to.end.trunkID == caller.end.trunkID { // one domain
+	if inside {
 		name = o.Inside
 	}
 	return header.Introduce(in, name, o.Display, o.Anonymous)

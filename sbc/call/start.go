@@ -57,12 +57,20 @@ func (c *Call) acceptable() bool {
 func (c *Call) admitted() bool {
 	if v := c.takePlace(c.a, admit.In); !v.OK {
 		c.hunt.final(v.Code, "", sbc.EndLimit)
-		if v.RetryAfter > 0 {
-			c.hunt.headers = []msg.Header{{Name: "Retry-After", Value: strconv.Itoa(int(v.RetryAfter / time.Second))}}
+		if hs := retryAfter(v); hs != nil {
+			c.hunt.headers = hs
 		}
 		return false
 	}
 	return true
+}
+
+// retryAfter tells who was refused by a limit when to come again, where that is known.
+func retryAfter(v admit.Verdict) []msg.Header {
+	if v.RetryAfter == 0 {
+		return nil
+	}
+	return []msg.Header{{Name: "Retry-After", Value: strconv.Itoa(int(v.RetryAfter / time.Second))}}
 }
 
 // openMedia opens the session; only calls that were admitted have one (FreeSBC's audit: no port before authorisation). The

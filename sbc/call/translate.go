@@ -129,12 +129,17 @@ func (t *translation) number(n string) string {
 // numbered is an INVITE as it is shown to a leg with the caller's numbers as they were translated, on the way in and for the attempt. Within
 // a domain its own names stay.
 func (c *Call) numbered(in *msg.Message, caller, to *leg, at *route.Attempt) *msg.Message {
-	t, was := c.decision.numbers, in.From.URI.Number()
-	switch inside := caller.who != nil && to.who != nil && to.end.trunkID == caller.end.trunkID; {
-	case caller != c.a || inside:
+	return c.decision.renumbered(in, caller != c.a || caller.who != nil && to.who != nil && to.end.trunkID == caller.end.trunkID, at)
+}
+
+// renumbered is numbered for whoever the decision is about; as says that its numbers stay as they came.
+func (d *decision) renumbered(in *msg.Message, as bool, at *route.Attempt) *msg.Message {
+	t, was := d.numbers, in.From.URI.Number()
+	switch {
+	case as:
 		t = nil
-	case c.decision.moment.caller != "":
-		was = c.decision.moment.caller
+	case d.moment.caller != "":
+		was = d.moment.caller
 	}
 	if t == nil && at.Caller == "" {
 		return in

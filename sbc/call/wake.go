@@ -11,7 +11,7 @@ func (m *Manager) asleep(snap *config.Snapshot, d *decision, trace bool) bool {
 	t := d.dest
 	s := t.entry.Subscriber
 	if !d.wakes && !trace || t.woken || t.domain.Push.URL == "" || !m.o.Location.Asleep(t.domain, t.located()) ||
-		service.Arrive(s, m.services(snap, d)).Action != service.Ring {
+		d.serves(s, m.services(snap, d), 1).Action != service.Ring {
 		return false
 	}
 	d.step(trace, "push", s.ID, "taken", "phones of the subscriber are woken first, and the call waits for them")
@@ -62,7 +62,7 @@ func (m *Manager) sleeper(snap *config.Snapshot, d *decision, at *route.Attempt)
 	}
 	t := &destination{domain: dom, entry: at.Callee.Entry, number: at.Number}
 	on := decision{dest: t, calling: d.calling}
-	if !m.o.Location.Asleep(dom, t.located()) || service.Arrive(t.entry.Subscriber, m.services(snap, &on)).Action != service.Ring {
+	if !m.o.Location.Asleep(dom, t.located()) || d.serves(t.entry.Subscriber, m.services(snap, &on), 1).Action != service.Ring {
 		return nil
 	}
 	return t

@@ -49,10 +49,7 @@ func (t *try) beginLocked(more bool) {
 	if t.link.number() == 0 {
 		t.step, t.again = t.timers.T1, now+t.timers.T1
 	}
-	patience := t.timers.B
-	if t.invite {
-		patience = min(patience, t.timers.NoResponse)
-	}
+	patience := min(t.timers.B, t.timers.NoResponse)
 	if more || t.large { // somebody else may answer
 		patience = min(patience, 7*t.timers.T1/2)
 	}
@@ -281,7 +278,8 @@ func (t *try) provisionalLocked(m *msg.Message) {
 	var headers []msg.Header
 	switch tx := t.tx; {
 	case tx == nil: // a CANCEL
-	case !t.invite: // Timer E runs on with T2 (17.1.2.2)
+	case !t.invite: // Timer E runs on with T2 (17.1.2.2), and F to its end
+		t.ends = max(t.ends, t.began+t.timers.B)
 		if t.again != 0 {
 			t.step, t.again = t.timers.T2, now+t.timers.T2
 		}

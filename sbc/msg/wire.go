@@ -42,7 +42,7 @@ const (
 type Timers struct {
 	T1, T2, T4 time.Duration
 	B          time.Duration // B and F: how long without a final response (F), or without any answer; 0 is 64*T1
-	NoResponse time.Duration // INVITE: no response at all → Failed(ErrNoResponse); 0 is B
+	NoResponse time.Duration // no response at all → Failed(ErrNoResponse); 0 is B
 	C          time.Duration // INVITE: after the last provisional (RFC 3261 16.6 step 11); 0 is 3 minutes
 }
 

@@ -77,8 +77,8 @@ type Verdict struct {
 	Detail string
 }
 
-// Arrive decides on a call that arrives for a subscriber.
-func Arrive(s *sbc.Subscriber, c Call) Verdict {
+// Admit decides who may reach a subscriber at all, by whatever request: it rings, or is refused.
+func Admit(s *sbc.Subscriber, c Call) Verdict {
 	switch {
 	case !s.Enabled:
 		return refuse(404, "", "the subscriber is disabled")
@@ -86,6 +86,16 @@ func Arrive(s *sbc.Subscriber, c Call) Verdict {
 		return refuse(433, "Anonymity Disallowed", "the subscriber takes no anonymous calls") // RFC 5079
 	case c.Screen != nil && len(s.IncomingListIDs) > 0 && !c.Screen(s.IncomingListIDs, c.Caller):
 		return refuse(603, "", fmt.Sprintf("a list of the subscriber blocks calls of %q", c.Caller))
+	}
+	return Verdict{Action: Ring, Detail: "its contacts are called"}
+}
+
+// Arrive decides on a call that arrives for a subscriber.
+func Arrive(s *sbc.Subscriber, c Call) Verdict {
+	v := Admit(s, c)
+	switch {
+	case v.Action != Ring:
+		return v
 	case s.Forwarding.Unconditional.Set():
 		return c.forward(s, s.Forwarding.Unconditional, Unconditional, 480)
 	case s.DoNotDisturb:
@@ -93,7 +103,6 @@ func Arrive(s *sbc.Subscriber, c Call) Verdict {
 	case !c.Registered:
 		return c.forward(s, s.Forwarding.NotRegistered, NotRegistered, 480)
 	}
-	v := Verdict{Action: Ring, Detail: "its contacts are called"}
 	if s.Forwarding.NoAnswer.Set() {
 		v.RingFor = time.Duration(s.Forwarding.NoAnswerAfterS) * time.Second
 		v.Detail = fmt.Sprintf("its contacts are called for %d s", s.Forwarding.NoAnswerAfterS)

@@ -94,8 +94,8 @@ func (m *Manager) welcome(snap *config.Snapshot, req *msg.Message) (identify.Cal
 	default:
 		return identify.Caller{}, false
 	}
-	caller, ok := snap.Identify.Identify(source(req.Hop), req.RequestURI.Number())
-	if !ok || caller.SubscriberID != "" { // those come by HandleFrom
+	caller, ok := m.o.Recognise(snap, req)
+	if !ok { // subscribers come by HandleFrom
 		return caller, false
 	}
 	return caller, passes(snap, caller.TrunkID, req)
@@ -106,8 +106,7 @@ func passes(snap *config.Snapshot, trunkID string, req *msg.Message) bool {
 	if !snap.ActiveTrunk(trunkID) {
 		return false
 	}
-	p := snap.Signalling(snap.Trunk(trunkID))
-	return req.Method == msg.MESSAGE && p.PassMessages || req.Method != msg.MESSAGE && len(p.PassEvents) > 0
+	return snap.Signalling(snap.Trunk(trunkID)).Carries(string(req.Method))
 }
 
 // source says where a message came from, in the words of identify.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/sbc"
+	"github.com/sallyport/sallyport/sbc/admit"
+	"github.com/sallyport/sallyport/sbc/call"
 	"github.com/sallyport/sallyport/sbc/config"
 	"github.com/sallyport/sallyport/sbc/msg"
 )
@@ -60,7 +62,23 @@ func newWorld(t *testing.T, most int) *world {
 	}
 	w := &world{t: t, rows: rows}
 	w.m = New(Options{Snapshot: func() *config.Snapshot { return snap }, Wire: w, Max: most})
+	w.decides(nil, nil)
 	return w
+}
+
+// decides has the decision of calls find whom requests are for.
+func (w *world) decides(d call.Directory, l call.Location) {
+	calls := call.New(call.Options{
+		Snapshot: w.m.o.Snapshot, Tally: admit.New(admit.Options{}), Directory: d, Location: l, TraceBytes: -1,
+	})
+	w.m.o.Recognise = calls.Recognise
+	w.m.o.Search = func(s *config.Snapshot, req *msg.Message, from *Sender, local msg.Local, post func(func())) Search {
+		if from == nil {
+			return calls.Search(s, req, nil, local, post)
+		}
+		return calls.Search(s, req, &call.Origin{Domain: from.Domain, Entry: from.Entry, Inside: from.Inside, Outside: from.Number,
+			Anonymous: from.Anonymous}, local, post)
+	}
 }
 
 // Send keeps the request.

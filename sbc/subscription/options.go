@@ -8,7 +8,9 @@ import (
 
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/config"
+	"github.com/sallyport/sallyport/sbc/identify"
 	"github.com/sallyport/sallyport/sbc/msg"
+	"github.com/sallyport/sallyport/sbc/route"
 )
 
 // Wire sends requests; edge.Edge is one. Its callbacks come in order.
@@ -16,11 +18,33 @@ type Wire interface {
 	Send(o msg.Outbound) msg.ClientTx
 }
 
-// Options are what a Manager needs. Snapshot and Wire must be set.
+// Search hands out where a request outside of dialogs goes, as calls would; call.Search is one. It belongs to the queue of the request.
+type Search interface {
+	// Next hands the next attempt to then, once: at once, or on the queue when it is known; nil where nobody is left.
+	Next(then func(at *route.Attempt))
+	// More tells whether somebody else may be asked if the attempt under way comes to nothing.
+	More() bool
+	// Failed notes that an attempt ended with a code, 408 for silence, 503 where it could not be sent. best says that this is what the sender
+	// is to be told unless something better comes. Skip notes that one was not made because its trunk takes no such requests.
+	Failed(at *route.Attempt, code int) (best bool)
+	Skip(code int)
+	// Refusal is what the sender is told if nobody took the request; headers go with it.
+	Refusal() (code int, reason string, headers []msg.Header)
+	// Number is the number called, as it is routed; Shown the request as an attempt is shown it, of who sends it.
+	Number() string
+	Shown(in *msg.Message, at *route.Attempt) *msg.Message
+}
+
+// Options are what a Manager needs. Snapshot, Wire, Recognise and Search must be set.
 type Options struct {
 	// Snapshot gives the configuration in service; a subscription takes it once.
 	Snapshot func() *config.Snapshot
 	Wire     Wire
+	// Recognise says of which trunk a request outside of dialogs is; ok is false for strangers and subscribers.
+	Recognise func(snap *config.Snapshot, req *msg.Message) (c identify.Caller, ok bool)
+	// Search begins the search for whom a request is for, without waiting for anything: from is the subscriber that sends it, nil for a
+	// trunk, local our address where it came in, and post brings jobs to the queue of the request.
+	Search func(snap *config.Snapshot, req *msg.Message, from *Sender, local msg.Local, post func(job func())) Search
 	// ServerName is what User-Agent and Server say; "" is sbc.ServerName.
 	ServerName string
 	Log        *slog.Logger

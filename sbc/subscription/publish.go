@@ -117,7 +117,7 @@ func (e *errand) publish() int {
 	if e.state = e.m.states.get(tag, e.trunk.ID); e.state == nil {
 		return 412 // RFC 3903 6 step 4
 	}
-	e.plan = []route.Attempt{e.state.at} // who keeps it and nobody else
+	e.search = &only{Search: e.search, at: &e.state.at} // who keeps it and nobody else
 	return 0
 }
 
@@ -142,3 +142,27 @@ func (e *errand) published(at *route.Attempt, reply, res *msg.Message) {
 	e.m.states.put(st, e.state)
 	reply.Append("SIP-ETag", st.ours)
 }
+
+// only is a Search that knows one address, whatever the one beneath would say.
+type only struct {
+	Search
+	at   *route.Attempt
+	code int
+}
+
+func (o *only) Next(then func(at *route.Attempt)) {
+	at := o.at
+	o.at = nil
+	then(at)
+}
+
+func (o *only) More() bool { return false }
+
+func (o *only) Failed(_ *route.Attempt, code int) bool {
+	o.code = translate(code)
+	return true
+}
+
+func (o *only) Skip(code int) { o.code = code }
+
+func (o *only) Refusal() (code int, reason string, headers []msg.Header) { return o.code, "", nil }

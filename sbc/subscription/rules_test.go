@@ -28,6 +28,7 @@ func (w *world) rules(near, far []sbc.HeaderRule) {
 		w.t.Fatal(err)
 	}
 	w.m.o.Snapshot = func() *config.Snapshot { return snap }
+	w.decides(nil, nil)
 }
 
 func line(stage sbc.HeaderStage, header, value string) sbc.HeaderRule {

@@ -76,7 +76,7 @@ func (e *errand) subscribe() int {
 	s := &subscription{m: e.m, snap: e.snap, queue: e.queue, event: e.event, names: e.names}
 	s.near = &side{sub: s, tag: msg.NewTag(), user: msg.NewTag()}
 	if e.from != nil {
-		s.near.subscriberID = e.from.Subscriber.ID
+		s.near.subscriberID = e.from.Entry.Subscriber.ID
 	}
 	s.near.agree(e.snap, e.trunk)
 	s.near.heard(e.in.Hop)
