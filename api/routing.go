@@ -18,7 +18,7 @@ func (s *server) ExplainRouting(
 		SourceAddress: r.Body.SourceAddress, SourcePort: 5060, SIPInterfaceID: r.Body.SIPInterfaceID,
 		Transport: sbc.Transport(value(r.Body.Transport)), TLSName: value(r.Body.TLSName),
 		Caller: value(r.Body.Caller), Callee: r.Body.Callee,
-		CallerSubscriberID: value(r.Body.CallerSubscriberID),
+		CallerSubscriberID: value(r.Body.CallerSubscriberID), Method: string(value(r.Body.Method)),
 	}
 	q.CallID, q.Headers, q.Variables = value(r.Body.CallID), value(r.Body.Headers), value(r.Body.Variables)
 	if r.Body.At != nil {

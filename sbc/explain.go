@@ -15,8 +15,10 @@ type ExplainRequest struct {
 	Transport      Transport `json:"transport"` // "" is the interface's
 	// TLSName is a name in the certificate that the peer would show by TLS.
 	TLSName string `json:"tls_name,omitempty"`
-	Caller  string `json:"caller"`
-	Callee  string `json:"callee"`
+	// Method is that of a request outside of calls that would come instead of an INVITE: MESSAGE, SUBSCRIBE or PUBLISH; "" is a call.
+	Method string `json:"method,omitempty"`
+	Caller string `json:"caller"`
+	Callee string `json:"callee"`
 	// CallerSubscriberID is who calls, as if it had proved that; "" is a call of a trunk.
 	CallerSubscriberID string `json:"caller_subscriber_id,omitempty"`
 	// At is the moment of the call, the zero time for now. CallID is that of the INVITE, Headers are more of its headers, Variables the
@@ -30,6 +32,9 @@ type ExplainRequest struct {
 // Validate checks the headers: those of the dialog itself are made by where the call comes from.
 func (r *ExplainRequest) Validate() []Fault {
 	var f faults
+	if !slices.Contains([]string{"", "INVITE", "MESSAGE", "SUBSCRIBE", "PUBLISH"}, r.Method) {
+		f.add("#/method", "enum", "must be INVITE, MESSAGE, SUBSCRIBE or PUBLISH")
+	}
 	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
 		switch {
 		case !headerName.MatchString(name):

@@ -754,6 +754,30 @@ func (e EventType) Valid() bool {
 	}
 }
 
+// Defines values for ExplainRequestMethod.
+const (
+	ExplainRequestMethodINVITE    ExplainRequestMethod = "INVITE"
+	ExplainRequestMethodMESSAGE   ExplainRequestMethod = "MESSAGE"
+	ExplainRequestMethodPUBLISH   ExplainRequestMethod = "PUBLISH"
+	ExplainRequestMethodSUBSCRIBE ExplainRequestMethod = "SUBSCRIBE"
+)
+
+// Valid indicates whether the value is a known member of the ExplainRequestMethod enum.
+func (e ExplainRequestMethod) Valid() bool {
+	switch e {
+	case ExplainRequestMethodINVITE:
+		return true
+	case ExplainRequestMethodMESSAGE:
+		return true
+	case ExplainRequestMethodPUBLISH:
+		return true
+	case ExplainRequestMethodSUBSCRIBE:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FailMode.
 const (
 	FailModeClosed FailMode = "closed"
@@ -7213,6 +7237,11 @@ type ExplainRequest struct {
 	// Example: {"X-Route":"blue"}
 	Headers *map[string]string `json:"headers,omitempty"`
 
+	// Method What would come. `MESSAGE`, `SUBSCRIBE` and `PUBLISH` outside of calls are decided as calls are, but for what is of calls only: feature codes, forwarding, do not disturb and mailboxes. Limits bind them by their rates. A `PUBLISH` looks for no subscriber, and `message` is left out.
+	//
+	// Example: INVITE
+	Method *ExplainRequestMethod `json:"method,omitempty"`
+
 	// SIPInterfaceID The SIP interface it would come in on.
 	//
 	// Example: sif_06bq4v700kftv5p2j4hjf77bby
@@ -7241,6 +7270,11 @@ type ExplainRequest struct {
 	// Example: {"customer":"gold"}
 	Variables *map[string]string `json:"variables,omitempty"`
 }
+
+// ExplainRequestMethod What would come. `MESSAGE`, `SUBSCRIBE` and `PUBLISH` outside of calls are decided as calls are, but for what is of calls only: feature codes, forwarding, do not disturb and mailboxes. Limits bind them by their rates. A `PUBLISH` looks for no subscriber, and `message` is left out.
+//
+// Example: INVITE
+type ExplainRequestMethod string
 
 // Explanation The decision on a call, with every step that led to it. It is made by the code that decides live calls.
 type Explanation struct {
@@ -9310,7 +9344,7 @@ type Latching string
 // Example: each
 type LimitKey string
 
-// LimitProfile Bounds calls in progress and calls per second; 0 is no bound. A call is counted on every profile of the trunks, the endpoint and the tenant it touches, all in one step: either everywhere or nowhere.
+// LimitProfile Bounds calls in progress and calls per second; 0 is no bound. MESSAGE, SUBSCRIBE and PUBLISH outside of calls are bound by the same rates, counted apart from calls. A call is counted on every profile of the trunks, the endpoint and the tenant it touches, all in one step: either everywhere or nowhere.
 type LimitProfile struct {
 	// CreatedAt When it was made.
 	//
@@ -9478,7 +9512,7 @@ type LimitProfilePatch struct {
 	WholeTenant nullable.Nullable[bool] `json:"whole_tenant,omitempty"`
 }
 
-// LimitProfileWrite What a client writes of a limit profile. Bounds calls in progress and calls per second; 0 is no bound. A call is counted on every profile of the trunks, the endpoint and the tenant it touches, all in one step: either everywhere or nowhere.
+// LimitProfileWrite What a client writes of a limit profile. Bounds calls in progress and calls per second; 0 is no bound. MESSAGE, SUBSCRIBE and PUBLISH outside of calls are bound by the same rates, counted apart from calls. A call is counted on every profile of the trunks, the endpoint and the tenant it touches, all in one step: either everywhere or nowhere.
 type LimitProfileWrite struct {
 	// Description Free text.
 	//
@@ -14147,7 +14181,7 @@ type SignallingProfile struct {
 	// Example: ["message-summary","dialog"]
 	PassEvents []string `json:"pass_events"`
 
-	// PassMessages Lets MESSAGE (RFC 3428) outside of dialogs through, by the trunk's routing plan.
+	// PassMessages Lets MESSAGE (RFC 3428) outside of dialogs through: it goes where a call to the number would go, and comes to the phones of subscribers.
 	//
 	// Example: true
 	PassMessages bool `json:"pass_messages"`
@@ -14282,7 +14316,7 @@ type SignallingProfilePatch struct {
 	// Example: ["message-summary","dialog"]
 	PassEvents nullable.Nullable[[]string] `json:"pass_events,omitempty"`
 
-	// PassMessages Lets MESSAGE (RFC 3428) outside of dialogs through, by the trunk's routing plan.
+	// PassMessages Lets MESSAGE (RFC 3428) outside of dialogs through: it goes where a call to the number would go, and comes to the phones of subscribers.
 	//
 	// Example: true
 	PassMessages nullable.Nullable[bool] `json:"pass_messages,omitempty"`
@@ -14391,7 +14425,7 @@ type SignallingProfileWrite struct {
 	// Example: ["message-summary","dialog"]
 	PassEvents *[]string `json:"pass_events,omitempty"`
 
-	// PassMessages Lets MESSAGE (RFC 3428) outside of dialogs through, by the trunk's routing plan.
+	// PassMessages Lets MESSAGE (RFC 3428) outside of dialogs through: it goes where a call to the number would go, and comes to the phones of subscribers.
 	//
 	// Example: true
 	PassMessages *bool `json:"pass_messages,omitempty"`

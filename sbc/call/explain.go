@@ -43,6 +43,11 @@ func (m *Manager) Explain(req sbc.ExplainRequest) (sbc.Explanation, error) {
 			e.Outcome, e.RejectCode, e.RejectReason = sbc.OutcomeReject, 403, msg.StatusText(403)
 		}
 		return e, nil
+	case !d.carried(snap):
+		refused(&e, 405, "")
+		e.Steps = append(e.Steps, sbc.DecisionStep{Stage: "admit", Subject: d.trunk.ID, Verdict: "refused",
+			Detail: "its signalling profile lets no " + string(d.method) + " outside of calls come"})
+		return e, nil
 	case d.code != 0:
 		refused(&e, d.code, d.reason)
 		return e, nil
@@ -52,11 +57,11 @@ func (m *Manager) Explain(req sbc.ExplainRequest) (sbc.Explanation, error) {
 		return sbc.Explanation{}, err
 	}
 	e.Steps = append(e.Steps, forwards...)
-	e.Steps = append(e.Steps, m.limitSteps(snap, d.trunk, req.Caller, d.caller.Number, d.helps(snap))...)
+	e.Steps = append(e.Steps, m.limitSteps(snap, &d, req.Caller)...)
 	if err := m.explainAttempts(snap, &d, &e); err != nil {
 		return sbc.Explanation{}, err
 	}
-	if at := &d.plan.Attempts[0]; at.Agent == "" && !unexpanded(at) {
+	if at := &d.plan.Attempts[0]; at.Agent == "" && !unexpanded(at) && d.method == "" {
 		e.Message = m.explainMessage(snap, in, d, at)
 	}
 	return e, nil
@@ -120,17 +125,18 @@ func explainSource(snap *config.Snapshot, req sbc.ExplainRequest) (src identify.
 	return src, nil
 }
 
-// explainInvite is the INVITE that would come.
+// explainInvite is the INVITE that would come, or the request outside of calls.
 func explainInvite(snap *config.Snapshot, req sbc.ExplainRequest, src identify.Source) *msg.Message {
 	i := snap.Interface(req.SIPInterfaceID)
 	var to, from msg.URI
 	to.Scheme, to.User, to.Host, to.Port = "sip", req.Callee, i.BindAddress, i.Port
 	from.Scheme, from.User, from.Host = "sip", req.Caller, src.Addr.String()
-	in := msg.NewRequest(msg.INVITE, to)
+	method := msg.Method(cmp.Or(req.Method, string(msg.INVITE)))
+	in := msg.NewRequest(method, to)
 	in.SetFrom(msg.NameAddr{URI: from}.WithTag("example"))
 	in.SetTo(msg.NameAddr{URI: to})
 	in.SetCallID(cmp.Or(req.CallID, "example"))
-	in.SetCSeq(1, msg.INVITE)
+	in.SetCSeq(1, method)
 	in.SetMaxForwards(70)
 	in.Hop = msg.Hop{Interface: src.Interface, Transport: src.Transport, Local: i.Bind(),
 		Remote: netip.AddrPortFrom(src.Addr, uint16(src.Port)), At: req.At, Secure: src.Transport.Encrypted()}

@@ -39,6 +39,11 @@ func (m *Manager) showAttempts(snap *config.Snapshot, d *decision, e *sbc.Explan
 	number := len(e.Attempts)
 	for i := range d.plan.Attempts {
 		at := &d.plan.Attempts[i]
+		if t := snap.Trunk(at.TrunkID); t != nil && d.method != "" && !snap.Signalling(t).Carries(string(d.method)) {
+			e.Steps = append(e.Steps, sbc.DecisionStep{Stage: "admit", Subject: t.ID, Verdict: "skipped",
+				Detail: "its signalling profile lets no " + string(d.method) + " outside of calls pass"})
+			continue
+		}
 		all := []route.Attempt{*at}
 		sleeps := m.sleeper(snap, d, at) != nil
 		if sleeps {

@@ -74,25 +74,29 @@ func bounds(snap *config.Snapshot, t *sbc.Trunk, endpointID, caller, callee stri
 	return list
 }
 
-// limitSteps show a trunk's own limit and its limit profiles, and what is used of them now. A call that helps is bound by none.
-func (m *Manager) limitSteps(snap *config.Snapshot, t *sbc.Trunk, caller, callee string, helps bool) []sbc.DecisionStep {
-	if helps {
+// limitSteps show a trunk's own limit and its limit profiles, and what is used of them now. A call that helps is bound by none, a request
+// outside of calls by rates only.
+func (m *Manager) limitSteps(snap *config.Snapshot, d *decision, caller string) []sbc.DecisionStep {
+	t := d.trunk
+	if d.helps(snap) {
 		return []sbc.DecisionStep{{Stage: "admit", Subject: t.ID, Verdict: "taken", Detail: neverRefused}}
 	}
-	u := m.o.Tally.OfTrunk(t.ID)
-	s := sbc.DecisionStep{Stage: "admit", Subject: t.ID, Verdict: "taken", Detail: fmt.Sprintf("%d calls in progress, no limit",
-		u.In+u.Out)}
-	if t.MaxCalls > 0 {
-		s.Detail = fmt.Sprintf("%d of %d calls in progress", u.In+u.Out, t.MaxCalls)
-		if u.In+u.Out >= t.MaxCalls {
+	s := sbc.DecisionStep{Stage: "admit", Subject: t.ID, Verdict: "taken", Detail: "requests outside of calls take no place"}
+	if u := m.o.Tally.OfTrunk(t.ID); d.method == "" {
+		s.Detail = fmt.Sprintf("%d calls in progress, no limit", u.In+u.Out)
+		if t.MaxCalls > 0 {
+			s.Detail = fmt.Sprintf("%d of %d calls in progress", u.In+u.Out, t.MaxCalls)
+		}
+		if t.MaxCalls > 0 && u.In+u.Out >= t.MaxCalls {
 			s.Verdict = "refused"
 			s.Detail += ": now it would get 503"
 		}
 	}
 	steps := []sbc.DecisionStep{s}
-	for _, b := range bounds(snap, t, "", caller, callee) {
+	for _, b := range bounds(snap, t, "", caller, d.caller.Number) {
 		s := sbc.DecisionStep{Stage: "admit", Subject: b.Profile.ID, Verdict: "taken", Detail: "within the limits"}
-		if v := m.o.Tally.Look(admit.Claim{Trunk: t, Direction: admit.In, Bounds: []admit.Bound{b}}); !v.OK && v.Bound == b {
+		claim := admit.Claim{Trunk: t, Direction: admit.In, Bounds: []admit.Bound{b}, Request: d.method != ""}
+		if v := m.o.Tally.Look(claim); !v.OK && v.Bound == b {
 			s.Verdict, s.Detail = "refused", fmt.Sprintf("%s: now it would get %d", v.Reason, v.Code)
 		}
 		if b.Key != "" {

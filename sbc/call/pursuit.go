@@ -35,6 +35,9 @@ type pursuit struct {
 	// aside is what is still to be looked at, the next one last; led says that something of it led to an attempt.
 	aside []aside
 	led   bool
+	// over says that there was nothing left to go on with: what was said to lead on then did not, and is not believed again, or the call would
+	// turn in a circle.
+	over bool
 	// woken is the place behind the attempt whose phones were woken last.
 	woken int
 }
@@ -77,7 +80,7 @@ func (c *Call) spent(p *pursuit) bool {
 
 // leadsOn tells whether a failure now would lead elsewhere, than to the next attempt of the plan.
 func (c *Call) leadsOn(p *pursuit) bool {
-	if !c.spent(p) {
+	if p.over || !c.spent(p) {
 		return false
 	}
 	_, forwards := c.unanswered(p)
@@ -85,7 +88,10 @@ func (c *Call) leadsOn(p *pursuit) bool {
 }
 
 // pursue goes on where nobody of the plan took the call; false if nothing is left to go on with.
-func (c *Call) pursue(p *pursuit) bool { return c.forwardOn(p) || c.nextRule(p) || c.comeBack(p) }
+func (c *Call) pursue(p *pursuit) bool {
+	p.over = !c.forwardOn(p) && !c.nextRule(p) && !c.comeBack(p)
+	return !p.over
+}
 
 // nextRule goes on behind the rule that nobody took the call of; false if nothing comes there.
 func (c *Call) nextRule(p *pursuit) bool {
@@ -175,7 +181,7 @@ func (c *Call) missed(p *pursuit, code int) {
 
 // lead appends attempts to the plan, with the way that led to them.
 func (c *Call) lead(p *pursuit, attempts []route.Attempt) {
-	p.plan = append(slices.Clip(p.plan[:p.next]), attempts...)
+	p.plan, p.over = append(slices.Clip(p.plan[:p.next]), attempts...), false
 	p.bound()
 	if p.d.way == nil {
 		return
@@ -191,6 +197,7 @@ func (c *Call) lead(p *pursuit, attempts []route.Attempt) {
 
 // leave puts aside what is left of the decision, and before it the numbers to which a redirection leads.
 func (p *pursuit) leave(ways []*detour, stops bool) {
+	p.over = false
 	left := aside{d: *p.d, plan: slices.Clone(p.plan[p.next:]), since: p.since, stops: stops}
 	if p.next < len(p.detours) {
 		left.detours = slices.Clone(p.detours[p.next:])
@@ -289,7 +296,7 @@ func (c *Call) bestOf(p *pursuit) int {
 }
 
 // begin makes the pursuit one that starts now with a decision.
-func (p *pursuit) begin(d *decision, t *transfer) { p.d, p.t, p.began = d, t, now() }
+func (p *pursuit) begin(d *decision, t *transfer) { p.d, p.t, p.began, p.over = d, t, now(), false }
 
 // subject is the leg in whose name a pursuit is, and the number that it shows.
 func (c *Call) subject(p *pursuit) (who *Origin, number string) {

@@ -248,3 +248,8 @@ func (s *Search) Shown(in *msg.Message, at *route.Attempt) *msg.Message {
 	inside := s.d.who != nil && at.Callee != nil && at.TrunkID == s.d.who.Domain.ID
 	return s.d.renumbered(introducedBy(s.d.who, inside, in), inside, at)
 }
+
+// carried tells whether the trunk that a request outside of calls comes from may send it; calls may always.
+func (d *decision) carried(snap *config.Snapshot) bool {
+	return d.method == "" || d.trunk == nil || !snap.ActiveTrunk(d.trunk.ID) || snap.Signalling(d.trunk).Carries(string(d.method))
+}
