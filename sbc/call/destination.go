@@ -183,6 +183,11 @@ func (m *Manager) reach(snap *config.Snapshot, d *decision, trace bool) {
 		m.unreached(snap, d, 480, sbc.EndNoRoute, trace)
 		return
 	}
+	if d.method == msg.PUBLISH {
+		d.step(trace, "location", s.ID, "refused", "a PUBLISH is for a server, not for phones")
+		m.unreached(snap, d, 404, sbc.EndNoRoute, trace)
+		return
+	}
 	if m.asleep(snap, d, trace) {
 		return
 	}

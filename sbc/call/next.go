@@ -179,6 +179,9 @@ func (m *Manager) expand(snap *config.Snapshot, d *decision, at *route.Attempt) 
 	if dom == nil || m.o.Location == nil || !snap.ActiveTrunk(dom.ID) {
 		return member{code: 480, why: "out of service"}
 	}
+	if d.method == msg.PUBLISH {
+		return member{code: 404, why: "a PUBLISH is for a server, not for phones"}
+	}
 	t := &destination{domain: dom, entry: at.Callee.Entry, number: at.Number}
 	on := decision{dest: t, calling: d.calling}
 	call, phones := m.services(snap, &on), m.phones(t)
