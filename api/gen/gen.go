@@ -3841,7 +3841,7 @@ type CDR struct {
 	// Example: 42
 	ConfigRevision int64 `json:"config_revision"`
 
-	// Cost What it costs by the cost deck of the trunk that answered; absent where it was not answered, or no rate held at the answer.
+	// Cost What it costs by the cost deck of the trunk that answered; absent where it was not answered, or no rate held at the answer. Of a call that the API made it is that of the leg to `to`: the leg to `from` is not charged.
 	Cost *Charge `json:"cost,omitempty"`
 
 	// Disposition How billing sorts it.
