@@ -33,7 +33,7 @@ func startInProcess(b *testing.B) *probe {
 			b.Log("stop:", err)
 		}
 	})
-	if err := provision(b.Context(), rest.Client{URL: a.URL(), Key: a.FirstKey()}); err != nil {
+	if err := provision(b.Context(), rest.Client{URL: a.URL(), Key: a.FirstKey()}, false); err != nil {
 		b.Fatal(err)
 	}
 	p, err := newProbe()
@@ -52,7 +52,7 @@ func many(b *testing.B, p *probe, from, n int) {
 		free <- struct{}{}
 		wait.Go(func() {
 			defer func() { <-free }()
-			c, err := p.call(b.Context(), "9"+strconv.Itoa(1_000_000+from+i))
+			c, err := p.call(b.Context(), "9"+strconv.Itoa(1_000_000+from+i), description(westHost))
 			if err != nil {
 				b.Error(err)
 				return

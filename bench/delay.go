@@ -67,7 +67,7 @@ func (p *plan) delay(ctx context.Context, s *server) (result, error) {
 
 // one places a probe and notes its delay.
 func (a *added) one(ctx context.Context, pr *probe, number string) {
-	c, err := pr.call(ctx, number)
+	c, err := pr.call(ctx, number, description(westHost))
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if err != nil {

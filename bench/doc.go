@@ -1,6 +1,6 @@
 // Command bench measures the border beside its peer on one machine: processor time per call, added setup delay, memory per held
-// call, processor time per relayed packet, and the message parser. README.md says how to run it, what each figure means, and
-// quotes what it printed.
+// call, processor time per relayed packet, in the clear and encrypted, and the message parser. README.md says how to run it, what
+// each figure means, and quotes what it printed.
 //
 // The load comes from SIPp and from this program, the figures from /proc. Every packet stays on the loopback interface, in
 // 127.0.71.0/24, where tests and other programs on the machine are not in the way. Only Linux has what it reads.

@@ -19,10 +19,10 @@ type plan struct {
 	phases  []string
 	rate    int           // calls a second in calls and delay
 	warmUp  time.Duration // of the same rate before calls and delay
-	seconds int           // measured in calls, delay and rtp
+	seconds int           // measured in calls, delay, rtp and each suite of srtp
 	runs    int
 	held    int // calls held in memory
-	streams int // calls with RTP in rtp
+	streams int // calls with RTP in rtp and srtp
 	// phones register in registrar, refreshes of them a second
 	phones, refreshes int
 	profile           string
@@ -48,16 +48,17 @@ func parse(args []string) (*plan, error) {
 	set := flag.NewFlagSet("bench", flag.ContinueOnError)
 	p := &plan{}
 	servers := set.String("servers", "sallyport,kamailio", "comma-separated: sallyport, kamailio (with rtpengine)")
-	phases := set.String("phases", "calls,delay,memory,rtp,registrar,parser", "comma-separated: calls, delay, memory, rtp, registrar, parser")
+	phases := set.String("phases", "calls,delay,memory,rtp,srtp,registrar,parser",
+		"comma-separated: calls, delay, memory, rtp, srtp, registrar, parser")
 	set.IntVar(&p.rate, "rate", 500, "calls a second in the phases calls and delay")
 	set.DurationVar(&p.warmUp, "warm-up", 35*time.Second, "of load before calls and delay; less than 32s leaves the end of transactions out")
-	set.IntVar(&p.seconds, "seconds", 10, "seconds measured in calls, delay and rtp, and of refreshes in registrar")
+	set.IntVar(&p.seconds, "seconds", 10, "seconds measured in calls, delay, rtp and each suite of srtp, and of refreshes in registrar")
 	set.IntVar(&p.runs, "runs", 3, "runs; servers alternate within each")
 	set.IntVar(&p.held, "held", 5000, "calls held in the memory phase; fewer if ulimit -n does not allow it")
-	set.IntVar(&p.streams, "streams", 500, "calls with RTP both ways in the rtp phase")
+	set.IntVar(&p.streams, "streams", 500, "calls with RTP both ways in the phases rtp and srtp")
 	set.IntVar(&p.phones, "phones", 100_000, "phones that register in the phase registrar")
 	set.IntVar(&p.refreshes, "registers", 2000, "of them that register in a second, challenge and answer")
-	set.StringVar(&p.profile, "profile", "", "in the phases calls, rtp and registrar, write perf's samples of Sallyport here (needs perf)")
+	set.StringVar(&p.profile, "profile", "", "in the phases calls, rtp, srtp and registrar, write perf's samples of Sallyport here (needs perf)")
 	set.StringVar(&p.binary, "sallyport", "", "binary to measure (default: built from this checkout)")
 	if err := set.Parse(args); err != nil {
 		return nil, err
@@ -154,8 +155,8 @@ func (p *plan) serversOf(phase string) []string {
 
 // one measures one phase on one server.
 func (p *plan) one(ctx context.Context, phase, name string) (result, error) {
-	limit := 3*time.Minute + p.warmUp + 2*time.Duration(p.seconds)*time.Second
-	if phase == "registrar" { // writing the subscribers and registering them may each take that long on a machine that is shared
+	limit := 3*time.Minute + p.warmUp + 2*time.Duration(p.seconds)*time.Second // srtp measures two suites
+	if phase == "registrar" {                                                  // writing the subscribers and registering them may each take that long on a machine that is shared
 		limit += 3*calm + readyIn + 6*time.Duration(p.phones)*time.Millisecond
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
@@ -164,7 +165,7 @@ func (p *plan) one(ctx context.Context, phase, name string) (result, error) {
 		return p.parser(ctx)
 	}
 	measure, ok := map[string]func(context.Context, *server) (result, error){
-		"calls": p.calls, "delay": p.delay, "memory": p.memory, "rtp": p.rtp, "registrar": p.registrar,
+		"calls": p.calls, "delay": p.delay, "memory": p.memory, "rtp": p.rtp, "srtp": p.srtp, "registrar": p.registrar,
 	}[phase]
 	if !ok {
 		return result{}, fmt.Errorf("unknown phase %q", phase)

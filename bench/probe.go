@@ -186,10 +186,9 @@ func (p *probe) within(ok []byte, method string, seq int) []byte {
 // patience is how long the probe waits for an answer: nothing is retransmitted, so that a lost packet shows.
 const patience = 3 * time.Second
 
-// call places a call and waits for its answer.
-func (p *probe) call(ctx context.Context, number string) (*probed, error) {
+// call places a call with the SDP given and waits for its answer.
+func (p *probe) call(ctx context.Context, number string, body []byte) (*probed, error) {
 	c := &probed{answered: make(chan struct{})}
-	body := description(westHost)
 	invite := fmt.Appendf(nil, "INVITE sip:%[1]s@%[2]s SIP/2.0\r\nVia: SIP/2.0/UDP %[3]s:5060;branch=z9hG4bKi%[1]s\r\n"+
 		"From: <sip:probe@%[3]s>;tag=f%[1]s\r\nTo: <sip:%[1]s@%[2]s>\r\nCall-ID: p%[1]s@%[3]s\r\nCSeq: 1 INVITE\r\n"+
 		"Contact: <sip:probe@%[3]s:5060>\r\nMax-Forwards: 70\r\nContent-Type: application/sdp\r\nContent-Length: %[4]d\r\n\r\n%[5]s",

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport/sallyport/media/secure"
 	"golang.org/x/net/ipv4"
 )
 
@@ -23,12 +24,18 @@ const (
 // rtp measures processor time per relayed packet with G.711 both ways in every call. On the peer it is that of rtpengine and
 // Kamailio together, the latter having nothing to do meanwhile.
 func (p *plan) rtp(ctx context.Context, s *server) (result, error) {
+	return p.relayed(ctx, s, "rtp", 200_000, "")
+}
+
+// relayed measures calls whose numbers count from first, the caller's side encrypted by a suite if one is named. A profile gets the
+// name given.
+func (p *plan) relayed(ctx context.Context, s *server, name string, first int, suite secure.Suite) (result, error) {
 	pr, err := newProbe()
 	if err != nil {
 		return result{}, err
 	}
 	defer pr.close()
-	west, east, err := p.streamsThrough(ctx, pr)
+	west, east, err := p.streamsThrough(ctx, pr, first, suite)
 	if err != nil {
 		return result{}, err
 	}
@@ -47,12 +54,15 @@ func (p *plan) rtp(ctx context.Context, s *server) (result, error) {
 	a.reset()
 	b.reset()
 	warm := a.sent + b.sent
-	stop := p.sample(s, "rtp")
+	stop := p.sample(s, name)
 	before := s.cpu()
 	pace(ctx, p.seconds, a, b)
 	time.Sleep(200 * time.Millisecond)
 	used := s.cpu()
 	profile := stop(ctx)
+	if err := errors.Join(a.fault, b.fault); err != nil {
+		return result{}, err
+	}
 	r, err := rtpResult(used, before, a, b, warm)
 	r.text += profile
 	return r, err
@@ -67,7 +77,8 @@ func rtpResult(used, before []time.Duration, a, b *side, warm int64) (result, er
 	sent, got := a.sent+b.sent-warm, a.got.Load()+b.got.Load()
 	delays := append(a.take(), b.take()...)
 	if got*100 < sent*99 || len(delays) == 0 {
-		return result{}, fmt.Errorf("of %d packets %d came through", sent, got)
+		bad := a.unopened.Load() + b.unopened.Load()
+		return result{}, fmt.Errorf("of %d packets %d came through, and %d could not be opened", sent, got, bad)
 	}
 	slices.Sort(delays)
 	r := result{value: us(total) / float64(got), unit: "µs of CPU per packet"}
@@ -76,20 +87,34 @@ func rtpResult(used, before []time.Duration, a, b *side, warm int64) (result, er
 	return r, nil
 }
 
-// streamsThrough sets up the calls and gives where the caller's and where the callee's packets go.
-func (p *plan) streamsThrough(ctx context.Context, pr *probe) (west, east []*net.UDPAddr, err error) {
+// end is one end of one call.
+type end struct {
+	to         *net.UDPAddr    // where its packets go: the border
+	seal, open *secure.Context // nil where packets are in the clear
+}
+
+// streamsThrough sets up the calls and gives the caller's and the callee's ends.
+func (p *plan) streamsThrough(ctx context.Context, pr *probe, first int, suite secure.Suite) (west, east []end, err error) {
 	for n := range p.streams {
-		c, err := pr.call(ctx, "9"+strconv.Itoa(200000+n))
+		offer, keys, err := offered(suite)
 		if err != nil {
 			return nil, nil, err
 		}
-		w, err := wanted(c.answer)
+		c, err := pr.call(ctx, "9"+strconv.Itoa(first+n), offer)
 		if err != nil {
 			return nil, nil, err
 		}
-		e, err := wanted(c.offer)
-		if err != nil {
+		var w, e end
+		if w.to, err = wanted(c.answer); err != nil {
 			return nil, nil, err
+		}
+		if e.to, err = wanted(c.offer); err != nil {
+			return nil, nil, err
+		}
+		if suite != "" {
+			if w.seal, w.open, err = contexts(keys, c.answer); err != nil {
+				return nil, nil, err
+			}
 		}
 		west, east = append(west, w), append(east, e)
 	}
@@ -120,12 +145,14 @@ func wanted(m []byte) (*net.UDPAddr, error) {
 type side struct {
 	conn  *ipv4.PacketConn
 	batch []ipv4.Message
+	seals []*secure.Context // of each call, nil in the clear
 	seq   uint16
 	sent  int64
+	fault error // of sealing
 	meter
 }
 
-func newSide(host string, to []*net.UDPAddr) (*side, error) {
+func newSide(host string, ends []end) (*side, error) {
 	conn, err := stamped(host, mediaPort)
 	if err != nil {
 		return nil, err
@@ -135,12 +162,11 @@ func newSide(host string, to []*net.UDPAddr) (*side, error) {
 		return nil, err
 	}
 	s := &side{conn: ipv4.NewPacketConn(conn)}
-	for i, addr := range to {
-		packet := make([]byte, rtpBytes)
-		packet[0] = 2 << 6
-		binary.BigEndian.PutUint32(packet[8:], uint32(i+1))
-		s.batch = append(s.batch, ipv4.Message{Buffers: [][]byte{packet}, Addr: addr})
+	for _, e := range ends {
+		s.batch = append(s.batch, ipv4.Message{Buffers: [][]byte{make([]byte, rtpBytes, rtpBytes+secure.Overhead)}, Addr: e.to})
+		s.seals = append(s.seals, e.seal)
 	}
+	s.opens = byPort(ends)
 	go s.listen(s.conn)
 	return s, nil
 }
@@ -151,11 +177,11 @@ func (s *side) tick(part, parts int) {
 	if part == 0 {
 		s.seq++
 	}
-	for _, m := range s.batch[from:to] {
-		packet := m.Buffers[0]
-		binary.BigEndian.PutUint16(packet[2:], s.seq)
-		binary.BigEndian.PutUint32(packet[4:], uint32(s.seq)*160)
-		binary.BigEndian.PutUint64(packet[12:], uint64(time.Now().UnixNano()))
+	for i := from; i < to; i++ {
+		if err := s.fill(i); err != nil {
+			s.fault = err
+			return
+		}
 	}
 	for rest := s.batch[from:to]; len(rest) > 0; {
 		n, err := s.conn.WriteBatch(rest, 0)
@@ -165,6 +191,22 @@ func (s *side) tick(part, parts int) {
 		s.sent += int64(n)
 		rest = rest[n:]
 	}
+}
+
+// fill writes the next packet of a call: its payload begins with the time.
+func (s *side) fill(i int) (err error) {
+	packet := s.batch[i].Buffers[0][:rtpBytes]
+	clear(packet) // of what was sealed there
+	packet[0] = 2 << 6
+	binary.BigEndian.PutUint16(packet[2:], s.seq)
+	binary.BigEndian.PutUint32(packet[4:], uint32(s.seq)*160)
+	binary.BigEndian.PutUint32(packet[8:], uint32(i+1))
+	binary.BigEndian.PutUint64(packet[12:], uint64(time.Now().UnixNano()))
+	if s.seals[i] != nil {
+		packet, err = s.seals[i].SealRTP(packet)
+	}
+	s.batch[i].Buffers[0] = packet
+	return err
 }
 
 // pace sends from all sides for some seconds, a twentieth of the calls each millisecond.

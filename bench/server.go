@@ -24,6 +24,7 @@ const apiAddress = borderHost + ":18080"
 // server is a border under measurement: it listens on borderHost and sends calls on to calleeHost or eastHost.
 type server struct {
 	name  string
+	phase string
 	parts []*process
 }
 
@@ -96,7 +97,7 @@ func (p *plan) startServer(ctx context.Context, phase, name string) (*server, er
 	if !ok {
 		return nil, fmt.Errorf("unknown server %q", name)
 	}
-	s := &server{name: name}
+	s := &server{name: name, phase: phase}
 	err := begin(ctx, s)
 	if err == nil {
 		err = answering(ctx, s)
@@ -136,7 +137,7 @@ func (p *plan) startSallyport(ctx context.Context, s *server) error {
 	if err != nil {
 		return err
 	}
-	if err := provision(ctx, client); err != nil {
+	if err := provision(ctx, client, s.phase == secured); err != nil {
 		return fmt.Errorf("provisioning: %w", err)
 	}
 	return nil
@@ -156,8 +157,8 @@ func (s *server) firstKey(ctx context.Context) (string, error) {
 }
 
 // provision makes one realm with everything in it: SIPp calls from callerHost and answers on calleeHost, the probe and the RTP
-// generator are at westHost and eastHost with numbers that begin with 9.
-func provision(ctx context.Context, client rest.Client) error {
+// generator are at westHost and eastHost with numbers that begin with 9. If media are encrypted, the latter's caller has to.
+func provision(ctx context.Context, client rest.Client, encrypted bool) error {
 	script := rest.Script{Client: client, Ctx: ctx}
 	create := func(path string, body rest.Object) string { return script.Create("/v1"+path, body) }
 	realm := create("/realms", rest.Object{"name": "bench", "trust": "peer"})
@@ -167,7 +168,11 @@ func provision(ctx context.Context, client rest.Client) error {
 	for _, way := range []struct{ name, from, to, prefix string }{
 		{"sipp", callerHost, calleeHost, ""}, {"probe", westHost, eastHost, "9"},
 	} {
-		in := create("/trunks", rest.Object{"name": way.name + "-in", "realm_id": realm, "routing_plan_id": plan, "media_timeout_s": 0})
+		caller := rest.Object{"name": way.name + "-in", "realm_id": realm, "routing_plan_id": plan, "media_timeout_s": 0}
+		if encrypted && way.from == westHost {
+			caller["media_profile_id"] = create("/media-profiles", keysInSDP())
+		}
+		in := create("/trunks", caller)
 		out := create("/trunks", rest.Object{"name": way.name + "-out", "realm_id": realm, "media_timeout_s": 0})
 		create("/trunks/"+in+"/identities", rest.Object{"name": "source", "cidr": way.from + "/32"})
 		create("/trunks/"+out+"/endpoints", rest.Object{"name": "callee", "address": way.to, "port": sipPort, "transport": "udp"})
@@ -193,7 +198,11 @@ func (p *plan) startKamailio(ctx context.Context, s *server) error {
 	if err != nil {
 		return err
 	}
-	return s.run(p.dir, "kamailio", "-DD", "-E", "-m", "1024", "-f", config)
+	args := []string{"-DD", "-E", "-m", "1024", "-f", config}
+	if s.phase == secured {
+		args = append(args, "-A", "SRTP")
+	}
+	return s.run(p.dir, "kamailio", args...)
 }
 
 // answering waits until the border answers an OPTIONS request.
