@@ -212,6 +212,9 @@ func thereAndBack[S, G any](t *testing.T) {
 	if r, ok := any(&s).(*sbc.CDR); ok {
 		r.Decision = nil // has an operation of its own
 	}
+	if f, ok := any(&s).(*sbc.Fault); ok {
+		f.ResourceID = "" // not for the wire
+	}
 	g, err := convert[G](s)
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,6 @@ import (
 	"github.com/sallyport/sallyport/integration/phone"
 	"github.com/sallyport/sallyport/integration/rest"
 	"github.com/sallyport/sallyport/sbc"
-	"github.com/sallyport/sallyport/storage"
 )
 
 // TestAudioWithoutTheStore: a node has the audio that another one was given, and goes on playing it when the store is away.
@@ -94,10 +93,7 @@ type weighed struct {
 func weigh(t testing.TB, announcements int) *weighed {
 	t.Helper()
 	w := &weighed{dir: t.TempDir()}
-	s, err := storage.Open(t.Context(), "sqlite://"+filepath.Join(w.dir, "sallyport.db"), storage.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := openStore(t, w.dir)
 	audio := make([]byte, sbc.MaxAnnouncementBytes)
 	for i := range announcements {
 		copy(audio, fmt.Sprint("announcement ", i))

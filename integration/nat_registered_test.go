@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -15,7 +14,6 @@ import (
 	"github.com/sallyport/sallyport/integration/rest"
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/msg"
-	"github.com/sallyport/sallyport/storage"
 )
 
 // homes is a laboratory of NATs behind which phones register: a realm of phones in the west, a trunk in the east whose phone
@@ -95,11 +93,8 @@ func (h *homes) phones(name, prefix string, more rest.Object) (domain string) {
 // written as another node would write it.
 func (h *homes) pingEachSecond(domains ...string) {
 	h.t.Helper()
-	store, err := storage.Open(h.t.Context(), "sqlite://"+filepath.Join(h.dir, "sallyport.db"), storage.Options{})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	err = store.Update(h.t.Context(), func(tx sbc.Tx) error {
+	store := openStore(h.t, h.dir)
+	err := store.Update(h.t.Context(), func(tx sbc.Tx) error {
 		for _, id := range domains {
 			r, err := tx.Get(sbc.KindDomain, "", id)
 			if err != nil {

@@ -3,14 +3,12 @@ package integration
 import (
 	"fmt"
 	"net/netip"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/sallyport/sallyport/auth/token"
 	"github.com/sallyport/sallyport/integration/rest"
 	"github.com/sallyport/sallyport/sbc"
-	"github.com/sallyport/sallyport/storage"
 )
 
 // borderInside runs the program in the namespace of a home; its API is reached by a way of its own.
@@ -34,12 +32,9 @@ func (l *natLab) borderInside(space, dir string) *border {
 // each has registrants kept alive each second, which the API lets nobody: it is written as another node would write it.
 func (b *border) each(dir string, ids ...string) {
 	b.t.Helper()
-	store, err := storage.Open(b.t.Context(), "sqlite://"+filepath.Join(dir, "sallyport.db"), storage.Options{})
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	store := openStore(b.t, dir)
 	before := b.metric("sbc_config_revision")
-	err = store.Update(b.t.Context(), func(tx sbc.Tx) error {
+	err := store.Update(b.t.Context(), func(tx sbc.Tx) error {
 		for _, id := range ids {
 			r, err := tx.Get(sbc.KindRegistrant, "", id)
 			if err != nil {

@@ -19,7 +19,6 @@ import (
 	"github.com/sallyport/sallyport/integration/rest"
 	"github.com/sallyport/sallyport/sbc"
 	"github.com/sallyport/sallyport/sbc/msg"
-	"github.com/sallyport/sallyport/storage"
 )
 
 // register sends a REGISTER of a user's, answers the challenge, and gives the final answer.
@@ -202,11 +201,8 @@ func TestDeletedWhileDown(t *testing.T) {
 	}
 	h.registrations(3, "")
 	p.kill()
-	store, err := storage.Open(t.Context(), "sqlite://"+filepath.Join(dir, "sallyport.db"), storage.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = store.Update(t.Context(), func(tx sbc.Tx) error {
+	store := openStore(t, dir)
+	err := store.Update(t.Context(), func(tx sbc.Tx) error {
 		r, err := tx.Get(sbc.KindSubscriber, "", gone["bob"])
 		if err != nil {
 			return err
