@@ -12,6 +12,7 @@ import (
 	"github.com/sallyport/sallyport/app"
 	"github.com/sallyport/sallyport/integration/phone"
 	"github.com/sallyport/sallyport/integration/rest"
+	"github.com/sallyport/sallyport/media/secure"
 	"github.com/sallyport/sallyport/sbc"
 )
 
@@ -46,11 +47,62 @@ type crossing struct {
 	eastPhones netip.Addr
 	west, east map[sbc.Transport]netip.AddrPort
 	eastRealm  string
+	trunk      string
 	plan       string
 	domain     string
+	domains    map[keying]string // by how media of their phones must be keyed
 }
 
 const crossingDomain = "phones.east.example"
+
+// keying is how the media of a phone are keyed.
+type keying string
+
+// The ways: in the clear, with keys in SDP, with keys of a handshake.
+const (
+	inClear keying = "rtp"
+	bySDES  keying = "sdes"
+	byDTLS  keying = "dtls"
+)
+
+// suiteOfSDES is one that DTLS does not know, so that records tell which it was.
+const suiteOfSDES = secure.CM256HM80
+
+var everyKeying = []keying{inClear, bySDES, byDTLS}
+
+// domain is that of the phones whose media are keyed so.
+func (k keying) domain() string {
+	if k == inClear || k == "" {
+		return crossingDomain
+	}
+	return string(k) + "." + crossingDomain
+}
+
+// options has a phone key its media so.
+func (k keying) options(o phone.Options) phone.Options {
+	if o.DTLS = k == byDTLS; k == bySDES {
+		o.SRTP = suiteOfSDES
+	}
+	return o
+}
+
+// keyings makes a domain for every way; the west may do as it likes.
+func (x *crossing) keyings() {
+	any := x.create("/media-profiles", rest.Object{
+		"name": "any", "srtp": "optional", "srtp_keying": []string{"sdes", "dtls"}, "srtp_keys_in_clear": true,
+	})
+	x.do("PATCH", "/trunks/"+x.trunk, rest.Object{"media_profile_id": any}, nil)
+	for i, k := range everyKeying[1:] {
+		profile := x.create("/media-profiles", rest.Object{
+			"name": string(k), "srtp": "required", "srtp_keying": []keying{k}, "srtp_keys_in_clear": true, "rtcp_mux": k == byDTLS,
+		})
+		id := x.create("/domains", rest.Object{"name": k.domain(), "realm_id": x.eastRealm, "media_profile_id": profile})
+		x.domains[k] = id
+		x.create("/routing-plans/"+x.plan+"/rules", rest.Object{
+			"name": string(k), "prefix": strconv.Itoa(5 + i), "action": "subscriber", "domain_id": id,
+		})
+	}
+}
 
 // newCrossing makes one of a family.
 func newCrossing(t *testing.T, six bool) *crossing {
@@ -87,10 +139,11 @@ func newCrossing(t *testing.T, six bool) *crossing {
 	west, x.west = side("west", "peer", s.west, 21000)
 	east, x.east = side("east", "access", s.east, 21400)
 	plan := x.create("/routing-plans", rest.Object{"name": "from west"})
-	trunk := x.create("/trunks", rest.Object{"name": "west", "realm_id": west, "routing_plan_id": plan})
-	x.create("/trunks/"+trunk+"/identities", rest.Object{"name": "west", "cidr": netip.PrefixFrom(s.westPeer, s.westPeer.BitLen()).String()})
+	x.trunk = x.create("/trunks", rest.Object{"name": "west", "realm_id": west, "routing_plan_id": plan})
+	x.create("/trunks/"+x.trunk+"/identities", rest.Object{"name": "west", "cidr": netip.PrefixFrom(s.westPeer, s.westPeer.BitLen()).String()})
 	x.eastRealm, x.plan = east, plan
 	x.domain = x.create("/domains", rest.Object{"name": crossingDomain, "realm_id": east})
+	x.domains = map[keying]string{inClear: x.domain}
 	x.create("/routing-plans/"+plan+"/rules", rest.Object{"name": "phones", "prefix": "", "action": "subscriber", "domain_id": x.domain})
 	return x
 }
@@ -100,17 +153,24 @@ type called struct {
 	*phone.Phone
 	number string
 	name   string
+	keyed  keying
 	calls  chan *phone.Call
 }
 
 // register opens and registers a phone in the east.
 func (x *crossing) register(t *testing.T, tr sbc.Transport, number string) *called {
 	t.Helper()
-	c := &called{number: number, name: "east" + string(tr), calls: make(chan *phone.Call, 64)}
-	id := x.create("/subscribers", rest.Object{"domain_id": x.domain, "username": c.name, "password": password})
-	x.create("/aliases", rest.Object{"name": number, "domain_id": x.domain, "subscriber_id": id})
+	return x.registerKeyed(t, tr, inClear, number)
+}
+
+// registerKeyed is register for a phone whose media are keyed.
+func (x *crossing) registerKeyed(t *testing.T, tr sbc.Transport, k keying, number string) *called {
+	t.Helper()
+	c := &called{number: number, keyed: k, name: "east" + string(tr) + string(k), calls: make(chan *phone.Call, 64)}
+	id := x.create("/subscribers", rest.Object{"domain_id": x.domains[k], "username": c.name, "password": password})
+	x.create("/aliases", rest.Object{"name": number, "domain_id": x.domains[k], "subscriber_id": id})
 	var err error
-	c.Phone, err = phone.New(phone.Options{
+	c.Phone, err = phone.New(k.options(phone.Options{
 		Address: x.eastPhones, Name: c.name, UserAgent: c.name, Tone: 1000, Transport: tr, TLS: x.ca.config(),
 		Origins: []string{"https://east.example"},
 		Incoming: func(call *phone.Call) {
@@ -120,7 +180,7 @@ func (x *crossing) register(t *testing.T, tr sbc.Transport, number string) *call
 			}
 			c.calls <- call
 		},
-	})
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +191,8 @@ func (x *crossing) register(t *testing.T, tr sbc.Transport, number string) *call
 
 func (x *crossing) registers(t *testing.T, c *called, tr sbc.Transport) {
 	t.Helper()
-	res, err := c.Register(patience(t, 10*time.Second), x.east[tr], phone.Account{Domain: crossingDomain, User: c.name, Password: password})
+	who := phone.Account{Domain: c.keyed.domain(), User: c.name, Password: password}
+	res, err := c.Register(patience(t, 10*time.Second), x.east[tr], who)
 	if err != nil || res.Status != 200 {
 		t.Fatalf("%s registers: %v %v", c.name, res, err)
 	}
@@ -140,10 +201,16 @@ func (x *crossing) registers(t *testing.T, c *called, tr sbc.Transport) {
 // caller opens a phone in the west.
 func (x *crossing) caller(t *testing.T, tr sbc.Transport) *phone.Phone {
 	t.Helper()
-	p, err := phone.New(phone.Options{
-		Address: x.westPhones, Name: "west" + string(tr), UserAgent: "w", Tone: 400, Transport: tr, TLS: x.ca.config(),
+	return x.callerKeyed(t, tr, inClear)
+}
+
+// callerKeyed is caller for a phone whose media are keyed.
+func (x *crossing) callerKeyed(t *testing.T, tr sbc.Transport, k keying) *phone.Phone {
+	t.Helper()
+	p, err := phone.New(k.options(phone.Options{
+		Address: x.westPhones, Name: "west" + string(tr) + string(k), UserAgent: "w", Tone: 400, Transport: tr, TLS: x.ca.config(),
 		Origins: []string{"https://west.example"},
-	})
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +237,10 @@ func (x *crossing) call(t *testing.T, what string, from *phone.Phone, at netip.A
 		t.Errorf("%s: nobody was called", what)
 		return
 	}
-	if !soon(func() bool { return c.Heard().Packets > 3 && other.Heard().Packets > 3 }) {
+	if !soon(func() bool {
+		mine, theirs := c.Heard(), other.Heard()
+		return mine.Packets > 3 && mine.Now == 1000 && theirs.Packets > 3 && theirs.Now == 400
+	}) {
 		t.Errorf("%s: %+v and %+v were heard", what, c.Heard(), other.Heard())
 	}
 	ends, hears := c, other
@@ -187,54 +257,127 @@ func (x *crossing) call(t *testing.T, what string, from *phone.Phone, at netip.A
 	}
 }
 
-// TestAllTransports: calls from everything to everything, over IPv4 and IPv6, ended by either side. What the sides say of themselves,
-// .invalid included, stays with them.
+// way is how a phone speaks and how its media are keyed.
+type way struct {
+	sbc.Transport
+	keying
+}
+
+func (w way) String() string { return string(w.Transport) + "/" + string(w.keying) }
+
+// everyWay are all there are.
+func everyWay() (all []way) {
+	for _, tr := range everyTransport {
+		for _, k := range everyKeying {
+			all = append(all, way{tr, k})
+		}
+	}
+	return all
+}
+
+// TestAllTransports: calls from everything to everything (every transport with every way to key media, to every one of them), over IPv4
+// and IPv6, ended by either side. What the sides say of themselves, .invalid and keys included, stays with them.
 func TestAllTransports(t *testing.T) {
 	t.Parallel()
 	for _, family := range []string{"IPv4", "IPv6"} {
 		t.Run(family, func(t *testing.T) {
 			t.Parallel()
 			x := newCrossing(t, family == "IPv6")
-			phones := make([]*called, len(everyTransport))
-			for i, tr := range everyTransport {
-				phones[i] = x.register(t, tr, "49"+strconv.Itoa(i))
+			x.keyings()
+			ways := everyWay()
+			phones, callers := make([]*called, len(ways)), make([]*phone.Phone, len(ways))
+			for i, w := range ways {
+				prefix := map[keying]string{inClear: "49", bySDES: "59", byDTLS: "69"}[w.keying]
+				phones[i], callers[i] = x.registerKeyed(t, w.Transport, w.keying, prefix+strconv.Itoa(i)), x.callerKeyed(t, w.Transport, w.keying)
 			}
 			var all sync.WaitGroup
-			callers := make([]*phone.Phone, len(everyTransport))
 			// In each round every caller calls another phone, so that a call knows its callee's.
-			for round := range everyTransport {
-				for i, from := range everyTransport {
-					if round == 0 {
-						callers[i] = x.caller(t, from)
-					}
-					j := (i + round) % len(everyTransport)
+			for round := range ways {
+				for i, from := range ways {
+					j := (i + round) % len(ways)
 					all.Go(func() {
-						x.call(t, string(from)+" to "+string(everyTransport[j]), callers[i], x.west[from], phones[j], (i+j)%2 == 0)
+						x.call(t, from.String()+" to "+ways[j].String(), callers[i], x.west[from.Transport], phones[j], (i+j)%2 == 0)
 					})
 				}
 				all.Wait()
 			}
-			pairs := map[[2]sbc.Transport]int{}
-			for _, r := range x.cdrs(len(everyTransport) * len(everyTransport)) {
-				pairs[[2]sbc.Transport{r.Legs[0].Transport, r.Legs[len(r.Legs)-1].Transport}]++
-			}
-			if len(pairs) != len(everyTransport)*len(everyTransport) {
-				t.Errorf("the records say %v", pairs)
-			}
-			for i, tr := range everyTransport {
-				for _, secret := range []string{".invalid", "\r\nUser-Agent: w\r\n", "west.example"} {
-					got := strings.ReplaceAll(string(phones[i].Received()), phones[i].name+".invalid", "")
-					if strings.Contains(got, secret) {
-						t.Errorf("the phone on %s was told %q", tr, secret)
-					}
-				}
-				if got := strings.ReplaceAll(string(callers[i].Received()), "west"+string(tr)+".invalid", ""); strings.Contains(got, ".invalid") ||
-					strings.Contains(got, crossingDomain) {
-					t.Errorf("the caller on %s was told of the other side", tr)
-				}
-			}
+			x.recorded(t, ways)
+			x.nothingTold(t, ways, callers, phones)
 			x.quiet()
 		})
+	}
+}
+
+// recorded looks whether every way met every way, as the records say.
+func (x *crossing) recorded(t *testing.T, ways []way) {
+	t.Helper()
+	type meeting struct{ caller, callee way }
+	pairs := map[meeting]int{}
+	for _, r := range x.cdrs(len(ways) * len(ways)) {
+		m := meeting{way{r.Legs[0].Transport, inClear}, way{r.Legs[len(r.Legs)-1].Transport, inClear}}
+		for _, s := range r.Media {
+			k := byDTLS
+			switch {
+			case s.SRTP == "":
+				continue
+			case s.SRTP == sbc.SRTPSuite(suiteOfSDES):
+				k = bySDES
+			}
+			if s.Side == sbc.SideCaller {
+				m.caller.keying = k
+			} else {
+				m.callee.keying = k
+			}
+		}
+		pairs[m]++
+	}
+	if len(pairs) != len(ways)*len(ways) {
+		t.Errorf("the records say %d meetings: %v", len(pairs), pairs)
+	}
+}
+
+// nothingTold looks whether one side was told of the other.
+func (x *crossing) nothingTold(t *testing.T, ways []way, callers []*phone.Phone, phones []*called) {
+	t.Helper()
+	values := func(heard []byte, attribute string) (all []string) {
+		for line := range strings.Lines(string(heard)) {
+			if strings.HasPrefix(line, "a="+attribute+":") {
+				_, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+				all = append(all, value)
+			}
+		}
+		return all
+	}
+	prints := map[string]bool{} // the border's is all that anybody is told
+	var east strings.Builder
+	for _, p := range phones {
+		east.Write(p.Received())
+	}
+	for i, w := range ways {
+		for _, secret := range []string{".invalid", "\r\nUser-Agent: w\r\n", "west.example"} {
+			if strings.Contains(strings.ReplaceAll(string(phones[i].Received()), phones[i].name+".invalid", ""), secret) {
+				t.Errorf("the phone on %s was told %q", w, secret)
+			}
+		}
+		got := strings.ReplaceAll(string(callers[i].Received()), "west"+string(w.Transport)+string(w.keying)+".invalid", "")
+		if strings.Contains(got, ".invalid") || strings.Contains(got, crossingDomain) {
+			t.Errorf("the caller on %s was told of the other side", w)
+		}
+		keys := values(callers[i].Received(), "crypto")
+		if (len(keys) > 0) != (w.keying == bySDES) {
+			t.Errorf("the caller on %s was told %d keys", w, len(keys))
+		}
+		for _, key := range keys {
+			if strings.Contains(east.String(), key) {
+				t.Errorf("a key that the caller on %s was told stands in the east", w)
+			}
+		}
+		for _, print := range append(values(callers[i].Received(), "fingerprint"), values(phones[i].Received(), "fingerprint")...) {
+			prints[print] = true
+		}
+	}
+	if len(prints) != 1 {
+		t.Errorf("fingerprints of %d certificates were told", len(prints))
 	}
 }
 

@@ -54,8 +54,8 @@ type audio struct {
 }
 
 // newAudio binds an RTP socket on addr. Nothing is sent before start.
-func newAudio(addr netip.Addr, tone float64, suite secure.Suite) (*audio, error) {
-	keys, err := newCipher(suite)
+func newAudio(addr netip.Addr, o *Options) (*audio, error) {
+	keys, err := newCipher(o)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func newAudio(addr netip.Addr, tone float64, suite secure.Suite) (*audio, error)
 	if err != nil {
 		return nil, fmt.Errorf("phone: cannot bind a port for audio: %w", err)
 	}
-	a := &audio{conn: conn, tone: tone, cipher: keys, quit: make(chan struct{}), first: true}
+	a := &audio{conn: conn, tone: o.Tone, cipher: keys, quit: make(chan struct{}), first: true}
 	a.wait.Go(a.listen)
 	return a, nil
 }
@@ -87,6 +87,7 @@ func (a *audio) stop() {
 	a.once.Do(func() {
 		close(a.quit)
 		a.conn.Close()
+		a.cipher.close()
 	})
 	a.wait.Wait()
 }
@@ -109,20 +110,27 @@ func (a *audio) send() {
 			t := float64(n*frameSamples+uint32(i)) / sampleRate
 			packet[headerBytes+i] = encodeMuLaw(int16(12000 * math.Sin(2*math.Pi*a.tone*t)))
 		}
-		a.mu.Lock()
-		remote := a.remote
-		a.heard.Sent++
-		a.mu.Unlock()
-		if _, err := a.conn.WriteToUDPAddrPort(a.cipher.seal(packet), remote); err != nil {
-			a.mu.Lock()
-			a.heard.Sent--
-			a.mu.Unlock()
+		if sealed, ok := a.cipher.seal(packet); ok {
+			a.say(sealed)
 		}
 		select {
 		case <-ticker.C:
 		case <-a.quit:
 			return
 		}
+	}
+}
+
+// say sends a packet and counts it.
+func (a *audio) say(packet []byte) {
+	a.mu.Lock()
+	remote := a.remote
+	a.heard.Sent++
+	a.mu.Unlock()
+	if _, err := a.conn.WriteToUDPAddrPort(packet, remote); err != nil {
+		a.mu.Lock()
+		a.heard.Sent--
+		a.mu.Unlock()
 	}
 }
 
@@ -138,7 +146,7 @@ func (a *audio) listen() {
 				continue // a refused port of the other side (ICMP) is no reason to stop listening
 			}
 		}
-		if packet, ok := a.cipher.open(buf[:n]); ok && len(packet) > headerBytes && packet[0]>>6 == 2 {
+		if packet, ok := a.cipher.open(buf[:n], from); ok && len(packet) > headerBytes && packet[0]>>6 == 2 {
 			a.take(packet, from)
 		}
 	}

@@ -54,7 +54,7 @@ func (p *Phone) Dial(number string, border netip.AddrPort, headers ...msg.Header
 // DialURI is Dial for any URI.
 func (p *Phone) DialURI(target string, border netip.AddrPort, headers ...msg.Header) (*Call, error) {
 	c := newCall(p, msg.NewCallID()+"@"+p.addr.Addr().String(), border)
-	sound, err := newAudio(p.addr.Addr(), p.o.Tone, p.o.SRTP)
+	sound, err := newAudio(p.addr.Addr(), &p.o)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +164,7 @@ func (c *Call) Reject(status int) {
 
 // Answer answers 200 with SDP to an incoming call and starts the audio.
 func (c *Call) Answer() error {
-	sound, err := newAudio(c.phone.addr.Addr(), c.phone.o.Tone, c.phone.o.SRTP)
+	sound, err := newAudio(c.phone.addr.Addr(), &c.phone.o)
 	if err != nil {
 		c.Reject(500)
 		return err
@@ -219,6 +219,10 @@ func (c *Call) request(m *msg.Message, from netip.AddrPort) {
 		c.renew(m)
 	case msg.ACK:
 		c.once[3].Do(func() { close(c.acked) })
+		c.mu.Lock()
+		sound := c.audio
+		c.mu.Unlock()
+		sound.greet()
 	case msg.CANCEL:
 		c.phone.send(msg.NewResponse(m, 200, ""), from)
 		c.respond(487, false)
@@ -295,6 +299,7 @@ func (c *Call) accepted(m *msg.Message) {
 	ack := c.ack
 	c.mu.Unlock()
 	c.phone.send(ack, c.peer)
+	c.audio.greet()
 	c.finish(m.Status)
 }
 

@@ -22,6 +22,8 @@ type Options struct {
 	Tone float64
 	// SRTP is the suite by which its media are encrypted, with keys in SDP (RFC 4568); "" is none.
 	SRTP secure.Suite
+	// DTLS encrypts them with keys of a handshake instead (RFC 5763).
+	DTLS bool
 	// Incoming is called on a goroutine of its own for each call that comes; nil answers 480.
 	Incoming func(c *Call)
 	// Transport is how it speaks; empty is UDP. TLS is for tls and wss: whom it believes, and what it shows. Origins are those of the page
