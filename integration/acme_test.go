@@ -49,22 +49,11 @@ func pebble(t *testing.T, nameserver string, httpPort, tlsPort int) (directory, 
 			t.Fatal(err)
 		}
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, program, "-config", filepath.Join(dir, "config.json"), "-dnsserver", nameserver)
-	cmd.Env = append(os.Environ(), "PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0")
-	out := &safeBuffer{}
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Start(); err != nil {
-		cancel()
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cancel()
-		_ = cmd.Wait() // it was killed
-		if t.Failed() {
-			t.Logf("pebble:\n%s", out.String())
-		}
-	})
+	out := companion(t, func(ctx context.Context) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, program, "-config", filepath.Join(dir, "config.json"), "-dnsserver", nameserver)
+		cmd.Env = append(os.Environ(), "PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0")
+		return cmd
+	}, "pebble")
 	waitFor(t, func() bool { return strings.Contains(out.String(), "Listening on: "+at) }, "pebble")
 	return "https://" + at + "/dir", ca.PEM()
 }

@@ -8,11 +8,9 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sallyport/sallyport/app"
 	"github.com/sallyport/sallyport/integration/rest"
-	"github.com/sallyport/sallyport/sbc"
 )
 
 // TestBaresipWithDTLS lets a baresip with DTLS-SRTP, with and without ICE, talk with one in the clear, calling and called. Each
@@ -64,20 +62,7 @@ func TestBaresipWithDTLS(t *testing.T) {
 // bothHear waits for a call between two baresips, of which the one in the west is encrypted, ends it and looks what they heard.
 func bothHear(t *testing.T, b *border, w wiring, westFolder, eastFolder string) {
 	t.Helper()
-	ctx := patience(t, 20*time.Second)
-	live, err := rest.Until(ctx, b.Client, "/v1/calls?state=confirmed", func(p rest.Page[sbc.CallInfo]) bool { return len(p.Items) == 1 })
-	if err != nil {
-		t.Fatal(err)
-	}
-	id := live.Items[0].ID
-	if _, err := rest.Until(ctx, b.Client, "/v1/calls/"+id+"/media", func(p rest.Page[sbc.StreamStats]) bool {
-		return len(p.Items) == 2 && p.Items[0].RelayedPackets > 80 && p.Items[1].RelayedPackets > 80
-	}); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.Do(ctx, "DELETE", "/v1/calls/"+id, nil, nil); err != nil {
-		t.Fatal(err)
-	}
+	b.talked(80)
 	for _, s := range b.cdrs(1)[0].Media {
 		if encrypted := s.LocalAddress != "" && strings.HasPrefix(s.LocalAddress, w.west.String()); encrypted != (s.SRTP != "") || s.Lost != 0 {
 			t.Errorf("stream %+v", s)

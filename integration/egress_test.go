@@ -27,26 +27,12 @@ func dnsmasq(t *testing.T, at netip.Addr, names map[string]string) (server strin
 	for name, a := range names {
 		args = append(args, "--address=/"+name+"/"+a)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, "dnsmasq", args...)
-	out := &safeBuffer{}
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Start(); err != nil {
-		cancel()
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cancel()
-		_ = cmd.Wait() // it was killed
-		if t.Failed() {
-			t.Logf("dnsmasq:\n%s", out.String())
-		}
-	})
+	companion(t, func(ctx context.Context) *exec.Cmd { return exec.CommandContext(ctx, "dnsmasq", args...) }, "dnsmasq")
 	asks := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, server)
 	}}
 	waitFor(t, func() bool {
-		_, err := asks.LookupHost(ctx, "home.example.")
+		_, err := asks.LookupHost(t.Context(), "home.example.")
 		return err == nil
 	}, "dnsmasq")
 	return server
