@@ -114,6 +114,7 @@ type Edge struct {
 	shed     *limiter // refusals for overload
 	overload overload
 	bindings *limiter // answers to STUN
+	greeted  *limiter // handshakes of TLS
 	dead     *lapses  // addresses that did not answer: of those that a name has they are tried last
 	mtu      *lapses  // peers that did not take TCP when a request was too large for UDP
 	seed     maphash.Seed
@@ -152,6 +153,7 @@ func newEdge(o Options, n network) *Edge {
 	e.shed = newLimiter(shedding, shedding)
 	e.overload.edge, e.overload.mark = e, []byte(";tag=o"+strconv.FormatUint(rand.Uint64(), 36)+".")
 	e.bindings = newLimiter(20, 40)
+	e.greeted = newLimiter(handshakeRate, handshakeBurst)
 	e.mtu, e.dead = newLapses(10*time.Minute, 4096), newLapses(deadFor, 4096)
 	e.ifaces.Store(&map[string]*iface{})
 	e.stuns.Store(&map[netip.AddrPort]*stunSocket{})

@@ -32,6 +32,14 @@ type TLS struct {
 // handshakeTime is how long a handshake may take where the profile does not say.
 const handshakeTime = 5 * time.Second
 
+const (
+	// handshakeRate is how many handshakes a second one source may begin with us, handshakeBurst how many at once: each costs a signature,
+	// about a millisecond of a core with RSA, whether or not the source has any use for it, and a site that comes back after an outage has
+	// as many phones as it may have connections (sbc.SIPInterface.MaxConnectionsPerSource, 50 unless set).
+	handshakeRate  = 50
+	handshakeBurst = 100
+)
+
 // errNoTLS says that there is no way to speak TLS: no profile, or one that cannot be used.
 var errNoTLS = errors.New("edge: no TLS profile that could be used")
 

@@ -62,9 +62,15 @@ func sourceOf(s *socket, a netip.Addr) sourceKey {
 	return sourceKey{s, a}
 }
 
-// admit takes an accepted connection in, or closes it because its source or the interface has too many.
+// admit takes an accepted connection in, or closes it because its source or the interface has too many, or because its source began too
+// many handshakes of late.
 func (t *streams) admit(s *socket, nc net.Conn) {
 	remote := addrPort(nc.RemoteAddr())
+	if s.transport.Encrypted() && !s.edge.greeted.allow(remote.Addr()) {
+		s.edge.metrics.drops.WithLabelValues("handshakes").Inc()
+		_ = nc.Close() // nothing was said on it
+		return
+	}
 	c := newConn(s, nc, remote, t.last.Add(1))
 	i := s.at()
 	if i == nil || !c.accepted(i) || !t.register(c, i) {
