@@ -26,7 +26,7 @@ const (
 )
 
 // late answers as it is told, and after slowly where the question holds a word.
-func late(t *testing.T, word, answer string) (url string, asked *atomic.Int32) {
+func late(t *testing.T, slowly time.Duration, word, answer string) (url string, asked *atomic.Int32) {
 	t.Helper()
 	asked = &atomic.Int32{}
 	other := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
@@ -70,8 +70,8 @@ type slowKind struct {
 	// wait is how long half of the slow calls wait at least; those that ask DNS the same at the same time share one question.
 	wait time.Duration
 	open func(t *testing.T) (*border, wiring)
-	// slow makes the slow calls, nil for SIPp's.
-	slow func(t *testing.T, b *border, w wiring) error
+	// slow makes the slow calls, nil for SIPp's, and gives what waits for their end.
+	slow func(t *testing.T, b *border, w wiring) (ended func())
 }
 
 func slowKinds() []slowKind {
@@ -80,7 +80,7 @@ func slowKinds() []slowKind {
 			b := startBorder(t, app.Options{AllowLocalWebhooks: true})
 			w := b.connect(newSides(t), wish{})
 			for _, prefix := range []string{"4911", "4922"} {
-				url, _ := late(t, `"callee":"4911`, `{"action":"next"}`)
+				url, _ := late(t, slowly, `"callee":"4911`, `{"action":"next"}`)
 				b.create("/routing-plans/"+w.plan+"/rules", rest.Object{"name": prefix, "prefix": prefix, "action": "http",
 					"http": rest.Object{"url": url, "timeout_ms": 5000}})
 			}
@@ -116,7 +116,7 @@ func slowKinds() []slowKind {
 			}
 			return b, w
 		}},
-		{name: "an authorisation", wait: slowly, open: func(t *testing.T) (*border, wiring) {
+		{name: "an authorisation", open: func(t *testing.T) (*border, wiring) {
 			b := startBorder(t, app.Options{AllowLocalWebhooks: true})
 			return b, b.connect(newSides(t), wish{westRealm: rest.Object{"trust": "access"}})
 		}, slow: authorisedSlowly},
@@ -124,8 +124,8 @@ func slowKinds() []slowKind {
 }
 
 // authorisedSlowly makes calls of a subscriber of a domain that asks a slow system about each.
-func authorisedSlowly(t *testing.T, b *border, w wiring) error {
-	url, asked := late(t, "call.authorization", `{"allow":true}`)
+func authorisedSlowly(t *testing.T, b *border, w wiring) (ended func()) {
+	url, asked := late(t, slowly-time.Second, "call.authorization", `{"allow":true}`) // within the longest time that it may have
 	h := &household{border: b, w: w, name: "phones.leak-west.example"}
 	h.domain = b.create("/domains", rest.Object{"name": h.name, "realm_id": w.westRealm, "routing_plan_id": w.plan,
 		"authorization": rest.Object{"url": url, "timeout_ms": 5000}})
@@ -137,13 +137,12 @@ func authorisedSlowly(t *testing.T, b *border, w wiring) error {
 		calls = append(calls, l)
 	}
 	waitFor(t, func() bool { return asked.Load() == slowCalls }, "the questions")
-	go func() { // the fast calls are made meanwhile
+	return func() {
 		for _, l := range calls {
 			l.final(200)
 			l.answer(l.request("BYE", ""), 200)
 		}
-	}()
-	return nil
+	}
 }
 
 // TestSlowSystemsHoldNobodyUp: twenty calls wait for a system that answers after five seconds, or for DNS that never does; two hundred
@@ -164,20 +163,17 @@ func TestSlowSystemsHoldNobodyUp(t *testing.T) {
 				return b.delays("4922555", records)
 			}
 			alone, _ := fast(fastCalls)
-			if k.slow != nil {
-				if err := k.slow(t, b, w); err != nil {
-					t.Fatal(err)
-				}
-			}
+			ended := func() {}
 			slow := make(chan error, 1)
-			go func() {
-				if k.slow != nil {
-					slow <- nil
-					return
-				}
-				other := w.sides // a peer of its own, at the same address: another port
-				slow <- sipp(ctx, t, "caller.xml", append(calling(other, "u1", slowCalls, "-r", "20", "-d", "10"), "-p", "5070", "-s", "4911555")...)
-			}()
+			if k.slow != nil {
+				ended = k.slow(t, b, w)
+				slow <- nil
+			} else {
+				go func() { // a peer of its own, at the same address: another port
+					slow <- sipp(ctx, t, "caller.xml", append(calling(w.sides, "u1", slowCalls, "-r", "20", "-d", "10"), "-p", "5070",
+						"-s", "4911555")...)
+				}()
+			}
 			half, most := fast(2 * fastCalls)
 			if half > alone+50*time.Millisecond || most > time.Second {
 				t.Errorf("half of the fast calls rang after %v, all after %v; without the slow ones half after %v", half, most, alone)
@@ -185,6 +181,7 @@ func TestSlowSystemsHoldNobodyUp(t *testing.T) {
 			if err := <-slow; err != nil {
 				t.Fatal(err)
 			}
+			ended()
 			if k.slow == nil {
 				if least, _ := b.delays("4911555", slowCalls); least < k.wait {
 					t.Errorf("half of the slow calls rang after %v: they did not wait", least)

@@ -47,7 +47,10 @@ const (
 func (n *node) way() []byte { return n.edge[:n.n] }
 
 // setWay makes the edge, of at most maxEdge characters.
-func (n *node) setWay(s string) { n.n = uint8(copy(n.edge[:], s)) }
+func (n *node) setWay(s string) {
+	n.edge = [maxEdge]byte{} // nothing is left of a longer one: equal tries have equal nodes
+	n.n = uint8(copy(n.edge[:], s))
+}
 
 // leads tells whether a text, which begins with the first character of the edge, begins with all of it.
 func (n *node) leads(text string) bool {
@@ -161,6 +164,9 @@ func (n node) ruled(all []node) node {
 		first, all = all[0], all[1:]
 	}
 	n.priority, n.marks, n.do, n.id, n.kids = first.priority, first.marks, first.do, first.id, children
+	if len(children) == 0 {
+		n.kids = nil
+	}
 	if len(all) > 0 {
 		n.marks |= several
 		n.kids = append(append(make([]node, 0, len(children)+len(all)), children...), all...)
