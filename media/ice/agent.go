@@ -59,6 +59,9 @@ type component struct {
 	heard    int64 // when the selected pair was checked last
 	timer    *time.Timer
 	lost     bool
+	// urged is the source nominated last, for the urges-th time without another one between.
+	urged netip.AddrPort
+	urges int
 }
 
 // pair is a source of checks that proved to be the peer.
@@ -193,8 +196,17 @@ func (p *component) learn(source netip.AddrPort, now int64) *pair {
 	return &p.pairs[oldest]
 }
 
+// urge counts the nominations of one source that follow one another.
+func (p *component) urge(source netip.AddrPort) {
+	if p.urged != source {
+		p.urged, p.urges = source, 0
+	}
+	p.urges++
+}
+
 // chooses says whether a nomination moves the media: that of another pair does when the peer has just decided so, or prefers
-// it. One that nominates all its pairs and goes on doing so (RFC 5245 8.1.1.2) thereby settles on its best.
+// it. One that nominates all its pairs and goes on doing so (RFC 5245 8.1.1.2) thereby settles on its best. One that nominates only
+// the pair that it uses, as browsers do, and goes back to one of before, says nothing new of that: but it says no more of the other.
 func (p *component) chooses(q *pair, again bool) bool {
 	if !p.fresh || !p.selected.IsValid() || p.lost {
 		return true
@@ -203,7 +215,7 @@ func (p *component) chooses(q *pair, again bool) bool {
 		return false
 	}
 	now := p.find(p.selected)
-	return now == nil || !again || q.priority > now.priority
+	return now == nil || !now.nominated || !again || q.priority > now.priority || p.urges > 1
 }
 
 // bucket bounds a rate.

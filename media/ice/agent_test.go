@@ -222,6 +222,35 @@ func TestNomination(t *testing.T) {
 	}
 }
 
+// TestBackToAPair: a browser nominates the pair that it uses, and that alone (RFC 8445 8.1.1). When it goes from one to another and back, it
+// checks the first one with a nomination as it did before: nothing but the silence of the other one shows that it is meant anew.
+func TestBackToAPair(t *testing.T) {
+	a, w := agent()
+	say := func(from netip.AddrPort, p priority, more ...stun.Setter) {
+		t.Helper()
+		if code(t, a, a.Take(check(t, a.Local(), append(more, p)...), from, RTP, 1)) != 0 {
+			t.Fatal("refused")
+		}
+	}
+	want := func(s netip.AddrPort) {
+		t.Helper()
+		if got := a.Selected(RTP); got != s || w.selected[len(w.selected)-1] != s {
+			t.Errorf("selected %v, told %v; want %v", got, w.selected, s)
+		}
+	}
+	say(laptop, 1, nominate)
+	say(phone, 2, nominate)
+	want(phone)
+	say(laptop, 1, nominate)
+	say(laptop, 1, nominate)
+	want(laptop)
+	say(phone, 2, nominate) // it is preferred
+	want(phone)
+	say(phone, 2) // and now checked as one that may be needed again
+	say(laptop, 1, nominate)
+	want(laptop)
+}
+
 func TestRestart(t *testing.T) {
 	a, w := agent()
 	old := a.Local()

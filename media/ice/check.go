@@ -165,6 +165,9 @@ func (a *Agent) heard(p *component, c Component, source netip.AddrPort, r *reque
 	q := p.learn(source, now)
 	again := q.nominated && r.nominates
 	q.last, q.priority, q.nominated = now, r.priority, r.nominates
+	if r.nominates {
+		p.urge(source)
+	}
 	if r.nominates && p.chooses(q, again) {
 		chosen = true
 		p.selected, p.fresh = source, true
